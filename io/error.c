@@ -1,0 +1,52 @@
+#include "error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void record(struct error *err, enum status status, const char *format, va_list arguments)
+{
+    err->status = status;
+    vsnprintf(err->message, sizeof err->message, format, arguments);
+}
+
+enum status error_set(struct error *err, enum status status, const char *format, ...)
+{
+    if (err && err->status == OK) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        record(err, status, format, arguments);
+        va_end(arguments);
+    }
+    return status;
+}
+
+enum status error_system(struct error *err, const char *format, ...)
+{
+    int code = errno;
+
+    if (err && err->status == OK) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        record(err, FAIL_SYSTEM, format, arguments);
+        va_end(arguments);
+        size_t used = strlen(err->message);
+        snprintf(err->message + used, sizeof err->message - used, ": %s", strerror(code));
+    }
+    return FAIL_SYSTEM;
+}
+
+void error_clear(struct error *err)
+{
+    *err = (struct error){0};
+}
+
+const char *error_name(enum status status)
+{
+    static const char *const names[] = {"ok", "system", "format", "unsupported", "config", "limit", "mismatch"};
+
+    return names[status];
+}
