@@ -78,14 +78,12 @@ static void push_weighted(struct network *net, const char *name, const struct ne
 {
     struct link *l = &net->links[net->nlinks++];
 
-    *l = (struct link){
-        .kind = layer->convolution ? LINK_CONVOLUTION : LINK_DENSE,
-        .lower = lower,
-        .upper = {layer->out, 1, 1},
-        .rectified = rectified,
-        .weight = layer->weight,
-        .bias = layer->bias
-    };
+    *l = (struct link){.kind = layer->convolution ? LINK_CONVOLUTION : LINK_DENSE,
+                       .lower = lower,
+                       .upper = {layer->out, 1, 1},
+                       .rectified = rectified,
+                       .weight = layer->weight,
+                       .bias = layer->bias};
     if (layer->convolution)
         l->upper = (struct shape){layer->out, lower.height, lower.width};
     snprintf(l->name, sizeof l->name, "%s", name);
@@ -95,9 +93,7 @@ static void push_pool(struct network *net, const char *name, struct shape lower)
 {
     struct link *l = &net->links[net->nlinks++];
 
-    *l = (struct link){
-        .kind = LINK_POOL, .lower = lower, .upper = {lower.channels, lower.height / 2, lower.width / 2}
-    };
+    *l = (struct link){.kind = LINK_POOL, .lower = lower, .upper = {lower.channels, lower.height / 2, lower.width / 2}};
     snprintf(l->name, sizeof l->name, "%s", name);
 }
 
