@@ -1,0 +1,509 @@
+#include "measure.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- plan and memory ----------------------------------------------------------------------------------------------
+ */
+
+/* Whether relevance may arrive at neurons of variable k + 1 that are not positive: at the logits, and below rules that
+ * give relevance to dead neurons; pools hand it on. */
+static bool both_branches(const struct network *net, const struct rule *rules, size_t k)
+{
+    if (k + 1 == net->nlinks)
+        return true;
+    if (net->links[k + 1].kind == LINK_POOL)
+        return both_branches(net, rules, k + 1);
+    return rule_reaches_dead(rules[k + 1].kind);
+}
+
+void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
+                       const float *model)
+{
+    *plan = (struct measure_plan){.net = net, .options = *options};
+    for (size_t k = 0; k < net->nlinks; k++) {
+        link_plan_init(&plan->links[k], &net->links[k], options->rules[k], options->bias, options->pool, model, k == 0,
+                       both_branches(net, options->rules, k));
+        if (net->links[k].kind != LINK_DENSE)
+            plan->top = k + 1;
+    }
+    for (size_t k = 0; k <= net->nlinks; k++)
+        plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
+}
+
+size_t measure_forms_floats(const struct measure_plan *plan)
+{
+    size_t total = 0;
+
+    for (size_t k = 0; k < plan->net->nlinks; k++)
+        total += link_forms_floats(&plan->links[k]);
+    return total;
+}
+
+void measure_forms_bind(struct measure_plan *plan, const float *memory)
+{
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        link_forms_bind(&plan->links[k], memory);
+        memory += link_forms_floats(&plan->links[k]);
+    }
+}
+
+void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds)
+{
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        link_forms_compute(&plan->links[k], memory, bounds);
+        memory += link_forms_floats(&plan->links[k]);
+    }
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static void place_scratch(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
+{
+    struct link_scratch_floats most = {0, 0, 0, 0};
+
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        struct link_scratch_floats need = link_scratch_floats(&plan->links[k], k < plan->top ? 1 : plan->options.group);
+        most.upper = larger(most.upper, need.upper);
+        most.lower = larger(most.lower, need.lower);
+        most.columns = larger(most.columns, need.columns);
+        most.gradient = larger(most.gradient, need.gradient);
+    }
+    work->scratch = (struct link_scratch){
+        .upper = arena_floats(arena, most.upper),
+        .upper2 = arena_floats(arena, most.upper),
+        .lower = arena_floats(arena, most.lower),
+        .columns = arena_floats(arena, most.columns),
+        .gradient = arena_floats(arena, most.gradient),
+    };
+}
+
+/* Coefficients: kept for every link where the sweep up needs them before the sweep down, else one place for all below
+ * top. */
+static void place_coefficients(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
+{
+    size_t most = 0;
+
+    for (size_t k = plan->top; k < plan->net->nlinks; k++)
+        work->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], plan->options.group));
+    for (size_t k = 0; k < plan->top; k++) {
+        most = larger(most, link_coefficients(&plan->links[k], 1));
+        if (plan->options.given == GIVEN_INPUT)
+            work->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
+    }
+    if (plan->options.given == GIVEN_INPUT)
+        return;
+    float *shared = arena_floats(arena, most);
+    for (size_t k = 0; k < plan->top; k++)
+        work->c[k] = shared;
+}
+
+static void place_variables(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
+{
+    size_t group = plan->options.group, most = 0;
+
+    for (size_t k = 0; k <= plan->net->nlinks; k++) {
+        size_t neurons = shape_neurons(network_shape(plan->net, k));
+        most = larger(most, neurons);
+        work->a[k] = arena_floats(arena, group * neurons);
+        if (k > plan->top)
+            work->z[k] = arena_floats(arena, group * neurons);
+        if (k >= plan->top)
+            work->r[k] = arena_floats(arena, group * neurons);
+        if (plan->options.given == GIVEN_INPUT)
+            work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * neurons);
+    }
+    for (size_t i = 0; i < 2; i++)
+        work->relevance[i] = arena_floats(arena, most);
+    work->product = arena_floats(arena, most);
+}
+
+void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
+{
+    *work = (struct measure_workspace){0};
+    place_variables(work, plan, arena);
+    place_coefficients(work, plan, arena);
+    place_scratch(work, plan, arena);
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        const struct link *link = &plan->net->links[k];
+        size_t images = k < plan->top ? 1 : plan->options.group;
+        work->to_bias[k] = arena_doubles(arena, images * link->upper.channels);
+        work->absorbed[k] = arena_doubles(arena, images * link->upper.channels);
+        if (plan->options.flows[k])
+            work->joint[k] = arena_floats(arena, link->upper.channels * link->lower.channels);
+    }
+}
+
+/* ---- summaries ----------------------------------------------------------------------------------------------------
+ */
+
+static double total(const double *v, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += v[i];
+    return sum;
+}
+
+/* The plain ledger of one variable; `bias` and `absorbed` are those of the variable above and what its link took. */
+static void record_ledger(struct measure_result *result, size_t variable, const float *r, size_t neurons, double bias,
+                          double absorbed)
+{
+    double mass = 0, variation = fabs(bias) + fabs(absorbed);
+
+    for (size_t i = 0; i < neurons; i++) {
+        mass += (double)r[i];
+        variation += fabs((double)r[i]);
+    }
+    result->mass[variable] = mass;
+    result->variation[variable] = variation;
+    result->bias[variable] = bias;
+    result->absorbed[variable] = absorbed;
+}
+
+/* Position of the largest of n values. */
+static uint32_t largest(const float *v, size_t n)
+{
+    size_t best = 0;
+
+    for (size_t i = 1; i < n; i++)
+        if (v[i] > v[best])
+            best = i;
+    return (uint32_t)best;
+}
+
+/* Relevance and activation of every channel of one variable. */
+static void record_channels(struct measure_result *result, const struct measure_plan *plan, size_t variable,
+                            const float *r, const float *a)
+{
+    size_t positions = shape_positions(network_shape(plan->net, variable));
+
+    for (size_t c = plan->channel[variable]; c < plan->channel[variable + 1]; c++, r += positions, a += positions) {
+        double sum = 0;
+        for (size_t p = 0; p < positions; p++)
+            sum += (double)r[p];
+        result->relevance[c] = sum;
+        result->relevance_position[c] = largest(r, positions);
+        result->activation_position[c] = largest(a, positions);
+        result->activation[c] = a[result->activation_position[c]];
+    }
+}
+
+/* Conditional relevance of one variable's neurons: R h, or R itself without a condition. */
+static const float *conditioned(float *product, const float *r, const float *h, size_t neurons)
+{
+    if (!h)
+        return r;
+    for (size_t i = 0; i < neurons; i++)
+        product[i] = r[i] * h[i];
+    return product;
+}
+
+static void record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                            size_t variable, const float *r, const float *h, struct measure_sink sink,
+                            struct measure_workspace *work)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, variable));
+    const float *relevance = conditioned(work->product, r, h, neurons);
+
+    record_channels(result, plan, variable, relevance, work->a[variable] + slot * neurons);
+    if (sink.neurons)
+        sink.neurons(sink.context, slot, variable, relevance);
+}
+
+static bool exploded(const struct measure_result *result, const struct measure_plan *plan)
+{
+    for (size_t k = 0; k <= plan->net->nlinks; k++)
+        if (!(result->variation[k] <= plan->options.variation_limit))
+            return true;
+    return !isfinite(result->given_mass);
+}
+
+/* ---- forward pass and start ---------------------------------------------------------------------------------------
+ */
+
+static void rectify(float *a, const float *z, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        a[i] = z[i] > 0 ? z[i] : 0;
+}
+
+/* Convolutions and pools of one image. */
+static void evaluate_image(const struct measure_plan *plan, const float *input, size_t slot,
+                           struct measure_workspace *work)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, 0));
+
+    memcpy(work->a[0] + slot * neurons, input, neurons * sizeof *input);
+    for (size_t k = 0; k < plan->top; k++) {
+        const float *below = work->a[k] + slot * neurons;
+        neurons = shape_neurons(network_shape(plan->net, k + 1));
+        float *above = work->a[k + 1] + slot * neurons;
+        link_evaluate(above, &plan->links[k], below, 1, &work->scratch);
+        if (plan->net->links[k].rectified)
+            rectify(above, above, neurons);
+    }
+}
+
+/* Dense layers of the group. */
+static void evaluate_dense(const struct measure_plan *plan, struct measure_workspace *work)
+{
+    size_t group = plan->options.group;
+
+    for (size_t k = plan->top; k < plan->net->nlinks; k++) {
+        size_t neurons = group * shape_neurons(network_shape(plan->net, k + 1));
+        link_evaluate(work->z[k + 1], &plan->links[k], work->a[k], group, &work->scratch);
+        if (plan->net->links[k].rectified)
+            rectify(work->a[k + 1], work->z[k + 1], neurons);
+        else
+            memcpy(work->a[k + 1], work->z[k + 1], neurons * sizeof(float));
+    }
+}
+
+static double softmax(const float *z, size_t n, size_t at)
+{
+    double sum = 0, top = (double)z[largest(z, n)];
+
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)z[i] - top);
+    return exp((double)z[at] - top) / sum;
+}
+
+/* R(i_L), z_a / (z_a - z_b) and -z_b / (z_a - z_b) for a contrast. */
+static void start_contrast(struct measure_result *result, float *r, const float *z, size_t n, size_t a, size_t b)
+{
+    double za = (double)z[a], zb = (double)z[b], most = 0;
+
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, fabs((double)z[i]));
+    result->logit = za - zb;
+    result->probability = NAN;
+    if (!(fabs(za - zb) >= MEASURE_CONTRAST_LIMIT * most) || a == b) {
+        result->status = MEASURE_UNDEFINED;
+        return;
+    }
+    r[a] = (float)(za / (za - zb));
+    r[b] = (float)(-zb / (za - zb));
+}
+
+static void start_image(struct measure_result *result, const struct measure_plan *plan, struct measure_target target,
+                        size_t slot, struct measure_workspace *work)
+{
+    size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
+    const float *z = work->z[last] + slot * n;
+    float *r = work->r[last] + slot * n;
+
+    result->predicted = largest(z, n);
+    result->target = target.kind == TARGET_PREDICTED ? result->predicted : target.a;
+    assert(result->target < n);
+    if (target.kind == TARGET_CONTRAST) {
+        start_contrast(result, r, z, n, target.a, target.b);
+        return;
+    }
+    result->logit = (double)z[result->target];
+    result->probability = softmax(z, n, result->target);
+    r[result->target] = 1;
+}
+
+/* ---- sweeps ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Relevance from the logits down to the top pool, for the group. */
+static void sweep_dense(struct measure_result *results, const struct measure_plan *plan, struct measure_workspace *work)
+{
+    size_t group = plan->options.group;
+
+    for (size_t k = plan->net->nlinks; k-- > plan->top;) {
+        const struct link_plan *link = &plan->links[k];
+        size_t channels = link->link->upper.channels;
+        link_prepare(work->c[k], link, work->a[k], work->z[k + 1], group, &work->scratch);
+        link_back(work->r[k], work->to_bias[k], work->absorbed[k], link, work->r[k + 1], work->c[k], work->a[k], group,
+                  &work->scratch);
+        for (size_t g = 0; g < group; g++) {
+            struct measure_result *result = &results[g];
+            record_ledger(result, k + 1, work->r[k + 1] + g * channels, channels, result->bias[k + 1],
+                          result->absorbed[k + 1]);
+            result->bias[k] = result->bias[k + 1] + total(work->to_bias[k] + g * channels, channels);
+            result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k] + g * channels, channels);
+        }
+    }
+}
+
+/* Share of every neuron's relevance that reaches the input, from the input up to the top pool. */
+static void sweep_up(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, 0));
+
+    for (size_t i = 0; i < neurons; i++)
+        work->h[0][i] = 1;
+    for (size_t k = 0; k < plan->top; k++) {
+        const float *a = work->a[k] + slot * neurons;
+        neurons = shape_neurons(network_shape(plan->net, k + 1));
+        size_t to = k + 1 == plan->top ? slot * neurons : 0;
+        link_prepare(work->c[k], &plan->links[k], a, work->a[k + 1] + slot * neurons, 1, &work->scratch);
+        link_forward(work->h[k + 1] + to, &plan->links[k], work->h[k], work->c[k], a, 1, &work->scratch);
+    }
+}
+
+/* Relevance from the top pool down to the input, with ledger, channels and flow matrices of one image. */
+static void sweep_down(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                       struct measure_sink sink, struct measure_workspace *work)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, plan->top));
+    const float *r = work->r[plan->top] + slot * neurons;
+    bool condition = plan->options.given == GIVEN_INPUT;
+
+    for (size_t k = plan->top;; k--) {
+        const float *h = condition ? work->h[k] + (k == plan->top ? slot * neurons : 0) : NULL;
+        record_ledger(result, k, r, neurons, result->bias[k], result->absorbed[k]);
+        record_variable(result, plan, slot, k, r, h, sink, work);
+        if (k == plan->top && condition)
+            result->given_mass = total(result->relevance + plan->channel[k], network_shape(plan->net, k).channels);
+        if (k == 0)
+            break;
+        const struct link_plan *link = &plan->links[k - 1];
+        size_t lower = shape_neurons(link->link->lower), channels = link->link->upper.channels;
+        const float *a = work->a[k - 1] + slot * lower;
+        float *below = work->relevance[k % 2];
+        if (!condition)
+            link_prepare(work->c[k - 1], link, a, work->a[k] + slot * neurons, 1, &work->scratch);
+        if (plan->options.flows[k - 1])
+            link_joint(work->joint[k - 1], link, r, work->c[k - 1], a, condition ? work->h[k - 1] : NULL, 0, 1,
+                       &work->scratch);
+        link_back(below, work->to_bias[k - 1], work->absorbed[k - 1], link, r, work->c[k - 1], a, 1, &work->scratch);
+        result->bias[k - 1] = result->bias[k] + total(work->to_bias[k - 1], channels);
+        result->absorbed[k - 1] = result->absorbed[k] + total(work->absorbed[k - 1], channels);
+        r = below;
+        neurons = lower;
+    }
+}
+
+/* The condition's share at the dense variables of the group. */
+static void sweep_up_dense(const struct measure_plan *plan, struct measure_workspace *work)
+{
+    for (size_t k = plan->top; k < plan->net->nlinks; k++)
+        link_forward(work->h[k + 1], &plan->links[k], work->h[k], work->c[k], work->a[k], plan->options.group,
+                     &work->scratch);
+}
+
+/* ---- flows
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* Under a condition its walks end at the input: none goes to a bias or is absorbed. */
+static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link, size_t row, struct measure_sink sink,
+                      struct measure_workspace *work)
+{
+    size_t channels = plan->net->links[link].upper.channels;
+    double *to_bias = work->to_bias[link] + row * channels, *absorbed = work->absorbed[link] + row * channels;
+
+    if (plan->options.given == GIVEN_INPUT) {
+        memset(to_bias, 0, channels * sizeof *to_bias);
+        memset(absorbed, 0, channels * sizeof *absorbed);
+    }
+    sink.flow(sink.context, slot, link, work->joint[link], to_bias, absorbed);
+}
+
+static void hand_flows_below(const struct measure_plan *plan, size_t slot, struct measure_sink sink,
+                             struct measure_workspace *work)
+{
+    for (size_t k = 0; k < plan->top && sink.flow; k++)
+        if (plan->options.flows[k])
+            hand_flow(plan, slot, k, 0, sink, work);
+}
+
+/* Channels and flows of the dense variables of one image. */
+static void finish_dense(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                         struct measure_sink sink, struct measure_workspace *work)
+{
+    bool condition = plan->options.given == GIVEN_INPUT;
+
+    for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
+        size_t neurons = shape_neurons(network_shape(plan->net, k));
+        const float *h = condition ? work->h[k] + slot * neurons : NULL;
+        if (k > plan->top)
+            record_variable(result, plan, slot, k, work->r[k] + slot * neurons, h, sink, work);
+        if (k == plan->net->nlinks || !plan->options.flows[k] || !sink.flow)
+            continue;
+        size_t above = shape_neurons(network_shape(plan->net, k + 1));
+        link_joint(work->joint[k], &plan->links[k], work->r[k + 1] + slot * above, work->c[k],
+                   work->a[k] + slot * neurons, h, slot, plan->options.group, &work->scratch);
+        hand_flow(plan, slot, k, slot, sink, work);
+    }
+}
+
+/* ---- a group
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static void clear_result(struct measure_result *result, const struct measure_plan *plan)
+{
+    size_t channels = plan->channel[plan->net->nlinks + 1];
+    struct measure_result empty = {.status = MEASURE_ABSENT,
+                                   .relevance = result->relevance,
+                                   .relevance_position = result->relevance_position,
+                                   .activation = result->activation,
+                                   .activation_position = result->activation_position};
+
+    *result = empty;
+    memset(result->relevance, 0, channels * sizeof *result->relevance);
+    memset(result->relevance_position, 0, channels * sizeof *result->relevance_position);
+    memset(result->activation, 0, channels * sizeof *result->activation);
+    memset(result->activation_position, 0, channels * sizeof *result->activation_position);
+}
+
+static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
+{
+    size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
+    size_t neurons = shape_neurons(network_shape(plan->net, plan->top));
+
+    memset(work->r[last] + slot * n, 0, n * sizeof(float));
+    memset(work->a[plan->top] + slot * neurons, 0, neurons * sizeof(float));
+    if (plan->options.given == GIVEN_INPUT)
+        memset(work->h[plan->top] + slot * neurons, 0, neurons * sizeof(float));
+}
+
+/* Everything below the dense layers, once their relevance is known. */
+static void sweep_image(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                        struct measure_sink sink, struct measure_workspace *work)
+{
+    result->given_mass = 1;
+    if (plan->options.given == GIVEN_INPUT)
+        sweep_up(plan, slot, work);
+    sweep_down(result, plan, slot, sink, work);
+    if (exploded(result, plan))
+        result->status = MEASURE_EXPLODED;
+    else
+        hand_flows_below(plan, slot, sink, work);
+}
+
+void measure_group(struct measure_result *results, const struct measure_plan *plan, const float *const *inputs,
+                   const struct measure_target *targets, struct measure_sink sink, struct measure_workspace *work)
+{
+    size_t group = plan->options.group;
+
+    for (size_t g = 0; g < group; g++) {
+        clear_result(&results[g], plan);
+        clear_slot(plan, g, work);
+        if (inputs[g]) {
+            results[g].status = MEASURE_OK;
+            evaluate_image(plan, inputs[g], g, work);
+        }
+    }
+    evaluate_dense(plan, work);
+    for (size_t g = 0; g < group; g++)
+        if (inputs[g])
+            start_image(&results[g], plan, targets[g], g, work);
+    sweep_dense(results, plan, work);
+    for (size_t g = 0; g < group; g++)
+        if (results[g].status == MEASURE_OK)
+            sweep_image(&results[g], plan, g, sink, work);
+    if (plan->options.given == GIVEN_INPUT)
+        sweep_up_dense(plan, work);
+    for (size_t g = 0; g < group; g++)
+        if (results[g].status == MEASURE_OK)
+            finish_dense(&results[g], plan, g, sink, work);
+}

@@ -1,0 +1,119 @@
+/* The normalized relevance measure of a group of images: forward pass, marginals, ledger, condition and adjacent flows.
+ *
+ * A group has a fixed number of slots, because the bits of a dense layer's batched product depend on it; an absent
+ * image leaves its slot as zeros. Results of a slot do not depend on what the other slots hold.
+ *
+ * Quantities (one image; R the measure, h(j) the share of neuron j's relevance that reaches the input neurons):
+ *   plain ledger  mass[k] = sum_j R(j), variation[k] = sum_j |R(j)| + |bias[k]| + |absorbed[k]|, mass + bias + absorbed
+ * = 1 relevance     of a channel A: R(A) with given none, R(A, input) = sum_{j in A} R(j) h(j) with given input flow
+ * J[c_u, c_l] of consecutive weighted layers, of the same walks
+ */
+#ifndef NRMFLOW_MEASURE_H
+#define NRMFLOW_MEASURE_H
+
+#include "arena.h"
+#include "link.h"
+#include "network.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum measure_given { GIVEN_NONE, GIVEN_INPUT };
+
+enum target_kind { TARGET_PREDICTED, TARGET_CLASS, TARGET_CONTRAST };
+
+/* What is explained: the predicted class, class a, or the contrast z_a - z_b. */
+struct measure_target {
+    enum target_kind kind;
+    size_t a, b;
+};
+
+/* A contrast with |z_a - z_b| below this share of max |z| is undefined. */
+#define MEASURE_CONTRAST_LIMIT 1e-3
+
+struct measure_options {
+    struct rule rules[NETWORK_MAX_LINKS];
+    enum bias_mode bias;
+    enum pool_mode pool;
+    enum measure_given given;
+    double variation_limit;        /* a layer beyond it makes the image `exploded` */
+    bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
+    size_t group;                  /* slots */
+};
+
+/* What to compute, immutable; borrows the network and the model's weights. */
+struct measure_plan {
+    const struct network *net;
+    struct measure_options options;
+    struct link_plan links[NETWORK_MAX_LINKS];
+    size_t top; /* number of links below the dense layers */
+    size_t channel[NETWORK_MAX_VARIABLES +
+                   1]; /* first channel of variable k among all channels; the last is their number */
+};
+
+enum measure_status { MEASURE_OK, MEASURE_ABSENT, MEASURE_EXPLODED, MEASURE_UNDEFINED };
+
+/* Result of one slot. The arrays, [number of channels], are the caller's. */
+struct measure_result {
+    enum measure_status status;
+    size_t predicted, target;
+    double logit;       /* of the target; z_a - z_b for a contrast */
+    double probability; /* softmax of the target, NaN for a contrast */
+    double given_mass;  /* R(input), or 1 without a condition */
+    double mass[NETWORK_MAX_VARIABLES], variation[NETWORK_MAX_VARIABLES];
+    double bias[NETWORK_MAX_VARIABLES], absorbed[NETWORK_MAX_VARIABLES];
+    double *relevance;            /* of every channel */
+    uint32_t *relevance_position; /* y W + x of its most relevant neuron */
+    float *activation;            /* highest activation of every channel */
+    uint32_t *activation_position;
+};
+
+/* Receives arrays that are too large to keep. Either function may be NULL.
+ *
+ *   neurons  relevance [neurons] of variable k; called while the image is computed, before its status is known
+ *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] (zeros under a condition) of link k's pair;
+ * called only for images whose status is OK, after result->given_mass is final */
+struct measure_sink {
+    void *context;
+    void (*neurons)(void *context, size_t slot, size_t variable, const float *relevance);
+    void (*flow)(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
+                 const double *absorbed);
+};
+
+/* Working memory, placed in an arena by measure_workspace_place. */
+struct measure_workspace {
+    float *a[NETWORK_MAX_VARIABLES]; /* activations [group][neurons] */
+    float *z[NETWORK_MAX_VARIABLES]; /* dense variables before the ReLU, [group][K] */
+    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the top pool and the dense variables, [group][K] */
+    float *h[NETWORK_MAX_VARIABLES]; /* share that reaches the input: of one image below the top, of the group above */
+    float *c[NETWORK_MAX_LINKS];     /* coefficients: of one image below the top, of the group above */
+    float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS]; /* [group][K] above the top, [K] below */
+    float *relevance[2];                                              /* of the image being swept */
+    float *product;                                                   /* R h */
+    struct link_scratch scratch;
+};
+
+/* Describe a measure. `model` are the network's weights. */
+void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
+                       const float *model);
+
+/* Derived weights of all links: floats needed; use of a place that holds (or will hold) them; their computation. */
+size_t measure_forms_floats(const struct measure_plan *plan);
+void measure_forms_bind(struct measure_plan *plan, const float *memory);
+void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds);
+
+/* Place the working memory; with a measuring arena only its size comes out. */
+void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena);
+
+/* Compute a group.
+ *
+ *   results  out  [group]; fields are overwritten, arrays filled where the status is OK, zeroed otherwise
+ *   inputs   in   [group] preprocessed images [C][H][W], NULL where absent
+ *   targets  in   [group]
+ * No failure, no allocation. */
+void measure_group(struct measure_result *results, const struct measure_plan *plan, const float *const *inputs,
+                   const struct measure_target *targets, struct measure_sink sink, struct measure_workspace *work);
+
+#endif
