@@ -1,0 +1,68 @@
+#include "agree.h"
+#include "check.h"
+
+#include <string.h>
+
+static int rank, nranks;
+
+static void success_everywhere_is_success(void)
+{
+    struct error err = {0};
+
+    CHECK(agree(MPI_COMM_WORLD, OK, &err) == OK);
+    CHECK(err.status == OK && err.message[0] == '\0');
+}
+
+static void one_failure_is_told_to_all(void)
+{
+    struct error err = {0};
+    enum status rc = OK;
+    char expected[32];
+
+    if (rank == nranks - 1)
+        rc = error_set(&err, FAIL_FORMAT, "image 7 is damaged");
+    CHECK(agree(MPI_COMM_WORLD, rc, &err) == FAIL_FORMAT);
+    CHECK(err.status == FAIL_FORMAT);
+    CHECK(strstr(err.message, "image 7 is damaged"));
+    snprintf(expected, sizeof expected, "rank %d on ", nranks - 1);
+    CHECK((nranks == 1) == !strstr(err.message, expected));
+}
+
+static void the_lowest_failing_rank_speaks(void)
+{
+    struct error err = {0};
+    enum status rc = OK;
+
+    if (rank >= nranks / 2)
+        rc = error_set(&err, rank == nranks / 2 ? FAIL_LIMIT : FAIL_SYSTEM, "rank number %d", rank);
+    CHECK(agree(MPI_COMM_WORLD, rc, &err) == FAIL_LIMIT);
+    char expected[32];
+    snprintf(expected, sizeof expected, "rank number %d", nranks / 2);
+    CHECK(strstr(err.message, expected));
+    CHECK((nranks - nranks / 2 > 1) == !!strstr(err.message, "other rank"));
+}
+
+static void a_long_message_stays_terminated(void)
+{
+    struct error err = {0};
+    char text[2 * sizeof err.message];
+
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    CHECK(agree(MPI_COMM_WORLD, error_set(&err, FAIL_SYSTEM, "%s", text), &err) == FAIL_SYSTEM);
+    CHECK(memchr(err.message, '\0', sizeof err.message));
+    CHECK(strstr(err.message, "xxx"));
+}
+
+int main(int argc, char **argv)
+{
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &nranks);
+    success_everywhere_is_success();
+    one_failure_is_told_to_all();
+    the_lowest_failing_rank_speaks();
+    a_long_message_stays_terminated();
+    MPI_Finalize();
+    return 0;
+}
