@@ -18,13 +18,22 @@ static bool both_branches(const struct network *net, const struct rule *rules, s
     return rule_reaches_dead(rules[k + 1].kind);
 }
 
+/* The link below a pool leaves out gamma's negative branch, so its dead neurons must get nothing. */
+static enum pool_mode pool_mode_of(const struct measure_options *options, const struct network *net, size_t k)
+{
+    bool branch_left_out =
+        k > 0 && options->rules[k - 1].kind == RULE_GAMMA && !both_branches(net, options->rules, k - 1);
+
+    return options->pool == POOL_WINNER && branch_left_out ? POOL_WINNER_LIVE : options->pool;
+}
+
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
                        const float *model)
 {
     *plan = (struct measure_plan){.net = net, .options = *options};
     for (size_t k = 0; k < net->nlinks; k++) {
-        link_plan_init(&plan->links[k], &net->links[k], options->rules[k], options->bias, options->pool, model, k == 0,
-                       both_branches(net, options->rules, k));
+        link_plan_init(&plan->links[k], &net->links[k], options->rules[k], options->bias, pool_mode_of(options, net, k),
+                       model, k == 0, both_branches(net, options->rules, k));
         if (net->links[k].kind != LINK_DENSE)
             plan->top = k + 1;
     }

@@ -34,13 +34,13 @@ static size_t first_maximum(const float v[WINDOW])
     return best;
 }
 
-static void share_winner(float share[WINDOW], const float v[WINDOW], float tolerance)
+static void share_winner(float share[WINDOW], const float v[WINDOW], float tolerance, bool live)
 {
     size_t best = first_maximum(v);
     float near[WINDOW], count = 0;
 
     for (size_t i = 0; i < WINDOW; i++) {
-        bool wins = v[best] > 0 ? v[i] >= v[best] - tolerance : i == best;
+        bool wins = v[best] > 0 ? v[i] >= v[best] - tolerance && !(live && v[i] <= 0) : i == best;
         near[i] = wins ? 1 : 0;
         count += near[i];
     }
@@ -63,8 +63,8 @@ static float share_window(float share[WINDOW], const float v[WINDOW], float tole
 {
     if (mode == POOL_PROPORTIONAL)
         return share_proportional(share, v);
-    if (mode == POOL_WINNER) {
-        share_winner(share, v, tolerance);
+    if (mode != POOL_FIRST) {
+        share_winner(share, v, tolerance, mode == POOL_WINNER_LIVE);
         return 0;
     }
     memset(share, 0, WINDOW * sizeof *share);
@@ -74,7 +74,8 @@ static float share_window(float share[WINDOW], const float v[WINDOW], float tole
 
 static float tie_tolerance(const float *a, struct shape lower, enum pool_mode mode)
 {
-    return mode == POOL_WINNER ? (float)POOL_TIE * layer_maximum(a, shape_neurons(lower)) : 0;
+    return mode == POOL_WINNER || mode == POOL_WINNER_LIVE ? (float)POOL_TIE * layer_maximum(a, shape_neurons(lower))
+                                                           : 0;
 }
 
 void pool_maximum(float *restrict y, const float *restrict a, struct shape lower)

@@ -2,8 +2,11 @@
  * outside every window and gets no relevance.
  *
  * How a window's relevance is shared among its four positions, r(i|j):
- *   winner        positions a_i >= m - 2e-5 max(a) share equally, m the window's maximum; with m <= 0 the first
- * position that has it takes all. The tolerance keeps ties, frequent on flat backgrounds, from hanging on the last bit.
+ *   winner        positions a_i >= m - 2e-5 max(a) share equally, m the window's maximum; with m <= 0 the first position
+ *                 that has it takes all. The tolerance keeps ties, frequent on flat backgrounds, off the last bit.
+ *   winner_live   the same among positions with a_i > 0 only. For links below that leave out gamma's negative branch: the
+ *                 definition lets dead positions share where m is within the tolerance of zero, about 1e-7 of the
+ *                 measure, and such a link would have to call their share absorbed.
  *   first         the first maximum in row-major order takes all (PyTorch's routing)
  *   proportional  a_i / stab(sum a), stab(z) = z + 1e-6 sgn(z)
  *
@@ -16,7 +19,7 @@
 
 #include <stddef.h>
 
-enum pool_mode { POOL_WINNER, POOL_FIRST, POOL_PROPORTIONAL };
+enum pool_mode { POOL_WINNER, POOL_WINNER_LIVE, POOL_FIRST, POOL_PROPORTIONAL };
 
 #define POOL_TIE 2e-5 /* relative to the layer's maximum */
 
