@@ -1,0 +1,81 @@
+/* What the files of the store share; no part of its interface. */
+#ifndef NRMFLOW_STORE_INTERNAL_H
+#define NRMFLOW_STORE_INTERNAL_H
+
+#include "h5.h"
+#include "h5_aside.h"
+#include "store.h"
+
+/* An axis that has a scale. */
+struct store_axis {
+    const char *name;
+    const char *scale; /* path of the scale; without a slash: in the group of the dataset */
+    bool numbered;     /* the scale is 0, 1, 2, ... (int32) and written by the store itself */
+    size_t longer;     /* how much longer than the axis the scale is: 1 for edges */
+};
+
+/* A group, with its NeXus class and what a viewer plots of it. */
+struct store_group {
+    const char *path;
+    const char *nexus_class;
+    const char *signal;  /* NULL if the group only holds groups */
+    const char *axes[2]; /* of the signal; "." if an axis has no scale of numbers */
+};
+
+/* NULL if there is none. */
+const struct store_axis *store_find_axis(const char *name, size_t length);
+const struct store_group *store_find_group(const char *path);
+
+size_t store_count_axes(const struct store_field *field);
+
+/* Name of an axis of a field: `length` bytes of the result. */
+const char *store_axis_name(const struct store_field *field, size_t axis, size_t *length);
+
+/* A dataset of a store that is being written. */
+struct store_entry {
+    char *path;
+    const struct store_field *field;
+    size_t ndim, dims[STORE_MAX_DIMS];
+    hid_t dataset; /* open while rows may come */
+    hid_t element; /* its type in memory */
+    size_t row_elements;
+};
+
+struct store {
+    struct h5_aside *aside;
+    unsigned deflate;
+    struct store_entry *entries; /* in the order of writing */
+    size_t nentries, capacity;
+};
+
+struct store_reader {
+    char *path;
+    hid_t file;
+    hsize_t nbytes;
+};
+
+/* Whether a type is text of a fixed length. */
+bool store_fixed_text(hid_t type);
+
+/* The entry of a path; NULL if nothing has been written there. */
+struct store_entry *store_find_entry(const struct store *store, const char *path);
+
+/* A failure while writing `path`: the disk's, if there was one, else HDF5's. */
+enum status store_write_failure(const struct store *store, const char *path, struct error *err);
+
+/* Attach scales and set NeXus attributes, before the file is closed. */
+enum status store_finish(struct store *store, struct error *err);
+
+/* Set an attribute of an open object; `path` is for messages. One value is a scalar, several are an array. */
+enum status store_attribute_text(const struct store *store, hid_t object, const char *path, const char *name,
+                                 const char *value, struct error *err);
+enum status store_attribute_texts(const struct store *store, hid_t object, const char *path, const char *name,
+                                  const char *const *values, size_t count, struct error *err);
+
+/* Create the groups on the way to `path` that do not exist. */
+enum status store_make_groups(const struct store *store, const char *path, struct error *err);
+
+/* Copy at most `width` bytes of text, pad with NUL, and replace what is not UTF-8 by '?'. */
+void store_copy_text(char *to, size_t width, const char *from);
+
+#endif
