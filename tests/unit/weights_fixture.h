@@ -1,0 +1,100 @@
+/* A temporary folder of weights files made by make_weights.py, for the tests of the readers. */
+#ifndef NRMFLOW_WEIGHTS_FIXTURE_H
+#define NRMFLOW_WEIGHTS_FIXTURE_H
+
+#include "weights.h"
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { FIXTURE_PATH = 512 };
+
+struct fixture {
+    char folder[FIXTURE_PATH / 2];
+};
+
+static inline int fixture_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static inline int fixture_teardown(void **state)
+{
+    struct fixture *f = *state;
+    int code = f ? nftw(f->folder, fixture_remove, 8, FTW_DEPTH | FTW_PHYS) : 0;
+
+    free(f);
+    return code;
+}
+
+/* Make the files of a kind, "valid" or "hostile". */
+static inline int fixture_setup(void **state, const char *kind)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    const char *base = getenv("TMPDIR");
+    char command[2 * FIXTURE_PATH];
+
+    *state = f;
+    if (!f)
+        return -1;
+    snprintf(f->folder, sizeof f->folder, "%s/nrmflow-weights-XXXXXX", base ? base : P_tmpdir);
+    if (!mkdtemp(f->folder))
+        return -1;
+    snprintf(command, sizeof command, "%s -B '%s/../tests/unit/make_weights.py' '%s' %s", TEST_PYTHON, JOBS, f->folder,
+             kind);
+    return system(command);
+}
+
+static inline void fixture_path(char path[FIXTURE_PATH], const struct fixture *f, const char *name)
+{
+    snprintf(path, FIXTURE_PATH, "%s/%s", f->folder, name);
+}
+
+/* A whole file; caller frees it. */
+static inline unsigned char *fixture_bytes(size_t *nbytes, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *nbytes = (size_t)ftell(file);
+    rewind(file);
+    unsigned char *bytes = malloc(*nbytes + 1);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *nbytes, file), *nbytes);
+    fclose(file);
+    return bytes;
+}
+
+/* Open, and load if it opens; *out holds the numbers (caller frees) and is NULL on failure. */
+static inline enum status fixture_load(float **out, const char *path, struct error *err)
+{
+    struct weights *w = NULL;
+    enum status rc = weights_open(&w, path, err);
+
+    *out = NULL;
+    if (rc == OK) {
+        *out = malloc(weights_floats(w) * sizeof **out);
+        assert_non_null(*out);
+        rc = weights_load(*out, w, err);
+    }
+    if (rc != OK) {
+        free(*out);
+        *out = NULL;
+    }
+    weights_close(w);
+    return rc;
+}
+
+#endif
