@@ -12,6 +12,7 @@ enum {
     MAX_CHUNK_BYTES = 1 << 28,
     ALWAYS_BYTES = 1 << 26, /* below this a dataset may be all fill values, without anything stored */
     DEFLATE_RATIO = 1100,   /* deflate shrinks to 1/1032 at best */
+    MAX_COMPACT = 65535,    /* HDF5's own limit */
     MAX_COMPONENT = 256     /* bytes of a link's name */
 };
 
@@ -83,6 +84,16 @@ hid_t h5_text_type(size_t nbytes)
     return type;
 }
 
+herr_t h5_set_group(hid_t properties)
+{
+    bool ok = H5Pset_link_creation_order(properties, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0 &&
+              H5Pset_link_phase_change(properties, MAX_COMPACT, 0) >= 0 &&
+              H5Pset_attr_phase_change(properties, MAX_COMPACT, 0) >= 0 &&
+              H5Pset_obj_track_times(properties, false) >= 0;
+
+    return ok ? 0 : -1;
+}
+
 /* HDF5 looks for its signature at 0, 512, 1024, 2048, ... bytes. */
 static bool has_signature(FILE *stream, long long nbytes)
 {
@@ -151,6 +162,35 @@ static bool hard_links(hid_t file, const char *path, char *bad, size_t nbad)
         end += strspn(end, "/");
     }
     return true;
+}
+
+/* A path that is no group, or leads nowhere, is of no concern here. */
+static bool compact_group(hid_t file, const char *path)
+{
+    H5G_info_t info;
+    hid_t group = H5Oopen(file, path, H5P_DEFAULT);
+    bool dense = group >= 0 && H5Iget_type(group) == H5I_GROUP &&
+                 (H5Gget_info(group, &info) < 0 || info.storage_type != H5G_STORAGE_TYPE_COMPACT);
+
+    h5_close(&group);
+    return !dense;
+}
+
+bool h5_compact(hid_t file, const char *path)
+{
+    char part[4 * MAX_COMPONENT];
+    bool compact = compact_group(file, "/");
+
+    for (const char *end = path; compact && *end; end += strspn(end, "/")) {
+        end += strcspn(end, "/");
+        int length = snprintf(part, sizeof part, "%.*s", (int)(end - path), path);
+
+        if (length <= 0 || (size_t)length >= sizeof part || !h5_exists(file, part))
+            break;
+        compact = compact_group(file, part);
+    }
+    H5Eclear2(H5E_DEFAULT);
+    return compact;
 }
 
 static bool is_root(const char *path)

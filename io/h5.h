@@ -29,6 +29,14 @@ enum status h5_error(struct error *err, enum status status, const char *format, 
 /* A string type of `nbytes` bytes, at least one, UTF-8, padded with NUL. Caller closes it. Negative on failure. */
 hid_t h5_text_type(size_t nbytes);
 
+/* Give a group, or the root by a file's creation properties, what all groups that this library writes have: links in the
+ * order of their creation, no times, and links and attributes in the object's header, which has a checksum. HDF5 1.10 can
+ * crash on damage in the other places. Negative on failure. */
+herr_t h5_set_group(hid_t properties);
+
+/* Whether the groups on the way to `path`, and the one there, if it is one, keep their links as h5_set_group says. */
+bool h5_compact(hid_t file, const char *path);
+
 /* Open a file for reading: a regular file with HDF5's signature that is complete. Works without file locks.
  *
  *   file  out  caller closes it with h5_close, which closes everything opened in it, too */

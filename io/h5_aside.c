@@ -204,8 +204,7 @@ static enum status open_file(struct h5_aside *aside, struct error *err)
 
     aside->driver = H5FDregister(&driver_class);
     if (aside->driver >= 0 && H5Pset_driver(access, aside->driver, &aside) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
-        H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0)
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 && h5_set_group(creation) >= 0)
         aside->file = H5Fcreate(aside->temporary, H5F_ACC_TRUNC, creation, access);
     enum status rc = aside->file >= 0 ? OK : h5_error(err, FAIL_SYSTEM, "%s: cannot be created", aside->path);
 

@@ -100,8 +100,7 @@ static hid_t make_group(hid_t file, const char *path)
 {
     hid_t creation = H5Pcreate(H5P_GROUP_CREATE), links = H5Pcreate(H5P_LINK_CREATE), group = H5I_INVALID_HID;
 
-    if (H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0 &&
-        H5Pset_obj_track_times(creation, false) >= 0 && H5Pset_char_encoding(links, H5T_CSET_UTF8) >= 0)
+    if (h5_set_group(creation) >= 0 && H5Pset_char_encoding(links, H5T_CSET_UTF8) >= 0)
         group = H5Gcreate2(file, path, links, creation, H5P_DEFAULT);
     h5_close(&links);
     h5_close(&creation);

@@ -54,6 +54,9 @@ struct store_reader {
     hsize_t nbytes;
 };
 
+/* FAIL_UNSUPPORTED if a group on the way to `path` is of a kind that HDF5 may crash on when it is damaged. */
+enum status store_guard(const struct store_reader *reader, const char *path, struct error *err);
+
 /* Whether a type is text of a fixed length. */
 bool store_fixed_text(hid_t type);
 

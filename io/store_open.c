@@ -75,9 +75,27 @@ uint64_t store_file_bytes(const struct store_reader *reader)
     return reader->nbytes;
 }
 
+enum status store_guard(const struct store_reader *reader, const char *path, struct error *err)
+{
+    return h5_compact(reader->file, path)
+               ? OK
+               : error_set(err, FAIL_UNSUPPORTED,
+                           "%s: the groups at /%s are damaged, or another program has rewritten them in a form that is "
+                           "not read; use the file that nrmflow wrote",
+                           reader->path, path);
+}
+
+static enum status open_object(hid_t *object, const struct store_reader *reader, const char *path, struct error *err)
+{
+    enum status rc = store_guard(reader, path, err);
+
+    *object = H5I_INVALID_HID;
+    return rc == OK ? h5_open_object(object, reader->file, path, reader->path, err) : rc;
+}
+
 bool store_has(const struct store_reader *reader, const char *path)
 {
-    return h5_exists(reader->file, path);
+    return store_guard(reader, path, NULL) == OK && h5_exists(reader->file, path);
 }
 
 /* ---- attributes ------------------------------------------------------------------------------------------------- */
@@ -85,7 +103,7 @@ bool store_has(const struct store_reader *reader, const char *path)
 bool store_has_attribute(const struct store_reader *reader, const char *object, const char *name)
 {
     hid_t id;
-    bool found = h5_open_object(&id, reader->file, object, reader->path, NULL) == OK && H5Aexists(id, name) > 0;
+    bool found = open_object(&id, reader, object, NULL) == OK && H5Aexists(id, name) > 0;
 
     h5_close(&id);
     H5Eclear2(H5E_DEFAULT);
@@ -104,7 +122,7 @@ static enum status open_attribute(hid_t *attribute, hid_t *type, const struct st
     hid_t id, space = H5I_INVALID_HID;
 
     *attribute = *type = H5I_INVALID_HID;
-    enum status rc = h5_open_object(&id, reader->file, object, reader->path, err);
+    enum status rc = open_object(&id, reader, object, err);
 
     if (rc != OK)
         return rc;
@@ -242,7 +260,7 @@ enum status store_list(struct store_names *out, const struct store_reader *reade
 {
     hid_t id;
     H5G_info_t info;
-    enum status rc = h5_open_object(&id, reader->file, group, reader->path, err);
+    enum status rc = open_object(&id, reader, group, err);
 
     *out = (struct store_names){0};
     if (rc != OK)
@@ -263,7 +281,7 @@ enum status store_list_attributes(struct store_names *out, const struct store_re
                                   struct error *err)
 {
     hid_t id;
-    enum status rc = h5_open_object(&id, reader->file, object, reader->path, err);
+    enum status rc = open_object(&id, reader, object, err);
 
     *out = (struct store_names){0};
     if (rc != OK)

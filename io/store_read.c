@@ -23,6 +23,7 @@ static enum status open_dataset(struct opened *opened, const struct store_reader
     enum status rc = OK;
 
     *opened = (struct opened){.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
+    TRY(store_guard(reader, path, err));
     TRY(h5_open_dataset(&opened->dataset, reader->file, path, reader->path, err));
     opened->type = H5Dget_type(opened->dataset);
     size_t in_file = opened->type < 0 ? 0 : H5Tget_size(opened->type);
