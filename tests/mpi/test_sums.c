@@ -132,11 +132,8 @@ int main(int argc, char **argv)
         const char *size, *private, *order;
         bool in_place;
     } cases[] = {
-        {"0", "0", "",        true },
-        {"1", "0", "3",       false},
-        {"2", "0", "reverse", true },
-        {"3", "0", "5",       true },
-        {"2", "1", "8",       false},
+        {"0", "0", "", true},  {"1", "0", "3", false}, {"2", "0", "reverse", true},
+        {"3", "0", "5", true}, {"2", "1", "8", false},
     };
     struct run run;
     struct sums expected = {0};

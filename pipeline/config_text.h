@@ -1,0 +1,15 @@
+/* A configuration as text, for the store. */
+#ifndef NRMFLOW_CONFIG_TEXT_H
+#define NRMFLOW_CONFIG_TEXT_H
+
+#include "config.h"
+
+/* The whole configuration, defaults included, as an INI text in one canonical spelling, with paths as written; parsed
+ * again it gives the same text. NULL without memory; the caller frees it. */
+char *config_text(const struct config *config);
+
+/* Do two such texts stand for different numbers in the store? If so, write the first such key and both values into
+ * message[n]. Paths, memory and the like do not count: data and model are compared by their checksums. */
+bool config_text_differs(char *message, size_t n, const char *mine, const char *stored);
+
+#endif
