@@ -7,7 +7,7 @@ struct arena arena_over(void *memory, size_t nbytes)
     return (struct arena){.memory = memory, .nbytes = nbytes};
 }
 
-static void *place(struct arena *arena, size_t nbytes)
+void *arena_bytes(struct arena *arena, size_t nbytes)
 {
     size_t at = arena->used;
 
@@ -22,12 +22,12 @@ static void *place(struct arena *arena, size_t nbytes)
 
 float *arena_floats(struct arena *arena, size_t n)
 {
-    return place(arena, n * sizeof(float));
+    return arena_bytes(arena, n * sizeof(float));
 }
 
 double *arena_doubles(struct arena *arena, size_t n)
 {
-    return place(arena, n * sizeof(double));
+    return arena_bytes(arena, n * sizeof(double));
 }
 
 size_t arena_mark(const struct arena *arena)

@@ -18,8 +18,9 @@ struct arena {
 /* An arena over the caller's memory, or over none to measure a plan (memory NULL). */
 struct arena arena_over(void *memory, size_t nbytes);
 
-/* Place n floats or doubles, 64-byte aligned, contents arbitrary. NULL while measuring. Running out is a bug (assert).
+/* Place n bytes, floats or doubles, 64-byte aligned, contents arbitrary. NULL while measuring. Running out is a bug (assert).
  */
+void *arena_bytes(struct arena *arena, size_t nbytes);
 float *arena_floats(struct arena *arena, size_t n);
 double *arena_doubles(struct arena *arena, size_t n);
 

@@ -1,0 +1,292 @@
+#include "finish.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PATH = 128 };
+
+/* ---- the formulas --------------------------------------------------------------------------------------------------- */
+
+struct finish_ratio finish_ratio(struct finish_moments m, double x, double xx, double xy)
+{
+    double ratio = x / m.y, mean_y = fabs(m.y / m.n), freedom = m.n - 1;
+    double var_x = (xx - x * x / m.n) / freedom, var_y = (m.yy - m.y * m.y / m.n) / freedom;
+    double covariance = (xy - x * m.y / m.n) / freedom;
+    double spread = var_x - 2 * ratio * covariance + ratio * ratio * var_y;
+
+    if (m.n < 1)
+        return (struct finish_ratio){NAN, NAN, NAN};
+    if (m.n < 2)
+        return (struct finish_ratio){ratio, NAN, NAN};
+    return (struct finish_ratio){ratio, sqrt(fmax(var_x, 0)) / mean_y, sqrt(fmax(spread, 0) / m.n) / mean_y};
+}
+
+static struct finish_moments moments_of(const struct statistics *s, const struct sums *sums)
+{
+    return (struct finish_moments){sums_value(sums, s->images, 0), sums_value(sums, s->given, 0),
+                                   sums_value(sums, s->given_square, 0)};
+}
+
+struct finish_given finish_given(const struct statistics *s, const struct sums *sums)
+{
+    struct finish_moments m = moments_of(s, sums);
+    double mean = m.y / m.n, variance = (m.yy - m.y * m.y / m.n) / (m.n - 1);
+    double error = sqrt(fmax(variance, 0) / m.n);
+
+    return (struct finish_given){m.n, mean, error, m.n >= 2 && fabs(mean) < 3 * error};
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+
+/* What the writers share: where to write, and memory for the largest array. */
+struct writer {
+    struct store *store;
+    const struct statistics *s;
+    const struct sums *sums;
+    struct finish_moments m;
+    char group[PATH / 2];
+    double *values; /* [largest number of elements] */
+    void *other;    /* the same room for other types */
+    struct error *err;
+};
+
+static enum status put(struct writer *w, const char *name, const void *data, size_t ndim, const size_t *dims)
+{
+    char path[PATH];
+
+    snprintf(path, sizeof path, "%s/%s", w->group, name);
+    return store_write(w->store, path, data, ndim, dims, w->err);
+}
+
+static size_t product(size_t ndim, const size_t *dims)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < ndim; i++)
+        n *= dims[i];
+    return n;
+}
+
+/* Sums divided by the sum of y, which is the ratio of the means. */
+static enum status put_ratio(struct writer *w, const char *name, size_t section, size_t first, size_t ndim,
+                             const size_t *dims)
+{
+    for (size_t i = 0; i < product(ndim, dims); i++)
+        w->values[i] = sums_value(w->sums, section, first + i) / w->m.y;
+    return put(w, name, w->values, ndim, dims);
+}
+
+/* The member of finish_ratio at `offset` for every entry; xy NULL-like (`conditioned` false) means y = 1. */
+enum moment { MOMENT_MEAN, MOMENT_STD, MOMENT_ERROR };
+
+struct moment_sections {
+    size_t x, square, product;
+    bool conditioned;
+};
+
+static enum status put_moment(struct writer *w, const char *name, enum moment which, struct moment_sections sections,
+                              size_t first, size_t ndim, const size_t *dims)
+{
+    for (size_t i = 0; i < product(ndim, dims); i++) {
+        double x = sums_value(w->sums, sections.x, first + i), square = sums_value(w->sums, sections.square, first + i);
+        double xy = sections.conditioned ? sums_value(w->sums, sections.product, first + i) : x;
+        struct finish_ratio r = finish_ratio(w->m, x, square, xy);
+        w->values[i] = which == MOMENT_MEAN ? r.mean : which == MOMENT_STD ? r.std : r.std_error;
+    }
+    return put(w, name, w->values, ndim, dims);
+}
+
+static enum status put_extreme(struct writer *w, const char *name, size_t section, double sign, size_t first, size_t n)
+{
+    const double *extremes = sums_max_data(w->sums, section) + first;
+
+    for (size_t i = 0; i < n; i++)
+        w->values[i] = isinf(extremes[i]) ? NAN : sign * extremes[i];
+    return put(w, name, w->values, 1, &n);
+}
+
+static enum status put_counts(struct writer *w, const char *name, size_t section, size_t first, size_t ndim,
+                              const size_t *dims)
+{
+    uint64_t *counts = w->other;
+
+    for (size_t i = 0; i < product(ndim, dims); i++)
+        counts[i] = (uint64_t)sums_exact_data(w->sums, section)[first + i];
+    return put(w, name, counts, ndim, dims);
+}
+
+/* Three datasets of one kind of top list: <prefix>_image, _value, _position. */
+static enum status put_tops(struct writer *w, const char *prefix, size_t section, size_t first, size_t channels)
+{
+    size_t dims[] = {channels, w->s->options.top}, n = product(2, dims);
+    const struct toplist_entry *entries = sums_top_data(w->sums, section) + first * dims[1];
+    int64_t *numbers = w->other;
+    char name[32];
+    enum status rc = OK;
+
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = entries[i].image;
+    snprintf(name, sizeof name, "%s_image", prefix);
+    TRY(put(w, name, numbers, 2, dims));
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = entries[i].position;
+    snprintf(name, sizeof name, "%s_position", prefix);
+    TRY(put(w, name, numbers, 2, dims));
+    for (size_t i = 0; i < n; i++)
+        w->values[i] = entries[i].value;
+    snprintf(name, sizeof name, "%s_value", prefix);
+    TRY(put(w, name, w->values, 2, dims));
+done:
+    return rc;
+}
+
+static enum status put_classes(struct writer *w, size_t variable)
+{
+    const struct statistics *s = w->s;
+    size_t all = s->measure->channel[s->measure->net->nlinks + 1], first = s->measure->channel[variable];
+    size_t dims[] = {s->options.classes, network_shape(s->measure->net, variable).channels};
+    enum status rc = OK;
+
+    for (size_t class = 0; class < dims[0]; class ++) {
+        double given = sums_value(w->sums, s->class_given, class);
+        for (size_t c = 0; c < dims[1]; c++) /* 0 / 0, NaN, for a class without images */
+            w->values[class * dims[1] + c] = sums_value(w->sums, s->class_x, class * all + first + c) / given;
+    }
+    TRY(put(w, "class_mean", w->values, 2, dims));
+    TRY(put_counts(w, "class_count", s->class_images, 0, 1, dims));
+done:
+    return rc;
+}
+
+static enum status put_map(struct writer *w, size_t variable)
+{
+    struct shape shape = network_shape(w->s->measure->net, variable);
+    size_t dims[] = {shape.channels, shape.height, shape.width};
+    float *map = w->other;
+
+    for (size_t i = 0; i < shape_neurons(shape); i++)
+        map[i] = (float)(sums_value(w->sums, w->s->map[variable], i) / w->m.y);
+    return put(w, "map_mean", map, 3, dims);
+}
+
+static enum status put_histogram(struct writer *w, size_t first, size_t channels)
+{
+    size_t bins = w->s->options.bins, dims[] = {channels, bins}, edges = bins + 1;
+    enum status rc = OK;
+
+    statistics_edges(w->values, bins);
+    TRY(put(w, "histogram_edges", w->values, 1, &edges));
+    TRY(put_counts(w, "histogram", w->s->histogram, first * bins, 2, dims));
+done:
+    return rc;
+}
+
+static enum status put_layer(struct writer *w, size_t variable)
+{
+    const struct statistics *s = w->s;
+    size_t first = s->measure->channel[variable], n = network_shape(s->measure->net, variable).channels;
+    struct moment_sections x = {s->x, s->square, s->product, true};
+    uint64_t *counts = w->other;
+    enum status rc = OK;
+
+    snprintf(w->group, sizeof w->group, "layers/%s", network_variable(s->measure->net, variable));
+    for (size_t c = 0; c < n; c++)
+        counts[c] = (uint64_t)w->m.n;
+    TRY(put(w, "count", counts, 1, &n));
+    TRY(put_moment(w, "mean", MOMENT_MEAN, x, first, 1, &n));
+    TRY(put_moment(w, "std", MOMENT_STD, x, first, 1, &n));
+    TRY(put_moment(w, "std_error", MOMENT_ERROR, x, first, 1, &n));
+    TRY(put_ratio(w, "mean_positive", s->positive, first, 1, &n));
+    TRY(put_ratio(w, "mean_negative", s->negative, first, 1, &n));
+    TRY(put_extreme(w, "min", s->lowest, -1, first, n));
+    TRY(put_extreme(w, "max", s->highest, 1, first, n));
+    if (s->options.bins)
+        TRY(put_histogram(w, first, n));
+    TRY(put_tops(w, "top", s->top, first, n));
+    TRY(put_tops(w, "active", s->active, first, n));
+    if (s->options.classes)
+        TRY(put_classes(w, variable));
+    if (s->options.maps[variable])
+        TRY(put_map(w, variable));
+done:
+    return rc;
+}
+
+static enum status put_flow(struct writer *w, size_t k)
+{
+    const struct network *net = w->s->measure->net;
+    size_t below = network_weighted_below(net, k);
+    size_t dims[] = {net->links[k].upper.channels, net->links[k].lower.channels};
+    bool conditioned = w->s->measure->options.given != GIVEN_NONE;
+    struct moment_sections x = {w->s->flow[k], w->s->flow_square[k], w->s->flow_product[k], conditioned};
+    enum status rc = OK;
+
+    snprintf(w->group, sizeof w->group, "flows/%s-%s", below == net->nlinks ? "input" : net->links[below].name,
+             net->links[k].name);
+    TRY(put_moment(w, "mean", MOMENT_MEAN, x, 0, 2, dims));
+    TRY(put_moment(w, "std_error", MOMENT_ERROR, x, 0, 2, dims));
+    TRY(put_ratio(w, "to_bias", w->s->to_bias[k], 0, 1, dims));
+    TRY(put_ratio(w, "absorbed", w->s->absorbed[k], 0, 1, dims));
+    TRY(store_set_text(w->store, w->group, "method", "exact", w->err));
+done:
+    return rc;
+}
+
+/* Doubles of the largest dataset. */
+static size_t largest_array(const struct statistics *s)
+{
+    const struct network *net = s->measure->net;
+    size_t most = s->options.bins + 1;
+
+    for (size_t k = 0; k <= net->nlinks; k++) {
+        struct shape shape = network_shape(net, k);
+        size_t columns[] = {s->options.bins, s->options.classes, s->options.top, 1};
+        for (size_t i = 0; i < 4; i++)
+            most = shape.channels * columns[i] > most ? shape.channels * columns[i] : most;
+        if (s->options.maps[k] && shape_neurons(shape) > most)
+            most = shape_neurons(shape);
+        if (k > 0 && s->measure->options.flows[k - 1] && shape.channels * net->links[k - 1].lower.channels > most)
+            most = shape.channels * net->links[k - 1].lower.channels;
+    }
+    return most > s->options.classes ? most : s->options.classes;
+}
+
+static enum status put_class_table(struct writer *w)
+{
+    size_t n = w->s->options.classes;
+    enum status rc = OK;
+
+    snprintf(w->group, sizeof w->group, "classes");
+    TRY(put_counts(w, "count", w->s->class_images, 0, 1, &n));
+    for (size_t c = 0; c < n; c++)
+        w->values[c] = sums_value(w->sums, w->s->class_given, c) / sums_value(w->sums, w->s->class_images, c);
+    TRY(put(w, "given_mass", w->values, 1, &n));
+done:
+    return rc;
+}
+
+enum status finish_statistics(struct store *store, const struct statistics *s, const struct sums *sums,
+                              struct error *err)
+{
+    const struct network *net = s->measure->net;
+    size_t most = largest_array(s);
+    struct writer w = {.store = store, .s = s, .sums = sums, .m = moments_of(s, sums), .err = err};
+    enum status rc = OK;
+
+    w.values = calloc(most, sizeof *w.values);
+    w.other = calloc(most, sizeof(uint64_t));
+    if (!w.values || !w.other)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu numbers of the store", 2 * most));
+    for (size_t k = 0; k <= net->nlinks; k++)
+        TRY(put_layer(&w, k));
+    for (size_t k = 0; k < net->nlinks; k++)
+        if (s->measure->options.flows[k])
+            TRY(put_flow(&w, k));
+    if (s->options.classes)
+        TRY(put_class_table(&w));
+done:
+    free(w.values);
+    free(w.other);
+    return rc;
+}

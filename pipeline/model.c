@@ -1,0 +1,269 @@
+#include "model.h"
+
+#include "agree.h"
+#include "suggest.h"
+#include "weights.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ImageNet's preprocessing in torchvision, and that of Keras' weights (the program feeds red, green, blue to both). */
+static const float torch_mean[] = {0.485f, 0.456f, 0.406f}, torch_std[] = {0.229f, 0.224f, 0.225f};
+static const float keras_mean[] = {123.68f, 116.779f, 103.939f}, keras_std[] = {1, 1, 1};
+
+enum { IMAGENET_SIDE = 224, IMAGENET_RESIZE = 256 };
+
+/* What rank 0 learns from the file and every rank needs to know. */
+struct description {
+    struct network net;
+    size_t nfloats;
+    bool keras;
+    char sha256[SHA256_HEX];
+};
+
+/* ---- the network ---------------------------------------------------------------------------------------------------- */
+
+static enum status describe(struct description *d, const struct weights *w, const struct config *config,
+                            struct error *err)
+{
+    struct network_layer layers[WEIGHTS_MAX_LAYERS];
+    char message[256];
+    enum status rc = OK;
+
+    for (size_t i = 0; i < weights_nlayers(w); i++) {
+        const struct weights_layer *l = &weights_layers(w)[i];
+        layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
+    }
+    if (!network_init(&d->net, message, sizeof message, layers, weights_nlayers(w)))
+        TRY(error_set(err, FAIL_FORMAT, "%s: %s", config->model.weights.file, message));
+    if (strcmp(config->model.network, "auto") != 0 && strcmp(config->model.network, d->net.name) != 0)
+        TRY(config_fail(config, err, "model.network", "%s holds a %s", config->model.weights.file, d->net.name));
+    d->nfloats = weights_floats(w);
+    d->keras = weights_keras_preprocessing(w);
+    TRY(weights_sha256(d->sha256, w, err));
+done:
+    return rc;
+}
+
+/* Rank 0 opens the file; all ranks get its description. Collective. */
+static enum status open_weights(struct weights **w, struct description *d, const struct config *config,
+                                const struct node *node, struct error *err)
+{
+    enum status rc = OK;
+
+    memset(d, 0, sizeof *d);
+    if (node->rank == 0) {
+        rc = weights_open(w, config->model.weights.file, err);
+        if (rc == OK)
+            rc = describe(d, *w, config, err);
+    }
+    rc = agree(node->world, rc, err);
+    MPI_Bcast(d, sizeof *d, MPI_BYTE, 0, node->world);
+    return rc;
+}
+
+/* ---- preprocessing ---------------------------------------------------------------------------------------------------- */
+
+static enum status read_reals(float *out, const struct config_reals *given, const float *standard, size_t channels,
+                              const struct config *config, const char *key, struct error *err)
+{
+    if (given->count == 0 && !standard)
+        return config_fail(config, err, key, "the input has %zu channel%s, for which there is no usual value: set %s",
+                           channels, channels == 1 ? "" : "s", key);
+    if (given->count != 0 && given->count != channels)
+        return config_fail(config, err, key, "%zu values for an input of %zu channel%s", given->count, channels,
+                           channels == 1 ? "" : "s");
+    for (size_t c = 0; c < channels; c++)
+        out[c] = given->count ? (float)given->values[c] : standard[c];
+    return OK;
+}
+
+/* Sizes that the user left to the program: torchvision's for 224 x 224, else a plain resize to the input unless images are
+ * padded to it. */
+static void choose_sizes(struct preprocessing *p, const struct config_data *data, size_t side)
+{
+    bool imagenet = side == IMAGENET_SIDE;
+    size_t resize = imagenet ? IMAGENET_RESIZE : side;
+
+    p->pad = data->pad.set ? data->pad.value : 0;
+    p->resize = data->resize.set ? data->resize.value : p->pad ? 0 : resize;
+    p->crop = data->crop.set ? data->crop.value : p->pad ? 0 : side;
+}
+
+static enum status choose_preprocessing(struct preprocessing *p, const struct config *config, const struct network *net,
+                                        bool keras, struct error *err)
+{
+    struct shape input = network_shape(net, 0);
+    const float *mean = keras ? keras_mean : torch_mean, *std = keras ? keras_std : torch_std;
+    enum status rc = OK;
+
+    *p = (struct preprocessing){.channels = input.channels,
+                                .height = input.height,
+                                .width = input.width,
+                                .divisor = keras && config->data.mean.count == 0 ? 1 : 255};
+    if (input.channels != 1 && input.channels != 3)
+        TRY(error_set(err, FAIL_UNSUPPORTED, "%s: the network's input has %zu channels; images have 1 or 3",
+                      config->model.weights.file, input.channels));
+    choose_sizes(p, &config->data, input.width);
+    TRY(read_reals(p->mean, &config->data.mean, input.channels == 3 ? mean : NULL, input.channels, config, "data.mean",
+                   err));
+    TRY(read_reals(p->std, &config->data.std, input.channels == 3 ? std : NULL, input.channels, config, "data.std",
+                   err));
+    for (size_t c = 0; c < input.channels; c++)
+        if (!(p->std[c] > 0))
+            TRY(config_fail(config, err, "data.std", "%g is no standard deviation: it must be positive",
+                            (double)p->std[c]));
+done:
+    return rc;
+}
+
+void model_bounds(const struct preprocessing *p, float *low, float *high)
+{
+    float white = 255 / p->divisor;
+
+    for (size_t c = 0; c < p->channels; c++) {
+        low[c] = (0 - p->mean[c]) / p->std[c];
+        high[c] = (white - p->mean[c]) / p->std[c];
+    }
+}
+
+/* ---- the measure -------------------------------------------------------------------------------------------------------- */
+
+static enum status unknown_layer(const struct config *config, const struct network *net, const char *key,
+                                 const char *name, struct error *err)
+{
+    struct suggest nearest;
+    char hint[64];
+
+    suggest_init(&nearest, name);
+    for (size_t k = 0; k <= net->nlinks; k++)
+        suggest_offer(&nearest, network_variable(net, k));
+    suggest_hint(hint, sizeof hint, &nearest);
+    return config_fail(config, err, key, "%s has no weighted layer \"%s\"%s", net->name, name, hint);
+}
+
+static enum status set_rules(struct measure_options *options, const struct config *config, const struct network *net,
+                             struct error *err)
+{
+    enum status rc = OK;
+    char key[64], message[256];
+
+    if (!rule_composite(options->rules, config->measure.composite, net))
+        TRY(config_fail(config, err, "measure.composite", "there is no composite \"%s\"", config->measure.composite));
+    for (size_t i = 0; i < config->measure.rules.count; i++) {
+        const struct config_pair *pair = &config->measure.rules.items[i];
+        size_t k = network_find(net, pair->name);
+        snprintf(key, sizeof key, "measure.rule.%s", pair->name);
+        if (k == 0 || k > net->nlinks || net->links[k - 1].kind == LINK_POOL)
+            TRY(unknown_layer(config, net, key, pair->name, err));
+        if (!rule_parse(&options->rules[k - 1], message, sizeof message, pair->text))
+            TRY(config_fail(config, err, key, "%s", message));
+        if (options->rules[k - 1].kind == RULE_ZBOX && options->rules[k - 1].input_bounds && k != 1)
+            TRY(config_fail(config, err, key, "above the first layer zbox needs its bounds: zbox low high"));
+    }
+done:
+    return rc;
+}
+
+static enum status check_target(const struct config *config, const struct network *net, struct error *err)
+{
+    const struct config_target *target = &config->measure.target;
+    size_t classes = network_shape(net, net->nlinks).channels;
+    size_t highest = target->kind == CONFIG_TARGET_CONTRAST && target->b > target->a ? target->b : target->a;
+
+    if ((target->kind == CONFIG_TARGET_CLASS || target->kind == CONFIG_TARGET_CONTRAST) && highest >= classes)
+        return config_fail(config, err, "measure.target",
+                           "there is no class %zu; the network has %zu classes, 0 to %zu", highest, classes,
+                           classes - 1);
+    return OK;
+}
+
+static void set_flows(struct measure_options *options, const struct config *config, const struct network *net)
+{
+    for (size_t k = 0; k < net->nlinks; k++) {
+        bool dense_pair = k > 0 && net->links[k - 1].kind == LINK_DENSE;
+        unsigned wanted = dense_pair ? CONFIG_FLOWS_DENSE : CONFIG_FLOWS_ADJACENT;
+        options->flows[k] = net->links[k].kind != LINK_POOL && (config->measure.flows & wanted);
+    }
+}
+
+static enum status choose_measure(struct measure_options *options, const struct config *config,
+                                  const struct network *net, size_t group, struct error *err)
+{
+    enum status rc = OK;
+
+    *options = (struct measure_options){.bias = config->measure.bias,
+                                        .pool = config->measure.pool,
+                                        .given = config->measure.given,
+                                        .variation_limit = config->run.variation_limit,
+                                        .group = group};
+    TRY(set_rules(options, config, net, err));
+    TRY(check_target(config, net, err));
+    set_flows(options, config, net);
+done:
+    return rc;
+}
+
+/* ---- memory --------------------------------------------------------------------------------------------------------------- */
+
+/* Weights from rank 0 to every copy. Collective. */
+static enum status spread_weights(struct model *model, const struct weights *w, size_t nfloats, const struct node *node,
+                                  struct error *err)
+{
+    enum status rc = node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err);
+
+    if (rc != OK)
+        return rc;
+    if (node->rank == 0)
+        rc = weights_load(model->weights.memory, w, err);
+    rc = agree(node->world, rc, err);
+    if (rc == OK)
+        node_broadcast(node, &model->weights);
+    return rc;
+}
+
+/* Each copy's holder derives the weights that the rules need. Collective. */
+static enum status derive_weights(struct model *model, const struct node *node, struct error *err)
+{
+    float low[IMAGE_MAX_CHANNELS], high[IMAGE_MAX_CHANNELS];
+    enum status rc = node_shared_alloc(node, &model->forms, measure_forms_floats(&model->plan) * sizeof(float), err);
+
+    if (rc != OK)
+        return rc;
+    model_bounds(&model->preprocessing, low, high);
+    if (model->forms.holder)
+        measure_forms_compute(&model->plan, model->forms.memory, (struct link_bounds){low, high});
+    node_barrier(node);
+    measure_forms_bind(&model->plan, model->forms.memory);
+    return OK;
+}
+
+enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
+                       struct error *err)
+{
+    struct weights *w = NULL;
+    struct description d;
+    struct measure_options options;
+    enum status rc = OK;
+
+    *model = (struct model){0};
+    TRY(open_weights(&w, &d, config, node, err));
+    model->net = d.net;
+    memcpy(model->sha256, d.sha256, sizeof model->sha256);
+    rc = choose_preprocessing(&model->preprocessing, config, &model->net, d.keras, err);
+    if (rc == OK)
+        rc = choose_measure(&options, config, &model->net, group, err);
+    TRY(agree(node->world, rc, err));
+    TRY(spread_weights(model, w, d.nfloats, node, err));
+    measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
+    TRY(derive_weights(model, node, err));
+done:
+    weights_close(w);
+    return rc;
+}
+
+void model_free(struct model *model)
+{
+    node_shared_free(&model->weights);
+    node_shared_free(&model->forms);
+}

@@ -1,0 +1,34 @@
+/* The model of a run: network, weights and derived weights, held once per node, and the preprocessing that goes with it. */
+#ifndef NRMFLOW_MODEL_H
+#define NRMFLOW_MODEL_H
+
+#include "config.h"
+#include "image.h"
+#include "measure.h"
+#include "node.h"
+#include "sha256.h"
+
+struct model {
+    struct network net;
+    struct preprocessing preprocessing;
+    char sha256[SHA256_HEX];
+    struct node_block weights; /* the network's own */
+    struct node_block forms;   /* derived by the rules */
+    struct measure_plan plan;  /* bound to both */
+};
+
+/* Read, check and spread the weights, and plan the measure that the configuration asks for.
+ *
+ * Rank 0 reads the file; every node gets one copy of the weights. `group` is the number of images of one dense product.
+ * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer, class
+ * or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a failure. */
+enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
+                       struct error *err);
+
+/* All zero is fine. Not collective. */
+void model_free(struct model *model);
+
+/* The preprocessing's image of black and white: bounds of the input for the zbox rule, [channels] each. */
+void model_bounds(const struct preprocessing *p, float *low, float *high);
+
+#endif

@@ -1,0 +1,90 @@
+/* Statistics over images: which sums a run keeps, how an image adds to them, what they mean in the end.
+ *
+ * Let x be a channel's relevance (or a flow's entry) of one image and y the mass of its condition (1 without one). Kept are
+ * the sums of x, x^2, x y, y and y^2; the mean of the population is the ratio r = sum x / sum y, with
+ *
+ *     se^2 = (s_x^2 - 2 r s_xy + r^2 s_y^2) / (n mean(y)^2)
+ *
+ * A tally sums the images of one block in double precision in their order; whole blocks go into the exact sums of the
+ * node, which know no order. Images that failed, exploded or are undefined add nothing.
+ */
+#ifndef NRMFLOW_STATISTICS_H
+#define NRMFLOW_STATISTICS_H
+
+#include "error.h"
+#include "measure.h"
+#include "sums.h"
+
+struct statistics_options {
+    size_t images;                    /* of the whole run, for the ranges of the exact sums */
+    size_t classes;                   /* 0: no sums by class */
+    size_t top;                       /* length of the RelMax and ActMax lists */
+    size_t bins;                      /* of the histograms, even; 0: none */
+    bool maps[NETWORK_MAX_VARIABLES]; /* variables with a mean map of neurons */
+};
+
+/* Numbers of the sections in the plan of sums. Per channel sections hold the channels of all variables, in order. */
+struct statistics {
+    const struct measure_plan *measure; /* borrowed */
+    struct statistics_options options;
+    struct sums_plan plan;
+    size_t images, given, given_square;            /* n, sum y, sum y^2: one each */
+    size_t x, square, product, positive, negative; /* per channel */
+    size_t histogram;                              /* per channel and bin */
+    size_t highest, lowest;                        /* per channel; the maximum of x and of -x */
+    size_t top, active;                            /* top lists per channel */
+    size_t class_x, class_images, class_given;     /* per class (and channel) */
+    size_t map[NETWORK_MAX_VARIABLES];             /* per neuron */
+    size_t flow[NETWORK_MAX_LINKS], flow_square[NETWORK_MAX_LINKS], flow_product[NETWORK_MAX_LINKS]; /* per entry */
+    size_t to_bias[NETWORK_MAX_LINKS], absorbed[NETWORK_MAX_LINKS]; /* per upper channel */
+};
+
+/* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The plan
+ * borrows `measure`; caller frees with statistics_free, also after a failure. */
+enum status statistics_init(struct statistics *s, const struct measure_plan *measure,
+                            const struct statistics_options *options, struct error *err);
+
+void statistics_free(struct statistics *s);
+
+/* Doubles that a tally needs in an arena. */
+struct tally {
+    const struct statistics *statistics; /* borrowed */
+    double images, given, given_square;
+    double *x, *square, *product, *positive, *negative; /* [channels] */
+    double *histogram;                                  /* [channels][bins] */
+    double *highest, *lowest;                           /* [channels] */
+    double *map[NETWORK_MAX_VARIABLES];
+    double *flow[NETWORK_MAX_LINKS], *flow_square[NETWORK_MAX_LINKS], *flow_product[NETWORK_MAX_LINKS];
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];
+    struct toplist_entry *entries; /* [channels] scratch */
+    float *pending;                /* [group][pending_floats] neurons of images whose status is not known yet */
+    size_t pending_floats;
+    size_t pending_at[NETWORK_MAX_VARIABLES];
+};
+
+/* Place a tally; with a measuring arena only its size comes out. */
+void tally_place(struct tally *tally, const struct statistics *s, struct arena *arena);
+
+/* Empty it for a block. */
+void tally_reset(struct tally *tally);
+
+/* Neurons of an image in work, kept until tally_image. */
+void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *relevance);
+
+/* Flow of an image that is OK. */
+void tally_flow(struct tally *tally, size_t link, const float *joint, const double *to_bias, const double *absorbed,
+                double given_mass);
+
+/* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums and
+ * top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */
+enum status tally_image(struct tally *tally, size_t slot, const struct measure_result *result, size_t row, size_t class,
+                        struct sums *sums, struct error *err);
+
+/* Add the block to the node's sums. Errors: FAIL_LIMIT as sums_add. */
+enum status tally_commit(const struct tally *tally, struct sums *sums, struct error *err);
+
+/* The edges of the histograms, [bins + 1], zero in the middle: 0, 1e-6, ..., 10 growing by a constant factor, and their
+ * negatives. Values beyond the outer edges count in the outermost bins. */
+void statistics_edges(double *edges, size_t bins);
+
+#endif
