@@ -37,12 +37,12 @@ static inline void make_folder(char *path)
     }
 }
 
-/* Let make_images.py do its job `task` in the folder. */
-static inline bool make_images(const char *task, const char *folder)
+/* Let a Python script of this folder do its job `task` in another. */
+static inline bool run_python(const char *script, const char *task, const char *folder)
 {
     char command[2 * PATH_LENGTH];
 
-    snprintf(command, sizeof command, "%s -B %s/../tests/unit/make_images.py %s '%s'", TEST_PYTHON, JOBS, task, folder);
+    snprintf(command, sizeof command, "%s -B %s/../tests/unit/%s %s '%s'", TEST_PYTHON, JOBS, script, task, folder);
     return system(command) == 0;
 }
 

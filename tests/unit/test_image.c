@@ -47,7 +47,7 @@ static int make_fixture(void **state)
     *state = f;
     make_folder(f->folder);
     make_folder(f->truncated);
-    if (!make_images("images", f->folder) || !make_images("truncated", f->truncated))
+    if (!run_python("make_images.py", "images", f->folder) || !run_python("make_images.py", "truncated", f->truncated))
         return -1;
     read_cases(f);
     return 0;

@@ -41,7 +41,7 @@ static struct records make_records(const char *task)
     struct records r;
 
     make_folder(folder);
-    assert_true(make_images(task, folder));
+    assert_true(run_python("make_images.py", task, folder));
     snprintf(path, sizeof path, "%s/cases.bin", folder);
     r.next = r.bytes = read_file(path, &r.nbytes);
     remove_folder(folder);
