@@ -121,8 +121,8 @@ void store_discard(struct store *store);
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 /* Reading works on files of any origin: links out of the file, foreign storage, plug-in filters and sizes that cannot
- * be true are refused, and one call never allocates more than 2 GiB. Attributes have the types that store_set_* gives
- * them.
+ * be true are refused, and one call never allocates more than 2 GiB. So are groups that another program (h5repack) has
+ * rewritten without checksums, on which HDF5 1.10 may crash. Attributes have the types that store_set_* gives them.
  *
  * Errors of all functions below: FAIL_FORMAT (damaged, missing, of another type or shape), FAIL_UNSUPPORTED,
  * FAIL_LIMIT, FAIL_SYSTEM. */
