@@ -1,7 +1,58 @@
-#include <stdio.h>
+/* nrmflow: finds the command and calls it. */
+#include "command.h"
+#include "command_weights.h"
+#include "suggest.h"
+#include "version.h"
 
-int main(void)
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"weights", "what is in a weights file", command_weights},
+};
+
+enum { NCOMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out)
 {
-    puts("nrmflow");
-    return 0;
+    fputs("usage: nrmflow COMMAND ...\n\n"
+          "The normalized relevance measure of vision networks over whole datasets.\n\n",
+          out);
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].help);
+    fputs("\n`nrmflow COMMAND --help` explains a command, `nrmflow --version` names the version.\n", out);
+}
+
+static int unknown_command(const char *name)
+{
+    struct error err = {0};
+    struct suggest nearest;
+    char hint[64];
+
+    suggest_init(&nearest, name);
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        suggest_offer(&nearest, commands[i].name);
+    suggest_hint(hint, sizeof hint, &nearest);
+    error_set(&err, FAIL_CONFIG, "there is no command \"%s\"%s", name, hint);
+    return command_usage(&err, "nrmflow");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return COMMAND_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return command_finish(COMMAND_OK);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("nrmflow %s\n", version_string());
+        return command_finish(COMMAND_OK);
+    }
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown_command(argv[1]);
 }
