@@ -162,13 +162,19 @@ static enum status share(const struct node *node, struct node_block *block, stru
     return rc;
 }
 
-static enum status allocate_private(struct node_block *block, struct error *err)
+/* malloc grants more than there is, and the kernel kills whoever uses it; so ask how much there is. */
+static enum status allocate_private(const struct node *node, struct node_block *block, struct error *err)
 {
-    size_t padded = (block->nbytes + NODE_ALIGNMENT - 1) / NODE_ALIGNMENT * NODE_ALIGNMENT;
+    double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double megabytes = (double)block->nbytes / 1e6;
 
-    block->memory = padded >= block->nbytes ? aligned_alloc(NODE_ALIGNMENT, padded) : NULL;
+    if (1e6 * megabytes * node->nlocal > machine)
+        return error_set(err, FAIL_SYSTEM, "%d ranks need %.0f MB each, and this machine has %.0f MB in all",
+                         node->nlocal, megabytes, machine / 1e6);
+    size_t padded = (block->nbytes + NODE_ALIGNMENT - 1) / NODE_ALIGNMENT * NODE_ALIGNMENT;
+    block->memory = aligned_alloc(NODE_ALIGNMENT, padded);
     if (!block->memory)
-        return error_set(err, FAIL_SYSTEM, "no memory for %.0f MB", (double)block->nbytes / 1e6);
+        return error_set(err, FAIL_SYSTEM, "no memory for %.0f MB", megabytes);
     memset(block->memory, 0, padded);
     return OK;
 }
@@ -192,13 +198,13 @@ enum status node_shared_alloc(const struct node *node, struct node_block *block,
     if (forced(node->world, "NRMFLOW_NODE_PRIVATE"))
         rc = error_set(&why, FAIL_SYSTEM, "NRMFLOW_NODE_PRIVATE is set");
     else
-        rc = node->nlocal > 1 ? share(node, block, &why) : allocate_private(block, &why);
+        rc = node->nlocal > 1 ? share(node, block, &why) : allocate_private(node, block, &why);
     if (agree(node->world, rc, &why) != OK) {
         snprintf(block->why, sizeof block->why, "%.*s", NODE_WHY - 1, why.message);
         release(block);
         block->shared = false;
         block->holders = node->world;
-        rc = agree(node->world, allocate_private(block, err), err);
+        rc = agree(node->world, allocate_private(node, block, err), err);
     }
     block->holder = block->holders != MPI_COMM_NULL;
     return rc;
