@@ -1,0 +1,425 @@
+#include "command_info.h"
+
+#include "summary.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+/* A ledger is closed to this much (design section 7). */
+#define LEDGER_TOLERANCE 1e-5
+
+enum { MAX_CONFIG_LINES = 60 };
+
+static const char usage[] =
+    "Usage: nrmflow info STORE [--json]\n"
+    "\n"
+    "Show what is in a store that `nrmflow run` has written: the run, its images by status, accuracy, the ledger of\n"
+    "every variable, the flow matrices, the slowest stage.\n"
+    "\n"
+    "  --json    one JSON object: images, finished, failed, complete, layers, flows and more\n"
+    "  --help    this text\n"
+    "\n"
+    "For every variable, mass + bias + absorbed = 1 in each image; the gap is the largest difference from it.\n";
+
+/* ---- text ------------------------------------------------------------------------------------------------------- */
+
+/* Text from a file may hold what a terminal would obey. */
+static void print_text(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length && text[i]; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        putchar(c < 0x20 || c == 0x7f ? '?' : c);
+    }
+}
+
+static void print_line(const char *label, const char *text)
+{
+    printf("%-18s", label);
+    print_text(text, strlen(text));
+    putchar('\n');
+}
+
+static void print_size(uint64_t nbytes)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)nbytes;
+    size_t unit = 0;
+
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    printf("%-18s%.*f %s\n", "size", unit ? 1 : 0, value, units[unit]);
+}
+
+static void print_run(const struct summary *summary, const char *path)
+{
+    print_line("store", path);
+    print_size(summary->nbytes);
+    for (size_t i = 0; i < summary->nattributes; i++) {
+        const struct summary_attribute *attribute = &summary->attributes[i];
+
+        if (attribute->text)
+            print_line(attribute->name, attribute->text);
+        else
+            printf("%-18s%" PRId64 "\n", attribute->name, attribute->integer);
+    }
+}
+
+static void print_images(const struct summary *summary)
+{
+    printf("\n%-18s%zu, of which %zu finished%s\n", "images", summary->images, summary->finished,
+           summary->complete ? "" : " (the run is not complete: start it again to continue)");
+    for (int status = 0; status < STORE_NSTATUS; status++)
+        if (summary->by_status[status])
+            printf("  %-16s%zu\n", store_status_name(status), summary->by_status[status]);
+    if (summary->labelled)
+        printf("%-18s%.4f (%zu of %zu images with a label)\n", "accuracy",
+               (double)summary->correct / (double)summary->labelled, summary->correct, summary->labelled);
+    if (summary->has_given)
+        printf("%-18s%.4g +- %.2g\n", "given mass", summary->given_mean, summary->given_error);
+}
+
+/* Width of the first column of a table, at least that of its title. */
+static int widest(size_t width, const char *name)
+{
+    size_t length = strlen(name);
+
+    return (int)(length > width ? length : width);
+}
+
+static void print_layers(const struct summary *summary)
+{
+    int width = 10;
+
+    if (summary->nlayers == 0)
+        return;
+    for (size_t i = 0; i < summary->nlayers; i++)
+        width = widest((size_t)width, summary->layers[i].name);
+    printf("\n%-*s  %8s  %10s  %10s  %10s  %10s  %9s\n", width, "layer", "channels", "mass", "bias", "absorbed",
+           "variation", "gap");
+    for (size_t i = 0; i < summary->nlayers; i++) {
+        const struct summary_layer *layer = &summary->layers[i];
+
+        print_text(layer->name, sizeof layer->name);
+        printf("%*s  ", width - (int)strlen(layer->name), "");
+        if (layer->channels)
+            printf("%8zu", layer->channels);
+        else
+            printf("%8s", "-");
+        if (layer->has_ledger)
+            printf("  %10.5f  %10.5f  %10.2e  %10.4g  %9.1e", layer->mass, layer->bias, layer->absorbed,
+                   layer->variation, layer->gap);
+        putchar('\n');
+    }
+}
+
+static void print_flows(const struct summary *summary)
+{
+    int width = 10;
+
+    if (summary->nflows == 0)
+        return;
+    for (size_t i = 0; i < summary->nflows; i++)
+        width = widest((size_t)width, summary->flows[i].name);
+    printf("\n%-*s  %8s  %8s  %s\n", width, "flow", "upper", "lower", "method");
+    for (size_t i = 0; i < summary->nflows; i++) {
+        const struct summary_flow *flow = &summary->flows[i];
+
+        print_text(flow->name, sizeof flow->name);
+        printf("%*s  %8zu  %8zu  ", width - (int)strlen(flow->name), "", flow->upper, flow->lower);
+        print_text(flow->method, sizeof flow->method);
+        putchar('\n');
+    }
+}
+
+static void print_queries(const struct summary *summary)
+{
+    for (size_t i = 0; i < summary->nqueries; i++) {
+        const struct summary_query *query = &summary->queries[i];
+        const char *expression = query->expression ? query->expression : "";
+
+        if (i == 0)
+            printf("\n%-18s%12s  %10s\n", "query", "mean", "std error");
+        print_text(query->name, sizeof query->name);
+        printf("%*s%12.5g  %10.2g  ", strlen(query->name) < 18 ? 18 - (int)strlen(query->name) : 1, "", query->mean,
+               query->std_error);
+        print_text(expression, strlen(expression));
+        putchar('\n');
+    }
+}
+
+static void print_stages(const struct summary *summary)
+{
+    double total = 0;
+
+    for (size_t i = 0; i < summary->nstages; i++)
+        total += summary->stages[i].seconds;
+    if (!(total > 0))
+        return;
+    printf("\n%-18s%10s  share\n", "stage", "seconds");
+    for (size_t i = 0; i < summary->nstages; i++) {
+        const struct summary_stage *stage = &summary->stages[i];
+
+        print_text(stage->name, sizeof stage->name);
+        printf("%*s%10.1f  %4.0f %%%s\n", strlen(stage->name) < 18 ? 18 - (int)strlen(stage->name) : 1, "",
+               stage->seconds, 100 * stage->seconds / total, i == 0 ? "  slowest" : "");
+    }
+}
+
+/* The lines of the configuration that say something: "section.key = value". */
+static void print_config(const char *config)
+{
+    const char *section = "";
+    size_t nsection = 0, count = 0, left_out = 0;
+
+    for (const char *line = config; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *text = line + strspn(line, " \t\r");
+        size_t length = strcspn(text, "\r\n");
+
+        if (length == 0 || text[0] == ';' || text[0] == '#')
+            continue;
+        if (text[0] == '[') {
+            section = text + 1;
+            nsection = strcspn(section, "]\r\n");
+            continue;
+        }
+        if (count == MAX_CONFIG_LINES) {
+            left_out++;
+            continue;
+        }
+        printf(count++ ? "  " : "\nconfiguration\n  ");
+        print_text(section, nsection);
+        putchar('.');
+        print_text(text, length);
+        putchar('\n');
+    }
+    if (left_out)
+        printf("  and %zu more lines, in the attribute config\n", left_out);
+}
+
+static double largest_gap(const struct summary *summary)
+{
+    double gap = 0;
+
+    for (size_t i = 0; i < summary->nlayers; i++)
+        gap = fmax(gap, summary->layers[i].gap);
+    return gap;
+}
+
+static void print_warnings(const struct summary *summary)
+{
+    if (summary->weak_condition)
+        printf(
+            "\nwarning: the mean mass of the condition cannot be told from zero (weak_condition), so that what is "
+            "divided by it\nmeans little. Run again with `given = none`, or with a composite of nonnegative rules.\n");
+    if (largest_gap(summary) > LEDGER_TOLERANCE)
+        printf("\nwarning: the ledger is open by up to %.1e (%.0e is tolerated): some relevance is unaccounted for.\n",
+               largest_gap(summary), LEDGER_TOLERANCE);
+    if (summary->failed)
+        printf("\nwarning: %zu images could not be used; images/status and images/path say which.\n", summary->failed);
+    if (summary->by_status[STORE_IMAGE_EXPLODED])
+        printf("\nwarning: %zu images exploded (a layer's total variation is above the limit) and are in no mean.\n",
+               summary->by_status[STORE_IMAGE_EXPLODED]);
+}
+
+static void print_all(const struct summary *summary, const char *path)
+{
+    print_run(summary, path);
+    if (summary->config)
+        print_config(summary->config);
+    print_images(summary);
+    print_layers(summary);
+    print_flows(summary);
+    print_queries(summary);
+    print_stages(summary);
+    print_warnings(summary);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+
+/* JSON has no NaN and no infinity. */
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *count(size_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+/* Text that is not UTF-8 becomes null. */
+static json_t *string(const char *text)
+{
+    json_t *value = json_string(text);
+
+    return value ? value : json_null();
+}
+
+static json_t *json_layers(const struct summary *summary)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < summary->nlayers; i++) {
+        const struct summary_layer *layer = &summary->layers[i];
+        json_t *item = json_object();
+
+        json_object_set_new(item, "name", string(layer->name));
+        json_object_set_new(item, "channels", count(layer->channels));
+        if (layer->has_ledger) {
+            json_object_set_new(item, "mass", real(layer->mass));
+            json_object_set_new(item, "bias", real(layer->bias));
+            json_object_set_new(item, "absorbed", real(layer->absorbed));
+            json_object_set_new(item, "variation", real(layer->variation));
+            json_object_set_new(item, "gap", real(layer->gap));
+        }
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static json_t *json_flows(const struct summary *summary)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < summary->nflows; i++) {
+        json_t *item = json_object();
+
+        json_object_set_new(item, "name", string(summary->flows[i].name));
+        json_object_set_new(item, "upper", count(summary->flows[i].upper));
+        json_object_set_new(item, "lower", count(summary->flows[i].lower));
+        json_object_set_new(item, "method", string(summary->flows[i].method));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static json_t *json_queries(const struct summary *summary)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < summary->nqueries; i++) {
+        const struct summary_query *query = &summary->queries[i];
+        json_t *item = json_object();
+
+        json_object_set_new(item, "name", string(query->name));
+        json_object_set_new(item, "expression", query->expression ? string(query->expression) : json_null());
+        json_object_set_new(item, "mean", real(query->mean));
+        json_object_set_new(item, "std_error", real(query->std_error));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static json_t *json_status(const struct summary *summary)
+{
+    json_t *object = json_object();
+
+    for (int status = 0; status < STORE_NSTATUS; status++)
+        json_object_set_new(object, store_status_name(status), count(summary->by_status[status]));
+    return object;
+}
+
+static json_t *json_stages(const struct summary *summary)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < summary->nstages; i++)
+        json_object_set_new(object, summary->stages[i].name, real(summary->stages[i].seconds));
+    return object;
+}
+
+static json_t *json_summary(const struct summary *summary)
+{
+    json_t *object = json_object();
+    double labelled = (double)summary->labelled;
+
+    json_object_set_new(object, "images", count(summary->images));
+    json_object_set_new(object, "finished", count(summary->finished));
+    json_object_set_new(object, "failed", count(summary->failed));
+    json_object_set_new(object, "complete", json_boolean(summary->complete));
+    json_object_set_new(object, "status", json_status(summary));
+    json_object_set_new(object, "labelled", count(summary->labelled));
+    json_object_set_new(object, "correct", count(summary->correct));
+    json_object_set_new(object, "accuracy",
+                        summary->labelled ? real((double)summary->correct / labelled) : json_null());
+    json_object_set_new(object, "given_mass", summary->has_given ? real(summary->given_mean) : json_null());
+    json_object_set_new(object, "given_mass_error", summary->has_given ? real(summary->given_error) : json_null());
+    json_object_set_new(object, "weak_condition", json_boolean(summary->weak_condition));
+    json_object_set_new(object, "layers", json_layers(summary));
+    json_object_set_new(object, "flows", json_flows(summary));
+    json_object_set_new(object, "queries", json_queries(summary));
+    json_object_set_new(object, "seconds", json_stages(summary));
+    json_object_set_new(object, "bytes", json_integer((json_int_t)summary->nbytes));
+    for (size_t i = 0; i < summary->nattributes; i++) {
+        const struct summary_attribute *attribute = &summary->attributes[i];
+
+        json_object_set_new(object, attribute->name,
+                            attribute->text ? string(attribute->text) : json_integer(attribute->integer));
+    }
+    json_object_set_new(object, "config", summary->config ? string(summary->config) : json_null());
+    return object;
+}
+
+/* ---- command ---------------------------------------------------------------------------------------------------- */
+
+static int wrong_arguments(const char *what, const char *argument)
+{
+    fprintf(stderr, "nrmflow info: %s%s\n%s", what, argument, "Usage: nrmflow info STORE [--json]; more with --help\n");
+    return 2;
+}
+
+static int show(const char *path, bool json)
+{
+    struct summary summary;
+    struct error err = {0};
+    int result = 0;
+
+    if (summary_read(&summary, path, &err) != OK) {
+        fprintf(stderr, "nrmflow info: %s\nA store is what `nrmflow run ... --output STORE` writes.\n", err.message);
+        result = 1;
+    } else if (json) {
+        json_t *object = json_summary(&summary);
+
+        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+        putchar('\n');
+        json_decref(object);
+    } else {
+        print_all(&summary, path);
+    }
+    summary_free(&summary);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fputs("nrmflow info: the output cannot be written\n", stderr);
+        result = 1;
+    }
+    return result;
+}
+
+int command_info(int argc, char **argv)
+{
+    const char *path = NULL;
+    bool json = false, options = true;
+
+    for (int i = 1; i < argc; i++) {
+        if (options && strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (options && strcmp(argv[i], "--") == 0)
+            options = false;
+        else if (options && strcmp(argv[i], "--json") == 0)
+            json = true;
+        else if (options && argv[i][0] == '-' && argv[i][1])
+            return wrong_arguments("unknown option ", argv[i]);
+        else if (path)
+            return wrong_arguments("only one store can be shown, not also ", argv[i]);
+        else
+            path = argv[i];
+    }
+    return path ? show(path, json) : wrong_arguments("which store?", "");
+}
