@@ -208,6 +208,8 @@ static enum status assign_set(struct parser *p, const char *set)
 
     if (!equals || !dot || dot > equals)
         return fail_at(p, CONFIG_SET, "\"%s\" is not of the form section.key=value", set);
+    if (strpbrk(set, "\r\n"))
+        return fail_at(p, CONFIG_SET, "the value has a line break");
     snprintf(section, sizeof section, "%.*s", (int)(dot - set), set);
     snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
     name[strcspn(name, " \t")] = '\0';

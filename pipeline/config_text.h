@@ -5,7 +5,8 @@
 #include "config.h"
 
 /* The whole configuration, defaults included, as an INI text in one canonical spelling, with paths as written; parsed
- * again it gives the same text. NULL without memory; the caller frees it. */
+ * again it gives the same text (but for a path from --set that an INI file cannot hold: one with a ';' after a blank, or
+ * of 180 characters). NULL without memory; the caller frees it. */
 char *config_text(const struct config *config);
 
 /* Do two such texts stand for different numbers in the store? If so, write the first such key and both values into

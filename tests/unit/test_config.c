@@ -263,6 +263,7 @@ static void unknown_names_on_the_command_line_get_a_suggestion(void **state)
     assert_refused("", "measure.pool=frist", "--set measure.pool: ", "did you mean \"first\"?");
     assert_refused("", "pool=first", "--set ", "section.key=value");
     assert_refused("", "data.images", "--set ", "section.key=value");
+    assert_refused("", "data.path=a\nb", "--set ", "line break");
 }
 
 static void lines_that_are_no_assignment_are_errors(void **state)
