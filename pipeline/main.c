@@ -1,5 +1,6 @@
 /* nrmflow: finds the command and calls it. */
 #include "command.h"
+#include "command_info.h"
 #include "command_weights.h"
 #include "suggest.h"
 #include "version.h"
@@ -8,6 +9,7 @@
 #include <string.h>
 
 static const struct command commands[] = {
+    {"info", "what is in a store", command_info},
     {"weights", "what is in a weights file", command_weights},
 };
 
