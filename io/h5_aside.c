@@ -166,11 +166,14 @@ static enum status choose_path(struct h5_aside *aside, const char *path, struct 
 
     if (real && stat(real, &info) == 0 && !S_ISREG(info.st_mode)) {
         free(real);
-        return error_set(err, FAIL_CONFIG, "%s: is not a regular file, so it is not overwritten; choose another name",
-                         path);
+        error_set(err, FAIL_CONFIG, "%s: is not a regular file, so it is not overwritten; choose another name", path);
+        return FAIL_CONFIG;
     }
     aside->path = real ? real : strdup(path);
-    return aside->path ? OK : error_system(err, "%s: no memory for its name", path);
+    if (aside->path)
+        return OK;
+    error_system(err, "%s: no memory for its name", path);
+    return FAIL_SYSTEM;
 }
 
 /* O_EXCL follows no link and opens no file that exists. The number is for containers, where process ids repeat. */

@@ -3,6 +3,7 @@
 #include "h5.h"
 #include "h5_aside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,8 +73,7 @@ static bool column_path(char path[static PARTFILE_MAX_NAME + 16], const char *na
 
     if (length == 0 || length > PARTFILE_MAX_NAME || strchr(name, '/') || name[0] == '.')
         return false;
-    memcpy(path, "columns/", 8);
-    memcpy(path + 8, name, length + 1);
+    snprintf(path, PARTFILE_MAX_NAME + 16, "columns/%s", name);
     return true;
 }
 

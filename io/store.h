@@ -101,7 +101,13 @@ enum status store_create_rows(struct store *store, const char *path, size_t ndim
 enum status store_write_rows(struct store *store, const char *path, size_t first, size_t nrows, const void *data,
                              struct error *err);
 
-/* Set an attribute, replacing one of that name.
+/* Set an attribute, replacing one of that name. Attributes of the root that others read:
+ *
+ *   text     config, network, composite, bias, pool, given, target, dataset, dataset_sha256, model_sha256,
+ *            program_version, isa, blas_core; default (a group, what a viewer opens first; so on "layers" and "flows")
+ *   integer  seed, complete (0 or 1), weak_condition (1, or absent), finished (images that a partial run has dealt with)
+ *   real     seconds_<stage>
+ * and `method` (exact, sampled) on a flow, `expression` on a query.
  *
  *   object  in  "" for the root, a dataset that exists, or a group of the table such as "flows/conv1_1-conv1_2", which
  * is created where it does not exist value   in  text of any length (UTF-8; other bytes become '?'), an int64, or a

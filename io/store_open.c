@@ -16,9 +16,8 @@ static enum status check_format(const struct store_reader *reader, struct error 
     if (!store_has_attribute(reader, "", "format"))
         return error_set(err, FAIL_FORMAT, "%s: is an HDF5 file, but not a store of nrmflow", reader->path);
     TRY(store_get_text(&format, reader, "", "format", err));
-    if (strcmp(format, "nrmflow") != 0) {
-        rc = error_set(err, FAIL_FORMAT, "%s: is an HDF5 file of the format \"%.40s\", not a store of nrmflow",
-                       reader->path, format);
+    if (!format || strcmp(format, "nrmflow") != 0) {
+        rc = error_set(err, FAIL_FORMAT, "%s: is an HDF5 file of another format, not a store of nrmflow", reader->path);
         goto done;
     }
     TRY(store_get_int(&version, reader, "", "format_version", err));

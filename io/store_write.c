@@ -273,7 +273,7 @@ enum status store_write(struct store *store, const char *path, const void *data,
     struct store_entry *entry = NULL;
 
     TRY(begin(&entry, store, path, 0, ndim, dims, err));
-    if (ndim == 0 || (entry->dims[0] && entry->row_elements))
+    if (entry && (ndim == 0 || (entry->dims[0] && entry->row_elements)))
         TRY(write_slab(store, entry, 0, ndim ? entry->dims[0] : 1, data, err));
 done:
     if (entry)

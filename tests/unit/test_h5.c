@@ -270,6 +270,20 @@ static void missing_folder_is_a_system_error(void **state)
     files_expect_message(err.message, "No such file");
 }
 
+static void failed_rename_leaves_no_temporary(void **state)
+{
+    struct h5_aside *aside;
+    struct error err = {0};
+    const char *path = files_path("store.h5");
+
+    (void)state;
+    assert_int_equal(h5_aside_create(&aside, path, &err), OK);
+    assert_int_equal(mkdir(path, 0700), 0); /* comes between, and cannot be replaced by a file */
+    assert_int_equal(h5_aside_commit(aside, &err), FAIL_SYSTEM);
+    files_expect_message(err.message, "cannot be renamed");
+    assert_int_equal(files_count(), 1);
+}
+
 static int write_beyond_limit(const char *path)
 {
     struct h5_aside *aside;
@@ -320,6 +334,7 @@ int main(void)
         cmocka_unit_test_teardown(foreign_temporary_is_not_touched, files_clean),
         cmocka_unit_test_teardown(device_is_not_overwritten, files_clean),
         cmocka_unit_test_teardown(missing_folder_is_a_system_error, files_clean),
+        cmocka_unit_test_teardown(failed_rename_leaves_no_temporary, files_clean),
         cmocka_unit_test_teardown(full_disk_leaves_the_old_file_and_no_other, files_clean),
     };
 
