@@ -1,6 +1,7 @@
 /* nrmflow: finds the command and calls it. */
 #include "command.h"
 #include "command_info.h"
+#include "command_run.h"
 #include "command_weights.h"
 #include "suggest.h"
 #include "version.h"
@@ -9,6 +10,7 @@
 #include <string.h>
 
 static const struct command commands[] = {
+    {"run", "compute a store from a dataset", command_run},
     {"info", "what is in a store", command_info},
     {"weights", "what is in a weights file", command_weights},
 };

@@ -30,10 +30,19 @@ static const double MAP_BAR = 1e-3;
  * explodes. */
 static const double ABSORBED_FLOAT = 1e-12, ABSORBED_DOUBLE = 1e-15;
 
+/* A network, and where the oracle's results for it are: groups <prefix><case>/<image>. */
+struct suite {
+    const char *name, *weights, *results, *prefix;
+    bool imagenet_preprocessing; /* in float32, as the oracle did */
+    hid_t file;
+    struct model_file model;
+};
+
 struct test_case {
+    struct suite *suite;
     char group[CASE_NAME]; /* path of the case in the file */
     size_t image;
-    bool tiny, in_double;
+    bool in_double;
 };
 
 /* One image's results in double, whichever kernels computed them. */
@@ -45,9 +54,17 @@ struct outcome {
     double given_mass;
 };
 
+static struct suite suites[] = {
+    {"demo", JOBS "/demo/fashion_vgg16.safetensors", TEST_DATA "/reference.h5", "", false, .file = H5I_INVALID_HID},
+    {"tiny", TEST_DATA "/tiny_vgg11.safetensors", TEST_DATA "/reference.h5", "tiny/", true, .file = H5I_INVALID_HID},
+    {"random64", TEST_DATA "/random64.safetensors", TEST_DATA "/random64.h5", "random64/", true,
+     .file = H5I_INVALID_HID},
+    {"keras64", TEST_DATA "/random64_keras.h5", TEST_DATA "/random64.h5", "random64/", true, .file = H5I_INVALID_HID},
+};
+
+enum { SUITES = sizeof suites / sizeof suites[0] };
+
 static struct {
-    hid_t file;
-    struct model_file demo, tiny;
     struct test_case cases[MAX_CASES];
     size_t ncases;
 } fixture;
@@ -55,21 +72,21 @@ static struct {
 /* ---- reading the reference ------------------------------------------------------------------------------------------
  */
 
-static bool exists(const char *path)
+static bool exists(hid_t file, const char *path)
 {
     char part[256];
 
     for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-        if (H5Lexists(fixture.file, part, H5P_DEFAULT) <= 0)
+        if (H5Lexists(file, part, H5P_DEFAULT) <= 0)
             return false;
     }
-    return H5Lexists(fixture.file, path, H5P_DEFAULT) > 0;
+    return H5Lexists(file, path, H5P_DEFAULT) > 0;
 }
 
-static double *read_dataset(const char *path, size_t *n)
+static double *read_dataset(hid_t file, const char *path, size_t *n)
 {
-    hid_t d = H5Dopen2(fixture.file, path, H5P_DEFAULT), s = H5Dget_space(d);
+    hid_t d = H5Dopen2(file, path, H5P_DEFAULT), s = H5Dget_space(d);
 
     *n = (size_t)H5Sget_simple_extent_npoints(s);
     double *values = calloc(*n, sizeof *values);
@@ -79,9 +96,9 @@ static double *read_dataset(const char *path, size_t *n)
     return values;
 }
 
-static double *read_attribute(const char *object, const char *name, size_t *n)
+static double *read_attribute(hid_t file, const char *object, const char *name, size_t *n)
 {
-    hid_t a = H5Aopen_by_name(fixture.file, object, name, H5P_DEFAULT, H5P_DEFAULT), s = H5Aget_space(a);
+    hid_t a = H5Aopen_by_name(file, object, name, H5P_DEFAULT, H5P_DEFAULT), s = H5Aget_space(a);
 
     *n = (size_t)H5Sget_simple_extent_npoints(s);
     double *values = calloc(*n, sizeof *values);
@@ -94,15 +111,17 @@ static double *read_attribute(const char *object, const char *name, size_t *n)
 /* ---- cases
  * ------------------------------------------------------------------------------------------------------------ */
 
-/* The tiny network's cases: a composite, a rule in place of one of its, a target. */
+/* Cases of the random networks: a composite, a rule in place of one of its, a target. */
 static const struct {
     const char *name, *composite, *layer, *rule;
-} tiny_cases[] = {
+} random_cases[] = {
     {"epsilon_gamma_box", "epsilon_gamma_box", NULL, NULL},
     {"epsilon_gamma_box,lowest", "epsilon_gamma_box", NULL, NULL},
     {"epsilon_gamma_box,contrast", "epsilon_gamma_box", NULL, NULL},
     {"gamma,lowest", "gamma", NULL, NULL},
     {"zplus", "zplus", NULL, NULL},
+    {"epsilon_plus_flat", "epsilon_plus_flat", NULL, NULL},
+    {"epsilon_alpha2_beta1", "epsilon_alpha2_beta1", NULL, NULL},
     {"wsquare_first", "epsilon_gamma_box", "conv1_1", "wsquare"},
     {"flat_conv4_2", "epsilon_gamma_box", "conv4_2", "flat"},
     {"epsilon_0.25", "epsilon_gamma_box", "fc7", "epsilon 0.25"},
@@ -110,29 +129,29 @@ static const struct {
 
 static const struct network *network_of(const struct test_case *t)
 {
-    return t->tiny ? &fixture.tiny.net : &fixture.demo.net;
+    return &t->suite->model.net;
 }
 
-static void tiny_options(struct measure_options *options, const char *name)
+static void random_options(struct measure_options *options, const struct network *net, const char *name)
 {
     char message[128];
     size_t i = 0;
 
-    while (strcmp(tiny_cases[i].name, name) != 0)
+    while (strcmp(random_cases[i].name, name) != 0)
         i++;
-    assert_true(rule_composite(options->rules, tiny_cases[i].composite, &fixture.tiny.net));
-    if (tiny_cases[i].layer) {
-        size_t k = network_find(&fixture.tiny.net, tiny_cases[i].layer) - 1;
-        assert_true(rule_parse(&options->rules[k], message, sizeof message, tiny_cases[i].rule));
+    assert_true(rule_composite(options->rules, random_cases[i].composite, net));
+    if (random_cases[i].layer) {
+        size_t k = network_find(net, random_cases[i].layer) - 1;
+        assert_true(rule_parse(&options->rules[k], message, sizeof message, random_cases[i].rule));
     }
 }
 
-static void demo_options(struct measure_options *options, const char *name)
+static void demo_options(struct measure_options *options, const struct network *net, const char *name)
 {
     char composite[CASE_NAME], bias[CASE_NAME], pool[CASE_NAME];
 
     assert_int_equal(sscanf(name, "%95[^,],%95[^,],%95s", composite, bias, pool), 3);
-    assert_true(rule_composite(options->rules, composite, &fixture.demo.net));
+    assert_true(rule_composite(options->rules, composite, net));
     options->bias = strcmp(bias, "spread") == 0 ? BIAS_SPREAD : BIAS_NEURON;
     options->pool = strcmp(pool, "first") == 0          ? POOL_FIRST
                     : strcmp(pool, "proportional") == 0 ? POOL_PROPORTIONAL
@@ -143,10 +162,10 @@ static struct measure_options options_of(const struct test_case *t, enum measure
 {
     struct measure_options options = {.given = given, .variation_limit = INFINITY, .group = 1};
 
-    if (t->tiny)
-        tiny_options(&options, t->group + strlen("tiny/"));
+    if (*t->suite->prefix)
+        random_options(&options, network_of(t), t->group + strlen(t->suite->prefix));
     else
-        demo_options(&options, t->group);
+        demo_options(&options, network_of(t), t->group);
     for (size_t k = 0; k < network_of(t)->nlinks; k++)
         options.flows[k] = network_of(t)->links[k].kind != LINK_POOL;
     return options;
@@ -158,7 +177,7 @@ static struct measure_target target_of(const struct test_case *t)
     size_t n;
 
     snprintf(path, sizeof path, "%s/%zu", t->group, t->image);
-    double *values = read_attribute(path, "target", &n);
+    double *values = read_attribute(t->suite->file, path, "target", &n);
     struct measure_target target = {n == 2 ? TARGET_CONTRAST : TARGET_CLASS, (size_t)values[0],
                                     n == 2 ? (size_t)values[1] : 0};
     free(values);
@@ -172,7 +191,8 @@ static void read_bounds(const struct test_case *t, double low[3], double high[3]
     static const float mean[] = {0.485f, 0.456f, 0.406f}, std[] = {0.229f, 0.224f, 0.225f};
 
     for (size_t c = 0; c < 3; c++) {
-        double m = t->tiny ? (double)mean[c] : 0.2860, s = t->tiny ? (double)std[c] : 0.3530;
+        double m = t->suite->imagenet_preprocessing ? (double)mean[c] : 0.2860,
+               s = t->suite->imagenet_preprocessing ? (double)std[c] : 0.3530;
         low[c] = -m / s;
         high[c] = (1 - m) / s;
     }
@@ -182,7 +202,10 @@ static void read_bounds(const struct test_case *t, double low[3], double high[3]
 static float *read_image(const struct test_case *t)
 {
     size_t n, each = shape_neurons(network_shape(network_of(t), 0));
-    double *all = read_dataset(t->tiny ? "tiny/images" : "images", &n);
+    char path[64];
+
+    snprintf(path, sizeof path, "%simages", t->suite->prefix);
+    double *all = read_dataset(t->suite->file, path, &n);
     float *image = malloc(each * sizeof *image);
 
     for (size_t i = 0; i < each; i++)
@@ -265,7 +288,7 @@ static void run_float(struct outcome *o, const struct test_case *t, enum measure
         high_float[c] = (float)high[c];
     }
 
-    measure_plan_init(&plan, net, &options, t->tiny ? fixture.tiny.weights : fixture.demo.weights);
+    measure_plan_init(&plan, net, &options, t->suite->model.weights);
     float *forms = aligned_alloc(64, measure_forms_floats(&plan) * sizeof *forms + 64);
     measure_forms_compute(&plan, forms, (struct link_bounds){low_float, high_float});
     measure_forms_bind(&plan, forms);
@@ -321,7 +344,7 @@ struct chain {
 static void chain_forward(struct chain *chain, const struct test_case *t, const struct measure_options *options)
 {
     const struct network *net = network_of(t);
-    const float *weights = t->tiny ? fixture.tiny.weights : fixture.demo.weights;
+    const float *weights = t->suite->model.weights;
     float *image = read_image(t);
 
     read_bounds(t, chain->low, chain->high);
@@ -474,11 +497,11 @@ static void compare_variables(const struct outcome *o, const struct test_case *t
         struct shape s = network_shape(net, k);
         double *got = channel_sums(o->neurons[k], s), *want = NULL;
         snprintf(path, sizeof path, "%s/%zu/%schannel/%s", t->group, t->image, prefix, network_variable(net, k));
-        if (exists(path))
-            want = read_dataset(path, &n);
+        if (exists(t->suite->file, path))
+            want = read_dataset(t->suite->file, path, &n);
         snprintf(path, sizeof path, "%s/%zu/%smarginal/%s", t->group, t->image, prefix, network_variable(net, k));
-        if (!want && exists(path)) {
-            double *map = read_dataset(path, &n);
+        if (!want && exists(t->suite->file, path)) {
+            double *map = read_dataset(t->suite->file, path, &n);
             want = channel_sums(map, s);
             if (!strstr(t->group, ",first"))
                 assert_map_close(path, o->neurons[k], map, n, t->in_double ? bars_of(t).relative : MAP_BAR);
@@ -504,7 +527,7 @@ static void compare_attribute(const char *path, const char *name, const double *
                               double absolute)
 {
     size_t n;
-    double *want = read_attribute(path, name, &n);
+    double *want = read_attribute(t->suite->file, path, name, &n);
 
     assert_close(path, got, want, n, bars_of(t).relative, absolute);
     free(want);
@@ -520,9 +543,9 @@ static void compare_flows(const struct outcome *o, const struct test_case *t, co
         if (net->links[k].kind == LINK_POOL)
             continue;
         pair_path(path, sizeof path, t, prefix, k);
-        if (!exists(path))
+        if (!exists(t->suite->file, path))
             continue; /* the shipped part leaves out large matrices */
-        double *want = read_dataset(path, &n);
+        double *want = read_dataset(t->suite->file, path, &n);
         assert_close(path, o->joint[k], want, n, bars_of(t).relative, 0);
         free(want);
         if (*prefix)
@@ -541,7 +564,7 @@ static void compare_ledger(const struct outcome *o, const struct test_case *t)
     double got[MAX_LINKS], want[MAX_LINKS];
 
     snprintf(path, sizeof path, "%s/%zu/ledger", t->group, t->image);
-    double *rows = read_dataset(path, &n);
+    double *rows = read_dataset(t->suite->file, path, &n);
     assert_int_equal(n, net->nlinks * 6);
     for (size_t column = 0; column < 6; column++) {
         double explosion = 1;
@@ -581,7 +604,7 @@ static void outcome_equals_oracle(void **state)
     compare_variables(&given, t, "given/");
     compare_flows(&given, t, "given/");
     snprintf(path, sizeof path, "%s/%zu/given/mass", t->group, t->image);
-    double *mass = read_dataset(path, &n);
+    double *mass = read_dataset(t->suite->file, path, &n);
     assert_close(path, &given.given_mass, mass, 1, bars_of(t).relative, 0);
     free(mass);
     outcome_free(&plain, net);
@@ -591,55 +614,65 @@ static void outcome_equals_oracle(void **state)
 /* ---- listing the cases
  * ---------------------------------------------------------------------------------------------------- */
 
-static herr_t add_case(hid_t group, const char *name, const H5L_info_t *info, void *tiny)
+static void add_case(struct suite *suite, const char *group, size_t image)
 {
-    char path[CASE_NAME];
+    bool explodes = strstr(group, "zero,spread") || strstr(group, "gamma,spread"); /* in float32 */
 
-    (void)group;
+    for (int in_double = explodes ? 1 : 0; in_double < 2 && fixture.ncases < MAX_CASES; in_double++) {
+        struct test_case *t = &fixture.cases[fixture.ncases++];
+        *t = (struct test_case){.suite = suite, .image = image, .in_double = in_double};
+        snprintf(t->group, sizeof t->group, "%s", group);
+    }
+}
+
+/* Every group of the suite that has a member "0" or "1" with an attribute `target` is a case. */
+static herr_t visit_group(hid_t parent, const char *name, const H5L_info_t *info, void *context)
+{
+    struct suite *suite = context;
+    char group[CASE_NAME], member[CASE_NAME + 8];
+
+    (void)parent;
     (void)info;
-    snprintf(path, sizeof path, "%s%s", *(bool *)tiny ? "tiny/" : "", name);
+    snprintf(group, sizeof group, "%s%s", suite->prefix, name);
     for (size_t image = 0; image < 2; image++) {
-        char member[CASE_NAME + 8];
-        snprintf(member, sizeof member, "%s/%zu", path, image);
-        if (H5Lexists(fixture.file, path, H5P_DEFAULT) <= 0 || strstr(path, "images") || strstr(path, "pixels") ||
-            strcmp(path, "labels") == 0 || strcmp(path, "logits") == 0 || strcmp(path, "index") == 0 || !exists(member))
-            continue;
-        bool spread_explodes = strstr(path, "zero,spread") || strstr(path, "gamma,spread");
-        for (int in_double = spread_explodes ? 1 : 0; in_double < 2; in_double++) {
-            struct test_case *t = &fixture.cases[fixture.ncases++];
-            *t = (struct test_case){.image = image, .tiny = *(bool *)tiny, .in_double = in_double};
-            snprintf(t->group, sizeof t->group, "%s", path);
-            if (fixture.ncases == MAX_CASES)
-                return -1;
-        }
+        snprintf(member, sizeof member, "%s/%zu", group, image);
+        if (H5Aexists_by_name(suite->file, member, "target", H5P_DEFAULT) > 0)
+            add_case(suite, group, image);
     }
     return 0;
 }
 
+static void open_suite(struct suite *suite)
+{
+    const char *full = getenv("NRMFLOW_REFERENCE");
+    bool shipped_part = strstr(suite->results, "/reference.h5") != NULL;
+
+    suite->file = H5Fopen(full && shipped_part ? full : suite->results, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (suite->file < 0)
+        exit(1);
+    model_file_read(&suite->model, suite->weights);
+    H5Literate_by_name(suite->file, *suite->prefix ? suite->prefix : "/", H5_INDEX_NAME, H5_ITER_NATIVE, NULL,
+                       visit_group, suite, H5P_DEFAULT);
+}
+
 int main(void)
 {
-    const char *path = getenv("NRMFLOW_REFERENCE");
-    struct CMUnitTest tests[MAX_CASES];
-    static char names[MAX_CASES][CASE_NAME + 32];
-    bool tiny = false;
+    static struct CMUnitTest tests[MAX_CASES];
+    static char names[MAX_CASES][CASE_NAME + 64];
 
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    fixture.file = H5Fopen(path ? path : TEST_DATA "/reference.h5", H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (fixture.file < 0)
-        return 1;
-    model_file_read(&fixture.demo, JOBS "/demo/fashion_vgg16.safetensors");
-    model_file_read(&fixture.tiny, TEST_DATA "/tiny_vgg11.safetensors");
-    H5Literate(fixture.file, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_case, &tiny);
-    tiny = true;
-    H5Literate_by_name(fixture.file, "tiny", H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_case, &tiny, H5P_DEFAULT);
+    for (size_t i = 0; i < SUITES; i++)
+        open_suite(&suites[i]);
     for (size_t i = 0; i < fixture.ncases; i++) {
         const struct test_case *t = &fixture.cases[i];
-        snprintf(names[i], sizeof names[i], "%s_image_%zu_%s", t->group, t->image, t->in_double ? "double" : "float");
+        snprintf(names[i], sizeof names[i], "%s %s image %zu %s", t->suite->name, t->group, t->image,
+                 t->in_double ? "double" : "float");
         tests[i] = (struct CMUnitTest){names[i], outcome_equals_oracle, NULL, NULL, &fixture.cases[i]};
     }
     int failed = fixture.ncases ? _cmocka_run_group_tests("reference", tests, fixture.ncases, NULL, NULL) : 1;
-    model_file_free(&fixture.demo);
-    model_file_free(&fixture.tiny);
-    H5Fclose(fixture.file);
+    for (size_t i = 0; i < SUITES; i++) {
+        model_file_free(&suites[i].model);
+        H5Fclose(suites[i].file);
+    }
     return failed;
 }

@@ -1,0 +1,251 @@
+#include "block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory ----------------------------------------------------------------------------------------------------------- */
+
+static size_t input_floats(const struct block_context *context)
+{
+    return shape_neurons(network_shape(&context->model->net, 0));
+}
+
+static void place(struct block_worker *worker, const struct block_context *context, struct arena *arena)
+{
+    const struct measure_plan *plan = &context->model->plan;
+    size_t channels = plan->channel[plan->net->nlinks + 1];
+
+    worker->inputs = arena_floats(arena, BLOCK_GROUP * input_floats(context));
+    for (size_t i = 0; i < BLOCK_GROUP; i++) {
+        struct measure_result *r = &worker->results[i];
+        r->relevance = arena_doubles(arena, channels);
+        r->relevance_position = arena_bytes(arena, channels * sizeof *r->relevance_position);
+        r->activation = arena_floats(arena, channels);
+        r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
+    }
+    measure_workspace_place(&worker->workspace, plan, arena);
+    tally_place(&worker->tally, context->statistics, arena);
+}
+
+size_t block_worker_bytes(const struct block_context *context)
+{
+    struct block_worker worker;
+    struct arena arena = arena_over(NULL, 0);
+
+    place(&worker, context, &arena);
+    return arena.peak;
+}
+
+enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err)
+{
+    enum status rc = OK;
+
+    *worker = (struct block_worker){.context = context, .nbytes = block_worker_bytes(context)};
+    image_init(&worker->image);
+    image_scratch_init(&worker->scratch);
+    worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
+    if (!worker->memory)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
+    struct arena arena = arena_over(worker->memory, worker->nbytes);
+    place(worker, context, &arena);
+    TRY(dataset_open(&worker->dataset, context->listing, err));
+done:
+    return rc;
+}
+
+void block_worker_free(struct block_worker *worker)
+{
+    dataset_close(worker->dataset);
+    image_free(&worker->image);
+    image_scratch_free(&worker->scratch);
+    free(worker->memory);
+    worker->memory = NULL;
+}
+
+/* ---- one block ------------------------------------------------------------------------------------------------------- */
+
+/* Add the time since *start to *total and start again. */
+static void lap(double *start, double *total)
+{
+    double now = log_seconds();
+
+    *total += now - *start;
+    *start = now;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end)
+{
+    size_t size = context->config->run.block;
+
+    *first = larger(block * size, context->first);
+    *end = smaller((block + 1) * size, context->end);
+}
+
+/* What is explained about an image. With `target = label` an image without label has nothing to explain. */
+static bool choose_target(struct measure_target *target, const struct config *config, int label)
+{
+    const struct config_target *wanted = &config->measure.target;
+
+    static const enum target_kind kinds[] = {
+        [CONFIG_TARGET_PREDICTED] = TARGET_PREDICTED,
+        [CONFIG_TARGET_LABEL] = TARGET_CLASS,
+        [CONFIG_TARGET_CLASS] = TARGET_CLASS,
+        [CONFIG_TARGET_CONTRAST] = TARGET_CONTRAST,
+    };
+
+    *target = (struct measure_target){kinds[wanted->kind], wanted->a, wanted->b};
+    if (wanted->kind != CONFIG_TARGET_LABEL)
+        return true;
+    target->a = label < 0 ? 0 : (size_t)label;
+    return label >= 0;
+}
+
+/* Read and prepare one image; a failure becomes its status and a line in the log. */
+static enum store_status load_image(struct block_worker *worker, float *input, size_t index)
+{
+    const struct block_context *context = worker->context;
+    const struct preprocessing *p = &context->model->preprocessing;
+    struct error err = {0};
+    enum status rc = dataset_read(&worker->image, worker->dataset, index, p->channels, &err);
+
+    if (rc == OK)
+        rc = image_preprocess(input, &worker->scratch, &worker->image, p, &err);
+    if (rc == OK)
+        return STORE_IMAGE_OK;
+    log_error(context->log, "image failed index=%zu reason=\"%s\"", index, err.message);
+    return rc == FAIL_UNSUPPORTED ? STORE_IMAGE_UNSUPPORTED : STORE_IMAGE_UNREAD;
+}
+
+static void take_neurons(void *context, size_t slot, size_t variable, const float *relevance)
+{
+    struct block_worker *worker = context;
+
+    tally_neurons(&worker->tally, slot, variable, relevance);
+}
+
+static void take_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
+                      const double *absorbed)
+{
+    struct block_worker *worker = context;
+
+    tally_flow(&worker->tally, link, joint, to_bias, absorbed, worker->results[slot].given_mass);
+}
+
+static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
+{
+    if (loaded != STORE_IMAGE_OK)
+        return loaded;
+    if (!has_target || measured == MEASURE_UNDEFINED)
+        return STORE_IMAGE_UNDEFINED;
+    return measured == MEASURE_OK ? STORE_IMAGE_OK : STORE_IMAGE_EXPLODED;
+}
+
+static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)
+{
+    if (context->config->store.class_by == CONFIG_BY_TARGET)
+        return result->target;
+    return label < 0 ? SIZE_MAX : (size_t)label;
+}
+
+static void count(struct block_outcome *outcome, enum store_status status)
+{
+    outcome->images++;
+    outcome->failed += status == STORE_IMAGE_UNREAD || status == STORE_IMAGE_UNSUPPORTED;
+    outcome->excluded += status == STORE_IMAGE_EXPLODED || status == STORE_IMAGE_UNDEFINED;
+}
+
+/* Images of one dense product; a slot is an image's place in the group, wherever the run begins. */
+struct group {
+    size_t start; /* image of slot 0 */
+    size_t first, end;
+    const float *inputs[BLOCK_GROUP];
+    struct measure_target targets[BLOCK_GROUP];
+    enum store_status loaded[BLOCK_GROUP];
+    bool has_target[BLOCK_GROUP];
+    int label[BLOCK_GROUP];
+};
+
+static void load_group(struct group *group, struct block_worker *worker)
+{
+    const struct block_context *context = worker->context;
+
+    for (size_t index = group->first; index < group->end; index++) {
+        size_t slot = index - group->start;
+        float *input = worker->inputs + slot * input_floats(context);
+        group->label[slot] = dataset_listing_label(context->listing, index);
+        group->loaded[slot] = load_image(worker, input, index);
+        group->has_target[slot] = choose_target(&group->targets[slot], context->config, group->label[slot]);
+        if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
+            group->inputs[slot] = input;
+    }
+}
+
+static enum status record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
+                                size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
+{
+    const struct block_context *context = worker->context;
+    enum status rc = OK;
+
+    for (size_t index = group->first; index < group->end; index++) {
+        size_t slot = index - group->start, row = index - context->first;
+        const struct measure_result *result = &worker->results[slot];
+        enum store_status status = status_of(group->loaded[slot], group->has_target[slot], result->status);
+        count(outcome, status);
+        rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL);
+        if (status == STORE_IMAGE_OK)
+            TRY(tally_image(&worker->tally, slot, result, row, class_of(context, result, group->label[slot]), sums,
+                            err));
+    }
+done:
+    return rc;
+}
+
+static enum status compute_group(struct block_outcome *outcome, struct group group, struct block_worker *worker,
+                                 size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
+{
+    double start = log_seconds();
+    enum status rc = OK;
+
+    load_group(&group, worker);
+    lap(&start, &worker->seconds[STAGE_DECODE]);
+    measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
+                  (struct measure_sink){worker, take_neurons, take_flow}, &worker->workspace);
+    lap(&start, &worker->seconds[STAGE_MEASURE]);
+    rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
+    lap(&start, &worker->seconds[STAGE_STATISTICS]);
+    return rc;
+}
+
+enum status block_compute(struct block_outcome *outcome, struct block_worker *worker, size_t block, struct rows *rows,
+                          struct sums *sums, struct error *err)
+{
+    size_t size = worker->context->config->run.block, first, end;
+    double start;
+    enum status rc = OK;
+
+    *outcome = (struct block_outcome){0};
+    block_range(worker->context, block, &first, &end);
+    tally_reset(&worker->tally);
+    TRY(rows_add_block(rows, first - worker->context->first, end - first, err));
+    for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
+        size_t next = smaller(at + BLOCK_GROUP, (block + 1) * size);
+        struct group group = {.start = at, .first = larger(at, first), .end = smaller(next, end)};
+        if (group.first < group.end)
+            TRY(compute_group(outcome, group, worker, first - worker->context->first, rows, sums, err));
+    }
+    start = log_seconds();
+    TRY(tally_commit(&worker->tally, sums, err));
+    lap(&start, &worker->seconds[STAGE_STATISTICS]);
+done:
+    return rc;
+}

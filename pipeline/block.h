@@ -1,0 +1,70 @@
+/* One rank's work on a block of images: read, decode, measure, tally, keep the rows. Not collective. */
+#ifndef NRMFLOW_BLOCK_H
+#define NRMFLOW_BLOCK_H
+
+#include "config.h"
+#include "dataset.h"
+#include "error.h"
+#include "log.h"
+#include "model.h"
+#include "rows.h"
+#include "statistics.h"
+#include "sums.h"
+
+/* Images of one dense product; a part of the result's definition, as the block size is. */
+enum { BLOCK_GROUP = 4 };
+
+enum block_stage { STAGE_DECODE, STAGE_MEASURE, STAGE_STATISTICS, BLOCK_STAGES };
+
+/* What the blocks of a run have in common. */
+struct block_context {
+    const struct config *config;
+    const struct model *model;
+    const struct dataset_listing *listing;
+    const struct statistics *statistics;
+    struct log *log;
+    size_t first, end; /* the run's images; row r of the store is image first + r */
+};
+
+/* Images of a block by what became of them. */
+struct block_outcome {
+    size_t images, failed, excluded; /* excluded: exploded or undefined */
+};
+
+/* A rank's memory and state. */
+struct block_worker {
+    const struct block_context *context; /* borrowed */
+    struct dataset *dataset;             /* owned */
+    struct image image;
+    struct image_scratch scratch;
+    void *memory; /* owned: everything below */
+    size_t nbytes;
+    float *inputs; /* [BLOCK_GROUP][neurons of the input] */
+    struct measure_result results[BLOCK_GROUP];
+    struct measure_workspace workspace;
+    struct tally tally;
+    double seconds[BLOCK_STAGES];
+};
+
+/* Bytes of working memory that a worker will allocate. */
+size_t block_worker_bytes(const struct block_context *context);
+
+/* Set up a worker. Errors: FAIL_SYSTEM, FAIL_LIMIT without memory, or as dataset_open. Caller frees with block_worker_free,
+ * also after a failure. */
+enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err);
+
+void block_worker_free(struct block_worker *worker);
+
+/* First and last + 1 image of block `block` within the run; blocks are cut by index in the whole dataset. */
+void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end);
+
+/* Compute a block. Images that fail are rows with a status and a line in the log.
+ *
+ *   outcome  out  counts
+ *   rows     in/out  gets one block more
+ *   sums     in/out  the node's; added to at the end of the block, and by class during it
+ * Errors, after which the run must end: FAIL_SYSTEM (no memory), FAIL_LIMIT (sums). */
+enum status block_compute(struct block_outcome *outcome, struct block_worker *worker, size_t block, struct rows *rows,
+                          struct sums *sums, struct error *err);
+
+#endif

@@ -1,0 +1,140 @@
+#include "command_run.h"
+
+#include "agree.h"
+#include "command.h"
+#include "config.h"
+#include "config_help.h"
+#include "log.h"
+#include "node.h"
+#include "option.h"
+#include "run.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The command line. */
+struct arguments {
+    const char *config, *output;
+    struct option_list sets;
+    bool verbose;
+};
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    bool help;
+    const struct option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &out->output, "STORE",
+         "the store to write; by default CONFIG's name with .h5, here"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as measure.given=none"},
+        {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "write messages for developers, from all ranks"},
+    };
+    const struct option_table table = {
+        "nrmflow run",
+        "CONFIG",
+        1,
+        1,
+        "Computes the relevance of a dataset's images and writes one HDF5 store. Start it with mpirun or\n"
+        "`srun --mpi=pmix` to share the work between ranks: mpirun -n 8 nrmflow run imagenet.ini",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list files;
+    struct error err = {0};
+
+    if (option_parse(&files, &help, &table, argc, argv, &err) != OK) {
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    if (help) {
+        option_help(stdout, &table);
+        puts("\nKeys of CONFIG and of --set:\n");
+        config_help(stdout);
+        *status = command_finish(COMMAND_OK);
+        return false;
+    }
+    out->config = files.items[0];
+    return true;
+}
+
+/* "runs/demo.ini" gives "demo.h5". */
+static void default_output(char *out, size_t n, const char *config)
+{
+    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config, *dot = strrchr(name, '.');
+    size_t length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+
+    snprintf(out, n, "%.*s.h5", (int)length, name);
+}
+
+/* srun without an MPI plug-in starts every task as a world of its own, and all would write the same store. */
+static enum status check_launch(const struct node *node, struct error *err)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+
+    if (node->nranks == 1 && tasks && strtol(tasks, NULL, 10) > 1)
+        return error_set(err, FAIL_CONFIG,
+                         "this Slurm step has %s tasks, but MPI sees only one rank: start with `srun --mpi=pmix`",
+                         tasks);
+    return OK;
+}
+
+/* Rank 0 reads the file, all ranks parse the same text. Collective. */
+static enum status load_config(struct config *config, const struct arguments *arguments, const struct node *node,
+                               struct error *err)
+{
+    char *text = NULL;
+    unsigned long long length = 0;
+    enum status rc = OK;
+
+    if (node->rank == 0) {
+        rc = config_read(&text, arguments->config, err);
+        length = rc == OK ? strlen(text) : 0;
+    }
+    TRY(agree(node->world, rc, err));
+    MPI_Bcast(&length, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
+    if (node->rank != 0)
+        text = calloc((size_t)length + 1, 1);
+    TRY(agree(node->world, text ? OK : error_set(err, FAIL_SYSTEM, "no memory for the configuration"), err));
+    MPI_Bcast(text, (int)length, MPI_CHAR, 0, node->world);
+    TRY(agree(node->world,
+              config_parse(config, text, arguments->config, arguments->sets.items, arguments->sets.count, err), err));
+done:
+    free(text);
+    return rc;
+}
+
+static enum status run(const struct arguments *arguments, const struct node *node, struct error *err)
+{
+    struct config config = {0};
+    struct log log;
+    char output[PATH_MAX];
+    enum status rc = OK;
+
+    log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
+    default_output(output, sizeof output, arguments->config);
+    TRY(check_launch(node, err));
+    TRY(load_config(&config, arguments, node, err));
+    TRY(run_store(&config, arguments->output ? arguments->output : output, node, &log, err));
+done:
+    config_free(&config);
+    return rc;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct node node;
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    MPI_Init(&argc, &argv);
+    node_init(&node);
+    if (run(&arguments, &node, &err) != OK)
+        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
+    node_free(&node);
+    MPI_Finalize();
+    return status;
+}

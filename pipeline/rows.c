@@ -1,0 +1,394 @@
+#include "rows.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- layout ----------------------------------------------------------------------------------------------------------- */
+
+/* Columns of every run; the order is that of the table. */
+enum column {
+    PREDICTED,
+    TARGET,
+    STATUS,
+    LOGIT,
+    PROBABILITY,
+    GIVEN_MASS,
+    MASS,
+    VARIATION,
+    BIAS,
+    ABSORBED,
+    FIXED_COLUMNS
+};
+
+static const struct {
+    const char *name;
+    enum partfile_type type;
+    bool per_variable;
+} fixed[FIXED_COLUMNS] = {
+    [PREDICTED] = {"predicted", PARTFILE_I32, false},
+    [TARGET] = {"target", PARTFILE_I32, false},
+    [STATUS] = {"status", PARTFILE_I32, false},
+    [LOGIT] = {"logit", PARTFILE_F32, false},
+    [PROBABILITY] = {"probability", PARTFILE_F32, false},
+    [GIVEN_MASS] = {"given_mass", PARTFILE_F64, false},
+    [MASS] = {"mass", PARTFILE_F64, true},
+    [VARIATION] = {"variation", PARTFILE_F64, true},
+    [BIAS] = {"bias", PARTFILE_F64, true},
+    [ABSORBED] = {"absorbed", PARTFILE_F64, true},
+};
+
+static size_t type_bytes(enum partfile_type type)
+{
+    static const size_t bytes[PARTFILE_NTYPES] = {
+        [PARTFILE_F32] = 4, [PARTFILE_F64] = 8, [PARTFILE_I32] = 4, [PARTFILE_I64] = 8};
+
+    return bytes[type];
+}
+
+static void add_column(struct rows_layout *l, const char *group, const char *name, enum partfile_type type,
+                       size_t width)
+{
+    size_t i = l->ncolumns++;
+
+    snprintf(l->paths[i], ROWS_NAME, "%s/%s", group, name);
+    snprintf(l->names[i], ROWS_NAME, "%s.%s", group, name);
+    for (char *slash = strchr(l->names[i], '/'); slash; slash = strchr(slash, '/'))
+        *slash = '.';
+    l->columns[i] = (struct partfile_column){l->names[i], type, width};
+    size_t end = l->offset[i] + l->block * width * type_bytes(type);
+    l->offset[i + 1] = (end + 7) / 8 * 8;
+}
+
+void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block, const bool *relevance)
+{
+    size_t variables = plan->net->nlinks + 1;
+    char group[ROWS_NAME];
+
+    *layout = (struct rows_layout){.plan = plan, .block = block};
+    for (size_t i = 0; i < FIXED_COLUMNS; i++)
+        add_column(layout, "images", fixed[i].name, fixed[i].type, fixed[i].per_variable ? variables : 1);
+    layout->nfixed = layout->ncolumns;
+    for (size_t k = 0; k < variables; k++) {
+        if (!relevance[k])
+            continue;
+        snprintf(group, sizeof group, "layers/%s", network_variable(plan->net, k));
+        layout->variable[layout->ncolumns] = k;
+        add_column(layout, group, "relevance", PARTFILE_F32, network_shape(plan->net, k).channels);
+    }
+}
+
+/* ---- the rows of a rank --------------------------------------------------------------------------------------------------- */
+
+void rows_init(struct rows *rows, const struct rows_layout *layout)
+{
+    *rows = (struct rows){.layout = layout};
+}
+
+static void forget(struct rows *rows)
+{
+    for (size_t i = 0; i < rows->nblocks; i++)
+        free(rows->blocks[i].packed);
+    rows->nblocks = 0;
+}
+
+void rows_free(struct rows *rows)
+{
+    forget(rows);
+    free(rows->blocks);
+    rows->blocks = NULL;
+    rows->capacity = 0;
+}
+
+static enum status grow(struct rows *rows, struct error *err)
+{
+    size_t capacity = rows->capacity ? 2 * rows->capacity : 64;
+    struct rows_block *blocks = realloc(rows->blocks, capacity * sizeof *blocks);
+
+    if (!blocks)
+        return error_set(err, FAIL_SYSTEM, "no memory for the rows of %zu blocks; shorten run.epoch", capacity);
+    rows->blocks = blocks;
+    rows->capacity = capacity;
+    return OK;
+}
+
+static void *cell(const struct rows_layout *l, unsigned char *packed, size_t column, size_t row)
+{
+    const struct partfile_column *c = &l->columns[column];
+
+    return packed + l->offset[column] + row * c->width * type_bytes(c->type);
+}
+
+/* All values of a row as those of an image that was never measured. */
+static void blank(const struct rows_layout *l, unsigned char *packed, size_t row)
+{
+    for (size_t column = 0; column < l->ncolumns; column++) {
+        void *at = cell(l, packed, column, row);
+        for (size_t i = 0; i < l->columns[column].width; i++) {
+            if (l->columns[column].type == PARTFILE_F32)
+                ((float *)at)[i] = NAN;
+            else if (l->columns[column].type == PARTFILE_F64)
+                ((double *)at)[i] = NAN;
+            else
+                ((int32_t *)at)[i] = -1;
+        }
+    }
+    *(int32_t *)cell(l, packed, STATUS, row) = STORE_IMAGE_UNREAD;
+}
+
+enum status rows_add_block(struct rows *rows, size_t first, size_t nrows, struct error *err)
+{
+    const struct rows_layout *l = rows->layout;
+    enum status rc = OK;
+
+    if (rows->nblocks == rows->capacity)
+        TRY(grow(rows, err));
+    unsigned char *packed = calloc(1, l->offset[l->ncolumns]);
+    if (!packed)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the rows of a block; shorten run.epoch"));
+    for (size_t row = 0; row < nrows; row++)
+        blank(l, packed, row);
+    rows->blocks[rows->nblocks++] = (struct rows_block){first, nrows, packed};
+done:
+    return rc;
+}
+
+static void put_int(const struct rows_layout *l, unsigned char *packed, size_t column, size_t row, size_t value)
+{
+    *(int32_t *)cell(l, packed, column, row) = (int32_t)value;
+}
+
+static void put_real(const struct rows_layout *l, unsigned char *packed, size_t column, size_t row, double value)
+{
+    if (l->columns[column].type == PARTFILE_F32)
+        *(float *)cell(l, packed, column, row) = (float)value;
+    else
+        *(double *)cell(l, packed, column, row) = value;
+}
+
+/* What the forward pass alone gives. */
+static void put_prediction(const struct rows_layout *l, unsigned char *packed, size_t row,
+                           const struct measure_result *r)
+{
+    put_int(l, packed, PREDICTED, row, r->predicted);
+    put_int(l, packed, TARGET, row, r->target);
+    put_real(l, packed, LOGIT, row, r->logit);
+    put_real(l, packed, PROBABILITY, row, r->probability);
+}
+
+static void put_ledger(const struct rows_layout *l, unsigned char *packed, size_t row, const struct measure_result *r)
+{
+    const double *values[] = {[MASS] = r->mass, [VARIATION] = r->variation, [BIAS] = r->bias, [ABSORBED] = r->absorbed};
+
+    for (size_t column = MASS; column <= ABSORBED; column++)
+        memcpy(cell(l, packed, column, row), values[column], l->columns[column].width * sizeof(double));
+}
+
+static void put_relevance(const struct rows_layout *l, unsigned char *packed, size_t row,
+                          const struct measure_result *r)
+{
+    for (size_t column = l->nfixed; column < l->ncolumns; column++) {
+        float *out = cell(l, packed, column, row);
+        const double *in = r->relevance + l->plan->channel[l->variable[column]];
+        for (size_t c = 0; c < l->columns[column].width; c++)
+            out[c] = (float)in[c];
+    }
+}
+
+void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result)
+{
+    const struct rows_layout *l = rows->layout;
+    unsigned char *packed = rows->blocks[rows->nblocks - 1].packed;
+
+    *(int32_t *)cell(l, packed, STATUS, row) = (int32_t)status;
+    if (!result)
+        return;
+    put_prediction(l, packed, row, result);
+    if (status != STORE_IMAGE_OK && status != STORE_IMAGE_EXPLODED)
+        return;
+    put_ledger(l, packed, row, result);
+    if (status != STORE_IMAGE_OK)
+        return;
+    put_real(l, packed, GIVEN_MASS, row, result->given_mass);
+    put_relevance(l, packed, row, result);
+}
+
+/* ---- part files ------------------------------------------------------------------------------------------------------------- */
+
+static enum status append(struct partfile_writer *part, const struct rows_layout *l, const struct rows_block *block,
+                          struct error *err)
+{
+    const void *data[ROWS_MAX_COLUMNS];
+
+    for (size_t column = 0; column < l->ncolumns; column++)
+        data[column] = block->packed + l->offset[column];
+    return partfile_append(part, block->first, block->nrows, data, err);
+}
+
+/* Send this rank's blocks to the node's first rank. A count, then two messages a block. */
+static void send_blocks(const struct rows *rows, const struct node *node)
+{
+    unsigned long long count = rows->nblocks;
+
+    MPI_Send(&count, 1, MPI_UNSIGNED_LONG_LONG, 0, 0, node->comm);
+    for (size_t i = 0; i < rows->nblocks; i++) {
+        unsigned long long place[] = {rows->blocks[i].first, rows->blocks[i].nrows};
+        MPI_Send(place, 2, MPI_UNSIGNED_LONG_LONG, 0, 0, node->comm);
+        MPI_Send(rows->blocks[i].packed, (int)rows->layout->offset[rows->layout->ncolumns], MPI_BYTE, 0, 0, node->comm);
+    }
+}
+
+/* Receive one rank's blocks and append them. All messages are received even if writing has failed. */
+static enum status receive_blocks(struct partfile_writer *part, const struct rows_layout *l, int from, size_t count,
+                                  const struct node *node, unsigned char *packed, enum status rc, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        unsigned long long place[2];
+        MPI_Recv(place, 2, MPI_UNSIGNED_LONG_LONG, from, 0, node->comm, MPI_STATUS_IGNORE);
+        MPI_Recv(packed, (int)l->offset[l->ncolumns], MPI_BYTE, from, 0, node->comm, MPI_STATUS_IGNORE);
+        struct rows_block block = {(size_t)place[0], (size_t)place[1], packed};
+        if (rc == OK)
+            rc = append(part, l, &block, err);
+    }
+    return rc;
+}
+
+static enum status write_gathered(struct rows *rows, const struct node *node, unsigned char *packed, const char *path,
+                                  struct error *err)
+{
+    const struct rows_layout *l = rows->layout;
+    struct partfile_writer *part = NULL;
+    size_t total = rows->nblocks;
+    enum status rc = partfile_create(&part, path, l->columns, l->ncolumns, l->block, err);
+
+    for (size_t i = 0; rc == OK && i < rows->nblocks; i++)
+        rc = append(part, l, &rows->blocks[i], err);
+    for (int from = 1; from < node->nlocal; from++) {
+        unsigned long long count;
+        MPI_Recv(&count, 1, MPI_UNSIGNED_LONG_LONG, from, 0, node->comm, MPI_STATUS_IGNORE);
+        total += (size_t)count;
+        rc = receive_blocks(part, l, from, (size_t)count, node, packed, rc, err);
+    }
+    if (rc != OK || total == 0) {
+        partfile_discard(part);
+        return rc;
+    }
+    return partfile_commit(part, err);
+}
+
+enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err)
+{
+    enum status rc = OK;
+    unsigned char *packed = NULL;
+    int ready = 1;
+
+    if (node->local == 0) {
+        packed = malloc(rows->layout->offset[rows->layout->ncolumns]);
+        ready = packed != NULL;
+    }
+    MPI_Bcast(&ready, 1, MPI_INT, 0, node->comm);
+    if (!ready)
+        rc = error_set(err, FAIL_SYSTEM, "no memory to gather the rows of a node");
+    else if (node->local == 0)
+        rc = write_gathered(rows, node, packed, path, err);
+    else
+        send_blocks(rows, node);
+    free(packed);
+    forget(rows);
+    return rc;
+}
+
+/* ---- the store ---------------------------------------------------------------------------------------------------------------- */
+
+/* A block in one of the part files. */
+struct place {
+    size_t first, nrows, part, block;
+};
+
+static int by_first(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* All blocks in the order of their rows, which must be 0 .. nrows - 1 without gap. */
+static enum status order_blocks(struct place **out, size_t *count, struct partfile *const *parts, size_t nparts,
+                                size_t nrows, struct error *err)
+{
+    size_t n = 0, next = 0;
+
+    for (size_t p = 0; p < nparts; p++)
+        n += partfile_nblocks(parts[p]);
+    struct place *places = calloc(n ? n : 1, sizeof *places);
+    if (!places)
+        return error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", n);
+    *out = places;
+    *count = n;
+    for (size_t p = 0, i = 0; p < nparts; p++)
+        for (size_t b = 0; b < partfile_nblocks(parts[p]); b++)
+            places[i++] = (struct place){partfile_first_image(parts[p], b), partfile_nrows(parts[p], b), p, b};
+    qsort(places, n, sizeof *places, by_first);
+    for (size_t i = 0; i < n; next += places[i++].nrows)
+        if (places[i].first != next)
+            return error_set(err, FAIL_FORMAT, "the part files hold row %zu where row %zu is due", places[i].first,
+                             next);
+    if (next != nrows)
+        return error_set(err, FAIL_FORMAT, "the part files end at row %zu of %zu", next, nrows);
+    return OK;
+}
+
+/* The store keeps a status as one byte. */
+static void narrow_status(void *buffer, size_t n)
+{
+    const int32_t *wide = buffer;
+    uint8_t *narrow = buffer;
+
+    for (size_t i = 0; i < n; i++)
+        narrow[i] = (uint8_t)wide[i];
+}
+
+static enum status pack_column(struct store *store, const struct rows_layout *l, size_t column,
+                               struct partfile *const *parts, const struct place *places, size_t nplaces, size_t nrows,
+                               void *buffer, struct error *err)
+{
+    size_t dims[] = {nrows, l->columns[column].width};
+    bool wide = column >= l->nfixed || fixed[column].per_variable;
+    enum status rc = OK;
+
+    TRY(store_create_rows(store, l->paths[column], wide ? 2 : 1, dims, err));
+    for (size_t i = 0; i < nplaces; i++) {
+        TRY(partfile_read(buffer, parts[places[i].part], places[i].block, column, err));
+        if (column == STATUS)
+            narrow_status(buffer, places[i].nrows);
+        TRY(store_write_rows(store, l->paths[column], places[i].first, places[i].nrows, buffer, err));
+    }
+done:
+    return rc;
+}
+
+enum status rows_pack(struct store *store, const struct rows_layout *layout, const char *const *parts, size_t nparts,
+                      size_t nrows, struct error *err)
+{
+    struct partfile **open = calloc(nparts ? nparts : 1, sizeof *open);
+    void *buffer = malloc(layout->offset[layout->ncolumns]);
+    struct place *places = NULL;
+    size_t nplaces = 0;
+    enum status rc = OK;
+
+    if (!open || !buffer)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory to pack %zu part files", nparts));
+    for (size_t p = 0; p < nparts; p++)
+        TRY(partfile_open(&open[p], parts[p], layout->columns, layout->ncolumns, err));
+    TRY(order_blocks(&places, &nplaces, open, nparts, nrows, err));
+    for (size_t column = 0; column < layout->ncolumns; column++)
+        TRY(pack_column(store, layout, column, open, places, nplaces, nrows, buffer, err));
+done:
+    for (size_t p = 0; open && p < nparts; p++)
+        partfile_close(open[p]);
+    free(open);
+    free(buffer);
+    free(places);
+    return rc;
+}

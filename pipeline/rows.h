@@ -1,0 +1,63 @@
+/* Per-image rows: buffered by every rank, written by one rank of every node as part files, packed into the store. */
+#ifndef NRMFLOW_ROWS_H
+#define NRMFLOW_ROWS_H
+
+#include "error.h"
+#include "measure.h"
+#include "node.h"
+#include "partfile.h"
+#include "store.h"
+
+enum { ROWS_MAX_COLUMNS = 16 + NETWORK_MAX_VARIABLES, ROWS_NAME = 64 };
+
+/* The columns of a run, and where they are in a packed block: the columns one after the other, each of `block` rows. */
+struct rows_layout {
+    const struct measure_plan *plan; /* borrowed */
+    size_t block;                    /* rows of a whole block */
+    size_t ncolumns;
+    struct partfile_column columns[ROWS_MAX_COLUMNS]; /* named "images.mass" */
+    char names[ROWS_MAX_COLUMNS][ROWS_NAME];
+    char paths[ROWS_MAX_COLUMNS][ROWS_NAME]; /* in the store, "images/mass" */
+    size_t offset[ROWS_MAX_COLUMNS + 1];     /* bytes; the last is the size of a packed block */
+    size_t variable[ROWS_MAX_COLUMNS];       /* of a column with the relevance of channels */
+    size_t nfixed;                           /* columns before those */
+};
+
+/* One block: rows first .. first + nrows - 1 of the run. */
+struct rows_block {
+    size_t first, nrows;
+    unsigned char *packed; /* owned */
+};
+
+/* Blocks that are finished on this rank. */
+struct rows {
+    const struct rows_layout *layout; /* borrowed */
+    size_t nblocks, capacity;
+    struct rows_block *blocks; /* owned */
+};
+
+/* Lay out the columns. `relevance[k]` asks for the relevance of variable k's channels per image. The layout must not be
+ * moved afterwards. */
+void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block, const bool *relevance);
+
+void rows_init(struct rows *rows, const struct rows_layout *layout);
+
+/* Forget the blocks and free their memory. All zero is fine. */
+void rows_free(struct rows *rows);
+
+/* Add a block of rows whose numbers are NaN and integers -1 (status: `unread`). Errors: FAIL_SYSTEM. */
+enum status rows_add_block(struct rows *rows, size_t first, size_t nrows, struct error *err);
+
+/* Set row `row` of the block added last. `result` is NULL for an image that was not measured. */
+void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result);
+
+/* Gather the blocks of a node's ranks in its first rank, which writes them to a part file if there are any; all ranks
+ * forget them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
+enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err);
+
+/* Copy all rows of part files into a store that will have nrows rows. Not collective.
+ * Errors: FAIL_FORMAT (a damaged part, or rows missing or twice), FAIL_SYSTEM. */
+enum status rows_pack(struct store *store, const struct rows_layout *layout, const char *const *parts, size_t nparts,
+                      size_t nrows, struct error *err);
+
+#endif

@@ -1,0 +1,327 @@
+#include "run.h"
+
+#include "agree.h"
+#include "blas.h"
+#include "block.h"
+#include "finish.h"
+#include "progress.h"
+#include "schedule.h"
+#include "sums_reduce.h"
+#include "write.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything that a run has, in the order in which it comes to be. */
+struct run {
+    const struct config *config;
+    const char *output;
+    const struct node *node;
+    struct log *log;
+    struct model model;
+    struct node_block listing;
+    struct statistics statistics;
+    struct node_block sums_memory;
+    struct sums sums; /* the node's */
+    struct block_context context;
+    struct block_worker worker;
+    struct rows_layout layout;
+    struct rows rows;
+    struct schedule schedule;
+    struct progress progress;
+    struct write_parts parts;
+    struct block_outcome total; /* of this rank; of all ranks after finish */
+    double started;
+};
+
+/* ---- setting up ------------------------------------------------------------------------------------------------------- */
+
+/* Rank 0 looks through the dataset; every node gets one listing. Collective. */
+static enum status load_listing(struct run *run, struct error *err)
+{
+    static const char *const formats[] = {NULL, "folder", "list", "idx", "hdf5", "tar"};
+    const struct config_data *data = &run->config->data;
+    const char *labels = data->format == CONFIG_FORMAT_HDF5 ? data->labels.given : data->labels.file;
+    struct dataset_options options = {data->path.file, formats[data->format], *labels ? labels : NULL};
+    struct dataset_listing *listing = NULL;
+    unsigned long long nbytes = 0;
+    enum status rc = OK;
+
+    if (run->node->rank == 0)
+        rc = dataset_scan(&listing, &options, err);
+    TRY(agree(run->node->world, rc, err));
+    if (listing)
+        nbytes = dataset_listing_bytes(listing);
+    MPI_Bcast(&nbytes, 1, MPI_UNSIGNED_LONG_LONG, 0, run->node->world);
+    TRY(node_shared_alloc(run->node, &run->listing, (size_t)nbytes, err));
+    if (listing)
+        memcpy(run->listing.memory, listing, (size_t)nbytes);
+    node_broadcast(run->node, &run->listing);
+done:
+    free(listing);
+    return rc;
+}
+
+static size_t class_count(const struct run *run)
+{
+    return network_shape(&run->model.net, run->model.net.nlinks).channels;
+}
+
+/* The images that the run covers, and whether their labels mean classes of the network. */
+static enum status choose_images(struct run *run, struct error *err)
+{
+    const struct config *config = run->config;
+    const struct dataset_listing *listing = run->listing.memory;
+    size_t count = dataset_listing_count(listing);
+    bool by_label = config->store.class_by == CONFIG_BY_LABEL || config->measure.target.kind == CONFIG_TARGET_LABEL;
+
+    run->context = (struct block_context){.config = config,
+                                          .model = &run->model,
+                                          .listing = listing,
+                                          .statistics = &run->statistics,
+                                          .log = run->log,
+                                          .first = config->data.images.first,
+                                          .end = config->data.images.end < count ? config->data.images.end : count};
+    if (run->context.first >= run->context.end)
+        return config_fail(config, err, "data.images", "the dataset has only %zu images", count);
+    if (config->data.shard.count > 1)
+        return config_fail(config, err, "data.shard", "partial stores are not available in this version");
+    if (by_label && dataset_listing_classes(listing) > class_count(run))
+        return error_set(err, FAIL_MISMATCH, "%s has %zu classes and the network %zu: labels and logits do not match",
+                         config->data.path.file, dataset_listing_classes(listing), class_count(run));
+    return OK;
+}
+
+/* Mark the variables that a list of names asks for. */
+static enum status choose_variables(bool *chosen, const struct run *run, const struct config_words *words,
+                                    const char *key, struct error *err)
+{
+    for (size_t k = 0; k <= run->model.net.nlinks; k++)
+        chosen[k] = words->all;
+    for (size_t i = 0; i < words->count; i++) {
+        size_t k = network_find(&run->model.net, words->items[i]);
+        if (k > run->model.net.nlinks)
+            return config_fail(run->config, err, key, "%s has no variable \"%s\"", run->model.net.name,
+                               words->items[i]);
+        chosen[k] = true;
+    }
+    return OK;
+}
+
+static enum status plan_statistics(struct run *run, struct error *err)
+{
+    const struct config *config = run->config;
+    struct statistics_options options = {.images = run->context.end - run->context.first,
+                                         .classes = config->store.classes.all ? class_count(run) : 0,
+                                         .top = config->store.top,
+                                         .bins = config->store.histogram_bins};
+    bool relevance[NETWORK_MAX_VARIABLES];
+    enum status rc = OK;
+
+    TRY(choose_variables(options.maps, run, &config->store.maps, "store.maps", err));
+    TRY(choose_variables(relevance, run, &config->store.per_image, "store.per_image", err));
+    rows_layout_init(&run->layout, &run->model.plan, config->run.block, relevance);
+    rows_init(&run->rows, &run->layout);
+    TRY(statistics_init(&run->statistics, &run->model.plan, &options, err));
+done:
+    return rc;
+}
+
+/* Refuse a plan beyond run.memory; tell it otherwise. */
+static enum status check_memory(const struct run *run, struct error *err)
+{
+    size_t own = block_worker_bytes(&run->context), ranks = (size_t)run->node->nlocal;
+    size_t shared =
+        run->model.weights.nbytes + run->model.forms.nbytes + run->listing.nbytes + sums_bytes(&run->statistics.plan);
+    size_t node = own * ranks + shared;
+
+    log_info(run->log, "memory planned rank_MiB=%zu shared_MiB=%zu ranks_per_node=%zu", own >> 20, shared >> 20, ranks);
+    if (run->config->run.memory.set && node > run->config->run.memory.value)
+        return config_fail(
+            run->config, err, "run.memory",
+            "a node of %zu ranks needs %zu MiB, but only %zu MiB are allowed; use fewer ranks, a smaller "
+            "store.top or fewer flows",
+            ranks, node >> 20, run->config->run.memory.value >> 20);
+    return OK;
+}
+
+static enum status allocate(struct run *run, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(agree(run->node->world, check_memory(run, err), err));
+    TRY(node_shared_alloc(run->node, &run->sums_memory, sums_bytes(&run->statistics.plan), err));
+    sums_attach(&run->sums, &run->statistics.plan, run->sums_memory.memory);
+    if (run->sums_memory.holder)
+        sums_reset(&run->sums);
+    node_barrier(run->node);
+    if (!run->sums_memory.shared)
+        log_warn(run->log, "shared memory not available, every rank keeps copies reason=\"%s\"", run->sums_memory.why);
+    TRY(agree(run->node->world, block_worker_init(&run->worker, &run->context, err), err));
+done:
+    return rc;
+}
+
+/* Blocks that hold images of the run. Collective. */
+static enum status make_schedule(struct run *run, struct error *err)
+{
+    size_t size = run->config->run.block, first = run->context.first / size;
+    size_t nblocks = (run->context.end + size - 1) / size - first;
+    size_t *blocks = calloc(nblocks, sizeof *blocks);
+    enum status rc = blocks ? OK : error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", nblocks);
+
+    TRY(agree(run->node->world, rc, err));
+    for (size_t i = 0; i < nblocks; i++)
+        blocks[i] = first + i;
+    TRY(schedule_init(&run->schedule, blocks, nblocks, run->node->world, err));
+done:
+    free(blocks);
+    return rc;
+}
+
+static enum status set_up(struct run *run, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(blas_init(run->node->world, err));
+    TRY(model_load(&run->model, run->config, BLOCK_GROUP, run->node, err));
+    TRY(load_listing(run, err));
+    TRY(agree(run->node->world, choose_images(run, err), err));
+    TRY(agree(run->node->world, plan_statistics(run, err), err));
+    TRY(allocate(run, err));
+    TRY(make_schedule(run, err));
+    log_info(run->log, "run begins network=%s images=%zu ranks=%d nodes=%d blas=%s", run->model.net.name,
+             run->context.end - run->context.first, run->node->nranks, run->node->nnodes, blas_core());
+done:
+    return rc;
+}
+
+static void tear_down(struct run *run)
+{
+    write_parts_free(&run->parts);
+    schedule_free(&run->schedule);
+    block_worker_free(&run->worker);
+    rows_free(&run->rows);
+    node_shared_free(&run->sums_memory);
+    statistics_free(&run->statistics);
+    node_shared_free(&run->listing);
+    model_free(&run->model);
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------------------------- */
+
+/* Process blocks until none is left or the epoch is over. Collective; all ranks meet at the end whatever happened. */
+static enum status run_epoch(struct run *run, bool *more, struct error *err)
+{
+    double end = log_seconds() + run->config->run.epoch;
+    struct block_outcome outcome;
+    enum status rc = OK;
+    size_t block;
+    int mine = 0, any = 0;
+
+    while (rc == OK && !mine && schedule_next(&run->schedule, &block)) {
+        rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
+        run->total.images += outcome.images;
+        run->total.failed += outcome.failed;
+        run->total.excluded += outcome.excluded;
+        progress_add(&run->progress, outcome.images, outcome.failed);
+        progress_poll(&run->progress);
+        mine = log_seconds() >= end;
+    }
+    if (rc != OK)
+        schedule_close(&run->schedule);
+    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, run->node->world);
+    *more = any;
+    return agree(run->node->world, rc, err);
+}
+
+/* ---- the store ------------------------------------------------------------------------------------------------------------ */
+
+static struct write_run description(const struct run *run)
+{
+    return (struct write_run){.config = run->config,
+                              .model = &run->model,
+                              .listing = run->listing.memory,
+                              .first = run->context.first,
+                              .end = run->context.end,
+                              .statistics = &run->statistics,
+                              .layout = &run->layout,
+                              .parts = &run->parts};
+}
+
+/* Rank 0 gets the counts of all ranks. Collective. */
+static void reduce_outcome(struct run *run)
+{
+    unsigned long long mine[] = {run->total.images, run->total.failed, run->total.excluded}, all[3] = {0};
+
+    MPI_Reduce(mine, all, 3, MPI_UNSIGNED_LONG_LONG, MPI_SUM, 0, run->node->world);
+    run->total = (struct block_outcome){(size_t)all[0], (size_t)all[1], (size_t)all[2]};
+}
+
+/* Rank 0 writes the store from all sums and all parts. Collective. */
+static enum status finish(struct run *run, bool *weak_condition, struct error *err)
+{
+    enum status rc = OK;
+    double all[BLOCK_STAGES];
+
+    reduce_outcome(run);
+    node_barrier(run->node);
+    sums_reduce(run->node->rank == 0 ? &run->sums : NULL, &run->sums, run->sums_memory.holders);
+    MPI_Reduce(run->worker.seconds, all, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
+    if (run->node->rank == 0) {
+        struct write_run what = description(run);
+        for (size_t i = 0; i < BLOCK_STAGES; i++)
+            what.seconds[i] = all[i];
+        rc = write_store(weak_condition, &what, &run->sums, run->output, err);
+    }
+    return agree(run->node->world, rc, err);
+}
+
+/* The closing lines, and whether too many images failed. Rank 0. */
+static enum status conclude(const struct run *run, bool weak_condition, struct error *err)
+{
+    double seconds = log_seconds() - run->started, images = (double)run->total.images;
+
+    log_info(run->log, "store written path=%s images=%zu seconds=%.1f images_per_second=%.2f", run->output,
+             run->total.images, seconds, images / seconds);
+    if (run->total.excluded)
+        log_warn(run->log, "images left out of the sums exploded_or_undefined=%zu; see images/status",
+                 run->total.excluded);
+    if (weak_condition)
+        log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; set measure.given = none");
+    if ((double)run->total.failed > run->config->data.max_failed * images)
+        return error_set(err, FAIL_LIMIT,
+                         "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete, and its "
+                         "images/status and the warnings above say which",
+                         run->total.failed, run->total.images, run->config->data.max_failed, run->output);
+    return OK;
+}
+
+enum status run_store(const struct config *config, const char *output, const struct node *node, struct log *log,
+                      struct error *err)
+{
+    struct run run = {.config = config, .output = output, .node = node, .log = log, .started = log_seconds()};
+    bool more = true, weak_condition = false;
+    enum status rc = OK;
+
+    TRY(set_up(&run, err));
+    TRY(write_parts_create(&run.parts, output, node, err));
+    progress_init(&run.progress, log, 0, run.context.end - run.context.first, node->world);
+    for (size_t epoch = 0; rc == OK && more; epoch++) {
+        rc = run_epoch(&run, &more, err);
+        if (rc == OK)
+            rc = write_part(&run.parts, &run.rows, epoch, node, err);
+    }
+    progress_finish(&run.progress);
+    progress_free(&run.progress);
+    if (rc == OK)
+        rc = finish(&run, &weak_condition, err);
+    if (rc == OK)
+        rc = agree(node->world, node->rank == 0 ? conclude(&run, weak_condition, err) : OK, err);
+    write_parts_remove(&run.parts, node);
+done:
+    tear_down(&run);
+    return rc;
+}

@@ -1,0 +1,18 @@
+/* A run: images in, store out. */
+#ifndef NRMFLOW_RUN_H
+#define NRMFLOW_RUN_H
+
+#include "config.h"
+#include "error.h"
+#include "log.h"
+#include "node.h"
+
+/* Compute the store that the configuration describes.
+ *
+ *   output  path of the store; parts of it are kept in <output>.parts until it is whole
+ * Errors, the same on all ranks: whatever the stages report; FAIL_LIMIT if more images failed than data.max_failed allows
+ * (the store is written all the same). Collective. */
+enum status run_store(const struct config *config, const char *output, const struct node *node, struct log *log,
+                      struct error *err);
+
+#endif
