@@ -1,6 +1,7 @@
 #include "dataset_builder.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,7 +67,7 @@ static enum status read_member(struct image *out, struct dataset *d, size_t inde
 
     TRY(dataset_buffer_join(path, root_of(d), dataset_listing_string(d->listing, DATASET_SOURCES, m->source), err));
     TRY(open_shard(d, m->source, path, err));
-    dataset_listing_name(name, sizeof name, d->listing, index);
+    snprintf(name, sizeof name, "%s:%s", path, dataset_listing_string(d->listing, DATASET_NAMES, index));
     if (m->nbytes > MAX_FILE_BYTES)
         return error_set(err, FAIL_LIMIT, "%s: has %zu bytes, at most %d are read", name, (size_t)m->nbytes,
                          MAX_FILE_BYTES);

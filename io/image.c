@@ -205,7 +205,8 @@ enum status image_decode(struct image *out, const unsigned char *bytes, size_t n
     if (nbytes == 0)
         return error_set(err, FAIL_FORMAT, "the file is empty");
     if (!type)
-        return error_set(err, FAIL_FORMAT, "the file is no image: it begins like no known type");
+        return error_set(err, FAIL_FORMAT,
+                         "the file begins neither like a JPEG or PNG image nor like another known type");
     if (!type->decode)
         return error_set(err, FAIL_UNSUPPORTED, "%s images are not read; convert them to JPEG or PNG", type->name);
     TRY(type->decode(out, &decoded, bytes, nbytes, err));

@@ -226,7 +226,7 @@ def h5(path, **datasets):
 def good_hdf5(cases):
     root = f'{cases.folder}/hdf5'
     colour = random.randint(0, 256, (7, 5, 6, 3)).astype(np.uint8)
-    planes, grey = colour.transpose(0, 3, 1, 2), colour[..., 0]
+    planes, grey = colour.transpose(0, 3, 1, 2), colour[..., 0].copy()
     labels = np.array([3, 0, 1, 2, 2, 3, 0])
     h5(f'{root}/virelay.h5', data=planes, label=labels.astype(np.uint16), extra=grey)
     cases.add(f'{root}/virelay.h5', array_images(colour, labels, 'virelay.h5:/data'), numbers(4))
@@ -238,6 +238,39 @@ def good_hdf5(cases):
     cases.add(f'{root}/groups.h5:/train/x', array_images(colour, [-1] * 7, 'groups.h5:/train/x'))
     h5(f'{root}/multi.h5', data=grey, label=np.ones((7, 4), bool))
     cases.add(f'{root}/multi.h5', array_images(grey, [-1] * 7, 'multi.h5:/data'), format='hdf5')
+
+
+    h5(f'{root}/odd.h5', data=(grey, dict(chunks=(1, 5, 3), fletcher32=True, maxshape=(None, None, None))),
+       labels=(labels.astype('>i8'), dict(chunks=(4,), compression='gzip', shuffle=True, fletcher32=True)))
+    cases.add(f'{root}/odd.h5', array_images(grey, labels, 'odd.h5:/data'), numbers(4))
+    with h5py.File(f'{root}/sparse.h5', 'w') as file:
+        data = file.create_dataset('data', grey.shape, np.uint8, chunks=(2, 4, 50), maxshape=(None, 5, None), fillvalue=9)
+        data[2:4, :3] = grey[2:4, :3]
+        sparse = data[:]
+    cases.add(f'{root}/sparse.h5', array_images(sparse, [-1] * 7, 'sparse.h5:/data'))
+    with h5py.File(f'{root}/compact.h5', 'w') as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.COMPACT)
+        space = h5py.h5s.create_simple(grey.shape)
+        h5py.h5d.create(file.id, b'data', h5py.h5t.STD_U8LE, space, properties).write(space, space, grey)
+    cases.add(f'{root}/compact.h5', array_images(grey, [-1] * 7, 'compact.h5:/data'))
+
+
+def damaged_hdf5(cases):
+    """Damage that shows when images are read: HDF5 itself would read past its memory in the first two."""
+    root = f'{cases.folder}/hdf5'
+    with open(f'{root}/packed.h5', 'rb') as file:
+        data = file.read()
+    with h5py.File(f'{root}/packed.h5') as file:
+        pixels, labels, place = file['images'][:], file['labels'][:], file['images'].id.get_chunk_info(0).byte_offset
+    chunk = struct.pack('<4I', 2, 3, 6, 1)
+    assert data.count(chunk) == 1
+    for name, depth in ('larger', 2), ('absurd', 2818049):
+        write(f'{root}/{name}.h5', data.replace(chunk, struct.pack('<4I', 2, 3, 6, depth)))
+        cases.add(f'{root}/{name}.h5', [(label, f'{name}.h5:/images[{i}]', None) for i, label in enumerate(labels)], numbers(3))
+    write(f'{root}/flipped.h5', data[:place] + bytes([data[place] ^ 1]) + data[place + 1:])
+    images = array_images(pixels, labels, 'flipped.h5:/images')
+    cases.add(f'{root}/flipped.h5', [(*image[:2], None) for image in images[:2]] + images[2:], numbers(3))
 
 
 def bad_hdf5(cases):
@@ -265,6 +298,16 @@ def bad_hdf5(cases):
     with h5py.File(f'{root}/claims.h5', 'w') as file:
         file.create_dataset('data', (10**8, 224, 224), np.uint8, chunks=(1, 224, 224))
     cases.refuse(f'{root}/claims.h5', 'limit')
+    with h5py.File(f'{root}/compact.h5', 'w') as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.COMPACT)
+        h5py.h5d.create(file.id, b'data', h5py.h5t.STD_U8LE, h5py.h5s.create_simple(pixels.shape), properties)
+    with open(f'{root}/compact.h5', 'rb') as file:
+        data = file.read()
+    shape = struct.pack('<3Q', 3, 4, 5)
+    assert shape in data
+    write(f'{root}/compact.h5', data.replace(shape, struct.pack('<3Q', 3, 4, 500)))
+    cases.refuse(f'{root}/compact.h5', 'format')
     with open(f'{root}/other.h5', 'rb') as file:
         data = file.read()
     write(f'{root}/truncated.h5', data[:len(data) // 2])
@@ -370,6 +413,7 @@ if __name__ == '__main__':
         good_lists(made)
         good_idx(made)
         good_hdf5(made)
+        damaged_hdf5(made)
         good_tars(made)
     else:
         bad_folders_and_lists(made)

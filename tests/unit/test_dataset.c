@@ -91,7 +91,7 @@ static void check_read(struct fixture *f, struct dataset *data, size_t i, const 
     enum status rc = dataset_read(&f->image, data, i, 3, &err);
 
     if (width == 0) {
-        if (rc == OK || rc != err.status || !strstr(err.message, name))
+        if (rc == OK || rc != err.status || !strstr(err.message, f->good))
             fail_msg("%s: status %d, '%s'", name, rc, err.message);
         return;
     }
