@@ -89,6 +89,15 @@ def without_adobe_marker(data):
     return data[:at] + data[at + 2 + struct.unpack('>H', data[at + 2:at + 4])[0]:]
 
 
+def many_scans(data):
+    """A progressive file whose first scan comes 600 times."""
+    at = data.index(b'\xff\xda')
+    end = at + 2
+    while data[end] != 0xff or data[end + 1] == 0:
+        end += 1
+    return data[:at] + data[at:end] * 600 + data[end:]
+
+
 def png_files():
     colour, grey = picture(61, 47, 3), picture(40, 33, 1)
     levels = random.randint(0, 65536, (23, 31, 1))
@@ -118,6 +127,8 @@ def png_files():
     yield 'interlaced.png', interlaced(colour, 2)
     yield 'interlaced_grey.png', interlaced(grey, 0)
     yield 'interlaced_tiny.png', interlaced(colour[:2, :1], 2)
+    frames = [Image.fromarray(picture(20, 30, 3)) for _ in range(3)]
+    yield 'animated.png', encoded(frames[0], 'PNG', save_all=True, append_images=frames[1:])
     yield 'tall.png', encoded(picture(997, 3, 3), 'PNG')
     yield 'wide.png', encoded(picture(2, 1511, 3), 'PNG')
     yield '1x1.png', encoded(picture(1, 1, 3), 'PNG')
@@ -180,6 +191,7 @@ def refused_files():
     yield 'claims_60000x60000.jpg', 'limit', bytes(jpeg)
     jpeg = bytearray(encoded(small, 'JPEG'))
     jpeg[at + 4] = 12
+    yield 'many_scans.jpg', 'limit', many_scans(encoded(small, 'JPEG', progressive=True))
     yield '12_bit.jpg', 'unsupported', bytes(jpeg)
 
 
