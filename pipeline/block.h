@@ -10,6 +10,7 @@
 #include "rows.h"
 #include "statistics.h"
 #include "sums.h"
+#include "tally.h"
 
 /* Images of one dense product; a part of the result's definition, as the block size is. */
 enum { BLOCK_GROUP = 4 };

@@ -5,8 +5,7 @@
  *
  *     se^2 = (s_x^2 - 2 r s_xy + r^2 s_y^2) / (n mean(y)^2)
  *
- * A tally sums the images of one block in double precision in their order; whole blocks go into the exact sums of the
- * node, which know no order. Images that failed, exploded or are undefined add nothing.
+ * Images add to them through a tally (tally.h). Images that failed, exploded or are undefined add nothing.
  */
 #ifndef NRMFLOW_STATISTICS_H
 #define NRMFLOW_STATISTICS_H
@@ -46,42 +45,13 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
 
 void statistics_free(struct statistics *s);
 
-/* Doubles that a tally needs in an arena. */
-struct tally {
-    const struct statistics *statistics; /* borrowed */
-    double images, given, given_square;
-    double *x, *square, *product, *positive, *negative; /* [channels] */
-    double *histogram;                                  /* [channels][bins] */
-    double *highest, *lowest;                           /* [channels] */
-    double *map[NETWORK_MAX_VARIABLES];
-    double *flow[NETWORK_MAX_LINKS], *flow_square[NETWORK_MAX_LINKS], *flow_product[NETWORK_MAX_LINKS];
-    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];
-    struct toplist_entry *entries; /* [channels] scratch */
-    float *pending;                /* [group][pending_floats] neurons of images whose status is not known yet */
-    size_t pending_floats;
-    size_t pending_at[NETWORK_MAX_VARIABLES];
-};
+/* Number of channels of all variables together; entries of link k's flow matrix; whether means are conditioned. */
+size_t statistics_channels(const struct statistics *s);
+size_t statistics_flow_entries(const struct statistics *s, size_t k);
+bool statistics_conditioned(const struct statistics *s);
 
-/* Place a tally; with a measuring arena only its size comes out. */
-void tally_place(struct tally *tally, const struct statistics *s, struct arena *arena);
-
-/* Empty it for a block. */
-void tally_reset(struct tally *tally);
-
-/* Neurons of an image in work, kept until tally_image. */
-void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *relevance);
-
-/* Flow of an image that is OK. */
-void tally_flow(struct tally *tally, size_t link, const float *joint, const double *to_bias, const double *absorbed,
-                double given_mass);
-
-/* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums and
- * top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */
-enum status tally_image(struct tally *tally, size_t slot, const struct measure_result *result, size_t row, size_t class,
-                        struct sums *sums, struct error *err);
-
-/* Add the block to the node's sums. Errors: FAIL_LIMIT as sums_add. */
-enum status tally_commit(const struct tally *tally, struct sums *sums, struct error *err);
+/* The histogram's bin of a value. */
+size_t statistics_bin(double x, size_t bins);
 
 /* The edges of the histograms, [bins + 1], zero in the middle: 0, 1e-6, ..., 10 growing by a constant factor, and their
  * negatives. Values beyond the outer edges count in the outermost bins. */

@@ -1,0 +1,51 @@
+/* The sums of one block of images, in double precision and in their order, before they go into the exact sums of the node.
+ *
+ * Not collective; one tally for each rank.
+ */
+#ifndef NRMFLOW_TALLY_H
+#define NRMFLOW_TALLY_H
+
+#include "arena.h"
+#include "error.h"
+#include "measure.h"
+#include "statistics.h"
+#include "sums.h"
+
+/* Arrays are placed in an arena and named as the sections of statistics.h. */
+struct tally {
+    const struct statistics *statistics; /* borrowed */
+    double images, given, given_square;
+    double *x, *square, *product, *positive, *negative; /* [channels] */
+    double *histogram;                                  /* [channels][bins] */
+    double *highest, *lowest;                           /* [channels] */
+    double *map[NETWORK_MAX_VARIABLES];
+    double *flow[NETWORK_MAX_LINKS], *flow_square[NETWORK_MAX_LINKS], *flow_product[NETWORK_MAX_LINKS];
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];
+    struct toplist_entry *entries; /* [channels] scratch */
+    float *pending;                /* [group][pending_floats] neurons of images whose status is not known yet */
+    size_t pending_floats;
+    size_t pending_at[NETWORK_MAX_VARIABLES];
+};
+
+/* Place a tally; with a measuring arena only its size comes out. */
+void tally_place(struct tally *tally, const struct statistics *s, struct arena *arena);
+
+/* Empty it for a block. */
+void tally_reset(struct tally *tally);
+
+/* Neurons of an image in work, kept until tally_image. */
+void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *relevance);
+
+/* Flow of an image that is OK. */
+void tally_flow(struct tally *tally, size_t link, const float *joint, const double *to_bias, const double *absorbed,
+                double given_mass);
+
+/* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums and
+ * top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */
+enum status tally_image(struct tally *tally, size_t slot, const struct measure_result *result, size_t row, size_t class,
+                        struct sums *sums, struct error *err);
+
+/* Add the block to the node's sums. Errors: FAIL_LIMIT as sums_add. */
+enum status tally_commit(const struct tally *tally, struct sums *sums, struct error *err);
+
+#endif
