@@ -16,7 +16,7 @@ struct dataset {
     uint64_t source; /* which one it is */
 };
 
-/* ---- encoded images: files, and members of shards ---------------------------------------------------------------- */
+/* ---- encoded images: files, and members of shards -------------------------------------------------------------- */
 
 static const char *root_of(const struct dataset *d)
 {
@@ -77,7 +77,7 @@ done:
     return rc;
 }
 
-/* ---- arrays ------------------------------------------------------------------------------------------------------ */
+/* ---- arrays ---------------------------------------------------------------------------------------------------- */
 
 static size_t image_bytes(const struct dataset_listing *l)
 {

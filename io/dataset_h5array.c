@@ -37,7 +37,7 @@ static enum status damaged(const struct dataset_h5array *a, const char *what, st
     return error_set(err, FAIL_FORMAT, "%s is damaged: %s", a->where, what);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------------- */
 
 static enum status open_chunks(struct dataset_h5array *a, hid_t properties, struct error *err)
 {
@@ -122,7 +122,7 @@ done:
     return rc;
 }
 
-/* ---- filters ----------------------------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------------------------- */
 
 /* Fletcher's sums modulo 65535 over big-endian 16-bit words, where only a sum of nothing is 0. */
 static uint32_t fletcher32(const unsigned char *bytes, size_t nbytes)
@@ -217,7 +217,7 @@ done:
     return rc;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
 
 /* The chunk that begins at `at`, unpacked into a->packed; *found is false if it was never written. */
 static enum status load_chunk(bool *found, struct dataset_h5array *a, const hsize_t *at, struct error *err)

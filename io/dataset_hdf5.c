@@ -11,7 +11,7 @@ struct dataset_hdf5 {
     struct dataset_h5array pixels;
 };
 
-/* ---- scanning ---------------------------------------------------------------------------------------------------- */
+/* ---- scanning -------------------------------------------------------------------------------------------------- */
 
 static enum status check_bytes(const struct dataset_h5array *pixels, struct error *err)
 {
@@ -171,7 +171,7 @@ done:
     return rc;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* The same checks as when it was scanned, since the file may have been replaced in between. */
 static enum status open_file(struct dataset_hdf5 *f, const struct dataset_listing *listing, struct error *err)

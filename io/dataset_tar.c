@@ -27,7 +27,7 @@ struct shard {
     struct sample sample;
 };
 
-/* ---- members ----------------------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------------------------- */
 
 static enum status add_sample(struct dataset_builder *builder, struct sample *s, struct error *err)
 {
@@ -107,7 +107,7 @@ done:
     return rc;
 }
 
-/* ---- shards ------------------------------------------------------------------------------------------------------ */
+/* ---- shards ---------------------------------------------------------------------------------------------------- */
 
 /* Members are read in place, which needs a plain file. */
 static enum status check_plain(int descriptor, const char *path, struct error *err)

@@ -25,7 +25,7 @@ struct h5_aside {
     int failure; /* errno of the first write that failed, 0 if none has */
 };
 
-/* ---- the driver: plain reads and writes, whose failures are remembered instead of reported ---------------------- */
+/* ---- the driver: plain reads and writes, whose failures are remembered instead of reported --------------------- */
 
 struct driver_file {
     H5FD_t common; /* HDF5's part, must come first */
@@ -157,7 +157,7 @@ static const H5FD_class_t driver_class = {
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-/* ---- the file --------------------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------------------------- */
 
 static enum status choose_path(struct h5_aside *aside, const char *path, struct error *err)
 {

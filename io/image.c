@@ -58,7 +58,7 @@ done:
     return rc;
 }
 
-/* ---- layouts: each pixel becomes red, green, blue, as PIL's conversions do it ------------------------------------ */
+/* ---- layouts: each pixel becomes red, green, blue, as PIL's conversions do it ---------------------------------- */
 
 typedef const unsigned char palette_row[3];
 
@@ -157,7 +157,7 @@ done:
     return rc;
 }
 
-/* ---- file types, told by their first bytes ----------------------------------------------------------------------- */
+/* ---- file types, told by their first bytes --------------------------------------------------------------------- */
 
 struct type {
     const char *name;

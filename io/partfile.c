@@ -112,7 +112,7 @@ static herr_t write_rows(hid_t dataset, hid_t type, size_t width, size_t total, 
     return result;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 static enum status write_failure(const struct partfile_writer *part, const char *what, struct error *err)
 {
@@ -278,7 +278,7 @@ void partfile_discard(struct partfile_writer *part)
     free(part);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 
 static enum status damaged(const struct partfile *part, const char *what, struct error *err)
 {

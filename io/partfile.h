@@ -28,7 +28,7 @@ struct partfile_column {
     size_t width; /* elements of a row, at least one */
 };
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 struct partfile_writer;
 
@@ -55,7 +55,7 @@ enum status partfile_commit(struct partfile_writer *part, struct error *err);
 /* Remove what has been written; NULL is fine. */
 void partfile_discard(struct partfile_writer *part);
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 
 struct partfile;
 

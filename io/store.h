@@ -19,7 +19,7 @@
 
 enum { STORE_FORMAT_VERSION = 1, STORE_MAX_DIMS = 6, STORE_NAME = 256 /* bytes of one part of a path, with NUL */ };
 
-/* ---- fields ----------------------------------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------------------------------------- */
 
 /* Type of an element: in memory (float, double, int32_t, int64_t, uint64_t, uint8_t) and, little-endian, in the file.
  */
@@ -63,7 +63,7 @@ const char *store_status_name(int64_t status);
 /* "float32", "int64", "text", ... */
 const char *store_type_name(enum store_type type);
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 struct store;
 
@@ -124,7 +124,7 @@ enum status store_commit(struct store *store, struct error *err);
 /* Drop the store and remove its temporary file; NULL is fine. */
 void store_discard(struct store *store);
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* Reading works on files of any origin: links out of the file, foreign storage, plug-in filters and sizes that cannot
  * be true are refused, and one call never allocates more than 2 GiB. So are groups that another program (h5repack) has

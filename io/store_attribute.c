@@ -94,7 +94,7 @@ enum status store_attribute_text(const struct store *store, hid_t object, const 
     return store_attribute_texts(store, object, path, name, &value, 1, err);
 }
 
-/* ---- groups and objects ------------------------------------------------------------------------------------------ */
+/* ---- groups and objects ---------------------------------------------------------------------------------------- */
 
 static hid_t make_group(hid_t file, const char *path)
 {

@@ -5,7 +5,7 @@
 
 enum { MAX_ATTRIBUTE = 1 << 26, MAX_NAMES = 100000 };
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------------- */
 
 static enum status check_format(const struct store_reader *reader, struct error *err)
 {
@@ -97,7 +97,7 @@ bool store_has(const struct store_reader *reader, const char *path)
     return store_guard(reader, path, NULL) == OK && h5_exists(reader->file, path);
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------------------------ */
 
 bool store_has_attribute(const struct store_reader *reader, const char *object, const char *name)
 {
@@ -210,7 +210,7 @@ enum status store_get_real(double *out, const struct store_reader *reader, const
     return get_number(out, H5T_NATIVE_DOUBLE, false, reader, object, name, err);
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------------ */
+/* ---- lists ----------------------------------------------------------------------------------------------------- */
 
 void store_names_free(struct store_names *names)
 {

@@ -11,7 +11,7 @@ enum {
     MAX_TEXT = 1 << 16    /* bytes of one string of a column */
 };
 
-/* ---- types ------------------------------------------------------------------------------------------------------ */
+/* ---- types ----------------------------------------------------------------------------------------------------- */
 
 static hid_t status_type(void)
 {
@@ -66,7 +66,7 @@ static herr_t set_fill(hid_t properties, enum store_type type, hid_t memory)
     return values[type] ? H5Pset_fill_value(properties, memory, values[type]) : 0;
 }
 
-/* ---- entries ---------------------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------------------------- */
 
 enum status store_write_failure(const struct store *store, const char *path, struct error *err)
 {
@@ -241,7 +241,7 @@ static enum status write_slab(struct store *store, struct store_entry *entry, si
     return ok && h5_aside_check(store->aside, NULL) == OK ? OK : store_write_failure(store, entry->path, err);
 }
 
-/* ---- interface -------------------------------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------------------------- */
 
 enum status store_create(struct store **out, const char *path, unsigned deflate, struct error *err)
 {

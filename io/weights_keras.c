@@ -73,7 +73,7 @@ static enum status check_links(const struct weights *w, hid_t group, const char 
     return OK;
 }
 
-/* ---- names from attributes -------------------------------------------------------------------------------------- */
+/* ---- names from attributes ------------------------------------------------------------------------------------- */
 
 static bool copy_name(struct names *names, const char *text, size_t limit)
 {
@@ -144,7 +144,7 @@ static enum status read_names(struct names *names, const struct weights *w, hid_
     return rc;
 }
 
-/* ---- datasets --------------------------------------------------------------------------------------------------- */
+/* ---- datasets -------------------------------------------------------------------------------------------------- */
 
 static bool filters_are_known(hid_t plist)
 {
@@ -275,7 +275,7 @@ done:
     return rc;
 }
 
-/* ---- the format -------------------------------------------------------------------------------------------------- */
+/* ---- the format ------------------------------------------------------------------------------------------------ */
 
 static enum status open_group(struct keras *k, const struct weights *w, struct error *err)
 {

@@ -23,7 +23,7 @@ static size_t weight_floats(const struct link *link)
            (link->kind == LINK_CONVOLUTION ? 9 * link->lower.channels : shape_neurons(link->lower));
 }
 
-/* ---- plans and derived weights ----------------------------------------------------------------------------------- */
+/* ---- plans and derived weights --------------------------------------------------------------------------------- */
 
 void link_plan_init(struct link_plan *plan, const struct link *link, struct rule rule, enum bias_mode bias,
                     enum pool_mode pool, const float *model, bool signed_input, bool both_branches)
@@ -145,7 +145,7 @@ size_t link_coefficients(const struct link_plan *plan, size_t n)
     return plan->parts.nterms * n * shape_neurons(plan->link->upper);
 }
 
-/* ---- the linear maps, over n images ------------------------------------------------------------------------------ */
+/* ---- the linear maps, over n images ---------------------------------------------------------------------------- */
 
 static void apply_forward(float *y, const float *x, const float *w, const struct link *link, size_t n, bool accumulate,
                           float *columns)

@@ -161,13 +161,3 @@ size_t network_weighted_below(const struct network *net, size_t k)
             return k;
     return net->nlinks;
 }
-
-size_t shape_neurons(struct shape s)
-{
-    return s.channels * s.height * s.width;
-}
-
-size_t shape_positions(struct shape s)
-{
-    return s.height * s.width;
-}

@@ -10,6 +10,8 @@
 #ifndef NRMFLOW_NETWORK_H
 #define NRMFLOW_NETWORK_H
 
+#include "shape.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -20,11 +22,6 @@ enum {
 };
 
 enum link_kind { LINK_CONVOLUTION, LINK_DENSE, LINK_POOL };
-
-/* Shape of one variable of one image; a dense variable of n neurons is {n, 1, 1}. */
-struct shape {
-    size_t channels, height, width;
-};
 
 struct link {
     enum link_kind kind;
@@ -68,9 +65,5 @@ size_t network_find(const struct network *net, const char *name);
 /* The next weighted link below link k (pools passed over); the number of links if there is none. With it the adjacent
  * pairs are enumerated: link k's lower partner is the variable that this link writes, or the input. */
 size_t network_weighted_below(const struct network *net, size_t k);
-
-/* Neurons and positions of a shape. */
-size_t shape_neurons(struct shape s);
-size_t shape_positions(struct shape s);
 
 #endif

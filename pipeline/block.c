@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory ----------------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 static size_t input_floats(const struct block_context *context)
 {
@@ -62,7 +62,7 @@ void block_worker_free(struct block_worker *worker)
     worker->memory = NULL;
 }
 
-/* ---- one block ------------------------------------------------------------------------------------------------------- */
+/* ---- one block ------------------------------------------------------------------------------------------------- */
 
 /* Add the time since *start to *total and start again. */
 static void lap(double *start, double *total)

@@ -26,7 +26,7 @@ static const char usage[] =
     "\n"
     "For every variable, mass + bias + absorbed = 1 in each image; the gap is the largest difference from it.\n";
 
-/* ---- text ------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------------------------ */
 
 /* Text from a file may hold what a terminal would obey. */
 static void print_text(const char *text, size_t length)
@@ -240,7 +240,7 @@ static void print_all(const struct summary *summary, const char *path)
     print_warnings(summary);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------------------------ */
 
 /* JSON has no NaN and no infinity. */
 static json_t *real(double value)
@@ -366,7 +366,7 @@ static json_t *json_summary(const struct summary *summary)
     return object;
 }
 
-/* ---- command ---------------------------------------------------------------------------------------------------- */
+/* ---- command --------------------------------------------------------------------------------------------------- */
 
 static int wrong_arguments(const char *what, const char *argument)
 {

@@ -6,7 +6,7 @@
 
 enum { PATH = 128 };
 
-/* ---- the formulas --------------------------------------------------------------------------------------------------- */
+/* ---- the formulas ---------------------------------------------------------------------------------------------- */
 
 struct finish_ratio finish_ratio(struct finish_moments m, double x, double xx, double xy)
 {
@@ -37,7 +37,7 @@ struct finish_given finish_given(const struct statistics *s, const struct sums *
     return (struct finish_given){m.n, mean, error, m.n >= 2 && fabs(mean) < 3 * error};
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 /* What the writers share: where to write, and memory for the largest array. */
 struct writer {

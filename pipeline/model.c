@@ -21,7 +21,7 @@ struct description {
     char sha256[SHA256_HEX];
 };
 
-/* ---- the network ---------------------------------------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------------------------------------- */
 
 static enum status describe(struct description *d, const struct weights *w, const struct config *config,
                             struct error *err)
@@ -62,7 +62,7 @@ static enum status open_weights(struct weights **w, struct description *d, const
     return rc;
 }
 
-/* ---- preprocessing ---------------------------------------------------------------------------------------------------- */
+/* ---- preprocessing --------------------------------------------------------------------------------------------- */
 
 static enum status read_reals(float *out, const struct config_reals *given, const float *standard, size_t channels,
                               const struct config *config, const char *key, struct error *err)
@@ -127,7 +127,7 @@ void model_bounds(const struct preprocessing *p, float *low, float *high)
     }
 }
 
-/* ---- the measure -------------------------------------------------------------------------------------------------------- */
+/* ---- the measure ----------------------------------------------------------------------------------------------- */
 
 static enum status unknown_layer(const struct config *config, const struct network *net, const char *key,
                                  const char *name, struct error *err)
@@ -204,7 +204,7 @@ done:
     return rc;
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 /* Weights from rank 0 to every copy. Collective. */
 static enum status spread_weights(struct model *model, const struct weights *w, size_t nfloats, const struct node *node,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- layout ----------------------------------------------------------------------------------------------------------- */
+/* ---- layout ---------------------------------------------------------------------------------------------------- */
 
 /* Columns of every run; the order is that of the table. */
 enum column {
@@ -79,7 +79,7 @@ void rows_layout_init(struct rows_layout *layout, const struct measure_plan *pla
     }
 }
 
-/* ---- the rows of a rank --------------------------------------------------------------------------------------------------- */
+/* ---- the rows of a rank ---------------------------------------------------------------------------------------- */
 
 void rows_init(struct rows *rows, const struct rows_layout *layout)
 {
@@ -214,7 +214,7 @@ void rows_set(struct rows *rows, size_t row, enum store_status status, const str
     put_relevance(l, packed, row, result);
 }
 
-/* ---- part files ------------------------------------------------------------------------------------------------------------- */
+/* ---- part files ------------------------------------------------------------------------------------------------ */
 
 static enum status append(struct partfile_writer *part, const struct rows_layout *l, const struct rows_block *block,
                           struct error *err)
@@ -299,7 +299,7 @@ enum status rows_write_part(struct rows *rows, const struct node *node, const ch
     return rc;
 }
 
-/* ---- the store ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------------------------- */
 
 /* A block in one of the part files. */
 struct place {

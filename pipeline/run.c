@@ -36,7 +36,7 @@ struct run {
     double started;
 };
 
-/* ---- setting up ------------------------------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------------------------ */
 
 /* Rank 0 looks through the dataset; every node gets one listing. Collective. */
 static enum status load_listing(struct run *run, struct error *err)
@@ -210,7 +210,7 @@ static void tear_down(struct run *run)
     model_free(&run->model);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------------------------- */
 
 /* Process blocks until none is left or the epoch is over. Collective; all ranks meet at the end whatever happened. */
 static enum status run_epoch(struct run *run, bool *more, struct error *err)
@@ -237,7 +237,7 @@ static enum status run_epoch(struct run *run, bool *more, struct error *err)
     return agree(run->node->world, rc, err);
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------------------------- */
 
 static struct write_run description(const struct run *run)
 {

@@ -4,7 +4,7 @@
 
 static const double HISTOGRAM_LOW = 1e-6, HISTOGRAM_HIGH = 10;
 
-/* ---- the plan ----------------------------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------------------------- */
 
 size_t statistics_channels(const struct statistics *s)
 {
@@ -88,7 +88,7 @@ void statistics_free(struct statistics *s)
     sums_plan_free(&s->plan);
 }
 
-/* ---- histograms -------------------------------------------------------------------------------------------------- */
+/* ---- histograms ------------------------------------------------------------------------------------------------ */
 
 /* The lower edge of step i away from zero, 0 <= i <= half. */
 static double step_edge(size_t i, size_t half)

@@ -15,7 +15,7 @@ static void *new_array(size_t count, size_t nbytes, enum status *rc, struct erro
     return array;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------------------------ */
 
 static bool has_prefix(const char *name, const char *prefix)
 {
@@ -88,7 +88,7 @@ done:
     return rc;
 }
 
-/* ---- images ----------------------------------------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------------------------- */
 
 /* Rows that no run has dealt with read as unread, like images that could not be read; `finished` tells them apart. */
 static enum status count_images(struct summary *out, const struct store_reader *reader, const int64_t *status,
@@ -162,7 +162,7 @@ done:
     return rc;
 }
 
-/* ---- ledger ----------------------------------------------------------------------------------------------------- */
+/* ---- ledger ---------------------------------------------------------------------------------------------------- */
 
 enum { MASS, BIAS, ABSORBED, VARIATION, NTERMS };
 
@@ -244,7 +244,7 @@ done:
     return rc;
 }
 
-/* ---- layers and flows ------------------------------------------------------------------------------------------- */
+/* ---- layers and flows ------------------------------------------------------------------------------------------ */
 
 static enum status list_group(struct store_names *names, const struct store_reader *reader, const char *group,
                               struct error *err)
@@ -396,7 +396,7 @@ done:
     return rc;
 }
 
-/* ---- interface -------------------------------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------------------------- */
 
 enum status summary_read(struct summary *out, const char *path, struct error *err)
 {

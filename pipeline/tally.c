@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the tally of a block ------------------------------------------------------------------------------------------- */
+/* ---- the tally of a block -------------------------------------------------------------------------------------- */
 
 static void place_flows(struct tally *tally, const struct statistics *s, struct arena *arena)
 {

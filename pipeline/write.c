@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- parts ------------------------------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------------------------- */
 
 static const char part_prefix[] = "epoch-", part_suffix[] = ".h5";
 
@@ -98,7 +98,7 @@ void write_parts_free(struct write_parts *parts)
     parts->folder = NULL;
 }
 
-/* ---- the store ---------------------------------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------------------------- */
 
 static enum status write_text_attributes(struct store *store, const struct write_run *run, struct error *err)
 {
@@ -146,7 +146,8 @@ static enum status write_attributes(struct store *store, const struct write_run 
     TRY(store_set_int(store, "", "first_image", (int64_t)run->first, err));
     TRY(store_set_int(store, "", "seed", (int64_t)run->config->run.seed, err));
     TRY(store_set_int(store, "", "complete", 1, err));
-    TRY(store_set_int(store, "", "weak_condition", given.weak, err));
+    if (given.weak)
+        TRY(store_set_int(store, "", "weak_condition", 1, err));
     TRY(store_set_real(store, "", "given_mean", given.mean, err));
     TRY(store_set_real(store, "", "given_std_error", given.std_error, err));
     for (size_t i = 0; i < BLOCK_STAGES; i++)

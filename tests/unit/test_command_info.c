@@ -95,7 +95,7 @@ static void write_store(const char *path, struct choice choice)
     must(store_commit(store, &err), &err);
 }
 
-/* ---- running the command ----------------------------------------------------------------------------------------- */
+/* ---- running the command --------------------------------------------------------------------------------------- */
 
 struct output {
     int result;
@@ -195,7 +195,7 @@ static const char *text(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------------------------- */
 
 static void json_counts_images(void **state)
 {

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------------- */
 
 static void expect_refused(const char *path, enum status status, const char *part)
 {
@@ -167,7 +167,7 @@ static void size_beyond_the_file_is_refused(void **state)
     h5_close(&file);
 }
 
-/* ---- writing aside ---------------------------------------------------------------------------------------------- */
+/* ---- writing aside --------------------------------------------------------------------------------------------- */
 
 static void add_numbers(struct h5_aside *aside, size_t count)
 {

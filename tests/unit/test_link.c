@@ -216,7 +216,7 @@ static void assert_law(const char *what, double a, double b, double scale)
         fail_msg("%s: %.9g is not %.9g (scale %.3g)", what, a, b, scale);
 }
 
-/* ---- against the reference --------------------------------------------------------------------------------------- */
+/* ---- against the reference ------------------------------------------------------------------------------------- */
 
 static void check_back(struct sample *s, const char *what)
 {
@@ -281,7 +281,7 @@ static void joint_equals_the_reference(void **state)
     for_all("joint", check_joint);
 }
 
-/* ---- laws ---------------------------------------------------------------------------------------------------------- */
+/* ---- laws ------------------------------------------------------------------------------------------------------ */
 
 struct shares {
     float *r_lower;

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-/* ---- the table -------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------------------------- */
 
 static void stars_stand_for_one_name(void **state)
 {
@@ -32,7 +32,7 @@ static void every_field_is_found_by_its_path(void **state)
     }
 }
 
-/* ---- writing and reading ---------------------------------------------------------------------------------------- */
+/* ---- writing and reading --------------------------------------------------------------------------------------- */
 
 static void list_fields(const char *path)
 {
@@ -384,7 +384,7 @@ static void equal_contents_make_equal_files(void **state)
     free(b);
 }
 
-/* ---- mistakes of the caller -------------------------------------------------------------------------------------- */
+/* ---- mistakes of the caller ------------------------------------------------------------------------------------ */
 
 static void expect_write_error(const char *path, size_t ndim, const char *part)
 {
@@ -462,7 +462,7 @@ static void attribute_of_an_unknown_object_is_reported(void **state)
     store_discard(store);
 }
 
-/* ---- atomicity --------------------------------------------------------------------------------------------------- */
+/* ---- atomicity ------------------------------------------------------------------------------------------------- */
 
 static void commit_replaces_the_old_store(void **state)
 {

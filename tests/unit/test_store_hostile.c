@@ -149,7 +149,7 @@ static void no_prefix_of_a_store_opens(void **state)
     free(bytes);
 }
 
-/* ---- stores made by hand ---------------------------------------------------------------------------------------- */
+/* ---- stores made by hand --------------------------------------------------------------------------------------- */
 
 /* The sample, changed by `change`, open for reading. */
 static struct store_reader *open_changed(void (*change)(hid_t file))
