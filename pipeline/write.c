@@ -118,7 +118,7 @@ static enum status write_text_attributes(struct store *store, const struct write
         {"network", run->model->net.name},
         {"composite", run->config->measure.composite},
         {"model_sha256", run->model->sha256},
-        {"dataset_path", run->config->data.path.file},
+        {"dataset", run->config->data.path.file},
         {"dataset_sha256", sha},
         {"isa", "generic"},
         {"blas_core", blas_core()},
