@@ -99,11 +99,14 @@ static void visit_taps(const struct reference_link *l, size_t j, visitor visit, 
     }
 }
 
-static void visit_pairs(const struct reference_link *l, visitor visit, void *context)
+/* `relevance` NULL visits all pairs; else those whose upper neuron has any. */
+static void visit_pairs(const struct reference_link *l, const double *relevance, visitor visit, void *context)
 {
     size_t lower = shape_neurons(l->link->lower), positions = shape_positions(l->link->lower);
 
     for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
+        if (relevance && relevance[j] == 0)
+            continue;
         if (l->link->kind == LINK_CONVOLUTION)
             visit_taps(l, j, visit, context);
         else
@@ -180,7 +183,7 @@ void reference_evaluate(double *z, const struct reference_link *l)
         z[j] = fmax(fmax(l->a[at[0]], l->a[at[1]]), fmax(l->a[at[2]], l->a[at[3]]));
     }
     if (l->link->kind != LINK_POOL)
-        visit_pairs(l, add_product, z);
+        visit_pairs(l, NULL, add_product, z);
 }
 
 static void add_denominators(void *unused, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
@@ -200,7 +203,7 @@ void reference_prepare(struct reference_link *l)
     for (size_t t = 0; t < term_count(l); t++)
         for (size_t j = 0; j < upper; j++)
             l->c[t][j] = phi_bias(l, t, bias_of(l, j));
-    visit_pairs(l, add_denominators, NULL);
+    visit_pairs(l, NULL, add_denominators, NULL);
     for (size_t t = 0; t < term_count(l); t++) {
         for (size_t j = 0; j < upper; j++) {
             double z = l->c[t][j], stabilized = z < 0 ? z - eps : z + eps;
@@ -229,7 +232,7 @@ void reference_back(double *r_lower, const struct reference_link *l, const doubl
 
     memset(r_lower, 0, shape_neurons(l->link->lower) * sizeof *r_lower);
     if (l->link->kind != LINK_POOL) {
-        visit_pairs(l, add_back, &p);
+        visit_pairs(l, r_upper, add_back, &p);
         return;
     }
     for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
@@ -254,7 +257,7 @@ void reference_forward(double *v_upper, const struct reference_link *l, const do
 
     memset(v_upper, 0, shape_neurons(l->link->upper) * sizeof *v_upper);
     if (l->link->kind != LINK_POOL) {
-        visit_pairs(l, add_forward, &p);
+        visit_pairs(l, NULL, add_forward, &p);
         return;
     }
     for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
@@ -277,7 +280,7 @@ void reference_joint(double *joint, const struct reference_link *l, const double
     struct pair p = {joint, r_upper, h};
 
     memset(joint, 0, l->link->upper.channels * l->link->lower.channels * sizeof *joint);
-    visit_pairs(l, add_joint, &p);
+    visit_pairs(l, r_upper, add_joint, &p);
 }
 
 /* Stabilizers take sgn(scale) eps |c| of each term; without any denominator that acts, everything is absorbed. */
