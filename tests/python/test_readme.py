@@ -1,0 +1,72 @@
+"""What README.md says, held against the program: the table of the store, the commands, the Python example."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(os.environ["JOBS"]).parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64", "U64": "uint64", "STATUS": "enum",
+         "TEXT": "text"}
+
+
+def code(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def table_rows():
+    """The rows that README.md needs, from the table of fields."""
+    source = (ROOT / "io" / "store_fields.c").read_text(encoding="utf-8")
+    table = re.search(r"store_field fields\[\] = \{\n(.*?)\n\};", source, re.DOTALL).group(1)
+    table = re.sub(r'"\s*\n\s*"', "", table)
+    fields = re.findall(r'\{"([^"]+)", STORE_(\w+), "([^"]*)",\s*"([^"]+)",\s*"([^"]+)"\}', table)
+    assert len(fields) == table.count("STORE_"), "store_fields.c is written in a way that this test does not read"
+    rows = []
+    for path, kind, axes, meaning, _ in fields:
+        meaning = meaning.replace("|", r"\|")
+        rows.append(f"| `{path}` | {TYPES[kind]} | {axes.replace(',', ', ') or 'scalar'} | {meaning} |")
+    return rows
+
+
+def nrmflow(*arguments, **options):
+    return subprocess.run([os.environ["NRMFLOW"], *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False, **options)
+
+
+class Readme(unittest.TestCase):
+    maxDiff = None
+
+    def test_lists_every_dataset_of_the_store_and_no_other(self):
+        rows = re.findall(r"^\| `(?:images|layers|flows|queries|classes)/.*$", README, re.MULTILINE)
+        self.assertEqual(rows, table_rows())
+
+    def test_names_only_commands_that_exist(self):
+        for command in sorted(set(re.findall(r"\bnrmflow ([a-z]+) (?:[A-Za-z./-]+\b)", "\n".join(code("sh"))))):
+            with self.subTest(command=command):
+                self.assertEqual(nrmflow(command, "--help").returncode, 0)
+
+    def test_names_only_files_that_exist(self):
+        for path in sorted(set(re.findall(r"\b(?:jobs|tests|kernels|io|pipeline)/[\w./*-]*[\w*]", README))):
+            pattern = re.sub(r"[A-Z]{4,}", "*", path)  # tests/unit/test_MODULE.c
+            with self.subTest(path=path):
+                self.assertTrue(any(ROOT.glob(pattern)))
+
+    def test_python_example_runs_on_a_demo_store(self):
+        (example,) = code("python")
+        self.assertEqual(len(example.strip().splitlines()), 6)
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "out"))
+            run = nrmflow("run", str(ROOT / "jobs" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:64",
+                          cwd=folder)
+            self.assertEqual(run.returncode, 0, run.stdout)
+            shown = subprocess.run([sys.executable, "-c", example], cwd=folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(shown.returncode, 0, shown.stdout)
+        self.assertLess(float(shown.stdout.split()[-1]), 1e-5, "column sums of a flow are the lower layer's means")
+
+
+if __name__ == "__main__":
+    unittest.main()
