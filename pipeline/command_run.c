@@ -18,7 +18,7 @@
 struct arguments {
     const char *config, *output;
     struct option_list sets;
-    bool verbose;
+    bool restart, verbose;
 };
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
@@ -28,6 +28,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         {"output", 'o', OPTION_TEXT, &out->output, "STORE",
          "the store to write; by default CONFIG's name with .h5, here"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as measure.given=none"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
         {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "write messages for developers, from all ranks"},
     };
     const struct option_table table = {
@@ -115,7 +116,7 @@ static enum status run(const struct arguments *arguments, const struct node *nod
     default_output(output, sizeof output, arguments->config);
     TRY(check_launch(node, err));
     TRY(load_config(&config, arguments, node, err));
-    TRY(run_store(&config, arguments->output ? arguments->output : output, node, &log, err));
+    TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, node, &log, err));
 done:
     config_free(&config);
     return rc;

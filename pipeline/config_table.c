@@ -86,8 +86,9 @@ static const struct config_key keys[] = {
     {"run", "epoch", CONFIG_TYPE_SECONDS, FIELD(run.epoch), "10m", .help = "time between two durable states", .low = 1,
      .high = 1e7, .may_differ = true},
     {"run", "seed", CONFIG_TYPE_WHOLE, FIELD(run.seed), "0", .help = "of whatever is drawn", .high = 0x1p64},
-    {"run", "memory", CONFIG_TYPE_BYTES, FIELD(run.memory), "", .help = "most memory of one rank; empty: no limit",
-     .low = 1, .high = 0x1p60, .may_differ = true},
+    {"run", "memory", CONFIG_TYPE_BYTES, FIELD(run.memory), "",
+     .help = "most memory that the ranks of one node may plan for; empty: no limit", .low = 1, .high = 0x1p60,
+     .may_differ = true},
     {"run", "variation_limit", CONFIG_TYPE_REAL, FIELD(run.variation_limit), "1000",
      .help = "an image with a layer of larger total variation counts as exploded", .low = 1, .high = 0x1p23},
 };

@@ -33,24 +33,40 @@ static void print_pairs(FILE *out, const struct config_key *key, const struct co
         fprintf(out, "%s.%s = %s\n", key->name, pairs->items[i].name, pairs->items[i].text);
 }
 
-/* False without memory. */
-static bool print_key(FILE *out, const struct config_key *key, const void *field)
+/* The text of one value; NULL without memory. */
+static char *value_text(const struct config_key *key, const void *field)
 {
     char *value = NULL;
     size_t nbytes;
+    FILE *memory = open_memstream(&value, &nbytes);
 
+    if (!memory)
+        return NULL;
+    config_value_print(memory, field, key);
+    if (fclose(memory) != 0) {
+        free(value);
+        return NULL;
+    }
+    return value;
+}
+
+char *config_text_value(const struct config *config, const char *section, const char *name)
+{
+    const struct config_key *key = config_table_key(config_table_find(section, name));
+
+    return key ? value_text(key, (const char *)config + key->offset) : NULL;
+}
+
+/* False without memory. */
+static bool print_key(FILE *out, const struct config_key *key, const void *field)
+{
     if (key->type == CONFIG_TYPE_PAIRS) {
         print_pairs(out, key, field);
         return true;
     }
-    FILE *memory = open_memstream(&value, &nbytes);
-    if (!memory)
+    char *value = value_text(key, field);
+    if (!value)
         return false;
-    config_value_print(memory, field, key);
-    if (fclose(memory) != 0) {
-        free(value);
-        return false;
-    }
     print_line(out, key->name, value);
     free(value);
     return true;

@@ -8,12 +8,16 @@ enum { PATH = 128 };
 
 /* ---- the formulas ---------------------------------------------------------------------------------------------- */
 
+/* Covariance of two quantities from their sums and the sum of their products; rounding can make a variance negative. */
+static double covariance(double n, double x, double y, double xy)
+{
+    return (xy - x * y / n) / (n - 1);
+}
+
 struct finish_ratio finish_ratio(struct finish_moments m, double x, double xx, double xy)
 {
-    double ratio = x / m.y, mean_y = fabs(m.y / m.n), freedom = m.n - 1;
-    double var_x = (xx - x * x / m.n) / freedom, var_y = (m.yy - m.y * m.y / m.n) / freedom;
-    double covariance = (xy - x * m.y / m.n) / freedom;
-    double spread = var_x - 2 * ratio * covariance + ratio * ratio * var_y;
+    double ratio = x / m.y, mean_y = fabs(m.y / m.n), var_x = covariance(m.n, x, x, xx);
+    double spread = var_x - 2 * ratio * covariance(m.n, x, m.y, xy) + ratio * ratio * covariance(m.n, m.y, m.y, m.yy);
 
     if (m.n < 1)
         return (struct finish_ratio){NAN, NAN, NAN};
@@ -31,10 +35,11 @@ static struct finish_moments moments_of(const struct statistics *s, const struct
 struct finish_given finish_given(const struct statistics *s, const struct sums *sums)
 {
     struct finish_moments m = moments_of(s, sums);
-    double mean = m.y / m.n, variance = (m.yy - m.y * m.y / m.n) / (m.n - 1);
-    double error = sqrt(fmax(variance, 0) / m.n);
+    double mean = m.y / m.n, error = NAN;
 
-    return (struct finish_given){m.n, mean, error, m.n >= 2 && fabs(mean) < 3 * error};
+    if (m.n >= 2)
+        error = sqrt(fmax(covariance(m.n, m.y, m.y, m.yy), 0) / m.n);
+    return (struct finish_given){m.n, mean, error, fabs(mean) < 3 * error};
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -77,7 +82,7 @@ static enum status put_ratio(struct writer *w, const char *name, size_t section,
     return put(w, name, w->values, ndim, dims);
 }
 
-/* The member of finish_ratio at `offset` for every entry; xy NULL-like (`conditioned` false) means y = 1. */
+/* One of finish_ratio's numbers for every entry. Without a condition y is one and there is no section of products. */
 enum moment { MOMENT_MEAN, MOMENT_STD, MOMENT_ERROR };
 
 struct moment_sections {
@@ -218,7 +223,7 @@ static enum status put_flow(struct writer *w, size_t k)
     const struct network *net = w->s->measure->net;
     size_t below = network_weighted_below(net, k);
     size_t dims[] = {net->links[k].upper.channels, net->links[k].lower.channels};
-    bool conditioned = w->s->measure->options.given != GIVEN_NONE;
+    bool conditioned = statistics_conditioned(w->s);
     struct moment_sections x = {w->s->flow[k], w->s->flow_square[k], w->s->flow_product[k], conditioned};
     enum status rc = OK;
 

@@ -105,6 +105,10 @@ static enum status choose_preprocessing(struct preprocessing *p, const struct co
         TRY(error_set(err, FAIL_UNSUPPORTED, "%s: the network's input has %zu channels; images have 1 or 3",
                       config->model.weights.file, input.channels));
     choose_sizes(p, &config->data, input.width);
+    if (p->crop && p->crop + 2 * p->pad != input.width)
+        TRY(config_fail(config, err, config->data.crop.set ? "data.crop" : "data.pad",
+                        "a crop of %zu and a pad of %zu on each side make %zu, but the network's input is %zu wide",
+                        p->crop, p->pad, p->crop + 2 * p->pad, input.width));
     TRY(read_reals(p->mean, &config->data.mean, input.channels == 3 ? mean : NULL, input.channels, config, "data.mean",
                    err));
     TRY(read_reals(p->std, &config->data.std, input.channels == 3 ? std : NULL, input.channels, config, "data.std",
@@ -129,8 +133,8 @@ void model_bounds(const struct preprocessing *p, float *low, float *high)
 
 /* ---- the measure ----------------------------------------------------------------------------------------------- */
 
-static enum status unknown_layer(const struct config *config, const struct network *net, const char *key,
-                                 const char *name, struct error *err)
+static enum status unknown(const struct config *config, const struct network *net, const char *key, const char *what,
+                           const char *name, struct error *err)
 {
     struct suggest nearest;
     char hint[64];
@@ -139,7 +143,13 @@ static enum status unknown_layer(const struct config *config, const struct netwo
     for (size_t k = 0; k <= net->nlinks; k++)
         suggest_offer(&nearest, network_variable(net, k));
     suggest_hint(hint, sizeof hint, &nearest);
-    return config_fail(config, err, key, "%s has no weighted layer \"%s\"%s", net->name, name, hint);
+    return config_fail(config, err, key, "%s has no %s \"%s\"%s", net->name, what, name, hint);
+}
+
+enum status model_unknown_variable(const struct model *model, const struct config *config, const char *key,
+                                   const char *name, struct error *err)
+{
+    return unknown(config, &model->net, key, "variable", name, err);
 }
 
 static enum status set_rules(struct measure_options *options, const struct config *config, const struct network *net,
@@ -155,7 +165,7 @@ static enum status set_rules(struct measure_options *options, const struct confi
         size_t k = network_find(net, pair->name);
         snprintf(key, sizeof key, "measure.rule.%s", pair->name);
         if (k == 0 || k > net->nlinks || net->links[k - 1].kind == LINK_POOL)
-            TRY(unknown_layer(config, net, key, pair->name, err));
+            TRY(unknown(config, net, key, "weighted layer", pair->name, err));
         if (!rule_parse(&options->rules[k - 1], message, sizeof message, pair->text))
             TRY(config_fail(config, err, key, "%s", message));
         if (options->rules[k - 1].kind == RULE_ZBOX && options->rules[k - 1].input_bounds && k != 1)

@@ -28,6 +28,10 @@ enum status model_load(struct model *model, const struct config *config, size_t 
 /* All zero is fine. Not collective. */
 void model_free(struct model *model);
 
+/* Fail because a key names a variable that the network does not have; the message has the nearest one. */
+enum status model_unknown_variable(const struct model *model, const struct config *config, const char *key,
+                                   const char *name, struct error *err);
+
 /* The preprocessing's image of black and white: bounds of the input for the zbox rule, [channels] each. */
 void model_bounds(const struct preprocessing *p, float *low, float *high);
 

@@ -81,7 +81,7 @@ static void judge(struct progress *p, struct progress_counts counts, bool final)
         return;
     if (progress_alarming(counts, final))
         log_warn(p->log,
-                 "many images fail: is this the right dataset and data.format? The store says why for each done=%lld "
+                 "many images fail: is this the right dataset and data.format? The log says why for each done=%lld "
                  "failed=%lld",
                  (long long)counts.done, (long long)counts.failed);
     p->settled = progress_alarming(counts, final) || counts.done >= FIRST;

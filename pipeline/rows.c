@@ -154,6 +154,11 @@ done:
     return rc;
 }
 
+size_t rows_bytes(const struct rows *rows)
+{
+    return rows->nblocks * rows->layout->offset[rows->layout->ncolumns];
+}
+
 static void put_int(const struct rows_layout *l, unsigned char *packed, size_t column, size_t row, size_t value)
 {
     *(int32_t *)cell(l, packed, column, row) = (int32_t)value;
@@ -259,7 +264,6 @@ static enum status write_gathered(struct rows *rows, const struct node *node, un
 {
     const struct rows_layout *l = rows->layout;
     struct partfile_writer *part = NULL;
-    size_t total = rows->nblocks;
     enum status rc = partfile_create(&part, path, l->columns, l->ncolumns, l->block, err);
 
     for (size_t i = 0; rc == OK && i < rows->nblocks; i++)
@@ -267,14 +271,12 @@ static enum status write_gathered(struct rows *rows, const struct node *node, un
     for (int from = 1; from < node->nlocal; from++) {
         unsigned long long count;
         MPI_Recv(&count, 1, MPI_UNSIGNED_LONG_LONG, from, 0, node->comm, MPI_STATUS_IGNORE);
-        total += (size_t)count;
         rc = receive_blocks(part, l, from, (size_t)count, node, packed, rc, err);
     }
-    if (rc != OK || total == 0) {
-        partfile_discard(part);
-        return rc;
-    }
-    return partfile_commit(part, err);
+    if (rc == OK)
+        return partfile_commit(part, err);
+    partfile_discard(part);
+    return rc;
 }
 
 enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err)
@@ -332,10 +334,10 @@ static enum status order_blocks(struct place **out, size_t *count, struct partfi
     qsort(places, n, sizeof *places, by_first);
     for (size_t i = 0; i < n; next += places[i++].nrows)
         if (places[i].first != next)
-            return error_set(err, FAIL_FORMAT, "the part files hold row %zu where row %zu is due", places[i].first,
-                             next);
+            return error_set(err, FAIL_FORMAT, "the part files of this run hold row %zu where row %zu is due",
+                             places[i].first, next);
     if (next != nrows)
-        return error_set(err, FAIL_FORMAT, "the part files end at row %zu of %zu", next, nrows);
+        return error_set(err, FAIL_FORMAT, "the part files of this run end at row %zu of %zu", next, nrows);
     return OK;
 }
 

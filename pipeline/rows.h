@@ -48,11 +48,14 @@ void rows_free(struct rows *rows);
 /* Add a block of rows whose numbers are NaN and integers -1 (status: `unread`). Errors: FAIL_SYSTEM. */
 enum status rows_add_block(struct rows *rows, size_t first, size_t nrows, struct error *err);
 
+/* Bytes that the blocks take. */
+size_t rows_bytes(const struct rows *rows);
+
 /* Set row `row` of the block added last. `result` is NULL for an image that was not measured. */
 void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result);
 
-/* Gather the blocks of a node's ranks in its first rank, which writes them to a part file if there are any; all ranks
- * forget them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
+/* Gather the blocks of a node's ranks in its first rank, which writes them to a part file; all ranks forget
+ * them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
 enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err);
 
 /* Copy all rows of part files into a store that will have nrows rows. Not collective.

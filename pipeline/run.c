@@ -3,7 +3,9 @@
 #include "agree.h"
 #include "blas.h"
 #include "block.h"
+#include "config_text.h"
 #include "finish.h"
+#include "output.h"
 #include "progress.h"
 #include "schedule.h"
 #include "sums_reduce.h"
@@ -13,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Rows are kept in memory until the end of an epoch, or until they take this much on one rank. */
+enum { ROWS_MOST = 256 << 20 };
 
 /* Everything that a run has, in the order in which it comes to be. */
 struct run {
@@ -32,6 +37,7 @@ struct run {
     struct schedule schedule;
     struct progress progress;
     struct write_parts parts;
+    char **class_names;         /* rank 0 */
     struct block_outcome total; /* of this rank; of all ranks after finish */
     double started;
 };
@@ -69,13 +75,48 @@ static size_t class_count(const struct run *run)
     return network_shape(&run->model.net, run->model.net.nlinks).channels;
 }
 
-/* The images that the run covers, and whether their labels mean classes of the network. */
+/* Whether labels can be taken for classes of the network, where the configuration does so. A folder's labels are the order
+ * of its class folders, so that their number must be the network's. */
+static enum status check_labels(const struct run *run, struct error *err)
+{
+    const struct config *config = run->config;
+    size_t labels = dataset_listing_classes(run->listing.memory), classes = class_count(run);
+    bool needed = config->store.class_by == CONFIG_BY_LABEL || config->measure.target.kind == CONFIG_TARGET_LABEL;
+    const char *key = config->measure.target.kind == CONFIG_TARGET_LABEL ? "measure.target" : "store.class_by";
+
+    if (needed && labels == 0)
+        return config_fail(config, err, key, "the dataset %s has no labels", config->data.path.file);
+    if (needed && labels > classes)
+        return config_fail(config, err, key,
+                           "the dataset has %zu classes, but the network only %zu: its labels do not name classes of "
+                           "the network",
+                           labels, classes);
+    if (labels > 0 && labels != classes)
+        log_warn(run->log, "labels may not be the network's classes dataset_classes=%zu network_classes=%zu", labels,
+                 classes);
+    return OK;
+}
+
+/* Keys whose other values come with later versions. */
+static enum status check_available(const struct config *config, struct error *err)
+{
+    if (config->data.shard.count > 1)
+        return config_fail(config, err, "data.shard", "partial stores are not available in this version");
+    if (!config->store.classes.all && config->store.classes.count)
+        return config_fail(config, err, "store.classes", "only all and none are available in this version");
+    if (config->store.class_flows.all || config->store.class_flows.count)
+        return config_fail(config, err, "store.class_flows", "only none is available in this version");
+    if (config->store.histogram_bins % 2)
+        return config_fail(config, err, "store.histogram_bins", "must be even, as zero is the middle edge");
+    return OK;
+}
+
+/* The images that the run covers. */
 static enum status choose_images(struct run *run, struct error *err)
 {
     const struct config *config = run->config;
     const struct dataset_listing *listing = run->listing.memory;
-    size_t count = dataset_listing_count(listing);
-    bool by_label = config->store.class_by == CONFIG_BY_LABEL || config->measure.target.kind == CONFIG_TARGET_LABEL;
+    size_t count = dataset_listing_count(listing), end = config->data.images.end;
 
     run->context = (struct block_context){.config = config,
                                           .model = &run->model,
@@ -83,15 +124,12 @@ static enum status choose_images(struct run *run, struct error *err)
                                           .statistics = &run->statistics,
                                           .log = run->log,
                                           .first = config->data.images.first,
-                                          .end = config->data.images.end < count ? config->data.images.end : count};
+                                          .end = end < count ? end : count};
     if (run->context.first >= run->context.end)
         return config_fail(config, err, "data.images", "the dataset has only %zu images", count);
-    if (config->data.shard.count > 1)
-        return config_fail(config, err, "data.shard", "partial stores are not available in this version");
-    if (by_label && dataset_listing_classes(listing) > class_count(run))
-        return error_set(err, FAIL_MISMATCH, "%s has %zu classes and the network %zu: labels and logits do not match",
-                         config->data.path.file, dataset_listing_classes(listing), class_count(run));
-    return OK;
+    if (end != SIZE_MAX && end > count)
+        log_warn(run->log, "data.images goes beyond the dataset images=%zu", count);
+    return check_labels(run, err);
 }
 
 /* Mark the variables that a list of names asks for. */
@@ -103,17 +141,25 @@ static enum status choose_variables(bool *chosen, const struct run *run, const s
     for (size_t i = 0; i < words->count; i++) {
         size_t k = network_find(&run->model.net, words->items[i]);
         if (k > run->model.net.nlinks)
-            return config_fail(run->config, err, key, "%s has no variable \"%s\"", run->model.net.name,
-                               words->items[i]);
+            return model_unknown_variable(&run->model, run->config, key, words->items[i], err);
         chosen[k] = true;
     }
     return OK;
 }
 
+/* Number of blocks that hold images of the run. */
+static size_t block_count(const struct run *run)
+{
+    size_t size = run->config->run.block;
+
+    return (run->context.end + size - 1) / size - run->context.first / size;
+}
+
 static enum status plan_statistics(struct run *run, struct error *err)
 {
     const struct config *config = run->config;
-    struct statistics_options options = {.images = run->context.end - run->context.first,
+    struct statistics_options options = {.blocks = block_count(run),
+                                         .block = config->run.block,
                                          .classes = config->store.classes.all ? class_count(run) : 0,
                                          .top = config->store.top,
                                          .bins = config->store.histogram_bins};
@@ -132,10 +178,10 @@ done:
 /* Refuse a plan beyond run.memory; tell it otherwise. */
 static enum status check_memory(const struct run *run, struct error *err)
 {
-    size_t own = block_worker_bytes(&run->context), ranks = (size_t)run->node->nlocal;
+    size_t own = block_worker_bytes(&run->context) + ROWS_MOST, ranks = (size_t)run->node->nlocal;
     size_t shared =
         run->model.weights.nbytes + run->model.forms.nbytes + run->listing.nbytes + sums_bytes(&run->statistics.plan);
-    size_t node = own * ranks + shared;
+    size_t copies = run->model.weights.shared ? 1 : ranks, node = own * ranks + shared * copies;
 
     log_info(run->log, "memory planned rank_MiB=%zu shared_MiB=%zu ranks_per_node=%zu", own >> 20, shared >> 20, ranks);
     if (run->config->run.memory.set && node > run->config->run.memory.value)
@@ -167,8 +213,7 @@ done:
 /* Blocks that hold images of the run. Collective. */
 static enum status make_schedule(struct run *run, struct error *err)
 {
-    size_t size = run->config->run.block, first = run->context.first / size;
-    size_t nblocks = (run->context.end + size - 1) / size - first;
+    size_t first = run->context.first / run->config->run.block, nblocks = block_count(run);
     size_t *blocks = calloc(nblocks, sizeof *blocks);
     enum status rc = blocks ? OK : error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", nblocks);
 
@@ -186,14 +231,16 @@ static enum status set_up(struct run *run, struct error *err)
     enum status rc = OK;
 
     TRY(blas_init(run->node->world, err));
+    TRY(agree(run->node->world, check_available(run->config, err), err));
     TRY(model_load(&run->model, run->config, BLOCK_GROUP, run->node, err));
     TRY(load_listing(run, err));
     TRY(agree(run->node->world, choose_images(run, err), err));
+    if (run->node->rank == 0)
+        rc = write_read_names(&run->class_names, class_count(run), run->config, run->listing.memory, err);
+    TRY(agree(run->node->world, rc, err));
     TRY(agree(run->node->world, plan_statistics(run, err), err));
     TRY(allocate(run, err));
     TRY(make_schedule(run, err));
-    log_info(run->log, "run begins network=%s images=%zu ranks=%d nodes=%d blas=%s", run->model.net.name,
-             run->context.end - run->context.first, run->node->nranks, run->node->nnodes, blas_core());
 done:
     return rc;
 }
@@ -201,6 +248,7 @@ done:
 static void tear_down(struct run *run)
 {
     write_parts_free(&run->parts);
+    write_free_names(run->class_names, run->class_names ? class_count(run) : 0);
     schedule_free(&run->schedule);
     block_worker_free(&run->worker);
     rows_free(&run->rows);
@@ -228,7 +276,7 @@ static enum status run_epoch(struct run *run, bool *more, struct error *err)
         run->total.excluded += outcome.excluded;
         progress_add(&run->progress, outcome.images, outcome.failed);
         progress_poll(&run->progress);
-        mine = log_seconds() >= end;
+        mine = log_seconds() >= end || rows_bytes(&run->rows) >= ROWS_MOST;
     }
     if (rc != OK)
         schedule_close(&run->schedule);
@@ -248,7 +296,8 @@ static struct write_run description(const struct run *run)
                               .end = run->context.end,
                               .statistics = &run->statistics,
                               .layout = &run->layout,
-                              .parts = &run->parts};
+                              .parts = &run->parts,
+                              .class_names = run->class_names};
 }
 
 /* Rank 0 gets the counts of all ranks. Collective. */
@@ -293,34 +342,89 @@ static enum status conclude(const struct run *run, bool weak_condition, struct e
         log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; set measure.given = none");
     if ((double)run->total.failed > run->config->data.max_failed * images)
         return error_set(err, FAIL_LIMIT,
-                         "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete, and its "
-                         "images/status and the warnings above say which",
+                         "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete, its "
+                         "images/status says which and the log why",
                          run->total.failed, run->total.images, run->config->data.max_failed, run->output);
     return OK;
 }
 
-enum status run_store(const struct config *config, const char *output, const struct node *node, struct log *log,
-                      struct error *err)
+/* What is at the output: nothing, this run's store, or one that must not be overwritten. Rank 0 looks, all agree. */
+static enum status look_at_output(struct run *run, bool *exists, struct error *err)
+{
+    enum status rc = OK;
+    int found = 0;
+
+    if (run->node->rank == 0)
+        rc = output_check(exists, run->output, run->config, err);
+    found = *exists;
+    rc = agree(run->node->world, rc, err);
+    MPI_Bcast(&found, 1, MPI_INT, 0, run->node->world);
+    *exists = found;
+    return rc;
+}
+
+/* Whether the store that is there is complete already; an error if it is another run's. Collective. */
+static enum status compare_output(struct run *run, bool *complete, struct error *err)
+{
+    char sha[2 * DATASET_SHA256 + 1], *config = NULL;
+    enum status rc = OK;
+    int done = 0;
+
+    if (run->node->rank == 0) {
+        config = config_text(run->config);
+        write_dataset_sha256(sha, run->listing.memory);
+        struct output_identity mine = {config ? config : "", run->model.sha256, sha};
+        rc = output_compare(complete, run->output, &mine, err);
+        done = *complete;
+        free(config);
+    }
+    rc = agree(run->node->world, rc, err);
+    MPI_Bcast(&done, 1, MPI_INT, 0, run->node->world);
+    *complete = done;
+    return rc;
+}
+
+/* From the first block to the store. Collective. */
+static enum status compute(struct run *run, struct error *err)
+{
+    bool more = true, weak_condition = false;
+    enum status rc = write_parts_create(&run->parts, run->output, run->node, err);
+
+    if (rc != OK)
+        return rc;
+    log_info(run->log, "run begins network=%s images=%zu ranks=%d nodes=%d blas=%s", run->model.net.name,
+             run->context.end - run->context.first, run->node->nranks, run->node->nnodes, blas_core());
+    progress_init(&run->progress, run->log, 0, run->context.end - run->context.first, run->node->world);
+    while (rc == OK && more) {
+        rc = run_epoch(run, &more, err);
+        if (rc == OK)
+            rc = write_part(&run->parts, &run->rows, run->node, err);
+    }
+    progress_finish(&run->progress);
+    progress_free(&run->progress);
+    if (rc == OK)
+        rc = finish(run, &weak_condition, err);
+    write_parts_remove(&run->parts, rc == OK, run->node);
+    if (rc == OK)
+        rc = agree(run->node->world, run->node->rank == 0 ? conclude(run, weak_condition, err) : OK, err);
+    return rc;
+}
+
+enum status run_store(const struct config *config, const char *output, bool restart, const struct node *node,
+                      struct log *log, struct error *err)
 {
     struct run run = {.config = config, .output = output, .node = node, .log = log, .started = log_seconds()};
-    bool more = true, weak_condition = false;
+    bool exists = false, complete = false;
     enum status rc = OK;
 
+    TRY(look_at_output(&run, &exists, err));
     TRY(set_up(&run, err));
-    TRY(write_parts_create(&run.parts, output, node, err));
-    progress_init(&run.progress, log, 0, run.context.end - run.context.first, node->world);
-    for (size_t epoch = 0; rc == OK && more; epoch++) {
-        rc = run_epoch(&run, &more, err);
-        if (rc == OK)
-            rc = write_part(&run.parts, &run.rows, epoch, node, err);
-    }
-    progress_finish(&run.progress);
-    progress_free(&run.progress);
-    if (rc == OK)
-        rc = finish(&run, &weak_condition, err);
-    if (rc == OK)
-        rc = agree(node->world, node->rank == 0 ? conclude(&run, weak_condition, err) : OK, err);
-    write_parts_remove(&run.parts, node);
+    if (exists && !restart)
+        TRY(compare_output(&run, &complete, err));
+    if (complete)
+        log_info(log, "the store is complete, nothing to do path=%s; --restart computes it again", output);
+    else
+        TRY(compute(&run, err));
 done:
     tear_down(&run);
     return rc;

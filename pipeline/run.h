@@ -7,12 +7,14 @@
 #include "log.h"
 #include "node.h"
 
-/* Compute the store that the configuration describes.
+/* Compute the store that the configuration describes. A store that is there already must be of the same run; if it is
+ * complete, nothing is done.
  *
- *   output  path of the store; parts of it are kept in <output>.parts until it is whole
+ *   output   path of the store; parts of it are kept in <output>.parts until it is whole
+ *   restart  replace whatever store is there
  * Errors, the same on all ranks: whatever the stages report; FAIL_LIMIT if more images failed than data.max_failed allows
  * (the store is written all the same). Collective. */
-enum status run_store(const struct config *config, const char *output, const struct node *node, struct log *log,
-                      struct error *err);
+enum status run_store(const struct config *config, const char *output, bool restart, const struct node *node,
+                      struct log *log, struct error *err);
 
 #endif

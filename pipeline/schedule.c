@@ -107,9 +107,10 @@ bool schedule_next(struct schedule *s, size_t *block)
 
 void schedule_close(struct schedule *s)
 {
-    const int64_t end = (int64_t)s->nblocks;
+    const int64_t beyond = (int64_t)s->nblocks;
 
-    MPI_Accumulate(&end, 1, MPI_INT64_T, 0, 0, 1, MPI_INT64_T, MPI_REPLACE, s->window);
+    /* the same operation as in schedule_next: MPI need not make different ones atomic to each other */
+    MPI_Accumulate(&beyond, 1, MPI_INT64_T, 0, 0, 1, MPI_INT64_T, MPI_SUM, s->window);
     MPI_Win_flush(0, s->window);
 }
 

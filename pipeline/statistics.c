@@ -64,12 +64,12 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
     double limit = measure->options.variation_limit;
 
     *s = (struct statistics){.measure = measure, .options = *options};
-    if (!exact_plan_fits(options->images, limit))
+    if (!exact_plan_fits(options->blocks * options->block, limit))
         return error_set(err, FAIL_LIMIT,
                          "%zu images with relevance up to %g each exceed the range of the exact sums; lower "
                          "run.variation_limit or split the dataset",
-                         options->images, limit);
-    sums_plan_init(&s->plan, options->images);
+                         options->blocks * options->block, limit);
+    sums_plan_init(&s->plan, options->blocks);
     s->images = sums_plan_exact(&s->plan, "images", 1, EXACT_COUNT);
     s->given = sums_plan_exact(&s->plan, "given", 1, EXACT_VALUE);
     s->given_square = sums_plan_exact(&s->plan, "given square", 1, EXACT_SQUARE);

@@ -15,7 +15,7 @@
 #include "sums.h"
 
 struct statistics_options {
-    size_t images;                    /* of the whole run, for the ranges of the exact sums */
+    size_t blocks, block;             /* of the whole run, and images in one: the ranges of the exact sums */
     size_t classes;                   /* 0: no sums by class */
     size_t top;                       /* length of the RelMax and ActMax lists */
     size_t bins;                      /* of the histograms, even; 0: none */

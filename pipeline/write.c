@@ -15,42 +15,63 @@
 
 /* ---- parts ----------------------------------------------------------------------------------------------------- */
 
-static const char part_prefix[] = "epoch-", part_suffix[] = ".h5";
-
-static char *joined(const char *a, const char *b, const char *c)
+static char *joined(const char *a, const char *b)
 {
-    size_t size = strlen(a) + strlen(b) + strlen(c) + 1;
+    size_t size = strlen(a) + strlen(b) + 1;
     char *text = malloc(size);
 
     if (text)
-        snprintf(text, size, "%s%s%s", a, b, c);
+        snprintf(text, size, "%s%s", a, b);
     return text;
+}
+
+/* malloc; NULL without memory. */
+static char *part_path(const struct write_parts *parts, size_t epoch, size_t node)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "/epoch-%06zu-node-%05zu.h5", epoch, node);
+    return joined(parts->folder, name);
 }
 
 static int is_part(const struct dirent *entry)
 {
-    return strncmp(entry->d_name, part_prefix, strlen(part_prefix)) == 0;
-}
+    size_t epoch, node;
+    int end = 0;
 
-/* Names of the parts, sorted; scandir's memory. Returns -1 with errno on failure. */
-static int list_parts(struct dirent ***names, const struct write_parts *parts)
-{
-    return scandir(parts->folder, names, is_part, alphasort);
+    return sscanf(entry->d_name, "epoch-%6zu-node-%5zu.h5%n", &epoch, &node, &end) == 2 && entry->d_name[end] == '\0';
 }
 
 static void remove_parts(const struct write_parts *parts)
 {
     struct dirent **names = NULL;
-    int n = list_parts(&names, parts);
+    int n = scandir(parts->folder, &names, is_part, alphasort);
 
     for (int i = 0; i < n; i++) {
-        char *path = joined(parts->folder, "/", names[i]->d_name);
+        char *folder = joined(parts->folder, "/"), *path = folder ? joined(folder, names[i]->d_name) : NULL;
         if (path)
             unlink(path);
+        free(folder);
         free(path);
         free(names[i]);
     }
     free(names);
+}
+
+/* Make the folder, or take one that is there. */
+static enum status make_folder(const struct write_parts *parts, struct error *err)
+{
+    struct stat there;
+
+    if (mkdir(parts->folder, 0777) == 0)
+        return OK;
+    if (errno != EEXIST || stat(parts->folder, &there) != 0)
+        return error_system(err, "%s: cannot make this folder for unfinished results", parts->folder);
+    if (!S_ISDIR(there.st_mode))
+        return error_set(err, FAIL_SYSTEM, "%s: is in the way of a folder for unfinished results; remove it",
+                         parts->folder);
+    remove_parts(parts);
+    return OK;
 }
 
 enum status write_parts_create(struct write_parts *parts, const char *output, const struct node *node,
@@ -58,38 +79,33 @@ enum status write_parts_create(struct write_parts *parts, const char *output, co
 {
     enum status rc = OK;
 
-    parts->folder = joined(output, ".parts", "");
+    *parts = (struct write_parts){.folder = joined(output, ".parts"), .nnodes = (size_t)node->nnodes};
     if (!parts->folder)
         rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
-    else if (node->rank == 0 && mkdir(parts->folder, 0777) != 0 && errno != EEXIST)
-        rc = error_system(err, "%s: cannot make this folder for unfinished results", parts->folder);
     else if (node->rank == 0)
-        remove_parts(parts);
+        rc = make_folder(parts, err);
     return agree(node->world, rc, err);
 }
 
-enum status write_part(const struct write_parts *parts, struct rows *rows, size_t epoch, const struct node *node,
-                       struct error *err)
+enum status write_part(struct write_parts *parts, struct rows *rows, const struct node *node, struct error *err)
 {
-    char name[64];
-    enum status rc = OK;
+    char *path = part_path(parts, parts->nepochs++, (size_t)node->index);
+    enum status rc = agree(node->world, path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path"), err);
 
-    snprintf(name, sizeof name, "%s%06zu-node-%05d%s", part_prefix, epoch, node->index, part_suffix);
-    char *path = joined(parts->folder, "/", name);
-    rc = agree(node->world, path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path"), err);
     if (rc == OK)
         rc = agree(node->world, rows_write_part(rows, node, path, err), err);
     free(path);
     return rc;
 }
 
-void write_parts_remove(const struct write_parts *parts, const struct node *node)
+void write_parts_remove(const struct write_parts *parts, bool stored, const struct node *node)
 {
     MPI_Barrier(node->world);
-    if (node->rank == 0 && parts->folder) {
+    if (node->rank != 0 || !parts->folder)
+        return;
+    if (stored)
         remove_parts(parts);
-        rmdir(parts->folder);
-    }
+    rmdir(parts->folder);
 }
 
 void write_parts_free(struct write_parts *parts)
@@ -100,15 +116,24 @@ void write_parts_free(struct write_parts *parts)
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-static enum status write_text_attributes(struct store *store, const struct write_run *run, struct error *err)
+void write_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct dataset_listing *listing)
 {
-    char *config = config_text(run->config);
-    char sha[2 * DATASET_SHA256 + 1] = "";
-    const unsigned char *digest = dataset_listing_sha256(run->listing);
-    enum status rc = OK;
+    const unsigned char *digest = dataset_listing_sha256(listing);
 
     for (size_t i = 0; i < DATASET_SHA256; i++)
-        snprintf(sha + 2 * i, 3, "%02x", digest[i]);
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+static enum status write_text_attributes(struct store *store, const struct write_run *run, struct error *err)
+{
+    static const char *const keys[] = {"bias", "pool", "given", "target"};
+    char *config = config_text(run->config), *measure[4];
+    char sha[2 * DATASET_SHA256 + 1];
+    enum status rc = OK;
+
+    write_dataset_sha256(sha, run->listing);
+    for (size_t i = 0; i < 4; i++)
+        measure[i] = config_text_value(run->config, "measure", keys[i]);
 
     const struct {
         const char *name, *value;
@@ -118,17 +143,21 @@ static enum status write_text_attributes(struct store *store, const struct write
         {"network", run->model->net.name},
         {"composite", run->config->measure.composite},
         {"model_sha256", run->model->sha256},
+        {"bias", measure[0]},
+        {"pool", measure[1]},
+        {"given", measure[2]},
+        {"target", measure[3]},
         {"dataset", run->config->data.path.file},
         {"dataset_sha256", sha},
         {"isa", "generic"},
         {"blas_core", blas_core()},
     };
 
-    if (!config)
-        TRY(error_set(err, FAIL_SYSTEM, "no memory for the configuration's text"));
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        TRY(store_set_text(store, "", texts[i].name, texts[i].value, err));
-done:
+    for (size_t i = 0; rc == OK && i < sizeof texts / sizeof texts[0]; i++)
+        rc = texts[i].value ? store_set_text(store, "", texts[i].name, texts[i].value, err)
+                            : error_set(err, FAIL_SYSTEM, "no memory for the configuration's text");
+    for (size_t i = 0; i < 4; i++)
+        free(measure[i]);
     free(config);
     return rc;
 }
@@ -156,6 +185,13 @@ done:
     return rc;
 }
 
+void write_free_names(char **names, size_t classes)
+{
+    for (size_t i = 0; names && i < classes; i++)
+        free(names[i]);
+    free(names);
+}
+
 /* Paths and labels, whether the images could be read or not. */
 static enum status write_listing(struct store *store, const struct write_run *run, struct error *err)
 {
@@ -177,9 +213,7 @@ static enum status write_listing(struct store *store, const struct write_run *ru
     TRY(store_write_text(store, "images/path", (const char *const *)names, n, err));
     TRY(store_write(store, "images/label", labels, 1, &n, err));
 done:
-    for (size_t i = 0; names && i < n; i++)
-        free(names[i]);
-    free(names);
+    write_free_names(names, n);
     free(labels);
     return rc;
 }
@@ -193,70 +227,62 @@ static enum status write_variables(struct store *store, const struct network *ne
     return store_write_text(store, "images/variable", names, net->nlinks + 1, err);
 }
 
-static void close_names(char **names, size_t n)
+/* One name a line; empty lines and lines that are missing leave the class its number. */
+static enum status read_names_file(char **names, size_t n, const char *path, struct error *err)
 {
-    for (size_t i = 0; names && i < n; i++)
-        free(names[i]);
-    free(names);
-}
-
-/* One name a line; lines that are missing leave the class its number. */
-static enum status read_class_names(char **names, size_t n, const char *path, struct error *err)
-{
-    char line[1024];
+    char *line = NULL;
+    size_t size = 0;
     FILE *f = fopen(path, "r");
 
     if (!f)
         return error_system(err, "%s: cannot read the class names", path);
-    for (size_t i = 0; i < n && fgets(line, sizeof line, f); i++) {
+    for (size_t i = 0; i < n && getline(&line, &size, f) >= 0; i++) {
         line[strcspn(line, "\r\n")] = '\0';
+        if (!*line)
+            continue;
         free(names[i]);
         names[i] = strdup(line);
     }
+    free(line);
     fclose(f);
     return OK;
 }
 
-/* Class names: from the user's file, from the dataset if it has as many, else numbers. */
-static enum status write_class_names(struct store *store, const struct write_run *run, struct error *err)
+enum status write_read_names(char ***names, size_t classes, const struct config *config,
+                             const struct dataset_listing *listing, struct error *err)
 {
-    size_t n = network_shape(&run->model->net, run->model->net.nlinks).channels;
-    bool same = dataset_listing_classes(run->listing) == n;
-    char **names = calloc(n, sizeof *names), number[32];
-    enum status rc = names ? OK : error_set(err, FAIL_SYSTEM, "no memory for class names");
+    bool same = dataset_listing_classes(listing) == classes;
+    char number[32];
+    enum status rc = OK;
 
-    for (size_t i = 0; rc == OK && i < n; i++) {
+    *names = calloc(classes, sizeof **names);
+    for (size_t i = 0; *names && i < classes; i++) {
         snprintf(number, sizeof number, "%zu", i);
-        names[i] = strdup(same ? dataset_listing_class(run->listing, i) : number);
+        (*names)[i] = strdup(same ? dataset_listing_class(listing, i) : number);
     }
-    if (rc == OK && *run->config->model.classes.file)
-        rc = read_class_names(names, n, run->config->model.classes.file, err);
-    for (size_t i = 0; rc == OK && i < n; i++)
-        if (!names[i])
+    if (*names && *config->model.classes.file)
+        rc = read_names_file(*names, classes, config->model.classes.file, err);
+    for (size_t i = 0; rc == OK && i < classes; i++)
+        if (!*names || !(*names)[i])
             rc = error_set(err, FAIL_SYSTEM, "no memory for class names");
-    if (rc == OK)
-        rc = store_write_text(store, "classes/name", (const char *const *)names, n, err);
-    close_names(names, n);
     return rc;
 }
 
 static enum status pack_parts(struct store *store, const struct write_run *run, struct error *err)
 {
-    struct dirent **entries = NULL;
-    int n = list_parts(&entries, run->parts);
-    char **paths = calloc(n > 0 ? (size_t)n : 1, sizeof *paths);
-    enum status rc = OK;
+    const struct write_parts *parts = run->parts;
+    size_t n = parts->nepochs * parts->nnodes;
+    char **paths = calloc(n, sizeof *paths);
+    enum status rc = paths ? OK : error_set(err, FAIL_SYSTEM, "no memory for the paths of %zu part files", n);
 
-    if (n < 0)
-        TRY(error_system(err, "%s: cannot list the parts", run->parts->folder));
-    for (int i = 0; paths && i < n; i++)
-        paths[i] = joined(run->parts->folder, "/", entries[i]->d_name);
-    TRY(rows_pack(store, run->layout, (const char *const *)paths, (size_t)n, run->end - run->first, err));
-done:
-    close_names(paths, n > 0 ? (size_t)n : 0);
-    for (int i = 0; i < n; i++)
-        free(entries[i]);
-    free(entries);
+    for (size_t i = 0; rc == OK && i < n; i++) {
+        paths[i] = part_path(parts, i / parts->nnodes, i % parts->nnodes);
+        if (!paths[i])
+            rc = error_set(err, FAIL_SYSTEM, "no memory for the paths of %zu part files", n);
+    }
+    if (rc == OK)
+        rc = rows_pack(store, run->layout, (const char *const *)paths, n, run->end - run->first, err);
+    write_free_names(paths, n);
     return rc;
 }
 
@@ -271,7 +297,8 @@ enum status write_store(bool *weak_condition, const struct write_run *run, const
     TRY(write_attributes(store, run, given, err));
     TRY(write_listing(store, run, err));
     TRY(write_variables(store, &run->model->net, err));
-    TRY(write_class_names(store, run, err));
+    TRY(store_write_text(store, "classes/name", (const char *const *)run->class_names,
+                         network_shape(&run->model->net, run->model->net.nlinks).channels, err));
     TRY(pack_parts(store, run, err));
     TRY(finish_statistics(store, run->statistics, sums, err));
     rc = store_commit(store, err);

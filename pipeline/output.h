@@ -1,0 +1,29 @@
+/* The place of a run's store, looked at before any work is done. Not collective: rank 0 only. */
+#ifndef NRMFLOW_OUTPUT_H
+#define NRMFLOW_OUTPUT_H
+
+#include "config.h"
+#include "error.h"
+
+#include <stdbool.h>
+
+/* Whether a store can be written to `output`, and whether one is there already.
+ *
+ *   exists  out  an nrmflow store is there
+ * Errors: FAIL_CONFIG if the path is empty, is no regular file, is one of the run's inputs, or is a file that is no store;
+ * FAIL_SYSTEM if its folder is missing or cannot be written to. */
+enum status output_check(bool *exists, const char *output, const struct config *config, struct error *err);
+
+/* What a store must agree on to be the result of a run. */
+struct output_identity {
+    const char *config; /* config_text */
+    const char *model_sha256, *dataset_sha256;
+};
+
+/* Whether the store that is there is this run's.
+ *
+ *   complete  out  it is, and nothing is left to do
+ * Errors: FAIL_MISMATCH naming the first difference and what to do about it; as store_open_read. */
+enum status output_compare(bool *complete, const char *output, const struct output_identity *mine, struct error *err);
+
+#endif
