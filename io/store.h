@@ -193,6 +193,12 @@ enum status store_read_int(int64_t **out, const struct store_reader *reader, con
 enum status store_read_text(char ***out, const struct store_reader *reader, const char *path, size_t *count,
                             struct error *err);
 
+/* Read a whole dataset of 64-bit words into the caller's memory.
+ *
+ *   out  out  [n]; FAIL_MISMATCH if the dataset has another length */
+enum status store_read_words(void *out, const struct store_reader *reader, const char *path, size_t n,
+                             struct error *err);
+
 /* Read rows first .. first + nrows - 1 into the caller's memory.
  *
  *   out    out  [nrows][width]

@@ -67,6 +67,10 @@ static const struct store_field fields[] = {
     {"classes/name", STORE_TEXT, "class", "Names of the classes", "text"},
     {"classes/count", STORE_U64, "class", "Images of a class", "images"},
     {"classes/given_mass", STORE_F64, "class", "Mean relevance of the condition over the images of a class", "1"},
+
+    {"state/sums", STORE_U64, "word", "Exact sums over the finished blocks, from which the run goes on", "code"},
+    {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
+     "text"},
 };
 
 /* A scale beside the dataset (no slash) or in another group. */
@@ -82,7 +86,7 @@ static const struct store_group groups[] = {
     {"layers", "NXentry", NULL, {NULL}},   {"layers/*", "NXdata", "mean", {"channel"}},
     {"flows", "NXentry", NULL, {NULL}},    {"flows/*", "NXdata", "mean", {"upper_channel", "lower_channel"}},
     {"queries", "NXentry", NULL, {NULL}},  {"queries/*", "NXdata", "value", {"."}},
-    {"classes", "NXdata", "count", {"."}},
+    {"classes", "NXdata", "count", {"."}}, {"state", "NXcollection", NULL, {NULL}},
 };
 
 const struct store_field *store_fields(size_t *count)

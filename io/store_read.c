@@ -196,6 +196,25 @@ done:
     return rc;
 }
 
+enum status store_read_words(void *out, const struct store_reader *reader, const char *path, size_t n,
+                             struct error *err)
+{
+    enum status rc = OK;
+    struct opened opened;
+
+    TRY(open_dataset(&opened, reader, path, sizeof(uint64_t), err));
+    TRY(check_number(&opened, true, reader, path, err));
+    if (opened.ndim != 1 || opened.dims[0] != n) {
+        rc = error_set(err, FAIL_MISMATCH, "%s: /%s does not have the %zu words of this run", reader->path, path, n);
+        goto done;
+    }
+    if (H5Dread(opened.dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
+        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
+done:
+    close_dataset(&opened);
+    return rc;
+}
+
 enum status store_read_rows(double *out, const struct store_reader *reader, const char *path, size_t first,
                             size_t nrows, size_t width, struct error *err)
 {

@@ -8,6 +8,7 @@
 #include "node.h"
 #include "option.h"
 #include "run.h"
+#include "stop.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ done:
     return rc;
 }
 
-static enum status run(const struct arguments *arguments, const struct node *node, struct error *err)
+static enum status run(bool *stopped, const struct arguments *arguments, const struct node *node, struct error *err)
 {
     struct config config = {0};
     struct log log;
@@ -116,7 +117,8 @@ static enum status run(const struct arguments *arguments, const struct node *nod
     default_output(output, sizeof output, arguments->config);
     TRY(check_launch(node, err));
     TRY(load_config(&config, arguments, node, err));
-    TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, node, &log, err));
+    TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, stopped, node, &log,
+                  err));
 done:
     config_free(&config);
     return rc;
@@ -128,13 +130,17 @@ int command_run(int argc, char **argv)
     struct node node;
     struct error err = {0};
     int status = COMMAND_OK;
+    bool stopped = false;
 
     if (!parse(&arguments, argc, argv, &status))
         return status;
+    stop_install();
     MPI_Init(&argc, &argv);
     node_init(&node);
-    if (run(&arguments, &node, &err) != OK)
+    if (run(&stopped, &arguments, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
+    else if (stopped)
+        status = COMMAND_STOPPED;
     node_free(&node);
     MPI_Finalize();
     return status;

@@ -303,94 +303,109 @@ enum status rows_write_part(struct rows *rows, const struct node *node, const ch
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-/* A block in one of the part files. */
-struct place {
-    size_t first, nrows, part, block;
-};
-
 static int by_first(const void *a, const void *b)
 {
-    const struct place *x = a, *y = b;
+    const struct rows_place *x = a, *y = b;
 
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* All blocks in the order of their rows, which must be 0 .. nrows - 1 without gap. */
-static enum status order_blocks(struct place **out, size_t *count, struct partfile *const *parts, size_t nparts,
-                                size_t nrows, struct error *err)
+/* All blocks in the order of their rows. */
+static enum status order_blocks(struct rows_parts *p, struct error *err)
 {
-    size_t n = 0, next = 0;
+    size_t n = 0;
 
-    for (size_t p = 0; p < nparts; p++)
-        n += partfile_nblocks(parts[p]);
-    struct place *places = calloc(n ? n : 1, sizeof *places);
-    if (!places)
+    for (size_t i = 0; i < p->nparts; i++)
+        n += partfile_nblocks(p->parts[i]);
+    p->places = calloc(n ? n : 1, sizeof *p->places);
+    if (!p->places)
         return error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", n);
-    *out = places;
-    *count = n;
-    for (size_t p = 0, i = 0; p < nparts; p++)
-        for (size_t b = 0; b < partfile_nblocks(parts[p]); b++)
-            places[i++] = (struct place){partfile_first_image(parts[p], b), partfile_nrows(parts[p], b), p, b};
-    qsort(places, n, sizeof *places, by_first);
-    for (size_t i = 0; i < n; next += places[i++].nrows)
-        if (places[i].first != next)
-            return error_set(err, FAIL_FORMAT, "the part files of this run hold row %zu where row %zu is due",
-                             places[i].first, next);
-    if (next != nrows)
-        return error_set(err, FAIL_FORMAT, "the part files of this run end at row %zu of %zu", next, nrows);
+    for (size_t i = 0; i < p->nparts; i++)
+        for (size_t b = 0; b < partfile_nblocks(p->parts[i]); b++)
+            p->places[p->nplaces++] =
+                (struct rows_place){partfile_first_image(p->parts[i], b), partfile_nrows(p->parts[i], b), i, b};
+    qsort(p->places, n, sizeof *p->places, by_first);
+    for (size_t i = 0; i < n; i++) {
+        p->nrows += p->places[i].nrows;
+        if (i > 0 && p->places[i].first < p->places[i - 1].first + p->places[i - 1].nrows)
+            return error_set(err, FAIL_FORMAT, "the part files of this run hold row %zu twice", p->places[i].first);
+    }
     return OK;
 }
 
+enum status rows_parts_open(struct rows_parts *parts, const struct rows_layout *layout, const char *const *paths,
+                            size_t nparts, struct error *err)
+{
+    enum status rc = OK;
+
+    *parts = (struct rows_parts){.layout = layout};
+    parts->parts = calloc(nparts ? nparts : 1, sizeof *parts->parts);
+    if (!parts->parts)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu part files", nparts));
+    for (; parts->nparts < nparts; parts->nparts++)
+        TRY(partfile_open(&parts->parts[parts->nparts], paths[parts->nparts], layout->columns, layout->ncolumns, err));
+    TRY(order_blocks(parts, err));
+done:
+    return rc;
+}
+
+void rows_parts_free(struct rows_parts *parts)
+{
+    for (size_t i = 0; i < parts->nparts; i++)
+        partfile_close(parts->parts[i]);
+    free(parts->parts);
+    free(parts->places);
+    *parts = (struct rows_parts){0};
+}
+
 /* The store keeps a status as one byte. */
-static void narrow_status(void *buffer, size_t n)
+static void narrow_status(void *buffer, size_t n, size_t *counts)
 {
     const int32_t *wide = buffer;
     uint8_t *narrow = buffer;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         narrow[i] = (uint8_t)wide[i];
+        if (narrow[i] < STORE_NSTATUS)
+            counts[narrow[i]]++;
+    }
 }
 
-static enum status pack_column(struct store *store, const struct rows_layout *l, size_t column,
-                               struct partfile *const *parts, const struct place *places, size_t nplaces, size_t nrows,
-                               void *buffer, struct error *err)
+static enum status pack_column(struct store *store, size_t *counts, const struct rows_parts *p, size_t column,
+                               size_t nrows, void *buffer, struct error *err)
 {
+    const struct rows_layout *l = p->layout;
     size_t dims[] = {nrows, l->columns[column].width};
     bool wide = column >= l->nfixed || fixed[column].per_variable;
     enum status rc = OK;
 
     TRY(store_create_rows(store, l->paths[column], wide ? 2 : 1, dims, err));
-    for (size_t i = 0; i < nplaces; i++) {
-        TRY(partfile_read(buffer, parts[places[i].part], places[i].block, column, err));
+    for (size_t i = 0; i < p->nplaces; i++) {
+        const struct rows_place *at = &p->places[i];
+        TRY(partfile_read(buffer, p->parts[at->part], at->block, column, err));
         if (column == STATUS)
-            narrow_status(buffer, places[i].nrows);
-        TRY(store_write_rows(store, l->paths[column], places[i].first, places[i].nrows, buffer, err));
+            narrow_status(buffer, at->nrows, counts);
+        TRY(store_write_rows(store, l->paths[column], at->first, at->nrows, buffer, err));
     }
 done:
     return rc;
 }
 
-enum status rows_pack(struct store *store, const struct rows_layout *layout, const char *const *parts, size_t nparts,
-                      size_t nrows, struct error *err)
+enum status rows_pack(struct store *store, size_t *counts, const struct rows_parts *parts, size_t nrows, bool complete,
+                      struct error *err)
 {
-    struct partfile **open = calloc(nparts ? nparts : 1, sizeof *open);
-    void *buffer = malloc(layout->offset[layout->ncolumns]);
-    struct place *places = NULL;
-    size_t nplaces = 0;
+    const struct rows_layout *l = parts->layout;
+    void *buffer = malloc(l->offset[l->ncolumns]);
     enum status rc = OK;
 
-    if (!open || !buffer)
-        TRY(error_set(err, FAIL_SYSTEM, "no memory to pack %zu part files", nparts));
-    for (size_t p = 0; p < nparts; p++)
-        TRY(partfile_open(&open[p], parts[p], layout->columns, layout->ncolumns, err));
-    TRY(order_blocks(&places, &nplaces, open, nparts, nrows, err));
-    for (size_t column = 0; column < layout->ncolumns; column++)
-        TRY(pack_column(store, layout, column, open, places, nplaces, nrows, buffer, err));
+    memset(counts, 0, STORE_NSTATUS * sizeof *counts);
+    if (!buffer)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the rows of a block"));
+    if (complete && parts->nrows != nrows)
+        TRY(error_set(err, FAIL_FORMAT, "the part files of this run hold %zu rows of %zu", parts->nrows, nrows));
+    for (size_t column = 0; column < (complete ? l->ncolumns : l->nfixed); column++)
+        TRY(pack_column(store, counts, parts, column, nrows, buffer, err));
 done:
-    for (size_t p = 0; open && p < nparts; p++)
-        partfile_close(open[p]);
-    free(open);
     free(buffer);
-    free(places);
     return rc;
 }

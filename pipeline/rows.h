@@ -58,9 +58,34 @@ void rows_set(struct rows *rows, size_t row, enum store_status status, const str
  * them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
 enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err);
 
-/* Copy all rows of part files into a store that will have nrows rows. Not collective.
- * Errors: FAIL_FORMAT (a damaged part, or rows missing or twice), FAIL_SYSTEM. */
-enum status rows_pack(struct store *store, const struct rows_layout *layout, const char *const *parts, size_t nparts,
-                      size_t nrows, struct error *err);
+/* The part files of a run, and the blocks of rows in them. */
+struct rows_parts {
+    const struct rows_layout *layout; /* borrowed */
+    struct partfile **parts;          /* [nparts] owned */
+    size_t nparts;
+    struct rows_place *places; /* [nplaces] owned; in the order of their rows */
+    size_t nplaces;
+    size_t nrows; /* in all of them */
+};
+
+/* A block in one of the part files. */
+struct rows_place {
+    size_t first, nrows, part, block;
+};
+
+/* Open part files. Not collective. Caller frees with rows_parts_free, also after a failure.
+ * Errors: FAIL_FORMAT (a damaged part, or rows twice), FAIL_SYSTEM. */
+enum status rows_parts_open(struct rows_parts *parts, const struct rows_layout *layout, const char *const *paths,
+                            size_t nparts, struct error *err);
+
+void rows_parts_free(struct rows_parts *parts);
+
+/* Copy rows into a store of nrows images. A store that is not `complete` may lack rows, and is given no columns of channel
+ * relevance. Not collective.
+ *
+ *   counts  out  [STORE_NSTATUS] rows by status
+ * Errors: FAIL_FORMAT (a damaged part, or rows missing), FAIL_SYSTEM. */
+enum status rows_pack(struct store *store, size_t *counts, const struct rows_parts *parts, size_t nrows, bool complete,
+                      struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "output.h"
 #include "progress.h"
 #include "schedule.h"
+#include "stop.h"
 #include "sums_reduce.h"
 #include "write.h"
 
@@ -36,9 +37,9 @@ struct run {
     struct rows rows;
     struct schedule schedule;
     struct progress progress;
-    struct write_parts parts;
-    char **class_names;         /* rank 0 */
-    struct block_outcome total; /* of this rank; of all ranks after finish */
+    struct parts parts;
+    char **class_names; /* rank 0 */
+    size_t before;      /* images that were finished when this run began */
     double started;
 };
 
@@ -210,19 +211,50 @@ done:
     return rc;
 }
 
-/* Blocks that hold images of the run. Collective. */
+/* Mark the blocks whose rows are in part files. */
+static enum status mark_finished(bool *finished, struct run *run, struct error *err)
+{
+    size_t size = run->config->run.block, first = run->context.first / size;
+    struct rows_parts parts;
+    enum status rc = parts_read(&parts, &run->parts, &run->layout, err);
+
+    for (size_t i = 0; rc == OK && i < parts.nplaces; i++) {
+        size_t block = (run->context.first + parts.places[i].first) / size;
+        if (block < first || block - first >= block_count(run))
+            rc = error_set(err, FAIL_FORMAT, "the part files of %s hold rows beyond its images", run->output);
+        else
+            finished[block - first] = true;
+    }
+    run->before = parts.nrows;
+    rows_parts_free(&parts);
+    return rc;
+}
+
+/* The blocks that hold images of the run and are not finished. Collective. */
 static enum status make_schedule(struct run *run, struct error *err)
 {
-    size_t first = run->context.first / run->config->run.block, nblocks = block_count(run);
+    size_t first = run->context.first / run->config->run.block, nblocks = block_count(run), count = 0;
     size_t *blocks = calloc(nblocks, sizeof *blocks);
-    enum status rc = blocks ? OK : error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", nblocks);
+    bool *finished = calloc(nblocks, sizeof *finished);
+    unsigned long long before;
+    enum status rc = OK;
 
+    if (!blocks || !finished)
+        rc = error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", nblocks);
+    else if (run->node->rank == 0)
+        rc = mark_finished(finished, run, err);
     TRY(agree(run->node->world, rc, err));
+    MPI_Bcast(finished, (int)(nblocks * sizeof *finished), MPI_BYTE, 0, run->node->world);
+    before = run->before;
+    MPI_Bcast(&before, 1, MPI_UNSIGNED_LONG_LONG, 0, run->node->world);
+    run->before = (size_t)before;
     for (size_t i = 0; i < nblocks; i++)
-        blocks[i] = first + i;
-    TRY(schedule_init(&run->schedule, blocks, nblocks, run->node->world, err));
+        if (!finished[i])
+            blocks[count++] = first + i;
+    TRY(schedule_init(&run->schedule, blocks, count, run->node->world, err));
 done:
     free(blocks);
+    free(finished);
     return rc;
 }
 
@@ -240,14 +272,13 @@ static enum status set_up(struct run *run, struct error *err)
     TRY(agree(run->node->world, rc, err));
     TRY(agree(run->node->world, plan_statistics(run, err), err));
     TRY(allocate(run, err));
-    TRY(make_schedule(run, err));
 done:
     return rc;
 }
 
 static void tear_down(struct run *run)
 {
-    write_parts_free(&run->parts);
+    parts_free(&run->parts);
     write_free_names(run->class_names, run->class_names ? class_count(run) : 0);
     schedule_free(&run->schedule);
     block_worker_free(&run->worker);
@@ -260,28 +291,33 @@ static void tear_down(struct run *run)
 
 /* ---- the loop -------------------------------------------------------------------------------------------------- */
 
-/* Process blocks until none is left or the epoch is over. Collective; all ranks meet at the end whatever happened. */
-static enum status run_epoch(struct run *run, bool *more, struct error *err)
+/* How an epoch ended, the same on all ranks. */
+struct epoch_end {
+    bool more;    /* blocks may be left */
+    bool stopped; /* somebody was asked to stop */
+};
+
+/* Process blocks until none is left, the epoch is over or a stop is wished. Collective; all ranks meet at the end whatever
+ * happened. */
+static enum status run_epoch(struct run *run, struct epoch_end *out, struct error *err)
 {
     double end = log_seconds() + run->config->run.epoch;
     struct block_outcome outcome;
     enum status rc = OK;
     size_t block;
-    int mine = 0, any = 0;
+    int mine[2] = {0, 0}, any[2]; /* more, stopped */
 
-    while (rc == OK && !mine && schedule_next(&run->schedule, &block)) {
+    while (rc == OK && !mine[0] && schedule_next(&run->schedule, &block)) {
         rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
-        run->total.images += outcome.images;
-        run->total.failed += outcome.failed;
-        run->total.excluded += outcome.excluded;
         progress_add(&run->progress, outcome.images, outcome.failed);
         progress_poll(&run->progress);
-        mine = log_seconds() >= end || rows_bytes(&run->rows) >= ROWS_MOST;
+        mine[1] = stop_requested();
+        mine[0] = mine[1] || log_seconds() >= end || rows_bytes(&run->rows) >= ROWS_MOST;
     }
-    if (rc != OK)
-        schedule_close(&run->schedule);
-    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, run->node->world);
-    *more = any;
+    if (rc != OK || mine[1])
+        schedule_close(&run->schedule); /* nobody gets another block */
+    MPI_Allreduce(mine, any, 2, MPI_INT, MPI_MAX, run->node->world);
+    *out = (struct epoch_end){any[0], any[1]};
     return agree(run->node->world, rc, err);
 }
 
@@ -300,51 +336,49 @@ static struct write_run description(const struct run *run)
                               .class_names = run->class_names};
 }
 
-/* Rank 0 gets the counts of all ranks. Collective. */
-static void reduce_outcome(struct run *run)
+/* Bring all sums to rank 0's node, whose sums then are those of the whole run; the others begin anew. Collective. */
+static void gather_sums(struct run *run)
 {
-    unsigned long long mine[] = {run->total.images, run->total.failed, run->total.excluded}, all[3] = {0};
-
-    MPI_Reduce(mine, all, 3, MPI_UNSIGNED_LONG_LONG, MPI_SUM, 0, run->node->world);
-    run->total = (struct block_outcome){(size_t)all[0], (size_t)all[1], (size_t)all[2]};
-}
-
-/* Rank 0 writes the store from all sums and all parts. Collective. */
-static enum status finish(struct run *run, bool *weak_condition, struct error *err)
-{
-    enum status rc = OK;
-    double all[BLOCK_STAGES];
-
-    reduce_outcome(run);
     node_barrier(run->node);
     sums_reduce(run->node->rank == 0 ? &run->sums : NULL, &run->sums, run->sums_memory.holders);
-    MPI_Reduce(run->worker.seconds, all, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
-    if (run->node->rank == 0) {
-        struct write_run what = description(run);
-        for (size_t i = 0; i < BLOCK_STAGES; i++)
-            what.seconds[i] = all[i];
-        rc = write_store(weak_condition, &what, &run->sums, run->output, err);
-    }
+    if (run->sums_memory.holder && run->node->rank != 0)
+        sums_reset(&run->sums);
+    MPI_Barrier(run->node->world);
+}
+
+/* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts. Collective. */
+static enum status save(struct run *run, struct write_summary *summary, bool complete, struct error *err)
+{
+    struct write_run what = description(run);
+    enum status rc = OK;
+
+    gather_sums(run);
+    MPI_Reduce(run->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
+    if (run->node->rank == 0)
+        rc = write_store(summary, &what, &run->sums, complete, run->output, err);
+    if (rc == OK && complete)
+        parts_remove(&run->parts);
     return agree(run->node->world, rc, err);
 }
 
 /* The closing lines, and whether too many images failed. Rank 0. */
-static enum status conclude(const struct run *run, bool weak_condition, struct error *err)
+static enum status conclude(const struct run *run, const struct write_summary *summary, struct error *err)
 {
-    double seconds = log_seconds() - run->started, images = (double)run->total.images;
+    double seconds = log_seconds() - run->started, done = (double)(summary->images - run->before);
+    size_t failed = summary->counts[STORE_IMAGE_UNREAD] + summary->counts[STORE_IMAGE_UNSUPPORTED];
+    size_t excluded = summary->counts[STORE_IMAGE_EXPLODED] + summary->counts[STORE_IMAGE_UNDEFINED];
 
     log_info(run->log, "store written path=%s images=%zu seconds=%.1f images_per_second=%.2f", run->output,
-             run->total.images, seconds, images / seconds);
-    if (run->total.excluded)
-        log_warn(run->log, "images left out of the sums exploded_or_undefined=%zu; see images/status",
-                 run->total.excluded);
-    if (weak_condition)
+             summary->images, seconds, done / seconds);
+    if (excluded)
+        log_warn(run->log, "images left out of the sums exploded_or_undefined=%zu; see images/status", excluded);
+    if (summary->weak_condition)
         log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; set measure.given = none");
-    if ((double)run->total.failed > run->config->data.max_failed * images)
+    if ((double)failed > run->config->data.max_failed * (double)summary->images)
         return error_set(err, FAIL_LIMIT,
                          "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete, its "
                          "images/status says which and the log why",
-                         run->total.failed, run->total.images, run->config->data.max_failed, run->output);
+                         failed, summary->images, run->config->data.max_failed, run->output);
     return OK;
 }
 
@@ -384,47 +418,71 @@ static enum status compare_output(struct run *run, bool *complete, struct error 
     return rc;
 }
 
-/* From the first block to the store. Collective. */
-static enum status compute(struct run *run, struct error *err)
+/* Enter the folder of parts; with an unfinished store, take up its sums and its parts. Collective. */
+static enum status take_up(struct run *run, bool unfinished, struct error *err)
 {
-    bool more = true, weak_condition = false;
-    enum status rc = write_parts_create(&run->parts, run->output, run->node, err);
+    char **names = NULL;
+    size_t count = 0;
+    enum status rc = OK;
 
-    if (rc != OK)
-        return rc;
-    log_info(run->log, "run begins network=%s images=%zu ranks=%d nodes=%d blas=%s", run->model.net.name,
-             run->context.end - run->context.first, run->node->nranks, run->node->nnodes, blas_core());
-    progress_init(&run->progress, run->log, 0, run->context.end - run->context.first, run->node->world);
-    while (rc == OK && more) {
-        rc = run_epoch(run, &more, err);
-        if (rc == OK)
-            rc = write_part(&run->parts, &run->rows, run->node, err);
-    }
-    progress_finish(&run->progress);
-    progress_free(&run->progress);
-    if (rc == OK)
-        rc = finish(run, &weak_condition, err);
-    write_parts_remove(&run->parts, rc == OK, run->node);
-    if (rc == OK)
-        rc = agree(run->node->world, run->node->rank == 0 ? conclude(run, weak_condition, err) : OK, err);
+    if (unfinished && run->node->rank == 0)
+        rc = write_read_state(&run->sums, &names, &count, run->output, err);
+    TRY(agree(run->node->world, rc, err));
+    TRY(parts_open(&run->parts, run->output, names, count, run->node, err));
+    TRY(make_schedule(run, err));
+    log_info(run->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
+             run->before ? "continues" : "begins", run->model.net.name, run->context.end - run->context.first,
+             run->before, run->node->nranks, run->node->nnodes, blas_core());
+done:
+    free(names);
     return rc;
 }
 
-enum status run_store(const struct config *config, const char *output, bool restart, const struct node *node,
-                      struct log *log, struct error *err)
+/* Epochs until all blocks are done or a stop is wished; each but the last leaves an unfinished store. Collective. */
+static enum status compute(struct run *run, bool *stopped, struct error *err)
 {
-    struct run run = {.config = config, .output = output, .node = node, .log = log, .started = log_seconds()};
+    struct epoch_end end = {true, false};
+    struct write_summary summary = {0};
+    enum status rc = OK;
+
+    progress_init(&run->progress, run->log, run->before, run->context.end - run->context.first, run->node->world);
+    while (rc == OK && end.more && !end.stopped) {
+        rc = run_epoch(run, &end, err);
+        if (rc == OK)
+            rc = parts_write(&run->parts, &run->rows, run->node, err);
+        if (rc == OK)
+            rc = save(run, &summary, !end.more, err);
+    }
+    progress_finish(&run->progress);
+    progress_free(&run->progress);
+    *stopped = rc == OK && end.stopped;
+    if (*stopped)
+        log_warn(run->log, "stopped early, the same command continues path=%s finished=%zu", run->output,
+                 summary.images);
+    else if (rc == OK)
+        rc = agree(run->node->world, run->node->rank == 0 ? conclude(run, &summary, err) : OK, err);
+    return rc;
+}
+
+enum status run_store(const struct config *config, const char *output, bool restart, bool *stopped,
+                      const struct node *node, struct log *log, struct error *err)
+{
+    struct run run = {
+        .config = config, .output = output, .node = node, .log = log, .parts = {.lock = -1}, .started = log_seconds()};
     bool exists = false, complete = false;
     enum status rc = OK;
 
+    *stopped = false;
     TRY(look_at_output(&run, &exists, err));
     TRY(set_up(&run, err));
     if (exists && !restart)
         TRY(compare_output(&run, &complete, err));
-    if (complete)
+    if (complete) {
         log_info(log, "the store is complete, nothing to do path=%s; --restart computes it again", output);
-    else
-        TRY(compute(&run, err));
+        goto done;
+    }
+    TRY(take_up(&run, exists && !restart, err));
+    TRY(compute(&run, stopped, err));
 done:
     tear_down(&run);
     return rc;

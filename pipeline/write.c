@@ -1,118 +1,12 @@
 #include "write.h"
 
-#include "agree.h"
 #include "blas.h"
 #include "config_text.h"
 #include "version.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* ---- parts ----------------------------------------------------------------------------------------------------- */
-
-static char *joined(const char *a, const char *b)
-{
-    size_t size = strlen(a) + strlen(b) + 1;
-    char *text = malloc(size);
-
-    if (text)
-        snprintf(text, size, "%s%s", a, b);
-    return text;
-}
-
-/* malloc; NULL without memory. */
-static char *part_path(const struct write_parts *parts, size_t epoch, size_t node)
-{
-    char name[64];
-
-    snprintf(name, sizeof name, "/epoch-%06zu-node-%05zu.h5", epoch, node);
-    return joined(parts->folder, name);
-}
-
-static int is_part(const struct dirent *entry)
-{
-    size_t epoch, node;
-    int end = 0;
-
-    return sscanf(entry->d_name, "epoch-%6zu-node-%5zu.h5%n", &epoch, &node, &end) == 2 && entry->d_name[end] == '\0';
-}
-
-static void remove_parts(const struct write_parts *parts)
-{
-    struct dirent **names = NULL;
-    int n = scandir(parts->folder, &names, is_part, alphasort);
-
-    for (int i = 0; i < n; i++) {
-        char *folder = joined(parts->folder, "/"), *path = folder ? joined(folder, names[i]->d_name) : NULL;
-        if (path)
-            unlink(path);
-        free(folder);
-        free(path);
-        free(names[i]);
-    }
-    free(names);
-}
-
-/* Make the folder, or take one that is there. */
-static enum status make_folder(const struct write_parts *parts, struct error *err)
-{
-    struct stat there;
-
-    if (mkdir(parts->folder, 0777) == 0)
-        return OK;
-    if (errno != EEXIST || stat(parts->folder, &there) != 0)
-        return error_system(err, "%s: cannot make this folder for unfinished results", parts->folder);
-    if (!S_ISDIR(there.st_mode))
-        return error_set(err, FAIL_SYSTEM, "%s: is in the way of a folder for unfinished results; remove it",
-                         parts->folder);
-    remove_parts(parts);
-    return OK;
-}
-
-enum status write_parts_create(struct write_parts *parts, const char *output, const struct node *node,
-                               struct error *err)
-{
-    enum status rc = OK;
-
-    *parts = (struct write_parts){.folder = joined(output, ".parts"), .nnodes = (size_t)node->nnodes};
-    if (!parts->folder)
-        rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
-    else if (node->rank == 0)
-        rc = make_folder(parts, err);
-    return agree(node->world, rc, err);
-}
-
-enum status write_part(struct write_parts *parts, struct rows *rows, const struct node *node, struct error *err)
-{
-    char *path = part_path(parts, parts->nepochs++, (size_t)node->index);
-    enum status rc = agree(node->world, path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path"), err);
-
-    if (rc == OK)
-        rc = agree(node->world, rows_write_part(rows, node, path, err), err);
-    free(path);
-    return rc;
-}
-
-void write_parts_remove(const struct write_parts *parts, bool stored, const struct node *node)
-{
-    MPI_Barrier(node->world);
-    if (node->rank != 0 || !parts->folder)
-        return;
-    if (stored)
-        remove_parts(parts);
-    rmdir(parts->folder);
-}
-
-void write_parts_free(struct write_parts *parts)
-{
-    free(parts->folder);
-    parts->folder = NULL;
-}
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
@@ -163,7 +57,7 @@ static enum status write_text_attributes(struct store *store, const struct write
 }
 
 static enum status write_attributes(struct store *store, const struct write_run *run, struct finish_given given,
-                                    struct error *err)
+                                    bool complete, struct error *err)
 {
     static const char *const stages[BLOCK_STAGES] = {[STAGE_DECODE] = "seconds_decode",
                                                      [STAGE_MEASURE] = "seconds_measure",
@@ -174,7 +68,7 @@ static enum status write_attributes(struct store *store, const struct write_run 
     TRY(store_set_int(store, "", "dataset_count", (int64_t)dataset_listing_count(run->listing), err));
     TRY(store_set_int(store, "", "first_image", (int64_t)run->first, err));
     TRY(store_set_int(store, "", "seed", (int64_t)run->config->run.seed, err));
-    TRY(store_set_int(store, "", "complete", 1, err));
+    TRY(store_set_int(store, "", "complete", complete, err));
     if (given.weak)
         TRY(store_set_int(store, "", "weak_condition", 1, err));
     TRY(store_set_real(store, "", "given_mean", given.mean, err));
@@ -268,43 +162,60 @@ enum status write_read_names(char ***names, size_t classes, const struct config 
     return rc;
 }
 
-static enum status pack_parts(struct store *store, const struct write_run *run, struct error *err)
+/* What a run needs to go on: the sums as they are in memory, and the names of the parts. */
+static enum status write_state(struct store *store, const struct write_run *run, const struct sums *sums,
+                               size_t finished, struct error *err)
 {
-    const struct write_parts *parts = run->parts;
-    size_t n = parts->nepochs * parts->nnodes;
-    char **paths = calloc(n, sizeof *paths);
-    enum status rc = paths ? OK : error_set(err, FAIL_SYSTEM, "no memory for the paths of %zu part files", n);
+    size_t nwords = sums_bytes(sums->plan) / sizeof(uint64_t);
+    enum status rc = OK;
 
-    for (size_t i = 0; rc == OK && i < n; i++) {
-        paths[i] = part_path(parts, i / parts->nnodes, i % parts->nnodes);
-        if (!paths[i])
-            rc = error_set(err, FAIL_SYSTEM, "no memory for the paths of %zu part files", n);
-    }
-    if (rc == OK)
-        rc = rows_pack(store, run->layout, (const char *const *)paths, n, run->end - run->first, err);
-    write_free_names(paths, n);
+    TRY(store_write(store, "state/sums", sums->memory, 1, &nwords, err));
+    TRY(store_write_text(store, "state/parts", (const char *const *)run->parts->names, run->parts->count, err));
+    TRY(store_set_int(store, "", "finished", (int64_t)finished, err));
+done:
     return rc;
 }
 
-enum status write_store(bool *weak_condition, const struct write_run *run, const struct sums *sums, const char *output,
-                        struct error *err)
+enum status write_read_state(struct sums *sums, char ***names, size_t *count, const char *output, struct error *err)
+{
+    struct store_reader *store = NULL;
+    size_t nbytes = sums_bytes(sums->plan), nwords = nbytes / sizeof(uint64_t);
+    enum status rc = OK;
+
+    TRY(store_open_read(&store, output, err));
+    TRY(store_read_words(sums->memory, store, "state/sums", nwords, err));
+    *count = STORE_ANY;
+    TRY(store_read_text(names, store, "state/parts", count, err));
+done:
+    store_close(store);
+    return rc;
+}
+
+enum status write_store(struct write_summary *summary, const struct write_run *run, const struct sums *sums,
+                        bool complete, const char *output, struct error *err)
 {
     struct finish_given given = finish_given(run->statistics, sums);
+    size_t classes = network_shape(&run->model->net, run->model->net.nlinks).channels, nrows = run->end - run->first;
+    struct rows_parts parts = {0};
     struct store *store = NULL;
     enum status rc = OK;
 
+    TRY(parts_read(&parts, run->parts, run->layout, err));
     TRY(store_create(&store, output, (unsigned)run->config->store.compression, err));
-    TRY(write_attributes(store, run, given, err));
+    TRY(write_attributes(store, run, given, complete, err));
     TRY(write_listing(store, run, err));
     TRY(write_variables(store, &run->model->net, err));
-    TRY(store_write_text(store, "classes/name", (const char *const *)run->class_names,
-                         network_shape(&run->model->net, run->model->net.nlinks).channels, err));
-    TRY(pack_parts(store, run, err));
+    TRY(store_write_text(store, "classes/name", (const char *const *)run->class_names, classes, err));
+    TRY(rows_pack(store, summary->counts, &parts, nrows, complete, err));
     TRY(finish_statistics(store, run->statistics, sums, err));
+    if (!complete)
+        TRY(write_state(store, run, sums, parts.nrows, err));
     rc = store_commit(store, err);
     store = NULL;
-    *weak_condition = given.weak;
+    summary->images = parts.nrows;
+    summary->weak_condition = given.weak;
 done:
     store_discard(store);
+    rows_parts_free(&parts);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* What a run leaves on disk: part files while it goes, and the store in the end. */
+/* The store of a run, complete or not. */
 #ifndef NRMFLOW_WRITE_H
 #define NRMFLOW_WRITE_H
 
@@ -6,27 +6,8 @@
 #include "error.h"
 #include "finish.h"
 #include "model.h"
-#include "node.h"
+#include "parts.h"
 #include "rows.h"
-
-/* The part files of a run: one for each epoch and node, in the folder <output>.parts. */
-struct write_parts {
-    char *folder; /* owned */
-    size_t nepochs, nnodes;
-};
-
-/* Make the folder, and remove parts that an earlier run has left in it. Collective. Errors: FAIL_SYSTEM, on all ranks. */
-enum status write_parts_create(struct write_parts *parts, const char *output, const struct node *node,
-                               struct error *err);
-
-/* Write the rows that the ranks of each node have gathered in an epoch; they are forgotten then. Collective.
- * Errors: FAIL_SYSTEM, on all ranks. */
-enum status write_part(struct write_parts *parts, struct rows *rows, const struct node *node, struct error *err);
-
-/* Remove folder and parts, if the store holds what they hold; else the folder only if it is empty. Collective. */
-void write_parts_remove(const struct write_parts *parts, bool stored, const struct node *node);
-
-void write_parts_free(struct write_parts *parts);
 
 /* A run, as far as its store shows it. All borrowed. */
 struct write_run {
@@ -36,7 +17,7 @@ struct write_run {
     size_t first, end; /* images of the dataset */
     const struct statistics *statistics;
     const struct rows_layout *layout;
-    const struct write_parts *parts;
+    const struct parts *parts;
     char *const *class_names;     /* as write_read_names has them */
     double seconds[BLOCK_STAGES]; /* summed over ranks */
 };
@@ -52,9 +33,24 @@ void write_free_names(char **names, size_t classes);
 /* The listing's checksum in hexadecimal. */
 void write_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct dataset_listing *listing);
 
-/* Write the store from all sums and all parts; tells whether the condition is weak (finish.h). Not collective: rank 0 only.
+/* What is in a store. */
+struct write_summary {
+    size_t images;                /* rows that are finished */
+    size_t counts[STORE_NSTATUS]; /* of them, by status */
+    bool weak_condition;          /* finish.h */
+};
+
+/* Write the store from all sums and all parts. One that is not `complete` has the rows and statistics so far, and the state
+ * from which the run goes on. Not collective: rank 0 only.
  * Errors: FAIL_SYSTEM, FAIL_FORMAT (a damaged part). A store that was there before stays whole on failure. */
-enum status write_store(bool *weak_condition, const struct write_run *run, const struct sums *sums, const char *output,
-                        struct error *err);
+enum status write_store(struct write_summary *summary, const struct write_run *run, const struct sums *sums,
+                        bool complete, const char *output, struct error *err);
+
+/* Read the state of an unfinished store.
+ *
+ *   sums   out  contents are replaced
+ *   names  out  [count] part files, one free
+ * Errors: FAIL_FORMAT, FAIL_MISMATCH (sums of another plan), FAIL_SYSTEM. Not collective: rank 0 only. */
+enum status write_read_state(struct sums *sums, char ***names, size_t *count, const char *output, struct error *err);
 
 #endif

@@ -40,7 +40,7 @@ class Readme(unittest.TestCase):
     maxDiff = None
 
     def test_lists_every_dataset_of_the_store_and_no_other(self):
-        rows = re.findall(r"^\| `(?:images|layers|flows|queries|classes)/.*$", README, re.MULTILINE)
+        rows = re.findall(r"^\| `(?:images|layers|flows|queries|classes|state)/.*$", README, re.MULTILINE)
         self.assertEqual(rows, table_rows())
 
     def test_names_only_commands_that_exist(self):

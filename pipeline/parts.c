@@ -1,0 +1,252 @@
+#include "parts.h"
+
+#include "agree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAME = 64 };
+
+static const char lock_name[] = "lock";
+
+/* ---- names ---- */
+
+/* "folder/name"; malloc, NULL without memory. */
+static char *path_of(const struct parts *parts, const char *name)
+{
+    size_t size = strlen(parts->folder) + strlen(name) + 2;
+    char *path = malloc(size);
+
+    if (path)
+        snprintf(path, size, "%s/%s", parts->folder, name);
+    return path;
+}
+
+static void part_name(char name[NAME], size_t epoch, size_t node)
+{
+    snprintf(name, NAME, "epoch-%06zu-node-%05zu.h5", epoch, node);
+}
+
+/* The epoch in a part's name; false for other names. */
+static bool parse_name(size_t *epoch, const char *name)
+{
+    size_t node;
+    int end = 0;
+
+    return sscanf(name, "epoch-%zu-node-%zu.h5%n", epoch, &node, &end) == 2 && end > 0 && name[end] == '\0';
+}
+
+static int is_part(const struct dirent *entry)
+{
+    size_t epoch;
+
+    return parse_name(&epoch, entry->d_name);
+}
+
+static bool listed(const struct parts *parts, const char *name)
+{
+    for (size_t i = 0; i < parts->count; i++)
+        if (strcmp(parts->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static enum status add_name(struct parts *parts, const char *name, struct error *err)
+{
+    char **names = realloc(parts->names, (parts->count + 1) * sizeof *names);
+    size_t epoch;
+
+    if (names)
+        parts->names = names;
+    if (!names || !(names[parts->count] = strdup(name)))
+        return error_set(err, FAIL_SYSTEM, "no memory for the names of part files");
+    parts->count++;
+    if (parse_name(&epoch, name) && epoch >= parts->epoch)
+        parts->epoch = epoch + 1;
+    return OK;
+}
+
+/* ---- the folder ---- */
+
+static void remove_file(const struct parts *parts, const char *name)
+{
+    char *path = path_of(parts, name);
+
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+/* Remove parts that no store lists: of an epoch that was not finished, or of a run that is replaced. */
+static void remove_orphans(const struct parts *parts)
+{
+    struct dirent **names = NULL;
+    int n = scandir(parts->folder, &names, is_part, NULL);
+
+    for (int i = 0; i < n; i++) {
+        if (!listed(parts, names[i]->d_name))
+            remove_file(parts, names[i]->d_name);
+        free(names[i]);
+    }
+    free(names);
+}
+
+static enum status make_folder(const struct parts *parts, struct error *err)
+{
+    struct stat there;
+
+    if (mkdir(parts->folder, 0777) == 0)
+        return OK;
+    if (errno != EEXIST || stat(parts->folder, &there) != 0)
+        return error_system(err, "%s: cannot make this folder for unfinished results", parts->folder);
+    if (!S_ISDIR(there.st_mode))
+        return error_set(err, FAIL_SYSTEM, "%s: is in the way of a folder for unfinished results; remove it",
+                         parts->folder);
+    return OK;
+}
+
+/* The owner's note in a lock file that is held. */
+static void read_note(int lock, char *note, size_t size)
+{
+    ssize_t n = pread(lock, note, size - 1, 0);
+
+    note[n > 0 ? n : 0] = '\0';
+    note[strcspn(note, "\n")] = '\0';
+}
+
+/* An fcntl lock goes with its process, so that the file of a dead run never blocks. */
+static enum status take_lock(struct parts *parts, const struct node *node, struct error *err)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char note[256], *path = path_of(parts, lock_name);
+    enum status rc = OK;
+
+    parts->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+    if (parts->lock < 0) {
+        rc = error_system(err, "%s: cannot make a lock file in this folder", parts->folder);
+    } else if (fcntl(parts->lock, F_SETLK, &whole) != 0) {
+        read_note(parts->lock, note, sizeof note);
+        rc = error_set(err, FAIL_CONFIG,
+                       "%s: another run is writing this store (%s); wait for it, or choose another --output",
+                       parts->folder, note);
+    } else {
+        snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), node->host);
+        if (ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
+            rc = error_system(err, "%s: cannot write to the lock file in this folder", parts->folder);
+    }
+    if (rc != OK && parts->lock >= 0) {
+        close(parts->lock);
+        parts->lock = -1;
+    }
+    free(path);
+    return rc;
+}
+
+static enum status enter_folder(struct parts *parts, char *const *names, size_t count, const struct node *node,
+                                struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(make_folder(parts, err));
+    TRY(take_lock(parts, node, err));
+    for (size_t i = 0; i < count; i++)
+        TRY(add_name(parts, names[i], err));
+    remove_orphans(parts);
+done:
+    return rc;
+}
+
+enum status parts_open(struct parts *parts, const char *output, char *const *names, size_t count,
+                       const struct node *node, struct error *err)
+{
+    size_t size = strlen(output) + sizeof ".parts";
+    unsigned long long epoch = 0;
+    enum status rc = OK;
+
+    *parts = (struct parts){.folder = malloc(size), .lock = -1};
+    if (parts->folder)
+        snprintf(parts->folder, size, "%s.parts", output);
+    else
+        rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
+    if (rc == OK && node->rank == 0)
+        rc = enter_folder(parts, names, count, node, err);
+    epoch = parts->epoch;
+    MPI_Bcast(&epoch, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
+    parts->epoch = (size_t)epoch;
+    return agree(node->world, rc, err);
+}
+
+/* ---- parts ---- */
+
+enum status parts_write(struct parts *parts, struct rows *rows, const struct node *node, struct error *err)
+{
+    size_t epoch = parts->epoch++;
+    char name[NAME];
+    enum status rc = OK;
+
+    part_name(name, epoch, (size_t)node->index);
+    char *path = path_of(parts, name);
+    TRY(agree(node->world, path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path"), err));
+    TRY(agree(node->world, rows_write_part(rows, node, path, err), err));
+    for (int i = 0; rc == OK && node->rank == 0 && i < node->nnodes; i++) {
+        part_name(name, epoch, (size_t)i);
+        rc = add_name(parts, name, err);
+    }
+    parts->epoch = epoch + 1;
+    rc = agree(node->world, rc, err);
+done:
+    free(path);
+    return rc;
+}
+
+enum status parts_read(struct rows_parts *out, const struct parts *parts, const struct rows_layout *layout,
+                       struct error *err)
+{
+    char **paths = calloc(parts->count ? parts->count : 1, sizeof *paths);
+    enum status rc = OK;
+
+    *out = (struct rows_parts){0};
+    for (size_t i = 0; paths && i < parts->count; i++)
+        paths[i] = path_of(parts, parts->names[i]);
+    for (size_t i = 0; i < parts->count; i++)
+        if (!paths || !paths[i])
+            TRY(error_set(err, FAIL_SYSTEM, "no memory for the paths of %zu part files", parts->count));
+    TRY(rows_parts_open(out, layout, (const char *const *)paths, parts->count, err));
+done:
+    for (size_t i = 0; paths && i < parts->count; i++)
+        free(paths[i]);
+    free(paths);
+    return rc;
+}
+
+void parts_remove(struct parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        remove_file(parts, parts->names[i]);
+        free(parts->names[i]);
+    }
+    parts->count = 0;
+}
+
+void parts_free(struct parts *parts)
+{
+    bool mine = parts->lock >= 0;
+
+    if (mine && parts->count == 0)
+        remove_file(parts, lock_name);
+    if (mine)
+        close(parts->lock);
+    if (mine && parts->count == 0)
+        rmdir(parts->folder);
+    for (size_t i = 0; i < parts->count; i++)
+        free(parts->names[i]);
+    free(parts->names);
+    free(parts->folder);
+    *parts = (struct parts){.lock = -1};
+}
