@@ -2,292 +2,14 @@
 
 #include "agree.h"
 #include "blas.h"
-#include "block.h"
 #include "config_text.h"
-#include "finish.h"
 #include "output.h"
-#include "progress.h"
-#include "schedule.h"
+#include "run_internal.h"
 #include "stop.h"
 #include "sums_reduce.h"
 #include "write.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* Rows are kept in memory until the end of an epoch, or until they take this much on one rank. */
-enum { ROWS_MOST = 256 << 20 };
-
-/* Everything that a run has, in the order in which it comes to be. */
-struct run {
-    const struct config *config;
-    const char *output;
-    const struct node *node;
-    struct log *log;
-    struct model model;
-    struct node_block listing;
-    struct statistics statistics;
-    struct node_block sums_memory;
-    struct sums sums; /* the node's */
-    struct block_context context;
-    struct block_worker worker;
-    struct rows_layout layout;
-    struct rows rows;
-    struct schedule schedule;
-    struct progress progress;
-    struct parts parts;
-    char **class_names; /* rank 0 */
-    size_t before;      /* images that were finished when this run began */
-    double started;
-};
-
-/* ---- setting up ------------------------------------------------------------------------------------------------ */
-
-/* Rank 0 looks through the dataset; every node gets one listing. Collective. */
-static enum status load_listing(struct run *run, struct error *err)
-{
-    static const char *const formats[] = {NULL, "folder", "list", "idx", "hdf5", "tar"};
-    const struct config_data *data = &run->config->data;
-    const char *labels = data->format == CONFIG_FORMAT_HDF5 ? data->labels.given : data->labels.file;
-    struct dataset_options options = {data->path.file, formats[data->format], *labels ? labels : NULL};
-    struct dataset_listing *listing = NULL;
-    unsigned long long nbytes = 0;
-    enum status rc = OK;
-
-    if (run->node->rank == 0)
-        rc = dataset_scan(&listing, &options, err);
-    TRY(agree(run->node->world, rc, err));
-    if (listing)
-        nbytes = dataset_listing_bytes(listing);
-    MPI_Bcast(&nbytes, 1, MPI_UNSIGNED_LONG_LONG, 0, run->node->world);
-    TRY(node_shared_alloc(run->node, &run->listing, (size_t)nbytes, err));
-    if (listing)
-        memcpy(run->listing.memory, listing, (size_t)nbytes);
-    node_broadcast(run->node, &run->listing);
-done:
-    free(listing);
-    return rc;
-}
-
-static size_t class_count(const struct run *run)
-{
-    return network_shape(&run->model.net, run->model.net.nlinks).channels;
-}
-
-/* Whether labels can be taken for classes of the network, where the configuration does so. A folder's labels are the order
- * of its class folders, so that their number must be the network's. */
-static enum status check_labels(const struct run *run, struct error *err)
-{
-    const struct config *config = run->config;
-    size_t labels = dataset_listing_classes(run->listing.memory), classes = class_count(run);
-    bool needed = config->store.class_by == CONFIG_BY_LABEL || config->measure.target.kind == CONFIG_TARGET_LABEL;
-    const char *key = config->measure.target.kind == CONFIG_TARGET_LABEL ? "measure.target" : "store.class_by";
-
-    if (needed && labels == 0)
-        return config_fail(config, err, key, "the dataset %s has no labels", config->data.path.file);
-    if (needed && labels > classes)
-        return config_fail(config, err, key,
-                           "the dataset has %zu classes, but the network only %zu: its labels do not name classes of "
-                           "the network",
-                           labels, classes);
-    if (labels > 0 && labels != classes)
-        log_warn(run->log, "labels may not be the network's classes dataset_classes=%zu network_classes=%zu", labels,
-                 classes);
-    return OK;
-}
-
-/* Keys whose other values come with later versions. */
-static enum status check_available(const struct config *config, struct error *err)
-{
-    if (config->data.shard.count > 1)
-        return config_fail(config, err, "data.shard", "partial stores are not available in this version");
-    if (!config->store.classes.all && config->store.classes.count)
-        return config_fail(config, err, "store.classes", "only all and none are available in this version");
-    if (config->store.class_flows.all || config->store.class_flows.count)
-        return config_fail(config, err, "store.class_flows", "only none is available in this version");
-    if (config->store.histogram_bins % 2)
-        return config_fail(config, err, "store.histogram_bins", "must be even, as zero is the middle edge");
-    return OK;
-}
-
-/* The images that the run covers. */
-static enum status choose_images(struct run *run, struct error *err)
-{
-    const struct config *config = run->config;
-    const struct dataset_listing *listing = run->listing.memory;
-    size_t count = dataset_listing_count(listing), end = config->data.images.end;
-
-    run->context = (struct block_context){.config = config,
-                                          .model = &run->model,
-                                          .listing = listing,
-                                          .statistics = &run->statistics,
-                                          .log = run->log,
-                                          .first = config->data.images.first,
-                                          .end = end < count ? end : count};
-    if (run->context.first >= run->context.end)
-        return config_fail(config, err, "data.images", "the dataset has only %zu images", count);
-    if (end != SIZE_MAX && end > count)
-        log_warn(run->log, "data.images goes beyond the dataset images=%zu", count);
-    return check_labels(run, err);
-}
-
-/* Mark the variables that a list of names asks for. */
-static enum status choose_variables(bool *chosen, const struct run *run, const struct config_words *words,
-                                    const char *key, struct error *err)
-{
-    for (size_t k = 0; k <= run->model.net.nlinks; k++)
-        chosen[k] = words->all;
-    for (size_t i = 0; i < words->count; i++) {
-        size_t k = network_find(&run->model.net, words->items[i]);
-        if (k > run->model.net.nlinks)
-            return model_unknown_variable(&run->model, run->config, key, words->items[i], err);
-        chosen[k] = true;
-    }
-    return OK;
-}
-
-/* Number of blocks that hold images of the run. */
-static size_t block_count(const struct run *run)
-{
-    size_t size = run->config->run.block;
-
-    return (run->context.end + size - 1) / size - run->context.first / size;
-}
-
-static enum status plan_statistics(struct run *run, struct error *err)
-{
-    const struct config *config = run->config;
-    struct statistics_options options = {.blocks = block_count(run),
-                                         .block = config->run.block,
-                                         .classes = config->store.classes.all ? class_count(run) : 0,
-                                         .top = config->store.top,
-                                         .bins = config->store.histogram_bins};
-    bool relevance[NETWORK_MAX_VARIABLES];
-    enum status rc = OK;
-
-    TRY(choose_variables(options.maps, run, &config->store.maps, "store.maps", err));
-    TRY(choose_variables(relevance, run, &config->store.per_image, "store.per_image", err));
-    rows_layout_init(&run->layout, &run->model.plan, config->run.block, relevance);
-    rows_init(&run->rows, &run->layout);
-    TRY(statistics_init(&run->statistics, &run->model.plan, &options, err));
-done:
-    return rc;
-}
-
-/* Refuse a plan beyond run.memory; tell it otherwise. */
-static enum status check_memory(const struct run *run, struct error *err)
-{
-    size_t own = block_worker_bytes(&run->context) + ROWS_MOST, ranks = (size_t)run->node->nlocal;
-    size_t shared =
-        run->model.weights.nbytes + run->model.forms.nbytes + run->listing.nbytes + sums_bytes(&run->statistics.plan);
-    size_t copies = run->model.weights.shared ? 1 : ranks, node = own * ranks + shared * copies;
-
-    log_info(run->log, "memory planned rank_MiB=%zu shared_MiB=%zu ranks_per_node=%zu", own >> 20, shared >> 20, ranks);
-    if (run->config->run.memory.set && node > run->config->run.memory.value)
-        return config_fail(
-            run->config, err, "run.memory",
-            "a node of %zu ranks needs %zu MiB, but only %zu MiB are allowed; use fewer ranks, a smaller "
-            "store.top or fewer flows",
-            ranks, node >> 20, run->config->run.memory.value >> 20);
-    return OK;
-}
-
-static enum status allocate(struct run *run, struct error *err)
-{
-    enum status rc = OK;
-
-    TRY(agree(run->node->world, check_memory(run, err), err));
-    TRY(node_shared_alloc(run->node, &run->sums_memory, sums_bytes(&run->statistics.plan), err));
-    sums_attach(&run->sums, &run->statistics.plan, run->sums_memory.memory);
-    if (run->sums_memory.holder)
-        sums_reset(&run->sums);
-    node_barrier(run->node);
-    if (!run->sums_memory.shared)
-        log_warn(run->log, "shared memory not available, every rank keeps copies reason=\"%s\"", run->sums_memory.why);
-    TRY(agree(run->node->world, block_worker_init(&run->worker, &run->context, err), err));
-done:
-    return rc;
-}
-
-/* Mark the blocks whose rows are in part files. */
-static enum status mark_finished(bool *finished, struct run *run, struct error *err)
-{
-    size_t size = run->config->run.block, first = run->context.first / size;
-    struct rows_parts parts;
-    enum status rc = parts_read(&parts, &run->parts, &run->layout, err);
-
-    for (size_t i = 0; rc == OK && i < parts.nplaces; i++) {
-        size_t block = (run->context.first + parts.places[i].first) / size;
-        if (block < first || block - first >= block_count(run))
-            rc = error_set(err, FAIL_FORMAT, "the part files of %s hold rows beyond its images", run->output);
-        else
-            finished[block - first] = true;
-    }
-    run->before = parts.nrows;
-    rows_parts_free(&parts);
-    return rc;
-}
-
-/* The blocks that hold images of the run and are not finished. Collective. */
-static enum status make_schedule(struct run *run, struct error *err)
-{
-    size_t first = run->context.first / run->config->run.block, nblocks = block_count(run), count = 0;
-    size_t *blocks = calloc(nblocks, sizeof *blocks);
-    bool *finished = calloc(nblocks, sizeof *finished);
-    unsigned long long before;
-    enum status rc = OK;
-
-    if (!blocks || !finished)
-        rc = error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", nblocks);
-    else if (run->node->rank == 0)
-        rc = mark_finished(finished, run, err);
-    TRY(agree(run->node->world, rc, err));
-    MPI_Bcast(finished, (int)(nblocks * sizeof *finished), MPI_BYTE, 0, run->node->world);
-    before = run->before;
-    MPI_Bcast(&before, 1, MPI_UNSIGNED_LONG_LONG, 0, run->node->world);
-    run->before = (size_t)before;
-    for (size_t i = 0; i < nblocks; i++)
-        if (!finished[i])
-            blocks[count++] = first + i;
-    TRY(schedule_init(&run->schedule, blocks, count, run->node->world, err));
-done:
-    free(blocks);
-    free(finished);
-    return rc;
-}
-
-static enum status set_up(struct run *run, struct error *err)
-{
-    enum status rc = OK;
-
-    TRY(blas_init(run->node->world, err));
-    TRY(agree(run->node->world, check_available(run->config, err), err));
-    TRY(model_load(&run->model, run->config, BLOCK_GROUP, run->node, err));
-    TRY(load_listing(run, err));
-    TRY(agree(run->node->world, choose_images(run, err), err));
-    if (run->node->rank == 0)
-        rc = write_read_names(&run->class_names, class_count(run), run->config, run->listing.memory, err);
-    TRY(agree(run->node->world, rc, err));
-    TRY(agree(run->node->world, plan_statistics(run, err), err));
-    TRY(allocate(run, err));
-done:
-    return rc;
-}
-
-static void tear_down(struct run *run)
-{
-    parts_free(&run->parts);
-    write_free_names(run->class_names, run->class_names ? class_count(run) : 0);
-    schedule_free(&run->schedule);
-    block_worker_free(&run->worker);
-    rows_free(&run->rows);
-    node_shared_free(&run->sums_memory);
-    statistics_free(&run->statistics);
-    node_shared_free(&run->listing);
-    model_free(&run->model);
-}
 
 /* ---- the loop -------------------------------------------------------------------------------------------------- */
 
@@ -429,7 +151,7 @@ static enum status take_up(struct run *run, bool unfinished, struct error *err)
         rc = write_read_state(&run->sums, &names, &count, run->output, err);
     TRY(agree(run->node->world, rc, err));
     TRY(parts_open(&run->parts, run->output, names, count, run->node, err));
-    TRY(make_schedule(run, err));
+    TRY(run_make_schedule(run, err));
     log_info(run->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
              run->before ? "continues" : "begins", run->model.net.name, run->context.end - run->context.first,
              run->before, run->node->nranks, run->node->nnodes, blas_core());
@@ -474,7 +196,7 @@ enum status run_store(const struct config *config, const char *output, bool rest
 
     *stopped = false;
     TRY(look_at_output(&run, &exists, err));
-    TRY(set_up(&run, err));
+    TRY(run_set_up(&run, err));
     if (exists && !restart)
         TRY(compare_output(&run, &complete, err));
     if (complete) {
@@ -484,6 +206,6 @@ enum status run_store(const struct config *config, const char *output, bool rest
     TRY(take_up(&run, exists && !restart, err));
     TRY(compute(&run, stopped, err));
 done:
-    tear_down(&run);
+    run_tear_down(&run);
     return rc;
 }

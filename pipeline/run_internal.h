@@ -1,0 +1,47 @@
+/* What the files of a run share; no part of its interface. */
+#ifndef NRMFLOW_RUN_INTERNAL_H
+#define NRMFLOW_RUN_INTERNAL_H
+
+#include "block.h"
+#include "parts.h"
+#include "progress.h"
+#include "run.h"
+#include "schedule.h"
+
+/* Rows are kept in memory until the end of an epoch, or until they take this much on one rank. */
+enum { ROWS_MOST = 256 << 20 };
+
+/* Everything that a run has, in the order in which it comes to be. */
+struct run {
+    const struct config *config;
+    const char *output;
+    const struct node *node;
+    struct log *log;
+    struct model model;
+    struct node_block listing;
+    struct statistics statistics;
+    struct node_block sums_memory;
+    struct sums sums; /* the node's */
+    struct block_context context;
+    struct block_worker worker;
+    struct rows_layout layout;
+    struct rows rows;
+    struct schedule schedule;
+    struct progress progress;
+    struct parts parts;
+    char **class_names; /* rank 0 */
+    size_t before;      /* images that were finished when this run began */
+    double started;
+};
+
+/* Everything that does not depend on what an earlier run has left: model, dataset, plan, memory. Collective.
+ * run->config, output, node and log are set; run_tear_down frees the rest, also after a failure. */
+enum status run_set_up(struct run *run, struct error *err);
+
+/* Plan the blocks that hold images of the run and are not in part files; sets run->before. Collective. */
+enum status run_make_schedule(struct run *run, struct error *err);
+
+/* Collective. */
+void run_tear_down(struct run *run);
+
+#endif
