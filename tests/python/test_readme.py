@@ -7,6 +7,8 @@ import sys
 import tempfile
 import unittest
 
+import h5py
+
 ROOT = pathlib.Path(os.environ["JOBS"]).parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64", "U64": "uint64", "STATUS": "enum",
@@ -54,16 +56,31 @@ class Readme(unittest.TestCase):
             with self.subTest(path=path):
                 self.assertTrue(any(ROOT.glob(pattern)))
 
-    def test_python_example_runs_on_a_demo_store(self):
+
+class Store(unittest.TestCase):
+    """A small store of the demo."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        os.mkdir(os.path.join(cls.folder.name, "out"))
+        run = nrmflow("run", str(ROOT / "jobs" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:64",
+                      cwd=cls.folder.name)
+        assert run.returncode == 0, run.stdout
+
+    def test_has_the_attributes_that_readme_names(self):
+        section = re.search(r"\n## The store\n\n(.*?)\n\n", README, re.DOTALL).group(1)
+        names = set(re.findall(r"`(config|\w+_sha256|dataset|\w+_version)`", section))
+        self.assertEqual(names, {"config", "model_sha256", "dataset", "dataset_sha256", "program_version"})
+        with h5py.File(os.path.join(self.folder.name, "out", "demo.h5")) as store:
+            self.assertLessEqual(names, set(store.attrs))
+
+    def test_opens_in_the_python_example(self):
         (example,) = code("python")
         self.assertEqual(len(example.strip().splitlines()), 6)
-        with tempfile.TemporaryDirectory() as folder:
-            os.mkdir(os.path.join(folder, "out"))
-            run = nrmflow("run", str(ROOT / "jobs" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:64",
-                          cwd=folder)
-            self.assertEqual(run.returncode, 0, run.stdout)
-            shown = subprocess.run([sys.executable, "-c", example], cwd=folder, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, check=False)
+        shown = subprocess.run([sys.executable, "-c", example], cwd=self.folder.name, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, check=False)
         self.assertEqual(shown.returncode, 0, shown.stdout)
         self.assertLess(float(shown.stdout.split()[-1]), 1e-5, "column sums of a flow are the lower layer's means")
 
