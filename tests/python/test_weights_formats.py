@@ -1,0 +1,129 @@
+"""The same network from every kind of weights file: stores of the same bits."""
+
+import collections
+import hashlib
+import unittest
+
+import h5py
+import numpy
+import torch
+
+from support import (DEMO_WEIGHTS, TINY, RunCase, Store, read_safetensors, run, smooth_image, write_safetensors)
+
+KERAS_CONVOLUTIONS = ["block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2", "block4_conv1", "block4_conv2",
+                      "block5_conv1", "block5_conv2"]
+KERAS_MEAN, TORCH_MEAN, TORCH_STD = "123.68, 116.779, 103.939", "0.485, 0.456, 0.406", "0.229, 0.224, 0.225"
+
+
+def timm_names(tensors):
+    """timm has the dense layers as convolutions over the last pool, here one position."""
+    names = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+    renamed = collections.OrderedDict()
+    for name, tensor in tensors.items():
+        stem, kind = name.rsplit(".", 1)
+        convolution = kind == "weight" and stem in ("classifier.0", "classifier.3")
+        renamed[f"{names.get(stem, stem)}.{kind}"] = tensor[:, :, None, None] if convolution else tensor
+    return renamed
+
+
+def as_torch(tensors):
+    return collections.OrderedDict((name, torch.tensor(tensor)) for name, tensor in tensors.items())
+
+
+def write_keras(path, tensors):
+    """Kernels [3][3][in][out], B, G, R for the first; matrices [in][out]. The last pool has one position."""
+    stems = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in tensors))
+    with h5py.File(path, "w") as file:
+        layers = KERAS_CONVOLUTIONS + ["fc1", "fc2", "predictions"]
+        file.attrs["layer_names"] = numpy.array(layers, "S")
+        for layer, stem in zip(layers, stems):
+            weight, bias = tensors[f"{stem}.weight"], tensors[f"{stem}.bias"]
+            if layer == "block1_conv1":
+                weight = weight[:, ::-1]
+            names = [f"{layer}_W_1:0", f"{layer}_b_1:0"]
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = numpy.array(names, "S")
+            group[names[0]] = weight.transpose(2, 3, 1, 0) if weight.ndim == 4 else weight.T
+            group[names[1]] = bias
+
+
+class WeightsFormats(RunCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tensors = read_safetensors(TINY)
+        generator = numpy.random.default_rng(11)
+        with h5py.File(cls.path("images.h5"), "w") as file:
+            file["data"] = numpy.array([smooth_image(generator, 40, 40) for _ in range(20)])
+        with open(cls.path("run.ini"), "w") as file:
+            file.write("[data]\npath = images.h5\n[model]\nweights = missing\n[store]\nper_image = all\nmaps = all\n")
+        cls.reference = cls.store_of(TINY, "reference.h5")
+
+    @classmethod
+    def store_of(cls, weights, name=None, **preprocessing):
+        """Store of a weights file; preprocessing as torchvision's unless told."""
+        given = preprocessing or {"mean": TORCH_MEAN, "std": TORCH_STD}
+        settings = {"model.weights": weights, **{f"data.{key}": value for key, value in given.items()}}
+        return cls.run_store(name or f"{cls.path(weights)}.store.h5", settings, config=cls.path("run.ini"))
+
+    def check_same(self, file):
+        self.assert_same_stores(self.store_of(self.path(file)), self.reference, but=["model_sha256", "config"])
+
+    def test_timm_names(self):
+        write_safetensors(self.path("timm.safetensors"), timm_names(self.tensors))
+        self.check_same("timm.safetensors")
+
+    def test_pth_zip(self):
+        torch.save(as_torch(self.tensors), self.path("zip.pth"))
+        self.check_same("zip.pth")
+
+    def test_pth_stream(self):
+        torch.save(as_torch(self.tensors), self.path("stream.pth"), _use_new_zipfile_serialization=False)
+        self.check_same("stream.pth")
+
+    def test_checkpoint_of_a_parallel_model(self):
+        state = {f"module.{name}": tensor for name, tensor in as_torch(self.tensors).items()}
+        torch.save({"epoch": 3, "state_dict": state}, self.path("checkpoint.pth"))
+        self.check_same("checkpoint.pth")
+
+    def test_keras_with_torchvision_s_preprocessing(self):
+        write_keras(self.path("keras.h5"), self.tensors)
+        self.check_same("keras.h5")
+
+    def test_keras_brings_its_own_preprocessing(self):
+        """255 x / 255 rounds once, so its bits are not those of the same preprocessing by hand; what it means is."""
+        write_keras(self.path("own.h5"), self.tensors)
+        own = Store(self.run_store("own.store.h5", {"model.weights": self.path("own.h5")}, config=self.path("run.ini")))
+        mean = ", ".join(repr(float(value) / 255) for value in KERAS_MEAN.split(","))
+        std = ", ".join([repr(1 / 255)] * 3)
+        by_hand = Store(self.store_of(self.path("own.h5"), "hand.store.h5", mean=mean, std=std))
+        logits = by_hand["images/logit"]
+        self.assert_close(own["images/logit"], logits, 1e-5 * numpy.abs(logits).max())
+        self.assertFalse(numpy.allclose(Store(self.reference)["images/logit"], logits, rtol=1e-3))
+
+    def test_half_precision_is_close(self):
+        """Ten bits of every weight: logits to about a percent."""
+        halves = {name: tensor.half() for name, tensor in as_torch(self.tensors).items()}
+        torch.save(halves, self.path("half.pth"))
+        got, want = (Store(path)["images/logit"] for path in (self.store_of(self.path("half.pth")), self.reference))
+        self.assert_close(got, want, 0.02 * numpy.abs(want).max())
+
+    def test_store_names_the_file_s_checksum(self):
+        torch.save(as_torch(self.tensors), self.path("sum.pth"))
+        store = Store(self.store_of(self.path("sum.pth")))
+        with open(self.path("sum.pth"), "rb") as file:
+            want = hashlib.sha256(file.read()).hexdigest()
+        self.assertEqual(store.attributes["", "model_sha256"].decode(), want)
+
+    def test_the_demo_model_as_pth(self):
+        torch.save(as_torch(read_safetensors(DEMO_WEIGHTS)), self.path("demo.pth"))
+        paths = []
+        for name, weights in ("demo.h5", DEMO_WEIGHTS), ("demo_pth.h5", self.path("demo.pth")):
+            paths.append(self.path(name))
+            done = run(paths[-1], {"model.weights": weights, "data.images": "0:20"})
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_same_stores(paths[1], paths[0], but=["model_sha256", "config"])
+
+
+if __name__ == "__main__":
+    unittest.main()
