@@ -21,18 +21,40 @@ size_t convolution_scratch(struct convolution shape)
     return shape.lower * TAPS * shape.width * band_rows(shape);
 }
 
-/* One row of a shifted map: out[x] = in[x + dx - 1], zero outside. */
-static void shift_row(float *restrict out, const float *restrict in, size_t width, size_t dx)
+/* The rows of a band whose tap row dy lies inside the map: begin <= r < end, and the input row that `begin` reads. */
+struct tap_rows {
+    size_t begin, end, input;
+};
+
+static struct tap_rows rows_inside(struct convolution shape, size_t first, size_t rows, size_t dy)
 {
-    if (dx == 0) {
-        out[0] = 0;
-        memcpy(out + 1, in, (width - 1) * sizeof *out);
-    } else if (dx == 1) {
-        memcpy(out, in, width * sizeof *out);
-    } else {
-        memcpy(out, in + 1, (width - 1) * sizeof *out);
-        out[width - 1] = 0;
-    }
+    size_t begin = first + dy == 0 ? 1 : 0, inside = shape.height + 1 - first - dy;
+    size_t end = rows < inside ? rows : inside;
+
+    return (struct tap_rows){begin, end, first + begin + dy - 1};
+}
+
+/* Zeros in the column that a tap at dx reads from outside the map. */
+static void clear_border(float *map, size_t rows, size_t width, size_t dx)
+{
+    for (size_t r = 0; r < rows && dx != 1; r++)
+        map[r * width + (dx ? width - 1 : 0)] = 0;
+}
+
+/* Rows of a shifted map: out[y,x] = in[y, x + dx - 1], zero outside; as one block whose ends of rows are then cleared. */
+static void shift_rows(float *restrict out, const float *restrict in, size_t rows, size_t width, size_t dx)
+{
+    size_t n = rows * width;
+
+    if (n == 0)
+        return;
+    if (dx == 0)
+        memcpy(out + 1, in, (n - 1) * sizeof *out);
+    else if (dx == 1)
+        memcpy(out, in, n * sizeof *out);
+    else
+        memcpy(out, in + 1, (n - 1) * sizeof *out);
+    clear_border(out, rows, width, dx);
 }
 
 /* columns[c,dy,dx][p] = x[c, p + (dy-1, dx-1)] for the output rows first .. first + rows - 1. */
@@ -42,40 +64,44 @@ static void gather_columns(float *restrict columns, const float *restrict x, str
     size_t width = shape.width;
 
     for (size_t c = 0; c < shape.lower; c++) {
-        for (size_t tap = 0; tap < TAPS; tap++) {
-            for (size_t r = 0; r < rows; r++, columns += width) {
-                size_t row = first + r + tap / 3; /* one more than the input row */
-                if (row == 0 || row > shape.height)
-                    memset(columns, 0, width * sizeof *columns);
-                else
-                    shift_row(columns, x + (c * shape.height + row - 1) * width, width, tap % 3);
-            }
+        for (size_t tap = 0; tap < TAPS; tap++, columns += rows * width) {
+            struct tap_rows at = rows_inside(shape, first, rows, tap / 3);
+            memset(columns, 0, at.begin * width * sizeof *columns);
+            shift_rows(columns + at.begin * width, x + (c * shape.height + at.input) * width, at.end - at.begin, width,
+                       tap % 3);
+            memset(columns + at.end * width, 0, (rows - at.end) * width * sizeof *columns);
         }
     }
 }
 
-/* The adjoint of shift_row, added. */
-static void add_shifted_row(float *restrict out, const float *restrict in, size_t width, size_t dx)
+/* The adjoint of shift_rows, added to out; clears the border of `in`. */
+static void add_shifted_rows(float *restrict out, float *restrict in, size_t rows, size_t width, size_t dx)
 {
-    size_t from = dx == 0, to = dx == 2 ? width - 1 : width;
+    size_t n = rows * width;
 
-    for (size_t i = from; i < to; i++)
-        out[i + dx - 1] += in[i];
+    clear_border(in, rows, width, dx);
+    if (dx == 0)
+        for (size_t i = 1; i < n; i++)
+            out[i - 1] += in[i];
+    else if (dx == 1)
+        for (size_t i = 0; i < n; i++)
+            out[i] += in[i];
+    else
+        for (size_t i = 1; i < n; i++)
+            out[i] += in[i - 1];
 }
 
-/* The adjoint of gather_columns, added to x. */
-static void scatter_columns(float *restrict x, const float *restrict columns, struct convolution shape, size_t first,
+/* The adjoint of gather_columns, added to x; spoils columns. */
+static void scatter_columns(float *restrict x, float *restrict columns, struct convolution shape, size_t first,
                             size_t rows)
 {
     size_t width = shape.width;
 
     for (size_t c = 0; c < shape.lower; c++) {
-        for (size_t tap = 0; tap < TAPS; tap++) {
-            for (size_t r = 0; r < rows; r++, columns += width) {
-                size_t row = first + r + tap / 3;
-                if (row > 0 && row <= shape.height)
-                    add_shifted_row(x + (c * shape.height + row - 1) * width, columns, width, tap % 3);
-            }
+        for (size_t tap = 0; tap < TAPS; tap++, columns += rows * width) {
+            struct tap_rows at = rows_inside(shape, first, rows, tap / 3);
+            add_shifted_rows(x + (c * shape.height + at.input) * width, columns + at.begin * width, at.end - at.begin,
+                             width, tap % 3);
         }
     }
 }

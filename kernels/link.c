@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { LANES = 4 };
+
 static struct convolution convolution_of(const struct link *link)
 {
     return (struct convolution){link->upper.channels, link->lower.channels, link->lower.height, link->lower.width};
@@ -262,20 +264,19 @@ static const float *factor_array(float *buffer, const struct link_plan *plan, en
 /* ---- coefficients --------------------------------------------------------------------------------------------------
  */
 
-static bool selected(enum rule_selector selector, float z)
-{
-    return selector == SELECT_ALL || (selector == SELECT_POSITIVE ? z > 0 : z < 0);
-}
-
 /* z becomes c = scale [selected] / stab(z); without a stabilizer z = 0 gives 0. */
-static void invert(float *z, struct rule_term term, const float *sign, size_t n)
+static void invert(float *restrict z, struct rule_term term, const float *restrict sign, size_t n)
 {
     float eps = (float)term.eps, scale = (float)term.scale;
 
     for (size_t i = 0; i < n; i++) {
-        float stabilized = z[i] < 0 ? z[i] - eps : z[i] + eps;
-        z[i] = stabilized == 0 || !selected(term.selector, sign[i]) ? 0 : scale / stabilized;
+        float stabilized = z[i] + (z[i] < 0 ? -eps : eps), inverse = scale / stabilized;
+        z[i] = stabilized == 0 ? 0 : inverse;
     }
+    for (size_t i = 0; i < n && term.selector == SELECT_POSITIVE; i++)
+        z[i] = sign[i] > 0 ? z[i] : 0;
+    for (size_t i = 0; i < n && term.selector == SELECT_NEGATIVE; i++)
+        z[i] = sign[i] < 0 ? z[i] : 0;
 }
 
 /* The denominator of the term is the layer's own z, which a dense link keeps. */
@@ -331,42 +332,57 @@ static void multiply(float *restrict out, const float *restrict a, const float *
         out[i] = a[i] * b[i];
 }
 
-/* What the stabilizers take of one channel's relevance: R sum over terms of sgn(scale) eps |c|, and all of it where no
- * term's denominator acts. */
-static double absorbed_channel(const struct link_plan *plan, const float *r, const float *c, size_t stride, size_t n)
-{
-    double total = 0;
+/* Sums over one channel's neurons of r c and r |c|, and of r where neither c nor `other` acts. Kept in LANES partial
+ * sums, which the compiler holds in registers. */
+struct channel_sums {
+    double flow, magnitude, idle;
+};
 
-    for (size_t i = 0; i < n; i++) {
-        double share = 0;
-        bool acts = false;
-        for (size_t t = 0; t < plan->parts.nterms; t++) {
-            double coefficient = (double)c[t * stride + i], eps = plan->parts.term[t].eps;
-            share += (plan->parts.term[t].scale < 0 ? -eps : eps) * fabs(coefficient);
-            acts = acts || coefficient != 0;
+static struct channel_sums channel_sums(const float *restrict r, const float *restrict c, const float *restrict other,
+                                        size_t n)
+{
+    double flow[LANES] = {0}, magnitude[LANES] = {0}, idle[LANES] = {0};
+    struct channel_sums sums = {0, 0, 0};
+
+    for (size_t i = 0; i + LANES <= n; i += LANES) {
+        for (size_t j = 0; j < LANES; j++) {
+            double share = (double)r[i + j] * (double)c[i + j];
+            flow[j] += share;
+            magnitude[j] += c[i + j] < 0 ? -share : share;
+            idle[j] += c[i + j] == 0 && other[i + j] == 0 ? (double)r[i + j] : 0;
         }
-        total += (double)r[i] * (acts ? share : 1);
     }
-    return total;
+    for (size_t i = n - n % LANES; i < n; i++) {
+        flow[0] += (double)r[i] * (double)c[i];
+        magnitude[0] += (double)r[i] * fabs((double)c[i]);
+        idle[0] += c[i] == 0 && other[i] == 0 ? (double)r[i] : 0;
+    }
+    for (size_t j = 0; j < LANES; j++) {
+        sums.flow += flow[j];
+        sums.magnitude += magnitude[j];
+        sums.idle += idle[j];
+    }
+    return sums;
 }
 
-/* The ledger's shares of n images, [n][K]. */
+/* The ledger's shares of n images, [n][K]: to the bias R sum over terms of b' c; absorbed R sum over terms of
+ * sgn(scale) eps |c|, and all of R where no term's denominator acts. */
 static void ledger_shares(double *to_bias, double *absorbed, const struct link_plan *plan, const float *r,
                           const float *c, size_t n)
 {
     size_t channels = plan->link->upper.channels, positions = shape_positions(plan->link->upper);
-    size_t stride = n * channels * positions;
+    size_t stride = n * channels * positions, last = (plan->parts.nterms - 1) * stride;
 
     for (size_t row = 0; row < n * channels; row++) {
         const float *r_row = r + row * positions, *c_row = c + row * positions;
         to_bias[row] = 0;
+        absorbed[row] = 0;
         for (size_t t = 0; t < plan->parts.nterms; t++) {
-            double bias = (double)plan->bias_forms[t][row % channels], flow = 0;
-            for (size_t i = 0; i < positions && bias != 0; i++)
-                flow += (double)r_row[i] * (double)c_row[t * stride + i];
-            to_bias[row] += bias * flow;
+            struct rule_term term = plan->parts.term[t];
+            struct channel_sums sums = channel_sums(r_row, c_row + t * stride, c_row + last - t * stride, positions);
+            to_bias[row] += (double)plan->bias_forms[t][row % channels] * sums.flow;
+            absorbed[row] += (term.scale < 0 ? -term.eps : term.eps) * sums.magnitude + (t ? 0 : sums.idle);
         }
-        absorbed[row] = absorbed_channel(plan, r_row, c_row, stride, positions);
     }
 }
 
