@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { LANES = 8 };
+
 /* ---- plan and memory ----------------------------------------------------------------------------------------------
  */
 
@@ -159,48 +161,81 @@ static double total(const double *v, size_t n)
     return sum;
 }
 
+struct sums {
+    double value, magnitude;
+};
+
+/* Sum and sum of magnitudes, in LANES partial sums that the compiler keeps in registers. */
+static struct sums sums_of(const float *v, size_t n)
+{
+    double value[LANES] = {0}, magnitude[LANES] = {0};
+    struct sums sums = {0, 0};
+
+    for (size_t i = 0; i + LANES <= n; i += LANES) {
+        for (size_t j = 0; j < LANES; j++) {
+            value[j] += (double)v[i + j];
+            magnitude[j] += fabs((double)v[i + j]);
+        }
+    }
+    for (size_t i = n - n % LANES; i < n; i++) {
+        value[0] += (double)v[i];
+        magnitude[0] += fabs((double)v[i]);
+    }
+    for (size_t j = 0; j < LANES; j++) {
+        sums.value += value[j];
+        sums.magnitude += magnitude[j];
+    }
+    return sums;
+}
+
 /* The plain ledger of one variable; `bias` and `absorbed` are those of the variable above and what its link took. */
 static void record_ledger(struct measure_result *result, size_t variable, const float *r, size_t neurons, double bias,
                           double absorbed)
 {
-    double mass = 0, variation = fabs(bias) + fabs(absorbed);
+    struct sums sums = sums_of(r, neurons);
 
-    for (size_t i = 0; i < neurons; i++) {
-        mass += (double)r[i];
-        variation += fabs((double)r[i]);
-    }
-    result->mass[variable] = mass;
-    result->variation[variable] = variation;
+    result->mass[variable] = sums.value;
+    result->variation[variable] = sums.magnitude + fabs(bias) + fabs(absorbed);
     result->bias[variable] = bias;
     result->absorbed[variable] = absorbed;
 }
 
-/* Position of the largest of n values. */
+/* First position of the largest of n values. */
 static uint32_t largest(const float *v, size_t n)
 {
-    size_t best = 0;
+    float lanes[LANES], most = v[0];
+    size_t at = 0;
 
-    for (size_t i = 1; i < n; i++)
-        if (v[i] > v[best])
-            best = i;
-    return (uint32_t)best;
+    for (size_t j = 0; j < LANES; j++)
+        lanes[j] = v[0];
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++)
+            lanes[j] = v[i + j] > lanes[j] ? v[i + j] : lanes[j];
+    for (size_t j = 0; j < LANES; j++)
+        most = lanes[j] > most ? lanes[j] : most;
+    for (size_t i = n - n % LANES; i < n; i++)
+        most = v[i] > most ? v[i] : most;
+    while (at + 1 < n && v[at] < most)
+        at++;
+    return (uint32_t)at;
 }
 
-/* Relevance and activation of every channel of one variable. */
-static void record_channels(struct measure_result *result, const struct measure_plan *plan, size_t variable,
-                            const float *r, const float *a)
+/* Relevance and activation of every channel of one variable. Returns the relevance's total variation. */
+static double record_channels(struct measure_result *result, const struct measure_plan *plan, size_t variable,
+                              const float *r, const float *a)
 {
     size_t positions = shape_positions(network_shape(plan->net, variable));
+    double variation = 0;
 
     for (size_t c = plan->channel[variable]; c < plan->channel[variable + 1]; c++, r += positions, a += positions) {
-        double sum = 0;
-        for (size_t p = 0; p < positions; p++)
-            sum += (double)r[p];
-        result->relevance[c] = sum;
+        struct sums sums = sums_of(r, positions);
+        variation += sums.magnitude;
+        result->relevance[c] = sums.value;
         result->relevance_position[c] = largest(r, positions);
         result->activation_position[c] = largest(a, positions);
         result->activation[c] = a[result->activation_position[c]];
     }
+    return variation;
 }
 
 /* Conditional relevance of one variable's neurons: R h, or R itself without a condition. */
@@ -213,24 +248,29 @@ static const float *conditioned(float *product, const float *r, const float *h, 
     return product;
 }
 
-static void record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
-                            size_t variable, const float *r, const float *h, struct measure_sink sink,
-                            struct measure_workspace *work)
+/* Hands out one variable's relevance and keeps its channels. Returns its total variation. */
+static double record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                              size_t variable, const float *r, const float *h, struct measure_sink sink,
+                              struct measure_workspace *work)
 {
     size_t neurons = shape_neurons(network_shape(plan->net, variable));
     const float *relevance = conditioned(work->product, r, h, neurons);
 
-    record_channels(result, plan, variable, relevance, work->a[variable] + slot * neurons);
     if (sink.neurons)
         sink.neurons(sink.context, slot, variable, relevance);
+    return record_channels(result, plan, variable, relevance, work->a[variable] + slot * neurons);
 }
 
-static bool exploded(const struct measure_result *result, const struct measure_plan *plan)
+/* A layer's total variation is beyond the limit, or a value is not finite: of the measure, or of the image or its
+ * logits, which some rules never look at. */
+static bool exploded(const struct measure_result *result, const struct measure_plan *plan, const float *input)
 {
+    size_t neurons = shape_neurons(network_shape(plan->net, 0));
+
     for (size_t k = 0; k <= plan->net->nlinks; k++)
         if (!(result->variation[k] <= plan->options.variation_limit))
             return true;
-    return !isfinite(result->given_mass);
+    return !isfinite(result->given_mass) || !isfinite(result->logit) || !isfinite(sums_of(input, neurons).magnitude);
 }
 
 /* ---- forward pass and start ---------------------------------------------------------------------------------------
@@ -239,7 +279,7 @@ static bool exploded(const struct measure_result *result, const struct measure_p
 static void rectify(float *a, const float *z, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        a[i] = z[i] > 0 ? z[i] : 0;
+        a[i] = z[i] < 0 ? 0 : z[i]; /* keeps NaN */
 }
 
 /* Convolutions and pools of one image. */
@@ -292,7 +332,7 @@ static void start_contrast(struct measure_result *result, float *r, const float 
         most = fmax(most, fabs((double)z[i]));
     result->logit = za - zb;
     result->probability = NAN;
-    if (!(fabs(za - zb) >= MEASURE_CONTRAST_LIMIT * most) || a == b) {
+    if (fabs(za - zb) < MEASURE_CONTRAST_LIMIT * most || a == b) { /* NaN goes on and explodes */
         result->status = MEASURE_UNDEFINED;
         return;
     }
@@ -359,22 +399,24 @@ static void sweep_up(const struct measure_plan *plan, size_t slot, struct measur
     }
 }
 
-/* Relevance from the top pool down to the input, with ledger, channels and flow matrices of one image. */
-static void sweep_down(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+/* Relevance from the top pool down to the input, with ledger, channels and flow matrices of one image. Returns whether
+ * what is recorded, under a condition other than the ledger, keeps to the limit in every layer. */
+static bool sweep_down(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                        struct measure_sink sink, struct measure_workspace *work)
 {
     size_t neurons = shape_neurons(network_shape(plan->net, plan->top));
     const float *r = work->r[plan->top] + slot * neurons;
-    bool condition = plan->options.given == GIVEN_INPUT;
+    bool condition = plan->options.given == GIVEN_INPUT, bounded = true;
 
     for (size_t k = plan->top;; k--) {
         const float *h = condition ? work->h[k] + (k == plan->top ? slot * neurons : 0) : NULL;
         record_ledger(result, k, r, neurons, result->bias[k], result->absorbed[k]);
-        record_variable(result, plan, slot, k, r, h, sink, work);
+        double variation = record_variable(result, plan, slot, k, r, h, sink, work);
+        bounded = bounded && variation <= plan->options.variation_limit;
         if (k == plan->top && condition)
             result->given_mass = total(result->relevance + plan->channel[k], network_shape(plan->net, k).channels);
         if (k == 0)
-            break;
+            return bounded;
         const struct link_plan *link = &plan->links[k - 1];
         size_t lower = shape_neurons(link->link->lower), channels = link->link->upper.channels;
         const float *a = work->a[k - 1] + slot * lower;
@@ -482,8 +524,9 @@ static void sweep_image(struct measure_result *result, const struct measure_plan
     result->given_mass = 1;
     if (plan->options.given == GIVEN_INPUT)
         sweep_up(plan, slot, work);
-    sweep_down(result, plan, slot, sink, work);
-    if (exploded(result, plan))
+    bool bounded = sweep_down(result, plan, slot, sink, work);
+    const float *input = work->a[0] + slot * shape_neurons(network_shape(plan->net, 0));
+    if (!bounded || exploded(result, plan, input))
         result->status = MEASURE_EXPLODED;
     else
         hand_flows_below(plan, slot, sink, work);

@@ -37,7 +37,7 @@ struct measure_options {
     enum bias_mode bias;
     enum pool_mode pool;
     enum measure_given given;
-    double variation_limit;        /* a layer beyond it makes the image `exploded` */
+    double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
     bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
     size_t group;                  /* slots */
 };

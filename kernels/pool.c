@@ -78,6 +78,12 @@ static float tie_tolerance(const float *a, struct shape lower, enum pool_mode mo
                                                            : 0;
 }
 
+/* The larger of two values, NaN if one is. */
+static float larger(float a, float b)
+{
+    return a > b || isnan(a) ? a : b;
+}
+
 void pool_maximum(float *restrict y, const float *restrict a, struct shape lower)
 {
     size_t height = lower.height / 2, width = lower.width / 2;
@@ -85,9 +91,9 @@ void pool_maximum(float *restrict y, const float *restrict a, struct shape lower
     for (size_t row = 0; row < lower.channels * height; row++) {
         const float *top = a + (row / height * lower.height + row % height * 2) * lower.width;
         for (size_t x = 0; x < width; x++) {
-            float upper_pair = fmaxf(top[2 * x], top[2 * x + 1]);
-            float lower_pair = fmaxf(top[lower.width + 2 * x], top[lower.width + 2 * x + 1]);
-            *y++ = fmaxf(upper_pair, lower_pair);
+            float upper_pair = larger(top[2 * x], top[2 * x + 1]);
+            float lower_pair = larger(top[lower.width + 2 * x], top[lower.width + 2 * x + 1]);
+            *y++ = larger(upper_pair, lower_pair);
         }
     }
 }

@@ -1,0 +1,285 @@
+/* Max pools against plain formulas on odd shapes, with ties and dead windows, at the edge of forbidden pages. */
+#include "guarded.h"
+#include "pool.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const size_t sizes[] = {1, 2, 3, 5, 7};
+
+static const enum pool_mode modes[] = {POOL_WINNER, POOL_WINNER_LIVE, POOL_FIRST, POOL_PROPORTIONAL};
+
+#define LENGTH(a) (sizeof(a) / sizeof(a)[0])
+
+enum { CHANNELS = 3 };
+
+static const size_t UNPOOLED = SIZE_MAX;
+
+/* A pool's arrays, all at the edge of a forbidden page: a, v lower, r, h upper. */
+struct sample {
+    struct shape lower;
+    size_t nlower, nupper;
+    struct guarded a, r, v, back, forward;
+};
+
+static size_t upper_neurons(struct shape lower)
+{
+    return lower.channels * (lower.height / 2) * (lower.width / 2);
+}
+
+/* Window of a lower position, UNPOOLED in a last odd row or column. */
+static size_t window_of(struct shape lower, size_t i)
+{
+    size_t x = i % lower.width, y = i / lower.width % lower.height, c = i / lower.width / lower.height;
+
+    if (x / 2 >= lower.width / 2 || y / 2 >= lower.height / 2)
+        return UNPOOLED;
+    return (c * (lower.height / 2) + y / 2) * (lower.width / 2) + x / 2;
+}
+
+/* Random activations, of which some windows are dead, some hold one value four times, and some ties just within or
+ * just outside the tolerance. */
+static void fill_activations(struct sample *s, struct random *random)
+{
+    for (size_t i = 0; i < s->nlower; i++)
+        s->a.values[i] = (float)fabs(random_uniform(random));
+    for (size_t j = 0; j < s->nupper; j++) {
+        size_t kind = random_below(random, 5);
+        float top = (float)(0.5 + 0.4 * random_uniform(random));
+        for (size_t i = 0; i < s->nlower && kind < 4; i++) {
+            if (window_of(s->lower, i) != j)
+                continue;
+            bool lowered = random_below(random, 2);
+            s->a.values[i] = kind == 0   ? (lowered ? 0 : -top)
+                             : kind == 1 ? top
+                             : kind == 2 ? top - (lowered ? 1e-5f : 0)
+                                         : top - (lowered ? 4e-5f : 0);
+        }
+    }
+    s->a.values[s->nlower - 1] = 1; /* the layer's maximum, so that the tolerance is 2e-5 */
+}
+
+static void sample_init(struct sample *s, struct shape lower, struct random *random)
+{
+    *s = (struct sample){.lower = lower, .nlower = shape_neurons(lower), .nupper = upper_neurons(lower)};
+    s->a = guarded_alloc(s->nlower);
+    s->v = guarded_alloc(s->nlower);
+    s->back = guarded_alloc(s->nlower);
+    s->r = guarded_alloc(s->nupper);
+    s->forward = guarded_alloc(s->nupper);
+    fill_activations(s, random);
+    random_fill(random, s->v.values, s->nlower);
+    random_fill(random, s->r.values, s->nupper);
+}
+
+static void sample_free(struct sample *s)
+{
+    guarded_free(&s->a);
+    guarded_free(&s->v);
+    guarded_free(&s->back);
+    guarded_free(&s->r);
+    guarded_free(&s->forward);
+}
+
+typedef void (*checker)(const struct sample *s, enum pool_mode mode);
+
+static void check_all(checker check, const char *name)
+{
+    struct random random = random_seed(name);
+
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        for (size_t j = 0; j < LENGTH(sizes); j++) {
+            struct sample s;
+            sample_init(&s, (struct shape){CHANNELS, sizes[i], sizes[j]}, &random);
+            for (size_t m = 0; m < LENGTH(modes); m++)
+                check(&s, modes[m]);
+            sample_free(&s);
+        }
+    }
+}
+
+/* r(i|j), from the definition alone: looks at every lower neuron of window j. */
+static double plain_share(const struct sample *s, size_t i, enum pool_mode mode)
+{
+    const float *a = s->a.values;
+    size_t window = window_of(s->lower, i), first = SIZE_MAX, count = 0;
+    double most = 0, top = -INFINITY, sum = 0;
+
+    if (window == UNPOOLED)
+        return 0;
+    for (size_t q = 0; q < s->nlower; q++) {
+        most = fmax(most, (double)a[q]);
+        if (window_of(s->lower, q) != window)
+            continue;
+        sum += (double)a[q];
+        if ((double)a[q] > top) {
+            top = (double)a[q];
+            first = q;
+        }
+    }
+    if (mode == POOL_PROPORTIONAL)
+        return (double)a[i] / (sum < 0 ? sum - 1e-6 : sum + 1e-6);
+    if (mode == POOL_FIRST || top <= 0)
+        return i == first ? 1 : 0;
+    for (size_t q = 0; q < s->nlower; q++)
+        count += window_of(s->lower, q) == window && (double)a[q] >= top - POOL_TIE * most;
+    return (double)a[i] >= top - POOL_TIE * most ? 1 / (double)count : 0;
+}
+
+static void check_back(const struct sample *s, enum pool_mode mode)
+{
+    pool_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
+    for (size_t i = 0; i < s->nlower; i++) {
+        size_t window = window_of(s->lower, i);
+        double want = window == UNPOOLED ? 0 : plain_share(s, i, mode) * (double)s->r.values[window];
+        assert_true(fabs((double)s->back.values[i] - want) <= 1e-6 * fabs(want));
+    }
+}
+
+static void back_equals_plain_formula(void **state)
+{
+    (void)state;
+    check_all(check_back, "back");
+}
+
+/* sum_j R_j forward(v)_j = sum_i v_i back(R)_i */
+static void check_adjoint(const struct sample *s, enum pool_mode mode)
+{
+    double up = 0, down = 0, bound = 0;
+
+    pool_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
+    pool_forward(s->forward.values, s->v.values, s->a.values, s->lower, mode);
+    for (size_t j = 0; j < s->nupper; j++)
+        up += (double)s->r.values[j] * (double)s->forward.values[j];
+    for (size_t i = 0; i < s->nlower; i++) {
+        down += (double)s->v.values[i] * (double)s->back.values[i];
+        bound += fabs((double)s->v.values[i] * (double)s->back.values[i]);
+    }
+    assert_true(fabs(up - down) <= 8 * (double)FLT_EPSILON * bound);
+}
+
+static void forward_is_the_adjoint_of_back(void **state)
+{
+    (void)state;
+    check_all(check_adjoint, "adjoint");
+}
+
+/* Every channel: sum R_lower + absorbed = sum R_upper. */
+static void check_conservation(const struct sample *s, enum pool_mode mode)
+{
+    size_t lower = s->nlower / CHANNELS, upper = s->nupper / CHANNELS;
+    double absorbed[CHANNELS];
+
+    pool_back(s->back.values, absorbed, s->r.values, s->a.values, s->lower, mode);
+    for (size_t c = 0; c < CHANNELS; c++) {
+        double kept = absorbed[c], bound = fabs(absorbed[c]), arrived = 0;
+        for (size_t i = c * lower; i < (c + 1) * lower; i++) {
+            kept += (double)s->back.values[i];
+            bound += fabs((double)s->back.values[i]);
+        }
+        for (size_t j = c * upper; j < (c + 1) * upper; j++)
+            arrived += (double)s->r.values[j];
+        assert_true(fabs(kept - arrived) <= 8 * (double)FLT_EPSILON * bound);
+        assert_true(mode == POOL_PROPORTIONAL || absorbed[c] == 0);
+    }
+}
+
+static void relevance_is_kept_or_absorbed(void **state)
+{
+    (void)state;
+    check_all(check_conservation, "conservation");
+}
+
+static void check_maximum(const struct sample *s, enum pool_mode mode)
+{
+    (void)mode;
+    pool_maximum(s->forward.values, s->a.values, s->lower);
+    for (size_t j = 0; j < s->nupper; j++) {
+        float top = -INFINITY;
+        for (size_t i = 0; i < s->nlower; i++)
+            if (window_of(s->lower, i) == j)
+                top = fmaxf(top, s->a.values[i]);
+        assert_true(s->forward.values[j] == top);
+    }
+}
+
+static void maximum_is_that_of_the_window(void **state)
+{
+    (void)state;
+    check_all(check_maximum, "maximum");
+}
+
+static void maximum_of_nan_is_nan(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        float a[4] = {1, 2, 3, 4}, y;
+        a[i] = NAN;
+        pool_maximum(&y, a, (struct shape){1, 2, 2});
+        assert_true(isnan(y));
+    }
+}
+
+/* One window; its shares in the given mode. */
+static void assert_shares(const float a[4], enum pool_mode mode, const double want[4])
+{
+    float r = 1, back[4];
+
+    pool_back(back, NULL, &r, a, (struct shape){1, 2, 2}, mode);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(fabs((double)back[i] - want[i]) <= 1e-6);
+}
+
+static void ties_within_the_tolerance_share(void **state)
+{
+    (void)state;
+    assert_shares((const float[]){1, 0.99999f, 0.5f, 1}, POOL_WINNER, (const double[]){1. / 3, 1. / 3, 0, 1. / 3});
+    assert_shares((const float[]){0.99997f, 0.5f, 1, 0}, POOL_WINNER, (const double[]){0, 0, 1, 0});
+    assert_shares((const float[]){0.5f, 1, 1, 1}, POOL_FIRST, (const double[]){0, 1, 0, 0});
+}
+
+static void window_without_positive_values_gives_all_to_the_first(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < 3; m++) {
+        assert_shares((const float[]){0, 0, 0, 0}, modes[m], (const double[]){1, 0, 0, 0});
+        assert_shares((const float[]){-2, -1, -3, -1}, modes[m], (const double[]){0, 1, 0, 0});
+    }
+    assert_shares((const float[]){0, 0, 0, 0}, POOL_PROPORTIONAL, (const double[]){0, 0, 0, 0});
+}
+
+/* The first window's maximum is within the tolerance, set by the second, of zero. */
+static void only_living_positions_share_where_asked(void **state)
+{
+    const float a[] = {0, 1e-5f, 1, 0, 2e-6f, 0, 0, 0}, r[] = {1, 1};
+    float back[8];
+
+    (void)state;
+    pool_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER_LIVE);
+    assert_true(back[0] == 0 && back[1] == 0.5f && back[4] == 0.5f && back[5] == 0);
+    pool_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER);
+    assert_true(back[0] == 0.25f && back[1] == 0.25f && back[4] == 0.25f && back[5] == 0.25f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(back_equals_plain_formula),
+        cmocka_unit_test(forward_is_the_adjoint_of_back),
+        cmocka_unit_test(relevance_is_kept_or_absorbed),
+        cmocka_unit_test(maximum_is_that_of_the_window),
+        cmocka_unit_test(maximum_of_nan_is_nan),
+        cmocka_unit_test(ties_within_the_tolerance_share),
+        cmocka_unit_test(window_without_positive_values_gives_all_to_the_first),
+        cmocka_unit_test(only_living_positions_share_where_asked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
