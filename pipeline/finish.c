@@ -155,8 +155,10 @@ static enum status put_classes(struct writer *w, size_t variable)
 
     for (size_t class = 0; class < dims[0]; class ++) {
         double given = sums_value(w->sums, s->class_given, class);
-        for (size_t c = 0; c < dims[1]; c++) /* 0 / 0, NaN, for a class without images */
-            w->values[class * dims[1] + c] = sums_value(w->sums, s->class_x, class * all + first + c) / given;
+        bool empty = sums_exact_data(w->sums, s->class_images)[class] == 0;
+        for (size_t c = 0; c < dims[1]; c++)
+            w->values[class * dims[1] + c] =
+                empty ? NAN : sums_value(w->sums, s->class_x, class * all + first + c) / given;
     }
     TRY(put(w, "class_mean", w->values, 2, dims));
     TRY(put_counts(w, "class_count", s->class_images, 0, 1, dims));

@@ -164,7 +164,7 @@ static enum status allocate(struct run *run, struct error *err)
     TRY(node_shared_alloc(run->node, &run->sums_memory, sums_bytes(&run->statistics.plan), err));
     sums_attach(&run->sums, &run->statistics.plan, run->sums_memory.memory);
     if (run->sums_memory.holder)
-        sums_reset(&run->sums);
+        sums_start(&run->sums);
     node_barrier(run->node);
     if (!run->sums_memory.shared)
         log_warn(run->log, "shared memory not available, every rank keeps copies reason=\"%s\"", run->sums_memory.why);

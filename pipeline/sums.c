@@ -201,9 +201,14 @@ static void reset_section(struct sums *sums, size_t section)
 
 void sums_reset(struct sums *sums)
 {
+    memset(sums->memory, 0, sums_bytes(sums->plan));
+    sums_start(sums);
+}
+
+void sums_start(struct sums *sums)
+{
     struct lock *locks = (struct lock *)(void *)sums->memory;
 
-    memset(sums->memory, 0, sums_bytes(sums->plan));
     for (size_t i = 0; i < LOCKS; i++)
         atomic_flag_clear(&locks[i].taken);
     for (size_t i = 0; i < sums->plan->nsections; i++)

@@ -75,6 +75,10 @@ void sums_attach(struct sums *sums, const struct sums_plan *plan, void *memory);
 /* Empty all sections and open all locks. Nobody may add meanwhile. */
 void sums_reset(struct sums *sums);
 
+/* The same for a block that is zero already, whose sums are left untouched: memory that is never used, as that of classes
+ * without images, then costs nothing. */
+void sums_start(struct sums *sums);
+
 /* Add values[i] to sum first + i of an exact section, 0 <= i < n. Thread-safe between the ranks of a node.
  * Errors: FAIL_LIMIT if a value is not finite or beyond sums_limit; nothing is added then. */
 enum status sums_add(struct sums *sums, size_t section, size_t first, const double *values, size_t n,
