@@ -194,8 +194,7 @@ void link_evaluate(float *z, const struct link_plan *plan, const float *a, size_
     add_bias(z, plan->bias, link, n);
 }
 
-/* ---- a part's input factor x ---------------------------------------------------------------------------------------
- */
+/* ---- a part's input factor x ----------------------------------------------------------------------------------- */
 
 /* x of one channel: an activation or sign of it, or a constant (a NULL). */
 struct factor {
@@ -261,8 +260,7 @@ static const float *factor_array(float *buffer, const struct link_plan *plan, en
     return buffer;
 }
 
-/* ---- coefficients --------------------------------------------------------------------------------------------------
- */
+/* ---- coefficients ---------------------------------------------------------------------------------------------- */
 
 /* z becomes c = scale [selected] / stab(z); without a stabilizer z = 0 gives 0. */
 static void invert(float *restrict z, struct rule_term term, const float *restrict sign, size_t n)
@@ -310,8 +308,8 @@ void link_prepare(float *c, const struct link_plan *plan, const float *a, const 
 
     if (plan->link->kind == LINK_CONVOLUTION && plan->parts.nterms > 1 &&
         plan->parts.term[1].selector == SELECT_NEGATIVE) {
-        link_evaluate(scratch->upper2, plan, a, n, scratch); /* the ReLU has hidden the sign */
-        sign = scratch->upper2;
+        link_evaluate(scratch->upper, plan, a, n, scratch); /* the ReLU has hidden the sign */
+        sign = scratch->upper;
     }
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         float *z = c + t * neurons;
@@ -323,8 +321,7 @@ void link_prepare(float *c, const struct link_plan *plan, const float *a, const 
     }
 }
 
-/* ---- the three operations ------------------------------------------------------------------------------------------
- */
+/* ---- the three operations -------------------------------------------------------------------------------------- */
 
 static void multiply(float *restrict out, const float *restrict a, const float *restrict b, size_t n)
 {

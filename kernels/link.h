@@ -42,10 +42,10 @@ struct link_plan {
 
 /* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */
 struct link_scratch {
-    float *upper, *upper2; /* n x upper neurons */
-    float *lower;          /* n x lower neurons */
-    float *columns;        /* convolution_scratch */
-    float *gradient;       /* weights of a convolution, for joint */
+    float *upper;    /* n x upper neurons */
+    float *lower;    /* n x lower neurons */
+    float *columns;  /* convolution_scratch */
+    float *gradient; /* weights of a convolution, for joint */
 };
 
 struct link_scratch_floats {

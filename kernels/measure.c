@@ -6,8 +6,7 @@
 
 enum { LANES = 8 };
 
-/* ---- plan and memory ----------------------------------------------------------------------------------------------
- */
+/* ---- plan and memory ------------------------------------------------------------------------------------------- */
 
 /* Whether relevance may arrive at neurons of variable k + 1 that are not positive: at the logits, and below rules that
  * give relevance to dead neurons; pools hand it on. */
@@ -75,7 +74,8 @@ static size_t larger(size_t a, size_t b)
 
 static void place_scratch(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
-    struct link_scratch_floats most = {0, 0, 0, 0};
+    /* the upper array also takes R h of any variable */
+    struct link_scratch_floats most = {shape_neurons(network_shape(plan->net, 0)), 0, 0, 0};
 
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         struct link_scratch_floats need = link_scratch_floats(&plan->links[k], k < plan->top ? 1 : plan->options.group);
@@ -86,7 +86,6 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
     }
     work->scratch = (struct link_scratch){
         .upper = arena_floats(arena, most.upper),
-        .upper2 = arena_floats(arena, most.upper),
         .lower = arena_floats(arena, most.lower),
         .columns = arena_floats(arena, most.columns),
         .gradient = arena_floats(arena, most.gradient),
@@ -130,7 +129,6 @@ static void place_variables(struct measure_workspace *work, const struct measure
     }
     for (size_t i = 0; i < 2; i++)
         work->relevance[i] = arena_floats(arena, most);
-    work->product = arena_floats(arena, most);
 }
 
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
@@ -149,8 +147,7 @@ void measure_workspace_place(struct measure_workspace *work, const struct measur
     }
 }
 
-/* ---- summaries ----------------------------------------------------------------------------------------------------
- */
+/* ---- summaries ------------------------------------------------------------------------------------------------- */
 
 static double total(const double *v, size_t n)
 {
@@ -254,7 +251,7 @@ static double record_variable(struct measure_result *result, const struct measur
                               struct measure_workspace *work)
 {
     size_t neurons = shape_neurons(network_shape(plan->net, variable));
-    const float *relevance = conditioned(work->product, r, h, neurons);
+    const float *relevance = conditioned(work->scratch.upper, r, h, neurons);
 
     if (sink.neurons)
         sink.neurons(sink.context, slot, variable, relevance);
@@ -273,8 +270,7 @@ static bool exploded(const struct measure_result *result, const struct measure_p
     return !isfinite(result->given_mass) || !isfinite(result->logit) || !isfinite(sums_of(input, neurons).magnitude);
 }
 
-/* ---- forward pass and start ---------------------------------------------------------------------------------------
- */
+/* ---- forward pass and start ------------------------------------------------------------------------------------ */
 
 static void rectify(float *a, const float *z, size_t n)
 {
@@ -359,8 +355,7 @@ static void start_image(struct measure_result *result, const struct measure_plan
     r[result->target] = 1;
 }
 
-/* ---- sweeps ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sweeps ---------------------------------------------------------------------------------------------------- */
 
 /* Relevance from the logits down to the top pool, for the group. */
 static void sweep_dense(struct measure_result *results, const struct measure_plan *plan, struct measure_workspace *work)

@@ -91,7 +91,6 @@ struct measure_workspace {
     float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
     double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS]; /* [group][K] above the top, [K] below */
     float *relevance[2];                                              /* of the image being swept */
-    float *product;                                                   /* R h */
     struct link_scratch scratch;
 };
 

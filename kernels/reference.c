@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the rules ------------------------------------------------------------------------------------------------------
- */
+/* ---- the rules ------------------------------------------------------------------------------------------------- */
 
 static double positive(double v)
 {
@@ -77,8 +76,7 @@ static bool selected(const struct reference_link *l, size_t term, double z)
     return term == 0 ? z > 0 : z < 0;
 }
 
-/* ---- which i reach which j ----------------------------------------------------------------------------------------
- */
+/* ---- which i reach which j ------------------------------------------------------------------------------------- */
 
 /* Called for every pair of an upper neuron j and a lower neuron i with weight w between them. */
 typedef void (*visitor)(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel);

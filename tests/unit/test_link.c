@@ -127,8 +127,8 @@ static void sample_init(struct sample *s, const struct link *link, const char *r
     link_forms_compute(&s->plan, s->forms, (struct link_bounds){s->low, s->high});
     link_forms_bind(&s->plan, s->forms);
     struct link_scratch_floats need = link_scratch_floats(&s->plan, IMAGES);
-    s->scratch = (struct link_scratch){floats(need.upper), floats(need.upper), floats(need.lower), floats(need.columns),
-                                       floats(need.gradient)};
+    s->scratch =
+        (struct link_scratch){floats(need.upper), floats(need.lower), floats(need.columns), floats(need.gradient)};
     s->c = floats(link_coefficients(&s->plan, IMAGES));
     link_evaluate(s->z, &s->plan, s->a, IMAGES, &s->scratch);
     float *upper = floats(IMAGES * s->upper);
@@ -149,7 +149,6 @@ static void sample_free(struct sample *s)
                             s->r,
                             s->v,
                             s->scratch.upper,
-                            s->scratch.upper2,
                             s->scratch.lower,
                             s->scratch.columns,
                             s->scratch.gradient,

@@ -69,8 +69,7 @@ static struct {
     size_t ncases;
 } fixture;
 
-/* ---- reading the reference ------------------------------------------------------------------------------------------
- */
+/* ---- reading the reference ------------------------------------------------------------------------------------- */
 
 static bool exists(hid_t file, const char *path)
 {
