@@ -14,12 +14,15 @@ enum status sha256_create(struct sha256 **out, struct error *err)
     struct sha256 *s = calloc(1, sizeof *s);
 
     *out = NULL;
-    if (!s)
-        return error_system(err, "sha256");
+    if (!s) {
+        error_system(err, "a checksum");
+        return FAIL_SYSTEM;
+    }
     s->context = EVP_MD_CTX_new();
     if (!s->context || EVP_DigestInit_ex(s->context, EVP_sha256(), NULL) != 1) {
         sha256_destroy(s);
-        return error_set(err, FAIL_SYSTEM, "OpenSSL offers no SHA-256");
+        error_set(err, FAIL_SYSTEM, "OpenSSL offers no SHA-256");
+        return FAIL_SYSTEM;
     }
     *out = s;
     return OK;
@@ -39,7 +42,7 @@ enum status sha256_finish(char hex[SHA256_HEX], struct sha256 *s, struct error *
 
     if (EVP_DigestFinal_ex(s->context, digest, &length) != 1 || length != (SHA256_HEX - 1) / 2)
         return error_set(err, FAIL_SYSTEM, "OpenSSL's SHA-256 failed");
-    for (unsigned i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     return OK;
 }

@@ -52,8 +52,7 @@ void *weights_grow(void *array, size_t *capacity, size_t n, size_t item_bytes)
     return moved;
 }
 
-/* Names go into messages and listings, so they must not be able to confuse a terminal. */
-static bool is_name(const char *name, size_t n)
+bool weights_is_name(const char *name, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
@@ -85,7 +84,7 @@ enum status weights_add(struct weights_record **out, struct weights *w, const ch
 {
     size_t elements;
 
-    if (!is_name(name, nname))
+    if (!weights_is_name(name, nname))
         return error_set(err, FAIL_FORMAT, "%s: the name of tensor %zu is empty, too long or not printable", w->path,
                          w->nrecords);
     if (w->nrecords == WEIGHTS_MAX_TENSORS)
@@ -161,9 +160,11 @@ static enum status find_format(struct weights *w, struct error *err)
 {
     unsigned char head[HEAD];
 
-    if (w->nbytes < HEAD)
-        return error_set(err, FAIL_FORMAT, "%s: %llu bytes are too few for a weights file", w->path,
-                         (unsigned long long)w->nbytes);
+    if (w->nbytes < HEAD) {
+        error_set(err, FAIL_FORMAT, "%s: %llu bytes are too few for a weights file", w->path,
+                  (unsigned long long)w->nbytes);
+        return FAIL_FORMAT;
+    }
     enum status rc = weights_pread(head, w, 0, HEAD, err);
     if (rc != OK)
         return rc;
@@ -172,10 +173,11 @@ static enum status find_format(struct weights *w, struct error *err)
             w->format = formats[i];
             return OK;
         }
-    return error_set(err, FAIL_UNSUPPORTED,
-                     "%s: the first bytes are neither safetensors, nor HDF5 (Keras), nor a file of torch.save; convert "
-                     "the weights to one of these",
-                     w->path);
+    error_set(err, FAIL_UNSUPPORTED,
+              "%s: the first bytes are neither safetensors, nor HDF5 (Keras), nor a file of torch.save; convert the "
+              "weights to one of these",
+              w->path);
+    return FAIL_UNSUPPORTED;
 }
 
 enum status weights_open_container(struct weights **out, const char *path, struct error *err)

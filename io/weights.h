@@ -69,7 +69,7 @@ const char *weights_format_name(const struct weights *w);
 size_t weights_ntensors(const struct weights *w);
 const struct weights_tensor *weights_tensor(const struct weights *w, size_t tensor);
 
-/* The file's own remark under this key (`__metadata__` of safetensors), or NULL. */
+/* The file's own remark under this key (`__metadata__` of safetensors), or NULL; it may hold any character. */
 const char *weights_metadata(const struct weights *w, const char *key);
 
 /* The layers in the order of the network: [weights_nlayers] convolutions, then three dense layers. */

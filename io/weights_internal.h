@@ -36,6 +36,7 @@ struct weights_record {
     uint64_t entry;                   /* of a zip archive */
     size_t strides[WEIGHTS_MAX_DIMS]; /* elements */
     bool contiguous;                  /* strides are those of C order */
+    bool whole;                       /* can only be fetched from its first to its last element */
     size_t span;                      /* elements from the first to the last in memory; `elements` if contiguous */
 };
 
@@ -63,8 +64,7 @@ struct weights_format {
 
     enum status (*open)(struct weights *w, struct error *err);
 
-    /* Raw little-endian elements first .. first + n of a record, as they lie in memory; where a record is contiguous
-     * only whole rows (of the leading dimension) are asked for. */
+    /* Raw little-endian elements first .. first + n of a record, as they lie in memory. */
     enum status (*fetch)(unsigned char *bytes, const struct weights *w, const struct weights_record *r, size_t first,
                          size_t n, struct error *err);
 
@@ -100,6 +100,10 @@ struct weights {
 /* Make room for one more item in an array that holds n. Returns the array, which may have moved, or NULL without
  * memory; then the old one is still there. */
 void *weights_grow(void *array, size_t *capacity, size_t n, size_t item_bytes);
+
+/* Whether this may be a name: 1 to WEIGHTS_MAX_NAME bytes without control characters, as names go into messages and
+ * listings and must not be able to confuse a terminal. */
+bool weights_is_name(const char *name, size_t n);
 
 /* Append a contiguous record; *out is valid until the next one is appended. Sizes and name are checked. */
 enum status weights_add(struct weights_record **out, struct weights *w, const char *name, size_t nname,

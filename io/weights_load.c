@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum {
+    NUMBER = 8,      /* bytes of the largest one in a file */
     BATCH = 1 << 20, /* numbers read at a time, or one row if that is longer */
     TILE = 16        /* outputs that are transposed together: a cache line of floats */
 };
@@ -17,8 +18,8 @@ struct reader {
     const struct weights *w;
     const struct weights_record *r;
     double *values;       /* [capacity] decoded rows */
-    unsigned char *bytes; /* [capacity * 8] the same as in the file */
-    unsigned char *span;  /* a tensor that is not contiguous, as in the file; else NULL */
+    unsigned char *bytes; /* [capacity * NUMBER] the same as in the file */
+    unsigned char *span;  /* all of a tensor that is not contiguous or only fetched as a whole; else NULL */
     size_t capacity;
 };
 
@@ -29,18 +30,20 @@ struct affine {
 
 static enum status out_of_memory(const struct weights *w, struct error *err)
 {
-    return error_system(err, "%s: reading a tensor", w->path);
+    error_system(err, "%s: reading a tensor", w->path);
+    return FAIL_SYSTEM;
 }
 
 static enum status reader_reserve(struct reader *reader, size_t n, struct error *err)
 {
-    if (n <= reader->capacity)
+    if (reader->values && reader->bytes && n <= reader->capacity)
         return OK;
+    n = n < TILE ? TILE : n; /* never none */
     free(reader->values);
     free(reader->bytes);
     reader->capacity = 0;
     reader->values = malloc(n * sizeof *reader->values);
-    reader->bytes = malloc(n * sizeof *reader->values);
+    reader->bytes = malloc(n * NUMBER);
     if (!reader->values || !reader->bytes)
         return out_of_memory(reader->w, err);
     reader->capacity = n;
@@ -59,7 +62,7 @@ static enum status reader_begin(struct reader *reader, const struct weights_reco
     reader->r = r;
     free(reader->span);
     reader->span = NULL;
-    if (r->contiguous)
+    if (r->contiguous && !r->whole)
         return OK;
     reader->span = malloc(r->span * r->dtype->nbytes);
     if (!reader->span)
@@ -88,16 +91,18 @@ static enum status reader_rows(struct reader *reader, size_t at, size_t row, siz
 {
     const struct weights_record *r = reader->r;
     size_t first = row * weights_row(r), n = nrows * weights_row(r);
+    const unsigned char *bytes = reader->bytes;
+    enum status rc = OK;
 
-    if (r->contiguous) {
-        enum status rc = r->elements ? reader->w->format->fetch(reader->bytes, reader->w, r, first, n, err) : OK;
-        if (rc != OK)
-            return rc;
-    } else {
+    if (!reader->span)
+        TRY(reader->w->format->fetch(reader->bytes, reader->w, r, first, n, err));
+    else if (r->contiguous)
+        bytes = reader->span + first * r->dtype->nbytes;
+    else
         gather(reader, first, n);
-    }
-    r->dtype->decode(reader->values + at, reader->bytes, n);
-    return OK;
+    r->dtype->decode(reader->values + at, bytes, n);
+done:
+    return rc;
 }
 
 static enum status not_finite(const struct reader *reader, size_t element, struct error *err)
@@ -110,12 +115,13 @@ static enum status not_finite(const struct reader *reader, size_t element, struc
 /* A vector of one value an output. */
 static enum status load_vector(double *dest, struct reader *reader, const struct weights_record *r, struct error *err)
 {
+    size_t n = r->elements;
     enum status rc;
 
-    TRY(reader_reserve(reader, r->elements, err));
+    TRY(reader_reserve(reader, n, err));
     TRY(reader_begin(reader, r, err));
-    TRY(reader_rows(reader, 0, 0, r->elements, err));
-    for (size_t i = 0; i < r->elements; i++) {
+    TRY(reader_rows(reader, 0, 0, n, err));
+    for (size_t i = 0; i < n; i++) {
         if (!isfinite((float)reader->values[i]))
             return not_finite(reader, i, err);
         dest[i] = reader->values[i];
@@ -127,7 +133,7 @@ done:
 static enum status fold(struct affine *affine, struct reader *reader, const struct weights_source *source, size_t n,
                         struct error *err)
 {
-    double *mean = malloc(3 * n * sizeof *mean), *variance = mean + n, *beta = mean + 2 * n;
+    double *mean = calloc(3 * n, sizeof *mean), *variance = mean + n, *beta = mean + 2 * n;
     enum status rc;
 
     if (!mean)
@@ -180,11 +186,19 @@ static size_t scale_row(float *dest, const double *values, double scale, size_t 
     return n;
 }
 
+/* Rows of this length that are read at a time, at least one and at most all n. */
+static size_t batch_rows(size_t row, size_t n)
+{
+    size_t rows = 1 + BATCH / (row + 1);
+
+    return rows < n ? rows : n;
+}
+
 /* PyTorch's order is the program's. */
 static enum status load_in_order(float *dest, struct reader *reader, const struct weights_layer *l, const double *scale,
                                  struct error *err)
 {
-    size_t row = weights_row(reader->r), batch = row < BATCH ? BATCH / row : 1;
+    size_t row = weights_row(reader->r), batch = batch_rows(row, l->out);
     enum status rc = OK;
 
     TRY(reader_reserve(reader, batch * row, err));
@@ -247,7 +261,7 @@ static size_t transpose(float *dest, const double *values, const struct weights_
 static enum status load_keras_matrix(float *dest, struct reader *reader, const struct weights_layer *l,
                                      size_t positions, struct error *err)
 {
-    size_t C = l->in / positions, column = positions * l->out, batch = column < BATCH ? BATCH / column : 1;
+    size_t C = l->in / positions, column = positions * l->out, batch = batch_rows(column, C);
     enum status rc = OK;
 
     TRY(reader_reserve(reader, batch * column, err));

@@ -18,10 +18,16 @@ static enum status missing(machine *m)
     return weights_pickle_machine_damaged(m, "an object of the right kind is missing on its stack");
 }
 
+static enum status ended(machine *m)
+{
+    weights_pickle_machine_damaged(m, "it ends in the middle of an object");
+    return FAIL_FORMAT;
+}
+
 static enum status take(const unsigned char **out, machine *m, size_t n)
 {
     if (n > m->nbytes - m->at)
-        return weights_pickle_machine_damaged(m, "it ends in the middle of an object");
+        return ended(m);
     *out = m->bytes + m->at;
     m->at += n;
     return OK;

@@ -163,7 +163,8 @@ enum status weights_pickle_globals_storage(machine *m, value *id)
     if (!weights_pickle_machine_items(a, m->p, id, 5) || !weights_pickle_is_text(a[0], "storage"))
         return damaged(m, "a persistent identifier is not of a storage");
     if (a[1]->kind != WEIGHTS_PICKLE_GLOBAL || !globals[a[1]->integer].dtype || a[2]->kind != WEIGHTS_PICKLE_STRING ||
-        a[2]->length > WEIGHTS_PICKLE_MAX_TEXT || a[4]->kind != WEIGHTS_PICKLE_INTEGER || a[4]->integer < 0)
+        !weights_is_name((const char *)a[2]->text, a[2]->length) || a[4]->kind != WEIGHTS_PICKLE_INTEGER ||
+        a[4]->integer < 0)
         return damaged(m, "a storage's type, key or size is wrong");
     if (weights_pickle_machine_items(a, m->p, id, 6) && a[5]->kind != WEIGHTS_PICKLE_OTHER)
         return error_set(m->err, FAIL_UNSUPPORTED,

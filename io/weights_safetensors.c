@@ -21,7 +21,7 @@ static bool recognise(const unsigned char *head, size_t nhead)
 
 static enum status bad(const struct weights *w, const char *name, const char *reason, struct error *err)
 {
-    return error_set(err, FAIL_FORMAT, "%s: tensor '%.*s': %s", w->path, WEIGHTS_MAX_NAME, name, reason);
+    return error_set(err, FAIL_FORMAT, "%s: tensor '%s': %s", w->path, name, reason);
 }
 
 static enum status read_header(json_t **out, uint64_t *data, const struct weights *w, struct error *err)
@@ -95,6 +95,9 @@ static enum status read_tensor(struct weights *w, struct extent *extent, uint64_
     struct weights_record *r;
     enum status rc;
 
+    if (!weights_is_name(name, strlen(name)))
+        return error_set(err, FAIL_FORMAT, "%s: the name of tensor %zu is empty, too long or not printable", w->path,
+                         w->nrecords);
     if (!dtype)
         return bad(w, name, "its dtype is missing or unknown", err);
     TRY(read_shape(dims, &ndim, w, name, json_object_get(entry, "shape"), err));

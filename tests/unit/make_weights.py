@@ -1,4 +1,6 @@
-"""Make the weights files of the unit tests: make_weights.py FOLDER {valid|hostile}. Hostile ones: make_weights_hostile.py.
+"""Make the weights files of the unit tests: make_weights.py FOLDER {valid|hostile}
+
+The hostile ones are in make_weights_hostile.py.
 
 Each valid file comes with FILE.expected: for every layer in the order of the network its weights [out][in][3][3] or
 [out][in] and its bias, as float64, computed here without the program; and FILE.shapes: a line `kind out in` a layer.
@@ -179,6 +181,25 @@ def write_keras(path, layers, old_names=False, variable=False, below='/', **opti
                 group.create_dataset(dataset, data=values, **options)
 
 
+def write_keras_chunks(path, layers):
+    """Chunks that do not divide the shapes, enough of them for a tree of several levels, and numbers in a header."""
+    write_keras(path, layers)
+    with h5py.File(path, 'r+') as file:
+        for name, weight, bias in layers:
+            kernel = f'{name}/{name}/kernel:0'
+            del file[kernel], file[f'{name}/{name}/bias:0']
+            file.create_dataset(kernel, data=weight, chunks=tuple((n + 2) // 3 if n > 3 else 1 for n in weight.shape),
+                                compression='gzip', shuffle=name < 'block4', fletcher32=name > 'block3')
+            compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            compact.set_layout(h5py.h5d.COMPACT)
+            dataset = h5py.h5d.create(file[name][name].id, b'bias:0', h5py.h5t.IEEE_F32BE,
+                                      h5py.h5s.create_simple(bias.shape), dcpl=compact)
+            h5py.Dataset(dataset)[...] = bias
+        matrix = 'fc1/fc1/kernel:0'
+        del file[matrix]
+        file.create_dataset(matrix, data=layers[-3][1], chunks=(1, 5))
+
+
 def write_expected(path, expected):
     with open(f'{path}.shapes', 'w') as shapes, open(f'{path}.expected', 'wb') as numbers:
         for weight, bias in expected:
@@ -274,6 +295,9 @@ def make_valid(folder):
     add('keras_old.h5', expected, lambda path: write_keras(path, layers, old_names=True))
     add('keras_chunked.h5', expected, lambda path: write_keras(
         path, layers, variable=True, below='/model_weights', compression='gzip', shuffle=True, fletcher32=True))
+    add('keras_edges.h5', expected, lambda path: write_keras_chunks(path, layers))
+    half = [(name, w.astype('f2'), b.astype('f2')) for name, w, b in layers]
+    add('keras_f16.h5', as_expected(network, torch.float16), lambda path: write_keras(path, half))
     wide = [(name, w.astype('>f8') / 3, b.astype('>f8') / 3) for name, w, b in layers]
     add('keras_f64.h5', as_expected(double, torch.float64), lambda path: write_keras(path, wide))
     grey = make_network(5, channels=1)

@@ -104,7 +104,7 @@ def make_hostile_safetensors(folder):
     add('duplicate', lambda h, d: (json.dumps(h).encode()[:-1] + b', ' + json.dumps(h).encode()[1:], d))
     add('header_list', lambda h, d: (b'{}[' + json.dumps(h).encode(), d))
     add('header_deep', lambda h, d: (b'{"a":' + b'[' * 100000 + b']' * 100000 + b'}', d))
-    add('header_not_utf8', lambda h, d: (json.dumps(h).encode().replace(b'features.3.bias', b'feature\xff\xfe.bias'), d))
+    add('header_not_utf8', lambda h, d: (json.dumps(h).encode().replace(b'features.3.bias', b'f\xff\xfe.bias'), d))
     add('nothing', lambda h, d: (b'{        }', b''))
     header, data = safetensors_parts(tensors)
     good = safetensors_bytes(header, data)
@@ -233,7 +233,8 @@ def make_hostile_zips(folder):
     add('zip_big_endian', [*entries.items(), ('archive/byteorder', b'big')])
     add('zip_pickle_huge', [('archive/data.pkl', b'N' * (2**24 + 1))])
     add('zip_pickle_empty', [('archive/data.pkl', b'')])
-    add('zip_key_slash', [('archive/data.pkl', entries[names[0]].replace(b'X\x01\x00\x00\x000', b'X\x01\x00\x00\x00/'))])
+    pickled = entries[names[0]].replace(b'X\x01\x00\x00\x000', b'X\x01\x00\x00\x00/')
+    add('zip_key_slash', [('archive/data.pkl', pickled)])
     raw = bytearray((folder / 'zip_rewritten.pth').read_bytes())
     at = raw.find(entries[names[2]])
     raw[at] ^= 1
@@ -288,15 +289,42 @@ def make_hostile_keras(folder):
     add('filter_lzf', replace(kernel, data=layers[1][1], compression='lzf'))
     add('filter_scaleoffset', replace(kernel, data=layers[1][1], scaleoffset=3))
     add('no_numbers', replace(kernel, shape=layers[1][1].shape, dtype='f4'))
-    add('shape_huge', replace(bias, shape=(2**40,), dtype='f4', chunks=(1024,)))
+
+    def huge(file):
+        del file[bias]
+        file.create_dataset(bias, shape=(2**40,), dtype='f4', chunks=(1024,))[:8] = 1
+
+    add('shape_huge', huge)
     add('chunk_huge', replace(bias, shape=(2**29,), dtype='f4', chunks=(2**29,)))
     add('integers', replace(bias, data=numpy.arange(8)))
-    add('half', replace(bias, data=numpy.zeros(8, 'f2')))
+    add('long_double', replace(bias, data=numpy.zeros(8, 'g')))
     add('strings', replace(bias, data=[b'a', b'b']))
     add('scalar', replace(bias, data=numpy.float32(1)))
     add('bias_length', replace(bias, data=numpy.zeros(9, 'f4')))
     add('kernel_order', replace(kernel, data=layers[1][1].transpose(3, 2, 0, 1)))
     add('flatten', replace('fc1/fc1/kernel:0', data=numpy.zeros((32 * 3, 24), 'f4')))
+
+    matrix = 'fc1/fc1/kernel:0'
+    values = layers[len(layers) - 3][1]
+
+    def some_chunks(file):
+        del file[matrix]
+        file.create_dataset(matrix, shape=values.shape, dtype='f4', chunks=(16, 24))[:64] = values[:64]
+
+    def damaged_chunk(**options):
+        def change(file):
+            del file[matrix]
+            dataset = file.create_dataset(matrix, data=values, chunks=(64, 24), **options)
+            mask, raw = dataset.id.read_direct_chunk((64, 0))
+            dataset.id.write_direct_chunk((64, 0), raw[:100] + bytes([raw[100] ^ 1]) + raw[101:], mask)
+        return change
+
+    add('some_chunks', some_chunks)
+    add('chunk_checksum', damaged_chunk(fletcher32=True))
+    add('chunk_deflate', damaged_chunk(compression='gzip'))
+    add('complex', replace(bias, data=numpy.zeros(8, 'c8')))
+    with h5py.File(folder / 'newest_kind.h5', 'w', libver='latest') as file:
+        file.attrs['layer_names'] = numpy.array([b'fc1'])
 
     def group_instead(file):
         del file[bias]

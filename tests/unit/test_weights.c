@@ -36,6 +36,8 @@ static const struct sample samples[] = {
     {"keras.h5", "keras", false},
     {"keras_old.h5", "keras", false},
     {"keras_chunked.h5", "keras", false},
+    {"keras_edges.h5", "keras", false},
+    {"keras_f16.h5", "keras", false},
     {"keras_f64.h5", "keras", false},
     {"keras_grey.h5", "keras", false},
     {"small.h5", "keras", false},
