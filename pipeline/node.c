@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,11 +172,11 @@ static enum status allocate_private(const struct node *node, struct node_block *
     if (1e6 * megabytes * node->nlocal > machine)
         return error_set(err, FAIL_SYSTEM, "%d ranks need %.0f MB each, and this machine has %.0f MB in all",
                          node->nlocal, megabytes, machine / 1e6);
-    size_t padded = (block->nbytes + NODE_ALIGNMENT - 1) / NODE_ALIGNMENT * NODE_ALIGNMENT;
-    block->memory = aligned_alloc(NODE_ALIGNMENT, padded);
-    if (!block->memory)
+    /* calloc knows which pages are zero already; unlike memset it does not make them resident. */
+    block->heap = block->nbytes < SIZE_MAX - NODE_ALIGNMENT ? calloc(1, block->nbytes + NODE_ALIGNMENT) : NULL;
+    if (!block->heap)
         return error_set(err, FAIL_SYSTEM, "no memory for %.0f MB", megabytes);
-    memset(block->memory, 0, padded);
+    block->memory = (char *)block->heap + (NODE_ALIGNMENT - (size_t)block->heap % NODE_ALIGNMENT) % NODE_ALIGNMENT;
     return OK;
 }
 
@@ -183,9 +184,8 @@ static void release(struct node_block *block)
 {
     if (block->mapped)
         munmap(block->memory, block->mapped);
-    else
-        free(block->memory);
-    block->memory = NULL;
+    free(block->heap);
+    block->memory = block->heap = NULL;
     block->mapped = 0;
 }
 

@@ -34,7 +34,8 @@ struct node_block {
     bool shared;        /* false: every rank has a copy; the same on all ranks */
     bool holder;        /* does this rank speak for its copy? One rank for each copy */
     MPI_Comm holders;   /* all ranks that speak for a copy, world rank 0 first; MPI_COMM_NULL elsewhere; borrowed */
-    size_t mapped;      /* bytes of the mapping; 0 if the memory comes from the heap */
+    size_t mapped;      /* bytes of the mapping, or 0, */
+    void *heap;         /* and then what was allocated for it */
     char why[NODE_WHY]; /* it is not shared, for a warning; empty if it is */
 };
 
