@@ -42,13 +42,6 @@ static bool parse_name(size_t *epoch, const char *name)
     return sscanf(name, "epoch-%zu-node-%zu.h5%n", epoch, &node, &end) == 2 && end > 0 && name[end] == '\0';
 }
 
-static int is_part(const struct dirent *entry)
-{
-    size_t epoch;
-
-    return parse_name(&epoch, entry->d_name);
-}
-
 static bool listed(const struct parts *parts, const char *name)
 {
     for (size_t i = 0; i < parts->count; i++)
@@ -83,18 +76,34 @@ static void remove_file(const struct parts *parts, const char *name)
     free(path);
 }
 
-/* Remove parts that no store lists: of an epoch that was not finished, or of a run that is replaced. */
-static void remove_orphans(const struct parts *parts)
+/* Remove the files of a folder whose names begin with `prefix` and are not listed. */
+static void remove_matching(const struct parts *parts, const char *folder, const char *prefix)
 {
-    struct dirent **names = NULL;
-    int n = scandir(parts->folder, &names, is_part, NULL);
+    DIR *directory = opendir(folder);
+    const struct dirent *entry;
 
-    for (int i = 0; i < n; i++) {
-        if (!listed(parts, names[i]->d_name))
-            remove_file(parts, names[i]->d_name);
-        free(names[i]);
+    while (directory && (entry = readdir(directory)) != NULL)
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && !listed(parts, entry->d_name))
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory)
+        closedir(directory);
+}
+
+/* Remove what no store lists: parts of an epoch that was not finished or of a run that is replaced, and files that a run was
+ * writing aside when it was killed. */
+static void remove_orphans(const struct parts *parts, const char *output)
+{
+    const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
+    size_t size = strlen(output) + sizeof ".tmp-";
+    char *folder = slash ? strndup(output, (size_t)(slash - output) + 1) : strdup("."), *prefix = malloc(size);
+
+    remove_matching(parts, parts->folder, "epoch-");
+    if (folder && prefix) {
+        snprintf(prefix, size, "%s.tmp-", name);
+        remove_matching(parts, folder, prefix);
     }
-    free(names);
+    free(folder);
+    free(prefix);
 }
 
 static enum status make_folder(const struct parts *parts, struct error *err)
@@ -148,8 +157,8 @@ static enum status take_lock(struct parts *parts, const struct node *node, struc
     return rc;
 }
 
-static enum status enter_folder(struct parts *parts, char *const *names, size_t count, const struct node *node,
-                                struct error *err)
+static enum status enter_folder(struct parts *parts, const char *output, char *const *names, size_t count,
+                                const struct node *node, struct error *err)
 {
     enum status rc = OK;
 
@@ -157,7 +166,7 @@ static enum status enter_folder(struct parts *parts, char *const *names, size_t 
     TRY(take_lock(parts, node, err));
     for (size_t i = 0; i < count; i++)
         TRY(add_name(parts, names[i], err));
-    remove_orphans(parts);
+    remove_orphans(parts, output);
 done:
     return rc;
 }
@@ -175,7 +184,7 @@ enum status parts_open(struct parts *parts, const char *output, char *const *nam
     else
         rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
     if (rc == OK && node->rank == 0)
-        rc = enter_folder(parts, names, count, node, err);
+        rc = enter_folder(parts, output, names, count, node, err);
     epoch = parts->epoch;
     MPI_Bcast(&epoch, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
     parts->epoch = (size_t)epoch;

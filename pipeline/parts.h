@@ -14,7 +14,8 @@ struct parts {
     int lock; /* rank 0: descriptor of the locked file; -1 elsewhere */
 };
 
-/* Make the folder or enter the one that is there, lock it, and remove parts that `names` does not list.
+/* Make the folder or enter the one that is there, lock it, and remove what killed runs have left: parts that `names`
+ * does not list, and unfinished files.
  *
  *   names  in  rank 0: [count] parts of an unfinished store, copied
  * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock; on all ranks. Collective. Caller frees with

@@ -201,6 +201,7 @@ enum status run_store(const struct config *config, const char *output, bool rest
         TRY(compare_output(&run, &complete, err));
     if (complete) {
         log_info(log, "the store is complete, nothing to do path=%s; --restart computes it again", output);
+        TRY(parts_open(&run.parts, output, NULL, 0, node, err)); /* what a kill at the last moment has left */
         goto done;
     }
     TRY(take_up(&run, exists && !restart, err));
