@@ -45,6 +45,9 @@ class Bitwise(RunCase):
     def test_nodes_of_two_ranks(self):
         self.check_run(ranks=3, environment={"NRMFLOW_NODE_SIZE": "2", "NRMFLOW_ORDER": "reverse"})
 
+    def test_no_shared_memory(self):
+        self.check_run(ranks=2, environment={"NRMFLOW_NODE_PRIVATE": "1"})
+
     def test_many_epochs(self):
         """The shortest epoch is a second, and the images take longer; parts are written by two nodes."""
         self.check_run(ranks=2, settings={"run.epoch": "1"}, but=["config"], environment={"NRMFLOW_NODE_SIZE": "1"})

@@ -107,6 +107,14 @@ class Plain(Wherever):
     def test_rows_of_flows_with_bias_and_absorbed_are_marginals(self):
         self.check_marginals(self.store)
 
+    def test_bias_and_absorbed_of_a_flow_are_steps_of_the_ledger(self):
+        variables = self.store.variables()
+        for pair in self.store.children("flows"):
+            k = variables.index(pair.split("-")[1])
+            for part, ledger in ("to_bias", "images/bias"), ("absorbed", "images/absorbed"):
+                step = (self.store[ledger][:, k - 1] - self.store[ledger][:, k]).mean()
+                self.assert_close(self.store.flow(pair)[part].sum(), step, 1e-9, f"{part} of {pair}")
+
     def test_layers_sum_to_the_mean_mass(self):
         for k, name in enumerate(self.store.variables()):
             self.assert_close(self.store.layer(name)["mean"].sum(), self.store["images/mass"][:, k].mean(), LAW, name)
