@@ -192,7 +192,7 @@ static void set_flows(struct measure_options *options, const struct config *conf
 {
     for (size_t k = 0; k < net->nlinks; k++) {
         bool dense_pair = k > 0 && net->links[k - 1].kind == LINK_DENSE;
-        unsigned wanted = dense_pair ? CONFIG_FLOWS_DENSE : CONFIG_FLOWS_ADJACENT;
+        unsigned wanted = dense_pair ? CONFIG_FLOWS_DENSE : CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE;
         options->flows[k] = net->links[k].kind != LINK_POOL && (config->measure.flows & wanted);
     }
 }

@@ -112,13 +112,20 @@ done:
     return rc;
 }
 
+/* The last convolution is what a viewer shows first. */
 static enum status write_variables(struct store *store, const struct network *net, struct error *err)
 {
-    const char *names[NETWORK_MAX_VARIABLES];
+    const char *names[NETWORK_MAX_VARIABLES], *shown = names[0] = network_variable(net, 0);
+    enum status rc = OK;
 
-    for (size_t k = 0; k <= net->nlinks; k++)
+    for (size_t k = 1; k <= net->nlinks; k++) {
         names[k] = network_variable(net, k);
-    return store_write_text(store, "images/variable", names, net->nlinks + 1, err);
+        shown = net->links[k - 1].kind == LINK_CONVOLUTION ? names[k] : shown;
+    }
+    TRY(store_write_text(store, "images/variable", names, net->nlinks + 1, err));
+    TRY(store_set_text(store, "layers", "default", shown, err));
+done:
+    return rc;
 }
 
 /* One name a line; empty lines and lines that are missing leave the class its number. */
