@@ -5,12 +5,12 @@
 
 /* ---- the rules ------------------------------------------------------------------------------------------------- */
 
-static double positive(double v)
+static long double positive(long double v)
 {
     return v > 0 ? v : 0;
 }
 
-static double negative(double v)
+static long double negative(long double v)
 {
     return v < 0 ? v : 0;
 }
@@ -21,9 +21,9 @@ static size_t term_count(const struct reference_link *l)
 }
 
 /* phi_t(a_i, w_ij); channel is that of i. */
-static double phi(const struct reference_link *l, size_t term, double a, double w, size_t channel)
+static long double phi(const struct reference_link *l, size_t term, long double a, long double w, size_t channel)
 {
-    double g = l->rule.a;
+    long double g = l->rule.a;
 
     switch (l->rule.kind) {
     case RULE_ZERO:
@@ -50,7 +50,7 @@ static double phi(const struct reference_link *l, size_t term, double a, double 
 }
 
 /* phi_t of the bias neuron, whose activation is one; zbox' and flat's bias has no share. */
-static double phi_bias(const struct reference_link *l, size_t term, double b)
+static long double phi_bias(const struct reference_link *l, size_t term, double b)
 {
     if (l->bias_mode == BIAS_SPREAD || l->rule.kind == RULE_ZBOX || l->rule.kind == RULE_FLAT)
         return 0;
@@ -114,9 +114,9 @@ static void visit_pairs(const struct reference_link *l, const double *relevance,
 }
 
 /* r(i|j) of a weighted link. */
-static double share(const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static long double share(const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
 {
-    double r = 0;
+    long double r = 0;
 
     for (size_t t = 0; t < term_count(l); t++)
         r += phi(l, t, l->a[i], w, channel) * l->c[t][j];
@@ -161,51 +161,60 @@ static void pool_shares(double r[4], size_t at[4], const struct reference_link *
 /* ---- operations
  * ------------------------------------------------------------------------------------------------------- */
 
+static void round_sums(double *out, const long double *sums, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (double)sums[i];
+}
+
 static void add_product(void *z, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
 {
     (void)channel;
-    ((double *)z)[j] += l->a[i] * w;
+    ((long double *)z)[j] += (long double)l->a[i] * w;
 }
 
 void reference_evaluate(double *z, const struct reference_link *l)
 {
+    size_t upper = shape_neurons(l->link->upper);
     double r[4];
     size_t at[4];
 
-    for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
-        if (l->link->kind != LINK_POOL) {
-            z[j] = bias_of(l, j);
-            continue;
+    for (size_t j = 0; j < upper; j++) {
+        if (l->link->kind == LINK_POOL) {
+            pool_shares(r, at, l, j);
+            z[j] = fmax(fmax(l->a[at[0]], l->a[at[1]]), fmax(l->a[at[2]], l->a[at[3]]));
+        } else {
+            l->sums[j] = bias_of(l, j);
         }
-        pool_shares(r, at, l, j);
-        z[j] = fmax(fmax(l->a[at[0]], l->a[at[1]]), fmax(l->a[at[2]], l->a[at[3]]));
     }
-    if (l->link->kind != LINK_POOL)
-        visit_pairs(l, NULL, add_product, z);
+    if (l->link->kind == LINK_POOL)
+        return;
+    visit_pairs(l, NULL, add_product, l->sums);
+    round_sums(z, l->sums, upper);
 }
 
 static void add_denominators(void *unused, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
 {
     (void)unused;
     for (size_t t = 0; t < term_count(l); t++)
-        l->c[t][j] += phi(l, t, l->a[i], w, channel);
+        l->sums[t * shape_neurons(l->link->upper) + j] += phi(l, t, l->a[i], w, channel);
 }
 
 void reference_prepare(struct reference_link *l)
 {
     size_t upper = shape_neurons(l->link->upper);
-    double eps = stabilizer(l);
+    long double eps = stabilizer(l);
 
     if (l->link->kind == LINK_POOL)
         return;
     for (size_t t = 0; t < term_count(l); t++)
         for (size_t j = 0; j < upper; j++)
-            l->c[t][j] = phi_bias(l, t, bias_of(l, j));
+            l->sums[t * upper + j] = phi_bias(l, t, bias_of(l, j));
     visit_pairs(l, NULL, add_denominators, NULL);
     for (size_t t = 0; t < term_count(l); t++) {
         for (size_t j = 0; j < upper; j++) {
-            double z = l->c[t][j], stabilized = z < 0 ? z - eps : z + eps;
-            l->c[t][j] = stabilized == 0 || !selected(l, t, l->z[j]) ? 0 : scale(l, t) / stabilized;
+            long double z = l->sums[t * upper + j], stabilized = z < 0 ? z - eps : z + eps;
+            l->c[t][j] = stabilized == 0 || !selected(l, t, l->z[j]) ? 0 : (double)(scale(l, t) / stabilized);
         }
     }
 }
@@ -219,7 +228,7 @@ static void add_back(void *context, const struct reference_link *l, size_t j, si
 {
     struct pair *p = context;
 
-    p->out[i] += share(l, j, i, w, channel) * p->in[j];
+    l->sums[i] += share(l, j, i, w, channel) * p->in[j];
 }
 
 void reference_back(double *r_lower, const struct reference_link *l, const double *r_upper)
@@ -230,7 +239,10 @@ void reference_back(double *r_lower, const struct reference_link *l, const doubl
 
     memset(r_lower, 0, shape_neurons(l->link->lower) * sizeof *r_lower);
     if (l->link->kind != LINK_POOL) {
+        for (size_t i = 0; i < shape_neurons(l->link->lower); i++)
+            l->sums[i] = 0;
         visit_pairs(l, r_upper, add_back, &p);
+        round_sums(r_lower, l->sums, shape_neurons(l->link->lower));
         return;
     }
     for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
@@ -244,7 +256,7 @@ static void add_forward(void *context, const struct reference_link *l, size_t j,
 {
     struct pair *p = context;
 
-    p->out[j] += p->in[i] * share(l, j, i, w, channel);
+    p->out[j] += (double)(p->in[i] * share(l, j, i, w, channel));
 }
 
 void reference_forward(double *v_upper, const struct reference_link *l, const double *v_lower)
@@ -270,7 +282,8 @@ static void add_joint(void *context, const struct reference_link *l, size_t j, s
     struct pair *p = context;
     size_t k = j / shape_positions(l->link->upper);
 
-    p->out[k * l->link->lower.channels + channel] += share(l, j, i, w, channel) * p->in[j] * (p->h ? p->h[i] : 1);
+    p->out[k * l->link->lower.channels + channel] +=
+        (double)(share(l, j, i, w, channel) * p->in[j] * (p->h ? p->h[i] : 1));
 }
 
 void reference_joint(double *joint, const struct reference_link *l, const double *r_upper, const double *h)
@@ -319,7 +332,7 @@ void reference_shares(double *to_bias, double *absorbed, const struct reference_
             continue;
         }
         for (size_t t = 0; t < term_count(l); t++)
-            to_bias[k] += r_upper[j] * l->c[t][j] * phi_bias(l, t, bias_of(l, j));
+            to_bias[k] += (double)(r_upper[j] * l->c[t][j] * phi_bias(l, t, bias_of(l, j)));
         absorbed[k] += r_upper[j] * absorbed_share(l, j);
     }
 }

@@ -25,6 +25,7 @@ struct reference_link {
     const float *weight, *bias; /* the network's own, as in link_plan */
     const double *low, *high;   /* [C], bounds of zbox */
     const double *a, *z;
+    long double *sums; /* scratch: [lower neurons] and [2 x upper neurons] at least; signed rules amplify rounding */
     double *c[RULE_MAX_TERMS]; /* coefficients, [upper neurons] each; filled by reference_prepare */
 };
 

@@ -261,6 +261,7 @@ static struct reference_link link_of(const struct chain *chain, const struct vgg
                                .a = ref->a[k],
                                .z = ref->z[k + 1]};
 
+    l.sums = allocate(2 * shape_neurons(link->upper) + shape_neurons(link->lower), sizeof(long double));
     for (size_t t = 0; t < RULE_MAX_TERMS; t++)
         l.c[t] = allocate(shape_neurons(link->upper), sizeof(double));
     return l;
@@ -311,6 +312,7 @@ static void reference_down(struct vgg_reference *ref, struct chain *chain, const
             reference_joint(ref->joint[k], l, ref->r[k + 1], vgg->options.given == GIVEN_INPUT ? ref->h[k] : NULL);
         ref->bias[k] = ref->bias[k + 1] + sum(ref->to_bias[k], channels);
         ref->lost[k] = ref->lost[k + 1] + sum(ref->absorbed[k], channels);
+        free(l->sums);
         for (size_t t = 0; t < RULE_MAX_TERMS; t++)
             free(l->c[t]);
     }

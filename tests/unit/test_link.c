@@ -107,6 +107,7 @@ static void make_reference(struct sample *s)
                                            .high = s->high_double,
                                            .a = s->a_double,
                                            .z = s->z_double,
+                                           .sums = malloc((s->lower + 2 * s->upper) * sizeof(long double)),
                                            .c = {malloc(s->upper * sizeof(double)), malloc(s->upper * sizeof(double))}};
     reference_evaluate(s->z_double, &s->reference);
     reference_prepare(&s->reference);
@@ -157,7 +158,8 @@ static void sample_free(struct sample *s)
                             s->r_double,
                             s->v_double,
                             s->reference.c[0],
-                            s->reference.c[1]};
+                            s->reference.c[1],
+                            s->reference.sums};
 
     for (size_t i = 0; i < LENGTH(arrays); i++)
         free(arrays[i]);

@@ -358,17 +358,19 @@ static void chain_forward(struct chain *chain, const struct test_case *t, const 
     for (size_t k = 0; k < net->nlinks; k++) {
         const struct link *link = &net->links[k];
         size_t n = shape_neurons(link->upper);
-        chain->links[k] = (struct reference_link){.link = link,
-                                                  .rule = options->rules[k],
-                                                  .bias_mode = options->bias,
-                                                  .pool = options->pool,
-                                                  .weight = weights + link->weight,
-                                                  .bias = weights + link->bias,
-                                                  .low = chain->low,
-                                                  .high = chain->high,
-                                                  .a = chain->a[k],
-                                                  .z = chain->z[k + 1],
-                                                  .c = {doubles(n), doubles(n)}};
+        chain->links[k] =
+            (struct reference_link){.link = link,
+                                    .rule = options->rules[k],
+                                    .bias_mode = options->bias,
+                                    .pool = options->pool,
+                                    .weight = weights + link->weight,
+                                    .bias = weights + link->bias,
+                                    .low = chain->low,
+                                    .high = chain->high,
+                                    .a = chain->a[k],
+                                    .z = chain->z[k + 1],
+                                    .sums = calloc(2 * n + shape_neurons(link->lower), sizeof(long double)),
+                                    .c = {doubles(n), doubles(n)}};
         reference_evaluate(chain->z[k + 1], &chain->links[k]);
         for (size_t i = 0; i < n; i++)
             chain->a[k + 1][i] = link->rectified ? fmax(chain->z[k + 1][i], 0) : chain->z[k + 1][i];
@@ -388,9 +390,11 @@ static void chain_free(struct chain *chain, const struct network *net)
         free(chain->z[k]);
         free(chain->h[k]);
     }
-    for (size_t k = 0; k < net->nlinks; k++)
+    for (size_t k = 0; k < net->nlinks; k++) {
+        free(chain->links[k].sums);
         for (size_t i = 0; i < RULE_MAX_TERMS; i++)
             free(chain->links[k].c[i]);
+    }
 }
 
 static void start(double *r, const double *z, struct measure_target target)
