@@ -388,9 +388,10 @@ static void pool_back_all(float *r_lower, double *to_bias, double *absorbed, con
 {
     const struct link *link = plan->link;
 
-    memset(to_bias, 0, n * link->upper.channels * sizeof *to_bias);
+    if (to_bias)
+        memset(to_bias, 0, n * link->upper.channels * sizeof *to_bias);
     for (size_t i = 0; i < n; i++)
-        pool_back(r_lower + i * shape_neurons(link->lower), absorbed + i * link->upper.channels,
+        pool_back(r_lower + i * shape_neurons(link->lower), absorbed ? absorbed + i * link->upper.channels : NULL,
                   r_upper + i * shape_neurons(link->upper), a + i * shape_neurons(link->lower), link->lower,
                   plan->pool);
 }
@@ -414,7 +415,8 @@ void link_back(float *r_lower, double *to_bias, double *absorbed, const struct l
         apply_back(target, scratch->upper, plan->forms[p], link, n, scratch->columns);
         multiply_factor(r_lower, plan, part.factor, a, target, n, p > 0);
     }
-    ledger_shares(to_bias, absorbed, plan, r_upper, c, n);
+    if (to_bias)
+        ledger_shares(to_bias, absorbed, plan, r_upper, c, n);
 }
 
 void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
@@ -442,6 +444,22 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
         for (size_t i = 0; i < neurons; i++)
             v_upper[i] = (t ? v_upper[i] : 0) + coefficient[i] * scratch->upper[i];
     }
+}
+
+void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                      const float *a, size_t n, const struct link_scratch *scratch)
+{
+    for (size_t i = 0; i < n; i++)
+        link_back(r_lower + i * shape_neurons(plan->link->lower), NULL, NULL, plan,
+                  r_upper + i * shape_neurons(plan->link->upper), c, a, 1, scratch);
+}
+
+void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                         const float *a, size_t n, const struct link_scratch *scratch)
+{
+    for (size_t i = 0; i < n; i++)
+        link_forward(v_upper + i * shape_neurons(plan->link->upper), plan,
+                     v_lower + i * shape_neurons(plan->link->lower), c, a, 1, scratch);
 }
 
 /* joint[k,c] (+)= sum over taps of w * g. */

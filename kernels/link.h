@@ -84,13 +84,22 @@ void link_prepare(float *c, const struct link_plan *plan, const float *a, const 
                   const struct link_scratch *scratch);
 
 /* Relevance down. to_bias and absorbed, [n][K], receive per upper channel what the link hands to its bias and what
- * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing. */
+ * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing; both may be
+ * NULL. */
 void link_back(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan, const float *r_upper,
                const float *c, const float *a, size_t n, const struct link_scratch *scratch);
 
 /* Weights up: v_upper[j] = sum_i v_lower[i] r(i|j). */
 void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
                   size_t n, const struct link_scratch *scratch);
+
+/* The same two maps for many weights or relevances of one image at once: r_upper and v_upper are [n][upper floats],
+ * r_lower and v_lower [n][lower floats], while c and a are those of the one image. No ledger. For pools a may be that of
+ * no image (NULL) once its shares are in c. */
+void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                      const float *a, size_t n, const struct link_scratch *scratch);
+void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                         const float *a, size_t n, const struct link_scratch *scratch);
 
 /* Flow matrix of image `image` of n: joint [K][C] from its r_upper [upper neurons], its a [lower neurons] and, unless
  * NULL, its weights h on lower neurons; c holds the coefficients of all n images. Weighted links only. */

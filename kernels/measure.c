@@ -92,8 +92,13 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
     };
 }
 
-/* Coefficients: kept for every link where the sweep up needs them before the sweep down, else one place for all below
- * top. */
+/* The coefficients of every link are needed at a time: by the sweep up before the sweep down, or by further sweeps. */
+static bool keeps_coefficients(const struct measure_plan *plan)
+{
+    return plan->options.given == GIVEN_INPUT || plan->options.images;
+}
+
+/* Coefficients: of every link, or one place for all below top. */
 static void place_coefficients(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     size_t most = 0;
@@ -102,10 +107,10 @@ static void place_coefficients(struct measure_workspace *work, const struct meas
         work->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], plan->options.group));
     for (size_t k = 0; k < plan->top; k++) {
         most = larger(most, link_coefficients(&plan->links[k], 1));
-        if (plan->options.given == GIVEN_INPUT)
+        if (keeps_coefficients(plan))
             work->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
     }
-    if (plan->options.given == GIVEN_INPUT)
+    if (keeps_coefficients(plan))
         return;
     float *shared = arena_floats(arena, most);
     for (size_t k = 0; k < plan->top; k++)
@@ -131,12 +136,27 @@ static void place_variables(struct measure_workspace *work, const struct measure
         work->relevance[i] = arena_floats(arena, most);
 }
 
+/* Of one image: relevance of every variable, and the dense part out of the group's arrays. */
+static void place_kept(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
+{
+    for (size_t k = 0; k <= plan->net->nlinks; k++) {
+        size_t neurons = shape_neurons(network_shape(plan->net, k));
+        work->kept_r[k] = arena_floats(arena, neurons);
+        if (k > plan->top)
+            work->kept_a[k] = arena_floats(arena, neurons);
+        if (k >= plan->top && k < plan->net->nlinks)
+            work->kept_c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
+    }
+}
+
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     *work = (struct measure_workspace){0};
     place_variables(work, plan, arena);
     place_coefficients(work, plan, arena);
     place_scratch(work, plan, arena);
+    if (plan->options.images)
+        place_kept(work, plan, arena);
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         const struct link *link = &plan->net->links[k];
         size_t images = k < plan->top ? 1 : plan->options.group;
@@ -415,7 +435,7 @@ static bool sweep_down(struct measure_result *result, const struct measure_plan 
         const struct link_plan *link = &plan->links[k - 1];
         size_t lower = shape_neurons(link->link->lower), channels = link->link->upper.channels;
         const float *a = work->a[k - 1] + slot * lower;
-        float *below = work->relevance[k % 2];
+        float *below = plan->options.images ? work->kept_r[k - 1] : work->relevance[k % 2];
         if (!condition)
             link_prepare(work->c[k - 1], link, a, work->a[k] + slot * neurons, 1, &work->scratch);
         if (plan->options.flows[k - 1])
@@ -437,8 +457,7 @@ static void sweep_up_dense(const struct measure_plan *plan, struct measure_works
                      &work->scratch);
 }
 
-/* ---- flows
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- flows ----------------------------------------------------------------------------------------------------- */
 
 /* Under a condition its walks end at the input: none goes to a bias or is absorbed. */
 static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link, size_t row, struct measure_sink sink,
@@ -482,8 +501,46 @@ static void finish_dense(struct measure_result *result, const struct measure_pla
     }
 }
 
-/* ---- a group
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- whole images ----------------------------------------------------------------------------------------------- */
+
+/* The slot's part of the group's arrays of the dense links and variables. */
+static void keep_dense(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
+{
+    size_t group = plan->options.group;
+
+    for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
+        size_t neurons = shape_neurons(network_shape(plan->net, k));
+        memcpy(work->kept_r[k], work->r[k] + slot * neurons, neurons * sizeof(float));
+        if (k == plan->top)
+            continue;
+        memcpy(work->kept_a[k], work->a[k] + slot * neurons, neurons * sizeof(float));
+        for (size_t t = 0; t < plan->links[k - 1].parts.nterms; t++)
+            memcpy(work->kept_c[k - 1] + t * neurons, work->c[k - 1] + (t * group + slot) * neurons,
+                   neurons * sizeof(float));
+    }
+}
+
+static void hand_image(const struct measure_plan *plan, size_t slot, struct measure_sink sink,
+                       struct measure_workspace *work)
+{
+    struct measure_image image = {0};
+
+    keep_dense(plan, slot, work);
+    for (size_t k = 0; k <= plan->net->nlinks; k++) {
+        size_t neurons = shape_neurons(network_shape(plan->net, k));
+        image.a[k] = k > plan->top ? work->kept_a[k] : work->a[k] + slot * neurons;
+        image.r[k] = work->kept_r[k];
+        if (k < plan->top)
+            image.h[k] = work->h[k];
+        else if (k == plan->top && work->h[k])
+            image.h[k] = work->h[k] + slot * neurons;
+        if (k < plan->net->nlinks)
+            image.c[k] = k < plan->top ? work->c[k] : work->kept_c[k];
+    }
+    sink.image(sink.context, slot, &image);
+}
+
+/* ---- a group --------------------------------------------------------------------------------------------------- */
 
 static void clear_result(struct measure_result *result, const struct measure_plan *plan)
 {
@@ -525,6 +582,8 @@ static void sweep_image(struct measure_result *result, const struct measure_plan
         result->status = MEASURE_EXPLODED;
     else
         hand_flows_below(plan, slot, sink, work);
+    if (result->status == MEASURE_OK && plan->options.images && sink.image)
+        hand_image(plan, slot, sink, work);
 }
 
 void measure_group(struct measure_result *results, const struct measure_plan *plan, const float *const *inputs,

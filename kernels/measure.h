@@ -39,6 +39,7 @@ struct measure_options {
     enum measure_given given;
     double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
     bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
+    bool images;                   /* keep what further sweeps need and hand it to the sink */
     size_t group;                  /* slots */
 };
 
@@ -69,16 +70,26 @@ struct measure_result {
     uint32_t *activation_position;
 };
 
-/* Receives arrays that are too large to keep. Either function may be NULL.
+/* One image after its sweeps, as the operations of link.h take it with n = 1. Borrowed, valid during the call. */
+struct measure_image {
+    const float *a[NETWORK_MAX_VARIABLES]; /* activations; may be NULL for a variable below a pool: c has its shares */
+    const float *r[NETWORK_MAX_VARIABLES]; /* the plain measure */
+    const float *h[NETWORK_MAX_VARIABLES]; /* share that fulfils the condition, up to the top pool; NULL without one */
+    const float *c[NETWORK_MAX_LINKS];
+};
+
+/* Receives arrays that are too large to keep. Every function may be NULL.
  *
  *   neurons  relevance [neurons] of variable k; called while the image is computed, before its status is known
  *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] (zeros under a condition) of link k's pair;
- * called only for images whose status is OK, after result->given_mass is final */
+ * called only for images whose status is OK, after result->given_mass is final
+ *   image    with options.images: of images whose status is OK, after given_mass is final */
 struct measure_sink {
     void *context;
     void (*neurons)(void *context, size_t slot, size_t variable, const float *relevance);
     void (*flow)(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
                  const double *absorbed);
+    void (*image)(void *context, size_t slot, const struct measure_image *image);
 };
 
 /* Working memory, placed in an arena by measure_workspace_place. */
@@ -91,6 +102,8 @@ struct measure_workspace {
     float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
     double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS]; /* [group][K] above the top, [K] below */
     float *relevance[2];                                              /* of the image being swept */
+    float *kept_r[NETWORK_MAX_VARIABLES]; /* the same of every variable, if images are kept */
+    float *kept_a[NETWORK_MAX_VARIABLES], *kept_c[NETWORK_MAX_LINKS]; /* the dense part of one image out of the group */
     struct link_scratch scratch;
 };
 

@@ -145,6 +145,11 @@ struct shape network_shape(const struct network *net, size_t k)
     return k ? net->links[k - 1].upper : net->links[0].lower;
 }
 
+struct layout network_layout(const struct network *net, size_t k)
+{
+    return layout_planar(network_shape(net, k));
+}
+
 size_t network_find(const struct network *net, const char *name)
 {
     size_t k = 0;

@@ -10,6 +10,7 @@
 #ifndef NRMFLOW_NETWORK_H
 #define NRMFLOW_NETWORK_H
 
+#include "layout.h"
 #include "shape.h"
 
 #include <stdbool.h>
@@ -58,6 +59,9 @@ bool network_init(struct network *net, char *message, size_t nmessage, const str
 /* Name and shape of variable k, 0 <= k <= nlinks. */
 const char *network_variable(const struct network *net, size_t k);
 struct shape network_shape(const struct network *net, size_t k);
+
+/* How arrays of variable k lie in memory. */
+struct layout network_layout(const struct network *net, size_t k);
 
 /* Number of the variable of this name, or nlinks + 1 if there is none. */
 size_t network_find(const struct network *net, const char *name);

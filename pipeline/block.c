@@ -219,7 +219,7 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
     load_group(&group, worker);
     lap(&start, &worker->seconds[STAGE_DECODE]);
     measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
-                  (struct measure_sink){worker, take_neurons, take_flow}, &worker->workspace);
+                  (struct measure_sink){worker, take_neurons, take_flow, NULL}, &worker->workspace);
     lap(&start, &worker->seconds[STAGE_MEASURE]);
     rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
     lap(&start, &worker->seconds[STAGE_STATISTICS]);

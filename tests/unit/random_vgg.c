@@ -233,7 +233,7 @@ void random_vgg_measure(struct vgg_outcome outcomes[VGG_GROUP], struct random_vg
         inputs[g] = present[g] ? vgg->inputs[g] : NULL;
     }
     measure_group(results, &vgg->plan, inputs, vgg->targets,
-                  (struct measure_sink){&collector, collect_neurons, collect_flow}, &vgg->work);
+                  (struct measure_sink){&collector, collect_neurons, collect_flow, NULL}, &vgg->work);
     for (size_t g = 0; g < VGG_GROUP; g++)
         outcomes[g].result = results[g];
 }

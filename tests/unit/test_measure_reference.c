@@ -301,8 +301,8 @@ static void run_float(struct outcome *o, const struct test_case *t, enum measure
                                     .relevance_position = calloc(channels, sizeof(uint32_t)),
                                     .activation = calloc(channels, sizeof(float)),
                                     .activation_position = calloc(channels, sizeof(uint32_t))};
-    measure_group(&result, &plan, inputs, &target, (struct measure_sink){&collector, collect_neurons, collect_flow},
-                  &work);
+    measure_group(&result, &plan, inputs, &target,
+                  (struct measure_sink){&collector, collect_neurons, collect_flow, NULL}, &work);
     assert_int_equal(result.status, MEASURE_OK);
     for (size_t k = 0; k <= net->nlinks; k++) {
         o->mass[k] = result.mass[k];

@@ -1,0 +1,55 @@
+#include "layout.h"
+
+#include <string.h>
+
+struct layout layout_planar(struct shape shape)
+{
+    return (struct layout){.shape = shape, .lanes = 1, .rows = shape.height, .columns = shape.width};
+}
+
+size_t layout_floats(struct layout layout)
+{
+    size_t blocks = (layout.shape.channels + layout.lanes - 1) / layout.lanes;
+
+    return blocks * layout.lanes * layout.rows * layout.columns;
+}
+
+size_t layout_index(struct layout layout, size_t channel, size_t y, size_t x)
+{
+    size_t block = channel / layout.lanes, lane = channel % layout.lanes;
+
+    return layout.origin + ((block * layout.rows + y) * layout.columns + x) * layout.lanes + lane;
+}
+
+void layout_to_planar(float *restrict out, const float *restrict x, struct layout layout)
+{
+    for (size_t c = 0; c < layout.shape.channels; c++)
+        for (size_t y = 0; y < layout.shape.height; y++) {
+            const float *row = x + layout_index(layout, c, y, 0);
+            for (size_t i = 0; i < layout.shape.width; i++)
+                *out++ = row[i * layout.lanes];
+        }
+}
+
+void layout_from_planar(float *restrict out, const float *restrict planar, struct layout layout)
+{
+    memset(out, 0, layout_floats(layout) * sizeof *out);
+    for (size_t c = 0; c < layout.shape.channels; c++)
+        for (size_t y = 0; y < layout.shape.height; y++) {
+            float *row = out + layout_index(layout, c, y, 0);
+            for (size_t i = 0; i < layout.shape.width; i++)
+                row[i * layout.lanes] = *planar++;
+        }
+}
+
+void layout_channel_sums(double *restrict sums, const float *restrict x, struct layout layout)
+{
+    for (size_t c = 0; c < layout.shape.channels; c++) {
+        sums[c] = 0;
+        for (size_t y = 0; y < layout.shape.height; y++) {
+            const float *row = x + layout_index(layout, c, y, 0);
+            for (size_t i = 0; i < layout.shape.width; i++)
+                sums[c] += (double)row[i * layout.lanes];
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/* How the neurons of one variable of one image lie in memory.
+ *
+ * Arrays of a variable (activations, relevance, weights of neurons) have layout_floats floats. Every neuron has its
+ * place, layout_index; floats that are no neuron's are zero in every array, and every operation keeps them so.
+ * Elementwise work may therefore run over the whole array, but which float is which neuron is known here only.
+ */
+#ifndef NRMFLOW_LAYOUT_H
+#define NRMFLOW_LAYOUT_H
+
+#include "shape.h"
+
+#include <stddef.h>
+
+struct layout {
+    struct shape shape;
+    size_t lanes;         /* channels that lie side by side */
+    size_t rows, columns; /* of a plane, border included */
+    size_t origin;        /* float of neuron (0, 0, 0) */
+};
+
+/* Neurons in the order [C][H][W], nothing between them. */
+struct layout layout_planar(struct shape shape);
+
+size_t layout_floats(struct layout layout);
+
+/* Float of neuron (channel, y, x). */
+size_t layout_index(struct layout layout, size_t channel, size_t y, size_t x);
+
+/* Copies to and from the planar order; `out` is overwritten, everything that is no neuron with zeros. */
+void layout_to_planar(float *restrict out, const float *restrict x, struct layout layout);
+void layout_from_planar(float *restrict out, const float *restrict planar, struct layout layout);
+
+/* sums[C] = the sum of every channel's positions, in double. */
+void layout_channel_sums(double *restrict sums, const float *restrict x, struct layout layout);
+
+#endif
