@@ -131,7 +131,7 @@ enum status dataset_open(struct dataset **out, const struct dataset_listing *lis
 
     *out = d;
     if (!d)
-        return error_set(err, FAIL_SYSTEM, "no memory to open a data set");
+        return error_set(err, FAIL_RESOURCE, "no memory to open a data set");
     *d = (struct dataset){.listing = listing, .shard = -1};
     if (listing->kind == DATASET_HDF5)
         TRY(dataset_hdf5_open(&d->hdf5, listing, err));

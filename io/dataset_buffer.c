@@ -1,5 +1,7 @@
 #include "dataset_buffer.h"
 
+#include "fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -29,7 +31,7 @@ void *dataset_buffer_extend(struct dataset_buffer *buffer, size_t nbytes, struct
         size_t capacity = needed > 2 * buffer->capacity ? needed + 64 : 2 * buffer->capacity;
         unsigned char *grown = realloc(buffer->bytes, capacity);
         if (!grown) {
-            error_set(err, FAIL_SYSTEM, "no memory for %zu bytes", capacity);
+            error_set(err, FAIL_RESOURCE, "no memory for %zu bytes", capacity);
             return NULL;
         }
         buffer->bytes = grown;
@@ -44,7 +46,7 @@ enum status dataset_buffer_append(struct dataset_buffer *buffer, const void *byt
     void *place = dataset_buffer_extend(buffer, nbytes, err);
 
     if (!place)
-        return FAIL_SYSTEM;
+        return FAIL_RESOURCE;
     memcpy(place, bytes, nbytes);
     return OK;
 }
@@ -53,7 +55,7 @@ enum status dataset_buffer_open(int *descriptor, size_t *nbytes, const char *pat
 {
     struct stat info;
     enum status rc = OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = fault_hit(FAULT_OPEN) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     *descriptor = -1;
     if (fd < 0)
@@ -78,9 +80,9 @@ enum status dataset_buffer_pread(struct dataset_buffer *buffer, int descriptor, 
     buffer->size = 0;
     unsigned char *place = dataset_buffer_extend(buffer, nbytes, err);
     if (!place)
-        return FAIL_SYSTEM;
+        return FAIL_RESOURCE;
     for (size_t done = 0; done < nbytes;) {
-        ssize_t n = pread(descriptor, place + done, nbytes - done, (off_t)(offset + done));
+        ssize_t n = fault_hit(FAULT_READ) ? -1 : pread(descriptor, place + done, nbytes - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -5,6 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Failures of the machine at this moment, and not of what was asked for. */
+static enum status status_of(int code)
+{
+    return code == ENOMEM || code == EMFILE || code == ENFILE ? FAIL_RESOURCE : FAIL_SYSTEM;
+}
+
 static void record(struct error *err, enum status status, const char *format, va_list arguments)
 {
     err->status = status;
@@ -31,12 +37,12 @@ enum status error_system(struct error *err, const char *format, ...)
         va_list arguments;
 
         va_start(arguments, format);
-        record(err, FAIL_SYSTEM, format, arguments);
+        record(err, status_of(code), format, arguments);
         va_end(arguments);
         size_t used = strlen(err->message);
         snprintf(err->message + used, sizeof err->message - used, ": %s", strerror(code));
     }
-    return FAIL_SYSTEM;
+    return status_of(code);
 }
 
 void error_clear(struct error *err)
@@ -46,7 +52,8 @@ void error_clear(struct error *err)
 
 const char *error_name(enum status status)
 {
-    static const char *const names[] = {"ok", "system", "format", "unsupported", "config", "limit", "mismatch"};
+    static const char *const names[] = {"ok",     "system", "format",   "unsupported",
+                                        "config", "limit",  "mismatch", "resource"};
 
     return names[status];
 }

@@ -13,7 +13,8 @@ enum status {
     FAIL_UNSUPPORTED, /* a file is valid, but of a kind that this program does not read */
     FAIL_CONFIG,      /* the configuration or the command line is wrong */
     FAIL_LIMIT,       /* a stated limit is exceeded: a size, the memory plan, the share of failed images */
-    FAIL_MISMATCH     /* a file belongs to another run, model or dataset */
+    FAIL_MISMATCH,    /* a file belongs to another run, model or dataset */
+    FAIL_RESOURCE     /* memory or file descriptors are short; no file is to blame, and later it may succeed */
 };
 
 struct error {
@@ -33,7 +34,7 @@ struct error {
 enum status error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with FAIL_SYSTEM and ": " and the text of errno appended. */
+/* The same with ": " and the text of errno appended. FAIL_RESOURCE if errno says so, else FAIL_SYSTEM. */
 enum status error_system(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Forget a recorded failure, after it has been dealt with. */

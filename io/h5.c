@@ -1,5 +1,7 @@
 #include "h5.h"
 
+#include "fault.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -118,7 +120,7 @@ static enum status check_kind(const char *path, struct error *err)
     if (info.st_size == 0)
         return error_set(err, FAIL_FORMAT, "%s: is empty, so it is not an HDF5 file", path);
 
-    FILE *stream = fopen(path, "rb");
+    FILE *stream = fault_hit(FAULT_OPEN) ? NULL : fopen(path, "rb");
 
     if (!stream)
         return error_system(err, "%s: cannot be opened", path);

@@ -1,5 +1,6 @@
 #include "h5_aside.h"
 
+#include "fault.h"
 #include "h5.h"
 
 #include <errno.h>
@@ -112,7 +113,7 @@ static herr_t driver_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, hadd
     if (file->eof < address + nbytes)
         file->eof = address + nbytes;
     while (nbytes && !file->aside->failure) {
-        ssize_t put = pwrite(file->aside->fd, from, nbytes, (off_t)address);
+        ssize_t put = fault_hit(FAULT_WRITE) ? -1 : pwrite(file->aside->fd, from, nbytes, (off_t)address);
 
         if (put < 0 && errno != EINTR)
             file->aside->failure = errno;
@@ -130,7 +131,7 @@ static herr_t driver_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
     struct driver_file *file = (struct driver_file *)common;
 
     (void)transfer, (void)closing;
-    if (!file->aside->failure && ftruncate(file->aside->fd, (off_t)file->eoa) != 0)
+    if (!file->aside->failure && (fault_hit(FAULT_TRUNCATE) || ftruncate(file->aside->fd, (off_t)file->eoa) != 0))
         file->aside->failure = errno;
     file->eof = file->eoa;
     return 0;
@@ -186,7 +187,9 @@ static enum status open_temporary(struct h5_aside *aside, struct error *err)
         return error_system(err, "%s: no memory for its name", aside->path);
     snprintf(aside->temporary, nbytes, "%s.tmp-%ld", aside->path, (long)getpid());
     for (int i = 1; i <= MAX_NAMES; i++) {
-        aside->fd = open(aside->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        aside->fd = fault_hit(FAULT_CREATE)
+                        ? -1
+                        : open(aside->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (aside->fd >= 0)
             return OK;
         if (errno != EEXIST)
@@ -271,7 +274,7 @@ static enum status sync_directory(const struct h5_aside *aside, struct error *er
     char *copy = strdup(aside->path);
     int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     /* A file system that cannot sync a directory says EINVAL. */
-    bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
     enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be made durable", aside->path);
 
     if (fd >= 0)
@@ -289,11 +292,11 @@ enum status h5_aside_commit(struct h5_aside *aside, struct error *err)
     aside->file = H5I_INVALID_HID;
     TRY(rc);
     TRY(h5_aside_check(aside, err));
-    if (fsync(aside->fd) != 0) {
+    if (fault_hit(FAULT_SYNC) || fsync(aside->fd) != 0) {
         rc = error_system(err, "%s: cannot be made durable", aside->temporary);
         goto done;
     }
-    if (rename(aside->temporary, aside->path) != 0) {
+    if (fault_hit(FAULT_RENAME) || rename(aside->temporary, aside->path) != 0) {
         rc = error_system(err, "%s: cannot be renamed to %s", aside->temporary, aside->path);
         goto done;
     }

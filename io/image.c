@@ -1,5 +1,6 @@
 #include "image.h"
 
+#include "fault.h"
 #include "image_codec.h"
 
 #include <assert.h>
@@ -38,7 +39,7 @@ static enum status reserve(struct image *image, size_t nbytes, struct error *err
         return OK;
     unsigned char *grown = realloc(image->pixels, nbytes);
     if (!grown)
-        return error_set(err, FAIL_SYSTEM, "no memory for an image of %zu bytes", nbytes);
+        return error_set(err, FAIL_RESOURCE, "no memory for an image of %zu bytes", nbytes);
     image->pixels = grown;
     image->capacity = nbytes;
     return OK;
@@ -202,6 +203,8 @@ enum status image_decode(struct image *out, const unsigned char *bytes, size_t n
     enum status rc;
 
     assert(channels == 1 || channels == 3);
+    if (fault_hit(FAULT_DECODE))
+        return error_set(err, FAIL_FORMAT, "the image cannot be decoded, as NRMFLOW_FAULT asks for");
     if (nbytes == 0)
         return error_set(err, FAIL_FORMAT, "the file is empty");
     if (!type)

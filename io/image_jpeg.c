@@ -31,7 +31,7 @@ static enum status status_of(int code)
 {
     switch (code) {
     case JERR_OUT_OF_MEMORY:
-        return FAIL_SYSTEM;
+        return FAIL_RESOURCE;
     case JERR_ARITH_NOTIMPL:
     case JERR_BAD_PRECISION:
     case JERR_COMPONENT_COUNT:

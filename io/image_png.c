@@ -135,7 +135,7 @@ enum status image_png_decode(struct image *out, struct image_decoded *decoded, c
     reader.codec = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, on_warning);
     reader.info = reader.codec ? png_create_info_struct(reader.codec) : NULL;
     rc = reader.info ? guard(&reader, out, decoded, nbytes, err)
-                     : error_set(err, FAIL_SYSTEM, "no memory for the PNG decoder");
+                     : error_set(err, FAIL_RESOURCE, "no memory for the PNG decoder");
     png_destroy_read_struct(&reader.codec, &reader.info, NULL);
     return rc;
 }

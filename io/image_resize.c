@@ -149,7 +149,7 @@ static enum status reserve_weights(struct image_scratch *s, size_t n, struct err
         return OK;
     int *grown = realloc(s->weights, n * sizeof *grown);
     if (!grown)
-        return error_set(err, FAIL_SYSTEM, "no memory for %zu filter weights", n);
+        return error_set(err, FAIL_RESOURCE, "no memory for %zu filter weights", n);
     s->weights = grown;
     s->nweights = n;
     return OK;

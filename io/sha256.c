@@ -1,5 +1,7 @@
 #include "sha256.h"
 
+#include "fault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,7 +62,7 @@ enum status sha256_file(char hex[SHA256_HEX], const char *path, struct error *er
     enum { BUFFER = 1 << 18 };
     struct sha256 *s = NULL;
     unsigned char *buffer = malloc(BUFFER);
-    FILE *file = fopen(path, "rb");
+    FILE *file = fault_hit(FAULT_OPEN) ? NULL : fopen(path, "rb");
     enum status rc = OK;
     size_t n;
 

@@ -1,6 +1,7 @@
 #define _FILE_OFFSET_BITS 64
 #include "weights.h"
 
+#include "fault.h"
 #include "weights_internal.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ enum status weights_pread(void *bytes, const struct weights *w, uint64_t offset,
         return error_set(err, FAIL_FORMAT, "%s: the file ends at byte %llu, but %zu bytes are needed from byte %llu on",
                          w->path, (unsigned long long)w->nbytes, n, (unsigned long long)offset);
     while (n > 0) {
-        ssize_t got = pread(w->fd, at, n, (off_t)offset);
+        ssize_t got = fault_hit(FAULT_READ) ? -1 : pread(w->fd, at, n, (off_t)offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -147,7 +148,7 @@ static enum status open_file(struct weights *w, struct error *err)
 {
     struct stat st;
 
-    w->fd = open(w->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    w->fd = fault_hit(FAULT_OPEN) ? -1 : open(w->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (w->fd < 0 || fstat(w->fd, &st) != 0)
         return error_system(err, "%s: cannot open the weights", w->path);
     if (!S_ISREG(st.st_mode))

@@ -110,20 +110,24 @@ static bool choose_target(struct measure_target *target, const struct config *co
     return label >= 0;
 }
 
-/* Read and prepare one image; a failure becomes its status and a line in the log. */
-static enum store_status load_image(struct block_worker *worker, float *input, size_t index)
+/* Read and prepare one image; what is wrong with it becomes its status and a line in the log. Errors: FAIL_RESOURCE, for
+ * which the image is not to blame. */
+static enum status load_image(enum store_status *status, struct block_worker *worker, float *input, size_t index,
+                              struct error *err)
 {
     const struct block_context *context = worker->context;
     const struct preprocessing *p = &context->model->preprocessing;
-    struct error err = {0};
-    enum status rc = dataset_read(&worker->image, worker->dataset, index, p->channels, &err);
+    struct error own = {0};
+    enum status rc = dataset_read(&worker->image, worker->dataset, index, p->channels, &own);
 
     if (rc == OK)
-        rc = image_preprocess(input, &worker->scratch, &worker->image, p, &err);
-    if (rc == OK)
-        return STORE_IMAGE_OK;
-    log_error(context->log, "image failed index=%zu reason=\"%s\"", index, err.message);
-    return rc == FAIL_UNSUPPORTED ? STORE_IMAGE_UNSUPPORTED : STORE_IMAGE_UNREAD;
+        rc = image_preprocess(input, &worker->scratch, &worker->image, p, &own);
+    *status = rc == OK ? STORE_IMAGE_OK : rc == FAIL_UNSUPPORTED ? STORE_IMAGE_UNSUPPORTED : STORE_IMAGE_UNREAD;
+    if (rc == FAIL_RESOURCE)
+        return error_set(err, rc, "image %zu: %s", index, own.message);
+    if (rc != OK)
+        log_error(context->log, "image failed index=%zu reason=\"%s\"", index, own.message);
+    return OK;
 }
 
 static void take_neurons(void *context, size_t slot, size_t variable, const float *relevance)
@@ -175,19 +179,22 @@ struct group {
     int label[BLOCK_GROUP];
 };
 
-static void load_group(struct group *group, struct block_worker *worker)
+static enum status load_group(struct group *group, struct block_worker *worker, struct error *err)
 {
     const struct block_context *context = worker->context;
+    enum status rc = OK;
 
     for (size_t index = group->first; index < group->end; index++) {
         size_t slot = index - group->start;
         float *input = worker->inputs + slot * input_floats(context);
         group->label[slot] = dataset_listing_label(context->listing, index);
-        group->loaded[slot] = load_image(worker, input, index);
+        TRY(load_image(&group->loaded[slot], worker, input, index, err));
         group->has_target[slot] = choose_target(&group->targets[slot], context->config, group->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
             group->inputs[slot] = input;
     }
+done:
+    return rc;
 }
 
 static enum status record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
@@ -216,13 +223,14 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
     double start = log_seconds();
     enum status rc = OK;
 
-    load_group(&group, worker);
+    TRY(load_group(&group, worker, err));
     lap(&start, &worker->seconds[STAGE_DECODE]);
     measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
                   (struct measure_sink){worker, take_neurons, take_flow, NULL}, &worker->workspace);
     lap(&start, &worker->seconds[STAGE_MEASURE]);
     rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
     lap(&start, &worker->seconds[STAGE_STATISTICS]);
+done:
     return rc;
 }
 

@@ -2,6 +2,7 @@
 
 #include "config_pairs.h"
 #include "config_table.h"
+#include "fault.h"
 #include "suggest.h"
 
 #include <stdarg.h>
@@ -410,7 +411,7 @@ void config_free(struct config *config)
 enum status config_read(char **text, const char *path, struct error *err)
 {
     char *buffer = malloc(CONFIG_MAX_BYTES + 1);
-    FILE *file = fopen(path, "rb");
+    FILE *file = fault_hit(FAULT_OPEN) ? NULL : fopen(path, "rb");
     size_t n = 0;
     enum status rc = OK;
 
@@ -421,7 +422,7 @@ enum status config_read(char **text, const char *path, struct error *err)
         rc = no_memory(err);
     else
         n = fread(buffer, 1, CONFIG_MAX_BYTES + 1, file);
-    if (rc == OK && ferror(file))
+    if (rc == OK && (fault_hit(FAULT_READ) || ferror(file)))
         rc = error_system(err, "cannot read the configuration %s", path);
     else if (rc == OK && n > CONFIG_MAX_BYTES)
         rc = error_set(err, FAIL_CONFIG, "%s is no configuration: it is larger than %d bytes", path, CONFIG_MAX_BYTES);

@@ -83,8 +83,8 @@ static const struct config_key keys[] = {
 
     {"run", "block", CONFIG_TYPE_WHOLE, FIELD(run.block), "16", .help = "images that are computed together", .low = 1,
      .high = 4096},
-    {"run", "epoch", CONFIG_TYPE_SECONDS, FIELD(run.epoch), "10m", .help = "time between two durable states", .low = 1,
-     .high = 1e7, .may_differ = true},
+    {"run", "epoch", CONFIG_TYPE_SECONDS, FIELD(run.epoch), "10m",
+     .help = "time between two durable states; 0: after every block", .low = 0, .high = 1e7, .may_differ = true},
     {"run", "seed", CONFIG_TYPE_WHOLE, FIELD(run.seed), "0", .help = "of whatever is drawn", .high = 0x1p64},
     {"run", "memory", CONFIG_TYPE_BYTES, FIELD(run.memory), "",
      .help = "most memory that the ranks of one node may plan for; empty: no limit", .low = 1, .high = 0x1p60,

@@ -3,10 +3,12 @@
 #include "command_info.h"
 #include "command_run.h"
 #include "command_weights.h"
+#include "fault.h"
 #include "suggest.h"
 #include "version.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct command commands[] = {
@@ -41,8 +43,20 @@ static int unknown_command(const char *name)
     return command_usage(&err, "nrmflow");
 }
 
+/* How often each point of io/fault.h was met, if that is asked for. */
+static int finish(int status)
+{
+    for (size_t i = 0; fault_counting() && i < FAULT_NPOINTS; i++)
+        fprintf(stderr, "fault %s met=%zu\n", fault_name((enum fault_point)i), fault_met((enum fault_point)i));
+    return status;
+}
+
 int main(int argc, char **argv)
 {
+    struct error err = {0};
+
+    if (fault_start(getenv("NRMFLOW_FAULT"), &err) != OK)
+        return command_usage(&err, "nrmflow");
     if (argc < 2) {
         print_usage(stderr);
         return COMMAND_USAGE;
@@ -57,6 +71,6 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < NCOMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
     return unknown_command(argv[1]);
 }

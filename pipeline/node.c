@@ -1,6 +1,7 @@
 #include "node.h"
 
 #include "agree.h"
+#include "fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +116,7 @@ static enum status create(struct node_block *block, char name[NAME], struct erro
 
     for (int i = 0; i < NAMES_TRIED && file < 0; i++) {
         snprintf(name, NAME, "/nrmflow-%ld-%d", (long)getpid(), i);
-        file = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+        file = fault_hit(FAULT_SHARE) ? -1 : shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
         if (file < 0 && errno != EEXIST)
             break;
     }

@@ -1,6 +1,7 @@
 #include "parts.h"
 
 #include "agree.h"
+#include "fault.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -71,7 +72,7 @@ static void remove_file(const struct parts *parts, const char *name)
 {
     char *path = path_of(parts, name);
 
-    if (path)
+    if (path && !fault_hit(FAULT_REMOVE))
         unlink(path);
     free(path);
 }
@@ -110,7 +111,7 @@ static enum status make_folder(const struct parts *parts, struct error *err)
 {
     struct stat there;
 
-    if (mkdir(parts->folder, 0777) == 0)
+    if (!fault_hit(FAULT_FOLDER) && mkdir(parts->folder, 0777) == 0)
         return OK;
     if (errno != EEXIST || stat(parts->folder, &there) != 0)
         return error_system(err, "%s: cannot make this folder for unfinished results", parts->folder);
@@ -139,14 +140,14 @@ static enum status take_lock(struct parts *parts, const struct node *node, struc
     parts->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
     if (parts->lock < 0) {
         rc = error_system(err, "%s: cannot make a lock file in this folder", parts->folder);
-    } else if (fcntl(parts->lock, F_SETLK, &whole) != 0) {
+    } else if (fault_hit(FAULT_LOCK) || fcntl(parts->lock, F_SETLK, &whole) != 0) {
         read_note(parts->lock, note, sizeof note);
         rc = error_set(err, FAIL_CONFIG,
                        "%s: another run is writing this store (%s); wait for it, or choose another --output",
                        parts->folder, note);
     } else {
         snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), node->host);
-        if (ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
+        if (fault_hit(FAULT_WRITE) || ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
             rc = error_system(err, "%s: cannot write to the lock file in this folder", parts->folder);
     }
     if (rc != OK && parts->lock >= 0) {

@@ -3,6 +3,7 @@
 #include "agree.h"
 #include "blas.h"
 #include "config_text.h"
+#include "fault.h"
 #include "output.h"
 #include "run_internal.h"
 #include "stop.h"
@@ -59,13 +60,18 @@ static struct write_run description(const struct run *run)
 }
 
 /* Bring all sums to rank 0's node, whose sums then are those of the whole run; the others begin anew. Collective. */
-static void gather_sums(struct run *run)
+static enum status gather_sums(struct run *run, struct error *err)
 {
+    enum status rc = fault_hit(FAULT_REDUCE) ? error_system(err, "the ranks' sums cannot be added up") : OK;
+
+    TRY(agree(run->node->world, rc, err));
     node_barrier(run->node);
     sums_reduce(run->node->rank == 0 ? &run->sums : NULL, &run->sums, run->sums_memory.holders);
     if (run->sums_memory.holder && run->node->rank != 0)
         sums_reset(&run->sums);
     MPI_Barrier(run->node->world);
+done:
+    return rc;
 }
 
 /* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts. Collective. */
@@ -74,13 +80,15 @@ static enum status save(struct run *run, struct write_summary *summary, bool com
     struct write_run what = description(run);
     enum status rc = OK;
 
-    gather_sums(run);
+    TRY(gather_sums(run, err));
     MPI_Reduce(run->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
     if (run->node->rank == 0)
         rc = write_store(summary, &what, &run->sums, complete, run->output, err);
     if (rc == OK && complete)
         parts_remove(&run->parts);
-    return agree(run->node->world, rc, err);
+    rc = agree(run->node->world, rc, err);
+done:
+    return rc;
 }
 
 /* The closing lines, and whether too many images failed. Rank 0. */

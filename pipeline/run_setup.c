@@ -156,6 +156,23 @@ static enum status check_memory(const struct run *run, struct error *err)
     return OK;
 }
 
+/* Say which blocks could not be shared, and why. */
+static void warn_of_copies(const struct run *run)
+{
+    const struct {
+        const char *what;
+        const struct node_block *block;
+    } blocks[] = {{"weights", &run->model.weights},
+                  {"transformed weights", &run->model.forms},
+                  {"listing", &run->listing},
+                  {"sums", &run->sums_memory}};
+
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        if (!blocks[i].block->shared)
+            log_warn(run->log, "shared memory not available, every rank keeps a copy of the %s reason=\"%s\"",
+                     blocks[i].what, blocks[i].block->why);
+}
+
 static enum status allocate(struct run *run, struct error *err)
 {
     enum status rc = OK;
@@ -166,8 +183,7 @@ static enum status allocate(struct run *run, struct error *err)
     if (run->sums_memory.holder)
         sums_start(&run->sums);
     node_barrier(run->node);
-    if (!run->sums_memory.shared)
-        log_warn(run->log, "shared memory not available, every rank keeps copies reason=\"%s\"", run->sums_memory.why);
+    warn_of_copies(run);
     TRY(agree(run->node->world, block_worker_init(&run->worker, &run->context, err), err));
 done:
     return rc;

@@ -2,6 +2,7 @@
 
 #include "blas.h"
 #include "config_text.h"
+#include "fault.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -133,7 +134,7 @@ static enum status read_names_file(char **names, size_t n, const char *path, str
 {
     char *line = NULL;
     size_t size = 0;
-    FILE *f = fopen(path, "r");
+    FILE *f = fault_hit(FAULT_OPEN) ? NULL : fopen(path, "r");
 
     if (!f)
         return error_system(err, "%s: cannot read the class names", path);
@@ -144,9 +145,11 @@ static enum status read_names_file(char **names, size_t n, const char *path, str
         free(names[i]);
         names[i] = strdup(line);
     }
+    enum status rc =
+        fault_hit(FAULT_READ) || ferror(f) ? error_system(err, "%s: cannot read the class names", path) : OK;
     free(line);
     fclose(f);
-    return OK;
+    return rc;
 }
 
 enum status write_read_names(char ***names, size_t classes, const struct config *config,

@@ -34,10 +34,10 @@ def sized(count, sanitized):
 # ---- running the program -----------------------------------------------------------------------------------------
 
 
-def nrmflow(*arguments, ranks=None, environment=None):
+def nrmflow(*arguments, ranks=None, environment=None, seconds=3000):
     """Run the program, by mpirun if a number of ranks is given, and return what subprocess.run does."""
     command = [MPIRUN, "-n", str(ranks)] if ranks else []
-    return subprocess.run([*command, NRMFLOW, *arguments], capture_output=True, text=True, timeout=3000,
+    return subprocess.run([*command, NRMFLOW, *arguments], capture_output=True, text=True, timeout=seconds,
                           env={**os.environ, **(environment or {})})
 
 

@@ -302,7 +302,7 @@ static void bad_values_are_refused(void **state)
         {"run.block=99999999999999999999999", "no whole number"},
         {"run.seed=18446744073709551616", "no whole number"},
         {"run.epoch=10x", "no time such as"},
-        {"run.epoch=0", "not between 1 and"},
+        {"run.epoch=-1", "not between 0 and"},
         {"run.memory=1Q", "no size such as"},
         {"run.memory=-1", "not between"},
         {"run.variation_limit=nan", "no number"},
