@@ -1,0 +1,35 @@
+/* Sets of neurons of one variable as arrays of weights, 1 for the neurons of the set and 0 for the others. */
+#ifndef NRMFLOW_MASK_H
+#define NRMFLOW_MASK_H
+
+#include "layout.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Neurons first <= i < end in each direction. */
+struct mask_range {
+    size_t first, end;
+};
+
+struct mask_box {
+    struct mask_range channels, rows, columns;
+};
+
+/* All neurons of a variable. */
+struct mask_box mask_everything(struct shape shape);
+
+/* Is the box within the variable? An empty one, first >= end, is. */
+bool mask_fits(struct mask_box box, struct shape shape);
+
+/* mask[i] = 1 where neuron i is in any of the boxes (complement: in none of them), else 0.
+ *
+ *   mask   out  [layout_floats] overwritten; floats that are no neuron's get 0
+ *   boxes  in   [nboxes] within the variable; may overlap */
+void mask_fill(float *restrict mask, const struct mask_box *boxes, size_t nboxes, bool complement,
+               struct layout layout);
+
+/* x[i] *= mask[i] for n arrays x, [n][layout_floats]. */
+void mask_apply(float *restrict x, const float *restrict mask, size_t n, struct layout layout);
+
+#endif
