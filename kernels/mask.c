@@ -1,6 +1,7 @@
 #include "mask.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static bool range_fits(struct mask_range range, size_t n)
@@ -45,4 +46,25 @@ void mask_apply(float *restrict x, const float *restrict mask, size_t n, struct 
     for (size_t s = 0; s < n; s++)
         for (size_t i = 0; i < floats; i++)
             x[s * floats + i] *= mask[i];
+}
+
+void mask_copy_channel(float *restrict out, const float *restrict x, size_t channel, struct layout layout)
+{
+    for (size_t row = 0; row < layout.shape.height; row++)
+        for (size_t column = 0; column < layout.shape.width; column++) {
+            size_t i = layout_index(layout, channel, row, column);
+            out[i] = x ? x[i] : 1;
+        }
+}
+
+void mask_channel_sums(double *restrict sums, float *restrict products, const float *restrict x,
+                       const float *restrict w, bool absolute, struct layout layout)
+{
+    size_t floats = layout_floats(layout);
+
+    for (size_t i = 0; i < floats; i++)
+        products[i] = w ? x[i] * w[i] : x[i];
+    for (size_t i = 0; absolute && i < floats; i++)
+        products[i] = fabsf(products[i]);
+    layout_channel_sums(sums, products, layout);
 }

@@ -32,4 +32,13 @@ void mask_fill(float *restrict mask, const struct mask_box *boxes, size_t nboxes
 /* x[i] *= mask[i] for n arrays x, [n][layout_floats]. */
 void mask_apply(float *restrict x, const float *restrict mask, size_t n, struct layout layout);
 
+/* out[i] = x[i] for the neurons of one channel, 1 for them if x is NULL; the others stay as they are. */
+void mask_copy_channel(float *restrict out, const float *restrict x, size_t channel, struct layout layout);
+
+/* sums[C] = the sum over every channel's positions of x[i] w[i], of |x[i] w[i]| if `absolute`; w NULL stands for ones.
+ *
+ *   products  scratch  [layout_floats] */
+void mask_channel_sums(double *restrict sums, float *restrict products, const float *restrict x,
+                       const float *restrict w, bool absolute, struct layout layout);
+
 #endif

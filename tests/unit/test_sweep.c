@@ -1,6 +1,6 @@
 /* Sweeps over images of random networks: against the marginals, single sweeps, each other, and all walks one by one. */
 #include "mask.h"
-#include "random_vgg.h"
+#include "random_image.h"
 #include "sweep.h"
 
 #include <math.h>
@@ -13,107 +13,15 @@
 
 #include <cmocka.h>
 
-enum { NETWORKS = 16, SWEEPS = 3 };
+enum { NETWORKS = 16, SWEEPS = RANDOM_IMAGE_SWEEPS };
 
 /* Two orders of the same float32 sums, relative to the largest sum of magnitudes on the way. */
 static const double BAR = 1e-5;
 
-/* ---- images of random networks ------------------------------------------------------------------------------------ */
-
-/* What a check gets: a network, an image after its sweeps, and memory for sweeps of its own. */
-struct sample {
-    struct random_vgg *vgg;
-    struct random *random;
-    const struct measure_image *image;
-    struct sweep sweep;
-};
-
-struct checker {
-    void (*check)(struct sample *sample);
-    struct random_vgg *vgg;
-    struct random *random;
-    size_t checked;
-};
-
-static float *floats(size_t n)
-{
-    float *p = aligned_alloc(ARENA_ALIGNMENT, (n * sizeof *p / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
-
-    assert_non_null(p);
-    memset(p, 0xff, n * sizeof *p); /* NaN: nothing is read before it is written */
-    return p;
-}
-
-static void take_image(void *context, size_t slot, const struct measure_image *image)
-{
-    struct checker *c = context;
-    struct sample sample = {c->vgg, c->random, image, {.plan = NULL}};
-    struct arena arena = arena_over(NULL, 0);
-
-    (void)slot;
-    sweep_place(&sample.sweep, &c->vgg->plan, 0, c->vgg->net.nlinks, SWEEPS, &arena);
-    float *memory = floats(arena.peak / sizeof *memory);
-    arena = arena_over(memory, arena.peak);
-    sweep_place(&sample.sweep, &c->vgg->plan, 0, c->vgg->net.nlinks, SWEEPS, &arena);
-    c->check(&sample);
-    c->checked++;
-    free(memory);
-}
-
-static void measure_images(struct random_vgg *vgg, struct checker *checker)
-{
-    struct measure_target targets[VGG_GROUP];
-    struct measure_result results[VGG_GROUP];
-    size_t channels = vgg->plan.channel[vgg->net.nlinks + 1];
-    const float *inputs[VGG_GROUP];
-
-    for (size_t g = 0; g < VGG_GROUP; g++) {
-        results[g] = (struct measure_result){.relevance = calloc(channels, sizeof(double)),
-                                             .relevance_position = calloc(channels, sizeof(uint32_t)),
-                                             .activation = calloc(channels, sizeof(float)),
-                                             .activation_position = calloc(channels, sizeof(uint32_t))};
-        targets[g] = vgg->targets[g];
-        inputs[g] = vgg->inputs[g];
-    }
-    measure_group(results, &vgg->plan, inputs, targets, (struct measure_sink){checker, NULL, NULL, take_image},
-                  &vgg->work);
-    for (size_t g = 0; g < VGG_GROUP; g++) {
-        free(results[g].relevance);
-        free(results[g].relevance_position);
-        free(results[g].activation);
-        free(results[g].activation_position);
-    }
-}
-
-/* Check images of random networks and rules that do not cancel too much. */
-static void check_all(void (*check)(struct sample *sample), size_t networks, const char *name)
-{
-    struct random random = random_seed(name);
-    size_t checked = 0;
-
-    for (size_t i = 0; i < networks; i++) {
-        struct random_vgg vgg;
-        random_vgg_init(&vgg, &random);
-        vgg.options.images = true;
-        vgg.options.variation_limit = 100;
-        random_vgg_plan(&vgg);
-        struct checker checker = {check, &vgg, &random, 0};
-        measure_images(&vgg, &checker);
-        checked += checker.checked;
-        random_vgg_free(&vgg);
-    }
-    assert_true(checked >= networks * VGG_GROUP / 3);
-}
-
-static size_t variable_floats(const struct sample *s, size_t k)
-{
-    return layout_floats(network_layout(&s->vgg->net, k));
-}
-
 /* ---- what passes by ----------------------------------------------------------------------------------------------- */
 
 struct record {
-    const struct sample *sample;
+    const struct random_image *sample;
     size_t passed[NETWORK_MAX_VARIABLES], count;
     double largest; /* sum of magnitudes of one array */
 };
@@ -130,22 +38,15 @@ static double magnitude(const float *v, size_t n)
 static void note(void *context, size_t variable, const float *values, size_t n)
 {
     struct record *r = context;
-    size_t each = variable_floats(r->sample, variable);
+    size_t each = random_image_floats(r->sample, variable);
 
     r->passed[r->count++] = variable;
     for (size_t i = 0; i < n; i++)
         r->largest = fmax(r->largest, magnitude(values + i * each, each));
 }
 
-/* A random pair of variables, lower < upper. */
-static void random_pair(const struct sample *s, size_t *lower, size_t *upper)
-{
-    *upper = 1 + random_below(s->random, s->vgg->net.nlinks);
-    *lower = random_below(s->random, *upper);
-}
-
 /* Random masks at a third of the variables, for the caller to free. */
-static void random_masks(float **masks, const struct sample *s)
+static void random_masks(float **masks, const struct random_image *s)
 {
     for (size_t k = 0; k <= s->vgg->net.nlinks; k++) {
         struct shape shape = network_shape(&s->vgg->net, k);
@@ -155,12 +56,12 @@ static void random_masks(float **masks, const struct sample *s)
         masks[k] = NULL;
         if (random_below(s->random, 3))
             continue;
-        masks[k] = floats(variable_floats(s, k));
+        masks[k] = random_image_alloc(random_image_floats(s, k));
         mask_fill(masks[k], &box, 1, random_below(s->random, 2), network_layout(&s->vgg->net, k));
     }
 }
 
-static void free_masks(float **masks, const struct sample *s)
+static void free_masks(float **masks, const struct random_image *s)
 {
     for (size_t k = 0; k <= s->vgg->net.nlinks; k++)
         free(masks[k]);
@@ -172,7 +73,7 @@ static void compare_plain(void *context, size_t variable, const float *values, s
 {
     const struct record *r = context;
     const float *want = r->sample->image->r[variable];
-    size_t each = variable_floats(r->sample, variable);
+    size_t each = random_image_floats(r->sample, variable);
     double bar = BAR * magnitude(want, each) + BAR;
 
     for (size_t i = 0; i < n * each; i++)
@@ -181,10 +82,10 @@ static void compare_plain(void *context, size_t variable, const float *values, s
                      (double)values[i], (double)want[i % each]);
 }
 
-static void check_plain(struct sample *s)
+static void check_plain(struct random_image *s)
 {
     struct record record = {.sample = s};
-    size_t top = s->vgg->net.nlinks, each = variable_floats(s, top);
+    size_t top = s->vgg->net.nlinks, each = random_image_floats(s, top);
     float *start = sweep_start(&s->sweep, top, SWEEPS);
 
     for (size_t i = 0; i < SWEEPS; i++)
@@ -195,15 +96,15 @@ static void check_plain(struct sample *s)
 static void sweep_down_from_the_logits_gives_the_marginals(void **state)
 {
     (void)state;
-    check_all(check_plain, NETWORKS, "plain");
+    random_image_check_all(check_plain, NETWORKS, "plain");
 }
 
-static void check_passed(struct sample *s)
+static void check_passed(struct random_image *s)
 {
     struct record record = {.sample = s};
     size_t lower, upper;
 
-    random_pair(s, &lower, &upper);
+    random_image_pair(s, &lower, &upper);
     sweep_start(&s->sweep, upper, 1);
     sweep_go(&s->sweep, s->image, upper, lower, 1, NULL, (struct sweep_visitor){&record, note});
     assert_int_equal(record.count, upper - lower + 1);
@@ -220,7 +121,7 @@ static void check_passed(struct sample *s)
 static void visitor_sees_every_variable_on_the_way(void **state)
 {
     (void)state;
-    check_all(check_passed, NETWORKS, "passed");
+    random_image_check_all(check_passed, NETWORKS, "passed");
 }
 
 static double product(const float *a, const float *b, size_t n)
@@ -233,11 +134,11 @@ static double product(const float *a, const float *b, size_t n)
 }
 
 /* Random values at a variable's neurons, zeros elsewhere. */
-static float *random_neurons(const struct sample *s, size_t k)
+static float *random_neurons(const struct random_image *s, size_t k)
 {
     struct layout layout = network_layout(&s->vgg->net, k);
     size_t n = shape_neurons(layout.shape);
-    float *planar = floats(n), *v = floats(layout_floats(layout));
+    float *planar = random_image_alloc(n), *v = random_image_alloc(layout_floats(layout));
 
     random_fill(s->random, planar, n);
     layout_from_planar(v, planar, layout);
@@ -246,7 +147,7 @@ static float *random_neurons(const struct sample *s, size_t k)
 }
 
 /* sum_j R_j up(v)_j = sum_i v_i down(R)_i with any masks on the way. */
-static void check_adjoint(struct sample *s)
+static void check_adjoint(struct random_image *s)
 {
     float *masks[NETWORK_MAX_VARIABLES];
     const float *borrowed[NETWORK_MAX_VARIABLES];
@@ -254,11 +155,11 @@ static void check_adjoint(struct sample *s)
     struct sweep_visitor visitor = {&record, note};
     size_t lower, upper;
 
-    random_pair(s, &lower, &upper);
+    random_image_pair(s, &lower, &upper);
     random_masks(masks, s);
     for (size_t k = 0; k <= s->vgg->net.nlinks; k++)
         borrowed[k] = masks[k];
-    size_t below = variable_floats(s, lower), above = variable_floats(s, upper);
+    size_t below = random_image_floats(s, lower), above = random_image_floats(s, upper);
     float *r = random_neurons(s, upper), *v = random_neurons(s, lower);
     memcpy(sweep_start(&s->sweep, upper, 1), r, above * sizeof *r);
     double down = product(v, sweep_go(&s->sweep, s->image, upper, lower, 1, borrowed, visitor), below);
@@ -276,21 +177,21 @@ static void check_adjoint(struct sample *s)
 static void down_and_up_are_adjoint(void **state)
 {
     (void)state;
-    check_all(check_adjoint, 2 * NETWORKS, "adjoint");
+    random_image_check_all(check_adjoint, 2 * NETWORKS, "adjoint");
 }
 
 /* Sweeps of one batch against the same alone. */
-static void check_batch(struct sample *s)
+static void check_batch(struct random_image *s)
 {
     struct record record = {.sample = s};
     struct sweep_visitor visitor = {&record, note};
     size_t lower, upper;
 
-    random_pair(s, &lower, &upper);
+    random_image_pair(s, &lower, &upper);
     bool down = random_below(s->random, 2);
     size_t from = down ? upper : lower, to = down ? lower : upper;
-    size_t in = variable_floats(s, from), out = variable_floats(s, to);
-    float *start[SWEEPS], *together = floats(SWEEPS * out);
+    size_t in = random_image_floats(s, from), out = random_image_floats(s, to);
+    float *start[SWEEPS], *together = random_image_alloc(SWEEPS * out);
     for (size_t i = 0; i < SWEEPS; i++)
         start[i] = random_neurons(s, from);
     float *batch = sweep_start(&s->sweep, from, SWEEPS);
@@ -310,101 +211,58 @@ static void check_batch(struct sample *s)
 static void sweeps_of_a_batch_do_not_depend_on_each_other(void **state)
 {
     (void)state;
-    check_all(check_batch, NETWORKS, "batch");
+    random_image_check_all(check_batch, NETWORKS, "batch");
 }
 
 /* ---- all walks one by one ----------------------------------------------------------------------------------------- */
 
-/* r(i|j) of every link between two variables as matrices [upper neurons][lower neurons], planar. */
-struct walker {
-    const struct sample *sample;
-    size_t lower, upper;
-    float *r[NETWORK_MAX_LINKS];
-    const float *masks[NETWORK_MAX_VARIABLES]; /* planar; NULL where there is none */
-    double *found;                             /* [neurons of the lower variable] */
+struct walked {
+    const struct random_image *s;
+    size_t lower;
+    float *planar[NETWORK_MAX_VARIABLES]; /* masks; NULL where there is none */
+    double *found;                        /* [neurons of the lower variable] */
     size_t walks;
 };
 
-static size_t neurons_of(const struct sample *s, size_t k)
+static void add_walk(void *context, const size_t *neurons, double relevance)
 {
-    return shape_neurons(network_shape(&s->vgg->net, k));
+    struct walked *w = context;
+
+    for (size_t k = w->lower; k <= w->s->vgg->net.nlinks; k++)
+        if (w->planar[k])
+            relevance *= (double)w->planar[k][neurons[k]];
+    w->found[neurons[w->lower]] += relevance;
+    w->walks += relevance != 0;
 }
 
-/* Row j: what a unit of relevance at neuron j alone becomes one link below. */
-static float *matrix_of(const struct sample *s, size_t k)
-{
-    struct layout above = network_layout(&s->vgg->net, k + 1), below = network_layout(&s->vgg->net, k);
-    size_t upper = neurons_of(s, k + 1), lower = neurons_of(s, k);
-    float *unit = floats(upper), *matrix = floats(upper * lower);
-    struct sweep sweep = s->sweep;
-
-    for (size_t j = 0; j < upper; j++) {
-        memset(unit, 0, upper * sizeof *unit);
-        unit[j] = 1;
-        layout_from_planar(sweep_start(&sweep, k + 1, 1), unit, above);
-        layout_to_planar(matrix + j * lower,
-                         sweep_go(&sweep, s->image, k + 1, k, 1, NULL, (struct sweep_visitor){NULL, NULL}), below);
-    }
-    free(unit);
-    return matrix;
-}
-
-/* Go on with every walk that has come to neuron j of variable k with this much relevance. */
-static void walk(struct walker *w, size_t k, size_t j, double relevance)
-{
-    if (w->masks[k])
-        relevance *= (double)w->masks[k][j];
-    if (relevance == 0)
-        return;
-    if (k == w->lower) {
-        w->found[j] += relevance;
-        w->walks++;
-        return;
-    }
-    size_t lower = neurons_of(w->sample, k - 1);
-    for (size_t i = 0; i < lower; i++)
-        if (w->r[k - 1][j * lower + i] != 0)
-            walk(w, k - 1, i, relevance * (double)w->r[k - 1][j * lower + i]);
-}
-
-/* The joint of masks with every neuron of the fourth variable from the top: conv5_1 in a VGG11 has 2 x 2 positions. */
-static void check_walks(struct sample *s)
+/* The joint of masks with every neuron of conv5_1, which has 2 x 2 positions. */
+static void check_walks(struct random_image *s)
 {
     const struct network *net = &s->vgg->net;
-    struct walker w = {.sample = s, .lower = network_find(net, "conv5_1"), .upper = net->nlinks};
-    float *masks[NETWORK_MAX_VARIABLES], *planar[NETWORK_MAX_VARIABLES] = {NULL};
+    size_t lower = network_find(net, "conv5_1"), top = net->nlinks, n = random_image_neurons(s, lower);
+    struct walked w = {.s = s, .lower = lower, .found = calloc(n, sizeof(double))};
+    float *masks[NETWORK_MAX_VARIABLES], *got = random_image_alloc(n);
     const float *borrowed[NETWORK_MAX_VARIABLES];
-    size_t n = neurons_of(s, w.lower);
-    double largest = 0;
+    double largest = 1;
 
     random_masks(masks, s);
-    for (size_t k = 0; k <= net->nlinks; k++) {
+    for (size_t k = lower; k <= top; k++) {
         borrowed[k] = masks[k];
-        if (masks[k]) {
-            planar[k] = floats(neurons_of(s, k));
-            layout_to_planar(planar[k], masks[k], network_layout(net, k));
-        }
-        w.masks[k] = planar[k];
-        if (k >= w.lower && k < w.upper)
-            w.r[k] = matrix_of(s, k);
-        largest = k >= w.lower ? fmax(largest, magnitude(s->image->r[k], variable_floats(s, k))) : 0;
+        w.planar[k] = masks[k] ? random_image_alloc(random_image_neurons(s, k)) : NULL;
+        if (masks[k])
+            layout_to_planar(w.planar[k], masks[k], network_layout(net, k));
+        largest = fmax(largest, magnitude(s->image->r[k], random_image_floats(s, k)));
     }
-    w.found = calloc(n, sizeof *w.found);
-    for (size_t j = 0; j < neurons_of(s, w.upper); j++)
-        walk(&w, w.upper, j, (double)s->image->r[w.upper][j]);
-    memcpy(sweep_start(&s->sweep, w.upper, 1), s->image->r[w.upper], variable_floats(s, w.upper) * sizeof(float));
-    float *got = floats(n);
-    layout_to_planar(got,
-                     sweep_go(&s->sweep, s->image, w.upper, w.lower, 1, borrowed, (struct sweep_visitor){NULL, NULL}),
-                     network_layout(net, w.lower));
+    random_image_walks(s, lower, top, add_walk, &w);
+    memcpy(sweep_start(&s->sweep, top, 1), s->image->r[top], random_image_floats(s, top) * sizeof(float));
+    layout_to_planar(got, sweep_go(&s->sweep, s->image, top, lower, 1, borrowed, (struct sweep_visitor){NULL, NULL}),
+                     network_layout(net, lower));
     for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)got[i] - w.found[i]) <= BAR * fmax(largest, 1)))
+        if (!(fabs((double)got[i] - w.found[i]) <= BAR * largest))
             fail_msg("%s: %g by sweep, %g by %zu walks", s->vgg->text, (double)got[i], w.found[i], w.walks);
     free_masks(masks, s);
-    for (size_t k = 0; k <= net->nlinks; k++) {
-        free(planar[k]);
-        free(w.r[k]);
-    }
+    for (size_t k = lower; k <= top; k++)
+        free(w.planar[k]);
     free(w.found);
     free(got);
 }
@@ -412,7 +270,7 @@ static void check_walks(struct sample *s)
 static void masked_sweep_equals_the_sum_over_all_walks(void **state)
 {
     (void)state;
-    check_all(check_walks, NETWORKS, "walks");
+    random_image_check_all(check_walks, NETWORKS, "walks");
 }
 
 /* ---- plans -------------------------------------------------------------------------------------------------------- */
