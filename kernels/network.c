@@ -19,6 +19,13 @@ static const struct variant variants[] = {
     {"vgg19", {2, 2, 4, 4, 4}},
 };
 
+enum { NVARIANTS = sizeof variants / sizeof variants[0] };
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static size_t convolution_count(const struct variant *v)
 {
     size_t n = 0;
@@ -30,7 +37,7 @@ static size_t convolution_count(const struct variant *v)
 
 static const struct variant *variant_of(size_t convolutions)
 {
-    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++)
+    for (size_t i = 0; i < NVARIANTS; i++)
         if (convolution_count(&variants[i]) == convolutions)
             return &variants[i];
     return NULL;
@@ -131,6 +138,40 @@ bool network_init(struct network *net, char *message, size_t nmessage, const str
         at = net->links[net->nlinks - 1].upper;
     }
     return true;
+}
+
+/* Describe one layer of a standard network, and move *floats behind it. */
+static void push_layer(struct network_layer *layer, bool convolution, size_t out, size_t in, size_t *floats)
+{
+    size_t weight = out * in * (convolution ? 9 : 1);
+
+    *layer = (struct network_layer){convolution, out, in, *floats, *floats + weight};
+    *floats += weight + out;
+}
+
+size_t network_standard(struct network *net, const char *name, size_t side, size_t narrow, size_t classes)
+{
+    static const size_t widths[STAGES] = {64, 128, 256, 512, 512};
+    struct network_layer layers[NETWORK_MAX_LINKS];
+    size_t n = 0, i = 0, floats = 0, in = 3, dense = larger(4096 / narrow, 1), positions;
+    char message[128];
+
+    while (i < NVARIANTS && strcmp(variants[i].name, name) != 0)
+        i++;
+    if (i == NVARIANTS || side == 0 || side % (1 << STAGES) != 0)
+        return 0;
+    for (size_t s = 0; s < STAGES; s++) {
+        for (size_t c = 0; c < variants[i].convolutions[s]; c++) {
+            size_t out = larger(widths[s] / narrow, 1);
+            push_layer(&layers[n++], true, out, in, &floats);
+            in = out;
+        }
+    }
+    positions = (side >> STAGES) * (side >> STAGES);
+    push_layer(&layers[n++], false, dense, in * positions, &floats);
+    push_layer(&layers[n++], false, dense, dense, &floats);
+    push_layer(&layers[n++], false, classes, dense, &floats);
+    return network_init(net, message, sizeof message, layers, n) ? floats : 0;
 }
 
 const char *network_variable(const struct network *net, size_t k)

@@ -56,6 +56,14 @@ struct network_layer {
 bool network_init(struct network *net, char *message, size_t nmessage, const struct network_layer *layers,
                   size_t nlayers);
 
+/* The network of this name ("vgg16") in torchvision's widths, 64 to 512 and 4096, all divided by `narrow`, for images of
+ * 3 x side x side. In the model each layer's weight is followed by its bias.
+ *
+ *   net      out  the network; undefined on failure
+ *   classes  in   number of logits
+ * Returns the floats of the model; 0 if there is no such network, or if `side` is no multiple of 32 that is not zero. */
+size_t network_standard(struct network *net, const char *name, size_t side, size_t narrow, size_t classes);
+
 /* Name and shape of variable k, 0 <= k <= nlinks. */
 const char *network_variable(const struct network *net, size_t k);
 struct shape network_shape(const struct network *net, size_t k);

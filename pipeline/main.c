@@ -1,5 +1,6 @@
 /* nrmflow: finds the command and calls it. */
 #include "command.h"
+#include "command_bench.h"
 #include "command_info.h"
 #include "command_run.h"
 #include "command_weights.h"
@@ -15,6 +16,7 @@ static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
     {"info", "what is in a store", command_info},
     {"weights", "what is in a weights file", command_weights},
+    {"bench", "speed against this machine's own floor", command_bench},
 };
 
 enum { NCOMMANDS = sizeof commands / sizeof commands[0] };

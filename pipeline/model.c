@@ -4,6 +4,8 @@
 #include "suggest.h"
 #include "weights.h"
 
+#include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -269,6 +271,64 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     TRY(derive_weights(model, node, err));
 done:
     weights_close(w);
+    return rc;
+}
+
+/* ---- random weights -------------------------------------------------------------------------------------------- */
+
+/* SplitMix64: number i of a sequence. */
+static uint64_t random_bits(uint64_t i)
+{
+    uint64_t z = (i + 1) * 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* Uniform in -limit .. limit. */
+static void fill_uniform(float *out, size_t n, uint64_t first, double limit)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)((double)(int64_t)random_bits(first + i) * 0x1p-63 * limit);
+}
+
+/* Weights of variance 2 / inputs, which keep the size of activations from layer to layer, and small biases of both
+ * signs. */
+static void fill_model(float *model, const struct network *net)
+{
+    for (size_t k = 0; k < net->nlinks; k++) {
+        const struct link *l = &net->links[k];
+        size_t inputs = l->kind == LINK_CONVOLUTION ? 9 * l->lower.channels : shape_neurons(l->lower);
+        if (l->kind == LINK_POOL)
+            continue;
+        fill_uniform(model + l->weight, inputs * l->upper.channels, l->weight, sqrt(6 / (double)inputs));
+        fill_uniform(model + l->bias, l->upper.channels, l->bias, 0.05);
+    }
+}
+
+enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
+                         size_t group, const struct node *node, struct error *err)
+{
+    struct measure_options options;
+    enum status rc = OK;
+
+    *model = (struct model){0};
+    size_t nfloats = network_standard(&model->net, random->network, random->side, random->narrow, random->classes);
+    if (nfloats == 0)
+        return error_set(err, FAIL_CONFIG, "there is no network \"%s\" for images of side %zu", random->network,
+                         random->side);
+    rc = choose_preprocessing(&model->preprocessing, config, &model->net, false, err);
+    if (rc == OK)
+        rc = choose_measure(&options, config, &model->net, group, err);
+    TRY(agree(node->world, rc, err));
+    TRY(node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err));
+    if (model->weights.holder)
+        fill_model(model->weights.memory, &model->net);
+    node_barrier(node);
+    measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
+    TRY(derive_weights(model, node, err));
+done:
     return rc;
 }
 

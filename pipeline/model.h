@@ -25,6 +25,17 @@ struct model {
 enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
                        struct error *err);
 
+/* A model without a file, for measurements: a standard network (network_standard) with He-scaled random weights. */
+struct model_random {
+    const char *network;
+    size_t side, narrow, classes;
+};
+
+/* The same with random weights, always the same for the same description; the configuration's file is not looked at, and the
+ * checksum is empty. Errors as model_load, and FAIL_CONFIG if there is no such network. Collective. */
+enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
+                         size_t group, const struct node *node, struct error *err);
+
 /* All zero is fine. Not collective. */
 void model_free(struct model *model);
 

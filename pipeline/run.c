@@ -8,7 +8,6 @@
 #include "run_internal.h"
 #include "stop.h"
 #include "sums_reduce.h"
-#include "write.h"
 
 #include <stdlib.h>
 
@@ -74,8 +73,7 @@ done:
     return rc;
 }
 
-/* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts. Collective. */
-static enum status save(struct run *run, struct write_summary *summary, bool complete, struct error *err)
+enum status run_save(struct run *run, struct write_summary *summary, bool complete, struct error *err)
 {
     struct write_run what = description(run);
     enum status rc = OK;
@@ -181,7 +179,7 @@ static enum status compute(struct run *run, bool *stopped, struct error *err)
         if (rc == OK)
             rc = parts_write(&run->parts, &run->rows, run->node, err);
         if (rc == OK)
-            rc = save(run, &summary, !end.more, err);
+            rc = run_save(run, &summary, !end.more, err);
     }
     progress_finish(&run->progress);
     progress_free(&run->progress);

@@ -7,6 +7,7 @@
 #include "progress.h"
 #include "run.h"
 #include "schedule.h"
+#include "write.h"
 
 /* Rows are kept in memory until the end of an epoch, or until they take this much on one rank. */
 enum { ROWS_MOST = 256 << 20 };
@@ -17,6 +18,7 @@ struct run {
     const char *output;
     const struct node *node;
     struct log *log;
+    const struct model_random *random; /* in place of the configuration's weights; NULL but for measurements */
     struct model model;
     struct node_block listing;
     struct statistics statistics;
@@ -40,6 +42,9 @@ enum status run_set_up(struct run *run, struct error *err);
 
 /* Plan the blocks that hold images of the run and are not in part files; sets run->before. Collective. */
 enum status run_make_schedule(struct run *run, struct error *err);
+
+/* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts. Collective. */
+enum status run_save(struct run *run, struct write_summary *summary, bool complete, struct error *err);
 
 /* Collective. */
 void run_tear_down(struct run *run);

@@ -241,7 +241,10 @@ enum status run_set_up(struct run *run, struct error *err)
 
     TRY(blas_init(run->node->world, err));
     TRY(agree(run->node->world, check_available(run->config, err), err));
-    TRY(model_load(&run->model, run->config, BLOCK_GROUP, run->node, err));
+    if (run->random)
+        TRY(model_random(&run->model, run->random, run->config, BLOCK_GROUP, run->node, err));
+    else
+        TRY(model_load(&run->model, run->config, BLOCK_GROUP, run->node, err));
     TRY(load_listing(run, err));
     TRY(agree(run->node->world, choose_images(run, err), err));
     if (run->node->rank == 0)

@@ -1,0 +1,14 @@
+/* Images to files. */
+#ifndef NRMFLOW_IMAGE_WRITE_H
+#define NRMFLOW_IMAGE_WRITE_H
+
+#include "image.h"
+
+/* Write a JPEG file; a file that is there is replaced.
+ *
+ *   image    in  1 or 3 channels
+ *   quality  in  1 to 100, as libjpeg takes it
+ * Errors: FAIL_SYSTEM if the file cannot be written or there is no memory. */
+enum status image_write_jpeg(const struct image *image, int quality, const char *path, struct error *err);
+
+#endif

@@ -1,0 +1,189 @@
+#include "agree.h"
+#include "bench.h"
+#include "cost.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const bench_operation_names[BENCH_OPERATIONS] = {
+    [BENCH_EVALUATE] = "evaluate", [BENCH_PREPARE] = "prepare", [BENCH_BACK] = "back",
+    [BENCH_JOINT] = "joint",       [BENCH_FORWARD] = "forward",
+};
+
+/* Arrays of one image below the dense layers and of a group above, as measure.h has them. */
+struct arrays {
+    float *a[NETWORK_MAX_VARIABLES], *z[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES];
+    float *c, *joint;
+    double *to_bias, *absorbed;
+    struct link_scratch scratch;
+};
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t images_of(const struct measure_plan *plan, size_t variable)
+{
+    return variable < plan->top ? 1 : plan->options.group;
+}
+
+static void place_scratch(struct arrays *arrays, const struct measure_plan *plan, struct arena *arena)
+{
+    struct link_scratch_floats most = {0};
+    size_t coefficients = 0, joint = 0, channels = 0;
+
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        const struct link *link = &plan->net->links[k];
+        struct link_scratch_floats need = link_scratch_floats(&plan->links[k], images_of(plan, k));
+        most.upper = larger(most.upper, need.upper);
+        most.lower = larger(most.lower, need.lower);
+        most.columns = larger(most.columns, need.columns);
+        most.gradient = larger(most.gradient, need.gradient);
+        coefficients = larger(coefficients, link_coefficients(&plan->links[k], images_of(plan, k)));
+        joint = larger(joint, link->upper.channels * link->lower.channels);
+        channels = larger(channels, images_of(plan, k) * link->upper.channels);
+    }
+    arrays->scratch = (struct link_scratch){arena_floats(arena, most.upper), arena_floats(arena, most.lower),
+                                            arena_floats(arena, most.columns), arena_floats(arena, most.gradient)};
+    arrays->c = arena_floats(arena, coefficients);
+    arrays->joint = arena_floats(arena, joint);
+    arrays->to_bias = arena_doubles(arena, channels);
+    arrays->absorbed = arena_doubles(arena, channels);
+}
+
+static void place(struct arrays *arrays, const struct measure_plan *plan, struct arena *arena)
+{
+    *arrays = (struct arrays){0};
+    for (size_t k = 0; k <= plan->net->nlinks; k++) {
+        size_t floats = plan->options.group * shape_neurons(network_shape(plan->net, k));
+        if (k < plan->top)
+            floats /= plan->options.group;
+        arrays->a[k] = arena_floats(arena, floats);
+        arrays->z[k] = arena_floats(arena, floats);
+        arrays->r[k] = arena_floats(arena, floats);
+        arrays->h[k] = arena_floats(arena, floats);
+    }
+    place_scratch(arrays, plan, arena);
+}
+
+static void run_operation(enum bench_operation operation, const struct arrays *arrays, const struct link_plan *link,
+                          size_t k, size_t n)
+{
+    const float *upper = link->link->kind == LINK_DENSE ? arrays->z[k + 1] : arrays->a[k + 1];
+
+    switch (operation) {
+    case BENCH_EVALUATE:
+        link_evaluate(arrays->z[k + 1], link, arrays->a[k], n, &arrays->scratch);
+        break;
+    case BENCH_PREPARE:
+        link_prepare(arrays->c, link, arrays->a[k], upper, n, &arrays->scratch);
+        break;
+    case BENCH_BACK:
+        link_back(arrays->r[k], arrays->to_bias, arrays->absorbed, link, arrays->r[k + 1], arrays->c, arrays->a[k], n,
+                  &arrays->scratch);
+        break;
+    case BENCH_JOINT:
+        link_joint(arrays->joint, link, arrays->r[k + 1], arrays->c, arrays->a[k], NULL, 0, n, &arrays->scratch);
+        break;
+    default:
+        link_forward(arrays->h[k + 1], link, arrays->h[k], arrays->c, arrays->a[k], n, &arrays->scratch);
+    }
+}
+
+/* Median seconds of one image, after one time that is not counted. */
+static double time_operation(enum bench_operation operation, const struct arrays *arrays, const struct link_plan *link,
+                             size_t k, size_t n, size_t repeats)
+{
+    double seconds[BENCH_MAX_REPEATS];
+
+    for (size_t r = 0; r <= repeats; r++) {
+        double start = log_seconds();
+        run_operation(operation, arrays, link, k, n);
+        seconds[r ? r - 1 : 0] = log_seconds() - start;
+    }
+    return bench_median(seconds, repeats) / (operation == BENCH_JOINT ? 1 : (double)n);
+}
+
+static void rectify(float *a, const float *z, bool rectified, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        a[i] = rectified && z[i] < 0 ? 0 : z[i];
+}
+
+/* The forward pass. The first variable of the dense layers is repeated for all images of a group. */
+static void run_up(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
+                   const float *input, size_t repeats)
+{
+    memcpy(arrays->a[0], input, shape_neurons(network_shape(plan->net, 0)) * sizeof *input);
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        size_t n = images_of(plan, k), neurons = shape_neurons(network_shape(plan->net, k + 1));
+        layers[k].seconds[BENCH_EVALUATE] = time_operation(BENCH_EVALUATE, arrays, &plan->links[k], k, n, repeats);
+        rectify(arrays->a[k + 1], arrays->z[k + 1], plan->net->links[k].rectified, n * neurons);
+        for (size_t i = 1; k + 1 == plan->top && i < plan->options.group; i++)
+            memcpy(arrays->a[k + 1] + i * neurons, arrays->a[k + 1], neurons * sizeof(float));
+    }
+}
+
+/* Relevance from the first logit down, and one step up at every link, from ones. */
+static void run_down(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
+                     size_t repeats)
+{
+    size_t last = plan->net->nlinks, logits = network_shape(plan->net, last).channels;
+
+    memset(arrays->r[last], 0, plan->options.group * logits * sizeof(float));
+    for (size_t i = 0; i < plan->options.group; i++)
+        arrays->r[last][i * logits] = 1;
+    for (size_t k = last; k-- > 0;) {
+        size_t n = images_of(plan, k), neurons = n * shape_neurons(network_shape(plan->net, k));
+        bool pool = plan->net->links[k].kind == LINK_POOL;
+        for (size_t i = 0; i < neurons; i++)
+            arrays->h[k][i] = 1;
+        for (enum bench_operation o = BENCH_PREPARE; o < BENCH_OPERATIONS; o++)
+            if (!pool || (o != BENCH_PREPARE && o != BENCH_JOINT))
+                layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, repeats);
+    }
+}
+
+/* Times of the slowest rank, operations and shares. */
+static void finish(struct bench_layer *layers, const struct measure_plan *plan, const struct node *node)
+{
+    double all = 0, own[NETWORK_MAX_LINKS];
+
+    for (size_t k = 0; k < plan->net->nlinks; k++) {
+        struct bench_layer *l = &layers[k];
+        const struct link_plan *link = &plan->links[k];
+        for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+            l->seconds[o] = bench_slowest(l->seconds[o], node);
+        own[k] = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_PREPARE] + l->seconds[BENCH_BACK];
+        all += own[k];
+        l->flops = cost_map(link->link) * (double)(1 + cost_denominators(link) + link->parts.nparts);
+    }
+    for (size_t k = 0; k < plan->net->nlinks; k++)
+        layers[k].share = own[k] / all;
+}
+
+enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,
+                         size_t repeats, const struct node *node, struct error *err)
+{
+    struct arrays arrays;
+    struct arena arena = arena_over(NULL, 0);
+    enum status rc = OK;
+
+    memset(layers, 0, NETWORK_MAX_LINKS * sizeof *layers);
+    place(&arrays, &model->plan, &arena);
+    size_t nbytes = arena.peak;
+    void *memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    if (!memory)
+        rc = error_set(err, FAIL_SYSTEM, "no memory for %zu MiB of activations", nbytes >> 20);
+    TRY(agree(node->world, rc, err));
+    memset(memory, 0, nbytes);
+    arena = arena_over(memory, nbytes);
+    place(&arrays, &model->plan, &arena);
+    run_up(layers, &arrays, &model->plan, input, repeats);
+    run_down(layers, &arrays, &model->plan, repeats);
+    finish(layers, &model->plan, node);
+done:
+    free(memory);
+    return rc;
+}

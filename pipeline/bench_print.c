@@ -1,0 +1,157 @@
+#include "bench.h"
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+static const double GIGA = 1e-9, MILLI = 1e3;
+
+static double overhead(const struct bench_results *results, enum bench_variant variant)
+{
+    return results->images[variant].total / results->images[BENCH_PLAIN].total - 1;
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------------ */
+
+static void print_machine(const struct bench_machine *machine)
+{
+    puts("\nmachine, one core                      GFLOP/s");
+    for (size_t i = 0; i < machine->npeaks; i++)
+        printf("  multiply-add peak, %-16s  %8.1f\n", machine->peaks[i].isa, machine->peaks[i].flops * GIGA);
+    printf("  sgemm on the network's shapes       %8.1f\n", machine->product * GIGA);
+    for (size_t i = 0; i < machine->nproducts; i++) {
+        const struct bench_product *p = &machine->products[i];
+        printf("    %-8s %5zu x %-5zu x %-5zu       %8.1f\n", p->layer, p->m, p->n, p->k, p->flops * GIGA);
+    }
+}
+
+static void print_layers(const struct bench_results *results)
+{
+    double total[BENCH_OPERATIONS] = {0};
+
+    printf("\n%-10s", "ms");
+    for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+        printf("%10s", bench_operation_names[o]);
+    printf("%10s%9s\n", "GFLOP/s", "share");
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        double own = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_PREPARE] + l->seconds[BENCH_BACK];
+        printf("%-10s", results->net.links[k].name);
+        for (size_t o = 0; o < BENCH_OPERATIONS; o++) {
+            printf("%10.3f", l->seconds[o] * MILLI);
+            total[o] += l->seconds[o];
+        }
+        printf("%10.1f%8.1f%%\n", l->flops / own * GIGA, 100 * l->share);
+    }
+    printf("%-10s", "all");
+    for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+        printf("%10.3f", total[o] * MILLI);
+    puts("\nGFLOP/s and share: of evaluate, prepare and back, counted as direct convolution");
+}
+
+static void print_images(const struct bench_results *results)
+{
+    printf("\n%-24s%10s%10s%10s%12s%10s%14s\n", "one image, ms", "all", "decode", "measure", "statistics", "more",
+           "rank, MiB");
+    for (size_t v = 0; v < BENCH_VARIANTS; v++) {
+        const struct bench_image *i = &results->images[v];
+        printf("%-24s%10.2f%10.2f%10.2f%12.2f%9.1f%%%14zu\n", bench_variants[v].name, i->total * MILLI,
+               i->stages[STAGE_DECODE] * MILLI, i->stages[STAGE_MEASURE] * MILLI, i->stages[STAGE_STATISTICS] * MILLI,
+               100 * overhead(results, (enum bench_variant)v), i->rank_bytes >> 20);
+    }
+}
+
+void bench_print(const struct bench_results *results)
+{
+    struct shape input = network_shape(&results->net, 0);
+
+    printf("%s, %zu x %zu x %zu, %s, %zu rank%s, blocks of %zu, kernels %s, OpenBLAS %s\n", results->net.name,
+           input.channels, input.height, input.width, results->composite, results->ranks,
+           results->ranks == 1 ? "" : "s", results->block, results->isa, results->blas_core);
+    print_machine(&results->machine);
+    print_layers(results);
+    print_images(results);
+    printf("\nan epoch's store          %.2f s, %.1f MiB; every %.0f s\n", results->store.seconds,
+           results->store.bytes / 0x1p20, results->epoch);
+    printf("floor                     %.1f GFLOP at the peak: %.2f ms\n", results->floor * GIGA,
+           results->floor / results->machine.peak * MILLI);
+    printf("floor / own time          %.2f\n", bench_floor_ratio(results));
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------ */
+
+static json_t *integer(size_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *json_peaks(const struct bench_machine *machine)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < machine->npeaks; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:f}", "isa", machine->peaks[i].isa, "gflops", machine->peaks[i].flops * GIGA));
+    return list;
+}
+
+static json_t *json_products(const struct bench_machine *machine)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < machine->nproducts; i++) {
+        const struct bench_product *p = &machine->products[i];
+        json_array_append_new(list, json_pack("{s:s, s:[ooo], s:f}", "layer", p->layer, "shape", integer(p->m),
+                                              integer(p->n), integer(p->k), "gflops", p->flops * GIGA));
+    }
+    return list;
+}
+
+static json_t *json_layers(const struct bench_results *results)
+{
+    json_t *list = json_array();
+
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        json_t *item = json_pack("{s:s, s:f, s:f}", "name", results->net.links[k].name, "gflop", l->flops * GIGA,
+                                 "share", l->share);
+        for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+            json_object_set_new(item, bench_operation_names[o], json_real(l->seconds[o]));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static json_t *json_images(const struct bench_results *results)
+{
+    json_t *list = json_array();
+
+    for (size_t v = 0; v < BENCH_VARIANTS; v++) {
+        const struct bench_image *i = &results->images[v];
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:o, s:o}", "given", bench_variants[v].given, "flows",
+                            bench_variants[v].flows, "seconds", i->total, "decode", i->stages[STAGE_DECODE], "measure",
+                            i->stages[STAGE_MEASURE], "statistics", i->stages[STAGE_STATISTICS], "rank_bytes",
+                            integer(i->rank_bytes), "shared_bytes", integer(i->shared_bytes)));
+    }
+    return list;
+}
+
+bool bench_print_json(const struct bench_results *results)
+{
+    json_t *root = json_pack(
+        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}",
+        "network", results->net.name, "composite", results->composite, "ranks", integer(results->ranks), "block",
+        integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_gflops",
+        results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
+        results->machine.product * GIGA, "sgemm", json_products(&results->machine), "floor_gflop",
+        results->floor * GIGA, "floor_ratio", bench_floor_ratio(results), "image_seconds",
+        results->images[BENCH_PLAIN].total, "flows_overhead", overhead(results, BENCH_FLOWS), "given_overhead",
+        overhead(results, BENCH_INPUT), "store_seconds", results->store.seconds, "store_bytes", results->store.bytes,
+        "epoch_seconds", results->epoch, "images", json_images(results), "layers", json_layers(results));
+    bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
+
+    putchar('\n');
+    json_decref(root);
+    return printed;
+}

@@ -1,0 +1,169 @@
+#include "agree.h"
+#include "bench.h"
+#include "bench_images.h"
+#include "blas.h"
+#include "calibrate.h"
+#include "cost.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MOST_IMAGES = 64, MOST_SETS = OPTION_MAX_ITEMS + 2, SETTING = 64 };
+
+const struct bench_variant_settings bench_variants[BENCH_VARIANTS] = {
+    [BENCH_PLAIN] = {"given none", "none", "none"},
+    [BENCH_FLOWS] = {"given none, flows", "none", "adjacent"},
+    [BENCH_INPUT] = {"given input", "input", "none"},
+    [BENCH_INPUT_FLOWS] = {"given input, flows", "input", "adjacent"},
+};
+
+/* ---- whole images ---------------------------------------------------------------------------------------------- */
+
+static size_t shared_bytes(const struct run *run)
+{
+    return run->model.weights.nbytes + run->model.forms.nbytes + run->listing.nbytes + run->sums_memory.nbytes;
+}
+
+enum status bench_image(struct bench_image *out, struct run *run, size_t repeats, struct error *err)
+{
+    double total[BENCH_MAX_REPEATS], stages[BLOCK_STAGES][BENCH_MAX_REPEATS];
+    struct calibrate_times times;
+    enum status rc = OK;
+
+    *out = (struct bench_image){.rank_bytes = block_worker_bytes(&run->context), .shared_bytes = shared_bytes(run)};
+    for (size_t r = 0; r <= repeats; r++) {
+        size_t at = r ? r - 1 : 0; /* the first is not counted */
+        rows_free(&run->rows);
+        TRY(calibrate_block(&times, run, run->context.first / run->config->run.block, err));
+        total[at] = times.total / (double)times.images;
+        for (size_t i = 0; i < BLOCK_STAGES; i++)
+            stages[i][at] = times.stages[i] / (double)times.images;
+    }
+    out->total = bench_slowest(bench_median(total, repeats), run->node);
+    for (size_t i = 0; i < BLOCK_STAGES; i++)
+        out->stages[i] = bench_slowest(bench_median(stages[i], repeats), run->node);
+done:
+    return rc;
+}
+
+enum status bench_store(struct bench_store *out, struct run *run, struct error *err)
+{
+    struct write_summary summary = {0};
+    struct stat about = {0};
+    enum status rc = OK;
+
+    if (run->node->rank != 0) /* all ranks have computed the same block */
+        rows_free(&run->rows);
+    TRY(parts_open(&run->parts, run->output, NULL, 0, run->node, err));
+    double start = log_seconds();
+    TRY(parts_write(&run->parts, &run->rows, run->node, err));
+    TRY(run_save(run, &summary, false, err));
+    out->seconds = bench_slowest(log_seconds() - start, run->node);
+    if (run->node->rank == 0) {
+        stat(run->output, &about);
+        out->bytes = (double)about.st_size;
+        parts_remove(&run->parts);
+    }
+done:
+    return rc;
+}
+
+/* ---- the configuration ----------------------------------------------------------------------------------------- */
+
+/* The user's configuration, or one for the made-up images in `folder`, with the settings of a variant (NULL: none).
+ * Collective. */
+static enum status make_config(struct config *config, const struct bench_options *options, const char *folder,
+                               const struct bench_variant_settings *variant, const struct node *node, struct error *err)
+{
+    const char *sets[MOST_SETS];
+    char *text = NULL, made[BENCH_IMAGES_PATH + 64], given[SETTING], flows[SETTING];
+    size_t nsets = options->nsets;
+    enum status rc = OK;
+
+    memcpy(sets, options->sets, nsets * sizeof *sets);
+    if (variant) {
+        snprintf(given, sizeof given, "measure.given=%s", variant->given);
+        snprintf(flows, sizeof flows, "measure.flows=%s", variant->flows);
+        sets[nsets++] = given;
+        sets[nsets++] = flows;
+    }
+    snprintf(made, sizeof made, "[data]\npath = %s\nformat = folder\n[model]\nweights = random\n", folder);
+    if (options->config)
+        rc = config_read(&text, options->config, err);
+    if (rc == OK)
+        rc = config_parse(config, text ? text : made, options->config ? options->config : "bench", sets, nsets, err);
+    free(text);
+    return agree(node->world, rc, err);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
+
+/* What is measured once, with the first variant's run, which has computed a block. */
+static enum status measure_parts(struct bench_results *out, const struct bench_options *options, struct run *run,
+                                 struct error *err)
+{
+    enum status rc = OK;
+
+    out->net = run->model.net;
+    out->floor = cost_floor(&run->model.plan);
+    out->ranks = (size_t)run->node->nranks;
+    out->block = run->config->run.block;
+    out->blas_core = blas_core();
+    out->isa = "generic";
+    snprintf(out->composite, sizeof out->composite, "%s", run->config->measure.composite);
+    TRY(bench_machine(&out->machine, &out->net, options->repeats, run->node, err));
+    TRY(bench_layers(out->layers, &run->model, run->worker.inputs, options->repeats, run->node, err));
+done:
+    return rc;
+}
+
+static enum status measure_variant(struct bench_results *out, const struct bench_options *options, size_t variant,
+                                   const char *folder, const struct node *node, struct log *log, struct error *err)
+{
+    char path[BENCH_IMAGES_PATH + SETTING];
+    struct config config = {0};
+    struct run run = {.config = &config,
+                      .output = path,
+                      .node = node,
+                      .log = log,
+                      .random = options->config ? NULL : &options->random,
+                      .parts = {.lock = -1}};
+    enum status rc = OK;
+
+    snprintf(path, sizeof path, "%s/bench.h5", folder);
+    TRY(make_config(&config, options, folder, &bench_variants[variant], node, err));
+    TRY(run_set_up(&run, err));
+    TRY(bench_image(&out->images[variant], &run, options->repeats, err));
+    if (variant == BENCH_PLAIN)
+        TRY(measure_parts(out, options, &run, err));
+    out->epoch = config.run.epoch;
+    if (variant == BENCH_INPUT_FLOWS)
+        TRY(bench_store(&out->store, &run, err));
+done:
+    run_tear_down(&run);
+    config_free(&config);
+    return rc;
+}
+
+enum status bench_measure(struct bench_results *out, const struct bench_options *options, const struct node *node,
+                          struct error *err)
+{
+    char folder[BENCH_IMAGES_PATH] = "";
+    struct config config = {0};
+    struct log log;
+    enum status rc = OK;
+
+    *out = (struct bench_results){0};
+    log_init(&log, stderr, LOG_WARN, node->rank, node->host);
+    TRY(make_config(&config, options, ".", NULL, node, err));
+    TRY(bench_images_make(folder, config.run.block < MOST_IMAGES ? config.run.block : MOST_IMAGES, node, err));
+    for (size_t variant = 0; variant < BENCH_VARIANTS; variant++)
+        TRY(measure_variant(out, options, variant, folder, node, &log, err));
+done:
+    config_free(&config);
+    bench_images_remove(folder, node);
+    return rc;
+}

@@ -1,0 +1,142 @@
+#include "command_bench.h"
+
+#include "bench.h"
+#include "command.h"
+#include "option.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The command line. */
+struct arguments {
+    const char *config, *network, *side, *narrow, *repeats, *composite, *block;
+    struct option_list sets;
+    bool json;
+};
+
+static enum status read_whole(size_t *out, const char *text, const char *option, size_t low, size_t high,
+                              struct error *err)
+{
+    char *end;
+
+    if (!text)
+        return OK;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || value < low || value > high)
+        return error_set(err, FAIL_CONFIG, "--%s %s: must be a whole number from %zu to %zu", option, text, low, high);
+    *out = value;
+    return OK;
+}
+
+/* Turn options that stand for a key into settings. */
+static enum status add_setting(char setting[BENCH_NAME], struct option_list *sets, const char *key, const char *value,
+                               struct error *err)
+{
+    if (!value)
+        return OK;
+    if (strlen(key) + strlen(value) + 2 > BENCH_NAME || sets->count == OPTION_MAX_ITEMS)
+        return error_set(err, FAIL_CONFIG, "%s: no such value: %.40s", key, value);
+    snprintf(setting, BENCH_NAME, "%s=%s", key, value);
+    sets->items[sets->count++] = setting;
+    return OK;
+}
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    bool help;
+    const struct option_row rows[] = {
+        {"network", 0, OPTION_TEXT, &out->network, "NAME", "without CONFIG: vgg11, vgg13, vgg16 (default) or vgg19"},
+        {"side", 0, OPTION_TEXT, &out->side, "PIXELS", "without CONFIG: side of its images; default 224"},
+        {"narrow", 0, OPTION_TEXT, &out->narrow, "N", "without CONFIG: divide the numbers of channels by N"},
+        {"composite", 0, OPTION_TEXT, &out->composite, "NAME", "relevance rules; as --set measure.composite=NAME"},
+        {"block", 0, OPTION_TEXT, &out->block, "IMAGES",
+         "images that are computed together; as --set run.block=IMAGES"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration"},
+        {"repeats", 0, OPTION_TEXT, &out->repeats, "N", "how often everything is measured; default 3"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object, times in seconds"},
+    };
+    const struct option_table table = {
+        "nrmflow bench",
+        "[CONFIG]",
+        0,
+        1,
+        "Measures the processor's multiply-add peak, OpenBLAS, every layer, and whole images with and without flows "
+        "and\n"
+        "condition: medians of repeats, with the first left out. `floor / own time` compares with direct convolution\n"
+        "at the peak. Measured are CONFIG's model and first block, or by default VGG16 with random weights on made-up\n"
+        "photographs, in a folder of TMPDIR that is removed. Under mpirun all ranks measure at the same time, and the\n"
+        "slowest counts. given and flows of CONFIG are not used: all four cases are measured.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list files;
+    struct error err = {0};
+
+    if (option_parse(&files, &help, &table, argc, argv, &err) != OK) {
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    if (help) {
+        option_help(stdout, &table);
+        *status = command_finish(COMMAND_OK);
+        return false;
+    }
+    out->config = files.count ? files.items[0] : NULL;
+    return true;
+}
+
+/* Check the options and measure. Collective. */
+static enum status run(struct bench_results *results, struct arguments *arguments, const struct node *node,
+                       struct error *err)
+{
+    struct bench_options options = {
+        .config = arguments->config,
+        .random = {arguments->network ? arguments->network : "vgg16", 224, 1, 1000},
+        .repeats = 3,
+    };
+    char composite[BENCH_NAME], block[BENCH_NAME];
+    enum status rc = OK;
+
+    TRY(read_whole(&options.random.side, arguments->side, "side", 32, 1024, err));
+    TRY(read_whole(&options.random.narrow, arguments->narrow, "narrow", 1, 4096, err));
+    TRY(read_whole(&options.repeats, arguments->repeats, "repeats", 1, BENCH_MAX_REPEATS, err));
+    TRY(add_setting(composite, &arguments->sets, "measure.composite", arguments->composite, err));
+    TRY(add_setting(block, &arguments->sets, "run.block", arguments->block, err));
+    options.sets = arguments->sets.items;
+    options.nsets = arguments->sets.count;
+    TRY(bench_measure(results, &options, node, err));
+done:
+    return rc;
+}
+
+static int print(const struct bench_results *results, bool json)
+{
+    if (!json)
+        bench_print(results);
+    else if (!bench_print_json(results))
+        return command_fail(&(struct error){FAIL_SYSTEM, "cannot print JSON"});
+    return command_finish(COMMAND_OK);
+}
+
+int command_bench(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct bench_results results;
+    struct node node;
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    MPI_Init(&argc, &argv);
+    node_init(&node);
+    if (run(&results, &arguments, &node, &err) != OK)
+        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
+    else if (node.rank == 0)
+        status = print(&results, arguments.json);
+    node_free(&node);
+    MPI_Finalize();
+    return status;
+}

@@ -1,0 +1,89 @@
+"""`nrmflow bench` on tiny networks: its JSON, its table, its arithmetic. Figures themselves depend on the machine."""
+
+import glob
+import json
+import os
+import unittest
+
+from support import RunCase, TINY, nrmflow
+
+SMALL = "--network", "vgg11", "--side", "32", "--narrow", "32", "--block", "4", "--repeats", "1"
+OPERATIONS = "evaluate", "prepare", "back", "joint", "forward"
+
+
+class Bench(RunCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.done = nrmflow("bench", "--json", *SMALL, environment={"TMPDIR": cls.folder})
+        if cls.done.returncode != 0:
+            raise AssertionError(cls.done.stderr)
+        cls.figures = json.loads(cls.done.stdout)
+
+    def test_names_what_was_measured(self):
+        self.assertEqual((self.figures["network"], self.figures["composite"]), ("vgg11", "epsilon_gamma_box"))
+        self.assertEqual((self.figures["ranks"], self.figures["block"]), (1, 4))
+        self.assertTrue(self.figures["isa"])
+        self.assertTrue(self.figures["blas_core"])
+
+    def test_floor_ratio_is_floor_over_peak_over_own_time(self):
+        f = self.figures
+        self.assertAlmostEqual(f["floor_ratio"], f["floor_gflop"] / f["peak_gflops"] / f["image_seconds"], places=9)
+        self.assertEqual(f["peak_gflops"], max(peak["gflops"] for peak in f["peaks"]))
+
+    def test_every_link_has_all_its_operations(self):
+        layers = {layer["name"]: layer for layer in self.figures["layers"]}
+        self.assertEqual(list(layers)[:3] + list(layers)[-1:], ["conv1_1", "pool1", "conv2_1", "fc8"])
+        for name, layer in layers.items():
+            for operation in OPERATIONS:
+                absent = name.startswith("pool") and operation in ("prepare", "joint")
+                (self.assertEqual if absent else self.assertGreater)(layer[operation], 0, (name, operation))
+        self.assertAlmostEqual(sum(layer["share"] for layer in layers.values()), 1)
+
+    def test_images_with_and_without_flows_and_condition(self):
+        images = self.figures["images"]
+        self.assertEqual([(i["given"], i["flows"]) for i in images],
+                         [("none", "none"), ("none", "adjacent"), ("input", "none"), ("input", "adjacent")])
+        for image in images:
+            self.assertGreaterEqual(image["seconds"] * 1.001, image["measure"])
+        self.assertEqual(self.figures["image_seconds"], images[0]["seconds"])
+        self.assertAlmostEqual(self.figures["flows_overhead"], images[1]["seconds"] / images[0]["seconds"] - 1)
+
+    def test_a_store_was_written_and_nothing_is_left(self):
+        self.assertGreater(self.figures["store_bytes"], 0)
+        self.assertEqual(glob.glob(os.path.join(self.folder, "nrmflow-bench*")), [])
+
+
+class BenchCommand(RunCase):
+    def test_the_floor_of_vgg16_is_that_of_direct_convolution(self):
+        """2 x 9 C_l C_u H W for forward, gamma's denominators and back (three parts in the first layer), and the dense
+        forward pass: 92.5 GFLOP at 224 x 224; here at 32 x 32 with a 64th of the channels."""
+        widths = [3] + [max(w // 64, 1) for w in (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)]
+        sides = [32, 32, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2]
+        maps = [2 * 9 * widths[i] * widths[i + 1] * sides[i] ** 2 for i in range(13)]
+        floor = sum(maps) + 2 * (8 * 64 + 64 * 64 + 64 * 1000) + sum(maps[1:]) + sum(maps[1:]) + 3 * maps[0]
+        done = nrmflow("bench", "--json", "--network", "vgg16", "--side", "32", "--narrow", "64", "--block", "1",
+                       "--repeats", "1")
+        self.assertAlmostEqual(json.loads(done.stdout)["floor_gflop"] * 1e9, floor, delta=1)
+
+    def test_a_configuration_on_two_ranks(self):
+        os.makedirs(self.path("images"))
+        config = self.path("tiny.ini")
+        with open(config, "w") as file:
+            file.write(f"[data]\npath = {os.environ['JOBS']}/demo/t10k-images-idx3-ubyte.gz\n[model]\n"
+                       f"weights = {TINY}\n")
+        done = nrmflow("bench", config, "--repeats", "1", "--set", "run.block=2", ranks=2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 ranks", done.stdout)
+        self.assertRegex(done.stdout, r"floor / own time +\d")
+
+    def test_wrong_options_are_told(self):
+        for options, words in ((("--network", "vgg17"), "vgg17"), (("--side", "31"), "--side"), (("--repeats", "0"), "--repeats"),
+                               (("--side", "33"), "33"), (("--composite", "best"), "best"), (("--set", "run.blok=1"), "block")):
+            done = nrmflow("bench", "--narrow", "64", *options)
+            self.assertNotEqual(done.returncode, 0, options)
+            self.assertIn(words, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
