@@ -56,9 +56,7 @@ static void place(struct arrays *arrays, const struct measure_plan *plan, struct
 {
     *arrays = (struct arrays){0};
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t floats = plan->options.group * shape_neurons(network_shape(plan->net, k));
-        if (k < plan->top)
-            floats /= plan->options.group;
+        size_t floats = images_of(plan, k) * layout_floats(network_layout(plan->net, k));
         arrays->a[k] = arena_floats(arena, floats);
         arrays->z[k] = arena_floats(arena, floats);
         arrays->r[k] = arena_floats(arena, floats);
@@ -115,9 +113,9 @@ static void rectify(float *a, const float *z, bool rectified, size_t n)
 static void run_up(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
                    const float *input, size_t repeats)
 {
-    memcpy(arrays->a[0], input, shape_neurons(network_shape(plan->net, 0)) * sizeof *input);
+    layout_from_planar(arrays->a[0], input, network_layout(plan->net, 0));
     for (size_t k = 0; k < plan->net->nlinks; k++) {
-        size_t n = images_of(plan, k), neurons = shape_neurons(network_shape(plan->net, k + 1));
+        size_t n = images_of(plan, k), neurons = layout_floats(network_layout(plan->net, k + 1));
         layers[k].seconds[BENCH_EVALUATE] = time_operation(BENCH_EVALUATE, arrays, &plan->links[k], k, n, repeats);
         rectify(arrays->a[k + 1], arrays->z[k + 1], plan->net->links[k].rectified, n * neurons);
         for (size_t i = 1; k + 1 == plan->top && i < plan->options.group; i++)
@@ -125,7 +123,7 @@ static void run_up(struct bench_layer *layers, const struct arrays *arrays, cons
     }
 }
 
-/* Relevance from the first logit down, and one step up at every link, from ones. */
+/* Relevance from the first logit down, and one step up at every link, from its activations. */
 static void run_down(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
                      size_t repeats)
 {
@@ -135,10 +133,9 @@ static void run_down(struct bench_layer *layers, const struct arrays *arrays, co
     for (size_t i = 0; i < plan->options.group; i++)
         arrays->r[last][i * logits] = 1;
     for (size_t k = last; k-- > 0;) {
-        size_t n = images_of(plan, k), neurons = n * shape_neurons(network_shape(plan->net, k));
+        size_t n = images_of(plan, k), floats = n * layout_floats(network_layout(plan->net, k));
         bool pool = plan->net->links[k].kind == LINK_POOL;
-        for (size_t i = 0; i < neurons; i++)
-            arrays->h[k][i] = 1;
+        memcpy(arrays->h[k], arrays->a[k], floats * sizeof(float));
         for (enum bench_operation o = BENCH_PREPARE; o < BENCH_OPERATIONS; o++)
             if (!pool || (o != BENCH_PREPARE && o != BENCH_JOINT))
                 layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, repeats);

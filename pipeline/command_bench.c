@@ -6,12 +6,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* The command line. */
 struct arguments {
     const char *config, *network, *side, *narrow, *repeats, *composite, *block;
     struct option_list sets;
+    char settings[2][BENCH_NAME]; /* of options that stand for a key */
     bool json;
 };
 
@@ -36,14 +36,32 @@ static enum status add_setting(char setting[BENCH_NAME], struct option_list *set
 {
     if (!value)
         return OK;
-    if (strlen(key) + strlen(value) + 2 > BENCH_NAME || sets->count == OPTION_MAX_ITEMS)
+    if (snprintf(setting, BENCH_NAME, "%s=%s", key, value) >= BENCH_NAME || sets->count == OPTION_MAX_ITEMS)
         return error_set(err, FAIL_CONFIG, "%s: no such value: %.40s", key, value);
-    snprintf(setting, BENCH_NAME, "%s=%s", key, value);
     sets->items[sets->count++] = setting;
     return OK;
 }
 
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
+/* What is measured, after the options that were given. */
+static enum status choose(struct bench_options *out, struct arguments *arguments, struct error *err)
+{
+    enum status rc = OK;
+
+    *out = (struct bench_options){.config = arguments->config,
+                                  .random = {arguments->network ? arguments->network : "vgg16", 224, 1, 1000},
+                                  .repeats = 3};
+    TRY(read_whole(&out->random.side, arguments->side, "side", 32, 1024, err));
+    TRY(read_whole(&out->random.narrow, arguments->narrow, "narrow", 1, 4096, err));
+    TRY(read_whole(&out->repeats, arguments->repeats, "repeats", 1, BENCH_MAX_REPEATS, err));
+    TRY(add_setting(arguments->settings[0], &arguments->sets, "measure.composite", arguments->composite, err));
+    TRY(add_setting(arguments->settings[1], &arguments->sets, "run.block", arguments->block, err));
+    out->sets = arguments->sets.items;
+    out->nsets = arguments->sets.count;
+done:
+    return rc;
+}
+
+static bool parse(struct bench_options *options, struct arguments *out, int argc, char **argv, int *status)
 {
     bool help;
     const struct option_row rows[] = {
@@ -84,31 +102,11 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         return false;
     }
     out->config = files.count ? files.items[0] : NULL;
+    if (choose(options, out, &err) != OK) {
+        *status = command_usage(&err, table.command);
+        return false;
+    }
     return true;
-}
-
-/* Check the options and measure. Collective. */
-static enum status run(struct bench_results *results, struct arguments *arguments, const struct node *node,
-                       struct error *err)
-{
-    struct bench_options options = {
-        .config = arguments->config,
-        .random = {arguments->network ? arguments->network : "vgg16", 224, 1, 1000},
-        .repeats = 3,
-    };
-    char composite[BENCH_NAME], block[BENCH_NAME];
-    enum status rc = OK;
-
-    TRY(read_whole(&options.random.side, arguments->side, "side", 32, 1024, err));
-    TRY(read_whole(&options.random.narrow, arguments->narrow, "narrow", 1, 4096, err));
-    TRY(read_whole(&options.repeats, arguments->repeats, "repeats", 1, BENCH_MAX_REPEATS, err));
-    TRY(add_setting(composite, &arguments->sets, "measure.composite", arguments->composite, err));
-    TRY(add_setting(block, &arguments->sets, "run.block", arguments->block, err));
-    options.sets = arguments->sets.items;
-    options.nsets = arguments->sets.count;
-    TRY(bench_measure(results, &options, node, err));
-done:
-    return rc;
 }
 
 static int print(const struct bench_results *results, bool json)
@@ -123,16 +121,17 @@ static int print(const struct bench_results *results, bool json)
 int command_bench(int argc, char **argv)
 {
     struct arguments arguments = {0};
+    struct bench_options options;
     struct bench_results results;
     struct node node;
     struct error err = {0};
     int status = COMMAND_OK;
 
-    if (!parse(&arguments, argc, argv, &status))
+    if (!parse(&options, &arguments, argc, argv, &status))
         return status;
     MPI_Init(&argc, &argv);
     node_init(&node);
-    if (run(&results, &arguments, &node, &err) != OK)
+    if (bench_measure(&results, &options, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
     else if (node.rank == 0)
         status = print(&results, arguments.json);

@@ -67,7 +67,6 @@ class BenchCommand(RunCase):
         self.assertAlmostEqual(json.loads(done.stdout)["floor_gflop"] * 1e9, floor, delta=1)
 
     def test_a_configuration_on_two_ranks(self):
-        os.makedirs(self.path("images"))
         config = self.path("tiny.ini")
         with open(config, "w") as file:
             file.write(f"[data]\npath = {os.environ['JOBS']}/demo/t10k-images-idx3-ubyte.gz\n[model]\n"
