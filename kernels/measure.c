@@ -28,6 +28,19 @@ static enum pool_mode pool_mode_of(const struct measure_options *options, const 
     return options->pool == POOL_WINNER && branch_left_out ? POOL_WINNER_LIVE : options->pool;
 }
 
+static void find_condition(struct measure_plan *plan)
+{
+    plan->condition = plan->options.given != GIVEN_NONE;
+    if (plan->options.given != GIVEN_SETS)
+        return;
+    for (size_t k = 0; k <= plan->net->nlinks; k++)
+        if (plan->options.masks[k])
+            plan->masked = k + 1;
+    assert(plan->masked > 0);
+    while (!plan->options.masks[plan->lowest])
+        plan->lowest++;
+}
+
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
                        const float *model)
 {
@@ -40,6 +53,7 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
     }
     for (size_t k = 0; k <= net->nlinks; k++)
         plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
+    find_condition(plan);
 }
 
 size_t measure_forms_floats(const struct measure_plan *plan)
@@ -95,7 +109,7 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
 /* The coefficients of every link are needed at a time: by the sweep up before the sweep down, or by further sweeps. */
 static bool keeps_coefficients(const struct measure_plan *plan)
 {
-    return plan->options.given == GIVEN_INPUT || plan->options.images;
+    return plan->condition || plan->options.images;
 }
 
 /* Coefficients: of every link, or one place for all below top. */
@@ -129,11 +143,15 @@ static void place_variables(struct measure_workspace *work, const struct measure
             work->z[k] = arena_floats(arena, group * neurons);
         if (k >= plan->top)
             work->r[k] = arena_floats(arena, group * neurons);
-        if (plan->options.given == GIVEN_INPUT)
+        if (k >= plan->top && k < plan->masked)
+            work->m[k] = arena_floats(arena, group * neurons);
+        if (plan->condition && k >= plan->lowest)
             work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * neurons);
     }
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         work->relevance[i] = arena_floats(arena, most);
+        work->masked[i] = arena_floats(arena, plan->masked ? most : 0);
+    }
 }
 
 /* Of one image: relevance of every variable, and the dense part out of the group's arrays. */
@@ -142,6 +160,8 @@ static void place_kept(struct measure_workspace *work, const struct measure_plan
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
         size_t neurons = shape_neurons(network_shape(plan->net, k));
         work->kept_r[k] = arena_floats(arena, neurons);
+        if (k < plan->masked)
+            work->kept_m[k] = arena_floats(arena, neurons);
         if (k > plan->top)
             work->kept_a[k] = arena_floats(arena, neurons);
         if (k >= plan->top && k < plan->net->nlinks)
@@ -375,43 +395,138 @@ static void start_image(struct measure_result *result, const struct measure_plan
     r[result->target] = 1;
 }
 
+/* ---- the condition ---------------------------------------------------------------------------------------------- */
+
+/* Whether a variable has shares h other than one. */
+static bool has_share(const struct measure_plan *plan, size_t variable)
+{
+    return plan->condition && variable >= plan->lowest;
+}
+
+/* h of one image, NULL where it is one. */
+static float *share_of(const struct measure_plan *plan, size_t variable, size_t slot, struct measure_workspace *work)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, variable));
+
+    return has_share(plan, variable) ? work->h[variable] + (variable < plan->top ? 0 : slot * neurons) : NULL;
+}
+
+/* M of one image at the top pool and above. */
+static const float *masked_of(const struct measure_plan *plan, size_t variable, size_t slot,
+                              const struct measure_workspace *work)
+{
+    const float *group = variable < plan->masked ? work->m[variable] : work->r[variable];
+
+    return group + slot * shape_neurons(network_shape(plan->net, variable));
+}
+
+/* out = v within the variable's set, of n images; out may be v. */
+static void apply_mask(float *out, const struct measure_plan *plan, size_t variable, const float *v, size_t n)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, variable));
+    const float *mask = plan->options.masks[variable];
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < neurons && mask; j++)
+            out[i * neurons + j] = mask[j] * v[i * neurons + j];
+}
+
+/* h of the condition's lowest variable. */
+static void start_share(float *h, const struct measure_plan *plan)
+{
+    size_t neurons = shape_neurons(network_shape(plan->net, plan->lowest));
+
+    for (size_t i = 0; i < neurons; i++)
+        h[i] = 1;
+    apply_mask(h, plan, plan->lowest, h, 1);
+}
+
+/* One step of the sweep down under the condition, on n images: M of variable k from that of variable k + 1, or from R
+ * where the highest set is. Where there is a step, to_bias and absorbed become those of M. */
+static void step_masked(float *m_lower, double *to_bias, double *absorbed, const struct measure_plan *plan, size_t k,
+                        const float *m_upper, const float *r_lower, const float *c, const float *a, size_t n,
+                        const struct link_scratch *scratch)
+{
+    if (k + 1 == plan->masked) {
+        apply_mask(m_lower, plan, k, r_lower, n);
+        return;
+    }
+    link_back(m_lower, to_bias, absorbed, &plan->links[k], m_upper, c, a, n, scratch);
+    apply_mask(m_lower, plan, k, m_lower, n);
+}
+
 /* ---- sweeps ---------------------------------------------------------------------------------------------------- */
+
+/* Plain relevance of the dense variables of the group, one link down, with the ledger. */
+static void step_dense(struct measure_result *results, const struct measure_plan *plan, size_t k,
+                       struct measure_workspace *work)
+{
+    const struct link_plan *link = &plan->links[k];
+    size_t group = plan->options.group, channels = link->link->upper.channels;
+
+    link_prepare(work->c[k], link, work->a[k], work->z[k + 1], group, &work->scratch);
+    link_back(work->r[k], work->to_bias[k], work->absorbed[k], link, work->r[k + 1], work->c[k], work->a[k], group,
+              &work->scratch);
+    for (size_t g = 0; g < group; g++) {
+        struct measure_result *result = &results[g];
+        record_ledger(result, k + 1, work->r[k + 1] + g * channels, channels, result->bias[k + 1],
+                      result->absorbed[k + 1]);
+        result->bias[k] = result->bias[k + 1] + total(work->to_bias[k] + g * channels, channels);
+        result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k] + g * channels, channels);
+    }
+}
 
 /* Relevance from the logits down to the top pool, for the group. */
 static void sweep_dense(struct measure_result *results, const struct measure_plan *plan, struct measure_workspace *work)
 {
-    size_t group = plan->options.group;
+    size_t group = plan->options.group, last = plan->net->nlinks;
 
-    for (size_t k = plan->net->nlinks; k-- > plan->top;) {
-        const struct link_plan *link = &plan->links[k];
-        size_t channels = link->link->upper.channels;
-        link_prepare(work->c[k], link, work->a[k], work->z[k + 1], group, &work->scratch);
-        link_back(work->r[k], work->to_bias[k], work->absorbed[k], link, work->r[k + 1], work->c[k], work->a[k], group,
-                  &work->scratch);
-        for (size_t g = 0; g < group; g++) {
-            struct measure_result *result = &results[g];
-            record_ledger(result, k + 1, work->r[k + 1] + g * channels, channels, result->bias[k + 1],
-                          result->absorbed[k + 1]);
-            result->bias[k] = result->bias[k + 1] + total(work->to_bias[k] + g * channels, channels);
-            result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k] + g * channels, channels);
-        }
+    if (plan->masked == last + 1)
+        apply_mask(work->m[last], plan, last, work->r[last], group);
+    for (size_t k = last; k-- > plan->top;) {
+        step_dense(results, plan, k, work);
+        if (k < plan->masked)
+            step_masked(work->m[k], work->to_bias[k], work->absorbed[k], plan, k, work->m[k + 1], work->r[k],
+                        work->c[k], work->a[k], group, &work->scratch);
+    }
+    if (!plan->condition || plan->lowest <= plan->top)
+        return;
+    size_t neurons = shape_neurons(network_shape(plan->net, plan->lowest));
+    for (size_t g = 0; g < group; g++)
+        results[g].given_mass = sums_of(work->m[plan->lowest] + g * neurons, neurons).value;
+}
+
+/* Coefficients and the condition's shares of one image, from the input up to the top pool. */
+static void sweep_up(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
+{
+    for (size_t k = 0; k <= plan->top; k++) {
+        const float *a = work->a[k] + slot * shape_neurons(network_shape(plan->net, k));
+        float *h = share_of(plan, k, slot, work);
+        if (k == plan->lowest)
+            start_share(h, plan);
+        if (k == plan->top)
+            return;
+        link_prepare(work->c[k], &plan->links[k], a, work->a[k + 1] + slot * shape_neurons(plan->net->links[k].upper),
+                     1, &work->scratch);
+        if (!h)
+            continue;
+        float *above = share_of(plan, k + 1, slot, work);
+        link_forward(above, &plan->links[k], h, work->c[k], a, 1, &work->scratch);
+        apply_mask(above, plan, k + 1, above, 1);
     }
 }
 
-/* Share of every neuron's relevance that reaches the input, from the input up to the top pool. */
-static void sweep_up(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
+/* M of variable k - 1 of one image, with what its link hands to the bias and absorbs; R if that is the same. */
+static const float *masked_below(const struct measure_plan *plan, size_t k, const float *m, const float *r_below,
+                                 const float *a, struct measure_workspace *work)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, 0));
+    float *below = plan->options.images ? work->kept_m[k - 1] : work->masked[k % 2];
 
-    for (size_t i = 0; i < neurons; i++)
-        work->h[0][i] = 1;
-    for (size_t k = 0; k < plan->top; k++) {
-        const float *a = work->a[k] + slot * neurons;
-        neurons = shape_neurons(network_shape(plan->net, k + 1));
-        size_t to = k + 1 == plan->top ? slot * neurons : 0;
-        link_prepare(work->c[k], &plan->links[k], a, work->a[k + 1] + slot * neurons, 1, &work->scratch);
-        link_forward(work->h[k + 1] + to, &plan->links[k], work->h[k], work->c[k], a, 1, &work->scratch);
-    }
+    if (k > plan->masked)
+        return r_below;
+    step_masked(below, work->to_bias[k - 1], work->absorbed[k - 1], plan, k - 1, m, r_below, work->c[k - 1], a, 1,
+                &work->scratch);
+    return below;
 }
 
 /* Relevance from the top pool down to the input, with ledger, channels and flow matrices of one image. Returns whether
@@ -420,15 +535,14 @@ static bool sweep_down(struct measure_result *result, const struct measure_plan 
                        struct measure_sink sink, struct measure_workspace *work)
 {
     size_t neurons = shape_neurons(network_shape(plan->net, plan->top));
-    const float *r = work->r[plan->top] + slot * neurons;
-    bool condition = plan->options.given == GIVEN_INPUT, bounded = true;
+    const float *r = work->r[plan->top] + slot * neurons, *m = masked_of(plan, plan->top, slot, work);
+    bool bounded = true;
 
     for (size_t k = plan->top;; k--) {
-        const float *h = condition ? work->h[k] + (k == plan->top ? slot * neurons : 0) : NULL;
         record_ledger(result, k, r, neurons, result->bias[k], result->absorbed[k]);
-        double variation = record_variable(result, plan, slot, k, r, h, sink, work);
+        double variation = record_variable(result, plan, slot, k, m, share_of(plan, k, slot, work), sink, work);
         bounded = bounded && variation <= plan->options.variation_limit;
-        if (k == plan->top && condition)
+        if (k == plan->top && has_share(plan, k))
             result->given_mass = total(result->relevance + plan->channel[k], network_shape(plan->net, k).channels);
         if (k == 0)
             return bounded;
@@ -436,14 +550,15 @@ static bool sweep_down(struct measure_result *result, const struct measure_plan 
         size_t lower = shape_neurons(link->link->lower), channels = link->link->upper.channels;
         const float *a = work->a[k - 1] + slot * lower;
         float *below = plan->options.images ? work->kept_r[k - 1] : work->relevance[k % 2];
-        if (!condition)
+        if (!plan->condition)
             link_prepare(work->c[k - 1], link, a, work->a[k] + slot * neurons, 1, &work->scratch);
         if (plan->options.flows[k - 1])
-            link_joint(work->joint[k - 1], link, r, work->c[k - 1], a, condition ? work->h[k - 1] : NULL, 0, 1,
+            link_joint(work->joint[k - 1], link, m, work->c[k - 1], a, share_of(plan, k - 1, slot, work), 0, 1,
                        &work->scratch);
         link_back(below, work->to_bias[k - 1], work->absorbed[k - 1], link, r, work->c[k - 1], a, 1, &work->scratch);
         result->bias[k - 1] = result->bias[k] + total(work->to_bias[k - 1], channels);
         result->absorbed[k - 1] = result->absorbed[k] + total(work->absorbed[k - 1], channels);
+        m = masked_below(plan, k, m, below, a, work);
         r = below;
         neurons = lower;
     }
@@ -452,21 +567,29 @@ static bool sweep_down(struct measure_result *result, const struct measure_plan 
 /* The condition's share at the dense variables of the group. */
 static void sweep_up_dense(const struct measure_plan *plan, struct measure_workspace *work)
 {
-    for (size_t k = plan->top; k < plan->net->nlinks; k++)
-        link_forward(work->h[k + 1], &plan->links[k], work->h[k], work->c[k], work->a[k], plan->options.group,
-                     &work->scratch);
+    size_t group = plan->options.group;
+
+    for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
+        if (k > plan->top && k > plan->lowest) {
+            link_forward(work->h[k], &plan->links[k - 1], work->h[k - 1], work->c[k - 1], work->a[k - 1], group,
+                         &work->scratch);
+            apply_mask(work->h[k], plan, k, work->h[k], group);
+        }
+        for (size_t g = 0; g < group && k > plan->top && k == plan->lowest; g++)
+            start_share(share_of(plan, k, g, work), plan);
+    }
 }
 
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
 
-/* Under a condition its walks end at the input: none goes to a bias or is absorbed. */
+/* From the condition's lowest variable up its walks stay on neurons: none goes to a bias or is absorbed. */
 static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link, size_t row, struct measure_sink sink,
                       struct measure_workspace *work)
 {
     size_t channels = plan->net->links[link].upper.channels;
     double *to_bias = work->to_bias[link] + row * channels, *absorbed = work->absorbed[link] + row * channels;
 
-    if (plan->options.given == GIVEN_INPUT) {
+    if (has_share(plan, link)) {
         memset(to_bias, 0, channels * sizeof *to_bias);
         memset(absorbed, 0, channels * sizeof *absorbed);
     }
@@ -485,17 +608,14 @@ static void hand_flows_below(const struct measure_plan *plan, size_t slot, struc
 static void finish_dense(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                          struct measure_sink sink, struct measure_workspace *work)
 {
-    bool condition = plan->options.given == GIVEN_INPUT;
-
     for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
         size_t neurons = shape_neurons(network_shape(plan->net, k));
-        const float *h = condition ? work->h[k] + slot * neurons : NULL;
+        const float *h = share_of(plan, k, slot, work);
         if (k > plan->top)
-            record_variable(result, plan, slot, k, work->r[k] + slot * neurons, h, sink, work);
+            record_variable(result, plan, slot, k, masked_of(plan, k, slot, work), h, sink, work);
         if (k == plan->net->nlinks || !plan->options.flows[k] || !sink.flow)
             continue;
-        size_t above = shape_neurons(network_shape(plan->net, k + 1));
-        link_joint(work->joint[k], &plan->links[k], work->r[k + 1] + slot * above, work->c[k],
+        link_joint(work->joint[k], &plan->links[k], masked_of(plan, k + 1, slot, work), work->c[k],
                    work->a[k] + slot * neurons, h, slot, plan->options.group, &work->scratch);
         hand_flow(plan, slot, k, slot, sink, work);
     }
@@ -511,6 +631,8 @@ static void keep_dense(const struct measure_plan *plan, size_t slot, struct meas
     for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
         size_t neurons = shape_neurons(network_shape(plan->net, k));
         memcpy(work->kept_r[k], work->r[k] + slot * neurons, neurons * sizeof(float));
+        if (k < plan->masked)
+            memcpy(work->kept_m[k], work->m[k] + slot * neurons, neurons * sizeof(float));
         if (k == plan->top)
             continue;
         memcpy(work->kept_a[k], work->a[k] + slot * neurons, neurons * sizeof(float));
@@ -530,10 +652,8 @@ static void hand_image(const struct measure_plan *plan, size_t slot, struct meas
         size_t neurons = shape_neurons(network_shape(plan->net, k));
         image.a[k] = k > plan->top ? work->kept_a[k] : work->a[k] + slot * neurons;
         image.r[k] = work->kept_r[k];
-        if (k < plan->top)
-            image.h[k] = work->h[k];
-        else if (k == plan->top && work->h[k])
-            image.h[k] = work->h[k] + slot * neurons;
+        image.m[k] = k < plan->masked ? work->kept_m[k] : work->kept_r[k];
+        image.h[k] = k <= plan->top ? share_of(plan, k, slot, work) : NULL;
         if (k < plan->net->nlinks)
             image.c[k] = k < plan->top ? work->c[k] : work->kept_c[k];
     }
@@ -546,6 +666,7 @@ static void clear_result(struct measure_result *result, const struct measure_pla
 {
     size_t channels = plan->channel[plan->net->nlinks + 1];
     struct measure_result empty = {.status = MEASURE_ABSENT,
+                                   .given_mass = 1,
                                    .relevance = result->relevance,
                                    .relevance_position = result->relevance_position,
                                    .activation = result->activation,
@@ -565,7 +686,7 @@ static void clear_slot(const struct measure_plan *plan, size_t slot, struct meas
 
     memset(work->r[last] + slot * n, 0, n * sizeof(float));
     memset(work->a[plan->top] + slot * neurons, 0, neurons * sizeof(float));
-    if (plan->options.given == GIVEN_INPUT)
+    if (has_share(plan, plan->top))
         memset(work->h[plan->top] + slot * neurons, 0, neurons * sizeof(float));
 }
 
@@ -573,8 +694,7 @@ static void clear_slot(const struct measure_plan *plan, size_t slot, struct meas
 static void sweep_image(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                         struct measure_sink sink, struct measure_workspace *work)
 {
-    result->given_mass = 1;
-    if (plan->options.given == GIVEN_INPUT)
+    if (plan->condition)
         sweep_up(plan, slot, work);
     bool bounded = sweep_down(result, plan, slot, sink, work);
     const float *input = work->a[0] + slot * shape_neurons(network_shape(plan->net, 0));
@@ -607,7 +727,7 @@ void measure_group(struct measure_result *results, const struct measure_plan *pl
     for (size_t g = 0; g < group; g++)
         if (results[g].status == MEASURE_OK)
             sweep_image(&results[g], plan, g, sink, work);
-    if (plan->options.given == GIVEN_INPUT)
+    if (plan->condition)
         sweep_up_dense(plan, work);
     for (size_t g = 0; g < group; g++)
         if (results[g].status == MEASURE_OK)

@@ -3,10 +3,19 @@
  * A group has a fixed number of slots, because the bits of a dense layer's batched product depend on it; an absent
  * image leaves its slot as zeros. Results of a slot do not depend on what the other slots hold.
  *
- * Quantities (one image; R the measure, h(j) the share of neuron j's relevance that reaches the input neurons):
- *   plain ledger  mass[k] = sum_j R(j), variation[k] = sum_j |R(j)| + |bias[k]| + |absorbed[k]|, mass + bias + absorbed
- * = 1 relevance     of a channel A: R(A) with given none, R(A, input) = sum_{j in A} R(j) h(j) with given input flow
- * J[c_u, c_l] of consecutive weighted layers, of the same walks
+ * A condition B is a set of neurons in each of one or more variables: the walks through all of them. One sweep down, M,
+ * and one sweep up, h, give everything under it:
+ *
+ *   M(j)  relevance of walks that pass the sets of j's variable and of those above
+ *   h(j)  share of neuron j's relevance that goes on through the sets of its variable and of those below; one below the
+ *         lowest set
+ *   R(j, B) = M(j) h(j),    R(B) = sum_j R(j, B) at and above the lowest set's variable
+ *
+ * Quantities of one image, R the plain measure:
+ *   plain ledger  mass[k] = sum_j R(j), variation[k] = sum_j |R(j)| + |bias[k]| + |absorbed[k]|,
+ *                 mass + bias + absorbed = 1
+ *   relevance     of a channel A: R(A) without a condition, else R(A, B)
+ *   flow          J[c_u, c_l] of consecutive weighted layers, of the same walks
  */
 #ifndef NRMFLOW_MEASURE_H
 #define NRMFLOW_MEASURE_H
@@ -19,7 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum measure_given { GIVEN_NONE, GIVEN_INPUT };
+/* Walks that count: all, those that start at an input neuron, those through given sets. */
+enum measure_given { GIVEN_NONE, GIVEN_INPUT, GIVEN_SETS };
 
 enum target_kind { TARGET_PREDICTED, TARGET_CLASS, TARGET_CONTRAST };
 
@@ -37,6 +47,8 @@ struct measure_options {
     enum bias_mode bias;
     enum pool_mode pool;
     enum measure_given given;
+    /* GIVEN_SETS: 1 in the variable's set and 0 elsewhere, NULL for a variable without a set; at least one; borrowed */
+    const float *masks[NETWORK_MAX_VARIABLES];
     double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
     bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
     bool images;                   /* keep what further sweeps need and hand it to the sink */
@@ -49,6 +61,9 @@ struct measure_plan {
     struct measure_options options;
     struct link_plan links[NETWORK_MAX_LINKS];
     size_t top; /* number of links below the dense layers */
+    bool condition;
+    size_t lowest; /* variable with a set of the condition */
+    size_t masked; /* number of variables whose M is not R: from the input up to the highest with a set */
     size_t channel[NETWORK_MAX_VARIABLES +
                    1]; /* first channel of variable k among all channels; the last is their number */
 };
@@ -61,7 +76,7 @@ struct measure_result {
     size_t predicted, target;
     double logit;       /* of the target; z_a - z_b for a contrast */
     double probability; /* softmax of the target, NaN for a contrast */
-    double given_mass;  /* R(input), or 1 without a condition */
+    double given_mass;  /* R(B), or 1 without a condition */
     double mass[NETWORK_MAX_VARIABLES], variation[NETWORK_MAX_VARIABLES];
     double bias[NETWORK_MAX_VARIABLES], absorbed[NETWORK_MAX_VARIABLES];
     double *relevance;            /* of every channel */
@@ -74,15 +89,16 @@ struct measure_result {
 struct measure_image {
     const float *a[NETWORK_MAX_VARIABLES]; /* activations; may be NULL for a variable below a pool: c has its shares */
     const float *r[NETWORK_MAX_VARIABLES]; /* the plain measure */
-    const float *h[NETWORK_MAX_VARIABLES]; /* share that fulfils the condition, up to the top pool; NULL without one */
+    const float *m[NETWORK_MAX_VARIABLES]; /* M of the condition; r where no set is at or above the variable */
+    const float *h[NETWORK_MAX_VARIABLES]; /* h of the condition, up to the top pool; NULL where it is one */
     const float *c[NETWORK_MAX_LINKS];
 };
 
 /* Receives arrays that are too large to keep. Every function may be NULL.
  *
  *   neurons  relevance [neurons] of variable k; called while the image is computed, before its status is known
- *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] (zeros under a condition) of link k's pair;
- * called only for images whose status is OK, after result->given_mass is final
+ *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] of link k's pair, of the condition's walks (zeros
+ *            at and above its lowest variable); called only for images whose status is OK, after given_mass is final
  *   image    with options.images: of images whose status is OK, after given_mass is final */
 struct measure_sink {
     void *context;
@@ -97,12 +113,13 @@ struct measure_workspace {
     float *a[NETWORK_MAX_VARIABLES]; /* activations [group][neurons] */
     float *z[NETWORK_MAX_VARIABLES]; /* dense variables before the ReLU, [group][K] */
     float *r[NETWORK_MAX_VARIABLES]; /* relevance of the top pool and the dense variables, [group][K] */
-    float *h[NETWORK_MAX_VARIABLES]; /* share that reaches the input: of one image below the top, of the group above */
+    float *m[NETWORK_MAX_VARIABLES]; /* M of the same, where it is not r */
+    float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one: of one image below the top, of the group above */
     float *c[NETWORK_MAX_LINKS];     /* coefficients: of one image below the top, of the group above */
     float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
-    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS]; /* [group][K] above the top, [K] below */
-    float *relevance[2];                                              /* of the image being swept */
-    float *kept_r[NETWORK_MAX_VARIABLES]; /* the same of every variable, if images are kept */
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] above the top, [K] below */
+    float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
+    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* of every variable, if images are kept */
     float *kept_a[NETWORK_MAX_VARIABLES], *kept_c[NETWORK_MAX_LINKS]; /* the dense part of one image out of the group */
     struct link_scratch scratch;
 };

@@ -15,6 +15,10 @@ static const char *const overrides[] = {"zero",  "epsilon",       "epsilon 0.01"
 static const char *const pool_names[] = {
     [POOL_WINNER] = "winner", [POOL_FIRST] = "first", [POOL_PROPORTIONAL] = "proportional"};
 
+static const char *const given_names[] = {[GIVEN_NONE] = "none", [GIVEN_INPUT] = "input", [GIVEN_SETS] = "sets of"};
+
+static const enum measure_given givens[] = {GIVEN_NONE, GIVEN_INPUT, GIVEN_SETS, GIVEN_SETS};
+
 static const enum pool_mode pools[] = {POOL_WINNER, POOL_FIRST, POOL_PROPORTIONAL};
 
 #define LENGTH(a) (sizeof(a) / sizeof(a)[0])
@@ -81,13 +85,12 @@ static void make_options(struct random_vgg *vgg, struct random *random)
 
     *o = (struct measure_options){.bias = random_below(random, 3) ? BIAS_NEURON : BIAS_SPREAD,
                                   .pool = pools[pool],
-                                  .given = random_below(random, 2) ? GIVEN_INPUT : GIVEN_NONE,
+                                  .given = givens[random_below(random, LENGTH(givens))],
                                   .variation_limit = 1000,
                                   .group = VGG_GROUP};
     rule_composite(o->rules, composite, &vgg->net);
     used = snprintf(vgg->text, sizeof vgg->text, "%s, bias %s, pool %s, given %s", composite,
-                    o->bias == BIAS_NEURON ? "neuron" : "spread", pool_names[o->pool],
-                    o->given == GIVEN_INPUT ? "input" : "none");
+                    o->bias == BIAS_NEURON ? "neuron" : "spread", pool_names[o->pool], given_names[o->given]);
     size_t one_in = 2 + random_below(random, 3);
     for (size_t k = 0; k < vgg->net.nlinks; k++) {
         o->flows[k] = vgg->net.links[k].kind != LINK_POOL;
@@ -97,6 +100,35 @@ static void make_options(struct random_vgg *vgg, struct random *random)
         if (!rule_parse(&o->rules[k], message, sizeof message, text))
             abort();
         used += snprintf(vgg->text + used, sizeof vgg->text - (size_t)used, ", %s = %s", vgg->net.links[k].name, text);
+    }
+}
+
+/* Some channels of the variable, in a box of positions. */
+static float *random_mask(const struct network *net, size_t variable, struct random *random)
+{
+    struct layout layout = network_layout(net, variable);
+    struct shape s = layout.shape;
+    size_t first = random_below(random, s.channels), top = random_below(random, s.height);
+    size_t left = random_below(random, s.width);
+    float *mask = allocate(layout_floats(layout), sizeof *mask);
+
+    for (size_t c = 0; c < s.channels; c++)
+        for (size_t y = 0; y < s.height && (c == first || random_below(random, 3)); y++)
+            for (size_t x = 0; x < s.width; x++)
+                if ((y >= top && x >= left) || (c + first) % 2)
+                    mask[layout_index(layout, c, y, x)] = 1;
+    return mask;
+}
+
+/* Sets of one to three variables. */
+static void make_condition(struct random_vgg *vgg, struct random *random)
+{
+    for (size_t i = 1 + random_below(random, 3); i > 0 && vgg->options.given == GIVEN_SETS; i--) {
+        size_t k = random_below(random, vgg->net.nlinks + 1), used = strlen(vgg->text);
+        if (vgg->masks[k])
+            continue;
+        vgg->options.masks[k] = vgg->masks[k] = random_mask(&vgg->net, k, random);
+        snprintf(vgg->text + used, sizeof vgg->text - used, " set of %s", network_variable(&vgg->net, k));
     }
 }
 
@@ -143,6 +175,7 @@ void random_vgg_init(struct random_vgg *vgg, struct random *random)
     *vgg = (struct random_vgg){.forms = NULL};
     make_network(vgg, random);
     make_options(vgg, random);
+    make_condition(vgg, random);
     make_images(vgg, random);
     random_vgg_plan(vgg);
 }
@@ -151,6 +184,8 @@ void random_vgg_free(struct random_vgg *vgg)
 {
     for (size_t g = 0; g < VGG_GROUP; g++)
         free(vgg->inputs[g]);
+    for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
+        free(vgg->masks[k]);
     free(vgg->model);
     free(vgg->forms);
     free(vgg->memory);
@@ -277,8 +312,29 @@ static void bounds_of(struct chain *chain, const struct random_vgg *vgg, size_t 
     }
 }
 
+/* out = v within the variable's set; out may be v. */
+static void apply_mask(double *out, const struct random_vgg *vgg, size_t variable, const double *v)
+{
+    const float *mask = vgg->options.given == GIVEN_SETS ? vgg->options.masks[variable] : NULL;
+
+    for (size_t i = 0; i < shape_neurons(network_shape(&vgg->net, variable)); i++)
+        out[i] = mask ? v[i] * (double)mask[i] : v[i];
+}
+
+static void reference_share(struct vgg_reference *ref, const struct chain *chain, const struct random_vgg *vgg,
+                            size_t variable)
+{
+    if (vgg->options.given == GIVEN_NONE || variable <= vgg->plan.lowest)
+        for (size_t i = 0; i < shape_neurons(network_shape(&vgg->net, variable)); i++)
+            ref->h[variable][i] = 1;
+    else
+        reference_forward(ref->h[variable], &chain->links[variable - 1], ref->h[variable - 1]);
+    apply_mask(ref->h[variable], vgg, variable, ref->h[variable]);
+}
+
 static void reference_up(struct vgg_reference *ref, struct chain *chain, const struct random_vgg *vgg)
 {
+    reference_share(ref, chain, vgg, 0);
     for (size_t k = 0; k < vgg->net.nlinks; k++) {
         const struct link *link = &vgg->net.links[k];
         chain->links[k] = link_of(chain, ref, vgg, k);
@@ -287,7 +343,7 @@ static void reference_up(struct vgg_reference *ref, struct chain *chain, const s
         for (size_t i = 0; i < shape_neurons(link->upper); i++)
             ref->a[k + 1][i] = link->rectified ? fmax(ref->z[k + 1][i], 0) : ref->z[k + 1][i];
         reference_prepare(&chain->links[k]);
-        reference_forward(ref->h[k + 1], &chain->links[k], ref->h[k]);
+        reference_share(ref, chain, vgg, k + 1);
     }
 }
 
@@ -302,16 +358,22 @@ static double sum(const double *v, size_t n)
 
 static void reference_down(struct vgg_reference *ref, struct chain *chain, const struct random_vgg *vgg)
 {
+    apply_mask(ref->m[vgg->net.nlinks], vgg, vgg->net.nlinks, ref->r[vgg->net.nlinks]);
     for (size_t k = vgg->net.nlinks; k-- > 0;) {
         const struct reference_link *l = &chain->links[k];
         size_t channels = l->link->upper.channels;
         bounds_of(chain, vgg, k);
         reference_back(ref->r[k], l, ref->r[k + 1]);
         reference_shares(ref->to_bias[k], ref->absorbed[k], l, ref->r[k + 1]);
-        if (l->link->kind != LINK_POOL)
-            reference_joint(ref->joint[k], l, ref->r[k + 1], vgg->options.given == GIVEN_INPUT ? ref->h[k] : NULL);
         ref->bias[k] = ref->bias[k + 1] + sum(ref->to_bias[k], channels);
         ref->lost[k] = ref->lost[k + 1] + sum(ref->absorbed[k], channels);
+        reference_back(ref->m[k], l, ref->m[k + 1]);
+        apply_mask(ref->m[k], vgg, k, ref->m[k]);
+        reference_shares(ref->to_bias[k], ref->absorbed[k], l, ref->m[k + 1]);
+        for (size_t j = 0; j < channels && vgg->plan.condition && k >= vgg->plan.lowest; j++)
+            ref->to_bias[k][j] = ref->absorbed[k][j] = 0;
+        if (l->link->kind != LINK_POOL)
+            reference_joint(ref->joint[k], l, ref->m[k + 1], ref->h[k]);
         free(l->sums);
         for (size_t t = 0; t < RULE_MAX_TERMS; t++)
             free(l->c[t]);
@@ -327,13 +389,11 @@ void vgg_reference_init(struct vgg_reference *ref, const struct random_vgg *vgg,
     *ref = (struct vgg_reference){.bias = {0}};
     for (size_t k = 0; k <= net->nlinks; k++) {
         size_t n = shape_neurons(network_shape(net, k));
-        double **arrays[] = {&ref->z[k], &ref->a[k], &ref->r[k], &ref->h[k]};
+        double **arrays[] = {&ref->z[k], &ref->a[k], &ref->r[k], &ref->m[k], &ref->h[k]};
         for (size_t i = 0; i < LENGTH(arrays); i++)
             *arrays[i] = allocate(n, sizeof(double));
-        for (size_t i = 0; k == 0 && i < n; i++) {
+        for (size_t i = 0; k == 0 && i < n; i++)
             ref->a[0][i] = (double)input[i];
-            ref->h[0][i] = 1;
-        }
         if (k == net->nlinks)
             continue;
         size_t upper = net->links[k].upper.channels;
@@ -361,6 +421,7 @@ void vgg_reference_free(struct vgg_reference *ref, const struct random_vgg *vgg)
         free(ref->z[k]);
         free(ref->a[k]);
         free(ref->r[k]);
+        free(ref->m[k]);
         free(ref->h[k]);
         free(ref->joint[k]);
         free(ref->to_bias[k]);

@@ -16,6 +16,7 @@ struct random_vgg {
     struct measure_workspace work;
     float *model, *forms;
     void *memory;
+    float *masks[NETWORK_MAX_VARIABLES];   /* of the condition, if its sets are given */
     float low[VGG_WIDTH], high[VGG_WIDTH]; /* bounds of the input's channels */
     float *inputs[VGG_GROUP];
     struct measure_target targets[VGG_GROUP];
@@ -33,7 +34,8 @@ struct vgg_outcome {
 
 /* The same from the reference; z are the values before the ReLU. */
 struct vgg_reference {
-    double *z[NETWORK_MAX_VARIABLES], *a[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES];
+    double *z[NETWORK_MAX_VARIABLES], *a[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES];
+    double *m[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES]; /* as in measure.h; r and 1 without a condition */
     double *joint[NETWORK_MAX_LINKS], *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];
     double bias[NETWORK_MAX_VARIABLES], lost[NETWORK_MAX_VARIABLES], variation[NETWORK_MAX_VARIABLES];
 };

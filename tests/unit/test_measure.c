@@ -21,7 +21,7 @@ static const double BAR = 1e-4, LEDGER_BAR = 1e-5;
 
 static bool conditioned(const struct random_vgg *vgg)
 {
-    return vgg->options.given == GIVEN_INPUT;
+    return vgg->options.given != GIVEN_NONE;
 }
 
 /* Runs a check on every network and every image whose measure did not explode. */
@@ -95,7 +95,7 @@ static void compare_channels(const struct random_vgg *vgg, const struct vgg_outc
         struct shape s = network_shape(&vgg->net, k);
         double want[VGG_WIDTH] = {0};
         for (size_t i = 0; i < shape_neurons(s); i++)
-            want[i / shape_positions(s)] += ref->r[k][i] * (conditioned(vgg) ? ref->h[k][i] : 1);
+            want[i / shape_positions(s)] += ref->m[k][i] * ref->h[k][i];
         assert_array_near(vgg, network_variable(&vgg->net, k), o->result.relevance + vgg->plan.channel[k], want,
                           s.channels, BAR * worst);
     }
@@ -112,17 +112,15 @@ static void compare_flows(const struct random_vgg *vgg, const struct vgg_outcome
 {
     for (size_t k = 0; k < vgg->net.nlinks; k++) {
         size_t upper = vgg->net.links[k].upper.channels, lower = vgg->net.links[k].lower.channels;
-        double joint[VGG_WIDTH * VGG_WIDTH], none[VGG_WIDTH] = {0};
+        double joint[VGG_WIDTH * VGG_WIDTH];
         if (!vgg->options.flows[k])
             continue;
         for (size_t i = 0; i < upper * lower; i++)
             joint[i] = (double)o->joint[k][i];
         assert_array_near(vgg, vgg->net.links[k].name, joint, ref->joint[k], upper * lower, BAR * worst);
-        const double *to_bias = conditioned(vgg) ? none : ref->to_bias[k];
-        const double *absorbed = conditioned(vgg) ? none : ref->absorbed[k];
         for (size_t j = 0; j < upper; j++) {
-            assert_near(vgg, "to_bias", o->to_bias[k][j], to_bias[j], BAR * worst);
-            assert_near(vgg, "absorbed of a flow", o->absorbed[k][j], absorbed[j], BAR * worst);
+            assert_near(vgg, "to_bias", o->to_bias[k][j], ref->to_bias[k][j], BAR * worst);
+            assert_near(vgg, "absorbed of a flow", o->absorbed[k][j], ref->absorbed[k][j], BAR * worst);
         }
     }
 }
@@ -144,6 +142,23 @@ static void measure_equals_reference(void **state)
 {
     (void)state;
     check_all(check_reference, 2 * NETWORKS, "reference");
+}
+
+static void assert_same_bits(const struct random_vgg *vgg, const struct vgg_outcome *a, const struct vgg_outcome *b)
+{
+    const struct network *net = &vgg->net;
+    size_t channels = vgg->plan.channel[net->nlinks + 1];
+
+    assert_int_equal(a->result.status, b->result.status);
+    assert_memory_equal(a->result.relevance, b->result.relevance, channels * sizeof(double));
+    assert_memory_equal(a->result.activation, b->result.activation, channels * sizeof(float));
+    assert_memory_equal(a->result.mass, b->result.mass, sizeof a->result.mass);
+    assert_memory_equal(a->result.bias, b->result.bias, sizeof a->result.bias);
+    for (size_t k = 0; k <= net->nlinks; k++)
+        assert_memory_equal(a->neurons[k], b->neurons[k], shape_neurons(network_shape(net, k)) * sizeof(float));
+    for (size_t k = 0; k < net->nlinks; k++)
+        assert_memory_equal(a->joint[k], b->joint[k],
+                            net->links[k].upper.channels * net->links[k].lower.channels * sizeof(float));
 }
 
 /* ---- laws --------------------------------------------------------------------------------------------------------- */
@@ -173,19 +188,111 @@ static void check_condition(struct random_vgg *vgg, const struct vgg_outcome *o,
         assert_true(o->result.given_mass == 1);
         return;
     }
-    for (size_t k = 0; k <= vgg->net.nlinks; k++) {
+    for (size_t k = vgg->plan.lowest; k <= vgg->net.nlinks; k++) {
         double sum = 0;
         for (size_t c = vgg->plan.channel[k]; c < vgg->plan.channel[k + 1]; c++)
             sum += o->result.relevance[c];
         assert_near(vgg, network_variable(&vgg->net, k), sum, o->result.given_mass, BAR * worst);
     }
-    assert_near(vgg, "the mass of the input", o->result.given_mass, o->result.mass[0], BAR * worst);
+    if (vgg->options.given == GIVEN_INPUT)
+        assert_near(vgg, "the mass of the input", o->result.given_mass, o->result.mass[0], BAR * worst);
 }
 
-static void walks_from_the_input_have_the_same_mass_in_every_layer(void **state)
+static void walks_of_the_condition_have_the_same_mass_in_every_layer_from_its_lowest_up(void **state)
 {
     (void)state;
-    check_all(check_condition, NETWORKS, "condition");
+    check_all(check_condition, 2 * NETWORKS, "condition");
+}
+
+/* Outcomes of a network under another condition. */
+static void measure_given(struct vgg_outcome outcomes[VGG_GROUP], struct random_vgg *vgg, enum measure_given given)
+{
+    vgg->options.given = given;
+    random_vgg_plan(vgg);
+    random_vgg_measure(outcomes, vgg, everyone);
+}
+
+static void condition_on_the_whole_input_is_that_of_the_input(void **state)
+{
+    struct random random = random_seed("whole input");
+
+    (void)state;
+    for (size_t i = 0; i < NETWORKS / 2; i++) {
+        struct vgg_outcome input[VGG_GROUP], sets[VGG_GROUP];
+        struct random_vgg vgg;
+        random_vgg_init(&vgg, &random);
+        size_t n = layout_floats(network_layout(&vgg.net, 0));
+        float *whole = calloc(n, sizeof *whole);
+        for (size_t j = 0; j < n; j++)
+            whole[j] = 1;
+        memset(vgg.options.masks, 0, sizeof vgg.options.masks);
+        vgg.options.masks[0] = whole;
+        measure_given(input, &vgg, GIVEN_INPUT);
+        measure_given(sets, &vgg, GIVEN_SETS);
+        for (size_t g = 0; g < VGG_GROUP; g++) {
+            assert_same_bits(&vgg, &input[g], &sets[g]);
+            assert_memory_equal(&input[g].result.given_mass, &sets[g].result.given_mass, sizeof(double));
+        }
+        vgg_outcomes_free(input, &vgg);
+        vgg_outcomes_free(sets, &vgg);
+        random_vgg_free(&vgg);
+        free(whole);
+    }
+}
+
+/* What a kept image says of the condition, beside the results of its slot. */
+struct kept {
+    const struct random_vgg *vgg;
+    struct measure_result results[VGG_GROUP];
+    size_t images;
+};
+
+static void compare_kept(void *context, size_t slot, const struct measure_image *image)
+{
+    struct kept *kept = context;
+    const struct random_vgg *vgg = kept->vgg;
+    const struct measure_result *result = &kept->results[slot];
+    double worst = worst_variation(result, vgg->net.nlinks + 1);
+
+    for (size_t k = 0; k <= vgg->net.nlinks; k++) {
+        double joint = 0, plain = 0, channels = 0;
+        for (size_t i = 0; i < shape_neurons(network_shape(&vgg->net, k)); i++) {
+            joint += (double)image->m[k][i] * (image->h[k] ? (double)image->h[k][i] : 1);
+            plain += (double)image->r[k][i];
+        }
+        for (size_t c = vgg->plan.channel[k]; c < vgg->plan.channel[k + 1] && k <= vgg->plan.top; c++)
+            channels += result->relevance[c];
+        assert_near(vgg, "R of a kept image", plain, result->mass[k], 1e-6 * worst);
+        if (k <= vgg->plan.top)
+            assert_near(vgg, "M h of a kept image", joint, channels, 1e-6 * worst);
+    }
+    kept->images++;
+}
+
+static void kept_image_has_the_condition_s_walks(void **state)
+{
+    struct random random = random_seed("kept");
+
+    (void)state;
+    for (size_t i = 0; i < NETWORKS / 2; i++) {
+        struct vgg_outcome outcomes[VGG_GROUP];
+        struct random_vgg vgg;
+        random_vgg_init(&vgg, &random);
+        vgg.options.images = true;
+        random_vgg_plan(&vgg);
+        random_vgg_measure(outcomes, &vgg, everyone);
+        struct kept kept = {.vgg = &vgg};
+        size_t ok = 0;
+        for (size_t g = 0; g < VGG_GROUP; g++) {
+            kept.results[g] = outcomes[g].result;
+            ok += outcomes[g].result.status == MEASURE_OK;
+        }
+        measure_group(kept.results, &vgg.plan, (const float *const *)vgg.inputs, vgg.targets,
+                      (struct measure_sink){&kept, NULL, NULL, compare_kept}, &vgg.work);
+        assert_int_equal(kept.images, ok);
+        vgg_outcomes_free(outcomes, &vgg);
+        random_vgg_free(&vgg);
+    }
 }
 
 static void check_flow_sums(struct random_vgg *vgg, const struct vgg_outcome *o, size_t slot)
@@ -238,23 +345,6 @@ static void position_is_that_of_the_first_largest_neuron(void **state)
 }
 
 /* ---- slots -------------------------------------------------------------------------------------------------------- */
-
-static void assert_same_bits(const struct random_vgg *vgg, const struct vgg_outcome *a, const struct vgg_outcome *b)
-{
-    const struct network *net = &vgg->net;
-    size_t channels = vgg->plan.channel[net->nlinks + 1];
-
-    assert_int_equal(a->result.status, b->result.status);
-    assert_memory_equal(a->result.relevance, b->result.relevance, channels * sizeof(double));
-    assert_memory_equal(a->result.activation, b->result.activation, channels * sizeof(float));
-    assert_memory_equal(a->result.mass, b->result.mass, sizeof a->result.mass);
-    assert_memory_equal(a->result.bias, b->result.bias, sizeof a->result.bias);
-    for (size_t k = 0; k <= net->nlinks; k++)
-        assert_memory_equal(a->neurons[k], b->neurons[k], shape_neurons(network_shape(net, k)) * sizeof(float));
-    for (size_t k = 0; k < net->nlinks; k++)
-        assert_memory_equal(a->joint[k], b->joint[k],
-                            net->links[k].upper.channels * net->links[k].lower.channels * sizeof(float));
-}
 
 static void slot_does_not_depend_on_the_others(void **state)
 {
@@ -404,7 +494,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(measure_equals_reference),
         cmocka_unit_test(ledger_closes_in_every_layer),
-        cmocka_unit_test(walks_from_the_input_have_the_same_mass_in_every_layer),
+        cmocka_unit_test(walks_of_the_condition_have_the_same_mass_in_every_layer_from_its_lowest_up),
+        cmocka_unit_test(condition_on_the_whole_input_is_that_of_the_input),
+        cmocka_unit_test(kept_image_has_the_condition_s_walks),
         cmocka_unit_test(flows_sum_to_the_marginals_of_both_layers),
         cmocka_unit_test(position_is_that_of_the_first_largest_neuron),
         cmocka_unit_test(slot_does_not_depend_on_the_others),
