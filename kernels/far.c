@@ -30,9 +30,16 @@ static size_t channels_of(const struct far_work *work, size_t variable)
     return network_shape(work->plan->net, variable).channels;
 }
 
-static bool conditioned(const struct far_work *work)
+/* Whether walks through an upper neuron may miss the lower variable: all of the condition's pass its lowest variable
+ * and those above. */
+static bool loses(const struct measure_plan *plan, struct far_pair pair)
 {
-    return work->plan->options.given != GIVEN_NONE;
+    return plan->options.given == GIVEN_NONE || pair.lower < plan->lowest;
+}
+
+static const float *const *masks_of(const struct far_work *work)
+{
+    return work->plan->options.given == GIVEN_SETS ? work->plan->options.masks : NULL;
 }
 
 /* ---- plan and memory ------------------------------------------------------------------------------------------- */
@@ -43,7 +50,7 @@ struct far_cost far_cost(const struct measure_plan *plan, struct far_pair pair)
     size_t down = pair.rows && pair.rows < upper ? pair.rows : upper;
     struct far_cost cost = {.up = lower < down, .sweeps = smaller(lower, down)};
 
-    if (plan->options.given == GIVEN_NONE)
+    if (loses(plan, pair))
         cost.sweeps++;
     cost.flops = (double)cost.sweeps * sweep_flops(plan, pair.lower, pair.upper);
     return cost;
@@ -60,7 +67,7 @@ void far_place(struct far_work *work, const struct measure_plan *plan, struct fa
     size_t lower = layout_floats(layout_of(work, pair.lower)), upper = layout_floats(layout_of(work, pair.upper));
     sweep_place(&work->sweep, plan, lowest, pair.upper, sweep_batch(plan, lowest, pair.upper, most, nbytes), arena);
     work->products = arena_floats(arena, larger(lower, upper));
-    if (conditioned(work)) {
+    if (plan->condition) {
         work->share_lower = arena_floats(arena, lower);
         work->share_upper = arena_floats(arena, upper);
     }
@@ -70,15 +77,26 @@ void far_place(struct far_work *work, const struct measure_plan *plan, struct fa
 
 /* ---- the condition's share --------------------------------------------------------------------------------------- */
 
-/* Share of a variable's neurons that fulfils the condition; NULL without one. */
+/* Start one sweep from the weights v, ones if that is NULL. */
+static void start_weights(struct far_work *work, size_t variable, const float *v)
+{
+    struct layout layout = layout_of(work, variable);
+    float *start = sweep_start(&work->sweep, variable, 1);
+
+    for (size_t c = 0; c < layout.shape.channels; c++)
+        mask_copy_channel(start, v, c, layout);
+}
+
+/* Share of a variable's neurons that fulfils the condition; NULL where it is one. */
 static const float *share_of(float *room, struct far_work *work, const struct measure_image *image, size_t variable)
 {
-    size_t top = work->plan->top;
+    const struct measure_plan *plan = work->plan;
+    size_t from = larger(plan->top, plan->lowest);
 
-    if (!conditioned(work) || variable <= top)
+    if (!plan->condition || variable < plan->lowest || variable <= plan->top)
         return image->h[variable];
-    memcpy(sweep_start(&work->sweep, top, 1), image->h[top], layout_floats(layout_of(work, top)) * sizeof(float));
-    const float *share = sweep_go(&work->sweep, image, top, variable, 1, NULL, nobody);
+    start_weights(work, from, image->h[from]);
+    const float *share = sweep_go(&work->sweep, image, from, variable, 1, masks_of(work), nobody);
     memcpy(room, share, layout_floats(layout_of(work, variable)) * sizeof *room);
     return room;
 }
@@ -109,7 +127,7 @@ static void start_flow(struct far_flow *flow, struct far_work *work, const struc
         flow->present[c] = true;
     if (work->pair.rows == 0 || work->pair.rows >= upper)
         return;
-    mask_channel_sums(work->sums, work->products, image->r[work->pair.upper], share_upper, false,
+    mask_channel_sums(work->sums, work->products, image->m[work->pair.upper], share_upper, false,
                       layout_of(work, work->pair.upper));
     choose_rows(flow->present, work->sums, upper, work->pair.rows);
     for (size_t c = 0; c < upper; c++)
@@ -121,7 +139,7 @@ static size_t list_channels(struct far_work *work, const struct measure_image *i
 {
     size_t n = 0;
 
-    mask_channel_sums(work->sums, work->products, image->r[work->pair.upper], NULL, true,
+    mask_channel_sums(work->sums, work->products, image->m[work->pair.upper], NULL, true,
                       layout_of(work, work->pair.upper));
     for (size_t c = 0; c < channels_of(work, work->pair.upper); c++)
         if (present[c] && work->sums[c] != 0)
@@ -139,9 +157,10 @@ static void sweep_rows(struct far_flow *flow, struct far_work *work, const struc
         n = smaller(total - first, work->sweep.most);
         float *start = sweep_start(&work->sweep, work->pair.upper, n);
         for (size_t i = 0; i < n; i++)
-            mask_copy_channel(start + i * layout_floats(above), image->r[work->pair.upper], work->channels[first + i],
+            mask_copy_channel(start + i * layout_floats(above), image->m[work->pair.upper], work->channels[first + i],
                               above);
-        const float *found = sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, NULL, nobody);
+        const float *found =
+            sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, masks_of(work), nobody);
         for (size_t i = 0; i < n; i++) {
             mask_channel_sums(work->sums, work->products, found + i * layout_floats(below), share_lower, false, below);
             for (size_t c = 0; c < lower; c++)
@@ -163,9 +182,10 @@ static void sweep_columns(struct far_flow *flow, struct far_work *work, const st
         float *start = sweep_start(&work->sweep, work->pair.lower, n);
         for (size_t i = 0; i < n; i++)
             mask_copy_channel(start + i * layout_floats(below), share_lower, first + i, below);
-        const float *found = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, NULL, nobody);
+        const float *found =
+            sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, masks_of(work), nobody);
         for (size_t i = 0; i < n; i++) {
-            mask_channel_sums(work->sums, work->products, found + i * layout_floats(above), image->r[work->pair.upper],
+            mask_channel_sums(work->sums, work->products, found + i * layout_floats(above), image->m[work->pair.upper],
                               false, above);
             for (size_t c = 0; c < above.shape.channels; c++)
                 flow->joint[c * total + first + i] = flow->present[c] ? (float)work->sums[c] : 0;
@@ -173,17 +193,16 @@ static void sweep_columns(struct far_flow *flow, struct far_work *work, const st
     }
 }
 
-/* R_j (1 - up(1)_j) by channel, in double. */
-static void sweep_lost(struct far_flow *flow, struct far_work *work, const struct measure_image *image)
+/* M_j (h_j - up(1)_j) by channel, in double. */
+static void sweep_lost(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
+                       const float *share_upper)
 {
-    struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
-    float *ones = sweep_start(&work->sweep, work->pair.lower, 1);
+    struct layout above = layout_of(work, work->pair.upper);
 
-    for (size_t c = 0; c < below.shape.channels; c++)
-        mask_copy_channel(ones, NULL, c, below);
-    const float *kept = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, NULL, nobody);
+    start_weights(work, work->pair.lower, NULL);
+    const float *kept = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, masks_of(work), nobody);
     for (size_t i = 0; i < layout_floats(above); i++)
-        work->products[i] = image->r[work->pair.upper][i] * (1 - kept[i]);
+        work->products[i] = image->m[work->pair.upper][i] * ((share_upper ? share_upper[i] : 1) - kept[i]);
     layout_channel_sums(work->sums, work->products, above);
     for (size_t c = 0; c < above.shape.channels; c++)
         flow->lost[c] = flow->present[c] ? work->sums[c] : 0;
@@ -191,8 +210,8 @@ static void sweep_lost(struct far_flow *flow, struct far_work *work, const struc
 
 void far_compute(struct far_flow *flow, struct far_work *work, const struct measure_image *image)
 {
-    bool chosen = work->pair.rows != 0;
-    const float *share_upper = chosen ? share_of(work->share_upper, work, image, work->pair.upper) : NULL;
+    bool needed = work->pair.rows != 0 || loses(work->plan, work->pair);
+    const float *share_upper = needed ? share_of(work->share_upper, work, image, work->pair.upper) : NULL;
 
     start_flow(flow, work, image, share_upper);
     const float *share_lower = share_of(work->share_lower, work, image, work->pair.lower);
@@ -200,6 +219,6 @@ void far_compute(struct far_flow *flow, struct far_work *work, const struct meas
         sweep_columns(flow, work, image, share_lower);
     else
         sweep_rows(flow, work, image, share_lower);
-    if (!conditioned(work))
-        sweep_lost(flow, work, image);
+    if (loses(work->plan, work->pair))
+        sweep_lost(flow, work, image, share_upper);
 }

@@ -1,10 +1,11 @@
 /* Flows between two variables that are no neighbours, exact, for one image.
  *
- *   joint[c_u, c_l] = R(channel c_u of u, channel c_l of l)        of the plain measure, or given the input
- *   lost[c_u]       = sum over j in c_u of R_j (1 - up(1)_j)       what never reaches a neuron of l; 0 given the input
+ *   joint[c_u, c_l] = R(channel c_u of u, channel c_l of l)        of the plain measure, or of the condition's walks
+ *   lost[c_u]       = sum over j in c_u of M_j (h_j - up(1)_j)     what never reaches a neuron of l; 0 from the lowest
+ *                                                                  variable of the condition up (M and h: measure.h)
  *
- * by whichever costs less: sweeps down from the upper channels, each the measure of u on one of them, or sweeps up from
- * the lower channels, weighted by the measure of u in the end. Row sums of the joint plus lost are the marginals of u;
+ * by whichever costs less: sweeps down from the upper channels, each M of u on one of them, or sweeps up from the lower
+ * channels, weighted by M of u in the end. Row sums of the joint plus lost are the marginals of u;
  * column sums are those of l.
  *
  * With `rows` only the upper channels of largest |marginal relevance| in this image have rows, ties going to the lower

@@ -115,7 +115,7 @@ static size_t draw(struct sample_work *work, const struct measure_image *image, 
     struct layout layout = network_layout(work->plan->net, upper);
     size_t channels = layout.shape.channels, n = 0;
 
-    mask_channel_sums(work->variation, work->products, image->r[upper], image->h[upper], true, layout);
+    mask_channel_sums(work->variation, work->products, image->m[upper], image->h[upper], true, layout);
     sample_probabilities(work->chance, work->variation, channels, options.budget);
     for (size_t d = 0; d < channels; d++)
         if (sample_uniform(options.seed, index, (uint32_t)upper, (uint32_t)d) < work->chance[d])
@@ -127,6 +127,8 @@ size_t sample_layer(struct sample_work *work, const struct measure_image *image,
                     size_t lowest, struct sample_options options, struct sample_sink sink)
 {
     struct layout layout = network_layout(work->plan->net, upper);
+    const struct measure_options *measure = &work->plan->options;
+    const float *const *masks = measure->given == GIVEN_SETS ? measure->masks : NULL;
     size_t total = draw(work, image, index, upper, options), n;
 
     for (size_t first = 0; first < total; first += n) {
@@ -134,8 +136,8 @@ size_t sample_layer(struct sample_work *work, const struct measure_image *image,
         n = smaller(total - first, work->sweep.most);
         float *start = sweep_start(&work->sweep, upper, n);
         for (size_t i = 0; i < n; i++)
-            mask_copy_channel(start + i * layout_floats(layout), image->r[upper], batch.drawn[i], layout);
-        sweep_go(&work->sweep, image, upper, lowest, n, NULL, (struct sweep_visitor){&batch, hand_rows});
+            mask_copy_channel(start + i * layout_floats(layout), image->m[upper], batch.drawn[i], layout);
+        sweep_go(&work->sweep, image, upper, lowest, n, masks, (struct sweep_visitor){&batch, hand_rows});
     }
     return total;
 }

@@ -80,8 +80,8 @@ static double largest_variation(const struct random_image *s, size_t lower, size
     for (size_t k = lower; k <= upper; k++) {
         double plain = 0, given = 0;
         for (size_t i = 0; i < random_image_floats(s, k); i++) {
-            plain += fabs((double)s->image->r[k][i]);
-            given += s->image->h[k] ? fabs((double)s->image->r[k][i] * (double)s->image->h[k][i]) : 0;
+            plain += fabs((double)s->image->m[k][i]);
+            given += s->image->h[k] ? fabs((double)s->image->m[k][i] * (double)s->image->h[k][i]) : 0;
         }
         largest = fmax(largest, fmax(plain, given));
     }
@@ -104,7 +104,7 @@ static double *marginal(const struct random_image *s, size_t k)
     double *sums = zeros(layout.shape.channels, sizeof *sums);
     float *products = random_image_alloc(layout_floats(layout));
 
-    mask_channel_sums(sums, products, s->image->r[k], s->image->h[k], false, layout);
+    mask_channel_sums(sums, products, s->image->m[k], s->image->h[k], false, layout);
     free(products);
     return sums;
 }
@@ -209,7 +209,7 @@ static void check_adjacent(struct random_image *s)
         return;
     struct outcome o = compute(s, pair, -1);
     float *joint = zeros(o.upper * o.lower, sizeof *joint);
-    link_joint(joint, &s->vgg->plan.links[k], s->image->r[k + 1], s->image->c[k], s->image->a[k], s->image->h[k], 0, 1,
+    link_joint(joint, &s->vgg->plan.links[k], s->image->m[k + 1], s->image->c[k], s->image->a[k], s->image->h[k], 0, 1,
                &s->vgg->work.scratch);
     double bar = BAR * largest_variation(s, pair.lower, pair.upper);
     for (size_t i = 0; i < o.upper * o.lower; i++)
@@ -229,8 +229,9 @@ static void flow_of_neighbours_is_the_adjacent_flow(void **state)
 struct walked {
     const struct random_image *s;
     struct far_pair pair;
-    double *joint; /* [C_upper][C_lower] */
-    float *share;  /* of the lower variable, planar; NULL without a condition */
+    double *joint;                       /* [C_upper][C_lower] */
+    float *share;                        /* of the lower variable, planar; NULL without a condition */
+    float *masks[NETWORK_MAX_VARIABLES]; /* of the condition, planar */
 };
 
 static size_t channel_of(const struct walked *w, size_t variable, size_t neuron)
@@ -243,6 +244,12 @@ static void add_walk(void *context, const size_t *neurons, double relevance)
     struct walked *w = context;
     size_t lower = w->pair.lower, upper = w->pair.upper;
     size_t columns = network_shape(&w->s->vgg->net, lower).channels;
+    bool passes = true;
+
+    for (size_t k = lower; k <= upper && w->s->vgg->options.given == GIVEN_SETS; k++)
+        passes = passes && (!w->masks[k] || w->masks[k][neurons[k]] != 0);
+    if (!passes)
+        return;
 
     w->joint[channel_of(w, upper, neurons[upper]) * columns + channel_of(w, lower, neurons[lower])] +=
         relevance * (w->share ? (double)w->share[neurons[lower]] : 1);
@@ -251,7 +258,9 @@ static void add_walk(void *context, const size_t *neurons, double relevance)
 static void check_walks(struct random_image *s)
 {
     const struct network *net = &s->vgg->net;
-    struct walked w = {s, {network_find(net, "conv5_1"), network_find(net, "fc7"), 0}, NULL, NULL};
+    struct walked w = {.s = s, .pair = {network_find(net, "conv5_1"), network_find(net, "fc7"), 0}};
+    struct measure_image masked = *s->image;
+    struct random_image from_m = *s;
     struct outcome o = compute(s, w.pair, -1);
     double bar = BAR * largest_variation(s, w.pair.lower, w.pair.upper);
 
@@ -260,9 +269,19 @@ static void check_walks(struct random_image *s)
         w.share = random_image_alloc(random_image_neurons(s, w.pair.lower));
         layout_to_planar(w.share, s->image->h[w.pair.lower], network_layout(net, w.pair.lower));
     }
-    random_image_walks(s, w.pair.lower, w.pair.upper, add_walk, &w);
+    for (size_t k = w.pair.lower; k <= w.pair.upper && s->vgg->options.given == GIVEN_SETS; k++) {
+        if (!s->vgg->options.masks[k])
+            continue;
+        w.masks[k] = random_image_alloc(random_image_neurons(s, k));
+        layout_to_planar(w.masks[k], s->vgg->options.masks[k], network_layout(net, k));
+    }
+    memcpy(masked.r, masked.m, sizeof masked.r);
+    from_m.image = &masked;
+    random_image_walks(&from_m, w.pair.lower, w.pair.upper, add_walk, &w);
     for (size_t i = 0; i < o.upper * o.lower; i++)
         assert_near(s, w.pair, "joint", (double)o.flow.joint[i], w.joint[i], bar);
+    for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
+        free(w.masks[k]);
     free(w.joint);
     free(w.share);
     outcome_free(&o);
