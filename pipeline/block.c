@@ -25,6 +25,7 @@ static void place(struct block_worker *worker, const struct block_context *conte
     }
     measure_workspace_place(&worker->workspace, plan, arena);
     tally_place(&worker->tally, context->statistics, arena);
+    queries_place(&worker->queries, context->queries, plan, arena);
 }
 
 size_t block_worker_bytes(const struct block_context *context)
@@ -145,6 +146,17 @@ static void take_flow(void *context, size_t slot, size_t link, const float *join
     tally_flow(&worker->tally, link, joint, to_bias, absorbed, worker->results[slot].given_mass);
 }
 
+/* What sweeps of its own need an image for. */
+static void take_image(void *context, size_t slot, const struct measure_image *image)
+{
+    struct block_worker *worker = context;
+    struct block_watcher watcher = worker->context->watcher;
+
+    queries_compute(&worker->queries, worker->context->queries, slot, image);
+    if (watcher.image)
+        watcher.image(watcher.context, worker->start + slot, &worker->results[slot], image);
+}
+
 static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
 {
     if (loaded != STORE_IMAGE_OK)
@@ -208,7 +220,8 @@ static enum status record_group(struct block_outcome *outcome, const struct grou
         const struct measure_result *result = &worker->results[slot];
         enum store_status status = status_of(group->loaded[slot], group->has_target[slot], result->status);
         count(outcome, status);
-        rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL);
+        rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
+                 queries_numbers(&worker->queries, context->queries, slot));
         if (status == STORE_IMAGE_OK)
             TRY(tally_image(&worker->tally, slot, result, row, class_of(context, result, group->label[slot]), sums,
                             err));
@@ -225,8 +238,9 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
 
     TRY(load_group(&group, worker, err));
     lap(&start, &worker->seconds[STAGE_DECODE]);
+    worker->start = group.start;
     measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
-                  (struct measure_sink){worker, take_neurons, take_flow, NULL}, &worker->workspace);
+                  (struct measure_sink){worker, take_neurons, take_flow, take_image}, &worker->workspace);
     lap(&start, &worker->seconds[STAGE_MEASURE]);
     rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
     lap(&start, &worker->seconds[STAGE_STATISTICS]);

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "log.h"
 #include "model.h"
+#include "queries.h"
 #include "rows.h"
 #include "statistics.h"
 #include "sums.h"
@@ -17,12 +18,20 @@ enum { BLOCK_GROUP = 4 };
 
 enum block_stage { STAGE_DECODE, STAGE_MEASURE, STAGE_STATISTICS, BLOCK_STAGES };
 
+/* Gets every image that is OK, with its number in the dataset, after its queries. */
+struct block_watcher {
+    void *context;
+    void (*image)(void *context, size_t index, const struct measure_result *result, const struct measure_image *image);
+};
+
 /* What the blocks of a run have in common. */
 struct block_context {
     const struct config *config;
     const struct model *model;
     const struct dataset_listing *listing;
     const struct statistics *statistics;
+    const struct queries *queries;
+    struct block_watcher watcher; /* all zero: none */
     struct log *log;
     size_t first, end; /* the run's images; row r of the store is image first + r */
 };
@@ -44,6 +53,8 @@ struct block_worker {
     struct measure_result results[BLOCK_GROUP];
     struct measure_workspace workspace;
     struct tally tally;
+    struct queries_work queries;
+    size_t start; /* image of slot 0 of the group in work */
     double seconds[BLOCK_STAGES];
 };
 

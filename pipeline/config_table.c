@@ -62,8 +62,7 @@ static const struct config_key keys[] = {
      .help = "flow matrices: adjacent reaches from the input to fc6, dense adds fc6-fc7 and fc7-fc8",
      .allowed = "none|adjacent|dense", .note = "other pairs are not available in this version"},
     {"measure", "query", CONFIG_TYPE_PAIRS, FIELD(measure.queries), "",
-     .help = "a set expression; not available in this version", .allowed = "<name>",
-     .note = "queries are not available in this version"},
+     .help = "a set expression, as conv5_3[155] and conv4_3[7,20:24] given conv5_1[12]@(0:6,0:6)", .allowed = "<name>"},
 
     {"store", "per_image", CONFIG_TYPE_WORDS, FIELD(store.per_image), "none",
      .help = "layers whose channel relevance is kept for every image"},

@@ -208,6 +208,7 @@ static enum status choose_measure(struct measure_options *options, const struct 
                                         .pool = config->measure.pool,
                                         .given = config->measure.given,
                                         .variation_limit = config->run.variation_limit,
+                                        .images = config->measure.queries.count > 0,
                                         .group = group};
     TRY(set_rules(options, config, net, err));
     TRY(check_target(config, net, err));

@@ -61,20 +61,30 @@ static void add_column(struct rows_layout *l, const char *group, const char *nam
     l->offset[i + 1] = (end + 7) / 8 * 8;
 }
 
-void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block, const bool *relevance)
+void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block,
+                      const struct rows_options *options)
 {
     size_t variables = plan->net->nlinks + 1;
     char group[ROWS_NAME];
 
-    *layout = (struct rows_layout){.plan = plan, .block = block};
-    for (size_t i = 0; i < FIXED_COLUMNS; i++)
+    *layout = (struct rows_layout){.plan = plan, .block = block, .nqueries = options->nqueries};
+    for (size_t i = 0; i < FIXED_COLUMNS; i++) {
+        layout->wide[layout->ncolumns] = fixed[i].per_variable;
         add_column(layout, "images", fixed[i].name, fixed[i].type, fixed[i].per_variable ? variables : 1);
+    }
+    layout->query = layout->ncolumns;
+    for (size_t i = 0; i < options->nqueries; i++) {
+        snprintf(group, sizeof group, "queries/%s", options->queries[i]);
+        add_column(layout, group, "value", PARTFILE_F64, 1);
+        add_column(layout, group, "given", PARTFILE_F64, 1);
+    }
     layout->nfixed = layout->ncolumns;
     for (size_t k = 0; k < variables; k++) {
-        if (!relevance[k])
+        if (!options->relevance[k])
             continue;
         snprintf(group, sizeof group, "layers/%s", network_variable(plan->net, k));
         layout->variable[layout->ncolumns] = k;
+        layout->wide[layout->ncolumns] = true;
         add_column(layout, group, "relevance", PARTFILE_F32, network_shape(plan->net, k).channels);
     }
 }
@@ -201,7 +211,8 @@ static void put_relevance(const struct rows_layout *l, unsigned char *packed, si
     }
 }
 
-void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result)
+void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result,
+              const double *queries)
 {
     const struct rows_layout *l = rows->layout;
     unsigned char *packed = rows->blocks[rows->nblocks - 1].packed;
@@ -216,6 +227,8 @@ void rows_set(struct rows *rows, size_t row, enum store_status status, const str
     if (status != STORE_IMAGE_OK)
         return;
     put_real(l, packed, GIVEN_MASS, row, result->given_mass);
+    for (size_t i = 0; i < 2 * l->nqueries; i++)
+        put_real(l, packed, l->query + i, row, queries[i]);
     put_relevance(l, packed, row, result);
 }
 
@@ -376,10 +389,9 @@ static enum status pack_column(struct store *store, size_t *counts, const struct
 {
     const struct rows_layout *l = p->layout;
     size_t dims[] = {nrows, l->columns[column].width};
-    bool wide = column >= l->nfixed || fixed[column].per_variable;
     enum status rc = OK;
 
-    TRY(store_create_rows(store, l->paths[column], wide ? 2 : 1, dims, err));
+    TRY(store_create_rows(store, l->paths[column], l->wide[column] ? 2 : 1, dims, err));
     for (size_t i = 0; i < p->nplaces; i++) {
         const struct rows_place *at = &p->places[i];
         TRY(partfile_read(buffer, p->parts[at->part], at->block, column, err));
@@ -407,5 +419,22 @@ enum status rows_pack(struct store *store, size_t *counts, const struct rows_par
         TRY(pack_column(store, counts, parts, column, nrows, buffer, err));
 done:
     free(buffer);
+    return rc;
+}
+
+enum status rows_read_column(double *out, const struct rows_parts *parts, size_t column, size_t nrows,
+                             struct error *err)
+{
+    enum status rc = OK;
+
+    for (size_t i = 0; i < nrows; i++)
+        out[i] = NAN;
+    for (size_t i = 0; i < parts->nplaces; i++) {
+        const struct rows_place *at = &parts->places[i];
+        if (at->first > nrows || at->nrows > nrows - at->first)
+            TRY(error_set(err, FAIL_FORMAT, "the part files of this run hold rows beyond its %zu images", nrows));
+        TRY(partfile_read(out + at->first, parts->parts[at->part], at->block, column, err));
+    }
+done:
     return rc;
 }

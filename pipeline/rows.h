@@ -8,7 +8,7 @@
 #include "partfile.h"
 #include "store.h"
 
-enum { ROWS_MAX_COLUMNS = 16 + NETWORK_MAX_VARIABLES, ROWS_NAME = 64 };
+enum { ROWS_MAX_QUERIES = 32, ROWS_MAX_COLUMNS = 16 + 2 * ROWS_MAX_QUERIES + NETWORK_MAX_VARIABLES, ROWS_NAME = 64 };
 
 /* The columns of a run, and where they are in a packed block: the columns one after the other, each of `block` rows. */
 struct rows_layout {
@@ -21,6 +21,8 @@ struct rows_layout {
     size_t offset[ROWS_MAX_COLUMNS + 1];     /* bytes; the last is the size of a packed block */
     size_t variable[ROWS_MAX_COLUMNS];       /* of a column with the relevance of channels */
     size_t nfixed;                           /* columns before those */
+    size_t nqueries, query;                  /* queries, and the first one's column: value and condition of each */
+    bool wide[ROWS_MAX_COLUMNS];             /* more than one number a row */
 };
 
 /* One block: rows first .. first + nrows - 1 of the run. */
@@ -36,9 +38,16 @@ struct rows {
     struct rows_block *blocks; /* owned */
 };
 
-/* Lay out the columns. `relevance[k]` asks for the relevance of variable k's channels per image. The layout must not be
- * moved afterwards. */
-void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block, const bool *relevance);
+/* What rows hold besides what every run's do. */
+struct rows_options {
+    bool relevance[NETWORK_MAX_VARIABLES]; /* of variable k's channels */
+    size_t nqueries;                       /* at most ROWS_MAX_QUERIES */
+    const char *queries[ROWS_MAX_QUERIES]; /* names, shorter than ROWS_NAME - 16 */
+};
+
+/* Lay out the columns. The layout must not be moved afterwards. */
+void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block,
+                      const struct rows_options *options);
 
 void rows_init(struct rows *rows, const struct rows_layout *layout);
 
@@ -51,8 +60,10 @@ enum status rows_add_block(struct rows *rows, size_t first, size_t nrows, struct
 /* Bytes that the blocks take. */
 size_t rows_bytes(const struct rows *rows);
 
-/* Set row `row` of the block added last. `result` is NULL for an image that was not measured. */
-void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result);
+/* Set row `row` of the block added last. `result` is NULL for an image that was not measured; `queries`, [nqueries][2],
+ * are the values and conditions of an image that is OK. */
+void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result,
+              const double *queries);
 
 /* Gather the blocks of a node's ranks in its first rank, which writes them to a part file; all ranks forget
  * them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
@@ -87,5 +98,12 @@ void rows_parts_free(struct rows_parts *parts);
  * Errors: FAIL_FORMAT (a damaged part, or rows missing), FAIL_SYSTEM. */
 enum status rows_pack(struct store *store, size_t *counts, const struct rows_parts *parts, size_t nrows, bool complete,
                       struct error *err);
+
+/* Read a column of single float64 numbers.
+ *
+ *   out  out  [nrows] NaN where rows are missing
+ * Errors as rows_pack. */
+enum status rows_read_column(double *out, const struct rows_parts *parts, size_t column, size_t nrows,
+                             struct error *err);
 
 #endif

@@ -54,6 +54,7 @@ static struct write_run description(const struct run *run)
                               .end = run->context.end,
                               .statistics = &run->statistics,
                               .layout = &run->layout,
+                              .queries = &run->queries,
                               .parts = &run->parts,
                               .class_names = run->class_names};
 }

@@ -22,6 +22,7 @@ struct run {
     struct model model;
     struct node_block listing;
     struct statistics statistics;
+    struct queries queries;
     struct node_block sums_memory;
     struct sums sums; /* the node's */
     struct block_context context;

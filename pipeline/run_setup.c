@@ -85,6 +85,7 @@ static enum status choose_images(struct run *run, struct error *err)
                                           .model = &run->model,
                                           .listing = listing,
                                           .statistics = &run->statistics,
+                                          .queries = &run->queries,
                                           .log = run->log,
                                           .first = config->data.images.first,
                                           .end = end < count ? end : count};
@@ -126,12 +127,16 @@ static enum status plan_statistics(struct run *run, struct error *err)
                                          .classes = config->store.classes.all ? class_count(run) : 0,
                                          .top = config->store.top,
                                          .bins = config->store.histogram_bins};
-    bool relevance[NETWORK_MAX_VARIABLES];
+    struct rows_options rows = {0};
     enum status rc = OK;
 
+    TRY(queries_init(&run->queries, config, &run->model.net, err));
+    rows.nqueries = run->queries.count;
+    for (size_t i = 0; i < run->queries.count; i++)
+        rows.queries[i] = run->queries.items[i].name;
     TRY(choose_variables(options.maps, run, &config->store.maps, "store.maps", err));
-    TRY(choose_variables(relevance, run, &config->store.per_image, "store.per_image", err));
-    rows_layout_init(&run->layout, &run->model.plan, config->run.block, relevance);
+    TRY(choose_variables(rows.relevance, run, &config->store.per_image, "store.per_image", err));
+    rows_layout_init(&run->layout, &run->model.plan, config->run.block, &rows);
     rows_init(&run->rows, &run->layout);
     TRY(statistics_init(&run->statistics, &run->model.plan, &options, err));
 done:
@@ -264,6 +269,7 @@ void run_tear_down(struct run *run)
     block_worker_free(&run->worker);
     rows_free(&run->rows);
     node_shared_free(&run->sums_memory);
+    queries_free(&run->queries);
     statistics_free(&run->statistics);
     node_shared_free(&run->listing);
     model_free(&run->model);

@@ -201,6 +201,27 @@ done:
     return rc;
 }
 
+/* Means of the queries, from their rows. */
+static enum status write_queries(struct store *store, const struct write_run *run, const struct rows_parts *parts,
+                                 struct error *err)
+{
+    size_t n = run->end - run->first;
+    double *value = malloc(n * sizeof *value), *given = malloc(n * sizeof *given);
+    enum status rc = OK;
+
+    if (!value || !given)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the queries of %zu images", n));
+    for (size_t i = 0; i < run->queries->count; i++) {
+        TRY(rows_read_column(value, parts, run->layout->query + 2 * i, n, err));
+        TRY(rows_read_column(given, parts, run->layout->query + 2 * i + 1, n, err));
+        TRY(queries_finish(store, run->queries->items[i].name, run->queries->items[i].text, value, given, n, err));
+    }
+done:
+    free(value);
+    free(given);
+    return rc;
+}
+
 enum status write_store(struct write_summary *summary, const struct write_run *run, const struct sums *sums,
                         bool complete, const char *output, struct error *err)
 {
@@ -217,6 +238,7 @@ enum status write_store(struct write_summary *summary, const struct write_run *r
     TRY(write_variables(store, &run->model->net, err));
     TRY(store_write_text(store, "classes/name", (const char *const *)run->class_names, classes, err));
     TRY(rows_pack(store, summary->counts, &parts, nrows, complete, err));
+    TRY(write_queries(store, run, &parts, err));
     TRY(finish_statistics(store, run->statistics, sums, err));
     if (!complete)
         TRY(write_state(store, run, sums, parts.nrows, err));

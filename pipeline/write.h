@@ -17,6 +17,7 @@ struct write_run {
     size_t first, end; /* images of the dataset */
     const struct statistics *statistics;
     const struct rows_layout *layout;
+    const struct queries *queries;
     const struct parts *parts;
     char *const *class_names;     /* as write_read_names has them */
     double seconds[BLOCK_STAGES]; /* summed over ranks */

@@ -331,7 +331,6 @@ static void bad_values_are_refused(void **state)
         {"measure.target=contrast:4-4", "with itself"},
         {"measure.target=contrast:4", "none of predicted"},
         {"measure.given=conv5_1[3]", "not available in this version"},
-        {"measure.query.q=conv5_1[3]", "not available in this version"},
         {"measure.flows=none,dense", "neither none nor a list"},
         {"measure.flows=", "neither none nor a list"},
         {"measure.flows=all", "not available in this version"},
