@@ -13,7 +13,8 @@ from support import DEMO, MPIRUN, NRMFLOW, RunCase, nrmflow, run, sized
 
 IMAGES = sized(800, 250)
 SEED = int(os.environ.get("NRMFLOW_SEED", "20261124"))
-SETTINGS = {"data.images": f"0:{IMAGES}", "run.epoch": 1}
+SETTINGS = {"data.images": f"0:{IMAGES}", "run.epoch": 1,
+            "measure.query.united": "conv5_3[3] or conv5_1[7:20]@(0,0:2) given conv5_2"}
 KILLS = 5
 
 
