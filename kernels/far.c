@@ -67,7 +67,7 @@ void far_place(struct far_work *work, const struct measure_plan *plan, struct fa
     size_t lower = layout_floats(layout_of(work, pair.lower)), upper = layout_floats(layout_of(work, pair.upper));
     sweep_place(&work->sweep, plan, lowest, pair.upper, sweep_batch(plan, lowest, pair.upper, most, nbytes), arena);
     work->products = arena_floats(arena, larger(lower, upper));
-    if (plan->condition) {
+    if (plan->options.given != GIVEN_NONE) {
         work->share_lower = arena_floats(arena, lower);
         work->share_upper = arena_floats(arena, upper);
     }
@@ -93,7 +93,7 @@ static const float *share_of(float *room, struct far_work *work, const struct me
     const struct measure_plan *plan = work->plan;
     size_t from = larger(plan->top, plan->lowest);
 
-    if (!plan->condition || variable < plan->lowest || variable <= plan->top)
+    if (plan->options.given == GIVEN_NONE || variable < plan->lowest || variable <= plan->top)
         return image->h[variable];
     start_weights(work, from, image->h[from]);
     const float *share = sweep_go(&work->sweep, image, from, variable, 1, masks_of(work), nobody);

@@ -28,17 +28,23 @@ static enum pool_mode pool_mode_of(const struct measure_options *options, const 
     return options->pool == POOL_WINNER && branch_left_out ? POOL_WINNER_LIVE : options->pool;
 }
 
+/* Number of variables whose M is not R: from the input up to the highest with a set. */
+static size_t masked_variables(const struct measure_plan *plan)
+{
+    return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
+}
+
 static void find_condition(struct measure_plan *plan)
 {
-    plan->condition = plan->options.given != GIVEN_NONE;
     if (plan->options.given != GIVEN_SETS)
         return;
-    for (size_t k = 0; k <= plan->net->nlinks; k++)
-        if (plan->options.masks[k])
-            plan->masked = k + 1;
-    assert(plan->masked > 0);
-    while (!plan->options.masks[plan->lowest])
+    while (!plan->options.masks[plan->lowest]) {
         plan->lowest++;
+        assert(plan->lowest <= plan->net->nlinks);
+    }
+    for (size_t k = plan->lowest; k <= plan->net->nlinks; k++)
+        if (plan->options.masks[k])
+            plan->highest = k;
 }
 
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
@@ -109,7 +115,7 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
 /* The coefficients of every link are needed at a time: by the sweep up before the sweep down, or by further sweeps. */
 static bool keeps_coefficients(const struct measure_plan *plan)
 {
-    return plan->condition || plan->options.images;
+    return plan->options.given != GIVEN_NONE || plan->options.images;
 }
 
 /* Coefficients: of every link, or one place for all below top. */
@@ -143,14 +149,14 @@ static void place_variables(struct measure_workspace *work, const struct measure
             work->z[k] = arena_floats(arena, group * neurons);
         if (k >= plan->top)
             work->r[k] = arena_floats(arena, group * neurons);
-        if (k >= plan->top && k < plan->masked)
+        if (k >= plan->top && k < masked_variables(plan))
             work->m[k] = arena_floats(arena, group * neurons);
-        if (plan->condition && k >= plan->lowest)
+        if (plan->options.given != GIVEN_NONE && k >= plan->lowest)
             work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * neurons);
     }
     for (size_t i = 0; i < 2; i++) {
         work->relevance[i] = arena_floats(arena, most);
-        work->masked[i] = arena_floats(arena, plan->masked ? most : 0);
+        work->masked[i] = arena_floats(arena, masked_variables(plan) ? most : 0);
     }
 }
 
@@ -160,7 +166,7 @@ static void place_kept(struct measure_workspace *work, const struct measure_plan
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
         size_t neurons = shape_neurons(network_shape(plan->net, k));
         work->kept_r[k] = arena_floats(arena, neurons);
-        if (k < plan->masked)
+        if (k < masked_variables(plan))
             work->kept_m[k] = arena_floats(arena, neurons);
         if (k > plan->top)
             work->kept_a[k] = arena_floats(arena, neurons);
@@ -400,7 +406,7 @@ static void start_image(struct measure_result *result, const struct measure_plan
 /* Whether a variable has shares h other than one. */
 static bool has_share(const struct measure_plan *plan, size_t variable)
 {
-    return plan->condition && variable >= plan->lowest;
+    return plan->options.given != GIVEN_NONE && variable >= plan->lowest;
 }
 
 /* h of one image, NULL where it is one. */
@@ -415,7 +421,7 @@ static float *share_of(const struct measure_plan *plan, size_t variable, size_t 
 static const float *masked_of(const struct measure_plan *plan, size_t variable, size_t slot,
                               const struct measure_workspace *work)
 {
-    const float *group = variable < plan->masked ? work->m[variable] : work->r[variable];
+    const float *group = variable < masked_variables(plan) ? work->m[variable] : work->r[variable];
 
     return group + slot * shape_neurons(network_shape(plan->net, variable));
 }
@@ -447,7 +453,7 @@ static void step_masked(float *m_lower, double *to_bias, double *absorbed, const
                         const float *m_upper, const float *r_lower, const float *c, const float *a, size_t n,
                         const struct link_scratch *scratch)
 {
-    if (k + 1 == plan->masked) {
+    if (k + 1 == masked_variables(plan)) {
         apply_mask(m_lower, plan, k, r_lower, n);
         return;
     }
@@ -481,15 +487,15 @@ static void sweep_dense(struct measure_result *results, const struct measure_pla
 {
     size_t group = plan->options.group, last = plan->net->nlinks;
 
-    if (plan->masked == last + 1)
+    if (masked_variables(plan) == last + 1)
         apply_mask(work->m[last], plan, last, work->r[last], group);
     for (size_t k = last; k-- > plan->top;) {
         step_dense(results, plan, k, work);
-        if (k < plan->masked)
+        if (k < masked_variables(plan))
             step_masked(work->m[k], work->to_bias[k], work->absorbed[k], plan, k, work->m[k + 1], work->r[k],
                         work->c[k], work->a[k], group, &work->scratch);
     }
-    if (!plan->condition || plan->lowest <= plan->top)
+    if (plan->options.given == GIVEN_NONE || plan->lowest <= plan->top)
         return;
     size_t neurons = shape_neurons(network_shape(plan->net, plan->lowest));
     for (size_t g = 0; g < group; g++)
@@ -522,7 +528,7 @@ static const float *masked_below(const struct measure_plan *plan, size_t k, cons
 {
     float *below = plan->options.images ? work->kept_m[k - 1] : work->masked[k % 2];
 
-    if (k > plan->masked)
+    if (k > masked_variables(plan))
         return r_below;
     step_masked(below, work->to_bias[k - 1], work->absorbed[k - 1], plan, k - 1, m, r_below, work->c[k - 1], a, 1,
                 &work->scratch);
@@ -550,7 +556,7 @@ static bool sweep_down(struct measure_result *result, const struct measure_plan 
         size_t lower = shape_neurons(link->link->lower), channels = link->link->upper.channels;
         const float *a = work->a[k - 1] + slot * lower;
         float *below = plan->options.images ? work->kept_r[k - 1] : work->relevance[k % 2];
-        if (!plan->condition)
+        if (plan->options.given == GIVEN_NONE)
             link_prepare(work->c[k - 1], link, a, work->a[k] + slot * neurons, 1, &work->scratch);
         if (plan->options.flows[k - 1])
             link_joint(work->joint[k - 1], link, m, work->c[k - 1], a, share_of(plan, k - 1, slot, work), 0, 1,
@@ -631,7 +637,7 @@ static void keep_dense(const struct measure_plan *plan, size_t slot, struct meas
     for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
         size_t neurons = shape_neurons(network_shape(plan->net, k));
         memcpy(work->kept_r[k], work->r[k] + slot * neurons, neurons * sizeof(float));
-        if (k < plan->masked)
+        if (k < masked_variables(plan))
             memcpy(work->kept_m[k], work->m[k] + slot * neurons, neurons * sizeof(float));
         if (k == plan->top)
             continue;
@@ -652,7 +658,7 @@ static void hand_image(const struct measure_plan *plan, size_t slot, struct meas
         size_t neurons = shape_neurons(network_shape(plan->net, k));
         image.a[k] = k > plan->top ? work->kept_a[k] : work->a[k] + slot * neurons;
         image.r[k] = work->kept_r[k];
-        image.m[k] = k < plan->masked ? work->kept_m[k] : work->kept_r[k];
+        image.m[k] = k < masked_variables(plan) ? work->kept_m[k] : work->kept_r[k];
         image.h[k] = k <= plan->top ? share_of(plan, k, slot, work) : NULL;
         if (k < plan->net->nlinks)
             image.c[k] = k < plan->top ? work->c[k] : work->kept_c[k];
@@ -694,7 +700,7 @@ static void clear_slot(const struct measure_plan *plan, size_t slot, struct meas
 static void sweep_image(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                         struct measure_sink sink, struct measure_workspace *work)
 {
-    if (plan->condition)
+    if (plan->options.given != GIVEN_NONE)
         sweep_up(plan, slot, work);
     bool bounded = sweep_down(result, plan, slot, sink, work);
     const float *input = work->a[0] + slot * shape_neurons(network_shape(plan->net, 0));
@@ -727,7 +733,7 @@ void measure_group(struct measure_result *results, const struct measure_plan *pl
     for (size_t g = 0; g < group; g++)
         if (results[g].status == MEASURE_OK)
             sweep_image(&results[g], plan, g, sink, work);
-    if (plan->condition)
+    if (plan->options.given != GIVEN_NONE)
         sweep_up_dense(plan, work);
     for (size_t g = 0; g < group; g++)
         if (results[g].status == MEASURE_OK)

@@ -55,15 +55,13 @@ struct measure_options {
     size_t group;                  /* slots */
 };
 
-/* What to compute, immutable; borrows the network and the model's weights. */
+/* What to compute, immutable; borrows the network and the model's weights. In a copy options.given may become GIVEN_NONE. */
 struct measure_plan {
     const struct network *net;
     struct measure_options options;
     struct link_plan links[NETWORK_MAX_LINKS];
-    size_t top; /* number of links below the dense layers */
-    bool condition;
-    size_t lowest; /* variable with a set of the condition */
-    size_t masked; /* number of variables whose M is not R: from the input up to the highest with a set */
+    size_t top;             /* number of links below the dense layers */
+    size_t lowest, highest; /* variables with a set of the condition */
     size_t channel[NETWORK_MAX_VARIABLES +
                    1]; /* first channel of variable k among all channels; the last is their number */
 };

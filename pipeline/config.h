@@ -119,7 +119,7 @@ struct config_measure {
     struct config_pairs rules;
     enum bias_mode bias;
     enum pool_mode pool;
-    enum measure_given given;
+    char *given; /* none, input, or a set expression for the network to be found */
     struct config_target target;
     unsigned flows; /* CONFIG_FLOWS_... */
     struct config_pairs queries;

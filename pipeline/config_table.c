@@ -10,7 +10,6 @@
 
 static const int bias_modes[] = {BIAS_NEURON, BIAS_SPREAD};
 static const int pool_modes[] = {POOL_WINNER, POOL_FIRST, POOL_PROPORTIONAL};
-static const int conditions[] = {GIVEN_NONE, GIVEN_INPUT};
 
 static const struct config_key keys[] = {
     {"data", "path", CONFIG_TYPE_PATH, FIELD(data.path), "",
@@ -53,9 +52,8 @@ static const struct config_key keys[] = {
      .values = bias_modes},
     {"measure", "pool", CONFIG_TYPE_CHOICE, FIELD(measure.pool), "winner", .help = "how max pooling shares relevance",
      .allowed = "winner|first|proportional", .values = pool_modes},
-    {"measure", "given", CONFIG_TYPE_CHOICE, FIELD(measure.given), "input",
-     .help = "count only what reaches the pixels, or everything", .allowed = "none|input", .values = conditions,
-     .note = "other conditions are not available in this version"},
+    {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "input",
+     .help = "count only what reaches the pixels, or passes sets of one or more layers joined by `and`, or everything"},
     {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
      .help = "what is explained: a class, or one class against another"},
     {"measure", "flows", CONFIG_TYPE_FLAGS, FIELD(measure.flows), "adjacent",

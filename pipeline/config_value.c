@@ -61,6 +61,8 @@ static const struct type types[] = {
     [CONFIG_TYPE_PATH] = {sizeof(struct config_path), NULL, print_path, release_path, "PATH"},
     [CONFIG_TYPE_NAME] = {sizeof(char *), config_word_parse_name, config_word_print_name, config_word_release_name,
                           NULL},
+    [CONFIG_TYPE_EXPRESSION] = {sizeof(char *), config_word_parse_expression, config_word_print_name,
+                                config_word_release_name, "none | input | SET and SET ..."},
     [CONFIG_TYPE_CHOICE] = {sizeof(int), config_word_parse_choice, config_word_print_choice, NULL, NULL},
     [CONFIG_TYPE_FLAGS] = {sizeof(unsigned), config_word_parse_flags, config_word_print_flags, NULL, NULL},
     [CONFIG_TYPE_TARGET] = {sizeof(struct config_target), config_word_parse_target, config_word_print_target, NULL,

@@ -7,23 +7,24 @@
 #include <stdio.h>
 
 enum config_type {
-    CONFIG_TYPE_PATH,     /* struct config_path */
-    CONFIG_TYPE_NAME,     /* char *: one of the allowed words */
-    CONFIG_TYPE_CHOICE,   /* an enum: value of the allowed word */
-    CONFIG_TYPE_FLAGS,    /* unsigned: a list of allowed words; the first, alone, is 0, the others bits 0, 1, ... */
-    CONFIG_TYPE_WHOLE,    /* size_t or uint64_t */
-    CONFIG_TYPE_OPTIONAL, /* struct config_size */
-    CONFIG_TYPE_BYTES,    /* struct config_size */
-    CONFIG_TYPE_REAL,     /* double */
-    CONFIG_TYPE_SHARE,    /* double, 0 to 1 */
-    CONFIG_TYPE_SECONDS,  /* double */
-    CONFIG_TYPE_REALS,    /* struct config_reals */
-    CONFIG_TYPE_RANGE,    /* struct config_range */
-    CONFIG_TYPE_SHARD,    /* struct config_shard */
-    CONFIG_TYPE_TARGET,   /* struct config_target */
-    CONFIG_TYPE_WORDS,    /* struct config_words */
-    CONFIG_TYPE_CLASSES,  /* struct config_classes */
-    CONFIG_TYPE_PAIRS     /* struct config_pairs; the key's name is followed by a dot and a name of the user's */
+    CONFIG_TYPE_PATH,       /* struct config_path */
+    CONFIG_TYPE_NAME,       /* char *: one of the allowed words */
+    CONFIG_TYPE_EXPRESSION, /* char *: none, or a set expression, which the network must fit */
+    CONFIG_TYPE_CHOICE,     /* an enum: value of the allowed word */
+    CONFIG_TYPE_FLAGS,      /* unsigned: a list of allowed words; the first, alone, is 0, the others bits 0, 1, ... */
+    CONFIG_TYPE_WHOLE,      /* size_t or uint64_t */
+    CONFIG_TYPE_OPTIONAL,   /* struct config_size */
+    CONFIG_TYPE_BYTES,      /* struct config_size */
+    CONFIG_TYPE_REAL,       /* double */
+    CONFIG_TYPE_SHARE,      /* double, 0 to 1 */
+    CONFIG_TYPE_SECONDS,    /* double */
+    CONFIG_TYPE_REALS,      /* struct config_reals */
+    CONFIG_TYPE_RANGE,      /* struct config_range */
+    CONFIG_TYPE_SHARD,      /* struct config_shard */
+    CONFIG_TYPE_TARGET,     /* struct config_target */
+    CONFIG_TYPE_WORDS,      /* struct config_words */
+    CONFIG_TYPE_CLASSES,    /* struct config_classes */
+    CONFIG_TYPE_PAIRS       /* struct config_pairs; the key's name is followed by a dot and a name of the user's */
 };
 
 struct config_key {

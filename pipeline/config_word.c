@@ -56,18 +56,30 @@ static enum status find_word(size_t *number, const struct config_key *key, const
     return error_set(err, FAIL_CONFIG, "\"%s\" is none of %s%s", text, list, hint);
 }
 
+static enum status keep_text(void *field, const char *text, struct error *err)
+{
+    char *copy = strdup(text);
+
+    if (!copy)
+        return error_set(err, FAIL_SYSTEM, "no memory for the configuration");
+    *(char **)field = copy;
+    return OK;
+}
+
 enum status config_word_parse_name(void *field, const struct config_key *key, const char *text, struct error *err)
 {
     size_t number;
     enum status rc = find_word(&number, key, text, err);
 
-    if (rc != OK)
-        return rc;
-    char *copy = strdup(text);
-    if (!copy)
-        return error_set(err, FAIL_SYSTEM, "no memory for the configuration");
-    *(char **)field = copy;
-    return OK;
+    return rc == OK ? keep_text(field, text, err) : rc;
+}
+
+enum status config_word_parse_expression(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    (void)key;
+    if (!*text)
+        return error_set(err, FAIL_CONFIG, "the value is empty");
+    return keep_text(field, text, err);
 }
 
 void config_word_print_name(FILE *out, const void *field, const struct config_key *key)

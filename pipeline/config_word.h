@@ -8,6 +8,8 @@
 #include "config_value.h"
 
 enum status config_word_parse_name(void *field, const struct config_key *key, const char *text, struct error *err);
+enum status config_word_parse_expression(void *field, const struct config_key *key, const char *text,
+                                         struct error *err);
 enum status config_word_parse_choice(void *field, const struct config_key *key, const char *text, struct error *err);
 enum status config_word_parse_flags(void *field, const struct config_key *key, const char *text, struct error *err);
 enum status config_word_parse_target(void *field, const struct config_key *key, const char *text, struct error *err);

@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "agree.h"
+#include "sets.h"
 #include "suggest.h"
 #include "weights.h"
 
@@ -199,6 +200,13 @@ static void set_flows(struct measure_options *options, const struct config *conf
     }
 }
 
+static enum measure_given given_of(const char *expression)
+{
+    if (strcmp(expression, "none") == 0)
+        return GIVEN_NONE;
+    return strcmp(expression, "input") == 0 ? GIVEN_INPUT : GIVEN_SETS;
+}
+
 static enum status choose_measure(struct measure_options *options, const struct config *config,
                                   const struct network *net, size_t group, struct error *err)
 {
@@ -206,7 +214,7 @@ static enum status choose_measure(struct measure_options *options, const struct 
 
     *options = (struct measure_options){.bias = config->measure.bias,
                                         .pool = config->measure.pool,
-                                        .given = config->measure.given,
+                                        .given = given_of(config->measure.given),
                                         .variation_limit = config->run.variation_limit,
                                         .images = config->measure.queries.count > 0,
                                         .group = group};
@@ -251,6 +259,35 @@ static enum status derive_weights(struct model *model, const struct node *node, 
     return OK;
 }
 
+/* Place the masks of the condition's sets, one copy a node. Collective. */
+static enum status place_masks(struct measure_options *options, struct model *model, const struct config *config,
+                               const struct node *node, struct error *err)
+{
+    float *masks[NETWORK_MAX_VARIABLES] = {NULL}, *next;
+    size_t floats = 0;
+    struct error why = {0};
+    enum status rc = sets_masks(masks, config->measure.given, &model->net, &why);
+
+    if (rc != OK)
+        config_fail(config, err, "measure.given", "%s", why.message);
+    TRY(agree(node->world, rc, err));
+    for (size_t k = 0; k <= model->net.nlinks; k++)
+        floats += masks[k] ? layout_floats(network_layout(&model->net, k)) : 0;
+    TRY(node_shared_alloc(node, &model->masks, floats * sizeof(float), err));
+    next = model->masks.memory;
+    for (size_t k = 0; k <= model->net.nlinks; k++) {
+        size_t n = masks[k] ? layout_floats(network_layout(&model->net, k)) : 0;
+        if (masks[k] && model->masks.holder)
+            memcpy(next, masks[k], n * sizeof(float));
+        options->masks[k] = masks[k] ? next : NULL;
+        next += n;
+    }
+    node_barrier(node);
+done:
+    sets_masks_free(masks);
+    return rc;
+}
+
 enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
                        struct error *err)
 {
@@ -267,6 +304,8 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     if (rc == OK)
         rc = choose_measure(&options, config, &model->net, group, err);
     TRY(agree(node->world, rc, err));
+    if (options.given == GIVEN_SETS)
+        TRY(place_masks(&options, model, config, node, err));
     TRY(spread_weights(model, w, d.nfloats, node, err));
     measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
     TRY(derive_weights(model, node, err));
@@ -337,4 +376,5 @@ void model_free(struct model *model)
 {
     node_shared_free(&model->weights);
     node_shared_free(&model->forms);
+    node_shared_free(&model->masks);
 }

@@ -14,14 +14,15 @@ struct model {
     char sha256[SHA256_HEX];
     struct node_block weights; /* the network's own */
     struct node_block forms;   /* derived by the rules */
+    struct node_block masks;   /* of the condition's sets */
     struct measure_plan plan;  /* bound to both */
 };
 
 /* Read, check and spread the weights, and plan the measure that the configuration asks for.
  *
  * Rank 0 reads the file; every node gets one copy of the weights. `group` is the number of images of one dense product.
- * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer, class
- * or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a failure. */
+ * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer, set,
+ * class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a failure. */
 enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
                        struct error *err);
 

@@ -102,7 +102,8 @@ static enum status conclude(const struct run *run, const struct write_summary *s
     if (excluded)
         log_warn(run->log, "images left out of the sums exploded_or_undefined=%zu; see images/status", excluded);
     if (summary->weak_condition)
-        log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; set measure.given = none");
+        log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; choose a wider one or "
+                           "measure.given = none");
     if ((double)failed > run->config->data.max_failed * (double)summary->images)
         return error_set(err, FAIL_LIMIT,
                          "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete, its "

@@ -147,8 +147,8 @@ done:
 static enum status check_memory(const struct run *run, struct error *err)
 {
     size_t own = block_worker_bytes(&run->context) + ROWS_MOST, ranks = (size_t)run->node->nlocal;
-    size_t shared =
-        run->model.weights.nbytes + run->model.forms.nbytes + run->listing.nbytes + sums_bytes(&run->statistics.plan);
+    size_t shared = run->model.weights.nbytes + run->model.forms.nbytes + run->model.masks.nbytes +
+                    run->listing.nbytes + sums_bytes(&run->statistics.plan);
     size_t copies = run->model.weights.shared ? 1 : ranks, node = own * ranks + shared * copies;
 
     log_info(run->log, "memory planned rank_MiB=%zu shared_MiB=%zu ranks_per_node=%zu", own >> 20, shared >> 20, ranks);

@@ -370,7 +370,7 @@ static void reference_down(struct vgg_reference *ref, struct chain *chain, const
         reference_back(ref->m[k], l, ref->m[k + 1]);
         apply_mask(ref->m[k], vgg, k, ref->m[k]);
         reference_shares(ref->to_bias[k], ref->absorbed[k], l, ref->m[k + 1]);
-        for (size_t j = 0; j < channels && vgg->plan.condition && k >= vgg->plan.lowest; j++)
+        for (size_t j = 0; j < channels && vgg->options.given != GIVEN_NONE && k >= vgg->plan.lowest; j++)
             ref->to_bias[k][j] = ref->absorbed[k][j] = 0;
         if (l->link->kind != LINK_POOL)
             reference_joint(ref->joint[k], l, ref->m[k + 1], ref->h[k]);

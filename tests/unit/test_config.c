@@ -74,7 +74,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_string_equal(c.measure.composite, "epsilon_gamma_box");
     assert_int_equal(c.measure.bias, BIAS_NEURON);
     assert_int_equal(c.measure.pool, POOL_WINNER);
-    assert_int_equal(c.measure.given, GIVEN_INPUT);
+    assert_string_equal(c.measure.given, "input");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_PREDICTED);
     assert_int_equal(c.measure.flows, CONFIG_FLOWS_ADJACENT);
     assert_true(c.measure.rules.count == 0 && c.measure.queries.count == 0);
@@ -116,7 +116,7 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.measure.rules.items[0].text, "gamma 0.25");
     assert_int_equal(c.measure.bias, BIAS_SPREAD);
     assert_int_equal(c.measure.pool, POOL_PROPORTIONAL);
-    assert_int_equal(c.measure.given, GIVEN_NONE);
+    assert_string_equal(c.measure.given, "none");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_CONTRAST);
     assert_true(c.measure.target.a == 3 && c.measure.target.b == 17);
     assert_int_equal(c.measure.flows, CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE);
@@ -330,7 +330,7 @@ static void bad_values_are_refused(void **state)
         {"measure.target=class:1x", "none of predicted"},
         {"measure.target=contrast:4-4", "with itself"},
         {"measure.target=contrast:4", "none of predicted"},
-        {"measure.given=conv5_1[3]", "not available in this version"},
+        {"measure.given=", "measure.given: the value is empty"},
         {"measure.flows=none,dense", "neither none nor a list"},
         {"measure.flows=", "neither none nor a list"},
         {"measure.flows=all", "not available in this version"},

@@ -1,0 +1,181 @@
+"""measure.given = sets of layers: statistics, flows and masses of the walks through them, against the float64 oracle."""
+
+import os
+import sys
+import unittest
+
+import numpy
+import torch
+from support import DEMO, DEMO_WEIGHTS, RunCase, Store, demo_pixels, nrmflow, read_safetensors, run
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
+import nrm_ref  # noqa: E402
+
+IMAGES = 3
+BAR = 1e-4  # of an array's largest value
+LAYERS = [name for name in ["input", *nrm_ref.VGG16] if not name.startswith("pool")]
+# (expression, {layer: channels, rows, columns})
+CONDITIONS = [
+    ("conv5_3[5:60]", {"conv5_3": (slice(5, 60), slice(None), slice(None))}),
+    ("conv4_2[0:40]@(0:3,1:4) and conv2_1 and fc6[0:100]",
+     {"conv4_2": (slice(0, 40), slice(0, 3), slice(1, 4)), "conv2_1": (slice(None),) * 3, "fc6": (slice(0, 100),)}),
+    ("fc7[3:40] and pool3[*]@(1:4,0:4)", {"fc7": (slice(3, 40),), "pool3": (slice(None), slice(1, 4), slice(0, 4))}),
+]
+
+
+def demo_modules():
+    tensors = {name: torch.tensor(array.copy()).double() for name, array in read_safetensors(DEMO_WEIGHTS).items()}
+    features, classifier = [], []
+    widths = [2, 2, 3, 3, 3]
+    names = sorted({name.rsplit(".", 1)[0] for name in tensors}, key=lambda n: (n[0] == "c", int(n.split(".")[1])))
+    convolutions = iter(name for name in names if name.startswith("features"))
+    for width in widths:
+        for _ in range(width):
+            weight, bias = (tensors[f"{name}.{part}"] for name in [next(convolutions)] for part in ("weight", "bias"))
+            module = torch.nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).double()
+            module.weight.data, module.bias.data = weight, bias
+            features += [module, torch.nn.ReLU()]
+        features.append(torch.nn.MaxPool2d(2))
+    for name in (name for name in names if name.startswith("classifier")):
+        module = torch.nn.Linear(*reversed(tensors[name + ".weight"].shape)).double()
+        module.weight.data, module.bias.data = tensors[name + ".weight"], tensors[name + ".bias"]
+        classifier += [module, torch.nn.ReLU()]
+    return features, classifier[:-1]
+
+
+class Oracle:
+    """One image under one condition."""
+
+    def __init__(self, modules, pixels, condition):
+        padded = numpy.pad(pixels.astype("float32") / numpy.float32(255), 2)
+        x = ((padded - numpy.float32(0.2860)) / numpy.float32(0.3530))[None]
+        rules = nrm_ref.composite("epsilon_gamma_box", [-0.2860 / 0.3530], [(1 - 0.2860) / 0.3530])
+        self.n = nrm_ref.NRM(*modules, torch.tensor(x).double(), rules)
+        target = int(self.n.acts[-1].argmax())
+        masks = {name: self.mask(name, where) for name, where in condition.items()}
+        self.lowest = min(self.n.at(name) for name in masks)
+        self.m, self.h = self.n.marginals(target, masks), {}
+        for k, name in enumerate(self.n.names):
+            h = torch.ones_like(self.n.acts[k]) if k <= self.lowest else self.n.links[k - 1].fwd(below)
+            below = self.h[name] = h * masks.get(name, 1)
+        self.n.marginals = lambda target: self.m  # for joint_adjacent
+
+    def mask(self, name, where):
+        mask = torch.zeros_like(self.n.acts[self.n.at(name)])
+        mask[where] = 1
+        return mask
+
+    def channels(self, name):
+        return self.n.channels(self.m[name] * self.h[name]).numpy()
+
+    def given_mass(self):
+        return float((self.m[self.n.names[self.lowest]]).sum())
+
+    def flow(self, lower, upper):
+        below = self.n.names[self.n.at(upper) - 1]
+        joint = self.n.joint_adjacent(below, upper, None, self.h[below]).numpy()
+        link, zero = self.n.links[self.n.at(upper) - 1], numpy.zeros(joint.shape[0])
+        if self.n.at(below) >= self.lowest:
+            return joint, zero, zero
+        return joint, link.bias_share(self.m[upper]).numpy(), self.n.channels(link.absorbed(self.m[upper])).numpy()
+
+
+class Conditions(RunCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        torch.set_grad_enabled(False)
+        torch.set_num_threads(1)
+        cls.modules, pixels = demo_modules(), demo_pixels()
+        cls.stores, cls.oracles = [], []
+        for i, (expression, condition) in enumerate(CONDITIONS):
+            path = cls.run_store(f"{i}.h5", {"data.images": f"0:{IMAGES}", "measure.given": expression,
+                                             "measure.flows": "dense", "store.per_image": "all"})
+            cls.stores.append(Store(path))
+            cls.oracles.append([Oracle(cls.modules, pixels[j], condition) for j in range(IMAGES)])
+
+    def each(self):
+        for (expression, _), store, oracles in zip(CONDITIONS, self.stores, self.oracles):
+            with self.subTest(given=expression):
+                yield store, oracles
+
+    def assert_like(self, got, want, message, scale=0.0):
+        want = numpy.asarray(want)
+        self.assert_close(got, want, BAR * max(numpy.abs(want).max(), scale), message)
+
+    def test_relevance_of_every_image_and_layer(self):
+        for store, oracles in self.each():
+            for name in store.variables():
+                want = numpy.array([oracle.channels(name) for oracle in oracles])
+                self.assert_like(store.layer(name)["relevance"], want, name)
+
+    def test_mass_of_the_condition_is_that_of_every_layer_from_its_lowest_up(self):
+        for store, oracles in self.each():
+            want = [oracle.given_mass() for oracle in oracles]
+            self.assert_like(store["images/given_mass"], want, "given_mass")
+            for name in store.variables()[oracles[0].lowest:]:
+                variation = numpy.abs(store.layer(name)["relevance"]).sum(1).max()
+                self.assert_like(store.layer(name)["relevance"].sum(1), want, name, variation)
+
+    def test_queries_under_the_same_condition_agree(self):
+        for (expression, _), store in zip(CONDITIONS, self.stores):
+            path = self.run_store("query.h5", {"data.images": f"0:{IMAGES}", "measure.flows": "none",
+                                               "measure.query.q": f"conv5_1[7] and {expression} given {expression}"})
+            query = Store(path).group("queries/q")
+            os.remove(path)
+            relevance = store.layer("conv5_1")["relevance"]
+            self.assert_like(query["given"], store["images/given_mass"], expression)
+            self.assert_like(query["value"], relevance[:, 7], expression, numpy.abs(relevance).max())
+
+    def test_means_are_divided_by_the_mean_mass(self):
+        for store, _ in self.each():
+            y = store["images/given_mass"].sum()
+            for name in store.variables():
+                relevance = store.layer(name)["relevance"].astype("float64")
+                self.assert_close(store.layer(name)["mean"] * y, relevance.sum(0), 1e-6 * numpy.abs(relevance).sum(0),
+                                  name)
+
+    def test_flows_count_the_condition_s_walks(self):
+        for store, oracles in self.each():
+            y = store["images/given_mass"].sum()
+            for lower, upper in zip(LAYERS, LAYERS[1:]):
+                flow = store.flow(f"{lower}-{upper}")
+                parts = zip(*(oracle.flow(lower, upper) for oracle in oracles))
+                joint, to_bias, absorbed = (numpy.sum(part, 0) for part in parts)
+                scale = numpy.abs(joint).max()
+                self.assert_like(flow["mean"] * y, joint, f"{lower}-{upper}")
+                self.assert_like(flow["to_bias"] * y, to_bias, f"to_bias of {lower}-{upper}", scale)
+                self.assert_like(flow["absorbed"] * y, absorbed, f"absorbed of {lower}-{upper}", scale)
+
+    def test_ledger_stays_that_of_all_walks(self):
+        plain = Store(self.run_store("plain.h5", {"data.images": f"0:{IMAGES}", "measure.given": "none"}))
+        for store, _ in self.each():
+            for name in ("mass", "variation", "bias", "absorbed"):
+                self.assertEqual(store[f"images/{name}"].tobytes(), plain[f"images/{name}"].tobytes(), name)
+
+    def test_two_ranks_give_the_same_store(self):
+        settings = {"data.images": "0:12", "measure.given": CONDITIONS[1][0], "run.block": 4, "measure.flows": "none"}
+        self.assert_same_stores(self.run_store("two.h5", settings, ranks=2), self.run_store("one.h5", settings))
+
+    def test_whole_input_as_a_set_is_the_input(self):
+        settings = {"data.images": "0:4", "measure.flows": "none"}
+        whole = self.run_store("whole.h5", {**settings, "measure.given": "input@(0:32,0:32)"})
+        self.assert_same_stores(whole, self.run_store("input.h5", settings), but=("config", "given"))
+
+    def test_info_names_the_condition(self):
+        done = nrmflow("info", self.path("1.h5"))
+        self.assertIn(CONDITIONS[1][0], done.stdout)
+
+    def test_what_is_no_condition_is_refused_with_a_caret(self):
+        for expression, message in (("conv4_1[1] or conv5_1[2]", 'joined by "and"'),
+                                    ("conv5_1[128]", "conv5_1 has 128 channels, 0 to 127"),
+                                    ("conv5_9", "conv5_9"), ("bias(conv4_2)", "bias")):
+            done = run(self.path("refused.h5"), {"measure.given": expression}, config=DEMO)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("measure.given", done.stderr)
+            self.assertIn(message, done.stderr)
+            self.assertFalse(os.path.exists(self.path("refused.h5")))
+
+
+if __name__ == "__main__":
+    unittest.main()
