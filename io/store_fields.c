@@ -55,9 +55,11 @@ static const struct store_field fields[] = {
     {"flows/*/to_bias", STORE_F64, "upper", "Mean relevance that goes from a channel to the bias neuron", "1"},
     {"flows/*/absorbed", STORE_F64, "upper", "Mean relevance of a channel that the link absorbs", "1"},
     {"flows/*/lost", STORE_F64, "upper", "Mean relevance of a channel that never reaches the lower variable", "1"},
+    {"flows/*/left_out", STORE_F64, "upper", "Mean relevance of a channel in images without a row of it", "1"},
     {"flows/*/class_mean", STORE_F32, "class,upper,lower", "Mean joint relevance over the images of a class", "1"},
     {"flows/*/sampling_error", STORE_F64, "upper,lower", "Standard error against the exact mean of these images", "1"},
-    {"flows/*/draws", STORE_U64, "upper", "How often a channel was drawn", "images"},
+    {"flows/*/draws", STORE_U64, "upper", "Images whose row of a channel was computed", "images"},
+    {"flows/*/chances", STORE_U64, "upper", "Those of them that were drawn with a probability below one", "images"},
 
     {"queries/*/value", STORE_F64, "image", "Relevance of the query's numerator", "1"},
     {"queries/*/given", STORE_F64, "image", "Relevance of the query's condition; 1 without one", "1"},

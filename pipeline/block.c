@@ -26,6 +26,7 @@ static void place(struct block_worker *worker, const struct block_context *conte
     measure_workspace_place(&worker->workspace, plan, arena);
     tally_place(&worker->tally, context->statistics, arena);
     queries_place(&worker->queries, context->queries, plan, arena);
+    sweeper_place(&worker->sweeper, context->statistics, context->config->run.seed, arena);
 }
 
 size_t block_worker_bytes(const struct block_context *context)
@@ -131,30 +132,42 @@ static enum status load_image(enum store_status *status, struct block_worker *wo
     return OK;
 }
 
+/* A group that is being measured. */
+struct measuring {
+    struct block_worker *worker;
+    struct sums *sums;
+    enum status rc; /* of what goes into the sums at once */
+    struct error *err;
+};
+
 static void take_neurons(void *context, size_t slot, size_t variable, const float *relevance)
 {
-    struct block_worker *worker = context;
+    struct measuring *m = context;
 
-    tally_neurons(&worker->tally, slot, variable, relevance);
+    tally_neurons(&m->worker->tally, slot, variable, relevance);
 }
 
 static void take_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
                       const double *absorbed)
 {
-    struct block_worker *worker = context;
+    struct measuring *m = context;
 
-    tally_flow(&worker->tally, link, joint, to_bias, absorbed, worker->results[slot].given_mass);
+    tally_flow(&m->worker->tally, link, joint, to_bias, absorbed, m->worker->results[slot].given_mass);
 }
 
 /* What sweeps of its own need an image for. */
 static void take_image(void *context, size_t slot, const struct measure_image *image)
 {
-    struct block_worker *worker = context;
+    struct measuring *m = context;
+    struct block_worker *worker = m->worker;
     struct block_watcher watcher = worker->context->watcher;
 
     queries_compute(&worker->queries, worker->context->queries, slot, image);
     if (watcher.image)
         watcher.image(watcher.context, worker->start + slot, &worker->results[slot], image);
+    if (m->rc == OK)
+        m->rc = sweeper_image(&worker->sweeper, &worker->tally, m->sums, image, worker->start + slot,
+                              worker->results[slot].given_mass, m->err);
 }
 
 static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
@@ -234,14 +247,16 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
                                  size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
 {
     double start = log_seconds();
+    struct measuring measuring = {worker, sums, OK, err};
     enum status rc = OK;
 
     TRY(load_group(&group, worker, err));
     lap(&start, &worker->seconds[STAGE_DECODE]);
     worker->start = group.start;
     measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
-                  (struct measure_sink){worker, take_neurons, take_flow, take_image}, &worker->workspace);
+                  (struct measure_sink){&measuring, take_neurons, take_flow, take_image}, &worker->workspace);
     lap(&start, &worker->seconds[STAGE_MEASURE]);
+    TRY(measuring.rc);
     rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
     lap(&start, &worker->seconds[STAGE_STATISTICS]);
 done:

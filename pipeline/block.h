@@ -11,6 +11,7 @@
 #include "rows.h"
 #include "statistics.h"
 #include "sums.h"
+#include "sweeper.h"
 #include "tally.h"
 
 /* Images of one dense product; a part of the result's definition, as the block size is. */
@@ -55,6 +56,7 @@ struct block_worker {
     struct tally tally;
     struct queries_work queries;
     size_t start; /* image of slot 0 of the group in work */
+    struct sweeper sweeper;
     double seconds[BLOCK_STAGES];
 };
 

@@ -39,7 +39,7 @@ enum config_target_kind {
 
 enum config_class_by { CONFIG_BY_TARGET, CONFIG_BY_LABEL };
 
-enum { CONFIG_FLOWS_ADJACENT = 1, CONFIG_FLOWS_DENSE = 2 };
+enum { CONFIG_FLOWS_ADJACENT = 1, CONFIG_FLOWS_DENSE = 2, CONFIG_FLOWS_ALL = 4 };
 
 struct config_target {
     enum config_target_kind kind;
@@ -79,6 +79,12 @@ struct config_words {
     bool all;
     size_t count;
     char **items;
+};
+
+/* Flow matrices: groups of pairs, and single pairs "conv3_3-conv5_3", "conv3_3-conv5_3:16" in ascending order. */
+struct config_flows {
+    unsigned groups; /* CONFIG_FLOWS_... */
+    struct config_words pairs;
 };
 
 /* Numbers in ascending order without repetition, or all there are. */
@@ -121,7 +127,8 @@ struct config_measure {
     enum pool_mode pool;
     char *given; /* none, input, or a set expression for the network to be found */
     struct config_target target;
-    unsigned flows; /* CONFIG_FLOWS_... */
+    struct config_flows flows;
+    double sweeps; /* of sampled flows, from every layer for an image */
     struct config_pairs queries;
 };
 

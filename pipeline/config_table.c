@@ -56,9 +56,14 @@ static const struct config_key keys[] = {
      .help = "count only what reaches the pixels, or passes sets of one or more layers joined by `and`, or everything"},
     {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
      .help = "what is explained: a class, or one class against another"},
-    {"measure", "flows", CONFIG_TYPE_FLAGS, FIELD(measure.flows), "adjacent",
-     .help = "flow matrices: adjacent reaches from the input to fc6, dense adds fc6-fc7 and fc7-fc8",
-     .allowed = "none|adjacent|dense", .note = "other pairs are not available in this version"},
+    {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "adjacent",
+     .help =
+         "flow matrices: adjacent reaches from the input to fc6, dense adds fc6-fc7 and fc7-fc8; all: every pair of "
+         "input and convolutions, far ones sampled; conv3_3-conv5_3: a pair, exact; with :K only the K most relevant "
+         "upper channels of every image",
+     .allowed = "none|adjacent|dense|all", .note = "or a pair of layers, as conv3_3-conv5_3"},
+    {"measure", "sweeps", CONFIG_TYPE_REAL, FIELD(measure.sweeps), "1",
+     .help = "sampled flows: sweeps from every layer for an image, on average", .low = 1e-3, .high = 1e6},
     {"measure", "query", CONFIG_TYPE_PAIRS, FIELD(measure.queries), "",
      .help = "a set expression, as conv5_3[155] and conv4_3[7,20:24] given conv5_1[12]@(0:6,0:6)", .allowed = "<name>"},
 

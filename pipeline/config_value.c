@@ -64,7 +64,9 @@ static const struct type types[] = {
     [CONFIG_TYPE_EXPRESSION] = {sizeof(char *), config_word_parse_expression, config_word_print_name,
                                 config_word_release_name, "none | input | SET and SET ..."},
     [CONFIG_TYPE_CHOICE] = {sizeof(int), config_word_parse_choice, config_word_print_choice, NULL, NULL},
-    [CONFIG_TYPE_FLAGS] = {sizeof(unsigned), config_word_parse_flags, config_word_print_flags, NULL, NULL},
+    [CONFIG_TYPE_FLOWS] = {sizeof(struct config_flows), config_word_parse_flows, config_word_print_flows,
+                           config_word_release_flows,
+                           "none | adjacent | dense | all | LOWER-UPPER | LOWER-UPPER:K, ..."},
     [CONFIG_TYPE_TARGET] = {sizeof(struct config_target), config_word_parse_target, config_word_print_target, NULL,
                             "predicted | label | class:N | contrast:A-B"},
     [CONFIG_TYPE_WHOLE] = {sizeof(size_t), config_number_parse_whole, config_number_print_whole, NULL, "N"},
@@ -97,6 +99,7 @@ enum status config_value_parse(void *field, const struct config_key *key, const 
         struct config_reals reals;
         struct config_target target;
         struct config_words words;
+        struct config_flows flows;
         struct config_classes classes;
     } value = {0};
     const struct type *type = &types[key->type];

@@ -11,7 +11,7 @@ enum config_type {
     CONFIG_TYPE_NAME,       /* char *: one of the allowed words */
     CONFIG_TYPE_EXPRESSION, /* char *: none, or a set expression, which the network must fit */
     CONFIG_TYPE_CHOICE,     /* an enum: value of the allowed word */
-    CONFIG_TYPE_FLAGS,      /* unsigned: a list of allowed words; the first, alone, is 0, the others bits 0, 1, ... */
+    CONFIG_TYPE_FLOWS,      /* struct config_flows: the first allowed word, alone, is 0, the others bits 0, 1, ... */
     CONFIG_TYPE_WHOLE,      /* size_t or uint64_t */
     CONFIG_TYPE_OPTIONAL,   /* struct config_size */
     CONFIG_TYPE_BYTES,      /* struct config_size */

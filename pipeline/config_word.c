@@ -1,5 +1,6 @@
 #include "config_word.h"
 
+#include "config_list.h"
 #include "config_token.h"
 #include "suggest.h"
 
@@ -117,43 +118,78 @@ void config_word_print_choice(FILE *out, const void *field, const struct config_
     fputs(word, out);
 }
 
-enum status config_word_parse_flags(void *field, const struct config_key *key, const char *text, struct error *err)
+/* Add a pair of layers to a list with commas, which has room for it. */
+static void append(char *list, const char *item)
+{
+    if (*list)
+        strcat(list, ",");
+    strcat(list, item);
+}
+
+/* Words go into `groups`, pairs of layers into a list of their own. */
+static enum status sort_flows(unsigned *groups, char *pairs, const struct config_key *key, const char *text,
+                              struct error *err)
 {
     char item[CONFIG_TOKEN];
     const char *at = text;
     enum config_token token;
     size_t number, count = 0;
     bool none = false;
-    unsigned flags = 0;
 
     while ((token = config_token_item(item, &at, text)) == CONFIG_TOKEN_WORD) {
+        count++;
+        if (strchr(item, '-')) {
+            append(pairs, item);
+            continue;
+        }
         enum status rc = find_word(&number, key, item, err);
         if (rc != OK)
             return rc;
         none = none || number == 0;
-        flags |= number ? 1u << (number - 1) : 0;
-        count++;
+        *groups |= number ? 1u << (number - 1) : 0;
     }
     if (token == CONFIG_TOKEN_BAD || count == 0 || (none && count > 1))
         return error_set(err, FAIL_CONFIG, "\"%s\" is neither none nor a list with commas", text);
-    *(unsigned *)field = flags;
     return OK;
 }
 
-void config_word_print_flags(FILE *out, const void *field, const struct config_key *key)
+enum status config_word_parse_flows(void *field, const struct config_key *key, const char *text, struct error *err)
 {
-    unsigned flags = *(const unsigned *)field;
+    struct config_flows flows = {0};
+    char *pairs = calloc(strlen(text) + 1, 1);
+    enum status rc = pairs ? OK : error_set(err, FAIL_SYSTEM, "no memory for the configuration");
+
+    TRY(rc);
+    TRY(sort_flows(&flows.groups, pairs, key, text, err));
+    if (*pairs)
+        TRY(config_list_parse_words(&flows.pairs, key, pairs, err));
+    *(struct config_flows *)field = flows;
+done:
+    free(pairs);
+    return rc;
+}
+
+void config_word_print_flows(FILE *out, const void *field, const struct config_key *key)
+{
+    const struct config_flows *flows = field;
     const char *separator = "";
     char word[WORD];
 
-    for (size_t i = flags ? 1 : 0; allowed_word(word, key->allowed, i) && (i == 0 || flags >> (i - 1)); i++) {
-        if (i > 0 && !(flags >> (i - 1) & 1))
+    for (size_t i = 1; allowed_word(word, key->allowed, i); i++) {
+        if (!(flows->groups >> (i - 1) & 1))
             continue;
         fprintf(out, "%s%s", separator, word);
         separator = ", ";
-        if (i == 0)
-            break;
     }
+    if (flows->pairs.count)
+        fputs(separator, out);
+    if (flows->pairs.count || !flows->groups)
+        config_list_print_words(out, &flows->pairs, key);
+}
+
+void config_word_release_flows(void *field)
+{
+    config_list_release_words(&((struct config_flows *)field)->pairs);
 }
 
 static const char *const target_words[] = {"predicted", "label", "class:N", "contrast:A-B"};

@@ -11,14 +11,15 @@ enum status config_word_parse_name(void *field, const struct config_key *key, co
 enum status config_word_parse_expression(void *field, const struct config_key *key, const char *text,
                                          struct error *err);
 enum status config_word_parse_choice(void *field, const struct config_key *key, const char *text, struct error *err);
-enum status config_word_parse_flags(void *field, const struct config_key *key, const char *text, struct error *err);
+enum status config_word_parse_flows(void *field, const struct config_key *key, const char *text, struct error *err);
 enum status config_word_parse_target(void *field, const struct config_key *key, const char *text, struct error *err);
 
 void config_word_print_name(FILE *out, const void *field, const struct config_key *key);
 void config_word_print_choice(FILE *out, const void *field, const struct config_key *key);
-void config_word_print_flags(FILE *out, const void *field, const struct config_key *key);
+void config_word_print_flows(FILE *out, const void *field, const struct config_key *key);
 void config_word_print_target(FILE *out, const void *field, const struct config_key *key);
 
 void config_word_release_name(void *field);
+void config_word_release_flows(void *field);
 
 #endif

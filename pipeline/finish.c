@@ -240,6 +240,46 @@ done:
     return rc;
 }
 
+/* Standard error against the exact mean of these images: sqrt(sum J^2 (1 - pi) / pi^2) / sum y; NaN in rows that were never
+ * drawn. */
+static enum status put_sampling_error(struct writer *w, const struct statistics_far *far, const size_t *dims)
+{
+    for (size_t i = 0; i < product(2, dims); i++) {
+        bool drawn = sums_exact_data(w->sums, far->draws)[i / dims[1]] != 0;
+        w->values[i] = drawn ? sqrt(sums_value(w->sums, far->error, i)) / fabs(w->m.y) : NAN;
+    }
+    return put(w, "sampling_error", w->values, 2, dims);
+}
+
+static enum status put_far(struct writer *w, size_t i)
+{
+    const struct network *net = w->s->measure->net;
+    const struct flows_pair *p = &w->s->options.flows->pairs[i];
+    const struct statistics_far *far = &w->s->far[i];
+    struct moment_sections x = {far->flow, far->square, far->product, statistics_conditioned(w->s)};
+    size_t dims[] = {network_shape(net, p->pair.upper).channels, network_shape(net, p->pair.lower).channels};
+    char name[FLOWS_NAME];
+    enum status rc = OK;
+
+    flows_name(name, net, p->pair);
+    snprintf(w->group, sizeof w->group, "flows/%s", name);
+    TRY(put_moment(w, "mean", MOMENT_MEAN, x, 0, 2, dims));
+    TRY(put_moment(w, "std_error", MOMENT_ERROR, x, 0, 2, dims));
+    if (!p->sampled)
+        TRY(put_ratio(w, "lost", far->lost, 0, 1, dims));
+    if (p->pair.rows)
+        TRY(put_ratio(w, "left_out", far->left_out, 0, 1, dims));
+    if (p->pair.rows || p->sampled)
+        TRY(put_counts(w, "draws", far->draws, 0, 1, dims));
+    if (p->sampled) {
+        TRY(put_counts(w, "chances", far->chances, 0, 1, dims));
+        TRY(put_sampling_error(w, far, dims));
+    }
+    TRY(store_set_text(w->store, w->group, "method", p->sampled ? "sampled" : "exact", w->err));
+done:
+    return rc;
+}
+
 /* Doubles of the largest dataset. */
 static size_t largest_array(const struct statistics *s)
 {
@@ -255,6 +295,10 @@ static size_t largest_array(const struct statistics *s)
             most = shape_neurons(shape);
         if (k > 0 && s->measure->options.flows[k - 1] && shape.channels * net->links[k - 1].lower.channels > most)
             most = shape.channels * net->links[k - 1].lower.channels;
+    }
+    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
+        size_t entries = statistics_far_entries(s, s->options.flows->pairs[i].pair);
+        most = entries > most ? entries : most;
     }
     return most > s->options.classes ? most : s->options.classes;
 }
@@ -290,6 +334,8 @@ enum status finish_statistics(struct store *store, const struct statistics *s, c
     for (size_t k = 0; k < net->nlinks; k++)
         if (s->measure->options.flows[k])
             TRY(put_flow(&w, k));
+    for (size_t i = 0; i < statistics_far_pairs(s); i++)
+        TRY(put_far(&w, i));
     if (s->options.classes)
         TRY(put_class_table(&w));
 done:

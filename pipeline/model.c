@@ -191,15 +191,6 @@ static enum status check_target(const struct config *config, const struct networ
     return OK;
 }
 
-static void set_flows(struct measure_options *options, const struct config *config, const struct network *net)
-{
-    for (size_t k = 0; k < net->nlinks; k++) {
-        bool dense_pair = k > 0 && net->links[k - 1].kind == LINK_DENSE;
-        unsigned wanted = dense_pair ? CONFIG_FLOWS_DENSE : CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE;
-        options->flows[k] = net->links[k].kind != LINK_POOL && (config->measure.flows & wanted);
-    }
-}
-
 static enum measure_given given_of(const char *expression)
 {
     if (strcmp(expression, "none") == 0)
@@ -207,7 +198,7 @@ static enum measure_given given_of(const char *expression)
     return strcmp(expression, "input") == 0 ? GIVEN_INPUT : GIVEN_SETS;
 }
 
-static enum status choose_measure(struct measure_options *options, const struct config *config,
+static enum status choose_measure(struct measure_options *options, struct flows *flows, const struct config *config,
                                   const struct network *net, size_t group, struct error *err)
 {
     enum status rc = OK;
@@ -220,7 +211,9 @@ static enum status choose_measure(struct measure_options *options, const struct 
                                         .group = group};
     TRY(set_rules(options, config, net, err));
     TRY(check_target(config, net, err));
-    set_flows(options, config, net);
+    TRY(flows_choose(flows, config, net, err));
+    memcpy(options->flows, flows->adjacent, sizeof options->flows);
+    options->images = options->images || flows->count > 0;
 done:
     return rc;
 }
@@ -302,7 +295,7 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     memcpy(model->sha256, d.sha256, sizeof model->sha256);
     rc = choose_preprocessing(&model->preprocessing, config, &model->net, d.keras, err);
     if (rc == OK)
-        rc = choose_measure(&options, config, &model->net, group, err);
+        rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
     TRY(agree(node->world, rc, err));
     if (options.given == GIVEN_SETS)
         TRY(place_masks(&options, model, config, node, err));
@@ -360,7 +353,7 @@ enum status model_random(struct model *model, const struct model_random *random,
                          random->side);
     rc = choose_preprocessing(&model->preprocessing, config, &model->net, false, err);
     if (rc == OK)
-        rc = choose_measure(&options, config, &model->net, group, err);
+        rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
     TRY(agree(node->world, rc, err));
     TRY(node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err));
     if (model->weights.holder)

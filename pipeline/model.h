@@ -3,6 +3,7 @@
 #define NRMFLOW_MODEL_H
 
 #include "config.h"
+#include "flows.h"
 #include "image.h"
 #include "measure.h"
 #include "node.h"
@@ -16,6 +17,7 @@ struct model {
     struct node_block forms;   /* derived by the rules */
     struct node_block masks;   /* of the condition's sets */
     struct measure_plan plan;  /* bound to both */
+    struct flows flows;        /* adjacent ones are part of the plan */
 };
 
 /* Read, check and spread the weights, and plan the measure that the configuration asks for.

@@ -126,7 +126,8 @@ static enum status plan_statistics(struct run *run, struct error *err)
                                          .block = config->run.block,
                                          .classes = config->store.classes.all ? class_count(run) : 0,
                                          .top = config->store.top,
-                                         .bins = config->store.histogram_bins};
+                                         .bins = config->store.histogram_bins,
+                                         .flows = &run->model.flows};
     struct rows_options rows = {0};
     enum status rc = OK;
 

@@ -38,6 +38,40 @@ static void plan_flows(struct statistics *s)
     }
 }
 
+size_t statistics_far_entries(const struct statistics *s, struct far_pair pair)
+{
+    return network_shape(s->measure->net, pair.upper).channels * network_shape(s->measure->net, pair.lower).channels;
+}
+
+size_t statistics_far_pairs(const struct statistics *s)
+{
+    return s->options.flows ? s->options.flows->count : 0;
+}
+
+static void plan_far(struct statistics *s)
+{
+    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
+        const struct flows_pair *p = &s->options.flows->pairs[i];
+        struct statistics_far *far = &s->far[i];
+        size_t entries = statistics_far_entries(s, p->pair);
+        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
+        far->flow = sums_plan_exact(&s->plan, "far flow", entries, EXACT_VALUE);
+        far->square = sums_plan_exact(&s->plan, "far flow square", entries, EXACT_SQUARE);
+        if (statistics_conditioned(s))
+            far->product = sums_plan_exact(&s->plan, "far flow product", entries, EXACT_SQUARE);
+        if (!p->sampled)
+            far->lost = sums_plan_exact(&s->plan, "lost", upper, EXACT_VALUE);
+        if (p->pair.rows)
+            far->left_out = sums_plan_exact(&s->plan, "left out", upper, EXACT_VALUE);
+        if (p->pair.rows || p->sampled)
+            far->draws = sums_plan_exact(&s->plan, "draws", upper, EXACT_COUNT);
+        if (!p->sampled)
+            continue;
+        far->error = sums_plan_exact(&s->plan, "sampling error", entries, EXACT_SQUARE);
+        far->chances = sums_plan_exact(&s->plan, "chances", upper, EXACT_COUNT);
+    }
+}
+
 static void plan_channels(struct statistics *s)
 {
     size_t channels = statistics_channels(s);
@@ -64,10 +98,12 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
     double limit = measure->options.variation_limit;
 
     *s = (struct statistics){.measure = measure, .options = *options};
+    if (options->flows && options->flows->sampled && options->flows->sweeps < 1)
+        limit /= options->flows->sweeps; /* rows are divided by their probability */
     if (!exact_plan_fits(options->blocks * options->block, limit))
         return error_set(err, FAIL_LIMIT,
                          "%zu images with relevance up to %g each exceed the range of the exact sums; lower "
-                         "run.variation_limit or split the dataset",
+                         "run.variation_limit, raise measure.sweeps if it is below one, or split the dataset",
                          options->blocks * options->block, limit);
     sums_plan_init(&s->plan, options->blocks);
     s->images = sums_plan_exact(&s->plan, "images", 1, EXACT_COUNT);
@@ -80,6 +116,7 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
         s->class_given = sums_plan_exact(&s->plan, "class given", options->classes, EXACT_VALUE);
     }
     plan_flows(s);
+    plan_far(s);
     return sums_plan_close(&s->plan, err);
 }
 

@@ -11,6 +11,7 @@
 #define NRMFLOW_STATISTICS_H
 
 #include "error.h"
+#include "flows.h"
 #include "measure.h"
 #include "sums.h"
 
@@ -20,6 +21,16 @@ struct statistics_options {
     size_t top;                       /* length of the RelMax and ActMax lists */
     size_t bins;                      /* of the histograms, even; 0: none */
     bool maps[NETWORK_MAX_VARIABLES]; /* variables with a mean map of neurons */
+    const struct flows *flows;        /* borrowed; NULL: no far pairs */
+};
+
+/* Sections of one far pair. Rows of sampled pairs add J / pi where drawn, nothing elsewhere. */
+struct statistics_far {
+    size_t flow, square, product; /* per entry; product only under a condition */
+    size_t error;                 /* per entry of a sampled pair: J^2 (1 - pi) / pi^2 */
+    size_t lost, left_out;        /* per upper channel of an exact pair; left_out only with chosen rows */
+    size_t draws;                 /* per upper channel: rows computed; not of exact pairs with all rows */
+    size_t chances;               /* per upper channel of a sampled pair: draws with pi < 1 */
 };
 
 /* Numbers of the sections in the plan of sums. Per channel sections hold the channels of all variables, in order. */
@@ -36,6 +47,7 @@ struct statistics {
     size_t map[NETWORK_MAX_VARIABLES];             /* per neuron */
     size_t flow[NETWORK_MAX_LINKS], flow_square[NETWORK_MAX_LINKS], flow_product[NETWORK_MAX_LINKS]; /* per entry */
     size_t to_bias[NETWORK_MAX_LINKS], absorbed[NETWORK_MAX_LINKS]; /* per upper channel */
+    struct statistics_far far[FLOWS_MOST];                          /* of options.flows */
 };
 
 /* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The plan
@@ -45,9 +57,12 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
 
 void statistics_free(struct statistics *s);
 
-/* Number of channels of all variables together; entries of link k's flow matrix; whether means are conditioned. */
+/* Number of channels of all variables together; entries of link k's flow matrix, and of a far pair's; number of far pairs;
+ * whether means are conditioned. */
 size_t statistics_channels(const struct statistics *s);
 size_t statistics_flow_entries(const struct statistics *s, size_t k);
+size_t statistics_far_entries(const struct statistics *s, struct far_pair pair);
+size_t statistics_far_pairs(const struct statistics *s);
 bool statistics_conditioned(const struct statistics *s);
 
 /* The histogram's bin of a value. */

@@ -20,6 +20,24 @@ static void place_flows(struct tally *tally, const struct statistics *s, struct 
     }
 }
 
+static void place_far(struct tally *tally, const struct statistics *s, struct arena *arena)
+{
+    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
+        const struct flows_pair *p = &s->options.flows->pairs[i];
+        size_t entries = statistics_far_entries(s, p->pair);
+        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
+        if (p->sampled)
+            continue; /* into the exact sums at once */
+        tally->far[i] = (struct tally_far){.flow = arena_doubles(arena, entries),
+                                           .square = arena_doubles(arena, entries),
+                                           .lost = arena_doubles(arena, upper),
+                                           .left_out = arena_doubles(arena, upper),
+                                           .draws = arena_doubles(arena, upper)};
+        if (statistics_conditioned(s))
+            tally->far[i].product = arena_doubles(arena, entries);
+    }
+}
+
 void tally_place(struct tally *tally, const struct statistics *s, struct arena *arena)
 {
     size_t channels = statistics_channels(s);
@@ -44,6 +62,7 @@ void tally_place(struct tally *tally, const struct statistics *s, struct arena *
     }
     tally->pending = arena_floats(arena, s->measure->options.group * tally->pending_floats);
     place_flows(tally, s, arena);
+    place_far(tally, s, arena);
 }
 
 static void clear(double *values, size_t n)
@@ -74,6 +93,26 @@ static void reset_flows(struct tally *tally)
     }
 }
 
+static void reset_far(struct tally *tally)
+{
+    const struct statistics *s = tally->statistics;
+
+    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
+        const struct flows_pair *p = &s->options.flows->pairs[i];
+        size_t entries = statistics_far_entries(s, p->pair);
+        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
+        if (p->sampled)
+            continue;
+        clear(tally->far[i].flow, entries);
+        clear(tally->far[i].square, entries);
+        if (statistics_conditioned(s))
+            clear(tally->far[i].product, entries);
+        clear(tally->far[i].lost, upper);
+        clear(tally->far[i].left_out, upper);
+        clear(tally->far[i].draws, upper);
+    }
+}
+
 void tally_reset(struct tally *tally)
 {
     const struct statistics *s = tally->statistics;
@@ -92,6 +131,7 @@ void tally_reset(struct tally *tally)
         if (s->options.maps[k])
             clear(tally->map[k], shape_neurons(network_shape(s->measure->net, k)));
     reset_flows(tally);
+    reset_far(tally);
 }
 
 void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *relevance)
@@ -135,6 +175,21 @@ void tally_flow(struct tally *tally, size_t link, const float *joint, const doub
         add_scaled(tally->flow_product[link], joint, given_mass, statistics_flow_entries(s, link));
     add(tally->to_bias[link], to_bias, upper);
     add(tally->absorbed[link], absorbed, upper);
+}
+
+void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, double given_mass)
+{
+    const struct statistics *s = tally->statistics;
+    struct far_pair p = s->options.flows->pairs[pair].pair;
+    size_t entries = statistics_far_entries(s, p), upper = network_shape(s->measure->net, p.upper).channels;
+
+    add_squares(tally->far[pair].flow, tally->far[pair].square, flow->joint, entries);
+    if (statistics_conditioned(s))
+        add_scaled(tally->far[pair].product, flow->joint, given_mass, entries);
+    add(tally->far[pair].lost, flow->lost, upper);
+    add(tally->far[pair].left_out, flow->left_out, upper);
+    for (size_t c = 0; c < upper; c++)
+        tally->far[pair].draws[c] += flow->present[c];
 }
 
 static void tally_channels(struct tally *tally, const struct measure_result *result)
@@ -216,6 +271,32 @@ done:
     return rc;
 }
 
+static enum status commit_far(const struct tally *tally, struct sums *sums, struct error *err)
+{
+    const struct statistics *s = tally->statistics;
+    enum status rc = OK;
+
+    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
+        const struct flows_pair *p = &s->options.flows->pairs[i];
+        const struct statistics_far *far = &s->far[i];
+        size_t entries = statistics_far_entries(s, p->pair);
+        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
+        if (p->sampled)
+            continue;
+        TRY(sums_add(sums, far->flow, 0, tally->far[i].flow, entries, err));
+        TRY(sums_add(sums, far->square, 0, tally->far[i].square, entries, err));
+        if (statistics_conditioned(s))
+            TRY(sums_add(sums, far->product, 0, tally->far[i].product, entries, err));
+        TRY(sums_add(sums, far->lost, 0, tally->far[i].lost, upper, err));
+        if (!p->pair.rows)
+            continue;
+        TRY(sums_add(sums, far->left_out, 0, tally->far[i].left_out, upper, err));
+        TRY(sums_add(sums, far->draws, 0, tally->far[i].draws, upper, err));
+    }
+done:
+    return rc;
+}
+
 enum status tally_commit(const struct tally *tally, struct sums *sums, struct error *err)
 {
     const struct statistics *s = tally->statistics;
@@ -238,6 +319,7 @@ enum status tally_commit(const struct tally *tally, struct sums *sums, struct er
         if (s->options.maps[k])
             TRY(sums_add(sums, s->map[k], 0, tally->map[k], shape_neurons(network_shape(s->measure->net, k)), err));
     TRY(commit_flows(tally, sums, err));
+    TRY(commit_far(tally, sums, err));
 done:
     return rc;
 }

@@ -11,6 +11,12 @@
 #include "statistics.h"
 #include "sums.h"
 
+/* Sums of an exact far pair. */
+struct tally_far {
+    double *flow, *square, *product; /* [C_upper][C_lower] */
+    double *lost, *left_out, *draws; /* [C_upper] */
+};
+
 /* Arrays are placed in an arena and named as the sections of statistics.h. */
 struct tally {
     const struct statistics *statistics; /* borrowed */
@@ -21,6 +27,7 @@ struct tally {
     double *map[NETWORK_MAX_VARIABLES];
     double *flow[NETWORK_MAX_LINKS], *flow_square[NETWORK_MAX_LINKS], *flow_product[NETWORK_MAX_LINKS];
     double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];
+    struct tally_far far[FLOWS_MOST];
     struct toplist_entry *entries; /* [channels] scratch */
     float *pending;                /* [group][pending_floats] neurons of images whose status is not known yet */
     size_t pending_floats;
@@ -39,6 +46,9 @@ void tally_neurons(struct tally *tally, size_t slot, size_t variable, const floa
 /* Flow of an image that is OK. */
 void tally_flow(struct tally *tally, size_t link, const float *joint, const double *to_bias, const double *absorbed,
                 double given_mass);
+
+/* Flow of far pair number `pair`, an exact one, of an image that is OK. */
+void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, double given_mass);
 
 /* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums and
  * top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */

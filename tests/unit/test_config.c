@@ -76,7 +76,8 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(c.measure.pool, POOL_WINNER);
     assert_string_equal(c.measure.given, "input");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_PREDICTED);
-    assert_int_equal(c.measure.flows, CONFIG_FLOWS_ADJACENT);
+    assert_true(c.measure.flows.groups == CONFIG_FLOWS_ADJACENT && c.measure.flows.pairs.count == 0);
+    assert_true(c.measure.sweeps == 1);
     assert_true(c.measure.rules.count == 0 && c.measure.queries.count == 0);
     assert_true(c.store.per_image.count == 0 && !c.store.per_image.all);
     assert_true(c.store.classes.all && !c.store.class_flows.all);
@@ -96,7 +97,8 @@ static void every_key_is_read(void **state)
         "[data]\nformat = idx\nlabels = l.gz\nimages = 5:100\nshard = 2/4\nresize = 256\ncrop = 224\npad = 2\n"
         "mean = 0.485, 0.456,0.406\nstd = 0.229 0.224 0.225\nmax_failed = 5 %\n"
         "[measure]\ncomposite = zplus\nrule.conv1_1 = gamma 0.25\nrule.fc6 = zero\nbias = spread\n"
-        "pool = proportional\ngiven = none\ntarget = contrast:3-17\nflows = adjacent, dense\n"
+        "pool = proportional\ngiven = none\ntarget = contrast:3-17\nflows = conv3_3-conv5_3, dense, adjacent, "
+        "conv1_1-fc6:5\nsweeps = 0.25\n"
         "[store]\nper_image = conv5_3, conv1_1\ntop = 40\nclass_by = label\nclasses = 7,3\nclass_flows = all\n"
         "maps = all\nhistogram_bins = 0\ncompression = 9\n"
         "[run]\nblock = 8\nepoch = 1.5h\nseed = 18446744073709551615\nmemory = 1.5G\nvariation_limit = 50\n",
@@ -119,7 +121,11 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.measure.given, "none");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_CONTRAST);
     assert_true(c.measure.target.a == 3 && c.measure.target.b == 17);
-    assert_int_equal(c.measure.flows, CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE);
+    assert_int_equal(c.measure.flows.groups, CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE);
+    assert_int_equal(c.measure.flows.pairs.count, 2);
+    assert_string_equal(c.measure.flows.pairs.items[0], "conv1_1-fc6:5");
+    assert_string_equal(c.measure.flows.pairs.items[1], "conv3_3-conv5_3");
+    assert_true(c.measure.sweeps == 0.25);
     assert_int_equal(c.store.per_image.count, 2);
     assert_string_equal(c.store.per_image.items[0], "conv1_1");
     assert_int_equal(c.store.class_by, CONFIG_BY_LABEL);
@@ -333,7 +339,10 @@ static void bad_values_are_refused(void **state)
         {"measure.given=", "measure.given: the value is empty"},
         {"measure.flows=none,dense", "neither none nor a list"},
         {"measure.flows=", "neither none nor a list"},
-        {"measure.flows=all", "not available in this version"},
+        {"measure.flows=none,conv1_1-conv3_1", "neither none nor a list"},
+        {"measure.flows=conv1_1-conv3_1,conv1_1-conv3_1", "listed twice"},
+        {"measure.flows=adjacnt", "did you mean \"adjacent\"?; or a pair of layers, as conv3_3-conv5_3"},
+        {"measure.sweeps=0", "not between"},
         {"measure.rule.fc6=", "value is empty"},
         {"store.classes=1,2,1", "class 1 is listed twice"},
         {"store.classes=1,x", "\"x\" is no class number"},
