@@ -3,32 +3,33 @@
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 __extension__ typedef unsigned __int128 magnitude;
 
-/* The value in units of 2^-64 is split into a whole and a fractional part of 64 bits each. Scaling by a power of two,
- * cutting off the whole part and scaling the rest are exact, so the only rounding is the last truncation. (A scaled
- * value that underflows is below one unit and becomes zero, which is its truncation.) */
-static inline exact_int convert(double x, double scale)
+/* A double is m 2^(e - 1075) with a whole m < 2^53, so that trunc(|x| 2^bits) is m shifted. (m of a number below 2^-1022 is
+ * taken for twice as much at most, and is shifted out.) */
+static inline exact_int convert(double x, int bits)
 {
-    double y = fabs(x) * scale;
-    uint64_t whole = (uint64_t)y;
-    uint64_t part = (uint64_t)((y - (double)whole) * 0x1p64);
-    exact_int value = (exact_int)((magnitude)whole << 64 | part);
+    uint64_t word, mantissa;
+    exact_int sign;
+    magnitude value;
 
-    return x < 0 ? -value : value;
-}
-
-static double scale_of(int bits)
-{
-    assert(bits >= 0 && bits <= EXACT_SQUARE);
-    return ldexp(1, bits - 64);
+    memcpy(&word, &x, sizeof word);
+    int shift = (int)(word >> 52 & 0x7ff) - 1075 + bits;
+    mantissa = (word & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    if (shift < 0)
+        value = shift > -64 ? mantissa >> -shift : 0;
+    else
+        value = (magnitude)mantissa << shift;
+    sign = -(exact_int)(word >> 63);
+    return ((exact_int)value ^ sign) - sign;
 }
 
 exact_int exact_from_double(double x, int bits)
 {
-    assert(fabs(x) < ldexp(1, EXACT_RANGE - bits));
-    return convert(x, scale_of(bits));
+    assert(bits >= 0 && bits <= EXACT_SQUARE && fabs(x) < ldexp(1, EXACT_RANGE - bits));
+    return convert(x, bits);
 }
 
 double exact_to_double(exact_int value, int bits)
@@ -38,10 +39,9 @@ double exact_to_double(exact_int value, int bits)
 
 void exact_add(exact_int *restrict into, const double *restrict x, size_t n, int bits)
 {
-    double scale = scale_of(bits);
-
+    assert(bits >= 0 && bits <= EXACT_SQUARE);
     for (size_t i = 0; i < n; i++)
-        into[i] += convert(x[i], scale);
+        into[i] += convert(x[i], bits);
 }
 
 double exact_limit(int bits, size_t additions)

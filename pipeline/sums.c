@@ -275,18 +275,55 @@ void sums_max(struct sums *sums, size_t section, size_t first, const double *val
     }
 }
 
-void sums_top(struct sums *sums, size_t section, size_t first, const struct toplist_entry *entries, size_t n)
+void sums_count(struct sums *sums, size_t section, const size_t *at, size_t n)
+{
+    exact_int *into = sums_exact_data(sums, section);
+    size_t next;
+
+    assert(sums->plan->sections[section].bits == EXACT_COUNT);
+    for (size_t i = 0; i < n; i = next) {
+        struct lock *lock = stripe_lock(sums, section, at[i]);
+        size_t stripe = at[i] / STRIPE;
+        lock_take(lock);
+        for (next = i; next < n && at[next] / STRIPE == stripe; next++)
+            into[at[next]]++;
+        lock_release(lock);
+    }
+}
+
+/* Insert, and return what the next entry must reach: lists only get better, so that it holds for good. */
+static double offer(struct toplist_entry *list, size_t depth, struct toplist_entry entry)
+{
+    toplist_insert(list, depth, entry);
+    if (depth == 0)
+        return (double)INFINITY;
+    return list[depth - 1].image < 0 ? (double)-INFINITY : list[depth - 1].value;
+}
+
+/* The first entry from i on, before `end`, that is worth a look. */
+static size_t next_entry(const struct toplist_entry *entries, const double *least, size_t i, size_t end)
+{
+    while (least && i < end && entries[i].value < least[i])
+        i++;
+    return i;
+}
+
+void sums_top(struct sums *sums, size_t section, size_t first, const struct toplist_entry *entries, double *least,
+              size_t n)
 {
     struct toplist_entry *lists = sums_top_data(sums, section);
-    size_t depth = sums->plan->sections[section].depth, part;
+    size_t depth = sums->plan->sections[section].depth;
 
     assert(first <= sums->plan->sections[section].count && n <= sums->plan->sections[section].count - first);
-    for (size_t i = 0; i < n; i += part) {
+    for (size_t i = next_entry(entries, least, 0, n); i < n; i = next_entry(entries, least, i, n)) {
         struct lock *lock = stripe_lock(sums, section, first + i);
-        part = stripe_part(first + i, first + n);
+        size_t end = i + stripe_part(first + i, first + n);
         lock_take(lock);
-        for (size_t j = i; j < i + part; j++)
-            toplist_insert(lists + (first + j) * depth, depth, entries[j]);
+        for (; i < end; i = next_entry(entries, least, i + 1, end)) {
+            double reach = offer(lists + (first + i) * depth, depth, entries[i]);
+            if (least)
+                least[i] = reach;
+        }
         lock_release(lock);
     }
 }

@@ -87,8 +87,16 @@ enum status sums_add(struct sums *sums, size_t section, size_t first, const doub
 /* Raise maximum first + i to at least values[i]. NaN changes nothing. Thread-safe between the ranks of a node. */
 void sums_max(struct sums *sums, size_t section, size_t first, const double *values, size_t n);
 
-/* Offer entries[i] to list first + i, 0 <= i < n. Thread-safe between the ranks of a node. */
-void sums_top(struct sums *sums, size_t section, size_t first, const struct toplist_entry *entries, size_t n);
+/* Add one to each of n sums of an exact section of whole numbers, sums[at[0]], sums[at[1]], ...; at[] ascending. Thread-safe
+ * between the ranks of a node. */
+void sums_count(struct sums *sums, size_t section, const size_t *at, size_t n);
+
+/* Offer entries[i] to list first + i, 0 <= i < n. Thread-safe between the ranks of a node.
+ *
+ *   least  in/out  [n] or NULL: what a value must reach to have a place in its list, begun with -infinity by a caller who
+ *                  always offers to the same lists; entries below are not looked at */
+void sums_top(struct sums *sums, size_t section, size_t first, const struct toplist_entry *entries, double *least,
+              size_t n);
 
 /* Add everything of `from` to `into`; both have plans with the same sections. Nobody else may add meanwhile. */
 void sums_merge(struct sums *into, const struct sums *from);

@@ -5,6 +5,17 @@
 
 /* ---- the tally of a block -------------------------------------------------------------------------------------- */
 
+static void clear(double *values, size_t n)
+{
+    memset(values, 0, n * sizeof *values);
+}
+
+static void fill(double *values, size_t n, double value)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = value;
+}
+
 static void place_flows(struct tally *tally, const struct statistics *s, struct arena *arena)
 {
     for (size_t k = 0; k < s->measure->net->nlinks; k++) {
@@ -51,7 +62,13 @@ void tally_place(struct tally *tally, const struct statistics *s, struct arena *
     tally->highest = arena_doubles(arena, channels);
     tally->lowest = arena_doubles(arena, channels);
     tally->entries = arena_bytes(arena, channels * sizeof *tally->entries);
-    tally->histogram = arena_doubles(arena, channels * s->options.bins);
+    tally->top_least = arena_doubles(arena, channels);
+    tally->active_least = arena_doubles(arena, channels);
+    tally->bins = arena_bytes(arena, channels * sizeof *tally->bins);
+    if (tally->top_least) { /* not measuring */
+        fill(tally->top_least, channels, -INFINITY);
+        fill(tally->active_least, channels, -INFINITY);
+    }
     for (size_t k = 0; k <= s->measure->net->nlinks; k++) {
         size_t neurons = shape_neurons(network_shape(s->measure->net, k));
         if (!s->options.maps[k])
@@ -63,17 +80,6 @@ void tally_place(struct tally *tally, const struct statistics *s, struct arena *
     tally->pending = arena_floats(arena, s->measure->options.group * tally->pending_floats);
     place_flows(tally, s, arena);
     place_far(tally, s, arena);
-}
-
-static void clear(double *values, size_t n)
-{
-    memset(values, 0, n * sizeof *values);
-}
-
-static void fill(double *values, size_t n, double value)
-{
-    for (size_t i = 0; i < n; i++)
-        values[i] = value;
 }
 
 static void reset_flows(struct tally *tally)
@@ -124,7 +130,6 @@ void tally_reset(struct tally *tally)
     clear(tally->product, channels);
     clear(tally->positive, channels);
     clear(tally->negative, channels);
-    clear(tally->histogram, channels * s->options.bins);
     fill(tally->highest, channels, -INFINITY);
     fill(tally->lowest, channels, -INFINITY);
     for (size_t k = 0; k <= s->measure->net->nlinks; k++)
@@ -194,8 +199,6 @@ void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, do
 
 static void tally_channels(struct tally *tally, const struct measure_result *result)
 {
-    size_t bins = tally->statistics->options.bins;
-
     for (size_t c = 0; c < statistics_channels(tally->statistics); c++) {
         double x = result->relevance[c];
         tally->x[c] += x;
@@ -205,9 +208,17 @@ static void tally_channels(struct tally *tally, const struct measure_result *res
         tally->negative[c] += x < 0 ? x : 0;
         tally->highest[c] = x > tally->highest[c] ? x : tally->highest[c];
         tally->lowest[c] = -x > tally->lowest[c] ? -x : tally->lowest[c];
-        if (bins)
-            tally->histogram[c * bins + statistics_bin(x, bins)] += 1;
     }
+}
+
+static void count_bins(const struct tally *tally, const struct measure_result *result, struct sums *sums)
+{
+    const struct statistics *s = tally->statistics;
+    size_t bins = s->options.bins, channels = statistics_channels(s);
+
+    for (size_t c = 0; c < channels; c++)
+        tally->bins[c] = c * bins + statistics_bin(result->relevance[c], bins);
+    sums_count(sums, s->histogram, tally->bins, channels);
 }
 
 static void offer_tops(const struct tally *tally, const struct measure_result *result, size_t row, struct sums *sums)
@@ -218,11 +229,11 @@ static void offer_tops(const struct tally *tally, const struct measure_result *r
     for (size_t c = 0; c < channels; c++)
         tally->entries[c] =
             (struct toplist_entry){result->relevance[c], (int64_t)row, (int64_t)result->relevance_position[c]};
-    sums_top(sums, s->top, 0, tally->entries, channels);
+    sums_top(sums, s->top, 0, tally->entries, tally->top_least, channels);
     for (size_t c = 0; c < channels; c++)
         tally->entries[c] = (struct toplist_entry){(double)result->activation[c], (int64_t)row,
                                                    (int64_t)result->activation_position[c]};
-    sums_top(sums, s->active, 0, tally->entries, channels);
+    sums_top(sums, s->active, 0, tally->entries, tally->active_least, channels);
 }
 
 enum status tally_image(struct tally *tally, size_t slot, const struct measure_result *result, size_t row, size_t class,
@@ -241,6 +252,8 @@ enum status tally_image(struct tally *tally, size_t slot, const struct measure_r
         if (s->options.maps[k])
             add_scaled(tally->map[k], tally->pending + slot * tally->pending_floats + tally->pending_at[k], 1,
                        shape_neurons(network_shape(s->measure->net, k)));
+    if (s->options.bins)
+        count_bins(tally, result, sums);
     offer_tops(tally, result, row, sums);
     if (class < s->options.classes) {
         TRY(sums_add(sums, s->class_x, class * channels, result->relevance, channels, err));
@@ -311,8 +324,6 @@ enum status tally_commit(const struct tally *tally, struct sums *sums, struct er
     TRY(sums_add(sums, s->product, 0, tally->product, channels, err));
     TRY(sums_add(sums, s->positive, 0, tally->positive, channels, err));
     TRY(sums_add(sums, s->negative, 0, tally->negative, channels, err));
-    if (s->options.bins)
-        TRY(sums_add(sums, s->histogram, 0, tally->histogram, channels * s->options.bins, err));
     sums_max(sums, s->highest, 0, tally->highest, channels);
     sums_max(sums, s->lowest, 0, tally->lowest, channels);
     for (size_t k = 0; k <= s->measure->net->nlinks; k++)

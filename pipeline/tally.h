@@ -22,14 +22,15 @@ struct tally {
     const struct statistics *statistics; /* borrowed */
     double images, given, given_square;
     double *x, *square, *product, *positive, *negative; /* [channels] */
-    double *histogram;                                  /* [channels][bins] */
     double *highest, *lowest;                           /* [channels] */
     double *map[NETWORK_MAX_VARIABLES];
     double *flow[NETWORK_MAX_LINKS], *flow_square[NETWORK_MAX_LINKS], *flow_product[NETWORK_MAX_LINKS];
     double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];
     struct tally_far far[FLOWS_MOST];
-    struct toplist_entry *entries; /* [channels] scratch */
-    float *pending;                /* [group][pending_floats] neurons of images whose status is not known yet */
+    struct toplist_entry *entries;    /* [channels] scratch */
+    double *top_least, *active_least; /* [channels] sums_top's; kept from block to block */
+    size_t *bins;                     /* [channels] scratch: bins of an image in the histogram */
+    float *pending;                   /* [group][pending_floats] neurons of images whose status is not known yet */
     size_t pending_floats;
     size_t pending_at[NETWORK_MAX_VARIABLES];
 };
@@ -50,8 +51,8 @@ void tally_flow(struct tally *tally, size_t link, const float *joint, const doub
 /* Flow of far pair number `pair`, an exact one, of an image that is OK. */
 void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, double given_mass);
 
-/* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums and
- * top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */
+/* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums,
+ * histogram and top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */
 enum status tally_image(struct tally *tally, size_t slot, const struct measure_result *result, size_t row, size_t class,
                         struct sums *sums, struct error *err);
 

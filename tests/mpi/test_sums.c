@@ -61,7 +61,7 @@ static void add_block(const struct run *run, struct sums *sums, size_t block)
     CHECK(sums_add(sums, run->wide, 0, run->values, WIDE, &err) == OK);
     CHECK(sums_add(sums, run->square, 0, squares, CHANNELS, &err) == OK);
     sums_max(sums, run->largest, 0, run->values, CHANNELS);
-    sums_top(sums, run->top, 0, entries, CHANNELS);
+    sums_top(sums, run->top, 0, entries, NULL, CHANNELS);
 }
 
 /* One rank alone, in the given order. The caller frees the memory. */

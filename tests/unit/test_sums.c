@@ -71,7 +71,7 @@ static void add_block(const struct fixture *f, struct sums *sums, size_t block)
     assert_int_equal(sums_add(sums, f->square, 0, values, CHANNELS, NULL), OK);
     assert_int_equal(sums_add(sums, f->count, 0, &one, 1, NULL), OK);
     sums_max(sums, f->largest, 0, values, CHANNELS);
-    sums_top(sums, f->top, 0, entries, CHANNELS);
+    sums_top(sums, f->top, 0, entries, NULL, CHANNELS);
 }
 
 static void assert_equal(const struct fixture *f, const struct sums *a, const struct sums *b)
@@ -214,6 +214,59 @@ static void a_plan_of_many_sections_grows(void **state)
     sums_plan_free(&plan);
 }
 
+static void counting_adds_one_to_each(void **state)
+{
+    static const size_t first[] = {0, 3, 2047, 2048, 4095, 4096, WIDE - 1}, second[] = {3, 2048};
+    struct sums_plan plan;
+    struct sums sums;
+    struct error err = {0};
+    size_t total = 0;
+
+    (void)state;
+    sums_plan_init(&plan, 1);
+    size_t bins = sums_plan_exact(&plan, "bins", WIDE, EXACT_COUNT);
+    assert_int_equal(sums_plan_close(&plan, &err), OK);
+    sums_attach(&sums, &plan, aligned_alloc(SUMS_ALIGNMENT, sums_bytes(&plan)));
+    sums_reset(&sums);
+    sums_count(&sums, bins, first, sizeof first / sizeof first[0]);
+    sums_count(&sums, bins, second, 2);
+    sums_count(&sums, bins, second, 0);
+    for (size_t i = 0; i < WIDE; i++)
+        total += (size_t)sums_value(&sums, bins, i);
+    assert_int_equal(total, 9);
+    assert_true(sums_value(&sums, bins, 3) == 2 && sums_value(&sums, bins, 2048) == 2);
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+        assert_true(sums_value(&sums, bins, first[i]) >= 1);
+    sums_plan_free(&plan);
+    free(sums.memory);
+}
+
+/* Many equal values, of which the lower image comes first, in an order that is not that of the images. */
+static void entries_that_are_not_looked_at_would_not_get_in(void **state)
+{
+    const struct fixture *f = *state;
+    struct sums all = make(f), some = make(f);
+    struct toplist_entry entries[CHANNELS];
+    double least[CHANNELS];
+    size_t below = 0;
+
+    for (size_t c = 0; c < CHANNELS; c++)
+        least[c] = (double)-INFINITY;
+    for (size_t i = 0; i < 200; i++) {
+        size_t image = i * 77 % 200;
+        for (size_t c = 0; c < CHANNELS; c++) {
+            entries[c] = (struct toplist_entry){floor(draw(image, c) / 300), (int64_t)image, 0};
+            below += entries[c].value < least[c];
+        }
+        sums_top(&all, f->top, 0, entries, NULL, CHANNELS);
+        sums_top(&some, f->top, 0, entries, least, CHANNELS);
+    }
+    assert_true(below > 100 * CHANNELS);
+    assert_equal(f, &all, &some);
+    free(all.memory);
+    free(some.memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +279,8 @@ int main(void)
         cmocka_unit_test(sections_are_found_by_name_and_aligned),
         cmocka_unit_test(a_plan_larger_than_memory_is_an_error),
         cmocka_unit_test(a_plan_of_many_sections_grows),
+        cmocka_unit_test(counting_adds_one_to_each),
+        cmocka_unit_test(entries_that_are_not_looked_at_would_not_get_in),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
