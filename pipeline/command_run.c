@@ -1,6 +1,5 @@
 #include "command_run.h"
 
-#include "agree.h"
 #include "command.h"
 #include "config.h"
 #include "config_help.h"
@@ -8,6 +7,7 @@
 #include "node.h"
 #include "option.h"
 #include "run.h"
+#include "settings.h"
 #include "stop.h"
 
 #include <limits.h>
@@ -81,31 +81,6 @@ static enum status check_launch(const struct node *node, struct error *err)
     return OK;
 }
 
-/* Rank 0 reads the file, all ranks parse the same text. Collective. */
-static enum status load_config(struct config *config, const struct arguments *arguments, const struct node *node,
-                               struct error *err)
-{
-    char *text = NULL;
-    unsigned long long length = 0;
-    enum status rc = OK;
-
-    if (node->rank == 0) {
-        rc = config_read(&text, arguments->config, err);
-        length = rc == OK ? strlen(text) : 0;
-    }
-    TRY(agree(node->world, rc, err));
-    MPI_Bcast(&length, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
-    if (node->rank != 0)
-        text = calloc((size_t)length + 1, 1);
-    TRY(agree(node->world, text ? OK : error_set(err, FAIL_SYSTEM, "no memory for the configuration"), err));
-    MPI_Bcast(text, (int)length, MPI_CHAR, 0, node->world);
-    TRY(agree(node->world,
-              config_parse(config, text, arguments->config, arguments->sets.items, arguments->sets.count, err), err));
-done:
-    free(text);
-    return rc;
-}
-
 static enum status run(bool *stopped, const struct arguments *arguments, const struct node *node, struct error *err)
 {
     struct config config = {0};
@@ -116,7 +91,7 @@ static enum status run(bool *stopped, const struct arguments *arguments, const s
     log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
     default_output(output, sizeof output, arguments->config);
     TRY(check_launch(node, err));
-    TRY(load_config(&config, arguments, node, err));
+    TRY(settings_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
     TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, stopped, node, &log,
                   err));
 done:

@@ -2,6 +2,7 @@
 #include "command.h"
 #include "command_bench.h"
 #include "command_info.h"
+#include "command_query.h"
 #include "command_run.h"
 #include "command_weights.h"
 #include "fault.h"
@@ -15,6 +16,7 @@
 static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
     {"info", "what is in a store", command_info},
+    {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
     {"weights", "what is in a weights file", command_weights},
     {"bench", "speed against this machine's own floor", command_bench},
 };

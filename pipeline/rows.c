@@ -232,6 +232,26 @@ void rows_set(struct rows *rows, size_t row, enum store_status status, const str
     put_relevance(l, packed, row, result);
 }
 
+static double real_at(const struct rows_layout *l, unsigned char *packed, size_t column, size_t row)
+{
+    void *at = cell(l, packed, column, row);
+
+    return l->columns[column].type == PARTFILE_F32 ? (double)*(float *)at : *(double *)at;
+}
+
+struct rows_image rows_get(const struct rows *rows, size_t row)
+{
+    const struct rows_layout *l = rows->layout;
+    unsigned char *packed = rows->blocks[rows->nblocks - 1].packed;
+
+    return (struct rows_image){.status = (enum store_status) * (int32_t *)cell(l, packed, STATUS, row),
+                               .predicted = *(int32_t *)cell(l, packed, PREDICTED, row),
+                               .target = *(int32_t *)cell(l, packed, TARGET, row),
+                               .logit = real_at(l, packed, LOGIT, row),
+                               .value = l->nqueries ? real_at(l, packed, l->query, row) : NAN,
+                               .given = l->nqueries ? real_at(l, packed, l->query + 1, row) : NAN};
+}
+
 /* ---- part files ------------------------------------------------------------------------------------------------ */
 
 static enum status append(struct partfile_writer *part, const struct rows_layout *l, const struct rows_block *block,

@@ -65,6 +65,17 @@ size_t rows_bytes(const struct rows *rows);
 void rows_set(struct rows *rows, size_t row, enum store_status status, const struct measure_result *result,
               const double *queries);
 
+/* One row. */
+struct rows_image {
+    enum store_status status;
+    int predicted, target; /* -1 where the image was not measured */
+    double logit;          /* NaN there */
+    double value, given;   /* of the first query; NaN unless the image is OK */
+};
+
+/* Row `row` of the block added last. */
+struct rows_image rows_get(const struct rows *rows, size_t row);
+
 /* Gather the blocks of a node's ranks in its first rank, which writes them to a part file; all ranks forget
  * them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
 enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err);
