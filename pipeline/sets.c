@@ -17,6 +17,27 @@ static size_t depth_of(const struct sets_set *set)
     return 2 * set->variable + (set->bias ? 0 : 1);
 }
 
+/* Whether some neuron of each layer is in all of a way's sets of that layer. */
+static bool possible(const struct sets *sets, uint64_t way)
+{
+    for (uint64_t left = way; left; left &= left - 1) {
+        const struct sets_set *first = &sets->sets[__builtin_ctzll(left)];
+        size_t neurons = shape_neurons(network_shape(sets->net, first->variable)), common = 0;
+        for (size_t byte = 0; byte < (neurons + 7) / 8 && !first->bias && !common; byte++) {
+            unsigned both = first->bits[byte];
+            for (uint64_t other = left; other; other &= other - 1) {
+                const struct sets_set *set = &sets->sets[__builtin_ctzll(other)];
+                if (!set->bias && set->variable == first->variable)
+                    both &= set->bits[byte];
+            }
+            common = both;
+        }
+        if (!first->bias && !common)
+            return false;
+    }
+    return true;
+}
+
 /* Leaves a way out that no walk can go, and out of it the whole layers above another of its sets. */
 static uint64_t simplify_way(const void *context, uint64_t way, bool *keep)
 {
@@ -24,11 +45,12 @@ static uint64_t simplify_way(const void *context, uint64_t way, bool *keep)
     size_t lowest = SIZE_MAX;
     bool handed_over = false;
 
+    *keep = possible(sets, way);
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
         if (!(way >> i & 1))
             continue;
-        if (set->bias ? handed_over : set->count == 0)
+        if (set->bias && handed_over)
             *keep = false;
         handed_over = handed_over || set->bias;
         lowest = depth_of(set) < lowest ? depth_of(set) : lowest;

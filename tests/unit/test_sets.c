@@ -110,6 +110,8 @@ static void what_no_walk_can_be_in_is_empty(void **state)
     assert_ways("bias(conv4_1) and bias(conv5_1)", 0, 1, false);
     assert_ways("conv3_1[2] and bias(conv4_1)", 0, 1, false);
     assert_ways("not conv5_2 and conv4_1[1]", 0, 1, false);
+    assert_ways("conv5_2[1] and conv4_1[1] and conv5_2[2]", 0, 1, false);
+    assert_ways("conv5_2[1:3] and conv4_1[1] and conv5_2[2]", 1, 1, false);
     assert_ways("bias(conv4_1) and conv4_1[2]", 1, 1, false);
 }
 
