@@ -34,6 +34,7 @@ static const struct store_field fields[] = {
     {"layers/*/histogram", STORE_U64, "channel,bin", "Images by relevance, not divided by the condition", "images"},
     {"layers/*/histogram_edges", STORE_F64, "edge", "Edges of the histogram's bins, signed logarithmic", "1"},
     {"layers/*/class_mean", STORE_F64, "class,channel", "Mean relevance over the images of a class", "1"},
+    {"layers/*/class_std_error", STORE_F64, "class,channel", "Standard error of a class's mean", "1"},
     {"layers/*/class_count", STORE_U64, "class", "Images of a class", "images"},
     {"layers/*/map_mean", STORE_F32, "channel,y,x", "Mean relevance of a neuron over the images", "1"},
     {"layers/*/relevance", STORE_F32, "image,channel", "Relevance of an image, not divided by the condition", "1"},
@@ -56,7 +57,8 @@ static const struct store_field fields[] = {
     {"flows/*/absorbed", STORE_F64, "upper", "Mean relevance of a channel that the link absorbs", "1"},
     {"flows/*/lost", STORE_F64, "upper", "Mean relevance of a channel that never reaches the lower variable", "1"},
     {"flows/*/left_out", STORE_F64, "upper", "Mean relevance of a channel in images without a row of it", "1"},
-    {"flows/*/class_mean", STORE_F32, "class,upper,lower", "Mean joint relevance over the images of a class", "1"},
+    {"flows/*/class_mean", STORE_F32, "flow_class,upper,lower", "Mean joint relevance over the images of a class", "1"},
+    {"flows/*/class_std_error", STORE_F32, "flow_class,upper,lower", "Standard error of a class's mean", "1"},
     {"flows/*/sampling_error", STORE_F64, "upper,lower", "Standard error against the exact mean of these images", "1"},
     {"flows/*/draws", STORE_U64, "upper", "Images whose row of a channel was computed", "images"},
     {"flows/*/chances", STORE_U64, "upper", "Those of them that were drawn with a probability below one", "images"},
@@ -69,6 +71,8 @@ static const struct store_field fields[] = {
     {"classes/name", STORE_TEXT, "class", "Names of the classes", "text"},
     {"classes/count", STORE_U64, "class", "Images of a class", "images"},
     {"classes/given_mass", STORE_F64, "class", "Mean relevance of the condition over the images of a class", "1"},
+    {"classes/given_std_error", STORE_F64, "class", "Standard error of given_mass", "1"},
+    {"classes/flow_class", STORE_I32, "flow_class", "Classes with flow matrices of their own", "class"},
 
     {"state/sums", STORE_U64, "word", "Exact sums over the finished blocks, from which the run goes on", "code"},
     {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
@@ -77,10 +81,10 @@ static const struct store_field fields[] = {
 
 /* A scale beside the dataset (no slash) or in another group. */
 static const struct store_axis axes[] = {
-    {"image", "images/path", false, 0},   {"variable", "images/variable", false, 0},
-    {"class", "classes/name", false, 0},  {"channel", "channel", true, 0},
-    {"upper", "upper_channel", true, 0},  {"lower", "lower_channel", true, 0},
-    {"bin", "histogram_edges", false, 1},
+    {"image", "images/path", false, 0},  {"variable", "images/variable", false, 0},
+    {"class", "classes/name", false, 0}, {"flow_class", "classes/flow_class", false, 0},
+    {"channel", "channel", true, 0},     {"upper", "upper_channel", true, 0},
+    {"lower", "lower_channel", true, 0}, {"bin", "histogram_edges", false, 1},
 };
 
 static const struct store_group groups[] = {

@@ -147,12 +147,24 @@ static void take_neurons(void *context, size_t slot, size_t variable, const floa
     tally_neurons(&m->worker->tally, slot, variable, relevance);
 }
 
+static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)
+{
+    if (context->config->store.class_by == CONFIG_BY_TARGET)
+        return result->target;
+    return label < 0 ? SIZE_MAX : (size_t)label;
+}
+
 static void take_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
                       const double *absorbed)
 {
     struct measuring *m = context;
+    struct block_worker *worker = m->worker;
+    const struct measure_result *result = &worker->results[slot];
 
-    tally_flow(&m->worker->tally, link, joint, to_bias, absorbed, m->worker->results[slot].given_mass);
+    tally_flow(&worker->tally, link, joint, to_bias, absorbed, result->given_mass);
+    if (m->rc == OK)
+        m->rc = tally_class_flow(&worker->tally, link, joint, result->given_mass,
+                                 class_of(worker->context, result, worker->label[slot]), m->sums, m->err);
 }
 
 /* What sweeps of its own need an image for. */
@@ -179,13 +191,6 @@ static enum store_status status_of(enum store_status loaded, bool has_target, en
     return measured == MEASURE_OK ? STORE_IMAGE_OK : STORE_IMAGE_EXPLODED;
 }
 
-static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)
-{
-    if (context->config->store.class_by == CONFIG_BY_TARGET)
-        return result->target;
-    return label < 0 ? SIZE_MAX : (size_t)label;
-}
-
 static void count(struct block_outcome *outcome, enum store_status status)
 {
     outcome->images++;
@@ -201,7 +206,6 @@ struct group {
     struct measure_target targets[BLOCK_GROUP];
     enum store_status loaded[BLOCK_GROUP];
     bool has_target[BLOCK_GROUP];
-    int label[BLOCK_GROUP];
 };
 
 static enum status load_group(struct group *group, struct block_worker *worker, struct error *err)
@@ -212,9 +216,9 @@ static enum status load_group(struct group *group, struct block_worker *worker, 
     for (size_t index = group->first; index < group->end; index++) {
         size_t slot = index - group->start;
         float *input = worker->inputs + slot * input_floats(context);
-        group->label[slot] = dataset_listing_label(context->listing, index);
+        worker->label[slot] = dataset_listing_label(context->listing, index);
         TRY(load_image(&group->loaded[slot], worker, input, index, err));
-        group->has_target[slot] = choose_target(&group->targets[slot], context->config, group->label[slot]);
+        group->has_target[slot] = choose_target(&group->targets[slot], context->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
             group->inputs[slot] = input;
     }
@@ -236,7 +240,7 @@ static enum status record_group(struct block_outcome *outcome, const struct grou
         rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
                  queries_numbers(&worker->queries, context->queries, slot));
         if (status == STORE_IMAGE_OK)
-            TRY(tally_image(&worker->tally, slot, result, row, class_of(context, result, group->label[slot]), sums,
+            TRY(tally_image(&worker->tally, slot, result, row, class_of(context, result, worker->label[slot]), sums,
                             err));
     }
 done:

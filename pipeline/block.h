@@ -52,6 +52,7 @@ struct block_worker {
     size_t nbytes;
     float *inputs; /* [BLOCK_GROUP][neurons of the input] */
     struct measure_result results[BLOCK_GROUP];
+    int label[BLOCK_GROUP];
     struct measure_workspace workspace;
     struct tally tally;
     struct queries_work queries;

@@ -32,14 +32,25 @@ static struct finish_moments moments_of(const struct statistics *s, const struct
                                    sums_value(sums, s->given_square, 0)};
 }
 
+/* Standard error of the mean of y. */
+static double standard_error(struct finish_moments m)
+{
+    return m.n >= 2 ? sqrt(fmax(covariance(m.n, m.y, m.y, m.yy), 0) / m.n) : NAN;
+}
+
 struct finish_given finish_given(const struct statistics *s, const struct sums *sums)
 {
     struct finish_moments m = moments_of(s, sums);
-    double mean = m.y / m.n, error = NAN;
+    double mean = m.y / m.n, error = standard_error(m);
 
-    if (m.n >= 2)
-        error = sqrt(fmax(covariance(m.n, m.y, m.y, m.yy), 0) / m.n);
     return (struct finish_given){m.n, mean, error, fabs(mean) < 3 * error};
+}
+
+/* Moments of the condition over the images of a class. */
+static struct finish_moments moments_of_class(const struct statistics *s, const struct sums *sums, size_t class)
+{
+    return (struct finish_moments){sums_value(sums, s->class_images, class), sums_value(sums, s->class_given, class),
+                                   sums_value(sums, s->class_given_square, class)};
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -146,23 +157,66 @@ done:
     return rc;
 }
 
-static enum status put_classes(struct writer *w, size_t variable)
+/* Mean, deviation and error of sum i of a class's sections. */
+static struct finish_ratio class_ratio(const struct writer *w, struct moment_sections sections, size_t class, size_t i)
+{
+    double x = sums_value(w->sums, sections.x, i), square = sums_value(w->sums, sections.square, i);
+
+    return finish_ratio(moments_of_class(w->s, w->sums, class), x, square,
+                        sections.conditioned ? sums_value(w->sums, sections.product, i) : x);
+}
+
+/* Rows are classes of the network, NaN for those without means of their own. */
+static enum status put_class_means(struct writer *w, const char *name, enum moment which, size_t variable)
 {
     const struct statistics *s = w->s;
-    size_t all = s->measure->channel[s->measure->net->nlinks + 1], first = s->measure->channel[variable];
+    const struct statistics_classes *classes = &s->options.class_means;
+    struct moment_sections x = {s->class_x, s->class_square, s->class_product, statistics_conditioned(s)};
     size_t dims[] = {s->options.classes, network_shape(s->measure->net, variable).channels};
-    enum status rc = OK;
 
     for (size_t class = 0; class < dims[0]; class ++) {
-        double given = sums_value(w->sums, s->class_given, class);
-        bool empty = sums_exact_data(w->sums, s->class_images)[class] == 0;
-        for (size_t c = 0; c < dims[1]; c++)
-            w->values[class * dims[1] + c] =
-                empty ? NAN : sums_value(w->sums, s->class_x, class * all + first + c) / given;
+        size_t row = statistics_class_row(classes, class);
+        size_t first = row * statistics_channels(s) + s->measure->channel[variable];
+        for (size_t c = 0; c < dims[1]; c++) {
+            struct finish_ratio r = {NAN, NAN, NAN};
+            if (row < classes->count)
+                r = class_ratio(w, x, class, first + c);
+            w->values[class * dims[1] + c] = which == MOMENT_MEAN ? r.mean : r.std_error;
+        }
     }
-    TRY(put(w, "class_mean", w->values, 2, dims));
-    TRY(put_counts(w, "class_count", s->class_images, 0, 1, dims));
+    return put(w, name, w->values, 2, dims);
+}
+
+static enum status put_classes(struct writer *w, size_t variable)
+{
+    enum status rc = OK;
+
+    TRY(put_class_means(w, "class_mean", MOMENT_MEAN, variable));
+    TRY(put_class_means(w, "class_std_error", MOMENT_ERROR, variable));
+    TRY(put_counts(w, "class_count", w->s->class_images, 0, 1, &w->s->options.classes));
 done:
+    return rc;
+}
+
+/* Rows are the classes with flows of their own. */
+static enum status put_class_flows(struct writer *w, const char *name, enum moment which, size_t k)
+{
+    const struct statistics *s = w->s;
+    const struct statistics_classes *classes = &s->options.class_flows;
+    struct moment_sections x = {s->class_flow[k], s->class_flow_square[k], s->class_flow_product[k],
+                                statistics_conditioned(s)};
+    struct shape lower = s->measure->net->links[k].lower, upper = s->measure->net->links[k].upper;
+    size_t dims[] = {classes->count, upper.channels, lower.channels}, entries = statistics_flow_entries(s, k);
+    float *values = malloc(classes->count * entries * sizeof *values);
+
+    if (!values)
+        return error_set(w->err, FAIL_SYSTEM, "no memory for the flows of %zu classes", classes->count);
+    for (size_t i = 0; i < classes->count * entries; i++) {
+        struct finish_ratio r = class_ratio(w, x, statistics_class_at(classes, i / entries), i);
+        values[i] = (float)(which == MOMENT_MEAN ? r.mean : r.std_error);
+    }
+    enum status rc = put(w, name, values, 3, dims);
+    free(values);
     return rc;
 }
 
@@ -235,6 +289,10 @@ static enum status put_flow(struct writer *w, size_t k)
     TRY(put_moment(w, "std_error", MOMENT_ERROR, x, 0, 2, dims));
     TRY(put_ratio(w, "to_bias", w->s->to_bias[k], 0, 1, dims));
     TRY(put_ratio(w, "absorbed", w->s->absorbed[k], 0, 1, dims));
+    if (w->s->options.class_flows.count) {
+        TRY(put_class_flows(w, "class_mean", MOMENT_MEAN, k));
+        TRY(put_class_flows(w, "class_std_error", MOMENT_ERROR, k));
+    }
     TRY(store_set_text(w->store, w->group, "method", "exact", w->err));
 done:
     return rc;
@@ -305,7 +363,9 @@ static size_t largest_array(const struct statistics *s)
 
 static enum status put_class_table(struct writer *w)
 {
+    const struct statistics_classes *flows = &w->s->options.class_flows;
     size_t n = w->s->options.classes;
+    int32_t *numbers = w->other;
     enum status rc = OK;
 
     snprintf(w->group, sizeof w->group, "classes");
@@ -313,6 +373,13 @@ static enum status put_class_table(struct writer *w)
     for (size_t c = 0; c < n; c++)
         w->values[c] = sums_value(w->sums, w->s->class_given, c) / sums_value(w->sums, w->s->class_images, c);
     TRY(put(w, "given_mass", w->values, 1, &n));
+    for (size_t c = 0; c < n; c++)
+        w->values[c] = standard_error(moments_of_class(w->s, w->sums, c));
+    TRY(put(w, "given_std_error", w->values, 1, &n));
+    for (size_t i = 0; i < flows->count; i++)
+        numbers[i] = (int32_t)statistics_class_at(flows, i);
+    if (flows->count)
+        TRY(put(w, "flow_class", numbers, 1, &flows->count));
 done:
     return rc;
 }

@@ -6,7 +6,7 @@
 #include "statistics.h"
 #include "store.h"
 
-/* Write layers/ and flows/ of the store, and classes/count and classes/given_mass where classes are counted. */
+/* Write layers/ and flows/ of the store, and the numbers of classes/ where classes are counted. */
 enum status finish_statistics(struct store *store, const struct statistics *s, const struct sums *sums,
                               struct error *err);
 

@@ -65,10 +65,6 @@ static enum status check_available(const struct config *config, struct error *er
 {
     if (config->data.shard.count > 1)
         return config_fail(config, err, "data.shard", "partial stores are not available in this version");
-    if (!config->store.classes.all && config->store.classes.count)
-        return config_fail(config, err, "store.classes", "only all and none are available in this version");
-    if (config->store.class_flows.all || config->store.class_flows.count)
-        return config_fail(config, err, "store.class_flows", "only none is available in this version");
     if (config->store.histogram_bins % 2)
         return config_fail(config, err, "store.histogram_bins", "must be even, as zero is the middle edge");
     return OK;
@@ -119,12 +115,25 @@ static size_t block_count(const struct run *run)
     return (run->context.end + size - 1) / size - run->context.first / size;
 }
 
+/* The classes that a key asks for. */
+static enum status choose_classes(struct statistics_classes *chosen, const struct run *run,
+                                  const struct config_classes *wanted, const char *key, struct error *err)
+{
+    size_t classes = class_count(run), last = wanted->count ? wanted->items[wanted->count - 1] : 0;
+
+    if (last >= classes)
+        return config_fail(run->config, err, key, "there is no class %zu; the network has %zu classes, 0 to %zu", last,
+                           classes, classes - 1);
+    *chosen = wanted->all ? (struct statistics_classes){classes, NULL}
+                          : (struct statistics_classes){wanted->count, wanted->items};
+    return OK;
+}
+
 static enum status plan_statistics(struct run *run, struct error *err)
 {
     const struct config *config = run->config;
     struct statistics_options options = {.blocks = block_count(run),
                                          .block = config->run.block,
-                                         .classes = config->store.classes.all ? class_count(run) : 0,
                                          .top = config->store.top,
                                          .bins = config->store.histogram_bins,
                                          .flows = &run->model.flows};
@@ -136,6 +145,9 @@ static enum status plan_statistics(struct run *run, struct error *err)
     for (size_t i = 0; i < run->queries.count; i++)
         rows.queries[i] = run->queries.items[i].name;
     TRY(choose_variables(options.maps, run, &config->store.maps, "store.maps", err));
+    TRY(choose_classes(&options.class_means, run, &config->store.classes, "store.classes", err));
+    TRY(choose_classes(&options.class_flows, run, &config->store.class_flows, "store.class_flows", err));
+    options.classes = options.class_means.count + options.class_flows.count ? class_count(run) : 0;
     TRY(choose_variables(rows.relevance, run, &config->store.per_image, "store.per_image", err));
     rows_layout_init(&run->layout, &run->model.plan, config->run.block, &rows);
     rows_init(&run->rows, &run->layout);
@@ -157,7 +169,7 @@ static enum status check_memory(const struct run *run, struct error *err)
         return config_fail(
             run->config, err, "run.memory",
             "a node of %zu ranks needs %zu MiB, but only %zu MiB are allowed; use fewer ranks, a smaller "
-            "store.top or fewer flows",
+            "store.top, fewer flows or fewer classes with sums of their own",
             ranks, node >> 20, run->config->run.memory.value >> 20);
     return OK;
 }

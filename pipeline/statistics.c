@@ -72,6 +72,52 @@ static void plan_far(struct statistics *s)
     }
 }
 
+size_t statistics_class_row(const struct statistics_classes *classes, size_t class)
+{
+    size_t first = 0, end = classes->count;
+
+    if (!classes->items)
+        return class < classes->count ? class : classes->count;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        if (classes->items[middle] < class)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return first < classes->count && classes->items[first] == class ? first : classes->count;
+}
+
+size_t statistics_class_at(const struct statistics_classes *classes, size_t row)
+{
+    return classes->items ? classes->items[row] : row;
+}
+
+/* Products only under a condition: without one they are the sums. */
+static void plan_classes(struct statistics *s)
+{
+    size_t classes = s->options.classes, sums = s->options.class_means.count * statistics_channels(s);
+
+    if (classes == 0)
+        return;
+    s->class_images = sums_plan_exact(&s->plan, "class images", classes, EXACT_COUNT);
+    s->class_given = sums_plan_exact(&s->plan, "class given", classes, EXACT_VALUE);
+    s->class_given_square = sums_plan_exact(&s->plan, "class given square", classes, EXACT_SQUARE);
+    s->class_x = sums_plan_exact(&s->plan, "class x", sums, EXACT_VALUE);
+    s->class_square = sums_plan_exact(&s->plan, "class square", sums, EXACT_SQUARE);
+    if (statistics_conditioned(s))
+        s->class_product = sums_plan_exact(&s->plan, "class product", sums, EXACT_SQUARE);
+    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
+        size_t entries = s->options.class_flows.count * statistics_flow_entries(s, k);
+        if (!s->measure->options.flows[k])
+            continue;
+        s->class_flow[k] = sums_plan_exact(&s->plan, "class flow", entries, EXACT_VALUE);
+        s->class_flow_square[k] = sums_plan_exact(&s->plan, "class flow square", entries, EXACT_SQUARE);
+        if (statistics_conditioned(s))
+            s->class_flow_product[k] = sums_plan_exact(&s->plan, "class flow product", entries, EXACT_SQUARE);
+    }
+}
+
 static void plan_channels(struct statistics *s)
 {
     size_t channels = statistics_channels(s);
@@ -110,11 +156,7 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
     s->given = sums_plan_exact(&s->plan, "given", 1, EXACT_VALUE);
     s->given_square = sums_plan_exact(&s->plan, "given square", 1, EXACT_SQUARE);
     plan_channels(s);
-    if (options->classes) {
-        s->class_x = sums_plan_exact(&s->plan, "class x", options->classes * statistics_channels(s), EXACT_VALUE);
-        s->class_images = sums_plan_exact(&s->plan, "class images", options->classes, EXACT_COUNT);
-        s->class_given = sums_plan_exact(&s->plan, "class given", options->classes, EXACT_VALUE);
-    }
+    plan_classes(s);
     plan_flows(s);
     plan_far(s);
     return sums_plan_close(&s->plan, err);

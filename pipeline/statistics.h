@@ -15,13 +15,20 @@
 #include "measure.h"
 #include "sums.h"
 
+/* Classes of the network, ascending. */
+struct statistics_classes {
+    size_t count;
+    const size_t *items; /* [count] borrowed; NULL: 0 .. count - 1 */
+};
+
 struct statistics_options {
-    size_t blocks, block;             /* of the whole run, and images in one: the ranges of the exact sums */
-    size_t classes;                   /* 0: no sums by class */
-    size_t top;                       /* length of the RelMax and ActMax lists */
-    size_t bins;                      /* of the histograms, even; 0: none */
-    bool maps[NETWORK_MAX_VARIABLES]; /* variables with a mean map of neurons */
-    const struct flows *flows;        /* borrowed; NULL: no far pairs */
+    size_t blocks, block; /* of the whole run, and images in one: the ranges of the exact sums */
+    size_t classes;       /* of the network; 0: no sums by class */
+    struct statistics_classes class_means, class_flows; /* which have means, and flows, of their own */
+    size_t top;                                         /* length of the RelMax and ActMax lists */
+    size_t bins;                                        /* of the histograms, even; 0: none */
+    bool maps[NETWORK_MAX_VARIABLES];                   /* variables with a mean map of neurons */
+    const struct flows *flows;                          /* borrowed; NULL: no far pairs */
 };
 
 /* Sections of one far pair. Rows of sampled pairs add J / pi where drawn, nothing elsewhere. */
@@ -38,14 +45,17 @@ struct statistics {
     const struct measure_plan *measure; /* borrowed */
     struct statistics_options options;
     struct sums_plan plan;
-    size_t images, given, given_square;            /* n, sum y, sum y^2: one each */
-    size_t x, square, product, positive, negative; /* per channel */
-    size_t histogram;                              /* per channel and bin */
-    size_t highest, lowest;                        /* per channel; the maximum of x and of -x */
-    size_t top, active;                            /* top lists per channel */
-    size_t class_x, class_images, class_given;     /* per class (and channel) */
-    size_t map[NETWORK_MAX_VARIABLES];             /* per neuron */
+    size_t images, given, given_square;                   /* n, sum y, sum y^2: one each */
+    size_t x, square, product, positive, negative;        /* per channel */
+    size_t histogram;                                     /* per channel and bin */
+    size_t highest, lowest;                               /* per channel; the maximum of x and of -x */
+    size_t top, active;                                   /* top lists per channel */
+    size_t class_images, class_given, class_given_square; /* per class of the network */
+    size_t class_x, class_square, class_product;          /* per class with means and channel */
+    size_t map[NETWORK_MAX_VARIABLES];                    /* per neuron */
     size_t flow[NETWORK_MAX_LINKS], flow_square[NETWORK_MAX_LINKS], flow_product[NETWORK_MAX_LINKS]; /* per entry */
+    /* per class with flows and entry */
+    size_t class_flow[NETWORK_MAX_LINKS], class_flow_square[NETWORK_MAX_LINKS], class_flow_product[NETWORK_MAX_LINKS];
     size_t to_bias[NETWORK_MAX_LINKS], absorbed[NETWORK_MAX_LINKS]; /* per upper channel */
     struct statistics_far far[FLOWS_MOST];                          /* of options.flows */
 };
@@ -64,6 +74,10 @@ size_t statistics_flow_entries(const struct statistics *s, size_t k);
 size_t statistics_far_entries(const struct statistics *s, struct far_pair pair);
 size_t statistics_far_pairs(const struct statistics *s);
 bool statistics_conditioned(const struct statistics *s);
+
+/* Place of a class among those, their count if it is none of them; and the class at a place. */
+size_t statistics_class_row(const struct statistics_classes *classes, size_t class);
+size_t statistics_class_at(const struct statistics_classes *classes, size_t row);
 
 /* The histogram's bin of a value. */
 size_t statistics_bin(double x, size_t bins);

@@ -62,6 +62,7 @@ void tally_place(struct tally *tally, const struct statistics *s, struct arena *
     tally->highest = arena_doubles(arena, channels);
     tally->lowest = arena_doubles(arena, channels);
     tally->entries = arena_bytes(arena, channels * sizeof *tally->entries);
+    tally->products = arena_doubles(arena, s->options.classes ? TALLY_CHUNK : 0);
     tally->top_least = arena_doubles(arena, channels);
     tally->active_least = arena_doubles(arena, channels);
     tally->bins = arena_bytes(arena, channels * sizeof *tally->bins);
@@ -236,13 +237,70 @@ static void offer_tops(const struct tally *tally, const struct measure_result *r
     sums_top(sums, s->active, 0, tally->entries, tally->active_least, channels);
 }
 
+/* Sums of x, x^2 and, under a condition, x y of some values of one image of a class. */
+static enum status add_chunk(struct tally *tally, struct sums *sums, const size_t sections[3], size_t first,
+                             const double *x, double y, size_t n, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(sums_add(sums, sections[0], first, x, n, err));
+    for (size_t i = 0; i < n; i++)
+        tally->products[i] = x[i] * x[i];
+    TRY(sums_add(sums, sections[1], first, tally->products, n, err));
+    if (!statistics_conditioned(tally->statistics))
+        return OK;
+    for (size_t i = 0; i < n; i++)
+        tally->products[i] = x[i] * y;
+    TRY(sums_add(sums, sections[2], first, tally->products, n, err));
+done:
+    return rc;
+}
+
+enum status tally_class_flow(struct tally *tally, size_t link, const float *joint, double given_mass, size_t class,
+                             struct sums *sums, struct error *err)
+{
+    const struct statistics *s = tally->statistics;
+    size_t row = statistics_class_row(&s->options.class_flows, class), entries = statistics_flow_entries(s, link);
+    const size_t sections[] = {s->class_flow[link], s->class_flow_square[link], s->class_flow_product[link]};
+    double x[TALLY_CHUNK];
+    enum status rc = OK;
+
+    for (size_t first = 0; first < entries && row < s->options.class_flows.count; first += TALLY_CHUNK) {
+        size_t n = entries - first < TALLY_CHUNK ? entries - first : TALLY_CHUNK;
+        for (size_t i = 0; i < n; i++)
+            x[i] = (double)joint[first + i];
+        TRY(add_chunk(tally, sums, sections, row * entries + first, x, given_mass, n, err));
+    }
+done:
+    return rc;
+}
+
+static enum status tally_class(struct tally *tally, const struct measure_result *result, size_t class,
+                               struct sums *sums, struct error *err)
+{
+    const struct statistics *s = tally->statistics;
+    size_t channels = statistics_channels(s), row = statistics_class_row(&s->options.class_means, class);
+    const size_t sections[] = {s->class_x, s->class_square, s->class_product};
+    const double one = 1, y = result->given_mass, square = y * y;
+    enum status rc = OK;
+
+    if (class >= s->options.classes)
+        return OK;
+    TRY(sums_add(sums, s->class_images, class, &one, 1, err));
+    TRY(sums_add(sums, s->class_given, class, &y, 1, err));
+    TRY(sums_add(sums, s->class_given_square, class, &square, 1, err));
+    for (size_t first = 0; first < channels && row < s->options.class_means.count; first += TALLY_CHUNK) {
+        size_t n = channels - first < TALLY_CHUNK ? channels - first : TALLY_CHUNK;
+        TRY(add_chunk(tally, sums, sections, row * channels + first, result->relevance + first, y, n, err));
+    }
+done:
+    return rc;
+}
+
 enum status tally_image(struct tally *tally, size_t slot, const struct measure_result *result, size_t row, size_t class,
                         struct sums *sums, struct error *err)
 {
     const struct statistics *s = tally->statistics;
-    size_t channels = statistics_channels(s);
-    const double one = 1;
-    enum status rc = OK;
 
     tally->images += 1;
     tally->given += result->given_mass;
@@ -255,13 +313,7 @@ enum status tally_image(struct tally *tally, size_t slot, const struct measure_r
     if (s->options.bins)
         count_bins(tally, result, sums);
     offer_tops(tally, result, row, sums);
-    if (class < s->options.classes) {
-        TRY(sums_add(sums, s->class_x, class * channels, result->relevance, channels, err));
-        TRY(sums_add(sums, s->class_images, class, &one, 1, err));
-        TRY(sums_add(sums, s->class_given, class, &result->given_mass, 1, err));
-    }
-done:
-    return rc;
+    return tally_class(tally, result, class, sums, err);
 }
 
 static enum status commit_flows(const struct tally *tally, struct sums *sums, struct error *err)

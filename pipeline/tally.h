@@ -17,6 +17,9 @@ struct tally_far {
     double *lost, *left_out, *draws; /* [C_upper] */
 };
 
+/* Values that go into the sums by class at a time. */
+enum { TALLY_CHUNK = 4096 };
+
 /* Arrays are placed in an arena and named as the sections of statistics.h. */
 struct tally {
     const struct statistics *statistics; /* borrowed */
@@ -30,6 +33,7 @@ struct tally {
     struct toplist_entry *entries;    /* [channels] scratch */
     double *top_least, *active_least; /* [channels] sums_top's; kept from block to block */
     size_t *bins;                     /* [channels] scratch: bins of an image in the histogram */
+    double *products;                 /* [TALLY_CHUNK] scratch */
     float *pending;                   /* [group][pending_floats] neurons of images whose status is not known yet */
     size_t pending_floats;
     size_t pending_at[NETWORK_MAX_VARIABLES];
@@ -50,6 +54,11 @@ void tally_flow(struct tally *tally, size_t link, const float *joint, const doub
 
 /* Flow of far pair number `pair`, an exact one, of an image that is OK. */
 void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, double given_mass);
+
+/* The same flow for the sums by class, at once; `class` is SIZE_MAX if the image has none. Errors: FAIL_LIMIT as
+ * sums_add. */
+enum status tally_class_flow(struct tally *tally, size_t link, const float *joint, double given_mass, size_t class,
+                             struct sums *sums, struct error *err);
 
 /* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums,
  * histogram and top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */

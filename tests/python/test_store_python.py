@@ -49,7 +49,8 @@ def layer_datasets(name):
     want = {number: ("<f8", (c,)) for number in numbers}
     want.update(channel=("<i4", (c,)), count=("<u8", (c,)))
     want.update(histogram=("<u8", (c, BINS)), histogram_edges=("<f8", (BINS + 1,)))
-    want.update(class_mean=("<f8", (CLASSES, c)), class_count=("<u8", (CLASSES,)))
+    want.update(class_mean=("<f8", (CLASSES, c)), class_std_error=("<f8", (CLASSES, c)))
+    want.update(class_count=("<u8", (CLASSES,)))
     for kind in "top", "active":
         want.update({f"{kind}_image": ("<i8", (c, TOP)), f"{kind}_value": ("<f8", (c, TOP)),
                      f"{kind}_position": ("<i8", (c, TOP))})
@@ -117,7 +118,8 @@ class StoreInPython(RunCase):
 
     def test_classes_have_these_columns(self):
         self.check_group("classes", {"name": ("S", (CLASSES,)), "count": ("<u8", (CLASSES,)),
-                                     "given_mass": ("<f8", (CLASSES,))})
+                                     "given_mass": ("<f8", (CLASSES,)),
+                                     "given_std_error": ("<f8", (CLASSES,))})
 
     def test_variables_are_in_the_order_of_the_network(self):
         self.assertEqual(self.file["images/variable"].asstr()[()].tolist(), list(VARIABLES))

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 STATUS = {"ok": 0, "unread": 1, "unsupported": 2, "exploded": 3, "undefined": 4}
-SCALES = {"image": "/images/path", "variable": "/images/variable", "class": "/classes/name", "channel": "channel",
-          "upper": "upper_channel", "lower": "lower_channel", "bin": "histogram_edges"}
+SCALES = {"image": "/images/path", "variable": "/images/variable", "class": "/classes/name",
+          "flow_class": "/classes/flow_class", "channel": "channel", "upper": "upper_channel", "lower": "lower_channel", "bin": "histogram_edges"}
 
 
 def expected(place, kind, count):
