@@ -3,6 +3,7 @@
  * The shipped tests/data/reference.h5 is a part of the full results; NRMFLOW_REFERENCE names another file of the same
  * layout.
  */
+#include "far.h"
 #include "measure.h"
 #include "model_file.h"
 #include "reference.h"
@@ -243,7 +244,11 @@ static void outcome_free(struct outcome *o, const struct network *net)
 struct collector {
     const struct network *net;
     struct outcome *o;
+    const struct test_case *t;
+    const struct measure_plan *plan;
 };
+
+static void compare_far_pairs(void *context, size_t slot, const struct measure_image *image);
 
 static void collect_neurons(void *context, size_t slot, size_t variable, const float *relevance)
 {
@@ -276,7 +281,7 @@ static void run_float(struct outcome *o, const struct test_case *t, enum measure
     struct measure_plan plan;
     struct measure_workspace work;
     struct arena arena = arena_over(NULL, 0);
-    struct collector collector = {net, o};
+    struct collector collector = {net, o, t, &plan};
     float *image = read_image(t), low_float[3], high_float[3];
     double low[3], high[3];
     const float *inputs[] = {image};
@@ -287,6 +292,7 @@ static void run_float(struct outcome *o, const struct test_case *t, enum measure
         high_float[c] = (float)high[c];
     }
 
+    options.images = given == GIVEN_NONE;
     measure_plan_init(&plan, net, &options, t->suite->model.weights);
     float *forms = aligned_alloc(64, measure_forms_floats(&plan) * sizeof *forms + 64);
     measure_forms_compute(&plan, forms, (struct link_bounds){low_float, high_float});
@@ -302,7 +308,7 @@ static void run_float(struct outcome *o, const struct test_case *t, enum measure
                                     .activation = calloc(channels, sizeof(float)),
                                     .activation_position = calloc(channels, sizeof(uint32_t))};
     measure_group(&result, &plan, inputs, &target,
-                  (struct measure_sink){&collector, collect_neurons, collect_flow, NULL}, &work);
+                  (struct measure_sink){&collector, collect_neurons, collect_flow, compare_far_pairs}, &work);
     assert_int_equal(result.status, MEASURE_OK);
     for (size_t k = 0; k <= net->nlinks; k++) {
         o->mass[k] = result.mass[k];
@@ -534,6 +540,65 @@ static void compare_attribute(const char *path, const char *name, const double *
 
     assert_close(path, got, want, n, bars_of(t).relative, absolute);
     free(want);
+}
+
+/* ---- far pairs -------------------------------------------------------------------------------------------------- */
+
+/* One pair by sweeps down and by sweeps up. */
+static void compare_far_pair(const struct collector *c, const char *path, struct far_pair pair,
+                             const struct measure_image *image)
+{
+    size_t upper = network_shape(c->net, pair.upper).channels, lower = network_shape(c->net, pair.lower).channels, n;
+    double *want = read_dataset(c->t->suite->file, path, &n), *got = doubles(upper * lower);
+    struct far_flow flow = {calloc(upper * lower, sizeof(float)), doubles(upper), doubles(upper),
+                            calloc(upper, sizeof(bool))};
+    struct arena arena = arena_over(NULL, 0);
+    struct far_work work;
+
+    assert_int_equal(n, upper * lower);
+    far_place(&work, c->plan, pair, 1 << 24, &arena);
+    void *memory = aligned_alloc(ARENA_ALIGNMENT, arena.peak);
+    memset(memory, 0xff, arena.peak);
+    arena = arena_over(memory, arena.peak);
+    far_place(&work, c->plan, pair, 1 << 24, &arena);
+    for (int up = 0; up < 2; up++) {
+        work.cost.up = up;
+        far_compute(&flow, &work, image);
+        for (size_t i = 0; i < n; i++)
+            got[i] = (double)flow.joint[i];
+        assert_close(path, got, want, n, FLOAT_BAR, 0);
+    }
+    free(memory);
+    free(flow.joint);
+    free(flow.lost);
+    free(flow.left_out);
+    free(flow.present);
+    free(got);
+    free(want);
+}
+
+/* Neighbours, pools passed over, have flows of their own. */
+static bool neighbours(const struct network *net, size_t lower, size_t upper)
+{
+    size_t below = network_weighted_below(net, upper - 1);
+
+    return lower == (below == net->nlinks ? 0 : below + 1);
+}
+
+/* Every far pair that the reference has, plain. */
+static void compare_far_pairs(void *context, size_t slot, const struct measure_image *image)
+{
+    const struct collector *c = context;
+    char path[256];
+
+    (void)slot;
+    for (size_t upper = 1; upper <= c->net->nlinks; upper++)
+        for (size_t lower = 0; lower < upper; lower++) {
+            snprintf(path, sizeof path, "%s/%zu/joint/%s-%s", c->t->group, c->t->image, network_variable(c->net, lower),
+                     network_variable(c->net, upper));
+            if (!neighbours(c->net, lower, upper) && exists(c->t->suite->file, path))
+                compare_far_pair(c, path, (struct far_pair){lower, upper, 0}, image);
+        }
 }
 
 static void compare_flows(const struct outcome *o, const struct test_case *t, const char *prefix)

@@ -1,0 +1,61 @@
+/* Sampled flows over some of the demo's images: errors are as large as they are said to be. The whole demo is
+ * test_sampled_flows_slow.c. */
+#include "sampling_study.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* So many sweeps that some rows are drawn by chance in 30 of the images. */
+enum { IMAGES = 128, SWEEPS = 16, SEED = 1 };
+
+static void errors_are_as_large_as_their_deviation(void **state)
+{
+    const struct study_pair *pairs = *state;
+
+    for (size_t i = 0; i < STUDY_PAIRS; i++)
+        for (size_t j = 1; j < STUDY_POINTS; j++) {
+            const struct study_point *p = &pairs[i].points[j];
+            assert_true(p->error > 0.8 * p->expected && p->error < 1.25 * p->expected);
+        }
+}
+
+static void rows_of_many_draws_know_their_error(void **state)
+{
+    const struct study_pair *pairs = *state;
+    size_t entries = 0;
+
+    for (size_t i = 0; i < STUDY_PAIRS; i++) {
+        const struct study_point *p = &pairs[i].points[STUDY_POINTS - 1];
+        entries += p->entries;
+        if (p->entries == 0)
+            continue;
+        assert_true(p->spread > 0.8 && p->spread < 1.2);
+        assert_true(p->claimed > 0.7 && p->claimed < 1.4);
+    }
+    assert_true(entries > 100);
+}
+
+static void uniform_sampling_needs_twice_the_sweeps(void **state)
+{
+    const struct study_pair *pairs = *state;
+
+    for (size_t i = 0; i < STUDY_PAIRS; i++)
+        assert_true(pairs[i].uniform > 2 * SWEEPS);
+}
+
+int main(void)
+{
+    static struct study_pair pairs[STUDY_PAIRS];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(errors_are_as_large_as_their_deviation, pairs),
+        cmocka_unit_test_prestate(rows_of_many_draws_know_their_error, pairs),
+        cmocka_unit_test_prestate(uniform_sampling_needs_twice_the_sweeps, pairs),
+    };
+
+    sampling_study(pairs, IMAGES, SWEEPS, SEED);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,60 @@
+/* Sampled flows over the whole demo, the figures in README.md: estimates without bias, errors as large as they are said to
+ * be and shrinking as one over the root of the images, at less than half of uniform sampling's cost. */
+#include "sampling_study.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { IMAGES = 10000, SWEEPS = 1, SEED = 20261124 };
+
+static void rows_of_many_draws_know_their_error(void **state)
+{
+    const struct study_pair *pairs = *state;
+
+    for (size_t i = 0; i < STUDY_PAIRS; i++) {
+        const struct study_point *p = &pairs[i].points[STUDY_POINTS - 1];
+        assert_true(p->entries > 100);
+        assert_true(p->spread > 0.8 && p->spread < 1.2);
+        assert_true(p->claimed > 0.7 && p->claimed < 1.4);
+    }
+}
+
+/* A sixteenth, a quarter, all of the images: a factor of two each time. */
+static void errors_shrink_as_one_over_the_root_of_the_images(void **state)
+{
+    const struct study_pair *pairs = *state;
+
+    for (size_t i = 0; i < STUDY_PAIRS; i++)
+        for (size_t j = 1; j < STUDY_POINTS; j++) {
+            const struct study_point *few = &pairs[i].points[j - 1], *many = &pairs[i].points[j];
+            double root = sqrt((double)many->images / (double)few->images);
+            assert_true(few->expected / many->expected > 0.9 * root && few->expected / many->expected < 1.1 * root);
+            assert_true(few->error / many->error > 0.75 * root && few->error / many->error < 1.33 * root);
+        }
+}
+
+static void uniform_sampling_needs_twice_the_sweeps(void **state)
+{
+    const struct study_pair *pairs = *state;
+
+    for (size_t i = 0; i < STUDY_PAIRS; i++)
+        assert_true(pairs[i].uniform > 2 * SWEEPS);
+}
+
+int main(void)
+{
+    static struct study_pair pairs[STUDY_PAIRS];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(rows_of_many_draws_know_their_error, pairs),
+        cmocka_unit_test_prestate(errors_shrink_as_one_over_the_root_of_the_images, pairs),
+        cmocka_unit_test_prestate(uniform_sampling_needs_twice_the_sweeps, pairs),
+    };
+
+    sampling_study(pairs, IMAGES, SWEEPS, SEED);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
