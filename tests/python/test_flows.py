@@ -4,7 +4,7 @@ import unittest
 
 import numpy
 
-from support import RunCase, Store, run, sized
+from support import RunCase, Store, sized
 
 LAW = 1e-5  # how far float32 kernels may be from a marginal
 PAIRS = "conv1_2-conv5_3, conv4_2-conv5_1, conv5_3-fc7, conv4_3-conv5_2:20"
@@ -20,7 +20,7 @@ class Exact(RunCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        settings = {"measure.given": cls.given, "measure.flows": PAIRS, **images(0, sized(8, sanitized=3))}
+        settings = {"measure.given": cls.given, "measure.flows": PAIRS, **images(0, sized(6, sanitized=2))}
         cls.store = Store(cls.run_store("exact.h5", settings))
 
     def ends(self, pair):
@@ -72,7 +72,7 @@ class Certain(RunCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        settings = images(0, sized(3, sanitized=1))
+        settings = images(0, 2)
         cls.exact = Store(cls.run_store("exact.h5", {**settings, "measure.flows": "adjacent, conv1_2-conv5_3, input-conv4_1"}))
         cls.sampled = Store(cls.run_store("sampled.h5", {**settings, "measure.flows": "all", "measure.sweeps": 1000}))
 
@@ -102,7 +102,7 @@ class Sampled(RunCase):
     """A run against one run for every image, which is drawn from in the same way."""
 
     settings = {"measure.flows": "all", "measure.sweeps": 1.5, "run.seed": 11}
-    first, end = 14, 20  # across the border of two blocks
+    first, end = 14, 18  # across the border of two blocks
 
     @classmethod
     def setUpClass(cls):
@@ -163,8 +163,8 @@ class Sampled(RunCase):
 
 
 class Bitwise(RunCase):
-    settings = {"measure.flows": "all, conv1_2-conv5_3, conv4_2-conv5_1:9", "measure.sweeps": 0.5,
-                **images(5, 5 + sized(60, sanitized=20))}
+    settings = {"measure.flows": "all, conv5_1-conv5_3, conv4_2-conv5_1:9", "measure.sweeps": 0.5,
+                **images(5, 5 + sized(60, sanitized=12))}
 
     @classmethod
     def setUpClass(cls):
@@ -179,35 +179,6 @@ class Bitwise(RunCase):
         store = self.run_store("epochs.h5", {**self.settings, "run.epoch": 1}, ranks=2,
                                environment={"NRMFLOW_NODE_SIZE": "1"})
         self.assert_same_stores(store, self.one_rank, but=["config"])
-
-
-class Mistakes(RunCase):
-    def check_fails(self, flows, message):
-        done = run(self.path("none.h5"), {"measure.flows": flows, **images(0, 1)})
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertRegex(done.stderr, message)
-
-    def test_layer_that_is_not_there(self):
-        self.check_fails("conv3_4-conv5_3", r'measure\.flows: vgg16 has no layer "conv3_4"; did you mean "conv3_')
-
-    def test_layers_in_the_wrong_order(self):
-        self.check_fails("conv5_3-conv3_3", "the lower layer comes first, as in conv3_3-conv5_3")
-
-    def test_pool(self):
-        self.check_fails("pool3-conv5_3", "pool3 is a pool, whose channels are those of conv3_3")
-
-    def test_layer_with_itself(self):
-        self.check_fails("conv5_3-conv5_3", "with itself")
-
-    def test_number_of_channels(self):
-        self.check_fails("conv3_3-conv5_3:0", "a number of channels, 1 or more")
-        self.check_fails("conv3_3-conv5_3:x", "a number of channels, 1 or more")
-
-    def test_chosen_rows_of_neighbours(self):
-        self.check_fails("conv5_2-conv5_3:4", "the flow of neighbours is always whole")
-
-    def test_pair_twice(self):
-        self.check_fails("conv3_3-conv5_3, conv3_3-conv5_3:4", "listed twice")
 
 
 if __name__ == "__main__":
