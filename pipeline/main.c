@@ -1,6 +1,7 @@
 /* nrmflow: finds the command and calls it. */
 #include "command.h"
 #include "command_bench.h"
+#include "command_classes.h"
 #include "command_info.h"
 #include "command_query.h"
 #include "command_run.h"
@@ -16,6 +17,7 @@
 static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
     {"info", "what is in a store", command_info},
+    {"classes", "classes of a store, and how two of them differ", command_classes},
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
     {"weights", "what is in a weights file", command_weights},
     {"bench", "speed against this machine's own floor", command_bench},

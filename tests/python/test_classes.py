@@ -1,10 +1,11 @@
 """Statistics and flows by class: store.class_by, classes and class_flows."""
 
+import json
 import os
 import unittest
 
 import numpy
-from support import FLOAT32, JOBS, RunCase, Store, demo_labels, run
+from support import FLOAT32, JOBS, RunCase, Store, demo_labels, nrmflow, run
 
 COUNT = 40
 LABELS = {"data.labels": os.path.join(JOBS, "demo", "t10k-labels-idx1-ubyte.gz")}
@@ -69,6 +70,54 @@ class ByLabel(RunCase):
             self.assertEqual(got[[2, 7]].tobytes(), want[[2, 7]].tobytes())
             got, want = some.flow("conv4_3-conv5_1")[name], self.store.flow("conv4_3-conv5_1")[name]
             self.assertEqual(got.tobytes(), want[[2, 9]].tobytes())
+
+    def compare(self, *arguments):
+        done = nrmflow("classes", self.path("all.h5"), *arguments, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def check_difference(self, got, group, a, b, index):
+        """Numbers of two rows, and the largest difference first."""
+        mean, error = (group[name].astype("float64")[:, *index] for name in ("class_mean", "class_std_error"))
+        for name, row in (("a", a), ("b", b)):
+            self.assert_close(got[name], mean[row], 1e-12 * numpy.abs(mean).max())
+            self.assert_close(got[name + "_std_error"], error[row], 1e-12 * error.max())
+        self.assert_close(got["difference"], mean[a] - mean[b], 1e-12 * numpy.abs(mean).max())
+        self.assert_close(got["std_error"], numpy.hypot(error[a], error[b]), 1e-12 * error.max())
+        self.assertTrue((numpy.diff(numpy.abs(got["difference"])) <= 0).all())
+
+    def test_classes_compares_channels(self):
+        got = self.compare("Trouser", "9")
+        self.assertEqual((got["a"]["class"], got["b"]["name"]), (1, "Ankle boot"))
+        self.assertEqual(got["a"]["images"], int((self.labels == 1).sum()))
+        self.assertEqual(sorted(got["layers"]), sorted(self.store.variables()))
+        for name, layer in got["layers"].items():
+            channels = layer["channel"]
+            self.assertEqual(sorted(channels), list(range(self.store.layer(name)["mean"].size)))
+            self.check_difference(layer, self.store.layer(name), 1, 9, (channels,))
+
+    def test_classes_compares_flows(self):
+        flow = self.compare("3", "0", "--flow", "conv1_1-conv1_2", "--top", "50")["flows"]["conv1_1-conv1_2"]
+        self.assertEqual(len(flow["difference"]), 50)
+        self.check_difference(flow, self.store.flow("conv1_1-conv1_2"), 3, 0, (flow["upper"], flow["lower"]))
+
+    def test_classes_lists_them(self):
+        listed = json.loads(nrmflow("classes", self.path("all.h5"), "--json").stdout)["classes"]
+        self.assertEqual([c["images"] for c in listed], self.store["classes/count"].tolist())
+        text = nrmflow("classes", self.path("all.h5"), "0", "1", "--layer", "conv5_3").stdout
+        self.assertIn("T-shirt/top", text)
+        self.assertIn("and 118 more", text)
+
+    def test_classes_says_what_is_wrong(self):
+        for arguments, status, message in ((["3"], 2, "a class to compare 3 with is missing"),
+                                           (["3", "Sneker"], 1, 'did you mean "Sneaker"?'),
+                                           (["3", "10"], 1, "classes are numbered 0 to 9"),
+                                           (["3", "4", "--layer", "conv5_9"], 1, "no layers/conv5_9"),
+                                           (["3", "4", "--flow", "../x"], 1, "no flows/../x"),
+                                           (["3", "4", "--top", "0"], 2, "--top 0")):
+            done = nrmflow("classes", self.path("all.h5"), *arguments)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn(message, done.stderr)
 
     def test_class_beyond_the_network_is_refused(self):
         for key in ("store.classes", "store.class_flows"):
