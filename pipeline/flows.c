@@ -154,3 +154,36 @@ enum status flows_choose(struct flows *flows, const struct config *config, const
 done:
     return rc;
 }
+
+/* ---- cost -------------------------------------------------------------------------------------------------------- */
+
+size_t flows_lowest_sampled(const struct flows *flows, size_t upper)
+{
+    size_t lowest = upper;
+
+    for (size_t i = 0; i < flows->count; i++)
+        if (flows->pairs[i].sampled && flows->pairs[i].pair.upper == upper && flows->pairs[i].pair.lower < lowest)
+            lowest = flows->pairs[i].pair.lower;
+    return lowest;
+}
+
+struct flows_cost flows_cost(const struct flows *flows, const struct measure_plan *plan)
+{
+    struct flows_cost total = {0, 0, 0, 0};
+
+    for (size_t i = 0; i < flows->count; i++) {
+        struct far_cost cost = far_cost(plan, flows->pairs[i].pair);
+        total.exact += !flows->pairs[i].sampled;
+        total.sampled += flows->pairs[i].sampled;
+        total.sweeps += flows->pairs[i].sampled ? 0 : (double)cost.sweeps;
+        total.flops += flows->pairs[i].sampled ? 0 : cost.flops;
+    }
+    for (size_t upper = 1; upper <= plan->net->nlinks; upper++) {
+        size_t lowest = flows_lowest_sampled(flows, upper);
+        double channels = (double)network_shape(plan->net, upper).channels;
+        double sweeps = lowest == upper ? 0 : flows->sweeps < channels ? flows->sweeps : channels;
+        total.sweeps += sweeps;
+        total.flops += sweeps * sweep_flops(plan, lowest, upper);
+    }
+    return total;
+}

@@ -32,6 +32,18 @@ enum { FLOWS_SWEEP_BYTES = 128 << 20 };
 enum status flows_choose(struct flows *flows, const struct config *config, const struct network *net,
                          struct error *err);
 
+/* Far pairs of one image: sweeps and floating-point operations, if no channel is without relevance; of sampled ones the
+ * expectation. */
+struct flows_cost {
+    size_t exact, sampled; /* pairs */
+    double sweeps, flops;
+};
+
+struct flows_cost flows_cost(const struct flows *flows, const struct measure_plan *plan);
+
+/* Lowest variable that is sampled from `upper`; `upper` if there is none. */
+size_t flows_lowest_sampled(const struct flows *flows, size_t upper);
+
 /* Bytes of a pair's name, "conv3_3-conv5_3". */
 enum { FLOWS_NAME = 2 * NETWORK_NAME };
 

@@ -191,11 +191,21 @@ static void warn_of_copies(const struct run *run)
                      blocks[i].what, blocks[i].block->why);
 }
 
+static void tell_flows(const struct run *run)
+{
+    struct flows_cost cost = flows_cost(&run->model.flows, &run->model.plan);
+
+    if (run->model.flows.count)
+        log_info(run->log, "far flows planned exact=%zu sampled=%zu sweeps_per_image=%.4g GFLOP_per_image=%.4g",
+                 cost.exact, cost.sampled, cost.sweeps, cost.flops * 1e-9);
+}
+
 static enum status allocate(struct run *run, struct error *err)
 {
     enum status rc = OK;
 
     TRY(agree(run->node->world, check_memory(run, err), err));
+    tell_flows(run);
     TRY(node_shared_alloc(run->node, &run->sums_memory, sums_bytes(&run->statistics.plan), err));
     sums_attach(&run->sums, &run->statistics.plan, run->sums_memory.memory);
     if (run->sums_memory.holder)

@@ -99,17 +99,6 @@ static void take_row(void *context, size_t lower, size_t channel, double pi, con
     }
 }
 
-/* Lowest variable that is sampled from `upper`; `upper` if there is none. */
-static size_t lowest_sampled(const struct flows *flows, size_t upper)
-{
-    size_t lowest = upper;
-
-    for (size_t i = 0; i < flows->count; i++)
-        if (flows->pairs[i].sampled && flows->pairs[i].pair.upper == upper && flows->pairs[i].pair.lower < lowest)
-            lowest = flows->pairs[i].pair.lower;
-    return lowest;
-}
-
 /* ---- an image ---------------------------------------------------------------------------------------------------- */
 
 enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct sums *sums,
@@ -126,7 +115,7 @@ enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct s
         tally_far(tally, i, &sweeper->flow, given_mass);
     }
     for (size_t upper = 1; upper <= s->measure->top && delivery.rc == OK; upper++) {
-        size_t lowest = statistics_far_pairs(s) ? lowest_sampled(flows, upper) : upper;
+        size_t lowest = statistics_far_pairs(s) ? flows_lowest_sampled(flows, upper) : upper;
         delivery.upper = upper;
         if (lowest < upper)
             sample_layer(&sweeper->sample, image, index, upper, lowest,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -103,6 +104,30 @@ static void listed_pairs_are_not_sampled(void **state)
     assert_int_equal(find(&flows, &net, "pool1-conv2_2"), SIZE_MAX);
 }
 
+static void cost_is_that_of_the_sweeps(void **state)
+{
+    struct flows flows;
+    struct network net;
+    struct measure_options options = {.given = GIVEN_INPUT, .group = 1};
+    struct measure_plan plan;
+
+    (void)state;
+    assert_chosen(&flows, &net, "conv5_1-conv5_3, conv1_2-conv4_1:8");
+    assert_true(rule_composite(options.rules, "epsilon_plus", &net)); /* a part a link */
+    float *model = calloc(network_standard(&net, "vgg16", 32, 16, 10), sizeof *model);
+    measure_plan_init(&plan, &net, &options, model);
+    struct flows_cost cost = flows_cost(&flows, &plan);
+    double first = sweep_flops(&plan, network_find(&net, "conv5_1"), network_find(&net, "conv5_3"));
+    double second = sweep_flops(&plan, network_find(&net, "conv1_2"), network_find(&net, "conv4_1"));
+    assert_true(first == 2 * 2 * 9 * 32 * 32 * 4); /* two links of 32 channels and 2 x 2 positions */
+    assert_true(cost.exact == 2 && cost.sampled == 0 && cost.sweeps == 32 + 4);
+    assert_true(cost.flops == 32 * first + 4 * second);
+    assert_chosen(&flows, &net, "all");
+    cost = flows_cost(&flows, &plan);
+    assert_true(cost.exact == 0 && cost.sampled == 78 && cost.sweeps == 12);
+    free(model);
+}
+
 static void mistakes_are_explained(void **state)
 {
     static const char *const cases[][2] = {
@@ -135,6 +160,7 @@ int main(void)
         cmocka_unit_test(groups_of_pairs),
         cmocka_unit_test(single_pairs_are_exact_and_in_order),
         cmocka_unit_test(listed_pairs_are_not_sampled),
+        cmocka_unit_test(cost_is_that_of_the_sweeps),
         cmocka_unit_test(mistakes_are_explained),
     };
 
