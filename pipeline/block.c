@@ -173,13 +173,14 @@ static void take_image(void *context, size_t slot, const struct measure_image *i
     struct measuring *m = context;
     struct block_worker *worker = m->worker;
     struct block_watcher watcher = worker->context->watcher;
+    const struct measure_result *result = &worker->results[slot];
 
     queries_compute(&worker->queries, worker->context->queries, slot, image);
     if (watcher.image)
-        watcher.image(watcher.context, worker->start + slot, &worker->results[slot], image);
+        watcher.image(watcher.context, worker->start + slot, result, image);
     if (m->rc == OK)
         m->rc = sweeper_image(&worker->sweeper, &worker->tally, m->sums, image, worker->start + slot,
-                              worker->results[slot].given_mass, m->err);
+                              result->given_mass, class_of(worker->context, result, worker->label[slot]), m->err);
 }
 
 static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)

@@ -198,15 +198,12 @@ done:
     return rc;
 }
 
-/* Rows are the classes with flows of their own. */
-static enum status put_class_flows(struct writer *w, const char *name, enum moment which, size_t k)
+/* Means and errors by class of a flow of this shape (upper, lower); rows are the classes with flows of their own. */
+static enum status put_class_flow(struct writer *w, const char *name, enum moment which, struct moment_sections x,
+                                  const size_t *shape)
 {
-    const struct statistics *s = w->s;
-    const struct statistics_classes *classes = &s->options.class_flows;
-    struct moment_sections x = {s->class_flow[k], s->class_flow_square[k], s->class_flow_product[k],
-                                statistics_conditioned(s)};
-    struct shape lower = s->measure->net->links[k].lower, upper = s->measure->net->links[k].upper;
-    size_t dims[] = {classes->count, upper.channels, lower.channels}, entries = statistics_flow_entries(s, k);
+    const struct statistics_classes *classes = &w->s->options.class_flows;
+    size_t dims[] = {classes->count, shape[0], shape[1]}, entries = product(2, shape);
     float *values = malloc(classes->count * entries * sizeof *values);
 
     if (!values)
@@ -217,6 +214,18 @@ static enum status put_class_flows(struct writer *w, const char *name, enum mome
     }
     enum status rc = put(w, name, values, 3, dims);
     free(values);
+    return rc;
+}
+
+static enum status put_class_flows(struct writer *w, struct moment_sections x, const size_t *shape)
+{
+    enum status rc = OK;
+
+    if (w->s->options.class_flows.count == 0)
+        return OK;
+    TRY(put_class_flow(w, "class_mean", MOMENT_MEAN, x, shape));
+    TRY(put_class_flow(w, "class_std_error", MOMENT_ERROR, x, shape));
+done:
     return rc;
 }
 
@@ -281,6 +290,8 @@ static enum status put_flow(struct writer *w, size_t k)
     size_t dims[] = {net->links[k].upper.channels, net->links[k].lower.channels};
     bool conditioned = statistics_conditioned(w->s);
     struct moment_sections x = {w->s->flow[k], w->s->flow_square[k], w->s->flow_product[k], conditioned};
+    struct moment_sections by_class = {w->s->class_flow[k], w->s->class_flow_square[k], w->s->class_flow_product[k],
+                                       conditioned};
     enum status rc = OK;
 
     snprintf(w->group, sizeof w->group, "flows/%s-%s", below == net->nlinks ? "input" : net->links[below].name,
@@ -289,10 +300,7 @@ static enum status put_flow(struct writer *w, size_t k)
     TRY(put_moment(w, "std_error", MOMENT_ERROR, x, 0, 2, dims));
     TRY(put_ratio(w, "to_bias", w->s->to_bias[k], 0, 1, dims));
     TRY(put_ratio(w, "absorbed", w->s->absorbed[k], 0, 1, dims));
-    if (w->s->options.class_flows.count) {
-        TRY(put_class_flows(w, "class_mean", MOMENT_MEAN, k));
-        TRY(put_class_flows(w, "class_std_error", MOMENT_ERROR, k));
-    }
+    TRY(put_class_flows(w, by_class, dims));
     TRY(store_set_text(w->store, w->group, "method", "exact", w->err));
 done:
     return rc;
@@ -314,7 +322,9 @@ static enum status put_far(struct writer *w, size_t i)
     const struct network *net = w->s->measure->net;
     const struct flows_pair *p = &w->s->options.flows->pairs[i];
     const struct statistics_far *far = &w->s->far[i];
-    struct moment_sections x = {far->flow, far->square, far->product, statistics_conditioned(w->s)};
+    bool conditioned = statistics_conditioned(w->s);
+    struct moment_sections x = {far->flow, far->square, far->product, conditioned};
+    struct moment_sections by_class = {far->class_flow, far->class_square, far->class_product, conditioned};
     size_t dims[] = {network_shape(net, p->pair.upper).channels, network_shape(net, p->pair.lower).channels};
     char name[FLOWS_NAME];
     enum status rc = OK;
@@ -323,8 +333,10 @@ static enum status put_far(struct writer *w, size_t i)
     snprintf(w->group, sizeof w->group, "flows/%s", name);
     TRY(put_moment(w, "mean", MOMENT_MEAN, x, 0, 2, dims));
     TRY(put_moment(w, "std_error", MOMENT_ERROR, x, 0, 2, dims));
-    if (!p->sampled)
+    if (!p->sampled) {
         TRY(put_ratio(w, "lost", far->lost, 0, 1, dims));
+        TRY(put_class_flows(w, by_class, dims));
+    }
     if (p->pair.rows)
         TRY(put_ratio(w, "left_out", far->left_out, 0, 1, dims));
     if (p->pair.rows || p->sampled)

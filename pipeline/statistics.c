@@ -48,6 +48,16 @@ size_t statistics_far_pairs(const struct statistics *s)
     return s->options.flows ? s->options.flows->count : 0;
 }
 
+static void plan_class_far(struct statistics *s, struct statistics_far *far, size_t entries)
+{
+    if (entries == 0)
+        return;
+    far->class_flow = sums_plan_exact(&s->plan, "class far flow", entries, EXACT_VALUE);
+    far->class_square = sums_plan_exact(&s->plan, "class far flow square", entries, EXACT_SQUARE);
+    if (statistics_conditioned(s))
+        far->class_product = sums_plan_exact(&s->plan, "class far flow product", entries, EXACT_SQUARE);
+}
+
 static void plan_far(struct statistics *s)
 {
     for (size_t i = 0; i < statistics_far_pairs(s); i++) {
@@ -65,6 +75,8 @@ static void plan_far(struct statistics *s)
             far->left_out = sums_plan_exact(&s->plan, "left out", upper, EXACT_VALUE);
         if (p->pair.rows || p->sampled)
             far->draws = sums_plan_exact(&s->plan, "draws", upper, EXACT_COUNT);
+        if (!p->sampled)
+            plan_class_far(s, far, s->options.class_flows.count * entries);
         if (!p->sampled)
             continue;
         far->error = sums_plan_exact(&s->plan, "sampling error", entries, EXACT_SQUARE);

@@ -38,6 +38,7 @@ struct statistics_far {
     size_t lost, left_out;        /* per upper channel of an exact pair; left_out only with chosen rows */
     size_t draws;                 /* per upper channel: rows computed; not of exact pairs with all rows */
     size_t chances;               /* per upper channel of a sampled pair: draws with pi < 1 */
+    size_t class_flow, class_square, class_product; /* per row of class_flows and entry of an exact pair */
 };
 
 /* Numbers of the sections in the plan of sums. Per channel sections hold the channels of all variables, in order. */

@@ -101,26 +101,36 @@ static void take_row(void *context, size_t lower, size_t channel, double pi, con
 
 /* ---- an image ---------------------------------------------------------------------------------------------------- */
 
-enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct sums *sums,
-                          const struct measure_image *image, size_t index, double given_mass, struct error *err)
+static enum status sweep_exact(struct sweeper *sweeper, struct tally *tally, struct sums *sums, size_t pair,
+                               const struct measure_image *image, double given_mass, size_t class, struct error *err)
 {
-    const struct statistics *s = sweeper->statistics;
-    const struct flows *flows = s->options.flows;
-    struct delivery delivery = {.sweeper = sweeper, .sums = sums, .given_mass = given_mass, .rc = OK, .err = err};
+    far_compute(&sweeper->flow, &sweeper->work[pair], image);
+    tally_far(tally, pair, &sweeper->flow, given_mass);
+    return tally_class_far(tally, pair, sweeper->flow.joint, given_mass, class, sums, err);
+}
 
-    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
-        if (flows->pairs[i].sampled)
-            continue;
-        far_compute(&sweeper->flow, &sweeper->work[i], image);
-        tally_far(tally, i, &sweeper->flow, given_mass);
-    }
-    for (size_t upper = 1; upper <= s->measure->top && delivery.rc == OK; upper++) {
-        size_t lowest = statistics_far_pairs(s) ? flows_lowest_sampled(flows, upper) : upper;
+enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct sums *sums,
+                          const struct measure_image *image, size_t index, double given_mass, size_t class,
+                          struct error *err)
+{
+    const struct flows *flows = sweeper->statistics->options.flows;
+    struct delivery delivery = {.sweeper = sweeper, .sums = sums, .given_mass = given_mass, .rc = OK, .err = err};
+    enum status rc = OK;
+
+    if (statistics_far_pairs(sweeper->statistics) == 0)
+        return OK;
+    for (size_t i = 0; i < flows->count; i++)
+        if (!flows->pairs[i].sampled)
+            TRY(sweep_exact(sweeper, tally, sums, i, image, given_mass, class, err));
+    for (size_t upper = 1; upper <= sweeper->statistics->measure->top; upper++) {
+        size_t lowest = flows_lowest_sampled(flows, upper);
         delivery.upper = upper;
         if (lowest < upper)
             sample_layer(&sweeper->sample, image, index, upper, lowest,
                          (struct sample_options){sweeper->seed, flows->sweeps},
                          (struct sample_sink){&delivery, take_row});
+        TRY(delivery.rc);
     }
-    return delivery.rc;
+done:
+    return rc;
 }

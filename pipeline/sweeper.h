@@ -32,8 +32,10 @@ void sweeper_place(struct sweeper *sweeper, const struct statistics *s, uint64_t
  *   image       in      of the measure's sink
  *   index       in      the image's number in the whole dataset, which with the seed decides what is drawn
  *   given_mass  in      final
+ *   class       in      for the sums by class of exact pairs; SIZE_MAX if it has none
  * Errors: FAIL_LIMIT as sums_add. */
 enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct sums *sums,
-                          const struct measure_image *image, size_t index, double given_mass, struct error *err);
+                          const struct measure_image *image, size_t index, double given_mass, size_t class,
+                          struct error *err);
 
 #endif

@@ -256,16 +256,16 @@ done:
     return rc;
 }
 
-enum status tally_class_flow(struct tally *tally, size_t link, const float *joint, double given_mass, size_t class,
-                             struct sums *sums, struct error *err)
+/* A flow of an image of this class, if the class has flows of its own. */
+static enum status add_class_flow(struct tally *tally, const size_t sections[3], const float *joint, size_t entries,
+                                  double given_mass, size_t class, struct sums *sums, struct error *err)
 {
-    const struct statistics *s = tally->statistics;
-    size_t row = statistics_class_row(&s->options.class_flows, class), entries = statistics_flow_entries(s, link);
-    const size_t sections[] = {s->class_flow[link], s->class_flow_square[link], s->class_flow_product[link]};
+    const struct statistics_classes *classes = &tally->statistics->options.class_flows;
+    size_t row = statistics_class_row(classes, class);
     double x[TALLY_CHUNK];
     enum status rc = OK;
 
-    for (size_t first = 0; first < entries && row < s->options.class_flows.count; first += TALLY_CHUNK) {
+    for (size_t first = 0; first < entries && row < classes->count; first += TALLY_CHUNK) {
         size_t n = entries - first < TALLY_CHUNK ? entries - first : TALLY_CHUNK;
         for (size_t i = 0; i < n; i++)
             x[i] = (double)joint[first + i];
@@ -273,6 +273,26 @@ enum status tally_class_flow(struct tally *tally, size_t link, const float *join
     }
 done:
     return rc;
+}
+
+enum status tally_class_flow(struct tally *tally, size_t link, const float *joint, double given_mass, size_t class,
+                             struct sums *sums, struct error *err)
+{
+    const struct statistics *s = tally->statistics;
+    const size_t sections[] = {s->class_flow[link], s->class_flow_square[link], s->class_flow_product[link]};
+
+    return add_class_flow(tally, sections, joint, statistics_flow_entries(s, link), given_mass, class, sums, err);
+}
+
+enum status tally_class_far(struct tally *tally, size_t pair, const float *joint, double given_mass, size_t class,
+                            struct sums *sums, struct error *err)
+{
+    const struct statistics *s = tally->statistics;
+    const struct statistics_far *far = &s->far[pair];
+    const size_t sections[] = {far->class_flow, far->class_square, far->class_product};
+
+    return add_class_flow(tally, sections, joint, statistics_far_entries(s, s->options.flows->pairs[pair].pair),
+                          given_mass, class, sums, err);
 }
 
 static enum status tally_class(struct tally *tally, const struct measure_result *result, size_t class,

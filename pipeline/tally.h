@@ -55,10 +55,12 @@ void tally_flow(struct tally *tally, size_t link, const float *joint, const doub
 /* Flow of far pair number `pair`, an exact one, of an image that is OK. */
 void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, double given_mass);
 
-/* The same flow for the sums by class, at once; `class` is SIZE_MAX if the image has none. Errors: FAIL_LIMIT as
+/* The same flows for the sums by class, at once; `class` is SIZE_MAX if the image has none. Errors: FAIL_LIMIT as
  * sums_add. */
 enum status tally_class_flow(struct tally *tally, size_t link, const float *joint, double given_mass, size_t class,
                              struct sums *sums, struct error *err);
+enum status tally_class_far(struct tally *tally, size_t pair, const float *joint, double given_mass, size_t class,
+                            struct sums *sums, struct error *err);
 
 /* An image that is OK: its channels, and its neurons handed in before. `class` is SIZE_MAX if it has none. By-class sums,
  * histogram and top lists go into `sums` at once. Not collective. Errors: FAIL_LIMIT as sums_add. */

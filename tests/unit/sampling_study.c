@@ -256,14 +256,15 @@ static void describe(struct study_point *point, const struct sums *p, size_t ima
     point->expected = sqrt(variance / entries) / n;
 }
 
-/* Uniform sampling has variance sum |J|^2 (n / S - 1), at least, where S exceeds the n of an image. */
-static double uniform_sweeps(const struct sums *p)
+/* With probability S / n for each of n channels the variance is sum |J|^2 (n / S - 1); if n is that of an image and below S,
+ * at least that. */
+static double uniform_sweeps(const struct sums *p, double weighted)
 {
     double variance = 0;
 
     for (size_t i = 0; i < p->rows * p->columns; i++)
         variance += p->variance[i];
-    return p->weighted / (variance + p->squares);
+    return weighted / (variance + p->squares);
 }
 
 static void print_point(const struct study_pair *pair, const struct study_point *p)
@@ -290,11 +291,12 @@ void sampling_study(struct study_pair pairs[STUDY_PAIRS], size_t images, double 
     }
     for (size_t i = 0; i < STUDY_PAIRS; i++) {
         snprintf(pairs[i].name, STUDY_NAME, "%s-%s", names[i][0], names[i][1]);
-        pairs[i].uniform = uniform_sweeps(&s.pairs[i]);
+        pairs[i].uniform = uniform_sweeps(&s.pairs[i], (double)s.pairs[i].rows * s.pairs[i].squares);
+        pairs[i].uniform_relevant = uniform_sweeps(&s.pairs[i], s.pairs[i].weighted);
         for (size_t point = 0; point < STUDY_POINTS; point++)
             print_point(&pairs[i], &pairs[i].points[point]);
-        printf("%s sweeps=%g uniform sampling needs %.3g for the same error\n", pairs[i].name, sweeps,
-               pairs[i].uniform);
+        printf("%s sweeps=%g uniform sampling needs %.3g for the same error, among channels with relevance %.3g\n",
+               pairs[i].name, sweeps, pairs[i].uniform, pairs[i].uniform_relevant);
     }
     study_free(&s);
 }

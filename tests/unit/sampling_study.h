@@ -21,7 +21,9 @@ struct study_point {
 struct study_pair {
     char name[STUDY_NAME];
     struct study_point points[STUDY_POINTS]; /* after a sixteenth, a quarter and all of the images */
-    double uniform; /* sweeps an image that uniform sampling needs for the same variance, at least */
+    /* Sweeps an image that uniform sampling needs for the same variance: among all channels, and, at least, among those
+     * that have relevance in the image. */
+    double uniform, uniform_relevant;
 };
 
 /* Draw `sweeps` channels an image and upper layer from the first `images` of the demo, under its default configuration, and
