@@ -4,7 +4,7 @@ import unittest
 
 import numpy
 
-from support import RunCase, Store, sized
+from support import RunCase, Store, run, sized
 
 LAW = 1e-5  # how far float32 kernels may be from a marginal
 PAIRS = "conv1_2-conv5_3, conv4_2-conv5_1, conv5_3-fc7, conv4_3-conv5_2:20"
@@ -45,7 +45,8 @@ class Exact(RunCase):
             if "left_out" not in flow:
                 self.assert_close(flow["mean"].sum(0), self.ends(pair)[0], LAW, pair)
 
-    def test_nothing_of_the_walks_from_the_pixels_is_lost(self):
+    def test_what_is_lost(self):
+        """Nothing of the walks from the pixels."""
         for pair in self.store.children("flows"):
             self.assertFalse(self.store.flow(pair)["lost"].any(), pair)
 
@@ -60,10 +61,20 @@ class Exact(RunCase):
 class ExactPlain(Exact):
     given = "none"
 
-    def test_nothing_of_the_walks_from_the_pixels_is_lost(self):
+    def test_what_is_lost(self):
         """Without the condition the biases take a part of every channel."""
         for pair in self.store.children("flows"):
             self.assertGreater(self.store.flow(pair)["lost"].sum(), 0.01, pair)
+
+
+class ExactUnderSets(Exact):
+    given = "conv5_1[3:40] and conv3_2@(0:4,0:8)"
+
+    def test_what_is_lost(self):
+        """What is lost is lost below the condition's lowest layer."""
+        for pair in self.store.children("flows"):
+            lost = self.store.flow(pair)["lost"]
+            self.assertEqual(lost.any(), pair == "conv1_2-conv5_3", pair)
 
 
 class Certain(RunCase):
@@ -179,6 +190,13 @@ class Bitwise(RunCase):
         store = self.run_store("epochs.h5", {**self.settings, "run.epoch": 1}, ranks=2,
                                environment={"NRMFLOW_NODE_SIZE": "1"})
         self.assert_same_stores(store, self.one_rank, but=["config"])
+
+
+class Limits(RunCase):
+    def test_so_few_sweeps_that_sums_could_overflow_are_refused_at_once(self):
+        done = run(self.path("few.h5"), {"measure.flows": "all", "measure.sweeps": 0.001})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("raise measure.sweeps if it is below one", done.stderr)
 
 
 if __name__ == "__main__":
