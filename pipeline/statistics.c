@@ -48,16 +48,6 @@ size_t statistics_far_pairs(const struct statistics *s)
     return s->options.flows ? s->options.flows->count : 0;
 }
 
-static void plan_class_far(struct statistics *s, struct statistics_far *far, size_t entries)
-{
-    if (entries == 0)
-        return;
-    far->class_flow = sums_plan_exact(&s->plan, "class far flow", entries, EXACT_VALUE);
-    far->class_square = sums_plan_exact(&s->plan, "class far flow square", entries, EXACT_SQUARE);
-    if (statistics_conditioned(s))
-        far->class_product = sums_plan_exact(&s->plan, "class far flow product", entries, EXACT_SQUARE);
-}
-
 static void plan_far(struct statistics *s)
 {
     for (size_t i = 0; i < statistics_far_pairs(s); i++) {
@@ -65,21 +55,35 @@ static void plan_far(struct statistics *s)
         struct statistics_far *far = &s->far[i];
         size_t entries = statistics_far_entries(s, p->pair);
         size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
+        if (p->sampled)
+            continue;
         far->flow = sums_plan_exact(&s->plan, "far flow", entries, EXACT_VALUE);
         far->square = sums_plan_exact(&s->plan, "far flow square", entries, EXACT_SQUARE);
         if (statistics_conditioned(s))
             far->product = sums_plan_exact(&s->plan, "far flow product", entries, EXACT_SQUARE);
-        if (!p->sampled)
-            far->lost = sums_plan_exact(&s->plan, "lost", upper, EXACT_VALUE);
-        if (p->pair.rows)
-            far->left_out = sums_plan_exact(&s->plan, "left out", upper, EXACT_VALUE);
-        if (p->pair.rows || p->sampled)
-            far->draws = sums_plan_exact(&s->plan, "draws", upper, EXACT_COUNT);
-        if (!p->sampled)
-            plan_class_far(s, far, s->options.class_flows.count * entries);
+        far->lost = sums_plan_exact(&s->plan, "lost", upper, EXACT_VALUE);
+        if (!p->pair.rows)
+            continue;
+        far->left_out = sums_plan_exact(&s->plan, "left out", upper, EXACT_VALUE);
+        far->draws = sums_plan_exact(&s->plan, "draws", upper, EXACT_COUNT);
+    }
+}
+
+static void plan_sampled(struct statistics *s)
+{
+    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
+        const struct flows_pair *p = &s->options.flows->pairs[i];
+        struct statistics_far *far = &s->far[i];
+        size_t entries = statistics_far_entries(s, p->pair);
+        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
         if (!p->sampled)
             continue;
+        far->flow = sums_plan_exact(&s->plan, "sampled flow", entries, EXACT_VALUE);
+        far->square = sums_plan_exact(&s->plan, "sampled flow square", entries, EXACT_SQUARE);
+        if (statistics_conditioned(s))
+            far->product = sums_plan_exact(&s->plan, "sampled flow product", entries, EXACT_SQUARE);
         far->error = sums_plan_exact(&s->plan, "sampling error", entries, EXACT_SQUARE);
+        far->draws = sums_plan_exact(&s->plan, "draws", upper, EXACT_COUNT);
         far->chances = sums_plan_exact(&s->plan, "chances", upper, EXACT_COUNT);
     }
 }
@@ -105,6 +109,16 @@ size_t statistics_class_at(const struct statistics_classes *classes, size_t row)
     return classes->items ? classes->items[row] : row;
 }
 
+static void plan_class_far(struct statistics *s, struct statistics_far *far, size_t entries)
+{
+    if (entries == 0)
+        return;
+    far->class_flow = sums_plan_exact(&s->plan, "class far flow", entries, EXACT_VALUE);
+    far->class_square = sums_plan_exact(&s->plan, "class far flow square", entries, EXACT_SQUARE);
+    if (statistics_conditioned(s))
+        far->class_product = sums_plan_exact(&s->plan, "class far flow product", entries, EXACT_SQUARE);
+}
+
 /* Products only under a condition: without one they are the sums. */
 static void plan_classes(struct statistics *s)
 {
@@ -128,6 +142,10 @@ static void plan_classes(struct statistics *s)
         if (statistics_conditioned(s))
             s->class_flow_product[k] = sums_plan_exact(&s->plan, "class flow product", entries, EXACT_SQUARE);
     }
+    for (size_t i = 0; i < statistics_far_pairs(s); i++)
+        if (!s->options.flows->pairs[i].sampled)
+            plan_class_far(s, &s->far[i],
+                           s->options.class_flows.count * statistics_far_entries(s, s->options.flows->pairs[i].pair));
 }
 
 static void plan_channels(struct statistics *s)
@@ -168,9 +186,11 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
     s->given = sums_plan_exact(&s->plan, "given", 1, EXACT_VALUE);
     s->given_square = sums_plan_exact(&s->plan, "given square", 1, EXACT_SQUARE);
     plan_channels(s);
-    plan_classes(s);
     plan_flows(s);
     plan_far(s);
+    sums_plan_additions(&s->plan, options->blocks * options->block); /* the others are added to by single images */
+    plan_classes(s);
+    plan_sampled(s);
     return sums_plan_close(&s->plan, err);
 }
 

@@ -61,6 +61,11 @@ void sums_plan_init(struct sums_plan *plan, size_t additions)
     *plan = (struct sums_plan){.additions = additions};
 }
 
+void sums_plan_additions(struct sums_plan *plan, size_t additions)
+{
+    plan->additions = additions;
+}
+
 static size_t push(struct sums_plan *plan, const char *name, const struct sums_section *section)
 {
     if (plan->nsections == plan->capacity) {
@@ -75,6 +80,7 @@ static size_t push(struct sums_plan *plan, const char *name, const struct sums_s
     }
     struct sums_section *s = &plan->sections[plan->nsections];
     *s = *section;
+    s->additions = plan->additions;
     snprintf(s->name, sizeof s->name, "%s", name);
     return plan->nsections++;
 }
@@ -149,7 +155,7 @@ size_t sums_plan_find(const struct sums_plan *plan, const char *name)
 double sums_limit(const struct sums_plan *plan, size_t section)
 {
     assert(section < plan->nsections && plan->sections[section].kind == SUMS_EXACT);
-    return exact_limit(plan->sections[section].bits, plan->additions);
+    return exact_limit(plan->sections[section].bits, plan->sections[section].additions);
 }
 
 /* ---- contents -------------------------------------------------------------------------------------------------- */

@@ -28,15 +28,16 @@ struct sums_section {
     char name[SUMS_NAME];
     enum sums_kind kind;
     size_t count;
-    size_t depth;  /* 1 unless SUMS_TOP */
-    int bits;      /* EXACT_COUNT, EXACT_VALUE or EXACT_SQUARE; 0 unless SUMS_EXACT */
-    size_t offset; /* bytes from the start of the block, set by sums_plan_close; sections of a kind are contiguous */
+    size_t depth;     /* 1 unless SUMS_TOP */
+    size_t additions; /* how often at most any one exact sum of it is added to in the whole run */
+    int bits;         /* EXACT_COUNT, EXACT_VALUE or EXACT_SQUARE; 0 unless SUMS_EXACT */
+    size_t offset;    /* bytes from the start of the block, set by sums_plan_close; sections of a kind are contiguous */
 };
 
 struct sums_plan {
     struct sums_section *sections; /* [nsections] owned */
     size_t nsections, capacity;
-    size_t additions;             /* how often at most any one exact sum is added to in the whole run */
+    size_t additions;             /* of sections added next */
     size_t first[SUMS_KINDS + 1]; /* byte range of the sections of kind k: first[k] .. first[k + 1] */
     bool failed;
 };
@@ -48,6 +49,9 @@ struct sums {
 
 /* Start a plan. `additions` is normally the number of blocks of the whole dataset: each adds once to each sum. */
 void sums_plan_init(struct sums_plan *plan, size_t additions);
+
+/* Change `additions` for the sections that are added from here on. */
+void sums_plan_additions(struct sums_plan *plan, size_t additions);
 
 /* Add a section; returns its number. The name is cut at SUMS_NAME. A lack of memory or an impossible size is kept for
  * sums_plan_close. */

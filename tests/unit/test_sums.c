@@ -165,6 +165,20 @@ static void a_value_out_of_range_is_refused_and_nothing_added(void **state)
     free(empty.memory);
 }
 
+static void limits_are_those_of_the_additions_that_a_section_was_planned_with(void **state)
+{
+    struct sums_plan plan;
+
+    (void)state;
+    sums_plan_init(&plan, 10);
+    size_t few = sums_plan_exact(&plan, "few", 1, EXACT_SQUARE);
+    sums_plan_additions(&plan, 1000);
+    size_t many = sums_plan_exact(&plan, "many", 1, EXACT_SQUARE);
+    assert_true(sums_limit(&plan, few) == exact_limit(EXACT_SQUARE, 10));
+    assert_true(sums_limit(&plan, many) == exact_limit(EXACT_SQUARE, 1000));
+    sums_plan_free(&plan);
+}
+
 static void empty_maxima_are_minus_infinity_and_nan_is_no_maximum(void **state)
 {
     const struct fixture *f = *state;
@@ -275,6 +289,7 @@ int main(void)
         cmocka_unit_test(merged_parts_equal_the_whole),
         cmocka_unit_test(a_part_of_a_section_can_be_added),
         cmocka_unit_test(a_value_out_of_range_is_refused_and_nothing_added),
+        cmocka_unit_test(limits_are_those_of_the_additions_that_a_section_was_planned_with),
         cmocka_unit_test(empty_maxima_are_minus_infinity_and_nan_is_no_maximum),
         cmocka_unit_test(sections_are_found_by_name_and_aligned),
         cmocka_unit_test(a_plan_larger_than_memory_is_an_error),
