@@ -84,12 +84,20 @@ static void measure_images(struct random_vgg *vgg, struct checker *checker)
 
 void random_image_check_all(void (*check)(struct random_image *image), size_t networks, const char *name)
 {
+    random_image_check_all_of(NULL, check, networks, name);
+}
+
+void random_image_check_all_of(void (*change)(struct random_vgg *vgg), void (*check)(struct random_image *image),
+                               size_t networks, const char *name)
+{
     struct random random = random_seed(name);
     size_t checked = 0;
 
     for (size_t i = 0; i < networks; i++) {
         struct random_vgg vgg;
         random_vgg_init(&vgg, &random);
+        if (change)
+            change(&vgg);
         vgg.options.images = true;
         vgg.options.variation_limit = 100;
         random_vgg_plan(&vgg);

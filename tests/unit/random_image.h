@@ -20,6 +20,10 @@ struct random_image {
 /* Check the images of random networks and rules that do not cancel too much. The name seeds them. */
 void random_image_check_all(void (*check)(struct random_image *image), size_t networks, const char *name);
 
+/* The same after a change of the network's options. */
+void random_image_check_all_of(void (*change)(struct random_vgg *vgg), void (*check)(struct random_image *image),
+                               size_t networks, const char *name);
+
 /* Floats and neurons of a variable. */
 size_t random_image_floats(const struct random_image *s, size_t k);
 size_t random_image_neurons(const struct random_image *s, size_t k);
