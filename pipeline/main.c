@@ -5,6 +5,7 @@
 #include "command_info.h"
 #include "command_query.h"
 #include "command_run.h"
+#include "command_walks.h"
 #include "command_weights.h"
 #include "fault.h"
 #include "suggest.h"
@@ -19,6 +20,7 @@ static const struct command commands[] = {
     {"info", "what is in a store", command_info},
     {"classes", "classes of a store, and how two of them differ", command_classes},
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
+    {"walks", "channel walks of largest joint relevance", command_walks},
     {"weights", "what is in a weights file", command_weights},
     {"bench", "speed against this machine's own floor", command_bench},
 };
