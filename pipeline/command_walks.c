@@ -164,7 +164,7 @@ static void write_expression(char out[EXPRESSION], const struct strongest *found
 /* Whether walks that were not found are known to be no stronger than the bound. */
 static bool bounded(const struct answer *a)
 {
-    return a->verified && a->verified->nonnegative && a->verified->same_images;
+    return a->verified && a->verified->nonnegative && a->verified->same_images && !a->found->sampled;
 }
 
 /* How many of the listed walks are known to be stronger than any walk that was not found. */
@@ -192,9 +192,11 @@ static void print_notes(const struct answer *a)
     else
         printf("\nThe joint relevance is exact, but the search is a heuristic: %s, so that walks\n"
                "that were not found may be stronger.\n",
-               a->verified->nonnegative ? "the images are not all those of the store" : "relevance can be negative");
+               !a->verified->nonnegative   ? "relevance can be negative"
+               : !a->verified->same_images ? "the images are not all those of the store"
+                                           : "its flows are not exact");
     if (a->found->sampled)
-        puts("Some flows of the search were estimated by sampling.");
+        puts("Some flows of the search were estimated by sampling, or lack rows in some images.");
     if (a->weak || (a->verified && a->verified->means[0].weak))
         puts("warning: the condition's mean is within 3 standard errors of zero, so that numbers relative to it mean\n"
              "little. Run again with `given = none`, or with a composite of nonnegative rules.");

@@ -192,7 +192,8 @@ static enum status read_pair(struct search *s, size_t k)
     s->pairs[k] = (struct walk_pair){dims[0], dims[1], s->joint[k], s->relevance[k]};
     if (store_has_attribute(s->reader, group, "method"))
         TRY(store_get_text(&method, s->reader, group, "method", s->err));
-    s->out->sampled = s->out->sampled || (method && strcmp(method, "sampled") == 0);
+    snprintf(path, sizeof path, "%.*s/left_out", GROUP, group);
+    s->out->sampled = s->out->sampled || (method && strcmp(method, "sampled") == 0) || store_has(s->reader, path);
 done:
     free(method);
     return rc;

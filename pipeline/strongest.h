@@ -26,7 +26,7 @@ struct strongest {
     size_t nwalks;
     struct walk *walks; /* [nwalks] largest |product| first; owned */
     double others;      /* with `bound`: no other walk has a larger joint relevance */
-    bool sampled;       /* some flow was estimated by sampling */
+    bool sampled;       /* some flow was estimated by sampling, or lacks rows in some images */
     bool by_class;
     size_t class_number;
 };

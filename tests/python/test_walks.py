@@ -16,7 +16,7 @@ FLOAT32 = 1e-5  # two orders of the same float32 sums, relative to the largest n
 def ini(path, composite, given):
     with open(path, "w") as file:
         print(f"[data]\npath = images.h5\n[model]\nweights = {TINY}\n[measure]\ncomposite = {composite}\n"
-              f"given = {given}\nflows = dense, conv1_1-conv4_1\n[store]\nclass_flows = all", file=file)
+              f"given = {given}\nflows = dense, conv1_1-conv4_1, input-conv2_1:3\n[store]\nclass_flows = all", file=file)
 
 
 class Walks(RunCase):
@@ -88,7 +88,8 @@ class Walks(RunCase):
     def test_signs_and_other_images_have_no_bound(self):
         signed = self.walks("box", "--from", "conv3_1", "--to", "conv4_1", "--top", "3")
         some = self.walks("zplus", "--from", "conv3_1", "--to", "conv4_1", "--top", "3", "--images", "0:6")
-        for got in (signed, some):
+        rows = self.walks("zplus", "--layers", "input,conv2_1", "--top", "3")
+        for got in (signed, some, rows):
             self.assertEqual((got["bound_of_others"], got["certain"]), (None, 0))
         self.assertEqual(some["images"], 6)
 
