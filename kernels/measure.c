@@ -36,15 +36,15 @@ static size_t masked_variables(const struct measure_plan *plan)
 
 static void find_condition(struct measure_plan *plan)
 {
-    if (plan->options.given != GIVEN_SETS)
-        return;
-    while (!plan->options.masks[plan->lowest]) {
-        plan->lowest++;
-        assert(plan->lowest <= plan->net->nlinks);
+    bool found = false;
+
+    for (size_t k = 0; k <= plan->net->nlinks && plan->options.given == GIVEN_SETS; k++) {
+        if (!plan->options.masks[k])
+            continue;
+        plan->lowest = found ? plan->lowest : k;
+        plan->highest = k;
+        found = true;
     }
-    for (size_t k = plan->lowest; k <= plan->net->nlinks; k++)
-        if (plan->options.masks[k])
-            plan->highest = k;
 }
 
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,

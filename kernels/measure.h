@@ -47,7 +47,8 @@ struct measure_options {
     enum bias_mode bias;
     enum pool_mode pool;
     enum measure_given given;
-    /* GIVEN_SETS: 1 in the variable's set and 0 elsewhere, NULL for a variable without a set; at least one; borrowed */
+    /* GIVEN_SETS: 1 in the variable's set and 0 elsewhere, NULL for a variable without a set; at least one if images are
+     * to be measured; borrowed */
     const float *masks[NETWORK_MAX_VARIABLES];
     double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
     bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
