@@ -27,6 +27,7 @@
 #include "error.h"
 #include "image.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -51,6 +52,9 @@ struct dataset_listing;
  * damage, wrong labels or no image at all, FAIL_UNSUPPORTED for kinds that are not read (compressed tar files, HDF5 of
  * other types or filters), FAIL_LIMIT. Images are not decoded: whether one can be is found when it is read. */
 enum status dataset_scan(struct dataset_listing **out, const struct dataset_options *options, struct error *err);
+
+/* Do images come out of an HDF5 file? Then dataset_read calls its library, which must not be in two threads at a time. */
+bool dataset_listing_hdf5(const struct dataset_listing *listing);
 
 /* Size of the block. */
 size_t dataset_listing_bytes(const struct dataset_listing *listing);

@@ -74,6 +74,7 @@ extern const struct bench_variant_settings bench_variants[BENCH_VARIANTS];
 /* Seconds for one image on one rank, everything in. */
 struct bench_image {
     double total, stages[BLOCK_STAGES];
+    double load; /* reading and decoding, in whichever thread; stages have what the rank waits for it */
     size_t rank_bytes, shared_bytes;
 };
 

@@ -30,18 +30,25 @@ static size_t shared_bytes(const struct run *run)
 enum status bench_image(struct bench_image *out, struct run *run, size_t repeats, struct error *err)
 {
     double total[BENCH_MAX_REPEATS], stages[BLOCK_STAGES][BENCH_MAX_REPEATS];
+    size_t block = run->context.first / run->config->run.block;
     struct calibrate_times times;
+    double loaded = 0;
+    size_t images = 0;
     enum status rc = OK;
 
     *out = (struct bench_image){.rank_bytes = block_worker_bytes(&run->context), .shared_bytes = shared_bytes(run)};
     for (size_t r = 0; r <= repeats; r++) {
         size_t at = r ? r - 1 : 0; /* the first is not counted */
         rows_free(&run->rows);
-        TRY(calibrate_block(&times, run, run->context.first / run->config->run.block, err));
+        block_announce(&run->worker, block); /* it follows itself */
+        loaded = r == 1 ? reader_seconds(run->worker.reader) : loaded;
+        TRY(calibrate_block(&times, run, block, err));
+        images += r ? times.images : 0;
         total[at] = times.total / (double)times.images;
         for (size_t i = 0; i < BLOCK_STAGES; i++)
             stages[i][at] = times.stages[i] / (double)times.images;
     }
+    out->load = bench_slowest((reader_seconds(run->worker.reader) - loaded) / (double)images, run->node);
     out->total = bench_slowest(bench_median(total, repeats), run->node);
     for (size_t i = 0; i < BLOCK_STAGES; i++)
         out->stages[i] = bench_slowest(bench_median(stages[i], repeats), run->node);
@@ -105,6 +112,7 @@ static enum status make_config(struct config *config, const struct bench_options
 static enum status measure_parts(struct bench_results *out, const struct bench_options *options, struct run *run,
                                  struct error *err)
 {
+    const struct reader_batch *image;
     enum status rc = OK;
 
     out->net = run->model.net;
@@ -115,7 +123,8 @@ static enum status measure_parts(struct bench_results *out, const struct bench_o
     out->isa = "generic";
     snprintf(out->composite, sizeof out->composite, "%s", run->config->measure.composite);
     TRY(bench_machine(&out->machine, &out->net, options->repeats, run->node, err));
-    TRY(bench_layers(out->layers, &run->model, run->worker.inputs, options->repeats, run->node, err));
+    image = reader_take(run->worker.reader, run->context.first, run->context.first + 1);
+    TRY(bench_layers(out->layers, &run->model, image->inputs, options->repeats, run->node, err));
 done:
     return rc;
 }

@@ -15,7 +15,7 @@ static void place(struct block_worker *worker, const struct block_context *conte
     const struct measure_plan *plan = &context->model->plan;
     size_t channels = plan->channel[plan->net->nlinks + 1];
 
-    worker->inputs = arena_floats(arena, BLOCK_GROUP * input_floats(context));
+    worker->inputs = arena_floats(arena, 2 * BLOCK_GROUP * input_floats(context));
     for (size_t i = 0; i < BLOCK_GROUP; i++) {
         struct measure_result *r = &worker->results[i];
         r->relevance = arena_doubles(arena, channels);
@@ -42,24 +42,22 @@ enum status block_worker_init(struct block_worker *worker, const struct block_co
 {
     enum status rc = OK;
 
-    *worker = (struct block_worker){.context = context, .nbytes = block_worker_bytes(context)};
-    image_init(&worker->image);
-    image_scratch_init(&worker->scratch);
+    *worker = (struct block_worker){.context = context, .announced = SIZE_MAX, .nbytes = block_worker_bytes(context)};
     worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
     if (!worker->memory)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
     struct arena arena = arena_over(worker->memory, worker->nbytes);
     place(worker, context, &arena);
-    TRY(dataset_open(&worker->dataset, context->listing, err));
+    TRY(reader_open(&worker->reader, context->listing, &context->model->preprocessing, BLOCK_GROUP, worker->inputs,
+                    err));
 done:
     return rc;
 }
 
 void block_worker_free(struct block_worker *worker)
 {
-    dataset_close(worker->dataset);
-    image_free(&worker->image);
-    image_scratch_free(&worker->scratch);
+    reader_close(worker->reader);
+    worker->reader = NULL;
     free(worker->memory);
     worker->memory = NULL;
 }
@@ -83,6 +81,11 @@ static size_t larger(size_t a, size_t b)
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+void block_announce(struct block_worker *worker, size_t block)
+{
+    worker->announced = block;
 }
 
 void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end)
@@ -112,23 +115,18 @@ static bool choose_target(struct measure_target *target, const struct config *co
     return label >= 0;
 }
 
-/* Read and prepare one image; what is wrong with it becomes its status and a line in the log. Errors: FAIL_RESOURCE, for
- * which the image is not to blame. */
-static enum status load_image(enum store_status *status, struct block_worker *worker, float *input, size_t index,
-                              struct error *err)
+/* What became of an image that was read; what is wrong with it is a line in the log. Errors: FAIL_RESOURCE, for which the
+ * image is not to blame. */
+static enum status judge_image(enum store_status *status, const struct reader_image *image, size_t index,
+                               struct log *log, struct error *err)
 {
-    const struct block_context *context = worker->context;
-    const struct preprocessing *p = &context->model->preprocessing;
-    struct error own = {0};
-    enum status rc = dataset_read(&worker->image, worker->dataset, index, p->channels, &own);
+    enum status rc = image->rc;
 
-    if (rc == OK)
-        rc = image_preprocess(input, &worker->scratch, &worker->image, p, &own);
     *status = rc == OK ? STORE_IMAGE_OK : rc == FAIL_UNSUPPORTED ? STORE_IMAGE_UNSUPPORTED : STORE_IMAGE_UNREAD;
     if (rc == FAIL_RESOURCE)
-        return error_set(err, rc, "image %zu: %s", index, own.message);
+        return error_set(err, rc, "image %zu: %s", index, image->why.message);
     if (rc != OK)
-        log_error(context->log, "image failed index=%zu reason=\"%s\"", index, own.message);
+        log_error(log, "image failed index=%zu reason=\"%s\"", index, image->why.message);
     return OK;
 }
 
@@ -209,22 +207,57 @@ struct group {
     bool has_target[BLOCK_GROUP];
 };
 
+/* The group of a block that begins at image `at`. */
+static struct group group_at(const struct block_context *context, size_t block, size_t at)
+{
+    size_t first, end;
+
+    block_range(context, block, &first, &end);
+    return (struct group){.start = at, .first = larger(at, first), .end = smaller(at + BLOCK_GROUP, end)};
+}
+
+/* The first group from image `at` on in the block that has images; without one, its first is not before its end. */
+static struct group next_group(const struct block_context *context, size_t block, size_t at)
+{
+    size_t end = (block + 1) * context->config->run.block;
+    struct group group = group_at(context, block, at);
+
+    while (group.first >= group.end && at + BLOCK_GROUP < end)
+        group = group_at(context, block, at += BLOCK_GROUP);
+    return group;
+}
+
 static enum status load_group(struct group *group, struct block_worker *worker, struct error *err)
 {
     const struct block_context *context = worker->context;
+    const struct reader_batch *batch = reader_take(worker->reader, group->first, group->end);
     enum status rc = OK;
 
     for (size_t index = group->first; index < group->end; index++) {
-        size_t slot = index - group->start;
-        float *input = worker->inputs + slot * input_floats(context);
+        size_t slot = index - group->start, at = index - group->first;
         worker->label[slot] = dataset_listing_label(context->listing, index);
-        TRY(load_image(&group->loaded[slot], worker, input, index, err));
+        TRY(judge_image(&group->loaded[slot], &batch->images[at], index, context->log, err));
         group->has_target[slot] = choose_target(&group->targets[slot], context->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
-            group->inputs[slot] = input;
+            group->inputs[slot] = batch->inputs + at * input_floats(context);
     }
 done:
     return rc;
+}
+
+/* Let the reader begin with the group after the one at image `at` of the block. */
+static void read_ahead(struct block_worker *worker, size_t block, size_t at)
+{
+    const struct block_context *context = worker->context;
+    size_t size = context->config->run.block;
+    struct group next = {0};
+
+    if (at + BLOCK_GROUP < (block + 1) * size)
+        next = next_group(context, block, at + BLOCK_GROUP);
+    if (next.first >= next.end && worker->announced != SIZE_MAX)
+        next = next_group(context, worker->announced, worker->announced * size);
+    if (next.first < next.end)
+        reader_ahead(worker->reader, next.first, next.end);
 }
 
 static enum status record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
@@ -249,7 +282,8 @@ done:
 }
 
 static enum status compute_group(struct block_outcome *outcome, struct group group, struct block_worker *worker,
-                                 size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
+                                 size_t block, size_t first_row, struct rows *rows, struct sums *sums,
+                                 struct error *err)
 {
     double start = log_seconds();
     struct measuring measuring = {worker, sums, OK, err};
@@ -257,6 +291,7 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
 
     TRY(load_group(&group, worker, err));
     lap(&start, &worker->seconds[STAGE_DECODE]);
+    read_ahead(worker, block, group.start);
     worker->start = group.start;
     measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
                   (struct measure_sink){&measuring, take_neurons, take_flow, take_image}, &worker->workspace);
@@ -280,10 +315,9 @@ enum status block_compute(struct block_outcome *outcome, struct block_worker *wo
     tally_reset(&worker->tally);
     TRY(rows_add_block(rows, first - worker->context->first, end - first, err));
     for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
-        size_t next = smaller(at + BLOCK_GROUP, (block + 1) * size);
-        struct group group = {.start = at, .first = larger(at, first), .end = smaller(next, end)};
+        struct group group = group_at(worker->context, block, at);
         if (group.first < group.end)
-            TRY(compute_group(outcome, group, worker, first - worker->context->first, rows, sums, err));
+            TRY(compute_group(outcome, group, worker, block, first - worker->context->first, rows, sums, err));
     }
     start = log_seconds();
     TRY(tally_commit(&worker->tally, sums, err));

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "model.h"
 #include "queries.h"
+#include "reader.h"
 #include "rows.h"
 #include "statistics.h"
 #include "sums.h"
@@ -45,12 +46,11 @@ struct block_outcome {
 /* A rank's memory and state. */
 struct block_worker {
     const struct block_context *context; /* borrowed */
-    struct dataset *dataset;             /* owned */
-    struct image image;
-    struct image_scratch scratch;
-    void *memory; /* owned: everything below */
+    struct reader *reader;               /* owned */
+    size_t announced;                    /* the block after the one in work; SIZE_MAX if it is not known */
+    void *memory;                        /* owned: everything below */
     size_t nbytes;
-    float *inputs; /* [BLOCK_GROUP][neurons of the input] */
+    float *inputs; /* [2][BLOCK_GROUP][neurons of the input] the reader's */
     struct measure_result results[BLOCK_GROUP];
     int label[BLOCK_GROUP];
     struct measure_workspace workspace;
@@ -69,6 +69,9 @@ size_t block_worker_bytes(const struct block_context *context);
 enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err);
 
 void block_worker_free(struct block_worker *worker);
+
+/* Name the block that will follow the next one to be computed, or SIZE_MAX: its first images are read meanwhile. */
+void block_announce(struct block_worker *worker, size_t block);
 
 /* First and last + 1 image of block `block` within the run; blocks are cut by index in the whole dataset. */
 void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end);

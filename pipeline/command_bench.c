@@ -129,7 +129,7 @@ int command_bench(int argc, char **argv)
 
     if (!parse(&options, &arguments, argc, argv, &status))
         return status;
-    MPI_Init(&argc, &argv);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
     node_init(&node);
     if (bench_measure(&results, &options, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;

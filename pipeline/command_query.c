@@ -255,7 +255,7 @@ int command_query(int argc, char **argv)
 
     if (!parse(&arguments, argc, argv, &status))
         return status;
-    MPI_Init(&argc, &argv);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
     node_init(&node);
     if (answer(&arguments, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;

@@ -110,7 +110,7 @@ int command_run(int argc, char **argv)
     if (!parse(&arguments, argc, argv, &status))
         return status;
     stop_install();
-    MPI_Init(&argc, &argv);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
     node_init(&node);
     if (run(&stopped, &arguments, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;

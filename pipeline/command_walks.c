@@ -358,7 +358,7 @@ int command_walks(int argc, char **argv)
         return status;
     if (!arguments.verify.config)
         return search(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
-    MPI_Init(&argc, &argv);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
     node_init(&node);
     if (verify(&arguments, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;

@@ -26,10 +26,11 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
     double end = log_seconds() + run->config->run.epoch;
     struct block_outcome outcome;
     enum status rc = OK;
-    size_t block;
+    size_t block, next;
     int mine[2] = {0, 0}, any[2]; /* more, stopped */
 
     while (rc == OK && !mine[0] && schedule_next(&run->schedule, &block)) {
+        block_announce(&run->worker, schedule_ahead(&run->schedule, &next) ? next : SIZE_MAX);
         rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
         progress_add(&run->progress, outcome.images, outcome.failed);
         progress_poll(&run->progress);

@@ -73,6 +73,7 @@ enum status schedule_init(struct schedule *s, const size_t *blocks, size_t nbloc
     enum status rc;
 
     *s = (struct schedule){.window = MPI_WIN_NULL};
+    MPI_Comm_size(comm, &s->nranks);
     MPI_Comm_rank(comm, &rank);
     if (rank == 0)
         order = read_order(getenv("NRMFLOW_ORDER"));
@@ -92,16 +93,40 @@ enum status schedule_init(struct schedule *s, const size_t *blocks, size_t nbloc
     return OK;
 }
 
+/* Add to the counter; returns what it was. */
+static int64_t advance(struct schedule *s, int64_t by)
+{
+    int64_t before;
+
+    MPI_Fetch_and_op(&by, &before, MPI_INT64_T, 0, 0, MPI_SUM, s->window);
+    MPI_Win_flush(0, s->window);
+    return before;
+}
+
 bool schedule_next(struct schedule *s, size_t *block)
 {
-    const int64_t one = 1;
-    int64_t taken;
+    if (!s->has_ahead) {
+        int64_t taken = advance(s, 1);
+        if (taken >= (int64_t)s->nblocks)
+            return false;
+        s->ahead = (size_t)taken;
+    }
+    s->has_ahead = false;
+    *block = s->order[s->ahead];
+    return true;
+}
 
-    MPI_Fetch_and_op(&one, &taken, MPI_INT64_T, 0, 0, MPI_SUM, s->window);
-    MPI_Win_flush(0, s->window);
+bool schedule_ahead(struct schedule *s, size_t *block)
+{
+    /* s->ahead is the last that was taken; all ranks may be about to take one each, and one ahead */
+    if (s->has_ahead || s->ahead + 3 * (size_t)s->nranks >= s->nblocks)
+        return false;
+    int64_t taken = advance(s, 1);
     if (taken >= (int64_t)s->nblocks)
         return false;
-    *block = s->order[taken];
+    s->ahead = (size_t)taken;
+    s->has_ahead = true;
+    *block = s->order[s->ahead];
     return true;
 }
 

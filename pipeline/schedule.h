@@ -21,6 +21,9 @@ struct schedule {
     int64_t *counter; /* in the window; used through MPI only */
     size_t *order;    /* [nblocks] blocks in the order in which they are handed out; owned */
     size_t nblocks;
+    int nranks;
+    bool has_ahead; /* a block is taken already */
+    size_t ahead;   /* its place in the order */
 };
 
 /* Make a schedule of the given blocks, or of 0 .. nblocks - 1 if `blocks` is NULL. The list is copied.
@@ -32,7 +35,11 @@ enum status schedule_init(struct schedule *s, const size_t *blocks, size_t nbloc
 /* Take the next block; false if none is left. Every block goes to exactly one rank. Not collective. */
 bool schedule_next(struct schedule *s, size_t *block);
 
-/* Let schedule_next find nothing any more, on any rank. Not collective. */
+/* Take the block after this one already, to prepare for it; the next schedule_next returns it. False, and nothing is taken,
+ * when so few are left that another rank might be idle before this one begins it. Not collective. */
+bool schedule_ahead(struct schedule *s, size_t *block);
+
+/* Let schedule_next find nothing any more, on any rank, but what was taken ahead. Not collective. */
 void schedule_close(struct schedule *s);
 
 /* Collective. All zero is fine. */

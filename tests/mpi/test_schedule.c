@@ -18,8 +18,14 @@ static void each_block_goes_to_exactly_one_rank(const char *order, const size_t 
     for (size_t i = 0; i < 10 * NBLOCKS; i++)
         mine[i] = 0;
     CHECK(schedule_init(&schedule, blocks, nblocks, MPI_COMM_WORLD, &err) == OK);
-    while (schedule_next(&schedule, &block))
+    while (schedule_next(&schedule, &block)) {
+        size_t ahead;
         mine[block]++;
+        if (schedule_ahead(&schedule, &ahead)) {
+            CHECK(!schedule_ahead(&schedule, &block) && schedule_next(&schedule, &block) && block == ahead);
+            mine[block]++;
+        }
+    }
     CHECK(!schedule_next(&schedule, &block));
     schedule_free(&schedule);
     MPI_Allreduce(mine, all, 10 * NBLOCKS, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
