@@ -2,7 +2,6 @@
 
 #include "mask.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 

@@ -62,6 +62,10 @@ void mask_channel_sums(double *restrict sums, float *restrict products, const fl
 {
     size_t floats = layout_floats(layout);
 
+    if (!w && !absolute) {
+        layout_channel_sums(sums, x, layout);
+        return;
+    }
     for (size_t i = 0; i < floats; i++)
         products[i] = w ? x[i] * w[i] : x[i];
     for (size_t i = 0; absolute && i < floats; i++)

@@ -37,7 +37,7 @@ void mask_copy_channel(float *restrict out, const float *restrict x, size_t chan
 
 /* sums[C] = the sum over every channel's positions of x[i] w[i], of |x[i] w[i]| if `absolute`; w NULL stands for ones.
  *
- *   products  scratch  [layout_floats] */
+ *   products  scratch  [layout_floats]; not used without w and `absolute` */
 void mask_channel_sums(double *restrict sums, float *restrict products, const float *restrict x,
                        const float *restrict w, bool absolute, struct layout layout);
 

@@ -4,7 +4,6 @@
 
 #include <Random123/philox.h>
 #include <assert.h>
-#include <stdbool.h>
 
 enum { MOST_SWEEPS = 16 };
 
@@ -92,6 +91,7 @@ struct batch {
     const struct measure_image *image;
     const size_t *drawn; /* [n] */
     size_t upper;
+    const bool *wanted; /* [upper] */
     struct sample_sink sink;
 };
 
@@ -100,7 +100,7 @@ static void hand_rows(void *context, size_t variable, const float *values, size_
     const struct batch *b = context;
     struct layout layout = network_layout(b->work->plan->net, variable);
 
-    if (variable == b->upper)
+    if (variable == b->upper || !b->wanted[variable])
         return;
     for (size_t i = 0; i < n; i++) {
         mask_channel_sums(b->work->row, b->work->products, values + i * layout_floats(layout), b->image->h[variable],
@@ -124,15 +124,18 @@ static size_t draw(struct sample_work *work, const struct measure_image *image, 
 }
 
 size_t sample_layer(struct sample_work *work, const struct measure_image *image, uint64_t index, size_t upper,
-                    size_t lowest, struct sample_options options, struct sample_sink sink)
+                    const bool *wanted, struct sample_options options, struct sample_sink sink)
 {
     struct layout layout = network_layout(work->plan->net, upper);
     const struct measure_options *measure = &work->plan->options;
     const float *const *masks = measure->given == GIVEN_SETS ? measure->masks : NULL;
-    size_t total = draw(work, image, index, upper, options), n;
+    size_t total = draw(work, image, index, upper, options), lowest = 0, n;
 
+    while (!wanted[lowest])
+        lowest++;
+    assert(lowest < upper);
     for (size_t first = 0; first < total; first += n) {
-        struct batch batch = {work, image, work->drawn + first, upper, sink};
+        struct batch batch = {work, image, work->drawn + first, upper, wanted, sink};
         n = smaller(total - first, work->sweep.most);
         float *start = sweep_start(&work->sweep, upper, n);
         for (size_t i = 0; i < n; i++)

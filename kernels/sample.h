@@ -17,6 +17,7 @@
 #include "measure.h"
 #include "sweep.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +43,7 @@ struct sample_work {
     size_t *drawn;              /* the same */
 };
 
-/* Gets row `channel` of the joint with every variable below that is passed.
+/* Gets row `channel` of the joint with every wanted variable below.
  *
  *   pi   probability of the draw, 0 < pi <= 1
  *   row  [channels of `lower`] the joint itself, not divided by pi; borrowed, valid during the call */
@@ -56,11 +57,12 @@ struct sample_sink {
 void sample_place(struct sample_work *work, const struct measure_plan *plan, size_t highest, size_t nbytes,
                   struct arena *arena);
 
-/* Sample the channels of variable `upper` of one image and hand the rows to the sink, for every variable from upper - 1
- * down to `lowest`. Returns the number of sweeps. No failure, no allocation.
+/* Sample the channels of variable `upper` of one image and hand the rows to the sink, for the wanted variables below from
+ * top to bottom. Returns the number of sweeps. No failure, no allocation.
  *
- *   index  the image's number in the whole dataset */
+ *   index   the image's number in the whole dataset
+ *   wanted  [upper] at least one of them */
 size_t sample_layer(struct sample_work *work, const struct measure_image *image, uint64_t index, size_t upper,
-                    size_t lowest, struct sample_options options, struct sample_sink sink);
+                    const bool *wanted, struct sample_options options, struct sample_sink sink);
 
 #endif

@@ -157,7 +157,8 @@ done:
 
 /* ---- cost -------------------------------------------------------------------------------------------------------- */
 
-size_t flows_lowest_sampled(const struct flows *flows, size_t upper)
+/* Lowest variable that is sampled from `upper`; `upper` if there is none. */
+static size_t lowest_sampled(const struct flows *flows, size_t upper)
 {
     size_t lowest = upper;
 
@@ -179,7 +180,7 @@ struct flows_cost flows_cost(const struct flows *flows, const struct measure_pla
         total.flops += flows->pairs[i].sampled ? 0 : cost.flops;
     }
     for (size_t upper = 1; upper <= plan->net->nlinks; upper++) {
-        size_t lowest = flows_lowest_sampled(flows, upper);
+        size_t lowest = lowest_sampled(flows, upper);
         double channels = (double)network_shape(plan->net, upper).channels;
         double sweeps = lowest == upper ? 0 : flows->sweeps < channels ? flows->sweeps : channels;
         total.sweeps += sweeps;

@@ -41,9 +41,6 @@ struct flows_cost {
 
 struct flows_cost flows_cost(const struct flows *flows, const struct measure_plan *plan);
 
-/* Lowest variable that is sampled from `upper`; `upper` if there is none. */
-size_t flows_lowest_sampled(const struct flows *flows, size_t upper);
-
 /* Bytes of a pair's name, "conv3_3-conv5_3". */
 enum { FLOWS_NAME = 2 * NETWORK_NAME };
 

@@ -1,5 +1,7 @@
 #include "sweeper.h"
 
+#include <string.h>
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -99,6 +101,22 @@ static void take_row(void *context, size_t lower, size_t channel, double pi, con
     }
 }
 
+/* Mark the variables that are sampled from `upper`; false if there is none. */
+static bool mark_sampled(bool wanted[NETWORK_MAX_VARIABLES], const struct flows *flows, size_t upper)
+{
+    bool any = false;
+
+    memset(wanted, 0, NETWORK_MAX_VARIABLES * sizeof *wanted);
+    for (size_t i = 0; i < flows->count; i++) {
+        const struct flows_pair *p = &flows->pairs[i];
+        if (!p->sampled || p->pair.upper != upper)
+            continue;
+        wanted[p->pair.lower] = true;
+        any = true;
+    }
+    return any;
+}
+
 /* ---- an image ---------------------------------------------------------------------------------------------------- */
 
 static enum status sweep_exact(struct sweeper *sweeper, struct tally *tally, struct sums *sums, size_t pair,
@@ -123,12 +141,12 @@ enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct s
         if (!flows->pairs[i].sampled)
             TRY(sweep_exact(sweeper, tally, sums, i, image, given_mass, class, err));
     for (size_t upper = 1; upper <= sweeper->statistics->measure->top; upper++) {
-        size_t lowest = flows_lowest_sampled(flows, upper);
+        bool wanted[NETWORK_MAX_VARIABLES];
+        if (!mark_sampled(wanted, flows, upper))
+            continue;
         delivery.upper = upper;
-        if (lowest < upper)
-            sample_layer(&sweeper->sample, image, index, upper, lowest,
-                         (struct sample_options){sweeper->seed, flows->sweeps},
-                         (struct sample_sink){&delivery, take_row});
+        sample_layer(&sweeper->sample, image, index, upper, wanted,
+                     (struct sample_options){sweeper->seed, flows->sweeps}, (struct sample_sink){&delivery, take_row});
         TRY(delivery.rc);
     }
 done:

@@ -193,10 +193,12 @@ static void take_image(void *context, size_t slot, const struct measure_image *i
     struct study *s = context;
 
     for (size_t i = 0; i < STUDY_PAIRS; i++) {
-        size_t lowest = s->pairs[i].pair.lower;
-        if (s->pairs[i].pair.upper != s->upper) { /* pairs of one upper layer follow each other, the lowest first */
+        if (s->pairs[i].pair.upper != s->upper) { /* pairs of one upper layer follow each other */
+            bool wanted[NETWORK_MAX_VARIABLES] = {false};
             s->upper = s->pairs[i].pair.upper;
-            sample_layer(&s->sample, image, s->start + slot, s->upper, lowest, s->options,
+            for (size_t j = 0; j < STUDY_PAIRS; j++)
+                wanted[s->pairs[j].pair.lower] |= s->pairs[j].pair.upper == s->upper;
+            sample_layer(&s->sample, image, s->start + slot, s->upper, wanted, s->options,
                          (struct sample_sink){s, add_row});
         }
         add_exact(s, &s->pairs[i], image);
