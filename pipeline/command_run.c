@@ -3,6 +3,7 @@
 #include "command.h"
 #include "config.h"
 #include "config_help.h"
+#include "dry.h"
 #include "log.h"
 #include "node.h"
 #include "option.h"
@@ -19,7 +20,7 @@
 struct arguments {
     const char *config, *output;
     struct option_list sets;
-    bool restart, verbose;
+    bool restart, verbose, dry, json;
 };
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
@@ -30,6 +31,9 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
          "the store to write; by default CONFIG's name with .h5, here"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as measure.given=none"},
         {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
+        {"dry-run", 0, OPTION_FLAG, &out->dry, NULL,
+         "compute one block on every rank, and say what the run would take; nothing is written"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "with --dry-run: print one JSON object"},
         {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "write messages for developers, from all ranks"},
     };
     const struct option_table table = {
@@ -54,6 +58,12 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         puts("\nKeys of CONFIG and of --set:\n");
         config_help(stdout);
         *status = command_finish(COMMAND_OK);
+        return false;
+    }
+    if (out->json && !out->dry) {
+        error_set(&err, FAIL_CONFIG,
+                  "--json goes with --dry-run; a run writes a store, which `nrmflow info --json` shows");
+        *status = command_usage(&err, table.command);
         return false;
     }
     out->config = files.items[0];
@@ -81,6 +91,21 @@ static enum status check_launch(const struct node *node, struct error *err)
     return OK;
 }
 
+static enum status run_dry(const struct config *config, const char *output, bool json, const struct node *node,
+                           struct log *log, struct error *err)
+{
+    struct dry_plan plan;
+    enum status rc = OK;
+
+    TRY(dry_run(&plan, config, output, node, log, err));
+    if (node->rank == 0 && !json)
+        dry_print(&plan);
+    if (node->rank == 0 && json && !dry_print_json(&plan))
+        rc = error_set(err, FAIL_SYSTEM, "cannot print JSON");
+done:
+    return rc;
+}
+
 static enum status run(bool *stopped, const struct arguments *arguments, const struct node *node, struct error *err)
 {
     struct config config = {0};
@@ -92,8 +117,11 @@ static enum status run(bool *stopped, const struct arguments *arguments, const s
     default_output(output, sizeof output, arguments->config);
     TRY(check_launch(node, err));
     TRY(settings_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
-    TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, stopped, node, &log,
-                  err));
+    if (arguments->dry)
+        TRY(run_dry(&config, arguments->output ? arguments->output : output, arguments->json, node, &log, err));
+    else
+        TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, stopped, node, &log,
+                      err));
 done:
     config_free(&config);
     return rc;
@@ -116,6 +144,8 @@ int command_run(int argc, char **argv)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
     else if (stopped)
         status = COMMAND_STOPPED;
+    else if (arguments.dry)
+        status = command_finish(status);
     node_free(&node);
     MPI_Finalize();
     return status;

@@ -1,0 +1,162 @@
+#include "dry.h"
+
+#include "agree.h"
+#include "calibrate.h"
+#include "cost.h"
+#include "output.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+/* ---- sizes ----------------------------------------------------------------------------------------------------- */
+
+/* Doubles of a channel's statistics besides histogram, classes and lists: count, mean, std, ..., max. */
+enum { CHANNEL_NUMBERS = 8 };
+
+/* Datasets of a variable and of a pair, and what HDF5 keeps of one besides its numbers: header, attributes, scales. */
+enum { LAYER_DATASETS = 20, FLOW_DATASETS = 10, DATASET_BYTES = 2048 };
+
+static size_t rows_size(const struct run *run, size_t blocks)
+{
+    size_t name = dataset_listing_name(NULL, 0, run->context.listing, run->context.first);
+
+    return blocks * (run->layout.offset[run->layout.ncolumns] + run->config->run.block * (name + sizeof(int32_t)));
+}
+
+static size_t layers_size(const struct statistics *s)
+{
+    size_t numbers = CHANNEL_NUMBERS + s->options.bins + 2 * s->options.class_means.count + 6 * s->options.top;
+    size_t total = (s->measure->net->nlinks + 2) * LAYER_DATASETS * DATASET_BYTES; /* and as many for the images */
+
+    for (size_t k = 0; k <= s->measure->net->nlinks; k++)
+        if (s->options.maps[k])
+            total += shape_neurons(network_shape(s->measure->net, k)) * sizeof(float);
+    return total + statistics_channels(s) * numbers * sizeof(double);
+}
+
+/* Mean and error of every entry, and of every class's in half as many bytes; of a sampled pair also its sampling error. */
+static size_t flows_size(const struct statistics *s)
+{
+    size_t entries = 0, pairs = statistics_far_pairs(s), means = 2 + s->options.class_flows.count;
+
+    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
+        entries += s->measure->options.flows[k] ? means * statistics_flow_entries(s, k) : 0;
+        pairs += s->measure->options.flows[k];
+    }
+    for (size_t i = 0; i < statistics_far_pairs(s); i++)
+        entries += (s->options.flows->pairs[i].sampled ? 3 : means) *
+                   statistics_far_entries(s, s->options.flows->pairs[i].pair);
+    return entries * sizeof(double) + pairs * FLOW_DATASETS * DATASET_BYTES;
+}
+
+static size_t shared_size(const struct run *run)
+{
+    return run->model.weights.nbytes + run->model.forms.nbytes + run->model.masks.nbytes + run->listing.nbytes +
+           run->sums_memory.nbytes;
+}
+
+/* ---- the plan -------------------------------------------------------------------------------------------------- */
+
+static void measure_sizes(struct dry_plan *out, const struct run *run)
+{
+    unsigned long long most = (unsigned long long)run->node->nlocal;
+    size_t size = run->config->run.block, copies;
+
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, run->node->world);
+    copies = run->sums_memory.shared ? 1 : (size_t)most;
+    out->images = run->context.end - run->context.first;
+    out->blocks = (run->context.end + size - 1) / size - run->context.first / size;
+    out->ranks = (size_t)run->node->nranks;
+    out->nodes = (size_t)run->node->nnodes;
+    out->rank_bytes = block_worker_bytes(&run->context) + ROWS_MOST;
+    out->shared_bytes = shared_size(run);
+    out->node_bytes = (size_t)most * out->rank_bytes + copies * out->shared_bytes;
+    out->store_bytes = rows_size(run, out->blocks) + layers_size(&run->statistics) + flows_size(&run->statistics);
+    out->flops = cost_floor(&run->model.plan);
+    out->far = flows_cost(&run->model.flows, &run->model.plan);
+}
+
+/* Every rank computes a block, of the first ones. */
+static enum status measure_time(struct dry_plan *out, struct run *run, struct error *err)
+{
+    size_t block = run->context.first / run->config->run.block + (size_t)run->node->rank % out->blocks;
+    struct calibrate_times times;
+    enum status rc = OK;
+
+    TRY(calibrate_block(&times, run, block, err));
+    MPI_Allreduce(&times.total, &out->block_seconds, 1, MPI_DOUBLE, MPI_MAX, run->node->world);
+    out->seconds = out->block_seconds * ceil((double)out->blocks / (double)out->ranks);
+done:
+    return rc;
+}
+
+enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
+                    struct log *log, struct error *err)
+{
+    struct run run = {.config = config, .output = output, .node = node, .log = log, .parts = {.lock = -1}};
+    bool exists = false;
+    enum status rc = OK;
+
+    *out = (struct dry_plan){0};
+    if (node->rank == 0)
+        rc = output_check(&exists, output, config, err);
+    TRY(agree(node->world, rc, err));
+    TRY(run_set_up(&run, err));
+    measure_sizes(out, &run);
+    TRY(measure_time(out, &run, err));
+done:
+    run_tear_down(&run);
+    return rc;
+}
+
+/* ---- showing it ------------------------------------------------------------------------------------------------ */
+
+static void print_time(double seconds)
+{
+    if (seconds < 120)
+        printf("%.1f s\n", seconds);
+    else if (seconds < 7200)
+        printf("%.0f min\n", seconds / 60);
+    else
+        printf("%.1f h\n", seconds / 3600);
+}
+
+void dry_print(const struct dry_plan *plan)
+{
+    printf("images            %zu in %zu blocks\n", plan->images, plan->blocks);
+    printf("ranks             %zu on %zu node%s\n", plan->ranks, plan->nodes, plan->nodes == 1 ? "" : "s");
+    printf("memory of a rank  %zu MiB\n", plan->rank_bytes >> 20);
+    printf("memory of a node  %zu MiB, of which %zu MiB are shared by its ranks\n", plan->node_bytes >> 20,
+           plan->shared_bytes >> 20);
+    printf("store             %.1f MiB at most, before compression\n", (double)plan->store_bytes / 0x1p20);
+    printf("an image          %.1f GFLOP by direct convolution\n", plan->flops * 1e-9);
+    if (plan->far.exact + plan->far.sampled)
+        printf("its far flows     %.1f GFLOP, %.1f sweeps; %zu pairs exact, %zu sampled\n", plan->far.flops * 1e-9,
+               plan->far.sweeps, plan->far.exact, plan->far.sampled);
+    printf("a block           %.2f s, measured\n", plan->block_seconds);
+    fputs("expected          ", stdout);
+    print_time(plan->seconds);
+}
+
+static json_t *integer(size_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+bool dry_print_json(const struct dry_plan *plan)
+{
+    json_t *root = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}", "images", integer(plan->images),
+        "blocks", integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
+        integer(plan->rank_bytes), "shared_bytes", integer(plan->shared_bytes), "node_bytes", integer(plan->node_bytes),
+        "store_bytes", integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop",
+        plan->far.flops * 1e-9, "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
+        integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds);
+    bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
+
+    putchar('\n');
+    json_decref(root);
+    return printed;
+}

@@ -1,0 +1,28 @@
+/* `nrmflow run --dry-run`: what a run would take, from its plan and the time of one block. */
+#ifndef NRMFLOW_DRY_H
+#define NRMFLOW_DRY_H
+
+#include "flows.h"
+#include "run_internal.h"
+
+struct dry_plan {
+    size_t images, blocks, ranks, nodes;
+    size_t rank_bytes, shared_bytes, node_bytes; /* the latter: all ranks of the fullest node, and what they share */
+    size_t store_bytes;                          /* before compression, which makes it smaller */
+    double flops;                                /* of one image by direct convolution, without far flows */
+    struct flows_cost far;                       /* of one image */
+    double block_seconds;                        /* of the slowest rank */
+    double seconds; /* of all blocks on these ranks, without reading the model and writing */
+};
+
+/* Plan the run that the configuration describes, and compute its first blocks, one on each rank, for their time. Nothing is
+ * written. Errors as those of a run before its work, and of its blocks. Collective. */
+enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
+                    struct log *log, struct error *err);
+
+void dry_print(const struct dry_plan *plan);
+
+/* Returns false if standard output cannot be written. */
+bool dry_print_json(const struct dry_plan *plan);
+
+#endif
