@@ -17,6 +17,7 @@ struct bench_options {
     const char *const *sets;    /* [nsets] "key=value" */
     size_t nsets;
     size_t repeats;
+    bool accuracy; /* compare every link with the double reference */
 };
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -56,10 +57,12 @@ struct bench_layer {
     double seconds[BENCH_OPERATIONS];
     double flops; /* of evaluate, prepare and back, by direct convolution */
     double share; /* of these three in the network's */
+    bool compared;
+    double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
 };
 
 enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,
-                         size_t repeats, const struct node *node, struct error *err);
+                         const struct bench_options *options, const struct node *node, struct error *err);
 
 /* ---- whole images ---------------------------------------------------------------------------------------------- */
 

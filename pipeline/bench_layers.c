@@ -1,5 +1,6 @@
 #include "agree.h"
 #include "bench.h"
+#include "bench_accuracy.h"
 #include "cost.h"
 
 #include <stdlib.h>
@@ -123,11 +124,35 @@ static void run_up(struct bench_layer *layers, const struct arrays *arrays, cons
     }
 }
 
+/* Errors of what the operations have left in the arrays. */
+static enum status find_errors(struct bench_layer *layer, const struct arrays *arrays, const struct measure_plan *plan,
+                               size_t k, struct error *err)
+{
+    struct bench_operands operands = {
+        .link = &plan->links[k],
+        .lower = network_layout(plan->net, k),
+        .upper = network_layout(plan->net, k + 1),
+        .n = images_of(plan, k),
+        .a = arrays->a[k],
+        .z = arrays->z[k + 1],
+        .c = arrays->c,
+        .r_upper = arrays->r[k + 1],
+        .r_lower = arrays->r[k],
+        .h_lower = arrays->h[k],
+        .h_upper = arrays->h[k + 1],
+        .joint = arrays->joint,
+    };
+
+    layer->compared = true;
+    return bench_accuracy(layer->errors, &operands, err);
+}
+
 /* Relevance from the first logit down, and one step up at every link, from its activations. */
-static void run_down(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
-                     size_t repeats)
+static enum status run_down(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
+                            const struct bench_options *options, struct error *err)
 {
     size_t last = plan->net->nlinks, logits = network_shape(plan->net, last).channels;
+    enum status rc = OK;
 
     memset(arrays->r[last], 0, plan->options.group * logits * sizeof(float));
     for (size_t i = 0; i < plan->options.group; i++)
@@ -138,8 +163,12 @@ static void run_down(struct bench_layer *layers, const struct arrays *arrays, co
         memcpy(arrays->h[k], arrays->a[k], floats * sizeof(float));
         for (enum bench_operation o = BENCH_PREPARE; o < BENCH_OPERATIONS; o++)
             if (!pool || (o != BENCH_PREPARE && o != BENCH_JOINT))
-                layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, repeats);
+                layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, options->repeats);
+        if (options->accuracy && !pool)
+            TRY(find_errors(&layers[k], arrays, plan, k, err));
     }
+done:
+    return rc;
 }
 
 /* Times of the slowest rank, operations and shares. */
@@ -161,7 +190,7 @@ static void finish(struct bench_layer *layers, const struct measure_plan *plan, 
 }
 
 enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,
-                         size_t repeats, const struct node *node, struct error *err)
+                         const struct bench_options *options, const struct node *node, struct error *err)
 {
     struct arrays arrays;
     struct arena arena = arena_over(NULL, 0);
@@ -177,8 +206,8 @@ enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const str
     memset(memory, 0, nbytes);
     arena = arena_over(memory, nbytes);
     place(&arrays, &model->plan, &arena);
-    run_up(layers, &arrays, &model->plan, input, repeats);
-    run_down(layers, &arrays, &model->plan, repeats);
+    run_up(layers, &arrays, &model->plan, input, options->repeats);
+    TRY(agree(node->world, run_down(layers, &arrays, &model->plan, options, err), err));
     finish(layers, &model->plan, node);
 done:
     free(memory);

@@ -124,7 +124,7 @@ static enum status measure_parts(struct bench_results *out, const struct bench_o
     snprintf(out->composite, sizeof out->composite, "%s", run->config->measure.composite);
     TRY(bench_machine(&out->machine, &out->net, options->repeats, run->node, err));
     image = reader_take(run->worker.reader, run->context.first, run->context.first + 1);
-    TRY(bench_layers(out->layers, &run->model, image->inputs, options->repeats, run->node, err));
+    TRY(bench_layers(out->layers, &run->model, image->inputs, options, run->node, err));
 done:
     return rc;
 }

@@ -12,7 +12,7 @@ struct arguments {
     const char *config, *network, *side, *narrow, *repeats, *composite, *block;
     struct option_list sets;
     char settings[2][BENCH_NAME]; /* of options that stand for a key */
-    bool json;
+    bool json, accuracy;
 };
 
 static enum status read_whole(size_t *out, const char *text, const char *option, size_t low, size_t high,
@@ -49,7 +49,8 @@ static enum status choose(struct bench_options *out, struct arguments *arguments
 
     *out = (struct bench_options){.config = arguments->config,
                                   .random = {arguments->network ? arguments->network : "vgg16", 224, 1, 1000},
-                                  .repeats = 3};
+                                  .repeats = 3,
+                                  .accuracy = arguments->accuracy};
     TRY(read_whole(&out->random.side, arguments->side, "side", 32, 1024, err));
     TRY(read_whole(&out->random.narrow, arguments->narrow, "narrow", 1, 4096, err));
     TRY(read_whole(&out->repeats, arguments->repeats, "repeats", 1, BENCH_MAX_REPEATS, err));
@@ -73,6 +74,8 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
          "images that are computed together; as --set run.block=IMAGES"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration"},
         {"repeats", 0, OPTION_TEXT, &out->repeats, "N", "how often everything is measured; default 3"},
+        {"accuracy", 0, OPTION_FLAG, &out->accuracy, NULL,
+         "compare every layer's operations with the double reference, on some of its channels"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object, times in seconds"},
     };
     const struct option_table table = {

@@ -66,6 +66,18 @@ class BenchCommand(RunCase):
                        "--repeats", "1")
         self.assertAlmostEqual(json.loads(done.stdout)["floor_gflop"] * 1e9, floor, delta=1)
 
+    def test_accuracy_of_every_weighted_layer(self):
+        """Float32 against the double reference: n eps sum |x| is far below 1e-4 for sums of this length."""
+        for composite in ("epsilon_gamma_box", "epsilon_alpha2_beta1_flat"):
+            done = nrmflow("bench", "--json", *SMALL, "--accuracy", "--composite", composite)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            layers = json.loads(done.stdout)["layers"]
+            self.assertEqual(sum("errors" in layer for layer in layers), 8 + 3)
+            for layer in layers:
+                self.assertEqual("errors" in layer, not layer["name"].startswith("pool"))
+                for operation, error in layer.get("errors", {}).items():
+                    self.assertLess(error, 1e-4, (composite, layer["name"], operation))
+
     def test_a_configuration_on_two_ranks(self):
         config = self.path("tiny.ini")
         with open(config, "w") as file:
