@@ -5,6 +5,7 @@
 #define NRMFLOW_BENCH_H
 
 #include "block.h"
+#include "flows.h"
 #include "option.h"
 #include "run_internal.h"
 
@@ -18,6 +19,7 @@ struct bench_options {
     size_t nsets;
     size_t repeats;
     bool accuracy; /* compare every link with the double reference */
+    bool flows;    /* measure a far pair */
 };
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -93,6 +95,18 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
 /* Write what the run has gathered to an unfinished store, as at the end of an epoch. */
 enum status bench_store(struct bench_store *out, struct run *run, struct error *err);
 
+/* A far pair, conv4_2 with the last convolution, of one image: all at once, and by one masked sweep for every upper
+ * channel, of which `swept` were made and the time scaled to all. */
+struct bench_far {
+    char name[FLOWS_NAME];
+    size_t sweeps, channels, swept;
+    double seconds, single_seconds;
+    double error; /* between the two, over the largest |value| of a row */
+};
+
+/* With a run whose measure keeps images and whose first block has one. */
+enum status bench_far(struct bench_far *out, struct run *run, struct error *err);
+
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
 struct bench_results {
@@ -105,6 +119,8 @@ struct bench_results {
     struct bench_layer layers[NETWORK_MAX_LINKS];
     struct bench_image images[BENCH_VARIANTS];
     struct bench_store store;
+    bool has_far;
+    struct bench_far far;
     double epoch; /* seconds between two stores */
 };
 

@@ -81,6 +81,14 @@ static void print_images(const struct bench_results *results)
     }
 }
 
+static void print_far(const struct bench_far *far)
+{
+    printf("\n%s of one image: %.3f s by %zu sweeps; by one alone for each of %zu channels %.3f s (%zu measured);\n"
+           "%.1f times faster, largest difference in a row %.1e\n",
+           far->name, far->seconds, far->sweeps, far->channels, far->single_seconds, far->swept,
+           far->single_seconds / far->seconds, far->error);
+}
+
 void bench_print(const struct bench_results *results)
 {
     struct shape input = network_shape(&results->net, 0);
@@ -94,6 +102,8 @@ void bench_print(const struct bench_results *results)
         print_errors(results);
     print_images(results);
     puts("decode: in a thread beside the rank, which waits for what is not there in time");
+    if (results->has_far)
+        print_far(&results->far);
     printf("\nan epoch's store          %.2f s, %.1f MiB; every %.0f s\n", results->store.seconds,
            results->store.bytes / 0x1p20, results->epoch);
     printf("floor                     %.1f GFLOP at the peak: %.2f ms\n", results->floor * GIGA,
@@ -172,10 +182,21 @@ static json_t *json_images(const struct bench_results *results)
     return list;
 }
 
+static json_t *json_far(const struct bench_results *results)
+{
+    const struct bench_far *far = &results->far;
+
+    if (!results->has_far)
+        return json_null();
+    return json_pack("{s:s, s:o, s:f, s:o, s:f, s:f, s:f}", "pair", far->name, "sweeps", integer(far->sweeps),
+                     "seconds", far->seconds, "channels", integer(far->channels), "single_seconds", far->single_seconds,
+                     "ratio", far->single_seconds / far->seconds, "difference", far->error);
+}
+
 bool bench_print_json(const struct bench_results *results)
 {
     json_t *root = json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}",
+        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}",
         "network", results->net.name, "composite", results->composite, "ranks", integer(results->ranks), "block",
         integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_gflops",
         results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
@@ -183,7 +204,8 @@ bool bench_print_json(const struct bench_results *results)
         results->floor * GIGA, "floor_ratio", bench_floor_ratio(results), "image_seconds",
         results->images[BENCH_PLAIN].total, "flows_overhead", overhead(results, BENCH_FLOWS), "given_overhead",
         overhead(results, BENCH_INPUT), "store_seconds", results->store.seconds, "store_bytes", results->store.bytes,
-        "epoch_seconds", results->epoch, "images", json_images(results), "layers", json_layers(results));
+        "epoch_seconds", results->epoch, "far", json_far(results), "images", json_images(results), "layers",
+        json_layers(results));
     bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
 
     putchar('\n');

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOST_IMAGES = 64, MOST_SETS = OPTION_MAX_ITEMS + 2, SETTING = 64 };
+enum { MOST_IMAGES = 64, MOST_SETS = OPTION_MAX_ITEMS + 3, SETTING = 64 };
 
 const struct bench_variant_settings bench_variants[BENCH_VARIANTS] = {
     [BENCH_PLAIN] = {"given none", "none", "none"},
@@ -129,6 +129,34 @@ done:
     return rc;
 }
 
+/* A run that keeps images, for a query. */
+static enum status measure_far(struct bench_results *out, const struct bench_options *options, const char *folder,
+                               const struct node *node, struct log *log, struct error *err)
+{
+    static const struct bench_variant_settings plain = {"far", "none", "none"};
+    struct bench_options more = *options;
+    const char *sets[MOST_SETS];
+    struct config config = {0};
+    struct run run = {.config = &config,
+                      .node = node,
+                      .log = log,
+                      .random = options->config ? NULL : &options->random,
+                      .parts = {.lock = -1}};
+    enum status rc = OK;
+
+    memcpy(sets, options->sets, options->nsets * sizeof *sets);
+    sets[more.nsets++] = "measure.query.bench=conv4_2[0]";
+    more.sets = sets;
+    TRY(make_config(&config, &more, folder, &plain, node, err));
+    TRY(run_set_up(&run, err));
+    TRY(bench_far(&out->far, &run, err));
+    out->has_far = true;
+done:
+    run_tear_down(&run);
+    config_free(&config);
+    return rc;
+}
+
 static enum status measure_variant(struct bench_results *out, const struct bench_options *options, size_t variant,
                                    const char *folder, const struct node *node, struct log *log, struct error *err)
 {
@@ -171,6 +199,8 @@ enum status bench_measure(struct bench_results *out, const struct bench_options 
     TRY(bench_images_make(folder, config.run.block < MOST_IMAGES ? config.run.block : MOST_IMAGES, node, err));
     for (size_t variant = 0; variant < BENCH_VARIANTS; variant++)
         TRY(measure_variant(out, options, variant, folder, node, &log, err));
+    if (options->flows)
+        TRY(measure_far(out, options, folder, node, &log, err));
 done:
     config_free(&config);
     bench_images_remove(folder, node);

@@ -78,6 +78,14 @@ class BenchCommand(RunCase):
                 for operation, error in layer.get("errors", {}).items():
                     self.assertLess(error, 1e-4, (composite, layer["name"], operation))
 
+    def test_a_far_pair_is_that_of_single_sweeps(self):
+        done = nrmflow("bench", "--json", *SMALL, "--flows")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        far = json.loads(done.stdout)["far"]
+        self.assertEqual((far["pair"], far["channels"]), ("conv4_2-conv5_2", 16))
+        self.assertAlmostEqual(far["ratio"], far["single_seconds"] / far["seconds"])
+        self.assertLess(far["difference"], 1e-5)
+
     def test_a_configuration_on_two_ranks(self):
         config = self.path("tiny.ini")
         with open(config, "w") as file:
