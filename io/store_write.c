@@ -132,6 +132,12 @@ static void choose_chunk(hsize_t *chunk, size_t ndim, const size_t *dims, size_t
     }
 }
 
+/* The state of an unfinished run is large, and soon replaced: compressing it would take longer than all the rest. */
+static bool compressed(const struct store *store, const struct store_entry *entry)
+{
+    return store->deflate && strncmp(entry->path, "state/", 6) != 0;
+}
+
 static hid_t creation_properties(const struct store *store, const struct store_entry *entry, size_t nbytes)
 {
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
@@ -142,7 +148,7 @@ static hid_t creation_properties(const struct store *store, const struct store_e
     if (ok && entry->ndim && nbytes > CONTIGUOUS_BYTES) {
         choose_chunk(chunk, entry->ndim, entry->dims, H5Tget_size(entry->element));
         ok = H5Pset_chunk(properties, (int)entry->ndim, chunk) >= 0;
-        if (ok && store->deflate)
+        if (ok && compressed(store, entry))
             ok = H5Pset_shuffle(properties) >= 0 && H5Pset_deflate(properties, store->deflate) >= 0;
     }
     if (!ok)

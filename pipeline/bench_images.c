@@ -49,7 +49,7 @@ static void paint(struct image *image, uint64_t seed)
         for (size_t w = 0; w < WAVES; w++)
             value += waves[w].amplitude * sin(waves[w].x * x + waves[w].y * y + waves[w].phase);
         for (size_t c = 0; c < 3; c++) {
-            double tinted = value * (1 - 0.2 * (double)c) + 30 * (double)c + 20 * random_unit(&seed);
+            double tinted = value * (1 - 0.2 * (double)c) + 30 * (double)c + 60 * random_unit(&seed);
             image->pixels[3 * i + c] = (unsigned char)fmin(fmax(tinted, 0), 255);
         }
     }

@@ -222,6 +222,14 @@ done:
     return rc;
 }
 
+/* An unfinished store is soon replaced, and all ranks wait for it: it is compressed lightly. */
+static unsigned compression(const struct config *config, bool complete)
+{
+    unsigned wanted = (unsigned)config->store.compression;
+
+    return complete || wanted < 1 ? wanted : 1;
+}
+
 enum status write_store(struct write_summary *summary, const struct write_run *run, const struct sums *sums,
                         bool complete, const char *output, struct error *err)
 {
@@ -232,7 +240,7 @@ enum status write_store(struct write_summary *summary, const struct write_run *r
     enum status rc = OK;
 
     TRY(parts_read(&parts, run->parts, run->layout, err));
-    TRY(store_create(&store, output, (unsigned)run->config->store.compression, err));
+    TRY(store_create(&store, output, compression(run->config, complete), err));
     TRY(write_attributes(store, run, given, complete, err));
     TRY(write_listing(store, run, err));
     TRY(write_variables(store, &run->model->net, err));
