@@ -85,12 +85,16 @@ done:
 static enum status make_config(struct config *config, const struct bench_options *options, const char *folder,
                                const struct bench_variant_settings *variant, const struct node *node, struct error *err)
 {
+    static const char *const varied[] = {"measure.given=", "measure.flows="};
     const char *sets[MOST_SETS];
     char *text = NULL, made[BENCH_IMAGES_PATH + 64], given[SETTING], flows[SETTING];
-    size_t nsets = options->nsets;
+    size_t nsets = 0;
     enum status rc = OK;
 
-    memcpy(sets, options->sets, nsets * sizeof *sets);
+    for (size_t i = 0; i < options->nsets; i++)
+        if (strncmp(options->sets[i], varied[0], strlen(varied[0])) != 0 &&
+            strncmp(options->sets[i], varied[1], strlen(varied[1])) != 0)
+            sets[nsets++] = options->sets[i];
     if (variant) {
         snprintf(given, sizeof given, "measure.given=%s", variant->given);
         snprintf(flows, sizeof flows, "measure.flows=%s", variant->flows);

@@ -158,6 +158,18 @@ static void add_squares(double *restrict sum, double *restrict square, const flo
     }
 }
 
+/* The same and the sum of x y, in one pass: flows are larger than the caches. */
+static void add_products(double *restrict sum, double *restrict square, double *restrict product,
+                         const float *restrict x, double y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double v = (double)x[i];
+        sum[i] += v;
+        square[i] += v * v;
+        product[i] += v * y;
+    }
+}
+
 static void add_scaled(double *restrict sum, const float *restrict x, double factor, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -176,9 +188,11 @@ void tally_flow(struct tally *tally, size_t link, const float *joint, const doub
     const struct statistics *s = tally->statistics;
     size_t upper = s->measure->net->links[link].upper.channels;
 
-    add_squares(tally->flow[link], tally->flow_square[link], joint, statistics_flow_entries(s, link));
     if (statistics_conditioned(s))
-        add_scaled(tally->flow_product[link], joint, given_mass, statistics_flow_entries(s, link));
+        add_products(tally->flow[link], tally->flow_square[link], tally->flow_product[link], joint, given_mass,
+                     statistics_flow_entries(s, link));
+    else
+        add_squares(tally->flow[link], tally->flow_square[link], joint, statistics_flow_entries(s, link));
     add(tally->to_bias[link], to_bias, upper);
     add(tally->absorbed[link], absorbed, upper);
 }
@@ -189,9 +203,11 @@ void tally_far(struct tally *tally, size_t pair, const struct far_flow *flow, do
     struct far_pair p = s->options.flows->pairs[pair].pair;
     size_t entries = statistics_far_entries(s, p), upper = network_shape(s->measure->net, p.upper).channels;
 
-    add_squares(tally->far[pair].flow, tally->far[pair].square, flow->joint, entries);
     if (statistics_conditioned(s))
-        add_scaled(tally->far[pair].product, flow->joint, given_mass, entries);
+        add_products(tally->far[pair].flow, tally->far[pair].square, tally->far[pair].product, flow->joint, given_mass,
+                     entries);
+    else
+        add_squares(tally->far[pair].flow, tally->far[pair].square, flow->joint, entries);
     add(tally->far[pair].lost, flow->lost, upper);
     add(tally->far[pair].left_out, flow->left_out, upper);
     for (size_t c = 0; c < upper; c++)

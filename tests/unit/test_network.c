@@ -106,6 +106,23 @@ static void layers_that_do_not_fit_are_refused_with_the_reason(void **state)
     assert_non_null(strstr(message, "no square map"));
 }
 
+/* Torchvision's VGG16 and VGG11 have these many parameters. */
+static void standard_networks_have_torchvisions_sizes(void **state)
+{
+    struct network net;
+
+    (void)state;
+    assert_int_equal(network_standard(&net, "vgg16", 224, 1, 1000), 138357544);
+    assert_string_equal(net.name, "vgg16");
+    assert_int_equal(network_standard(&net, "vgg11", 224, 1, 1000), 132863336);
+    assert_int_equal(network_shape(&net, 0).width, 224);
+    assert_int_equal(network_standard(&net, "vgg17", 224, 1, 1000), 0);
+    assert_int_equal(network_standard(&net, "vgg16", 225, 1, 1000), 0);
+    assert_int_equal(network_standard(&net, "vgg16", 0, 1, 1000), 0);
+    assert_true(network_standard(&net, "vgg19", 32, 5000, 2) > 0);
+    assert_int_equal(network_shape(&net, net.nlinks - 1).channels, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +131,7 @@ int main(void)
         cmocka_unit_test(only_the_logits_and_pools_are_not_rectified),
         cmocka_unit_test(adjacent_pairs_reach_across_pools),
         cmocka_unit_test(layers_that_do_not_fit_are_refused_with_the_reason),
+        cmocka_unit_test(standard_networks_have_torchvisions_sizes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
