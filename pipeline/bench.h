@@ -89,7 +89,7 @@ struct bench_store {
     double bytes;
 };
 
-/* Median of `repeats` blocks after one that is not counted. */
+/* Median of `repeats` blocks, or fewer where they take long, after one that is not counted. */
 enum status bench_image(struct bench_image *out, struct run *run, size_t repeats, struct error *err);
 
 /* Write what the run has gathered to an unfinished store, as at the end of an epoch. */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOST_IMAGES = 64, MOST_SETS = OPTION_MAX_ITEMS + 3, SETTING = 64 };
+enum { MOST_IMAGES = 64, MOST_SETS = OPTION_MAX_ITEMS + 3, SETTING = 64, MOST_SECONDS = 15 };
 
 const struct bench_variant_settings bench_variants[BENCH_VARIANTS] = {
     [BENCH_PLAIN] = {"given none", "none", "none"},
@@ -32,7 +32,7 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
     double total[BENCH_MAX_REPEATS], stages[BLOCK_STAGES][BENCH_MAX_REPEATS];
     size_t block = run->context.first / run->config->run.block;
     struct calibrate_times times;
-    double loaded = 0;
+    double loaded = 0, begun = log_seconds();
     size_t images = 0;
     enum status rc = OK;
 
@@ -47,6 +47,8 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
         total[at] = times.total / (double)times.images;
         for (size_t i = 0; i < BLOCK_STAGES; i++)
             stages[i][at] = times.stages[i] / (double)times.images;
+        if (r && bench_slowest(log_seconds() - begun, run->node) > MOST_SECONDS)
+            repeats = r;
     }
     out->load = bench_slowest((reader_seconds(run->worker.reader) - loaded) / (double)images, run->node);
     out->total = bench_slowest(bench_median(total, repeats), run->node);
