@@ -7,6 +7,23 @@ struct layout layout_planar(struct shape shape)
     return (struct layout){.shape = shape, .lanes = 1, .rows = shape.height, .columns = shape.width};
 }
 
+/* Positions of a plane's side: whole tiles between two borders. */
+static size_t bordered(size_t positions)
+{
+    return (positions + LAYOUT_TILE - 1) / LAYOUT_TILE * LAYOUT_TILE + 2;
+}
+
+struct layout layout_blocked(struct shape shape)
+{
+    size_t columns = bordered(shape.width);
+
+    return (struct layout){.shape = shape,
+                           .lanes = LAYOUT_LANES,
+                           .rows = bordered(shape.height),
+                           .columns = columns,
+                           .origin = (columns + 1) * LAYOUT_LANES};
+}
+
 size_t layout_floats(struct layout layout)
 {
     size_t blocks = (layout.shape.channels + layout.lanes - 1) / layout.lanes;

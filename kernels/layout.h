@@ -21,6 +21,11 @@ struct layout {
 /* Neurons in the order [C][H][W], nothing between them. */
 struct layout layout_planar(struct shape shape);
 
+/* Neurons in the order [ceil(C/16)][rows][columns][16]: planes of whole tiles of 4 x 4 with a border of one, so that
+ * convolutions read and write whole vectors. Neuron (0, 0) of a plane is at row 1, column 1. */
+enum { LAYOUT_LANES = 16, LAYOUT_TILE = 4 };
+struct layout layout_blocked(struct shape shape);
+
 size_t layout_floats(struct layout layout);
 
 /* Float of neuron (channel, y, x). */
