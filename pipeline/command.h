@@ -3,6 +3,7 @@
 #define NRMFLOW_COMMAND_H
 
 #include "error.h"
+#include "option.h"
 
 /* Exit statuses. */
 enum {
@@ -17,6 +18,23 @@ struct command {
     const char *help;                  /* one line */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
 };
+
+struct command_list {
+    const struct command *items; /* [count] in the order in which help shows them */
+    size_t count;
+};
+
+/* The first thing a command does: read its command line. --help is answered here, and so is what `nrmflow help` asks of
+ * every command for manual pages and completions (--help=man, --help=bash, --help=zsh); mistakes are reported.
+ *
+ *   status     out  the exit status of a command that does not go on
+ *   arguments  out  as option_parse
+ * Returns whether the command goes on. */
+bool command_start(int *status, struct option_list *arguments, const struct option_table *table, int argc, char **argv);
+
+/* The same for a command whose help explains the keys of the configuration, too. */
+bool command_start_with_keys(int *status, struct option_list *arguments, const struct option_table *table, int argc,
+                             char **argv);
 
 /* Print "nrmflow: " and the message on standard error; returns COMMAND_FAILED. */
 int command_fail(const struct error *err);

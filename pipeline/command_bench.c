@@ -65,7 +65,6 @@ done:
 
 static bool parse(struct bench_options *options, struct arguments *out, int argc, char **argv, int *status)
 {
-    bool help;
     const struct option_row rows[] = {
         {"network", 0, OPTION_TEXT, &out->network, "NAME", "without CONFIG: vgg11, vgg13, vgg16 (default) or vgg19"},
         {"side", 0, OPTION_TEXT, &out->side, "PIXELS", "without CONFIG: side of its images; default 224"},
@@ -99,15 +98,8 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
     struct option_list files;
     struct error err = {0};
 
-    if (option_parse(&files, &help, &table, argc, argv, &err) != OK) {
-        *status = command_usage(&err, table.command);
+    if (!command_start(status, &files, &table, argc, argv))
         return false;
-    }
-    if (help) {
-        option_help(stdout, &table);
-        *status = command_finish(COMMAND_OK);
-        return false;
-    }
     out->config = files.count ? files.items[0] : NULL;
     if (choose(options, out, &err) != OK) {
         *status = command_usage(&err, table.command);

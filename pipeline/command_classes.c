@@ -34,9 +34,19 @@ static enum status read_top(struct arguments *out, struct error *err)
     return OK;
 }
 
+static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
+{
+    if (words->count == 2)
+        return error_set(err, FAIL_CONFIG, "a class to compare %s with is missing", words->items[1]);
+    if (words->count == 1 && (out->layer || out->flow || out->top))
+        return error_set(err, FAIL_CONFIG, "--layer, --flow and --top go with two classes");
+    if (out->layer && out->flow)
+        return error_set(err, FAIL_CONFIG, "--layer and --flow exclude each other");
+    return read_top(out, err);
+}
+
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
-    bool help;
     const struct option_row rows[] = {
         {"layer", 0, OPTION_TEXT, &out->layer, "LAYER", "only the channels of this layer; by default those of all"},
         {"flow", 0, OPTION_TEXT, &out->flow, "PAIR",
@@ -59,25 +69,11 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     };
     struct option_list words;
     struct error err = {0};
-    enum status rc = option_parse(&words, &help, &table, argc, argv, &err);
 
-    if (rc == OK && !help) {
-        if (words.count == 2)
-            rc = error_set(&err, FAIL_CONFIG, "a class to compare %s with is missing", words.items[1]);
-        else if (words.count == 1 && (out->layer || out->flow || out->top))
-            rc = error_set(&err, FAIL_CONFIG, "--layer, --flow and --top go with two classes");
-        else if (out->layer && out->flow)
-            rc = error_set(&err, FAIL_CONFIG, "--layer and --flow exclude each other");
-        else
-            rc = read_top(out, &err);
-    }
-    if (rc != OK) {
-        *status = command_usage(&err, table.command);
+    if (!command_start(status, &words, &table, argc, argv))
         return false;
-    }
-    if (help) {
-        option_help(stdout, &table);
-        *status = command_finish(COMMAND_OK);
+    if (check(out, &words, &err) != OK) {
+        *status = command_usage(&err, table.command);
         return false;
     }
     out->path = words.items[0];

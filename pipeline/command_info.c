@@ -1,5 +1,7 @@
 #include "command_info.h"
 
+#include "command.h"
+#include "option.h"
 #include "summary.h"
 #include "summary_json.h"
 
@@ -15,17 +17,6 @@
 #define LEDGER_TOLERANCE 1e-5
 
 enum { MAX_CONFIG_LINES = 60 };
-
-static const char usage[] =
-    "Usage: nrmflow info STORE [--json]\n"
-    "\n"
-    "Show what is in a store that `nrmflow run` has written: the run, its images by status, accuracy, the ledger of\n"
-    "every variable, the flow matrices, the slowest stage.\n"
-    "\n"
-    "  --json    one JSON object: images, finished, failed, complete, layers, flows and more\n"
-    "  --help    this text\n"
-    "\n"
-    "For every variable, mass + bias + absorbed = 1 in each image; the gap is the largest difference from it.\n";
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
@@ -243,21 +234,15 @@ static void print_all(const struct summary *summary, const char *path)
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
 
-static int wrong_arguments(const char *what, const char *argument)
-{
-    fprintf(stderr, "nrmflow info: %s%s\n%s", what, argument, "Usage: nrmflow info STORE [--json]; more with --help\n");
-    return 2;
-}
-
 static int show(const char *path, bool json)
 {
     struct summary summary;
     struct error err = {0};
-    int result = 0;
+    int status = COMMAND_OK;
 
     if (summary_read(&summary, path, &err) != OK) {
-        fprintf(stderr, "nrmflow info: %s\nA store is what `nrmflow run ... --output STORE` writes.\n", err.message);
-        result = 1;
+        status = command_fail(&err);
+        fputs("A store is what `nrmflow run ... --output STORE` writes.\n", stderr);
     } else if (json) {
         json_t *object = summary_json(&summary);
 
@@ -268,33 +253,30 @@ static int show(const char *path, bool json)
         print_all(&summary, path);
     }
     summary_free(&summary);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fputs("nrmflow info: the output cannot be written\n", stderr);
-        result = 1;
-    }
-    return result;
+    return command_finish(status);
 }
 
 int command_info(int argc, char **argv)
 {
-    const char *path = NULL;
-    bool json = false, options = true;
+    bool json = false;
+    const struct option_row rows[] = {
+        {"json", 0, OPTION_FLAG, &json, NULL,
+         "print one JSON object: images, finished, failed, complete, layers, flows and more"},
+    };
+    const struct option_table table = {
+        "nrmflow info",
+        "STORE",
+        1,
+        1,
+        "Shows what is in a store that `nrmflow run` has written: the run, its images by status, accuracy, the ledger "
+        "of\n"
+        "every variable, the flow matrices, the slowest stage. For every variable, mass + bias + absorbed = 1 in each\n"
+        "image; the gap is the largest difference from it.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list files;
+    int status;
 
-    for (int i = 1; i < argc; i++) {
-        if (options && strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (options && strcmp(argv[i], "--") == 0)
-            options = false;
-        else if (options && strcmp(argv[i], "--json") == 0)
-            json = true;
-        else if (options && argv[i][0] == '-' && argv[i][1])
-            return wrong_arguments("unknown option ", argv[i]);
-        else if (path)
-            return wrong_arguments("only one store can be shown, not also ", argv[i]);
-        else
-            path = argv[i];
-    }
-    return path ? show(path, json) : wrong_arguments("which store?", "");
+    return command_start(&status, &files, &table, argc, argv) ? show(files.items[0], json) : status;
 }

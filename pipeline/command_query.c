@@ -24,7 +24,6 @@ struct arguments {
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
-    bool help;
     const struct option_row rows[] = {
         {"images", 0, OPTION_TEXT, &out->look.images, "A:B", "only images A <= i < B; by default those of CONFIG"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
@@ -52,17 +51,9 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         sizeof rows / sizeof rows[0],
     };
     struct option_list words;
-    struct error err = {0};
 
-    if (option_parse(&words, &help, &table, argc, argv, &err) != OK) {
-        *status = command_usage(&err, table.command);
+    if (!command_start(status, &words, &table, argc, argv))
         return false;
-    }
-    if (help) {
-        option_help(stdout, &table);
-        *status = command_finish(COMMAND_OK);
-        return false;
-    }
     out->look.config = words.items[0];
     out->look.query = words.items[1];
     out->look.sets = out->sets.items;

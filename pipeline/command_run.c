@@ -2,7 +2,6 @@
 
 #include "command.h"
 #include "config.h"
-#include "config_help.h"
 #include "dry.h"
 #include "log.h"
 #include "node.h"
@@ -25,7 +24,6 @@ struct arguments {
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
-    bool help;
     const struct option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &out->output, "STORE",
          "the store to write; by default CONFIG's name with .h5, here"},
@@ -49,17 +47,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     struct option_list files;
     struct error err = {0};
 
-    if (option_parse(&files, &help, &table, argc, argv, &err) != OK) {
-        *status = command_usage(&err, table.command);
+    if (!command_start_with_keys(status, &files, &table, argc, argv))
         return false;
-    }
-    if (help) {
-        option_help(stdout, &table);
-        puts("\nKeys of CONFIG and of --set:\n");
-        config_help(stdout);
-        *status = command_finish(COMMAND_OK);
-        return false;
-    }
     if (out->json && !out->dry) {
         error_set(&err, FAIL_CONFIG,
                   "--json goes with --dry-run; a run writes a store, which `nrmflow info --json` shows");

@@ -75,7 +75,6 @@ done:
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
-    bool help;
     const struct option_row rows[] = {
         {"from", 0, OPTION_TEXT, &out->wanted.from, "LAYER", "lowest layer; by default the first convolution"},
         {"to", 0, OPTION_TEXT, &out->wanted.to, "LAYER", "highest layer; by default the last convolution"},
@@ -110,17 +109,11 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     };
     struct option_list words;
     struct error err = {0};
-    enum status rc = option_parse(&words, &help, &table, argc, argv, &err);
 
-    if (rc == OK && !help)
-        rc = check(out, &err);
-    if (rc != OK) {
-        *status = command_usage(&err, table.command);
+    if (!command_start(status, &words, &table, argc, argv))
         return false;
-    }
-    if (help) {
-        option_help(stdout, &table);
-        *status = command_finish(COMMAND_OK);
+    if (check(out, &err) != OK) {
+        *status = command_usage(&err, table.command);
         return false;
     }
     out->path = words.items[0];

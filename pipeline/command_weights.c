@@ -199,7 +199,8 @@ static bool print_json(const struct report *report)
 
 int command_weights(int argc, char **argv)
 {
-    bool json = false, help;
+    bool json = false;
+    int status;
     const struct option_row rows[] = {
         {"json", 0, OPTION_FLAG, &json, NULL, "print one JSON object"},
     };
@@ -217,14 +218,10 @@ int command_weights(int argc, char **argv)
     struct report report = {0};
     struct error err = {0};
 
-    if (option_parse(&files, &help, &table, argc, argv, &err) != OK)
-        return command_usage(&err, table.command);
-    if (help) {
-        option_help(stdout, &table);
-        return command_finish(COMMAND_OK);
-    }
+    if (!command_start(&status, &files, &table, argc, argv))
+        return status;
     report.path = files.items[0];
-    int status = inspect(&report, &err) == OK ? COMMAND_OK : command_fail(&err);
+    status = inspect(&report, &err) == OK ? COMMAND_OK : command_fail(&err);
     if (status == COMMAND_OK) {
         if (!json)
             print_text(&report);

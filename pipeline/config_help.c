@@ -4,34 +4,37 @@
 
 #include <string.h>
 
-static void print_key(FILE *out, const struct config_key *key)
+void config_help_form(char out[CONFIG_HELP_FORM], const struct config_key *key)
 {
-    fprintf(out, "  %s", key->name);
-    if (key->type == CONFIG_TYPE_PAIRS)
-        fprintf(out, ".%s", key->allowed);
-    fputs(" = ", out);
-    for (const char *c = config_value_form(key); *c; c++)
-        if (*c == '|' && c[1] != ' ')
-            fputs(" | ", out);
-        else
-            fputc(*c, out);
-    fprintf(out, "\n      %s", key->help);
+    const char *dot = key->type == CONFIG_TYPE_PAIRS ? "." : "", *user = *dot ? key->allowed : "";
+    int head = snprintf(out, CONFIG_HELP_FORM, "%s%s%s = ", key->name, dot, user);
+    size_t used = (size_t)head;
+
+    for (const char *c = config_value_form(key); *c && used + 4 < CONFIG_HELP_FORM; c++)
+        used += (size_t)snprintf(out + used, CONFIG_HELP_FORM - used, *c == '|' && c[1] != ' ' ? " %c " : "%c", *c);
+}
+
+void config_help_default(char out[CONFIG_HELP_FORM], const struct config_key *key)
+{
+    out[0] = '\0';
     if (key->required)
-        fputs(" (required)", out);
+        snprintf(out, CONFIG_HELP_FORM, " (required)");
     else if (key->fallback[0])
-        fprintf(out, " (default: %s)", key->fallback);
-    fputs("\n", out);
+        snprintf(out, CONFIG_HELP_FORM, " (default: %s)", key->fallback);
 }
 
 void config_help(FILE *out)
 {
     const char *section = "";
     const struct config_key *key;
+    char form[CONFIG_HELP_FORM], fallback[CONFIG_HELP_FORM];
 
     for (size_t i = 0; (key = config_table_key(i)) != NULL; i++) {
         if (strcmp(section, key->section) != 0)
             fprintf(out, "%s[%s]\n", i ? "\n" : "", key->section);
         section = key->section;
-        print_key(out, key);
+        config_help_form(form, key);
+        config_help_default(fallback, key);
+        fprintf(out, "  %s\n      %s%s\n", form, key->help, fallback);
     }
 }

@@ -2,18 +2,20 @@
 #include "command.h"
 #include "command_bench.h"
 #include "command_classes.h"
+#include "command_help.h"
 #include "command_info.h"
 #include "command_query.h"
 #include "command_run.h"
+#include "command_version.h"
 #include "command_walks.h"
 #include "command_weights.h"
 #include "fault.h"
-#include "suggest.h"
-#include "version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static int run_help(int argc, char **argv);
 
 static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
@@ -23,32 +25,14 @@ static const struct command commands[] = {
     {"walks", "channel walks of largest joint relevance", command_walks},
     {"weights", "what is in a weights file", command_weights},
     {"bench", "speed against this machine's own floor", command_bench},
+    {"help", "explain a command; manual pages and completions", run_help},
 };
 
-enum { NCOMMANDS = sizeof commands / sizeof commands[0] };
+static const struct command_list all = {commands, sizeof commands / sizeof commands[0]};
 
-static void print_usage(FILE *out)
+static int run_help(int argc, char **argv)
 {
-    fputs("usage: nrmflow COMMAND ...\n\n"
-          "The normalized relevance measure of vision networks over whole datasets.\n\n",
-          out);
-    for (size_t i = 0; i < NCOMMANDS; i++)
-        fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].help);
-    fputs("\n`nrmflow COMMAND --help` explains a command, `nrmflow --version` names the version.\n", out);
-}
-
-static int unknown_command(const char *name)
-{
-    struct error err = {0};
-    struct suggest nearest;
-    char hint[64];
-
-    suggest_init(&nearest, name);
-    for (size_t i = 0; i < NCOMMANDS; i++)
-        suggest_offer(&nearest, commands[i].name);
-    suggest_hint(hint, sizeof hint, &nearest);
-    error_set(&err, FAIL_CONFIG, "there is no command \"%s\"%s", name, hint);
-    return command_usage(&err, "nrmflow");
+    return command_help(&all, argc, argv);
 }
 
 /* How often each point of io/fault.h was met, if that is asked for. */
@@ -66,19 +50,17 @@ int main(int argc, char **argv)
     if (fault_start(getenv("NRMFLOW_FAULT"), &err) != OK)
         return command_usage(&err, "nrmflow");
     if (argc < 2) {
-        print_usage(stderr);
+        command_help_usage(stderr, &all);
         return COMMAND_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_usage(stdout);
+        command_help_usage(stdout, &all);
         return command_finish(COMMAND_OK);
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("nrmflow %s\n", version_string());
-        return command_finish(COMMAND_OK);
-    }
-    for (size_t i = 0; i < NCOMMANDS; i++)
+    if (strcmp(argv[1], "--version") == 0)
+        return command_version(argc - 1, argv + 1);
+    for (size_t i = 0; i < all.count; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));
-    return unknown_command(argv[1]);
+    return command_help_unknown(argv[1], &all);
 }

@@ -363,25 +363,25 @@ static void expect_exit(int argc, const char *const *arguments, int result, cons
 static void help_is_printed(void **state)
 {
     (void)state;
-    expect_exit(2, (const char *const[]){"info", "--help"}, 0, "Usage: nrmflow info", "");
+    expect_exit(2, (const char *const[]){"info", "--help"}, 0, "usage: nrmflow info STORE [options]", "");
 }
 
 static void missing_argument_is_a_usage_error(void **state)
 {
     (void)state;
-    expect_exit(1, (const char *const[]){"info"}, 2, "", "which store?");
+    expect_exit(1, (const char *const[]){"info"}, 2, "", "something is missing: nrmflow info STORE");
 }
 
 static void unknown_option_is_a_usage_error(void **state)
 {
     (void)state;
-    expect_exit(3, (const char *const[]){"info", "--jsn", "x.h5"}, 2, "", "unknown option --jsn");
+    expect_exit(3, (const char *const[]){"info", "--jsn", "x.h5"}, 2, "", "did you mean --json?");
 }
 
 static void second_store_is_a_usage_error(void **state)
 {
     (void)state;
-    expect_exit(3, (const char *const[]){"info", "a.h5", "b.h5"}, 2, "", "b.h5");
+    expect_exit(3, (const char *const[]){"info", "a.h5", "b.h5"}, 2, "", "too many arguments");
 }
 
 static void missing_store_is_an_error_with_advice(void **state)
