@@ -29,7 +29,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("weights", done.stdout)
 
     def test_version(self):
-        self.assertRegex(nrmflow("--version").stdout, r"^nrmflow \d+\.\d+\.\d+\n$")
+        self.assertRegex(nrmflow("--version").stdout, r"^nrmflow \d+\.\d+\.\d+\n")
 
     def test_no_command_is_a_usage_error(self):
         done = nrmflow()
