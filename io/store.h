@@ -66,6 +66,7 @@ const char *store_type_name(enum store_type type);
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
 struct store;
+struct store_reader;
 
 /* Begin a store that will be at `path`, with the attributes `format` and `format_version`.
  *
@@ -73,6 +74,9 @@ struct store;
  *   deflate  in   0 (no compression) .. 9
  * Errors: FAIL_SYSTEM, FAIL_CONFIG (the path is no regular file, or no such level). */
 enum status store_create(struct store **out, const char *path, unsigned deflate, struct error *err);
+
+/* Do not compress what is below /state, which is soon replaced: it would take longer than all the rest. */
+void store_plain_state(struct store *store);
 
 /* Write a whole dataset and create the groups on the way to it.
  *
@@ -104,7 +108,7 @@ enum status store_write_rows(struct store *store, const char *path, size_t first
 /* Set an attribute, replacing one of that name. Attributes of the root that others read:
  *
  *   text     config, network, composite, bias, pool, given, target, dataset, dataset_sha256, model_sha256,
- *            program_version, isa, blas_core; default (a group, what a viewer opens first; so on "layers" and "flows")
+ *            program_version, isa, blas_core; shard (of a store with a part of the images only); default (a group, what a viewer opens first; so on "layers" and "flows")
  *   integer  seed, complete (0 or 1), weak_condition (1, or absent), finished (images that a partial run has dealt with)
  *   real     seconds_<stage>
  * and `method` (exact, sampled) on a flow, `expression` on a query.
@@ -116,6 +120,12 @@ enum status store_set_text(struct store *store, const char *object, const char *
                            struct error *err);
 enum status store_set_int(struct store *store, const char *object, const char *name, int64_t value, struct error *err);
 enum status store_set_real(struct store *store, const char *object, const char *name, double value, struct error *err);
+
+/* Copy all rows of the dataset of this path in another store, `nrows`, to rows first .. first + nrows - 1 of one that was
+ * begun with store_create_rows. Bits are kept.
+ * Errors: FAIL_FORMAT (not begun, rows beyond the end; another type, width or number there), FAIL_SYSTEM. */
+enum status store_copy_rows(struct store *store, const char *path, size_t first, const struct store_reader *from,
+                            size_t nrows, struct error *err);
 
 /* Finish the store: scales, NeXus attributes, close, fsync, rename over the path. Frees `store` whatever happens. On
  * failure the temporary file is removed and a store that was there before is whole. */
@@ -132,7 +142,6 @@ void store_discard(struct store *store);
  *
  * Errors of all functions below: FAIL_FORMAT (damaged, missing, of another type or shape), FAIL_UNSUPPORTED,
  * FAIL_LIMIT, FAIL_SYSTEM. */
-struct store_reader;
 
 /* Open a store; checks `format` and `format_version`.
  *

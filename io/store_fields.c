@@ -75,6 +75,8 @@ static const struct store_field fields[] = {
     {"classes/flow_class", STORE_I32, "flow_class", "Classes with flow matrices of their own", "class"},
 
     {"state/sums", STORE_U64, "word", "Exact sums over the finished blocks, from which the run goes on", "code"},
+    {"state/layers", STORE_I64, "weighted,size",
+     "Outputs and inputs of the weighted layers, which tell a merge the network", "1"},
     {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
      "text"},
 };

@@ -44,6 +44,7 @@ struct store_entry {
 struct store {
     struct h5_aside *aside;
     unsigned deflate;
+    bool plain_state;
     struct store_entry *entries; /* in the order of writing */
     size_t nentries, capacity;
 };
@@ -59,6 +60,11 @@ enum status store_guard(const struct store_reader *reader, const char *path, str
 
 /* Whether a type is text of a fixed length. */
 bool store_fixed_text(hid_t type);
+
+/* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type in memory. Without `converted` the file's
+ * type must be of the same class and size. */
+enum status store_read_slab(void *out, hid_t memory, bool converted, const struct store_reader *reader,
+                            const char *path, size_t first, size_t nrows, size_t width, struct error *err);
 
 /* The entry of a path; NULL if nothing has been written there. */
 struct store_entry *store_find_entry(const struct store *store, const char *path);

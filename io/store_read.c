@@ -215,8 +215,16 @@ done:
     return rc;
 }
 
-enum status store_read_rows(double *out, const struct store_reader *reader, const char *path, size_t first,
-                            size_t nrows, size_t width, struct error *err)
+static enum status check_same(const struct opened *opened, hid_t memory, const struct store_reader *reader,
+                              const char *path, struct error *err)
+{
+    if (H5Tget_class(opened->type) == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
+        return OK;
+    return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than it should have", reader->path, path);
+}
+
+enum status store_read_slab(void *out, hid_t memory, bool converted, const struct store_reader *reader,
+                            const char *path, size_t first, size_t nrows, size_t width, struct error *err)
 {
     enum status rc = OK;
     struct opened opened;
@@ -224,8 +232,8 @@ enum status store_read_rows(double *out, const struct store_reader *reader, cons
     hsize_t start[H5_MAX_DIMS] = {first}, count[H5_MAX_DIMS] = {nrows};
     size_t found = 1;
 
-    TRY(open_dataset(&opened, reader, path, sizeof *out, err));
-    TRY(check_number(&opened, false, reader, path, err));
+    TRY(open_dataset(&opened, reader, path, H5Tget_size(memory), err));
+    TRY(converted ? check_number(&opened, false, reader, path, err) : check_same(&opened, memory, reader, path, err));
     for (size_t d = 1; d < opened.ndim; d++) {
         count[d] = opened.dims[d];
         found *= opened.dims[d];
@@ -240,11 +248,17 @@ enum status store_read_rows(double *out, const struct store_reader *reader, cons
     memory_space = H5Screate_simple((int)opened.ndim, count, NULL);
     file_space = H5Dget_space(opened.dataset);
     if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-        H5Dread(opened.dataset, H5T_NATIVE_DOUBLE, memory_space, file_space, H5P_DEFAULT, out) < 0)
+        H5Dread(opened.dataset, memory, memory_space, file_space, H5P_DEFAULT, out) < 0)
         rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
 done:
     h5_close(&memory_space);
     h5_close(&file_space);
     close_dataset(&opened);
     return rc;
+}
+
+enum status store_read_rows(double *out, const struct store_reader *reader, const char *path, size_t first,
+                            size_t nrows, size_t width, struct error *err)
+{
+    return store_read_slab(out, H5T_NATIVE_DOUBLE, true, reader, path, first, nrows, width, err);
 }

@@ -8,6 +8,7 @@ enum {
     CONTIGUOUS_BYTES = 4096, /* smaller datasets are neither chunked nor compressed */
     CHUNK_BYTES = 1 << 18,
     TEXT_BYTES = 1 << 20, /* buffer of store_write_text */
+    COPY_BYTES = 1 << 22, /* buffer of store_copy_rows */
     MAX_TEXT = 1 << 16    /* bytes of one string of a column */
 };
 
@@ -132,10 +133,18 @@ static void choose_chunk(hsize_t *chunk, size_t ndim, const size_t *dims, size_t
     }
 }
 
-/* The state of an unfinished run is large, and soon replaced: compressing it would take longer than all the rest. */
-static bool compressed(const struct store *store, const struct store_entry *entry)
+static bool in_state(const struct store_entry *entry)
 {
-    return store->deflate && strncmp(entry->path, "state/", 6) != 0;
+    return strncmp(entry->path, "state/", 6) == 0;
+}
+
+/* What a run goes on from has checksums; a damaged mean is one wrong number, a damaged sum would spread. */
+static bool set_filters(hid_t properties, const struct store *store, const struct store_entry *entry)
+{
+    bool compressed = store->deflate && !(store->plain_state && in_state(entry));
+
+    return (!compressed || (H5Pset_shuffle(properties) >= 0 && H5Pset_deflate(properties, store->deflate) >= 0)) &&
+           (!in_state(entry) || H5Pset_fletcher32(properties) >= 0);
 }
 
 static hid_t creation_properties(const struct store *store, const struct store_entry *entry, size_t nbytes)
@@ -147,9 +156,7 @@ static hid_t creation_properties(const struct store *store, const struct store_e
 
     if (ok && entry->ndim && nbytes > CONTIGUOUS_BYTES) {
         choose_chunk(chunk, entry->ndim, entry->dims, H5Tget_size(entry->element));
-        ok = H5Pset_chunk(properties, (int)entry->ndim, chunk) >= 0;
-        if (ok && compressed(store, entry))
-            ok = H5Pset_shuffle(properties) >= 0 && H5Pset_deflate(properties, store->deflate) >= 0;
+        ok = H5Pset_chunk(properties, (int)entry->ndim, chunk) >= 0 && set_filters(properties, store, entry);
     }
     if (!ok)
         h5_close(&properties);
@@ -272,6 +279,11 @@ done:
     return rc;
 }
 
+void store_plain_state(struct store *store)
+{
+    store->plain_state = true;
+}
+
 enum status store_write(struct store *store, const char *path, const void *data, size_t ndim, const size_t *dims,
                         struct error *err)
 {
@@ -354,6 +366,31 @@ enum status store_write_rows(struct store *store, const char *path, size_t first
         return error_set(err, FAIL_FORMAT, "%s: /%s has %zu rows, and %zu from %zu on are written", where, path,
                          entry->dims[0], nrows, first);
     return nrows && entry->row_elements ? write_slab(store, entry, first, nrows, data, err) : OK;
+}
+
+enum status store_copy_rows(struct store *store, const char *path, size_t first, const struct store_reader *from,
+                            size_t nrows, struct error *err)
+{
+    const struct store_entry *entry = store_find_entry(store, path);
+    void *rows = NULL;
+    enum status rc = OK;
+
+    if (!entry || entry->dataset < 0)
+        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_aside_path(store->aside), path);
+    size_t row_bytes = entry->row_elements * H5Tget_size(entry->element), step = COPY_BYTES / (row_bytes + 1) + 1;
+
+    rows = malloc(step * row_bytes + 1);
+    if (!rows)
+        return error_system(err, "%s: no memory to copy /%s", h5_aside_path(store->aside), path);
+    for (size_t at = 0; at < nrows; at += step) {
+        size_t n = nrows - at < step ? nrows - at : step;
+
+        TRY(store_read_slab(rows, entry->element, false, from, path, at, n, entry->row_elements, err));
+        TRY(store_write_rows(store, path, first + at, n, rows, err));
+    }
+done:
+    free(rows);
+    return rc;
 }
 
 static void release(struct store *store)

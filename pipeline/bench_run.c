@@ -66,7 +66,7 @@ enum status bench_store(struct bench_store *out, struct run *run, struct error *
 
     if (run->node->rank != 0) /* all ranks have computed the same block */
         rows_free(&run->rows);
-    TRY(parts_open(&run->parts, run->output, NULL, 0, run->node, err));
+    TRY(parts_open(&run->parts, run->output, run->node, err));
     double start = log_seconds();
     TRY(parts_write(&run->parts, &run->rows, run->node, err));
     TRY(run_save(run, &summary, false, err));

@@ -203,8 +203,35 @@ static double largest_gap(const struct summary *summary)
     return gap;
 }
 
+/* Where a store was computed by several instruction sets, OpenBLAS cores or versions, the attribute lists them. */
+static bool is_mixed(const struct summary *summary)
+{
+    static const char *const names[] = {"isa", "blas_core", "program_version"};
+
+    for (size_t i = 0; i < summary->nattributes; i++)
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+            if (strcmp(summary->attributes[i].name, names[k]) == 0 && summary->attributes[i].text &&
+                strchr(summary->attributes[i].text, ','))
+                return true;
+    return false;
+}
+
+static bool is_shard(const struct summary *summary)
+{
+    for (size_t i = 0; i < summary->nattributes; i++)
+        if (strcmp(summary->attributes[i].name, "shard") == 0)
+            return true;
+    return false;
+}
+
 static void print_warnings(const struct summary *summary)
 {
+    if (is_shard(summary))
+        printf("\nwarning: this is one shard, with a part of the run's images; `nrmflow merge` puts all together.\n");
+    if (is_mixed(summary))
+        printf(
+            "\nwarning: computed in parts by different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
+            "results differ in the last bits.\n");
     if (summary->weak_condition)
         printf(
             "\nwarning: the mean mass of the condition cannot be told from zero (weak_condition), so that what is "

@@ -19,7 +19,7 @@
 struct arguments {
     const char *config, *output;
     struct option_list sets;
-    bool restart, verbose, dry, json;
+    bool restart, mixed, verbose, dry, json;
 };
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
@@ -28,7 +28,9 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         {"output", 'o', OPTION_TEXT, &out->output, "STORE",
          "the store to write; by default CONFIG's name with .h5, here"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as measure.given=none"},
-        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "delete a store that is there, whatever run it is of"},
+        {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
+         "continue a store that another instruction set, OpenBLAS core or version of nrmflow began; it will say so"},
         {"dry-run", 0, OPTION_FLAG, &out->dry, NULL,
          "compute one block on every rank, and say what the run would take; nothing is written"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "with --dry-run: print one JSON object"},
@@ -100,6 +102,7 @@ static enum status run(bool *stopped, const struct arguments *arguments, const s
     struct config config = {0};
     struct log log;
     char output[PATH_MAX];
+    struct run_options options = {arguments->output ? arguments->output : output, arguments->restart, arguments->mixed};
     enum status rc = OK;
 
     log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
@@ -107,10 +110,9 @@ static enum status run(bool *stopped, const struct arguments *arguments, const s
     TRY(check_launch(node, err));
     TRY(settings_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
     if (arguments->dry)
-        TRY(run_dry(&config, arguments->output ? arguments->output : output, arguments->json, node, &log, err));
+        TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     else
-        TRY(run_store(&config, arguments->output ? arguments->output : output, arguments->restart, stopped, node, &log,
-                      err));
+        TRY(run_store(&config, &options, stopped, node, &log, err));
 done:
     config_free(&config);
     return rc;

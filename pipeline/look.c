@@ -2,6 +2,7 @@
 
 #include "agree.h"
 #include "config_pairs.h"
+#include "option.h"
 #include "run_internal.h"
 #include "settings.h"
 
@@ -15,7 +16,7 @@ static const char *const left_out[] = {
     "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
 };
 
-enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MOST_SETS = 512, IMAGES = 64 };
+enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MOST_SETS = OPTION_MAX_ITEMS, IMAGES = 64 };
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "command_classes.h"
 #include "command_help.h"
 #include "command_info.h"
+#include "command_merge.h"
 #include "command_query.h"
 #include "command_run.h"
 #include "command_version.h"
@@ -21,6 +22,7 @@ static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
     {"info", "what is in a store", command_info},
     {"classes", "classes of a store, and how two of them differ", command_classes},
+    {"merge", "one store from the shards of a run", command_merge},
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
     {"walks", "channel walks of largest joint relevance", command_walks},
     {"weights", "what is in a weights file", command_weights},

@@ -365,6 +365,20 @@ done:
     return rc;
 }
 
+enum status model_outline(struct model *model, const struct network *net, const struct config *config,
+                          struct error *err)
+{
+    struct measure_plan *plan = &model->plan;
+    enum status rc;
+
+    *model = (struct model){.net = *net};
+    plan->net = &model->net;
+    rc = choose_measure(&plan->options, &model->flows, config, net, 1, err);
+    for (size_t k = 0; k <= net->nlinks; k++)
+        plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
+    return rc;
+}
+
 void model_free(struct model *model)
 {
     node_shared_free(&model->weights);

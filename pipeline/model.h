@@ -39,6 +39,11 @@ struct model_random {
 enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
                          size_t group, const struct node *node, struct error *err);
 
+/* A model without weights, which has what the statistics of a store need: network, flows, and of the plan its network,
+ * channels and options but for masks. Errors: FAIL_CONFIG. Not collective. */
+enum status model_outline(struct model *model, const struct network *net, const struct config *config,
+                          struct error *err);
+
 /* All zero is fine. Not collective. */
 void model_free(struct model *model);
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { OPTION_MAX_ITEMS = 256 };
+enum { OPTION_MAX_ITEMS = 2048 };
 
 /* Arguments in the order in which they were given; borrowed from argv. */
 struct option_list {

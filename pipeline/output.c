@@ -1,9 +1,11 @@
 #include "output.h"
 
 #include "config_text.h"
+#include "fault.h"
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +97,27 @@ static enum status compare_text(const struct store_reader *store, const char *ou
     return rc;
 }
 
-enum status output_compare(bool *complete, const char *output, const struct output_identity *mine, struct error *err)
+static enum status compare_machine(struct machine *machine, const struct store_reader *store, const char *output,
+                                   bool mixed, struct error *err)
+{
+    struct machine theirs;
+    char difference[512];
+    enum status rc = machine_read(&theirs, store, err);
+
+    if (rc == OK && !mixed && machine_differs(difference, sizeof difference, machine, &theirs))
+        rc = error_set(err, FAIL_MISMATCH,
+                       "%s: this unfinished store was begun on another machine, whose results differ in the last bits "
+                       "(%s); go on there, or here with --allow-mixed, which the store will say",
+                       output, difference);
+    if (rc == OK) {
+        machine_join(&theirs, machine);
+        *machine = theirs;
+    }
+    return rc;
+}
+
+enum status output_compare(bool *complete, struct machine *machine, const char *output,
+                           const struct output_identity *mine, bool mixed, struct error *err)
 {
     struct store_reader *store = NULL;
     char *config = NULL, difference[512];
@@ -110,9 +132,59 @@ enum status output_compare(bool *complete, const char *output, const struct outp
     TRY(compare_text(store, output, "model_sha256", mine->model_sha256, "other weights", err));
     TRY(compare_text(store, output, "dataset_sha256", mine->dataset_sha256, "another dataset", err));
     TRY(store_get_int(&flag, store, "", "complete", err));
+    if (flag == 0)
+        TRY(compare_machine(machine, store, output, mixed, err));
     *complete = flag != 0;
 done:
     store_close(store);
     free(config);
+    return rc;
+}
+
+enum status output_look(struct output_contents *out, const char *output, struct error *err)
+{
+    struct store_reader *store = NULL;
+    int64_t complete = 0, finished = 0;
+    size_t ndim, dims[STORE_MAX_DIMS];
+    enum status rc = OK;
+
+    TRY(store_open_read(&store, output, err));
+    TRY(store_get_int(&complete, store, "", "complete", err));
+    TRY(store_shape(&ndim, dims, store, "images/status", err));
+    if (ndim != 1)
+        TRY(error_set(err, FAIL_FORMAT, "%s: /images/status has %zu axes", output, ndim));
+    finished = (int64_t)dims[0];
+    if (complete == 0)
+        TRY(store_get_int(&finished, store, "", "finished", err));
+    *out = (struct output_contents){complete != 0, dims[0], finished > 0 ? (size_t)finished : 0};
+done:
+    store_close(store);
+    return rc;
+}
+
+static enum status sync_folder(const char *path, struct error *err)
+{
+    char *folder = folder_of(path);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    /* a file system that cannot sync a folder says EINVAL */
+    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
+    enum status rc = synced ? OK : error_system(err, "%s: its removal cannot be made durable", path);
+
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return rc;
+}
+
+enum status output_remove(const char *output, struct error *err)
+{
+    char *real = realpath(output, NULL);
+    enum status rc = OK;
+
+    if (!real || fault_hit(FAULT_REMOVE) || unlink(real) != 0)
+        rc = error_system(err, "%s: this store cannot be removed", output);
+    if (rc == OK)
+        rc = sync_folder(real, err);
+    free(real);
     return rc;
 }

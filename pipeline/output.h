@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "machine.h"
 
 #include <stdbool.h>
 
@@ -22,8 +23,23 @@ struct output_identity {
 
 /* Whether the store that is there is this run's.
  *
- *   complete  out  it is, and nothing is left to do
+ *   complete  out     it is, and nothing is left to do
+ *   machine   in/out  this one; joined by those that an unfinished store was computed on
+ *   mixed     in      an unfinished store of another machine may be continued
  * Errors: FAIL_MISMATCH naming the first difference and what to do about it; as store_open_read. */
-enum status output_compare(bool *complete, const char *output, const struct output_identity *mine, struct error *err);
+enum status output_compare(bool *complete, struct machine *machine, const char *output,
+                           const struct output_identity *mine, bool mixed, struct error *err);
+
+/* What a store that is there holds. */
+struct output_contents {
+    bool complete;
+    size_t images, finished;
+};
+
+/* Errors: as store_open_read. */
+enum status output_look(struct output_contents *out, const char *output, struct error *err);
+
+/* Remove the store, durably; a symbolic link stays. Errors: FAIL_SYSTEM. */
+enum status output_remove(const char *output, struct error *err);
 
 #endif

@@ -77,34 +77,36 @@ static void remove_file(const struct parts *parts, const char *name)
     free(path);
 }
 
-/* Remove the files of a folder whose names begin with `prefix` and are not listed. */
-static void remove_matching(const struct parts *parts, const char *folder, const char *prefix)
+/* Remove the files of a folder whose names begin with `prefix` and are not listed; their number. */
+static size_t remove_matching(const struct parts *parts, const char *folder, const char *prefix)
 {
     DIR *directory = opendir(folder);
     const struct dirent *entry;
+    size_t removed = 0;
 
     while (directory && (entry = readdir(directory)) != NULL)
         if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && !listed(parts, entry->d_name))
-            unlinkat(dirfd(directory), entry->d_name, 0);
+            removed += unlinkat(dirfd(directory), entry->d_name, 0) == 0;
     if (directory)
         closedir(directory);
+    return removed;
 }
 
 /* Remove what no store lists: parts of an epoch that was not finished or of a run that is replaced, and files that a run was
  * writing aside when it was killed. */
-static void remove_orphans(const struct parts *parts, const char *output)
+static size_t remove_orphans(const struct parts *parts, const char *output)
 {
     const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
-    size_t size = strlen(output) + sizeof ".tmp-";
+    size_t size = strlen(output) + sizeof ".tmp-", removed = remove_matching(parts, parts->folder, "epoch-");
     char *folder = slash ? strndup(output, (size_t)(slash - output) + 1) : strdup("."), *prefix = malloc(size);
 
-    remove_matching(parts, parts->folder, "epoch-");
     if (folder && prefix) {
         snprintf(prefix, size, "%s.tmp-", name);
-        remove_matching(parts, folder, prefix);
+        removed += remove_matching(parts, folder, prefix);
     }
     free(folder);
     free(prefix);
+    return removed;
 }
 
 static enum status make_folder(const struct parts *parts, struct error *err)
@@ -130,26 +132,61 @@ static void read_note(int lock, char *note, size_t size)
     note[strcspn(note, "\n")] = '\0';
 }
 
-/* An fcntl lock goes with its process, so that the file of a dead run never blocks. */
-static enum status take_lock(struct parts *parts, const struct node *node, struct error *err)
+/* Whether an open file is the one of this path still: the run that had it locked before removes it in the end. */
+static bool is_current(int file, const char *path)
+{
+    struct stat mine, there;
+
+    return fstat(file, &mine) == 0 && stat(path, &there) == 0 && mine.st_dev == there.st_dev &&
+           mine.st_ino == there.st_ino;
+}
+
+/* Lock an open file. An fcntl lock goes with its process, so that the file of a dead run never blocks. */
+static enum status lock_file(const struct parts *parts, int file, struct error *err)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char note[256], *path = path_of(parts, lock_name);
-    enum status rc = OK;
+    char note[256];
 
-    parts->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
-    if (parts->lock < 0) {
-        rc = error_system(err, "%s: cannot make a lock file in this folder", parts->folder);
-    } else if (fault_hit(FAULT_LOCK) || fcntl(parts->lock, F_SETLK, &whole) != 0) {
-        read_note(parts->lock, note, sizeof note);
-        rc = error_set(err, FAIL_CONFIG,
-                       "%s: another run is writing this store (%s); wait for it, or choose another --output",
-                       parts->folder, note);
-    } else {
-        snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), node->host);
-        if (fault_hit(FAULT_WRITE) || ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
-            rc = error_system(err, "%s: cannot write to the lock file in this folder", parts->folder);
+    if (!fault_hit(FAULT_LOCK) && fcntl(file, F_SETLK, &whole) == 0)
+        return OK;
+    if (errno != EACCES && errno != EAGAIN)
+        return error_system(err, "%s: cannot be locked; use a file system with locks", parts->folder);
+    read_note(file, note, sizeof note);
+    return error_set(err, FAIL_CONFIG,
+                     "%s: another run is writing this store (%s); wait for it, or choose another --output",
+                     parts->folder, note);
+}
+
+static enum status write_note(const struct parts *parts, const struct node *node, struct error *err)
+{
+    char note[NODE_HOST + 64];
+
+    snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), node->host);
+    if (fault_hit(FAULT_WRITE) || ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
+        return error_system(err, "%s: cannot write to the lock file in this folder", parts->folder);
+    return OK;
+}
+
+/* Make the folder and lock the file in it; both anew if their last owner has removed them meanwhile. */
+static enum status take_lock(struct parts *parts, const struct node *node, struct error *err)
+{
+    char *path = path_of(parts, lock_name);
+    enum status rc = path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path");
+
+    while (rc == OK && parts->lock < 0) {
+        TRY(make_folder(parts, err));
+        int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (file < 0 && errno != ENOENT)
+            TRY(error_system(err, "%s: cannot make a lock file in this folder", parts->folder));
+        rc = file < 0 ? OK : lock_file(parts, file, err);
+        if (rc == OK && file >= 0 && is_current(file, path))
+            parts->lock = file;
+        else if (file >= 0)
+            close(file);
     }
+    TRY(rc);
+    TRY(write_note(parts, node, err));
+done:
     if (rc != OK && parts->lock >= 0) {
         close(parts->lock);
         parts->lock = -1;
@@ -158,25 +195,9 @@ static enum status take_lock(struct parts *parts, const struct node *node, struc
     return rc;
 }
 
-static enum status enter_folder(struct parts *parts, const char *output, char *const *names, size_t count,
-                                const struct node *node, struct error *err)
-{
-    enum status rc = OK;
-
-    TRY(make_folder(parts, err));
-    TRY(take_lock(parts, node, err));
-    for (size_t i = 0; i < count; i++)
-        TRY(add_name(parts, names[i], err));
-    remove_orphans(parts, output);
-done:
-    return rc;
-}
-
-enum status parts_open(struct parts *parts, const char *output, char *const *names, size_t count,
-                       const struct node *node, struct error *err)
+enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err)
 {
     size_t size = strlen(output) + sizeof ".parts";
-    unsigned long long epoch = 0;
     enum status rc = OK;
 
     *parts = (struct parts){.folder = malloc(size), .lock = -1};
@@ -185,7 +206,19 @@ enum status parts_open(struct parts *parts, const char *output, char *const *nam
     else
         rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
     if (rc == OK && node->rank == 0)
-        rc = enter_folder(parts, output, names, count, node, err);
+        rc = take_lock(parts, node, err);
+    return agree(node->world, rc, err);
+}
+
+enum status parts_adopt(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
+                        const struct node *node, struct error *err)
+{
+    unsigned long long epoch;
+    enum status rc = OK;
+
+    for (size_t i = 0; rc == OK && node->rank == 0 && i < count; i++)
+        rc = add_name(parts, names[i], err);
+    *removed = rc == OK && node->rank == 0 ? remove_orphans(parts, output) : 0;
     epoch = parts->epoch;
     MPI_Bcast(&epoch, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
     parts->epoch = (size_t)epoch;

@@ -14,14 +14,20 @@ struct parts {
     int lock; /* rank 0: descriptor of the locked file; -1 elsewhere */
 };
 
-/* Make the folder or enter the one that is there, lock it, and remove what killed runs have left: parts that `names`
- * does not list, and unfinished files.
+/* Make the folder or enter the one that is there, and lock it, so that nobody else changes the store or its parts.
  *
- *   names  in  rank 0: [count] parts of an unfinished store, copied
  * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock; on all ranks. Collective. Caller frees with
  * parts_free, also after a failure. */
-enum status parts_open(struct parts *parts, const char *output, char *const *names, size_t count,
-                       const struct node *node, struct error *err);
+enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err);
+
+/* Take over the parts of an unfinished store, and remove what else is there: parts that `names` does not list, and files
+ * that were not finished.
+ *
+ *   removed  out  rank 0: how many files
+ *   names    in   rank 0: [count] copied
+ * Errors: FAIL_SYSTEM, on all ranks. Collective. */
+enum status parts_adopt(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
+                        const struct node *node, struct error *err);
 
 /* Write the rows that the ranks of each node have gathered in an epoch; they are forgotten then. Collective.
  * Errors: FAIL_SYSTEM, on all ranks. */

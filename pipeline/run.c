@@ -46,17 +46,19 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-static struct write_run description(const struct run *run)
+static struct write_run description(const struct run *run, const char *dataset_sha256)
 {
     return (struct write_run){.config = run->config,
                               .model = &run->model,
-                              .listing = run->listing.memory,
+                              .machine = &run->machine,
+                              .dataset = run->config->data.path.file,
+                              .dataset_sha256 = dataset_sha256,
+                              .dataset_count = dataset_listing_count(run->listing.memory),
                               .first = run->context.first,
                               .end = run->context.end,
                               .statistics = &run->statistics,
                               .layout = &run->layout,
                               .queries = &run->queries,
-                              .parts = &run->parts,
                               .class_names = run->class_names};
 }
 
@@ -77,13 +79,15 @@ done:
 
 enum status run_save(struct run *run, struct write_summary *summary, bool complete, struct error *err)
 {
-    struct write_run what = description(run);
+    char sha[2 * DATASET_SHA256 + 1];
+    struct write_run what = description(run, sha);
     enum status rc = OK;
 
+    write_dataset_sha256(sha, run->listing.memory);
     TRY(gather_sums(run, err));
     MPI_Reduce(run->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
     if (run->node->rank == 0)
-        rc = write_store(summary, &what, &run->sums, complete, run->output, err);
+        rc = write_store(summary, &what, run->listing.memory, &run->parts, &run->sums, complete, run->output, err);
     if (rc == OK && complete)
         parts_remove(&run->parts);
     rc = agree(run->node->world, rc, err);
@@ -95,7 +99,6 @@ done:
 static enum status conclude(const struct run *run, const struct write_summary *summary, struct error *err)
 {
     double seconds = log_seconds() - run->started, done = (double)(summary->images - run->before);
-    size_t failed = summary->counts[STORE_IMAGE_UNREAD] + summary->counts[STORE_IMAGE_UNSUPPORTED];
     size_t excluded = summary->counts[STORE_IMAGE_EXPLODED] + summary->counts[STORE_IMAGE_UNDEFINED];
 
     log_info(run->log, "store written path=%s images=%zu seconds=%.1f images_per_second=%.2f", run->output,
@@ -105,15 +108,10 @@ static enum status conclude(const struct run *run, const struct write_summary *s
     if (summary->weak_condition)
         log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; choose a wider one or "
                            "measure.given = none");
-    if ((double)failed > run->config->data.max_failed * (double)summary->images)
-        return error_set(err, FAIL_LIMIT,
-                         "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete, its "
-                         "images/status says which and the log why",
-                         failed, summary->images, run->config->data.max_failed, run->output);
-    return OK;
+    return write_check_failed(summary, run->config, run->output, err);
 }
 
-/* What is at the output: nothing, this run's store, or one that must not be overwritten. Rank 0 looks, all agree. */
+/* Whether there is something at the output, which must be a store. Rank 0 looks, all agree. */
 static enum status look_at_output(struct run *run, bool *exists, struct error *err)
 {
     enum status rc = OK;
@@ -129,7 +127,7 @@ static enum status look_at_output(struct run *run, bool *exists, struct error *e
 }
 
 /* Whether the store that is there is complete already; an error if it is another run's. Collective. */
-static enum status compare_output(struct run *run, bool *complete, struct error *err)
+static enum status compare_output(struct run *run, bool mixed, bool *complete, struct error *err)
 {
     char sha[2 * DATASET_SHA256 + 1], *config = NULL;
     enum status rc = OK;
@@ -139,7 +137,7 @@ static enum status compare_output(struct run *run, bool *complete, struct error 
         config = config_text(run->config);
         write_dataset_sha256(sha, run->listing.memory);
         struct output_identity mine = {config ? config : "", run->model.sha256, sha};
-        rc = output_compare(complete, run->output, &mine, err);
+        rc = output_compare(complete, &run->machine, run->output, &mine, mixed, err);
         done = *complete;
         free(config);
     }
@@ -149,17 +147,33 @@ static enum status compare_output(struct run *run, bool *complete, struct error 
     return rc;
 }
 
-/* Enter the folder of parts; with an unfinished store, take up its sums and its parts. Collective. */
+/* Delete the store that is there, before the parts that it lists. Rank 0. */
+static enum status delete_output(const struct run *run, struct error *err)
+{
+    struct output_contents old;
+    struct error why = {0};
+
+    if (output_look(&old, run->output, &why) == OK)
+        log_info(run->log, "restart deletes a store path=%s complete=%d images=%zu finished=%zu", run->output,
+                 (int)old.complete, old.images, old.finished);
+    else
+        log_info(run->log, "restart deletes a damaged store path=%s reason=\"%s\"", run->output, why.message);
+    return output_remove(run->output, err);
+}
+
+/* Take up the sums and parts of an unfinished store; what else is in the folder of parts goes. Collective. */
 static enum status take_up(struct run *run, bool unfinished, struct error *err)
 {
     char **names = NULL;
-    size_t count = 0;
+    size_t count = 0, removed;
     enum status rc = OK;
 
     if (unfinished && run->node->rank == 0)
-        rc = write_read_state(&run->sums, &names, &count, run->output, err);
+        rc = write_read_state(&run->sums, &names, &count, run->output, run->context.end - run->context.first, err);
     TRY(agree(run->node->world, rc, err));
-    TRY(parts_open(&run->parts, run->output, names, count, run->node, err));
+    TRY(parts_adopt(&run->parts, &removed, run->output, names, count, run->node, err));
+    if (removed)
+        log_info(run->log, "removed what no store lists folder=%s.parts files=%zu", run->output, removed);
     TRY(run_make_schedule(run, err));
     log_info(run->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
              run->before ? "continues" : "begins", run->model.net.name, run->context.end - run->context.first,
@@ -195,26 +209,46 @@ static enum status compute(struct run *run, bool *stopped, struct error *err)
     return rc;
 }
 
-enum status run_store(const struct config *config, const char *output, bool restart, bool *stopped,
+/* Find out under the lock what is at the output, and make place or go on from there. Collective. */
+static enum status enter_output(struct run *run, const struct run_options *options, bool *complete, struct error *err)
+{
+    bool exists;
+    size_t removed;
+    enum status rc = OK;
+
+    TRY(parts_open(&run->parts, run->output, run->node, err));
+    TRY(look_at_output(run, &exists, err)); /* another run may have ended since */
+    if (exists && options->restart)
+        TRY(agree(run->node->world, run->node->rank == 0 ? delete_output(run, err) : OK, err));
+    else if (exists)
+        TRY(compare_output(run, options->mixed, complete, err));
+    if (*complete) { /* a kill at the last moment may have left parts */
+        log_info(run->log, "the store is complete, nothing to do path=%s; --restart computes it again", run->output);
+        TRY(parts_adopt(&run->parts, &removed, run->output, NULL, 0, run->node, err));
+    } else
+        TRY(take_up(run, exists && !options->restart, err));
+done:
+    return rc;
+}
+
+enum status run_store(const struct config *config, const struct run_options *options, bool *stopped,
                       const struct node *node, struct log *log, struct error *err)
 {
-    struct run run = {
-        .config = config, .output = output, .node = node, .log = log, .parts = {.lock = -1}, .started = log_seconds()};
+    struct run run = {.config = config,
+                      .output = options->output,
+                      .node = node,
+                      .log = log,
+                      .parts = {.lock = -1},
+                      .started = log_seconds()};
     bool exists = false, complete = false;
     enum status rc = OK;
 
     *stopped = false;
     TRY(look_at_output(&run, &exists, err));
     TRY(run_set_up(&run, err));
-    if (exists && !restart)
-        TRY(compare_output(&run, &complete, err));
-    if (complete) {
-        log_info(log, "the store is complete, nothing to do path=%s; --restart computes it again", output);
-        TRY(parts_open(&run.parts, output, NULL, 0, node, err)); /* what a kill at the last moment has left */
-        goto done;
-    }
-    TRY(take_up(&run, exists && !restart, err));
-    TRY(compute(&run, stopped, err));
+    TRY(enter_output(&run, options, &complete, err));
+    if (!complete)
+        TRY(compute(&run, stopped, err));
 done:
     run_tear_down(&run);
     return rc;

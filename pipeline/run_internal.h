@@ -3,10 +3,12 @@
 #define NRMFLOW_RUN_INTERNAL_H
 
 #include "block.h"
+#include "machine.h"
 #include "parts.h"
 #include "progress.h"
 #include "run.h"
 #include "schedule.h"
+#include "shard.h"
 #include "write.h"
 
 /* Rows are kept in memory until the end of an epoch, or until they take this much on one rank. */
@@ -24,7 +26,8 @@ struct run {
     struct statistics statistics;
     struct queries queries;
     struct node_block sums_memory;
-    struct sums sums; /* the node's */
+    struct sums sums;          /* the node's */
+    struct shard_images whole; /* the images of all shards */
     struct block_context context;
     struct block_worker worker;
     struct rows_layout layout;
@@ -33,13 +36,18 @@ struct run {
     struct progress progress;
     struct parts parts;
     char **class_names; /* rank 0 */
-    size_t before;      /* images that were finished when this run began */
+    struct machine machine;
+    size_t before; /* images that were finished when this run began */
     double started;
 };
 
 /* Everything that does not depend on what an earlier run has left: model, dataset, plan, memory. Collective.
  * run->config, output, node and log are set; run_tear_down frees the rest, also after a failure. */
 enum status run_set_up(struct run *run, struct error *err);
+
+/* Plan queries, rows and sums. run->config, whole and context are set, and the model, whose weights are not needed. Not
+ * collective. */
+enum status run_plan(struct run *run, struct error *err);
 
 /* Plan the blocks that hold images of the run and are not in part files; sets run->before. Collective. */
 enum status run_make_schedule(struct run *run, struct error *err);

@@ -63,8 +63,6 @@ static enum status check_labels(const struct run *run, struct error *err)
 /* Keys whose other values come with later versions. */
 static enum status check_available(const struct config *config, struct error *err)
 {
-    if (config->data.shard.count > 1)
-        return config_fail(config, err, "data.shard", "partial stores are not available in this version");
     if (config->store.histogram_bins % 2)
         return config_fail(config, err, "store.histogram_bins", "must be even, as zero is the middle edge");
     return OK;
@@ -76,19 +74,25 @@ static enum status choose_images(struct run *run, struct error *err)
     const struct config *config = run->config;
     const struct dataset_listing *listing = run->listing.memory;
     size_t count = dataset_listing_count(listing), end = config->data.images.end;
+    const struct config_shard *shard = &config->data.shard;
 
+    run->whole = shard_whole(config, count);
+    if (run->whole.first >= run->whole.end)
+        return config_fail(config, err, "data.images", "the dataset has only %zu images", count);
+    if (end != SIZE_MAX && end > count)
+        log_warn(run->log, "data.images goes beyond the dataset images=%zu", count);
+    if (shard->count > shard_blocks(run->whole, config->run.block))
+        return config_fail(config, err, "data.shard", "%zu images are only %zu blocks, fewer than shards",
+                           run->whole.end - run->whole.first, shard_blocks(run->whole, config->run.block));
+    struct shard_images own = shard_part(run->whole, config->run.block, *shard);
     run->context = (struct block_context){.config = config,
                                           .model = &run->model,
                                           .listing = listing,
                                           .statistics = &run->statistics,
                                           .queries = &run->queries,
                                           .log = run->log,
-                                          .first = config->data.images.first,
-                                          .end = end < count ? end : count};
-    if (run->context.first >= run->context.end)
-        return config_fail(config, err, "data.images", "the dataset has only %zu images", count);
-    if (end != SIZE_MAX && end > count)
-        log_warn(run->log, "data.images goes beyond the dataset images=%zu", count);
+                                          .first = own.first,
+                                          .end = own.end};
     return check_labels(run, err);
 }
 
@@ -110,9 +114,7 @@ static enum status choose_variables(bool *chosen, const struct run *run, const s
 /* Number of blocks that hold images of the run. */
 static size_t block_count(const struct run *run)
 {
-    size_t size = run->config->run.block;
-
-    return (run->context.end + size - 1) / size - run->context.first / size;
+    return shard_blocks((struct shard_images){run->context.first, run->context.end}, run->config->run.block);
 }
 
 /* The classes that a key asks for. */
@@ -129,10 +131,10 @@ static enum status choose_classes(struct statistics_classes *chosen, const struc
     return OK;
 }
 
-static enum status plan_statistics(struct run *run, struct error *err)
+enum status run_plan(struct run *run, struct error *err)
 {
     const struct config *config = run->config;
-    struct statistics_options options = {.blocks = block_count(run),
+    struct statistics_options options = {.blocks = shard_blocks(run->whole, config->run.block),
                                          .block = config->run.block,
                                          .top = config->store.top,
                                          .bins = config->store.histogram_bins,
@@ -268,6 +270,7 @@ enum status run_set_up(struct run *run, struct error *err)
     enum status rc = OK;
 
     TRY(blas_init(run->node->world, err));
+    machine_here(&run->machine);
     TRY(agree(run->node->world, check_available(run->config, err), err));
     if (run->random)
         TRY(model_random(&run->model, run->random, run->config, BLOCK_GROUP, run->node, err));
@@ -278,7 +281,7 @@ enum status run_set_up(struct run *run, struct error *err)
     if (run->node->rank == 0)
         rc = write_read_names(&run->class_names, class_count(run), run->config, run->listing.memory, err);
     TRY(agree(run->node->world, rc, err));
-    TRY(agree(run->node->world, plan_statistics(run, err), err));
+    TRY(agree(run->node->world, run_plan(run, err), err));
     TRY(allocate(run, err));
 done:
     return rc;

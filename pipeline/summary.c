@@ -26,7 +26,7 @@ static enum status read_attributes(struct summary *out, const struct store_reade
 {
     static const char *const names[] = {
         "network",      "composite",       "bias", "pool",      "given", "target", "dataset", "dataset_sha256",
-        "model_sha256", "program_version", "isa",  "blas_core", "seed",
+        "model_sha256", "program_version", "isa",  "blas_core", "seed",  "shard",
     };
     enum status rc = OK;
 

@@ -211,12 +211,17 @@ void sums_reset(struct sums *sums)
     sums_start(sums);
 }
 
-void sums_start(struct sums *sums)
+static void open_locks(struct sums *sums)
 {
     struct lock *locks = (struct lock *)(void *)sums->memory;
 
     for (size_t i = 0; i < LOCKS; i++)
         atomic_flag_clear(&locks[i].taken);
+}
+
+void sums_start(struct sums *sums)
+{
+    open_locks(sums);
     for (size_t i = 0; i < sums->plan->nsections; i++)
         reset_section(sums, i);
 }
@@ -357,4 +362,52 @@ void sums_merge(struct sums *into, const struct sums *from)
 {
     for (size_t i = 0; i < into->plan->nsections; i++)
         merge_section(into, from, i);
+}
+
+/* ---- from files ------------------------------------------------------------------------------------------------ */
+
+static bool exact_in_range(const struct sums *sums, size_t section)
+{
+    const exact_int *values = sums_exact_data(sums, section), limit = (exact_int)1 << EXACT_RANGE;
+    bool good = true;
+
+    for (size_t i = 0; i < sums->plan->sections[section].count; i++)
+        good = good && values[i] < limit && values[i] > -limit;
+    return good;
+}
+
+static bool lists_in_range(const struct sums *sums, size_t section, size_t images)
+{
+    const struct sums_section *s = &sums->plan->sections[section];
+    const struct toplist_entry *entries = sums_top_data(sums, section);
+    bool good = true;
+
+    for (size_t i = 0; i < s->count * s->depth; i++)
+        good = good && entries[i].image >= -1 && (entries[i].image < 0 || (uint64_t)entries[i].image < images);
+    return good;
+}
+
+enum status sums_accept(struct sums *sums, size_t images, struct error *err)
+{
+    bool good = true;
+
+    open_locks(sums);
+    for (size_t i = 0; good && i < sums->plan->nsections; i++)
+        if (sums->plan->sections[i].kind == SUMS_EXACT)
+            good = exact_in_range(sums, i);
+        else if (sums->plan->sections[i].kind == SUMS_TOP)
+            good = lists_in_range(sums, i, images);
+    return good ? OK : error_set(err, FAIL_FORMAT, "the sums of an unfinished store or a shard are damaged");
+}
+
+void sums_shift_images(struct sums *sums, size_t by)
+{
+    for (size_t section = 0; section < sums->plan->nsections; section++) {
+        const struct sums_section *s = &sums->plan->sections[section];
+        if (s->kind != SUMS_TOP)
+            continue;
+        struct toplist_entry *entries = sums_top_data(sums, section);
+        for (size_t i = 0; i < s->count * s->depth; i++)
+            entries[i].image += entries[i].image >= 0 ? (int64_t)by : 0;
+    }
 }

@@ -105,6 +105,13 @@ void sums_top(struct sums *sums, size_t section, size_t first, const struct topl
 /* Add everything of `from` to `into`; both have plans with the same sections. Nobody else may add meanwhile. */
 void sums_merge(struct sums *into, const struct sums *from);
 
+/* Take contents that come from a file for sums over `images` images: opens all locks, and checks ranges, so that two such
+ * contents can be merged. Errors: FAIL_FORMAT. */
+enum status sums_accept(struct sums *sums, size_t images, struct error *err);
+
+/* Add `by` to the images' numbers in all lists. */
+void sums_shift_images(struct sums *sums, size_t by);
+
 /* Contents of a section: [count] sums, [count] maxima, [count][depth] entries. Borrowed; not locked. */
 exact_int *sums_exact_data(const struct sums *sums, size_t section);
 double *sums_max_data(const struct sums *sums, size_t section);

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+enum { MOST_WORDS = OPTION_MAX_ITEMS + 4 };
+
 struct result {
     enum status rc;
     struct error err;
@@ -29,10 +31,10 @@ static void describe(struct result *r, struct option_row rows[3], struct option_
 static struct result *parse(const char *line)
 {
     static struct result r;
-    static char words[4096];
+    static char words[9 * MOST_WORDS];
     struct option_row rows[3];
     struct option_table table;
-    char *argv[400] = {words};
+    char *argv[MOST_WORDS] = {words};
     int argc = 0;
 
     r = (struct result){0};
@@ -134,12 +136,14 @@ static void the_number_of_arguments_is_checked(void **state)
 
 static void too_many_repetitions_are_refused(void **state)
 {
-    char line[4096] = "f";
+    static char line[9 * MOST_WORDS] = "f";
+    char reason[32];
 
     (void)state;
     for (int i = 0; i <= OPTION_MAX_ITEMS; i++)
         strcat(line, " --set=a");
-    assert_refused(line, "more than 256");
+    snprintf(reason, sizeof reason, "more than %d", OPTION_MAX_ITEMS);
+    assert_refused(line, reason);
 }
 
 static void help_lists_all_options(void **state)

@@ -1,0 +1,118 @@
+#include "command_merge.h"
+
+#include "command.h"
+#include "config_text.h"
+#include "merge.h"
+#include "option.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct arguments {
+    const char *output;
+    struct option_list shards;
+    bool restart, mixed;
+};
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &out->output, "STORE", "the store to write"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
+        {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
+         "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store will say so"},
+    };
+    const struct option_table table = {
+        "nrmflow merge",
+        "SHARD ...",
+        1,
+        OPTION_MAX_ITEMS,
+        "Puts the stores of all shards of a run (data.shard = 1/n to n/n) together. The store is that of one run over\n"
+        "all images, to the last bit. Needs neither images nor weights.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct error err = {0};
+
+    if (!command_start(status, &out->shards, &table, argc, argv))
+        return false;
+    if (!out->output) {
+        error_set(&err, FAIL_CONFIG, "--output is missing: name the store to write");
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    return true;
+}
+
+/* The output is none of the shards, and no run is under way there. */
+static enum status check_place(const struct arguments *arguments, struct error *err)
+{
+    struct stat there, shard;
+    char parts[4096];
+
+    snprintf(parts, sizeof parts, "%s.parts", arguments->output);
+    if (stat(parts, &there) == 0)
+        return error_set(err, FAIL_CONFIG, "%s: a run is writing this store, or has left it unfinished (%s is there)",
+                         arguments->output, parts);
+    if (stat(arguments->output, &there) != 0)
+        return OK;
+    for (size_t i = 0; i < arguments->shards.count; i++)
+        if (stat(arguments->shards.items[i], &shard) == 0 && shard.st_dev == there.st_dev &&
+            shard.st_ino == there.st_ino)
+            return error_set(err, FAIL_CONFIG, "%s: is one of the shards; choose another --output", arguments->output);
+    return OK;
+}
+
+/* Whether the output is there already, as this merge would write it. */
+static enum status compare_output(bool *complete, const struct arguments *arguments, const struct merge_parts *parts,
+                                  struct error *err)
+{
+    char *config = config_text(&parts->config);
+    struct machine machine = parts->machine;
+    struct output_identity mine = {config ? config : "", parts->parts[0].model_sha256, parts->parts[0].dataset_sha256};
+    enum status rc = output_compare(complete, &machine, arguments->output, &mine, true, err);
+
+    if (rc == OK && !*complete)
+        rc = error_set(err, FAIL_CONFIG, "%s: an unfinished run is there; let it end, or choose another --output",
+                       arguments->output);
+    free(config);
+    return rc;
+}
+
+static enum status merge(const struct arguments *arguments, struct error *err)
+{
+    struct merge_parts parts = {0};
+    struct write_summary summary;
+    bool exists = false, complete = false;
+    enum status rc = OK;
+
+    TRY(check_place(arguments, err));
+    TRY(merge_parts_read(&parts, arguments->shards.items, arguments->shards.count, arguments->mixed, err));
+    TRY(output_check(&exists, arguments->output, &parts.config, err));
+    if (exists && !arguments->restart)
+        TRY(compare_output(&complete, arguments, &parts, err));
+    if (complete) {
+        printf("%s is complete, nothing to do; --restart merges again\n", arguments->output);
+        goto done;
+    }
+    TRY(merge_stores(&summary, &parts, arguments->output, err));
+    printf("%s: %zu images of %zu shards%s\n", arguments->output, summary.images, parts.count,
+           machine_mixed(&parts.machine) ? ", computed on different machines" : "");
+    TRY(write_check_failed(&summary, &parts.config, arguments->output, err));
+done:
+    merge_parts_free(&parts);
+    return rc;
+}
+
+int command_merge(int argc, char **argv)
+{
+    struct arguments arguments = {.restart = false};
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    return merge(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+}
