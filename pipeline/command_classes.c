@@ -2,6 +2,7 @@
 
 #include "classes.h"
 #include "command.h"
+#include "command_json.h"
 #include "option.h"
 
 #include <inttypes.h>
@@ -139,21 +140,15 @@ static void print_differences(const struct classes_differences *d, const char *n
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
-/* JSON has no NaN and no infinity. */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *json_class(const struct classes *classes, size_t i)
 {
-    json_t *object = json_object(), *name = json_string(classes->names[i]);
+    json_t *object = json_object();
 
     json_object_set_new(object, "class", json_integer((json_int_t)i));
-    json_object_set_new(object, "name", name ? name : json_null());
+    json_object_set_new(object, "name", command_json_text(classes->names[i]));
     json_object_set_new(object, "images", json_integer((json_int_t)classes->images[i]));
-    json_object_set_new(object, "given_mass", real(classes->given[i]));
-    json_object_set_new(object, "given_std_error", real(classes->given_error[i]));
+    json_object_set_new(object, "given_mass", command_json_real(classes->given[i]));
+    json_object_set_new(object, "given_std_error", command_json_real(classes->given_error[i]));
     json_object_set_new(object, "weak_condition", json_boolean(classes_weak(classes, i)));
     return object;
 }
@@ -173,12 +168,12 @@ static json_t *json_differences(const struct classes_differences *d, bool flow, 
         const struct classes_difference *x = &d->items[i];
         json_t *cells[COLUMNS] = {json_integer((json_int_t)x->upper),
                                   json_integer((json_int_t)x->channel),
-                                  real(x->a),
-                                  real(x->a_error),
-                                  real(x->b),
-                                  real(x->b_error),
-                                  real(x->difference),
-                                  real(x->std_error)};
+                                  command_json_real(x->a),
+                                  command_json_real(x->a_error),
+                                  command_json_real(x->b),
+                                  command_json_real(x->b_error),
+                                  command_json_real(x->difference),
+                                  command_json_real(x->std_error)};
         for (size_t c = 0; c < COLUMNS; c++)
             json_array_append_new(lists[c], cells[c]);
     }
@@ -188,13 +183,6 @@ static json_t *json_differences(const struct classes_differences *d, bool flow, 
         else
             json_decref(lists[c]);
     return object;
-}
-
-static void print_json(json_t *object)
-{
-    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    putchar('\n');
-    json_decref(object);
 }
 
 /* ---- command ----------------------------------------------------------------------------------------------------- */
@@ -209,7 +197,7 @@ static void list_classes(const struct classes *classes, bool json)
         for (size_t i = 0; i < classes->count; i++)
             json_array_append_new(list, json_class(classes, i));
         json_object_set_new(object, "classes", list);
-        print_json(object);
+        command_json_print(object);
         return;
     }
     print_head();
@@ -284,7 +272,7 @@ static enum status compare_classes(const struct store_reader *reader, const stru
         TRY(show(parts, reader, arguments, names.names[i], a, b, err));
     if (json) {
         json_object_set(json, arguments->flow ? "flows" : "layers", parts);
-        print_json(json_incref(json));
+        command_json_print(json_incref(json));
     } else
         print_weak(classes, a, b);
 done:

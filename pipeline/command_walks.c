@@ -2,6 +2,7 @@
 
 #include "agree.h"
 #include "command.h"
+#include "command_json.h"
 #include "log.h"
 #include "option.h"
 #include "strongest.h"
@@ -218,19 +219,6 @@ static void print_text(const struct answer *a)
 
 /* ---- JSON --------------------------------------------------------------------------------------------------------- */
 
-/* JSON has no NaN and no infinity. */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *string(const char *text)
-{
-    json_t *value = json_string(text);
-
-    return value ? value : json_null();
-}
-
 static json_t *json_walk(const struct answer *a, size_t walk)
 {
     json_t *object = json_object(), *channels = json_array();
@@ -240,12 +228,12 @@ static json_t *json_walk(const struct answer *a, size_t walk)
     for (size_t k = 0; k < a->found->nlayers; k++)
         json_array_append_new(channels, json_integer((json_int_t)a->found->walks[walk].channels[k]));
     json_object_set_new(object, "channels", channels);
-    json_object_set_new(object, "expression", string(expression));
-    json_object_set_new(object, "estimate", real(a->found->walks[walk].product));
-    json_object_set_new(object, "smallest_flow", real(a->found->walks[walk].bottleneck));
+    json_object_set_new(object, "expression", command_json_text(expression));
+    json_object_set_new(object, "estimate", command_json_real(a->found->walks[walk].product));
+    json_object_set_new(object, "smallest_flow", command_json_real(a->found->walks[walk].bottleneck));
     if (a->verified) {
-        json_object_set_new(object, "relevance", real(a->verified->means[walk].mean));
-        json_object_set_new(object, "std_error", real(a->verified->means[walk].std_error));
+        json_object_set_new(object, "relevance", command_json_real(a->verified->means[walk].mean));
+        json_object_set_new(object, "std_error", command_json_real(a->verified->means[walk].std_error));
     }
     return object;
 }
@@ -255,23 +243,21 @@ static void print_json(const struct answer *a)
     json_t *object = json_object(), *layers = json_array(), *walks = json_array();
 
     for (size_t k = 0; k < a->found->nlayers; k++)
-        json_array_append_new(layers, string(a->found->layers[k]));
+        json_array_append_new(layers, command_json_text(a->found->layers[k]));
     for (size_t i = 0; i < a->listed; i++)
         json_array_append_new(walks, json_walk(a, a->order[i]));
     json_object_set_new(object, "layers", layers);
-    json_object_set_new(object, "given", string(a->given));
+    json_object_set_new(object, "given", command_json_text(a->given));
     json_object_set_new(object, "class",
                         a->found->by_class ? json_integer((json_int_t)a->found->class_number) : json_null());
     json_object_set_new(object, "sampled", json_boolean(a->found->sampled));
     json_object_set_new(object, "weak_condition", json_boolean(a->weak || (a->verified && a->verified->means[0].weak)));
     json_object_set_new(object, "verified", json_boolean(a->verified != NULL));
     json_object_set_new(object, "images", a->verified ? json_integer((json_int_t)a->verified->images) : json_null());
-    json_object_set_new(object, "bound_of_others", bounded(a) ? real(a->found->others) : json_null());
+    json_object_set_new(object, "bound_of_others", bounded(a) ? command_json_real(a->found->others) : json_null());
     json_object_set_new(object, "certain", json_integer((json_int_t)certain(a)));
     json_object_set_new(object, "walks", walks);
-    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    putchar('\n');
-    json_decref(object);
+    command_json_print(object);
 }
 
 /* ---- command ------------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,23 @@
+#include "command_json.h"
+
+#include <math.h>
+#include <stdio.h>
+
+json_t *command_json_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *command_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+
+    return value ? value : json_null();
+}
+
+void command_json_print(json_t *object)
+{
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    putchar('\n');
+    json_decref(object);
+}

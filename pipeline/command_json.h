@@ -1,0 +1,16 @@
+/* JSON as commands print it. */
+#ifndef NRMFLOW_COMMAND_JSON_H
+#define NRMFLOW_COMMAND_JSON_H
+
+#include <jansson.h>
+
+/* null for NaN and infinity, which JSON does not have. */
+json_t *command_json_real(double value);
+
+/* null for text that is not UTF-8. */
+json_t *command_json_text(const char *text);
+
+/* Print an object on standard output, with all digits, and drop it. */
+void command_json_print(json_t *object);
+
+#endif
