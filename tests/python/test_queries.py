@@ -3,15 +3,13 @@
 import itertools
 import json
 import os
-import sys
 import unittest
 
 import h5py
 import numpy
-
-from support import DEMO, DEMO_WEIGHTS, TINY, RunCase, Store, demo_pixels, nrmflow, read_safetensors, smooth_image
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
+import torch
+from oracle import demo_modules, demo_network
+from support import DEMO, TINY, RunCase, Store, demo_pixels, nrmflow, smooth_image
 
 REFERENCE = os.path.join(os.environ["TEST_DATA"], "reference.h5")
 RELATIVE = 1e-4  # of a joint relevance in float32
@@ -61,35 +59,12 @@ class Oracle(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        import torch
-        import nrm_ref
-
-        cls.torch = torch
-        weights = {name: torch.tensor(array.astype("float64")) for name, array in read_safetensors(DEMO_WEIGHTS).items()}
-        features, dense = [], []
-        for i, width in enumerate((1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0)):
-            if not width:
-                features.append(torch.nn.MaxPool2d(2))
-                continue
-            name = f"features.{[0, 2, 0, 5, 7, 0, 10, 12, 14, 0, 17, 19, 21, 0, 24, 26, 28, 0][i]}"
-            out, below = weights[name + ".weight"].shape[:2]
-            layer = torch.nn.Conv2d(below, out, 3, padding=1).double()
-            layer.load_state_dict({"weight": weights[name + ".weight"], "bias": weights[name + ".bias"]})
-            features += [layer, torch.nn.ReLU()]
-        for i in (0, 3, 6):
-            out, below = weights[f"classifier.{i}.weight"].shape
-            layer = torch.nn.Linear(below, out).double()
-            layer.load_state_dict({key: weights[f"classifier.{i}.{key}"] for key in ("weight", "bias")})
-            dense += [layer, torch.nn.ReLU()]
-        image = numpy.pad(demo_pixels()[0], 2).astype("float32") / numpy.float32(255)
-        image = (image - numpy.float32(0.286)) / numpy.float32(0.353)
-        cls.net = nrm_ref.NRM(features, dense[:-1], torch.tensor(image[None].astype("float64")),
-                              nrm_ref.composite("epsilon_gamma_box", -0.286 / 0.353, 0.714 / 0.353))
+        cls.net = demo_network(demo_modules(), demo_pixels()[0])
         cls.target = int(cls.net.acts[-1].argmax())
 
     def mask(self, name):
         layer, *box = self.SETS[name]
-        mask = self.torch.zeros_like(self.net.acts[self.net.at(layer)])
+        mask = torch.zeros_like(self.net.acts[self.net.at(layer)])
         mask[tuple(box)] = 1
         return layer, mask
 
