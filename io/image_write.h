@@ -11,4 +11,7 @@
  * Errors: FAIL_SYSTEM if the file cannot be written or there is no memory. */
 enum status image_write_jpeg(const struct image *image, int quality, const char *path, struct error *err);
 
+/* The same as a PNG file. On failure there is none. Errors also: FAIL_RESOURCE without memory. */
+enum status image_write_png(const struct image *image, const char *path, struct error *err);
+
 #endif

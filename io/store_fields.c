@@ -67,6 +67,9 @@ static const struct store_field fields[] = {
     {"queries/*/given", STORE_F64, "image", "Relevance of the query's condition; 1 without one", "1"},
     {"queries/*/mean", STORE_F64, "", "Ratio of the means of value and given", "1"},
     {"queries/*/std_error", STORE_F64, "", "Standard error of the mean", "1"},
+    {"queries/*/channel", STORE_I32, "channel", "Channel number in the layer of the map", "index"},
+    {"queries/*/map", STORE_F32, "image,channel,y,x", "Relevance of the query's walks through a neuron of a layer",
+     "1"},
 
     {"classes/name", STORE_TEXT, "class", "Names of the classes", "text"},
     {"classes/count", STORE_U64, "class", "Images of a class", "images"},

@@ -60,7 +60,7 @@ void decision_place(struct decision_workspace *work, const struct measure_plan *
 {
     size_t floats = 0, channels = 0;
 
-    *work = (struct decision_workspace){.states = NULL};
+    *work = (struct decision_workspace){.sweep.plan = plan};
     if (extent.lowest > extent.highest)
         return; /* no step at all */
     for (size_t k = extent.lowest; k <= extent.highest; k++) {
@@ -71,7 +71,6 @@ void decision_place(struct decision_workspace *work, const struct measure_plan *
     if (extent.maps)
         work->weights = arena_floats(arena, extent.states * floats);
     work->to_bias = arena_doubles(arena, 2 * channels);
-    work->sweep.plan = plan;
     if (extent.lowest < extent.highest)
         sweep_place(&work->sweep, plan, extent.lowest, extent.highest, extent.states, arena);
 }

@@ -1,6 +1,7 @@
 #include "command_query.h"
 
 #include "command.h"
+#include "command_json.h"
 #include "look.h"
 #include "option.h"
 
@@ -12,9 +13,6 @@
 
 /* Images that are listed on a terminal. */
 enum { LISTED = 40 };
-
-/* A condition of one image below this says nothing about the image. */
-#define SMALLEST_CONDITION 1e-6
 
 struct arguments {
     struct look_options look;
@@ -63,12 +61,6 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
-/* Relevance under the condition; NaN where that is too small to divide by, or the image is not OK. */
-static double ratio_of(const struct look_image *image)
-{
-    return fabs(image->given) < SMALLEST_CONDITION ? NAN : image->value / image->given;
-}
-
 static struct queries_mean mean_of(const struct look *look)
 {
     double *values = calloc(2 * look->count, sizeof *values);
@@ -103,10 +95,10 @@ static void print_image(const struct look *look, size_t i)
         return;
     }
     printf("  %12.5g", image->value);
-    if (conditional(look) && isnan(ratio_of(image)))
+    if (conditional(look) && isnan(queries_ratio(image->value, image->given)))
         printf("  %12.5g  %12s", image->given, "-");
     else if (conditional(look))
-        printf("  %12.5g  %12.5g", image->given, ratio_of(image));
+        printf("  %12.5g  %12.5g", image->given, queries_ratio(image->value, image->given));
     printf("  %d %s\n", image->target, look_class(look, image->target));
 }
 
@@ -146,19 +138,6 @@ static void explain(const struct look *look, const char *expression)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------ */
 
-/* JSON has no NaN and no infinity. */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *string(const char *text)
-{
-    json_t *value = json_string(text);
-
-    return value ? value : json_null();
-}
-
 static json_t *json_plan(const struct look *look)
 {
     const struct query *query = look_query(look);
@@ -180,13 +159,13 @@ static void add_images(json_t *object, const struct look *look)
     for (size_t i = 0; i < look->count; i++) {
         const struct look_image *image = &look->images[i];
         json_t *cells[COLUMNS] = {json_integer((json_int_t)(look->first + i)),
-                                  string(store_status_name(image->status)),
+                                  command_json_text(store_status_name(image->status)),
                                   json_integer(image->target),
                                   json_integer(image->label),
-                                  real(image->logit),
-                                  real(image->value),
-                                  real(image->given),
-                                  real(ratio_of(image))};
+                                  command_json_real(image->logit),
+                                  command_json_real(image->value),
+                                  command_json_real(image->given),
+                                  command_json_real(queries_ratio(image->value, image->given))};
         for (size_t c = 0; c < COLUMNS; c++)
             json_array_append_new(lists[c], cells[c]);
     }
@@ -196,21 +175,19 @@ static void print_json(const struct look *look, const char *expression, bool pla
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "expression", string(expression));
+    json_object_set_new(object, "expression", command_json_text(expression));
     json_object_set_new(object, "passes", json_plan(look));
     if (!plan_only) {
         struct queries_mean mean = mean_of(look);
         add_images(object, look);
         json_object_set_new(object, "counted", json_integer((json_int_t)mean.images));
-        json_object_set_new(object, "mean", real(mean.mean));
-        json_object_set_new(object, "std_error", real(mean.std_error));
-        json_object_set_new(object, "given_mean", real(mean.given_mean));
-        json_object_set_new(object, "given_std_error", real(mean.given_std_error));
+        json_object_set_new(object, "mean", command_json_real(mean.mean));
+        json_object_set_new(object, "std_error", command_json_real(mean.std_error));
+        json_object_set_new(object, "given_mean", command_json_real(mean.given_mean));
+        json_object_set_new(object, "given_std_error", command_json_real(mean.given_std_error));
         json_object_set_new(object, "weak_condition", json_boolean(mean.weak));
     }
-    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    putchar('\n');
-    json_decref(object);
+    command_json_print(object);
 }
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
@@ -225,7 +202,7 @@ static enum status answer(const struct arguments *arguments, const struct node *
     log_init(&log, stderr, LOG_WARN, node->rank, node->host);
     TRY(look_begin(&look, &arguments->look, node, &log, err));
     if (!arguments->explain)
-        TRY(look_go(&look, (struct block_watcher){NULL, NULL}, err));
+        TRY(look_go(&look, (struct block_watcher){NULL, NULL}, (struct look_round){NULL, NULL}, err));
     if (node->rank == 0 && arguments->json)
         print_json(&look, expression, arguments->explain);
     else if (node->rank == 0 && arguments->explain)

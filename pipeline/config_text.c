@@ -27,10 +27,12 @@ static void print_line(FILE *out, const char *name, const char *value)
     fputc('\n', out);
 }
 
+/* A pair without a name was given on a command line, and is no key. */
 static void print_pairs(FILE *out, const struct config_key *key, const struct config_pairs *pairs)
 {
     for (size_t i = 0; i < pairs->count; i++)
-        fprintf(out, "%s.%s = %s\n", key->name, pairs->items[i].name, pairs->items[i].text);
+        if (*pairs->items[i].name)
+            fprintf(out, "%s.%s = %s\n", key->name, pairs->items[i].name, pairs->items[i].text);
 }
 
 /* The text of one value; NULL without memory. */

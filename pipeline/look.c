@@ -118,27 +118,43 @@ static void keep_rows(struct look *look, size_t first, size_t end)
     rows_init(&look->run->rows, &look->run->layout);
 }
 
-/* Blocks in turn. */
-static enum status compute(struct look *look, struct error *err)
+/* One block, if it has images. */
+static enum status compute_block(struct look *look, size_t block, struct error *err)
 {
     struct run *run = look->run;
-    size_t size = run->config->run.block, last = (run->context.end - 1) / size;
-    size_t ranks = (size_t)run->node->nranks, block = look->first / size + (size_t)run->node->rank;
     struct block_outcome outcome;
+    size_t first, end;
     char status[64];
     enum status rc = OK;
 
-    for (; rc == OK && block <= last; block += ranks) {
-        size_t first, end;
-        block_range(&run->context, block, &first, &end);
-        snprintf(status, sizeof status, "image %zu of %zu", first - look->first, look->count);
-        log_status(run->log, status);
-        rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
-        if (rc == OK)
-            keep_rows(look, first, end);
+    block_range(&run->context, block, &first, &end);
+    if (first >= end)
+        return OK;
+    snprintf(status, sizeof status, "image %zu of %zu", first - look->first, look->count);
+    log_status(run->log, status);
+    rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
+    if (rc == OK)
+        keep_rows(look, first, end);
+    return rc;
+}
+
+/* Blocks in turn. Collective. */
+static enum status compute(struct look *look, struct look_round round, struct error *err)
+{
+    struct run *run = look->run;
+    size_t size = run->config->run.block, end = (run->context.end - 1) / size + 1;
+    size_t ranks = (size_t)run->node->nranks, rank = (size_t)run->node->rank;
+    enum status rc = OK;
+
+    for (size_t lead = look->first / size; rc == OK && lead < end; lead += ranks) {
+        rc = compute_block(look, lead + rank, err);
+        if (round.end)
+            rc = agree(run->node->world, rc, err);
+        if (round.end && rc == OK)
+            rc = round.end(round.context, lead, err);
     }
     log_status(run->log, "");
-    return rc;
+    return round.end ? rc : agree(run->node->world, rc, err);
 }
 
 /* Bring the images of all ranks to rank 0; those of others are zero bytes here. */
@@ -154,7 +170,7 @@ static void gather(struct look *look)
     }
 }
 
-enum status look_go(struct look *look, struct block_watcher watcher, struct error *err)
+enum status look_go(struct look *look, struct block_watcher watcher, struct look_round round, struct error *err)
 {
     const struct node *node = look->run->node;
     enum status rc = OK;
@@ -164,7 +180,7 @@ enum status look_go(struct look *look, struct block_watcher watcher, struct erro
               look->images ? OK : error_set(err, FAIL_SYSTEM, "no memory for the results of %zu images", look->count),
               err));
     look->run->context.watcher = watcher;
-    TRY(agree(node->world, compute(look, err), err));
+    TRY(compute(look, round, err));
     gather(look);
 done:
     return rc;

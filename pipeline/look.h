@@ -48,9 +48,17 @@ const struct query *look_query(const struct look *look);
 /* Name of a class, on rank 0; "" if there is no such class. */
 const char *look_class(const struct look *look, int class);
 
+/* Is called on all ranks when each has computed a block: rank r that of number `lead` + r, if there is one. Collective;
+ * fails with the same status on all ranks or on none. */
+struct look_round {
+    void *context;
+    enum status (*end)(void *context, size_t lead, struct error *err);
+};
+
 /* Compute the images. The watcher sees those that are OK, on the rank that computes them, in order if there is one
- * rank. Errors, the same on all ranks: as block_compute. Collective. */
-enum status look_go(struct look *look, struct block_watcher watcher, struct error *err);
+ * rank. A `round` without a function lets ranks go on without waiting for each other.
+ * Errors, the same on all ranks: as block_compute, and those of the round. Collective. */
+enum status look_go(struct look *look, struct block_watcher watcher, struct look_round round, struct error *err);
 
 /* All zero is fine. Collective. */
 void look_end(struct look *look);

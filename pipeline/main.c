@@ -4,6 +4,7 @@
 #include "command_classes.h"
 #include "command_help.h"
 #include "command_info.h"
+#include "command_map.h"
 #include "command_merge.h"
 #include "command_query.h"
 #include "command_run.h"
@@ -24,6 +25,7 @@ static const struct command commands[] = {
     {"classes", "classes of a store, and how two of them differ", command_classes},
     {"merge", "one store from the shards of a run", command_merge},
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
+    {"map", "heatmaps of the walks through sets of neurons", command_map},
     {"walks", "channel walks of largest joint relevance", command_walks},
     {"weights", "what is in a weights file", command_weights},
     {"bench", "speed against this machine's own floor", command_bench},

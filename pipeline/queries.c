@@ -105,6 +105,11 @@ const double *queries_numbers(const struct queries_work *work, const struct quer
 
 /* ---- over the images ------------------------------------------------------------------------------------------- */
 
+double queries_ratio(double value, double given)
+{
+    return fabs(given) < QUERIES_SMALLEST ? NAN : value / given;
+}
+
 struct queries_mean queries_mean(const double *value, const double *given, size_t n)
 {
     long double count = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0;

@@ -53,6 +53,10 @@ void queries_compute(struct queries_work *work, const struct queries *queries, s
 /* The numbers of a slot: [count][2]. */
 const double *queries_numbers(const struct queries_work *work, const struct queries *queries, size_t slot);
 
+/* Relevance of an image under the condition; NaN where that is NaN, or below QUERIES_SMALLEST and says nothing about it. */
+#define QUERIES_SMALLEST 1e-6
+double queries_ratio(double value, double given);
+
 /* A query over its images; those with a number that is not finite do not count. */
 struct queries_mean {
     size_t images;

@@ -321,7 +321,7 @@ enum status strongest_verify(struct strongest *found, struct strongest_verified 
     look.query = strcmp(v.given, "none") == 0 ? "input" : v.given;
     TRY(look_begin(&v.look, &look, node, log, err));
     TRY(agree(node->world, prepare(&v, verified, wanted), err));
-    TRY(look_go(&v.look, (struct block_watcher){&v, take_image}, err));
+    TRY(look_go(&v.look, (struct block_watcher){&v, take_image}, (struct look_round){NULL, NULL}, err));
     gather(&v);
     TRY(agree(node->world, node->rank == 0 ? average(verified, &v) : OK, err));
 done:

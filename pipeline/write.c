@@ -50,6 +50,18 @@ static enum status write_text_attributes(struct store *store, const struct write
     return rc;
 }
 
+enum status write_origin(struct store *store, const struct write_run *run, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(write_text_attributes(store, run, err));
+    TRY(machine_write(store, run->machine, err));
+    TRY(store_set_int(store, "", "dataset_count", (int64_t)run->dataset_count, err));
+    TRY(store_set_int(store, "", "first_image", (int64_t)run->first, err));
+done:
+    return rc;
+}
+
 const char *write_stage(enum block_stage stage)
 {
     static const char *const names[BLOCK_STAGES] = {[STAGE_DECODE] = "seconds_decode",
@@ -75,11 +87,8 @@ static enum status write_attributes(struct store *store, const struct write_run 
 {
     enum status rc = OK;
 
-    TRY(write_text_attributes(store, run, err));
-    TRY(machine_write(store, run->machine, err));
+    TRY(write_origin(store, run, err));
     TRY(write_shard(store, run->config->data.shard, err));
-    TRY(store_set_int(store, "", "dataset_count", (int64_t)run->dataset_count, err));
-    TRY(store_set_int(store, "", "first_image", (int64_t)run->first, err));
     TRY(store_set_int(store, "", "seed", (int64_t)run->config->run.seed, err));
     TRY(store_set_int(store, "", "complete", complete, err));
     if (given.weak)
@@ -99,9 +108,8 @@ void write_free_names(char **names, size_t classes)
     free(names);
 }
 
-/* Paths and labels of images first .. end - 1, whether they could be read or not. */
-static enum status write_listing(struct store *store, const struct dataset_listing *listing, size_t first, size_t end,
-                                 struct error *err)
+enum status write_listing(struct store *store, const struct dataset_listing *listing, size_t first, size_t end,
+                          struct error *err)
 {
     size_t n = end - first;
     char **names = calloc(n, sizeof *names);

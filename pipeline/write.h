@@ -55,6 +55,13 @@ enum status write_store(struct write_summary *summary, const struct write_run *r
 enum status write_head(struct store *store, const struct write_run *run, struct finish_given given, bool complete,
                        struct error *err);
 
+/* Of these the root's attributes that say what the numbers were made from, and how. */
+enum status write_origin(struct store *store, const struct write_run *run, struct error *err);
+
+/* images/path and images/label of images first .. end - 1, whether they could be read or not. */
+enum status write_listing(struct store *store, const struct dataset_listing *listing, size_t first, size_t end,
+                          struct error *err);
+
 /* FAIL_LIMIT if more images failed than data.max_failed allows. */
 enum status write_check_failed(const struct write_summary *summary, const struct config *config, const char *output,
                                struct error *err);
