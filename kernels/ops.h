@@ -1,0 +1,81 @@
+/* The loops that are worth a variant for each instruction set, in one table a set.
+ *
+ * Arrays of a variable are in the blocked layout (layout.h). Products work on matrices cut in the same way:
+ *
+ *   rows       [depth / 16][stride][16]           row r of a left factor or of a result
+ *   panels     [outputs / width][depth][width]    a right factor
+ *
+ * with depth and outputs multiples of OPS_LANES. Every variant comes from the same template (ops_*.h); generic is what a
+ * compiler makes of it without further instructions. Variants differ by rounding only. Results depend on no array's
+ * alignment. No allocation, no failure; outputs must not overlap inputs.
+ */
+#ifndef NRMFLOW_OPS_H
+#define NRMFLOW_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { OPS_LANES = 16 };
+
+struct winograd_call;
+
+/* A run of a map's tiles, in the order of rows, and where their transforms lie: [xi][channels / 16][stride][16], the
+ * points xi `plane` floats apart. */
+struct ops_tiles {
+    size_t tile;          /* outputs along a side: 2 or 4 */
+    size_t first, count;  /* of all tiles */
+    size_t across;        /* tiles in a row of the map */
+    size_t height, width; /* neurons of the map */
+    size_t rows, columns; /* positions of an array's plane, border included */
+    size_t stride;        /* tiles from one block of channels to the next, >= count */
+};
+
+struct ops_product {
+    size_t rows;    /* of the left factor and of the result */
+    size_t depth;   /* inner dimension, a multiple of OPS_LANES */
+    size_t outputs; /* columns, a multiple of width */
+    size_t width;   /* of a panel, see ops_width */
+    size_t from_stride, to_stride;
+};
+
+struct ops {
+    const char *name;
+    bool (*available)(void);
+    size_t width; /* the widest panel: 16, 32 or 64 */
+
+    /* v = B' (x * factor) B of every tile and its border of one; factor NULL means one. */
+    void (*winograd_input)(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles);
+
+    /* v = A (x * factor) A' of every tile without a border, the adjoint of the output transform. */
+    void (*winograd_lower)(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles);
+
+    /* t = A' m A of every tile, and what the call makes of it; writes neurons only. m has the call's sets of `blocks`
+     * blocks of channels, one behind the other. */
+    void (*winograd_output)(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
+                            const struct ops_tiles *tiles);
+
+    /* to[r,o] = sum_d from[r,d] panels[d,o] */
+    void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape);
+
+    /* joint[d][o] += sum_xi panels[xi][d,o] sum_r from[xi][r,d] lower[xi][r,o], for d < inputs, o < outputs.
+     *
+     *   joint          [inputs][outputs], row-major, not padded
+     *   from, lower    rows of points xi, from_plane and lower_plane floats apart
+     *   panels         of points xi, one behind the other
+     *   shape          as in the product, which these panels are for; to_stride is lower's */
+    void (*flow)(float *joint, const float *from, const float *lower, const float *panels, size_t inputs,
+                 size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *shape);
+};
+
+/* The table of a name; NULL asks for the best that this processor has. Unknown or not available: NULL. */
+const struct ops *ops_select(const char *want);
+
+/* Name of table i, the most portable first; NULL after the last. */
+const char *ops_name(size_t i);
+
+/* Width of the panels that a table's products use for so many outputs. */
+size_t ops_width(const struct ops *ops, size_t outputs);
+
+#endif

@@ -1,0 +1,12 @@
+/* Any processor: vectors of 16 are what the compiler makes of them. The same code as avx512, where it can be tested. */
+enum { LANES = 16, PANEL = 64, UNROLL = 1 };
+
+#include "ops_template.h"
+
+static bool available(void)
+{
+    return true;
+}
+
+extern const struct ops ops_generic;
+const struct ops ops_generic = {.name = "generic", .available = available, OPS_MEMBERS};

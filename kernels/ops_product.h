@@ -1,0 +1,207 @@
+/* Small matrix products for the variants of ops.h: a result of up to ROWS x PANEL floats stays in registers. */
+#ifndef NRMFLOW_OPS_PRODUCT_H
+#define NRMFLOW_OPS_PRODUCT_H
+
+#include "ops_vector.h"
+
+enum {
+    ROWS = 6,
+    VECTORS = PANEL / LANES, /* of a panel, at most */
+    WIDTH_2 = PANEL / 2 > OPS_LANES ? PANEL / 2 : OPS_LANES,
+    FLOW_DEPTH = 128 /* rows of a flow that are summed at a time */
+};
+
+/* The first of `n` things that part i of `parts` begins with, in parts as even as can be. */
+INLINE size_t part_begin(size_t n, size_t parts, size_t i)
+{
+    return n * i / parts;
+}
+
+/* ---- to = from panel ------------------------------------------------------------------------------------------------ */
+
+/* What a call of the innermost loop brings near on the way: `lines` cache lines for each block of the depth. */
+struct ahead {
+    const float *next;
+    size_t lines;
+};
+
+INLINE void product_rows(float *to, const float *from, const float *panel, const struct ops_product *s,
+                         struct ahead ahead, const size_t rows, const size_t vectors)
+{
+    vec sum[ROWS][VECTORS];
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < vectors; j++)
+            sum[i][j] = zeros();
+    for (size_t d = 0; d < s->depth; d += OPS_LANES, from += s->from_stride * OPS_LANES) {
+        for (size_t l = 0; l < ahead.lines; l++, ahead.next += 16)
+            __builtin_prefetch(ahead.next, 0, 2);
+#pragma GCC unroll UNROLL
+        for (size_t c = 0; c < OPS_LANES; c++) {
+            vec u[VECTORS];
+#pragma GCC unroll UNROLL
+            for (size_t j = 0; j < vectors; j++)
+                u[j] = load(panel + (c * vectors + j) * LANES);
+#pragma GCC unroll UNROLL
+            for (size_t i = 0; i < rows; i++) {
+#pragma GCC unroll UNROLL
+                for (size_t j = 0; j < vectors; j++)
+                    sum[i][j] += from[i * OPS_LANES + c] * u[j];
+            }
+        }
+        panel += OPS_LANES * vectors * LANES;
+    }
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < vectors; j++) {
+        size_t lane = j * LANES, block = lane / OPS_LANES * s->to_stride * OPS_LANES + lane % OPS_LANES;
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < rows; i++)
+            store(to + block + i * OPS_LANES, sum[i][j]);
+    }
+}
+
+INLINE void product_some_rows(float *to, const float *from, const float *panel, const struct ops_product *s,
+                              struct ahead ahead, size_t rows, const size_t vectors)
+{
+    switch (rows) {
+    case 1:
+        product_rows(to, from, panel, s, ahead, 1, vectors);
+        break;
+    case 2:
+        product_rows(to, from, panel, s, ahead, 2, vectors);
+        break;
+    case 3:
+        product_rows(to, from, panel, s, ahead, 3, vectors);
+        break;
+    case 4:
+        product_rows(to, from, panel, s, ahead, 4, vectors);
+        break;
+    case 5:
+        product_rows(to, from, panel, s, ahead, 5, vectors);
+        break;
+    default:
+        product_rows(to, from, panel, s, ahead, ROWS, vectors);
+    }
+}
+
+/* One panel, its rows in groups as even as can be; meanwhile the next panel is brought near. */
+INLINE void product_panel(float *to, const float *from, const float *panel, const struct ops_product *s,
+                          const size_t vectors)
+{
+    size_t groups = (s->rows + ROWS - 1) / ROWS, lines = vectors * LANES;
+    size_t each = (lines + groups - 1) / groups;
+    const float *next = panel + s->depth * vectors * LANES;
+
+    for (size_t g = 0; g < groups; g++) {
+        size_t row = part_begin(s->rows, groups, g), rows = part_begin(s->rows, groups, g + 1) - row;
+        struct ahead ahead = {next + g * each * s->depth, g * each < lines ? each : 0};
+        product_some_rows(to + row * OPS_LANES, from + row * OPS_LANES, panel, s, ahead, rows, vectors);
+    }
+}
+
+INLINE void product_panels(float *to, const float *from, const float *panels, const struct ops_product *s,
+                           const size_t vectors)
+{
+    for (size_t o = 0; o < s->outputs; o += vectors * LANES)
+        product_panel(to + o * s->to_stride, from, panels + o * s->depth, s, vectors);
+}
+
+static void product(float *to, const float *from, const float *panels, const struct ops_product *s)
+{
+    if (s->width == PANEL)
+        product_panels(to, from, panels, s, VECTORS);
+    else if (s->width == WIDTH_2)
+        product_panels(to, from, panels, s, WIDTH_2 / LANES);
+    else
+        product_panels(to, from, panels, s, OPS_LANES / LANES);
+}
+
+/* ---- joint += panel * (from' lower) ----------------------------------------------------------------------------------- */
+
+/* sums[d][o] += panel[d][o] sum_r from[r,d] lower[r,o] for `count` values of d and one panel's width. */
+INLINE void flow_rows(float *sums, const float *from, const float *lower, const float *panel,
+                      const struct ops_product *s, const size_t count, const size_t vectors)
+{
+    vec sum[ROWS][VECTORS];
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < count; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < vectors; j++)
+            sum[i][j] = zeros();
+    for (size_t r = 0; r < s->rows; r++, from += OPS_LANES, lower += OPS_LANES) {
+        vec u[VECTORS];
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < vectors; j++) {
+            size_t lane = j * LANES;
+            u[j] = load(lower + lane / OPS_LANES * s->to_stride * OPS_LANES + lane % OPS_LANES);
+        }
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < count; i++) {
+#pragma GCC unroll UNROLL
+            for (size_t j = 0; j < vectors; j++)
+                sum[i][j] += from[i] * u[j];
+        }
+    }
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < count; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < vectors; j++) {
+            size_t at = (i * vectors + j) * LANES;
+            store(sums + at, load(sums + at) + sum[i][j] * load(panel + at));
+        }
+}
+
+/* One block of OPS_LANES values of d. */
+INLINE void flow_block(float *sums, const float *from, const float *lower, const float *panel,
+                       const struct ops_product *s, const size_t vectors)
+{
+    const size_t width = vectors * LANES;
+
+    flow_rows(sums, from, lower, panel, s, 6, vectors);
+    flow_rows(sums + 6 * width, from + 6, lower, panel + 6 * width, s, 5, vectors);
+    flow_rows(sums + 11 * width, from + 11, lower, panel + 11 * width, s, 5, vectors);
+}
+
+/* joint[d][o] += sums[d][o] for what is not padding. */
+INLINE void flow_add(float *joint, const float *sums, size_t depth, size_t count, size_t outputs, size_t width)
+{
+    for (size_t d = 0; d < depth; d++)
+        for (size_t o = 0; o < count; o++)
+            joint[d * outputs + o] += sums[d * width + o];
+}
+
+INLINE void flow_panels(float *joint, const float *from, const float *lower, const float *panels, size_t inputs,
+                        size_t outputs, size_t points, size_t from_plane, size_t lower_plane,
+                        const struct ops_product *s, const size_t vectors)
+{
+    const size_t width = vectors * LANES;
+    float sums[FLOW_DEPTH * PANEL];
+
+    for (size_t o = 0; o < outputs; o += width)
+        for (size_t d = 0; d < inputs; d += FLOW_DEPTH) {
+            size_t depth = s->depth - d < FLOW_DEPTH ? s->depth - d : FLOW_DEPTH;
+            for (size_t i = 0; i < depth * width; i++)
+                sums[i] = 0;
+            for (size_t xi = 0; xi < points; xi++)
+                for (size_t b = 0; b < depth; b += OPS_LANES)
+                    flow_block(sums + b * width, from + xi * from_plane + (d + b) * s->from_stride,
+                               lower + xi * lower_plane + o * s->to_stride,
+                               panels + (xi * s->outputs + o) * s->depth + (d + b) * width, s, vectors);
+            flow_add(joint + d * outputs + o, sums, inputs - d < depth ? inputs - d : depth,
+                     outputs - o < width ? outputs - o : width, outputs, width);
+        }
+}
+
+static void flow(float *joint, const float *from, const float *lower, const float *panels, size_t inputs,
+                 size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *s)
+{
+    if (s->width == PANEL)
+        flow_panels(joint, from, lower, panels, inputs, outputs, points, from_plane, lower_plane, s, VECTORS);
+    else if (s->width == WIDTH_2)
+        flow_panels(joint, from, lower, panels, inputs, outputs, points, from_plane, lower_plane, s, WIDTH_2 / LANES);
+    else
+        flow_panels(joint, from, lower, panels, inputs, outputs, points, from_plane, lower_plane, s, OPS_LANES / LANES);
+}
+
+#endif

@@ -1,0 +1,14 @@
+/* A table of ops.h: what a variant includes after it has defined LANES and PANEL, floats of a vector and of the widest
+ * panel. */
+#ifndef NRMFLOW_OPS_TEMPLATE_H
+#define NRMFLOW_OPS_TEMPLATE_H
+
+#include "ops_product.h"
+#include "ops_winograd.h"
+
+/* Members of the table. */
+#define OPS_MEMBERS                                                                                                    \
+    .width = PANEL, .winograd_input = winograd_input, .winograd_lower = winograd_lower,                                \
+    .winograd_output = winograd_output, .product = product, .flow = flow
+
+#endif

@@ -1,0 +1,37 @@
+/* Vectors of LANES floats for the variants of ops.h, which define LANES and include this first. Everything here is
+ * inlined: nothing may leave a file that is compiled for more instructions than others. */
+#ifndef NRMFLOW_OPS_VECTOR_H
+#define NRMFLOW_OPS_VECTOR_H
+
+#include "ops.h"
+
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t mask __attribute__((vector_size(LANES * 4))); /* all bits of a lane set, or none */
+typedef float unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+INLINE vec load(const float *from)
+{
+    return *(const unaligned *)from;
+}
+
+INLINE void store(float *to, vec v)
+{
+    *(unaligned *)to = v;
+}
+
+INLINE vec zeros(void)
+{
+    return (vec){0};
+}
+
+/* v where m is set, zero elsewhere */
+INLINE vec keep(mask m, vec v)
+{
+    return (vec)(m & (mask)v);
+}
+
+#endif

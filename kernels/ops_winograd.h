@@ -1,0 +1,323 @@
+/* Winograd transforms for the variants of ops.h: F(4x4, 3x3) with the points 0, +-P, +-Q, infinity, and F(2x2, 3x3) with
+ * 0, 1, -1, infinity. Of one line, with n = m + 2 points:
+ *
+ *   outputs = A' ((G weights) * (B' inputs)),   A' [m][n], G [n][3] (in winograd.c), B' [n][n]
+ *
+ * and of a tile, along its rows and then its columns. All constants are exact in float32. Values of F(2x2) depend on
+ * nothing but their own 3x3 inputs, those of F(4x4) on the whole tile by rounding.
+ */
+#ifndef NRMFLOW_OPS_WINOGRAD_H
+#define NRMFLOW_OPS_WINOGRAD_H
+
+#include "ops_vector.h"
+#include "winograd.h"
+
+enum { POINTS = 6 }; /* the most along a line */
+
+#define P1 0.75f
+#define Q1 1.5f
+#define P2 (P1 * P1)
+#define Q2 (Q1 * Q1)
+#define P3 (P2 * P1)
+#define Q3 (Q2 * Q1)
+
+/* ---- one line: tile is 2 or 4, and known when this is compiled ---------------------------------------------------- */
+
+/* B' d */
+INLINE void input_line(vec *restrict v, const vec *restrict d, const size_t tile)
+{
+    if (tile == 2) {
+        v[0] = d[0] - d[2];
+        v[1] = d[1] + d[2];
+        v[2] = d[2] - d[1];
+        v[3] = d[3] - d[1];
+        return;
+    }
+    vec even = d[4] - Q2 * d[2], odd = d[3] - Q2 * d[1];
+    v[1] = even + P1 * odd;
+    v[2] = even - P1 * odd;
+    even = d[4] - P2 * d[2];
+    odd = d[3] - P2 * d[1];
+    v[3] = even + Q1 * odd;
+    v[4] = even - Q1 * odd;
+    v[0] = d[4] - (P2 + Q2) * d[2] + P2 * Q2 * d[0];
+    v[5] = d[5] - (P2 + Q2) * d[3] + P2 * Q2 * d[1];
+}
+
+/* A' m */
+INLINE void output_line(vec *restrict t, const vec *restrict m, const size_t tile)
+{
+    vec even = m[1] + m[2], odd = m[1] - m[2];
+
+    if (tile == 2) {
+        t[0] = m[0] + even;
+        t[1] = odd + m[3];
+        return;
+    }
+    vec even_q = m[3] + m[4], odd_q = m[3] - m[4];
+    t[0] = m[0] + even + even_q;
+    t[1] = P1 * odd + Q1 * odd_q;
+    t[2] = P2 * even + Q2 * even_q;
+    t[3] = m[5] + P3 * odd + Q3 * odd_q;
+}
+
+/* A t */
+INLINE void lower_line(vec *restrict m, const vec *restrict t, const size_t tile)
+{
+    m[0] = t[0];
+    if (tile == 2) {
+        m[1] = t[0] + t[1];
+        m[2] = t[0] - t[1];
+        m[3] = t[1];
+        return;
+    }
+    vec even = t[0] + P2 * t[2], odd = t[1] + P2 * t[3];
+    m[1] = even + P1 * odd;
+    m[2] = even - P1 * odd;
+    even = t[0] + Q2 * t[2];
+    odd = t[1] + Q2 * t[3];
+    m[3] = even + Q1 * odd;
+    m[4] = even - Q1 * odd;
+    m[5] = t[3];
+}
+
+/* ---- one tile of LANES channels ------------------------------------------------------------------------------------ */
+
+INLINE vec load_product(const float *x, const float *factor, size_t at)
+{
+    return factor ? load(x + at) * load(factor + at) : load(x + at);
+}
+
+/* From a square of positions to the points: the tile itself (lower), or with its border of one. */
+INLINE void spread_line(vec *restrict v, const vec *restrict d, const bool lower, const size_t tile)
+{
+    if (lower)
+        lower_line(v, d, tile);
+    else
+        input_line(v, d, tile);
+}
+
+INLINE void spread_tile(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
+                        const size_t tile)
+{
+    const size_t n = tile + 2, side = lower ? tile : n;
+    vec half[POINTS * POINTS], in[POINTS], out[POINTS];
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < side; i++) {
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < side; j++)
+            in[j] = load_product(x, factor, (i * columns + j) * OPS_LANES);
+        spread_line(out, in, lower, tile);
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < n; j++)
+            half[j * POINTS + i] = out[j];
+    }
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < n; j++) {
+        spread_line(out, half + j * POINTS, lower, tile);
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < n; i++)
+            store(v + (i * n + j) * plane, out[i]);
+    }
+}
+
+/* t [tile][tile] */
+INLINE void output_tile(vec *restrict t, const float *m, size_t plane, const size_t tile)
+{
+    const size_t n = tile + 2;
+    vec half[4 * POINTS], in[POINTS], out[4];
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < n; j++) {
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < n; i++)
+            in[i] = load(m + (i * n + j) * plane);
+        output_line(out, in, tile);
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < tile; i++)
+            half[i * POINTS + j] = out[i];
+    }
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < tile; i++)
+        output_line(t + i * tile, half + i * POINTS, tile);
+}
+
+/* ---- blocks of tiles: channels outside, tiles inside --------------------------------------------------------------- */
+
+struct place {
+    size_t row, column; /* of the tile */
+};
+
+INLINE struct place first_place(const struct ops_tiles *tiles)
+{
+    return (struct place){tiles->first / tiles->across, tiles->first % tiles->across};
+}
+
+INLINE void next_place(struct place *at, const struct ops_tiles *tiles)
+{
+    if (++at->column == tiles->across)
+        *at = (struct place){at->row + 1, 0};
+}
+
+INLINE void spread(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+                   const struct ops_tiles *tiles, const bool lower, const size_t tile)
+{
+    const size_t border = lower ? 1 : 0;
+
+    for (size_t b = 0; b < blocks; b++) {
+        struct place at = first_place(tiles);
+        for (size_t t = 0; t < tiles->count; t++, next_place(&at, tiles)) {
+            size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
+            size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
+            for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+                spread_tile(v + to + lane, plane, x + from + lane, factor ? factor + from + lane : NULL, tiles->columns,
+                            lower, tile);
+        }
+    }
+}
+
+static void winograd_input(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles)
+{
+    if (tiles->tile == 2 && factor)
+        spread(v, x, factor, blocks, plane, tiles, false, 2);
+    else if (tiles->tile == 2)
+        spread(v, x, NULL, blocks, plane, tiles, false, 2);
+    else if (factor)
+        spread(v, x, factor, blocks, plane, tiles, false, 4);
+    else
+        spread(v, x, NULL, blocks, plane, tiles, false, 4);
+}
+
+static void winograd_lower(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles)
+{
+    if (tiles->tile == 2 && factor)
+        spread(v, x, factor, blocks, plane, tiles, true, 2);
+    else if (tiles->tile == 2)
+        spread(v, x, NULL, blocks, plane, tiles, true, 2);
+    else if (factor)
+        spread(v, x, factor, blocks, plane, tiles, true, 4);
+    else
+        spread(v, x, NULL, blocks, plane, tiles, true, 4);
+}
+
+/* ---- outputs: what becomes of t ------------------------------------------------------------------------------------ */
+
+/* scale / stab(d), zero where that would divide by zero */
+INLINE vec stabilized_inverse(vec d, float scale_eps, vec scale)
+{
+    vec eps = zeros() + scale_eps;
+    mask sign = (d < zeros()) & INT32_MIN;
+    vec stable = d + (vec)((mask)eps ^ sign);
+
+    return keep(stable != zeros(), scale / stable);
+}
+
+/* max(z, 0), NaN kept */
+INLINE vec rectified(vec z)
+{
+    return keep(~(z <= zeros()), z);
+}
+
+/* A tile's place in the output arrays. */
+struct target {
+    size_t at;            /* float of its first position and of the vector's first lane */
+    size_t stride;        /* floats from a row to the next */
+    size_t channel;       /* of the vector's first lane */
+    size_t rows, columns; /* that are neurons */
+};
+
+INLINE void put(const struct winograd_call *call, const vec *t, const vec *d, struct target to, size_t rows,
+                size_t columns, const size_t tile, const int output)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) {
+            size_t at = to.at + i * to.stride + j * OPS_LANES;
+            vec value = t[i * tile + j];
+            if (output == WINOGRAD_MULTIPLY)
+                value *= load(call->multiplier + at);
+            if (output == WINOGRAD_EVALUATE)
+                value = rectified(value + load(call->bias[0] + to.channel));
+            store(call->y[0] + at, value);
+            if (!d)
+                continue;
+            vec second = d[i * tile + j];
+            if (output == WINOGRAD_EVALUATE) {
+                if (call->nonnegative)
+                    second = rectified(second);
+                second = stabilized_inverse(second + load(call->bias[1] + to.channel), call->eps,
+                                            load(call->scale + to.channel));
+                if (call->select)
+                    second = keep(value > zeros(), second);
+            }
+            store(call->y[1] + at, second);
+        }
+}
+
+INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
+                        struct target to, const size_t tile, const int output)
+{
+    vec t[16], d[16];
+
+    output_tile(t, m, plane, tile);
+    if (second)
+        output_tile(d, second, plane, tile);
+    if (to.rows == tile && to.columns == tile)
+        put(call, t, second ? d : NULL, to, tile, tile, tile, output);
+    else
+        put(call, t, second ? d : NULL, to, to.rows, to.columns, tile, output);
+}
+
+INLINE size_t at_most(size_t n, size_t most)
+{
+    return n < most ? n : most;
+}
+
+INLINE void finish(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
+                   const struct ops_tiles *tiles, const bool two, const size_t tile, const int output)
+{
+    size_t set = blocks * tiles->stride * OPS_LANES;
+
+    for (size_t b = 0; b < blocks; b++) {
+        struct place at = first_place(tiles);
+        for (size_t t = 0; t < tiles->count; t++, next_place(&at, tiles)) {
+            size_t row = b * tiles->rows + at.row * tile + 1, column = at.column * tile + 1;
+            size_t from = (b * tiles->stride + t) * OPS_LANES;
+            for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+                struct target to = {(row * tiles->columns + column) * OPS_LANES + lane, tiles->columns * OPS_LANES,
+                                    b * OPS_LANES + lane, at_most(tiles->height - at.row * tile, tile),
+                                    at_most(tiles->width - at.column * tile, tile)};
+                finish_tile(call, m + from + lane, two ? m + from + lane + set : NULL, plane, to, tile, output);
+            }
+        }
+    }
+}
+
+INLINE void finish_by_output(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
+                             const struct ops_tiles *tiles, const bool two, const size_t tile)
+{
+    if (call->output == WINOGRAD_EVALUATE)
+        finish(call, m, blocks, plane, tiles, two, tile, WINOGRAD_EVALUATE);
+    else if (call->output == WINOGRAD_MULTIPLY)
+        finish(call, m, blocks, plane, tiles, two, tile, WINOGRAD_MULTIPLY);
+    else
+        finish(call, m, blocks, plane, tiles, two, tile, WINOGRAD_STORE);
+}
+
+static void winograd_output(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
+                            const struct ops_tiles *tiles)
+{
+    bool two = call->y[1] != NULL;
+
+    if (tiles->tile == 2 && two)
+        finish_by_output(call, m, blocks, plane, tiles, true, 2);
+    else if (tiles->tile == 2)
+        finish_by_output(call, m, blocks, plane, tiles, false, 2);
+    else if (two)
+        finish_by_output(call, m, blocks, plane, tiles, true, 4);
+    else
+        finish_by_output(call, m, blocks, plane, tiles, false, 4);
+}
+
+#endif

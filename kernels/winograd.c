@@ -1,0 +1,226 @@
+#include "winograd.h"
+
+#include "layout.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { LANES = OPS_LANES, MAX_POINTS = 6, TAPS = 3, LINE = 16 /* floats of a cache line */ };
+
+static size_t padded(size_t channels)
+{
+    return (channels + LANES - 1) / LANES * LANES;
+}
+
+static size_t points_of(struct winograd shape)
+{
+    return (shape.tile + 2) * (shape.tile + 2);
+}
+
+static size_t columns_of(struct winograd shape)
+{
+    return shape.sets * padded(shape.outputs);
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------- */
+
+/* Values of LANES outputs on a square: of taps, of points, or halfway. */
+typedef double square[MAX_POINTS][MAX_POINTS][LANES];
+
+/* The matrix G of ops_winograd.h. Rows of F(4x4): (1, p, p^2) / prod (p - q) over the other finite points q. */
+static void weight_matrix(double g[MAX_POINTS][TAPS], size_t tile)
+{
+    static const double points[] = {0, 0.75, -0.75, 1.5, -1.5};
+    static const double two[4][TAPS] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+
+    memset(g, 0, MAX_POINTS * sizeof *g);
+    if (tile == 2) {
+        memcpy(g, two, sizeof two);
+        return;
+    }
+    for (size_t i = 0; i < 5; i++) {
+        double product = 1;
+        for (size_t j = 0; j < 5; j++)
+            product *= j == i ? 1 : points[i] - points[j];
+        g[i][0] = 1 / product;
+        g[i][1] = points[i] / product;
+        g[i][2] = points[i] * points[i] / product;
+    }
+    g[5][2] = 1;
+}
+
+/* out[j][i] = sum_tap g[i][tap] in[tap][j]: applied twice it gives G in G'. */
+static void transform_columns(square out, square in, double g[MAX_POINTS][TAPS], size_t points, size_t columns)
+{
+    for (size_t i = 0; i < points; i++)
+        for (size_t j = 0; j < columns; j++)
+            for (size_t lane = 0; lane < LANES; lane++)
+                out[j][i][lane] = g[i][0] * in[0][j][lane] + g[i][1] * in[1][j][lane] + g[i][2] * in[2][j][lane];
+}
+
+/* Taps of the outputs first .. first + LANES - 1 at one input; those of padding are zero. */
+static void gather_taps(square taps, const float *w, size_t input, size_t first, bool adjoint, struct winograd shape)
+{
+    for (size_t lane = 0; lane < LANES; lane++) {
+        size_t output = first + lane;
+        bool inside = input < shape.inputs && output < shape.outputs;
+        const float *at = w + 9 * (adjoint ? input * shape.outputs + output : output * shape.inputs + input);
+        for (size_t tap = 0; tap < 9; tap++)
+            taps[tap / 3][tap % 3][lane] = inside ? (double)at[adjoint ? 8 - tap : tap] : 0;
+    }
+}
+
+size_t winograd_weights_floats(const struct ops *ops, struct winograd shape)
+{
+    (void)ops;
+    return points_of(shape) * padded(shape.inputs) * columns_of(shape);
+}
+
+void winograd_pack(float *packed, const float *w, size_t set, bool adjoint, const struct ops *ops,
+                   struct winograd shape)
+{
+    size_t depth = padded(shape.inputs), columns = columns_of(shape), width = ops_width(ops, columns);
+    size_t points = shape.tile + 2;
+    double g[MAX_POINTS][TAPS];
+    square taps, half, full;
+
+    assert(set < shape.sets && (shape.tile == 2 || shape.tile == 4));
+    weight_matrix(g, shape.tile);
+    for (size_t first = 0; first < padded(shape.outputs); first += LANES)
+        for (size_t input = 0; input < depth; input++) {
+            size_t column = set * padded(shape.outputs) + first;
+            float *to = packed + (column / width * depth + input) * width + column % width;
+            gather_taps(taps, w, input, first, adjoint, shape);
+            transform_columns(half, taps, g, points, TAPS);
+            transform_columns(full, half, g, points, points);
+            for (size_t xi = 0; xi < points * points; xi++)
+                for (size_t lane = 0; lane < LANES; lane++)
+                    to[xi * depth * columns + lane] = (float)full[xi / points][xi % points][lane];
+        }
+}
+
+/* ---- runs ---------------------------------------------------------------------------------------------------------- */
+
+/* How a map is cut in blocks of tiles, and where their transforms lie in the scratch memory. */
+struct cut {
+    size_t tiles, blocks; /* of the map */
+    size_t stride;        /* of tiles, at least those of a block */
+    size_t in_blocks, out_blocks;
+    size_t in_plane, out_plane;
+};
+
+/* Tiles whose transforms are worked on together: few, so that they stay near, but enough to reuse the weights. */
+static size_t tiles_at_once(struct winograd shape)
+{
+    return padded(shape.inputs) * columns_of(shape) <= 64 * 128 ? 24 : 48;
+}
+
+/* Lines of a plane: an odd number, so that the points of a tile do not meet in one set of a cache. */
+static size_t plane_floats(size_t blocks, size_t stride)
+{
+    return (blocks * stride | 1) * LINE;
+}
+
+static struct cut cut_map(struct winograd shape)
+{
+    size_t down = (shape.height + shape.tile - 1) / shape.tile, across = (shape.width + shape.tile - 1) / shape.tile;
+    size_t most = tiles_at_once(shape);
+    struct cut cut = {.tiles = down * across, .in_blocks = padded(shape.inputs) / LANES};
+
+    cut.blocks = (cut.tiles + most - 1) / most;
+    cut.stride = (cut.tiles + cut.blocks - 1) / cut.blocks | 1;
+    cut.out_blocks = columns_of(shape) / LANES;
+    cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
+    cut.out_plane = plane_floats(cut.out_blocks, cut.stride);
+    return cut;
+}
+
+size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
+{
+    struct cut cut = cut_map(shape);
+
+    (void)ops;
+    return points_of(shape) * (cut.in_plane + cut.out_plane);
+}
+
+/* Zeros in everything that is no neuron. */
+static void clear_padding(float *y, struct layout layout)
+{
+    size_t row_floats = layout.columns * LANES, width = layout.shape.width, height = layout.shape.height;
+    size_t blocks = padded(layout.shape.channels) / LANES;
+
+    for (size_t b = 0; b < blocks; b++, y += layout.rows * row_floats) {
+        memset(y, 0, row_floats * sizeof *y);
+        for (size_t row = 1; row <= height; row++) {
+            memset(y + row * row_floats, 0, LANES * sizeof *y);
+            memset(y + row * row_floats + (1 + width) * LANES, 0, (layout.columns - 1 - width) * LANES * sizeof *y);
+        }
+        memset(y + (1 + height) * row_floats, 0, (layout.rows - 1 - height) * row_floats * sizeof *y);
+    }
+}
+
+/* What the tables' loops get: tiles of block 0, and the shape of the product of every point. */
+struct work {
+    struct cut cut;
+    struct ops_tiles tiles;
+    struct ops_product product;
+};
+
+static struct work plan_work(const struct ops *ops, struct winograd shape, struct layout layout)
+{
+    struct work work = {.cut = cut_map(shape)};
+    size_t columns = columns_of(shape);
+
+    work.tiles = (struct ops_tiles){.tile = shape.tile,
+                                    .across = (shape.width + shape.tile - 1) / shape.tile,
+                                    .height = shape.height,
+                                    .width = shape.width,
+                                    .rows = layout.rows,
+                                    .columns = layout.columns,
+                                    .stride = work.cut.stride};
+    work.product = (struct ops_product){.depth = padded(shape.inputs),
+                                        .outputs = columns,
+                                        .width = ops_width(ops, columns),
+                                        .from_stride = work.cut.stride,
+                                        .to_stride = work.cut.stride};
+    return work;
+}
+
+/* One block of tiles; v and m have a plane for every point. */
+static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                      const struct work *work, float *v, float *m)
+{
+    const struct cut *cut = &work->cut;
+    const struct ops_product *product = &work->product;
+
+    ops->winograd_input(v, call->x, call->factor, cut->in_blocks, cut->in_plane, &work->tiles);
+    for (size_t xi = 0; xi < points_of(shape); xi++)
+        ops->product(m + xi * cut->out_plane, v + xi * cut->in_plane,
+                     call->packed + xi * product->depth * product->outputs, product);
+    ops->winograd_output(call, m, cut->out_blocks / shape.sets, cut->out_plane, &work->tiles);
+    if (!call->joint)
+        return;
+    ops->winograd_lower(m, call->lower, call->lower_factor, cut->out_blocks, cut->out_plane, &work->tiles);
+    ops->flow(call->joint, v, m, call->packed, shape.inputs, shape.outputs, points_of(shape), cut->in_plane,
+              cut->out_plane, product);
+}
+
+void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
+{
+    struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
+    struct work work = plan_work(ops, shape, layout);
+    float *v = scratch, *m = scratch + points_of(shape) * work.cut.in_plane;
+
+    assert(shape.sets == (call->y[1] ? 2 : 1) &&
+           (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
+    for (size_t set = 0; set < shape.sets; set++)
+        clear_padding(call->y[set], layout);
+    if (call->joint && !call->accumulate_joint)
+        memset(call->joint, 0, shape.inputs * shape.outputs * sizeof *call->joint);
+    for (size_t block = 0; block < work.cut.blocks; block++) {
+        work.tiles.first = work.cut.tiles * block / work.cut.blocks;
+        work.tiles.count = work.cut.tiles * (block + 1) / work.cut.blocks - work.tiles.first;
+        work.product.rows = work.tiles.count;
+        run_block(call, ops, shape, &work, v, m);
+    }
+}

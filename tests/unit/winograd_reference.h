@@ -1,0 +1,26 @@
+/* 3x3 convolutions and their flows in plain double loops, with bounds of what rounding in the Winograd domain may do. */
+#ifndef NRMFLOW_TEST_WINOGRAD_REFERENCE_H
+#define NRMFLOW_TEST_WINOGRAD_REFERENCE_H
+
+#include "winograd.h"
+
+#include <stdbool.h>
+
+/* One image: everything planar, x and lower with their factors multiplied in. */
+struct planes {
+    const float *x, *lower; /* [inputs][H][W], [outputs][H][W] */
+    const float *w;         /* [outputs][inputs][9], or [inputs][outputs][9] if adjoint */
+    bool adjoint;
+};
+
+/* What one set of weights gives, planar, with bounds of the rounding errors. */
+struct expected {
+    double *t, *t_bound;         /* [outputs][H][W] */
+    double *joint, *joint_bound; /* [inputs][outputs] */
+};
+
+/* To be freed by the caller. */
+struct expected expected_of(struct planes p, struct winograd s);
+void expected_free(struct expected *e);
+
+#endif
