@@ -53,9 +53,6 @@ struct dataset_listing;
  * other types or filters), FAIL_LIMIT. Images are not decoded: whether one can be is found when it is read. */
 enum status dataset_scan(struct dataset_listing **out, const struct dataset_options *options, struct error *err);
 
-/* Do images come out of an HDF5 file? Then dataset_read calls its library, which must not be in two threads at a time. */
-bool dataset_listing_hdf5(const struct dataset_listing *listing);
-
 /* Size of the block. */
 size_t dataset_listing_bytes(const struct dataset_listing *listing);
 

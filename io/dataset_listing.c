@@ -17,11 +17,6 @@ const char *dataset_listing_string(const struct dataset_listing *listing, enum d
     return text + strings[i];
 }
 
-bool dataset_listing_hdf5(const struct dataset_listing *listing)
-{
-    return listing->kind == DATASET_HDF5;
-}
-
 size_t dataset_listing_bytes(const struct dataset_listing *listing)
 {
     return listing->nbytes;

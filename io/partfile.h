@@ -57,15 +57,27 @@ void partfile_discard(struct partfile_writer *part);
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
+/* Part files are read in a process apart (apart.h), one for all that are open at a time. */
+struct partfile_reader;
+
+/* Start it, for part files that have exactly these columns.
+ *
+ *   out      out  caller ends it with partfile_reader_end, after its part files
+ *   columns  in   [ncolumns] in the caller's own order; they and their names are borrowed until then
+ * Errors: FAIL_LIMIT, FAIL_RESOURCE. */
+enum status partfile_reader_start(struct partfile_reader **out, const struct partfile_column *columns, size_t ncolumns,
+                                  struct error *err);
+
+/* NULL is fine. */
+void partfile_reader_end(struct partfile_reader *reader);
+
 struct partfile;
 
-/* Open a part file that has exactly these columns.
+/* Open a part file.
  *
- *   out      out  caller ends it with partfile_close
- *   columns  in   [ncolumns] in the caller's own order; their names must live as long as the part file is open
+ *   out  out  caller ends it with partfile_close
  * Errors: FAIL_FORMAT (not a part file, or damaged), FAIL_MISMATCH (other columns), FAIL_SYSTEM. */
-enum status partfile_open(struct partfile **out, const char *path, const struct partfile_column *columns,
-                          size_t ncolumns, struct error *err);
+enum status partfile_open(struct partfile **out, struct partfile_reader *reader, const char *path, struct error *err);
 
 /* NULL is fine. */
 void partfile_close(struct partfile *part);

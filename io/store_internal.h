@@ -49,22 +49,14 @@ struct store {
     size_t nentries, capacity;
 };
 
-struct store_reader {
-    char *path;
-    hid_t file;
-    hsize_t nbytes;
-};
+/* Type of an element in memory; `width` is that of text. Caller closes it; negative on failure. */
+hid_t store_element_type(enum store_type type, size_t width);
 
-/* FAIL_UNSUPPORTED if a group on the way to `path` is of a kind that HDF5 may crash on when it is damaged. */
-enum status store_guard(const struct store_reader *reader, const char *path, struct error *err);
-
-/* Whether a type is text of a fixed length. */
-bool store_fixed_text(hid_t type);
-
-/* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type in memory. Without `converted` the file's
- * type must be of the same class and size. */
-enum status store_read_slab(void *out, hid_t memory, bool converted, const struct store_reader *reader,
-                            const char *path, size_t first, size_t nrows, size_t width, struct error *err);
+/* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type of `element_bytes`. Without `converted`
+ * the file's type must be of the same class and size. */
+enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
+                            const struct store_reader *reader, const char *path, size_t first, size_t nrows,
+                            size_t width, struct error *err);
 
 /* The entry of a path; NULL if nothing has been written there. */
 struct store_entry *store_find_entry(const struct store *store, const char *path);

@@ -1,117 +1,239 @@
-#include "store_internal.h"
+/* HDF5 is called in a process apart (apart.h), which is asked for one thing after the other. */
+#include "store_local.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_LIMIT ((size_t)1 << 31)
+enum { PIECE_BYTES = 1 << 28 };
 
-struct opened {
-    hid_t dataset, type;
-    size_t ndim, dims[H5_MAX_DIMS], nelements;
+struct store_reader {
+    char *path;
+    uint64_t nbytes;
+    struct apart *apart;
 };
 
-static void close_dataset(struct opened *opened)
+static enum status damaged(const struct store_reader *reader, const char *path, struct error *err)
 {
-    h5_close(&opened->type);
-    h5_close(&opened->dataset);
+    return error_set(err, FAIL_FORMAT, "%s: /%s is damaged", reader->path, path);
 }
 
-/* Open a dataset; `element_bytes` is what one element takes in memory, 0 for what it takes in the file. */
-static enum status open_dataset(struct opened *opened, const struct store_reader *reader, const char *path,
-                                size_t element_bytes, struct error *err)
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+static enum status open_apart(struct store_reader *reader, const char *path, struct error *err)
 {
-    enum status rc = OK;
+    struct store_local local = {.path = path, .file = H5I_INVALID_HID};
+    const struct apart_request request = {.path = reader->path, .what = STORE_WHAT_OPEN};
+    struct apart_reply reply;
+    enum status rc;
 
-    *opened = (struct opened){.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
-    TRY(store_guard(reader, path, err));
-    TRY(h5_open_dataset(&opened->dataset, reader->file, path, reader->path, err));
-    opened->type = H5Dget_type(opened->dataset);
-    size_t in_file = opened->type < 0 ? 0 : H5Tget_size(opened->type);
-
-    if (in_file == 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s has no type", reader->path, path);
-        goto done;
-    }
-    TRY(h5_shape(&opened->ndim, opened->dims, &opened->nelements, opened->dataset,
-                 element_bytes ? element_bytes : in_file, path, reader->path, err));
+    TRY(apart_start(&reader->apart, store_local_answer, &local, err));
+    TRY(apart_ask(&reply, reader->apart, &request, err));
+    reader->nbytes = reply.numbers[0];
+    free(reply.bytes);
 done:
     return rc;
 }
 
-enum status store_shape(size_t *ndim, size_t *dims, const struct store_reader *reader, const char *path,
-                        struct error *err)
+enum status store_open_read(struct store_reader **out, const char *path, struct error *err)
 {
-    struct opened opened;
-    enum status rc = open_dataset(&opened, reader, path, 0, err);
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    enum status rc = OK;
 
-    if (rc == OK) {
-        *ndim = opened.ndim;
-        memcpy(dims, opened.dims, opened.ndim * sizeof *dims);
-    }
-    close_dataset(&opened);
+    *out = NULL;
+    if (!reader || !(reader->path = strdup(path)))
+        TRY(error_system(err, "%s: no memory to open it", path));
+    TRY(open_apart(reader, path, err));
+    *out = reader;
+    reader = NULL;
+done:
+    store_close(reader);
     return rc;
 }
 
-static enum status match_shape(const struct opened *opened, const struct store_reader *reader, const char *path,
-                               size_t ndim, size_t *dims, struct error *err)
+void store_close(struct store_reader *reader)
 {
-    if (opened->ndim != ndim)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu axes, %zu are expected", reader->path, path, opened->ndim,
-                         ndim);
-    for (size_t d = 0; d < ndim; d++) {
-        if (dims[d] != STORE_ANY && dims[d] != opened->dims[d])
-            return error_set(err, FAIL_FORMAT, "%s: axis %zu of /%s has the length %zu, %zu is expected", reader->path,
-                             d, path, opened->dims[d], dims[d]);
-        dims[d] = opened->dims[d];
+    if (!reader)
+        return;
+    apart_end(reader->apart);
+    free(reader->path);
+    free(reader);
+}
+
+uint64_t store_file_bytes(const struct store_reader *reader)
+{
+    return reader->nbytes;
+}
+
+/* ---- questions about an object --------------------------------------------------------------------------------- */
+
+static enum status ask(struct apart_reply *reply, const struct store_reader *reader, enum store_what what,
+                       const char *object, const char *name, struct error *err)
+{
+    const struct apart_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+
+    return apart_ask(reply, reader->apart, &request, err);
+}
+
+static bool is_so(const struct store_reader *reader, enum store_what what, const char *object, const char *name)
+{
+    struct apart_reply reply;
+    bool so = ask(&reply, reader, what, object, name, NULL) == OK && reply.numbers[0] == 1;
+
+    free(reply.bytes);
+    return so;
+}
+
+bool store_has(const struct store_reader *reader, const char *path)
+{
+    return is_so(reader, STORE_WHAT_HAS, path, NULL);
+}
+
+bool store_has_attribute(const struct store_reader *reader, const char *object, const char *name)
+{
+    return is_so(reader, STORE_WHAT_HAS_ATTRIBUTE, object, name);
+}
+
+enum status store_get_text(char **out, const struct store_reader *reader, const char *object, const char *name,
+                           struct error *err)
+{
+    struct apart_reply reply;
+    enum status rc = ask(&reply, reader, STORE_WHAT_GET_TEXT, object, name, err);
+
+    *out = reply.bytes;
+    return rc;
+}
+
+static enum status get_number(void *out, const struct store_reader *reader, enum store_what what, const char *object,
+                              const char *name, struct error *err)
+{
+    const struct apart_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+
+    return apart_ask_into(out, 8, reader->apart, &request, err);
+}
+
+enum status store_get_int(int64_t *out, const struct store_reader *reader, const char *object, const char *name,
+                          struct error *err)
+{
+    return get_number(out, reader, STORE_WHAT_GET_INT, object, name, err);
+}
+
+enum status store_get_real(double *out, const struct store_reader *reader, const char *object, const char *name,
+                           struct error *err)
+{
+    return get_number(out, reader, STORE_WHAT_GET_REAL, object, name, err);
+}
+
+/* ---- lists ----------------------------------------------------------------------------------------------------- */
+
+void store_names_free(struct store_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->names[i]);
+    free(names->names);
+    *names = (struct store_names){0};
+}
+
+static enum status copy_names(struct store_names *out, const struct apart_reply *reply,
+                              const struct store_reader *reader, const char *path, struct error *err)
+{
+    const char *at = reply->bytes, *end = at + reply->nbytes;
+    size_t count = reply->numbers[0];
+
+    if (count > STORE_LOCAL_NAMES)
+        return damaged(reader, path, err);
+    out->names = calloc(count + 1, sizeof *out->names);
+    if (!out->names)
+        return error_system(err, "%s: no memory for a list of names", reader->path);
+    for (; out->count < count; out->count++) {
+        if (at >= end)
+            return damaged(reader, path, err);
+        out->names[out->count] = strdup(at); /* a NUL follows all bytes */
+        if (!out->names[out->count])
+            return error_system(err, "%s: no memory for a list of names", reader->path);
+        at += strlen(at) + 1;
     }
     return OK;
 }
 
-static enum status check_number(const struct opened *opened, bool integer, const struct store_reader *reader,
-                                const char *path, struct error *err)
+static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_what what,
+                             const char *path, struct error *err)
 {
-    H5T_class_t class = H5Tget_class(opened->type);
-    bool fits = class == H5T_INTEGER || (integer ? class == H5T_ENUM : class == H5T_FLOAT);
+    struct apart_reply reply;
+    enum status rc;
 
-    return fits ? OK
-                : error_set(err, FAIL_FORMAT, "%s: /%s does not hold %s", reader->path, path,
-                            integer ? "integers" : "numbers");
+    *out = (struct store_names){0};
+    TRY(ask(&reply, reader, what, path, NULL, err));
+    rc = copy_names(out, &reply, reader, path, err);
+    free(reply.bytes);
+done:
+    if (rc != OK)
+        store_names_free(out);
+    return rc;
 }
 
-static enum status check_limit(size_t nelements, size_t element_bytes, const struct store_reader *reader,
-                               const char *path, struct error *err)
+enum status store_list(struct store_names *out, const struct store_reader *reader, const char *group, struct error *err)
 {
-    return nelements <= READ_LIMIT / element_bytes
-               ? OK
-               : error_set(err, FAIL_LIMIT, "%s: /%s is larger than 2 GiB; read it in rows", reader->path, path);
+    return get_names(out, reader, STORE_WHAT_LIST, group, err);
 }
 
-static enum status read_numbers(void **out, hid_t memory, size_t element_bytes, const struct store_reader *reader,
-                                const char *path, size_t ndim, size_t *dims, struct error *err)
+enum status store_list_attributes(struct store_names *out, const struct store_reader *reader, const char *object,
+                                  struct error *err)
 {
+    return get_names(out, reader, STORE_WHAT_ATTRIBUTES, object, err);
+}
+
+/* ---- datasets -------------------------------------------------------------------------------------------------- */
+
+enum status store_shape(size_t *ndim, size_t *dims, const struct store_reader *reader, const char *path,
+                        struct error *err)
+{
+    struct apart_reply reply;
+    enum status rc;
+
+    TRY(ask(&reply, reader, STORE_WHAT_SHAPE, path, NULL, err));
+    free(reply.bytes);
+    *ndim = reply.numbers[0];
+    if (*ndim > STORE_MAX_DIMS)
+        TRY(damaged(reader, path, err));
+    memcpy(dims, &reply.numbers[1], *ndim * sizeof *dims);
+done:
+    return rc;
+}
+
+/* Take over the lengths of a reply, which must be those that were asked for and have `element_bytes` for each element. */
+static bool take_dims(size_t *dims, const struct apart_reply *reply, size_t ndim, size_t element_bytes)
+{
+    size_t nbytes = element_bytes;
+
+    for (size_t d = 0; d < ndim; d++) {
+        size_t found = reply->numbers[d + 1];
+
+        if ((dims[d] != STORE_ANY && dims[d] != found) || __builtin_mul_overflow(nbytes, found, &nbytes))
+            return false;
+        dims[d] = found;
+    }
+    return nbytes == reply->nbytes;
+}
+
+static enum status read_numbers(void **out, const struct store_reader *reader, enum store_what what,
+                                size_t element_bytes, const char *path, size_t ndim, size_t *dims, struct error *err)
+{
+    struct apart_request request = {.path = reader->path, .what = what, .numbers = {ndim}, .texts = {path}};
+    struct apart_reply reply = {0};
     enum status rc = OK;
-    struct opened opened;
-    void *data = NULL;
 
     *out = NULL;
-    TRY(open_dataset(&opened, reader, path, element_bytes, err));
-    TRY(match_shape(&opened, reader, path, ndim, dims, err));
-    TRY(check_number(&opened, memory == H5T_NATIVE_INT64, reader, path, err));
-    TRY(check_limit(opened.nelements, element_bytes, reader, path, err));
-    data = malloc(opened.nelements ? opened.nelements * element_bytes : 1);
-    if (!data) {
-        rc = error_system(err, "%s: no memory for /%s", reader->path, path);
-        goto done;
-    }
-    if (opened.nelements && H5Dread(opened.dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
-        goto done;
-    }
-    *out = data;
-    data = NULL;
+    if (ndim > STORE_MAX_DIMS)
+        TRY(error_set(err, FAIL_FORMAT, "%s: /%s cannot have %zu axes", reader->path, path, ndim));
+    for (size_t d = 0; d < ndim; d++)
+        request.numbers[d + 1] = dims[d];
+    TRY(apart_ask(&reply, reader->apart, &request, err));
+    if (!take_dims(dims, &reply, ndim, element_bytes))
+        TRY(damaged(reader, path, err));
+    *out = reply.bytes;
+    reply.bytes = NULL;
 done:
-    free(data);
-    close_dataset(&opened);
+    free(reply.bytes);
     return rc;
 }
 
@@ -119,7 +241,7 @@ enum status store_read_real(double **out, const struct store_reader *reader, con
                             size_t *dims, struct error *err)
 {
     void *data;
-    enum status rc = read_numbers(&data, H5T_NATIVE_DOUBLE, sizeof **out, reader, path, ndim, dims, err);
+    enum status rc = read_numbers(&data, reader, STORE_WHAT_REAL, sizeof **out, path, ndim, dims, err);
 
     *out = data;
     return rc;
@@ -129,7 +251,7 @@ enum status store_read_float(float **out, const struct store_reader *reader, con
                              size_t *dims, struct error *err)
 {
     void *data;
-    enum status rc = read_numbers(&data, H5T_NATIVE_FLOAT, sizeof **out, reader, path, ndim, dims, err);
+    enum status rc = read_numbers(&data, reader, STORE_WHAT_FLOAT, sizeof **out, path, ndim, dims, err);
 
     *out = data;
     return rc;
@@ -139,126 +261,95 @@ enum status store_read_int(int64_t **out, const struct store_reader *reader, con
                            size_t *dims, struct error *err)
 {
     void *data;
-    enum status rc = read_numbers(&data, H5T_NATIVE_INT64, sizeof **out, reader, path, ndim, dims, err);
+    enum status rc = read_numbers(&data, reader, STORE_WHAT_INT, sizeof **out, path, ndim, dims, err);
 
     *out = data;
     return rc;
 }
 
-/* Pointers, then the strings, each with a NUL behind it. */
-static enum status read_strings(char ***out, const struct opened *opened, const struct store_reader *reader,
-                                const char *path, struct error *err)
+/* Pointers, then the strings, which lie as they do in the reply. */
+static enum status place_strings(char ***out, const struct apart_reply *reply, const struct store_reader *reader,
+                                 const char *path, struct error *err)
 {
-    enum status rc = OK;
-    size_t n = opened->nelements, width = H5Tget_size(opened->type) + 1;
-    hid_t memory = h5_text_type(width);
-    char **values = NULL;
+    size_t count = reply->numbers[0], width = count ? reply->nbytes / count : 0;
 
-    TRY(check_limit(n, width + sizeof *values, reader, path, err));
-    values = calloc(n + 1, width + sizeof *values);
-    if (!values) {
-        rc = error_system(err, "%s: no memory for /%s", reader->path, path);
-        goto done;
-    }
-    char *text = (char *)(values + n + 1);
-
-    H5Tset_cset(memory, H5Tget_cset(opened->type)); /* HDF5 does not convert between the two */
-    if (n && H5Dread(opened->dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++)
+    if (count > reply->nbytes || width * count != reply->nbytes)
+        return damaged(reader, path, err);
+    char **values = malloc((count + 1) * sizeof *values + reply->nbytes), *text = (char *)(values + count + 1);
+    if (!values)
+        return error_system(err, "%s: no memory for /%s", reader->path, path);
+    memcpy(text, reply->bytes, reply->nbytes);
+    for (size_t i = 0; i < count; i++) {
         values[i] = text + i * width;
+        values[i][width - 1] = '\0';
+    }
     *out = values;
-    values = NULL;
-done:
-    free(values);
-    h5_close(&memory);
-    return rc;
+    return OK;
 }
 
 enum status store_read_text(char ***out, const struct store_reader *reader, const char *path, size_t *count,
                             struct error *err)
 {
-    enum status rc = OK;
-    struct opened opened;
+    const struct apart_request request = {
+        .path = reader->path, .what = STORE_WHAT_TEXT, .numbers = {*count}, .texts = {path}};
+    struct apart_reply reply;
+    enum status rc;
 
     *out = NULL;
-    TRY(open_dataset(&opened, reader, path, 0, err));
-    TRY(match_shape(&opened, reader, path, 1, count, err));
-    if (!store_fixed_text(opened.type)) {
-        rc = error_set(err, FAIL_FORMAT, "%s: /%s does not hold text of a fixed length", reader->path, path);
-        goto done;
-    }
-    TRY(read_strings(out, &opened, reader, path, err));
+    TRY(apart_ask(&reply, reader->apart, &request, err));
+    if (*count == STORE_ANY || *count == reply.numbers[0])
+        rc = place_strings(out, &reply, reader, path, err);
+    else
+        rc = damaged(reader, path, err);
+    *count = reply.numbers[0];
+    free(reply.bytes);
 done:
-    close_dataset(&opened);
     return rc;
 }
 
 enum status store_read_words(void *out, const struct store_reader *reader, const char *path, size_t n,
                              struct error *err)
 {
-    enum status rc = OK;
-    struct opened opened;
+    size_t most = PIECE_BYTES / sizeof(uint64_t), first = 0;
+    enum status rc;
 
-    TRY(open_dataset(&opened, reader, path, sizeof(uint64_t), err));
-    TRY(check_number(&opened, true, reader, path, err));
-    if (opened.ndim != 1 || opened.dims[0] != n) {
-        rc = error_set(err, FAIL_MISMATCH, "%s: /%s does not have the %zu words of this run", reader->path, path, n);
-        goto done;
-    }
-    if (H5Dread(opened.dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
+    do {
+        size_t count = n - first < most ? n - first : most;
+        const struct apart_request request = {
+            .path = reader->path, .what = STORE_WHAT_WORDS, .numbers = {n, first, count}, .texts = {path}};
+
+        TRY(apart_ask_into((uint64_t *)out + first, count * sizeof(uint64_t), reader->apart, &request, err));
+        first += count;
+    } while (first < n);
 done:
-    close_dataset(&opened);
     return rc;
 }
 
-static enum status check_same(const struct opened *opened, hid_t memory, const struct store_reader *reader,
-                              const char *path, struct error *err)
+enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
+                            const struct store_reader *reader, const char *path, size_t first, size_t nrows,
+                            size_t width, struct error *err)
 {
-    if (H5Tget_class(opened->type) == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
-        return OK;
-    return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than it should have", reader->path, path);
-}
+    size_t row_bytes = width * element_bytes, end = first + nrows;
+    size_t most = row_bytes && row_bytes < PIECE_BYTES ? PIECE_BYTES / row_bytes : 1;
+    char *to = out;
+    enum status rc;
 
-enum status store_read_slab(void *out, hid_t memory, bool converted, const struct store_reader *reader,
-                            const char *path, size_t first, size_t nrows, size_t width, struct error *err)
-{
-    enum status rc = OK;
-    struct opened opened;
-    hid_t memory_space = H5I_INVALID_HID, file_space = H5I_INVALID_HID;
-    hsize_t start[H5_MAX_DIMS] = {first}, count[H5_MAX_DIMS] = {nrows};
-    size_t found = 1;
+    do {
+        size_t count = end - first < most ? end - first : most;
+        const struct store_slab slab = {first, count, width, type, element_bytes, converted};
+        const struct apart_request request = {
+            .path = reader->path, .what = STORE_WHAT_SLAB, .texts = {path}, .bytes = &slab, .nbytes = sizeof slab};
 
-    TRY(open_dataset(&opened, reader, path, H5Tget_size(memory), err));
-    TRY(converted ? check_number(&opened, false, reader, path, err) : check_same(&opened, memory, reader, path, err));
-    for (size_t d = 1; d < opened.ndim; d++) {
-        count[d] = opened.dims[d];
-        found *= opened.dims[d];
-    }
-    if (opened.ndim == 0 || found != width || first > opened.dims[0] || nrows > opened.dims[0] - first) {
-        rc = error_set(err, FAIL_FORMAT, "%s: /%s has no %zu rows of %zu from row %zu on", reader->path, path, nrows,
-                       width, first);
-        goto done;
-    }
-    if (nrows == 0 || width == 0)
-        goto done;
-    memory_space = H5Screate_simple((int)opened.ndim, count, NULL);
-    file_space = H5Dget_space(opened.dataset);
-    if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-        H5Dread(opened.dataset, memory, memory_space, file_space, H5P_DEFAULT, out) < 0)
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
+        TRY(apart_ask_into(to, count * row_bytes, reader->apart, &request, err));
+        to += count * row_bytes;
+        first += count;
+    } while (first < end);
 done:
-    h5_close(&memory_space);
-    h5_close(&file_space);
-    close_dataset(&opened);
     return rc;
 }
 
 enum status store_read_rows(double *out, const struct store_reader *reader, const char *path, size_t first,
                             size_t nrows, size_t width, struct error *err)
 {
-    return store_read_slab(out, H5T_NATIVE_DOUBLE, true, reader, path, first, nrows, width, err);
+    return store_read_slab(out, STORE_F64, sizeof *out, true, reader, path, first, nrows, width, err);
 }

@@ -24,33 +24,27 @@ static hid_t status_type(void)
     return type;
 }
 
-/* `width` is that of text. Caller closes both; negative on failure. */
-static void element_types(hid_t *file, hid_t *memory, enum store_type type, size_t width)
+hid_t store_element_type(enum store_type type, size_t width)
 {
-    const hid_t in_file[] = {[STORE_F32] = H5T_IEEE_F32LE,
-                             [STORE_F64] = H5T_IEEE_F64LE,
-                             [STORE_I32] = H5T_STD_I32LE,
-                             [STORE_I64] = H5T_STD_I64LE,
-                             [STORE_U64] = H5T_STD_U64LE};
-    const hid_t in_memory[] = {[STORE_F32] = H5T_NATIVE_FLOAT,
-                               [STORE_F64] = H5T_NATIVE_DOUBLE,
-                               [STORE_I32] = H5T_NATIVE_INT32,
-                               [STORE_I64] = H5T_NATIVE_INT64,
-                               [STORE_U64] = H5T_NATIVE_UINT64};
+    const hid_t types[] = {[STORE_F32] = H5T_NATIVE_FLOAT,
+                           [STORE_F64] = H5T_NATIVE_DOUBLE,
+                           [STORE_I32] = H5T_NATIVE_INT32,
+                           [STORE_I64] = H5T_NATIVE_INT64,
+                           [STORE_U64] = H5T_NATIVE_UINT64};
 
-    switch (type) {
-    case STORE_STATUS:
-        *file = status_type();
-        *memory = status_type();
-        break;
-    case STORE_TEXT:
-        *file = h5_text_type(width);
-        *memory = h5_text_type(width);
-        break;
-    default:
-        *file = H5Tcopy(in_file[type]);
-        *memory = H5Tcopy(in_memory[type]);
-    }
+    return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
+}
+
+/* The same in the file. */
+static hid_t file_type(enum store_type type, size_t width)
+{
+    const hid_t types[] = {[STORE_F32] = H5T_IEEE_F32LE,
+                           [STORE_F64] = H5T_IEEE_F64LE,
+                           [STORE_I32] = H5T_STD_I32LE,
+                           [STORE_I64] = H5T_STD_I64LE,
+                           [STORE_U64] = H5T_STD_U64LE};
+
+    return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
 }
 
 /* What an element that is never written reads as; text stays empty. */
@@ -222,7 +216,8 @@ static enum status begin(struct store_entry **out, struct store *store, const ch
     store->nentries++;
     if (ndim)
         memcpy(entry->dims, dims, ndim * sizeof *dims);
-    element_types(&type, &entry->element, field->type, width);
+    type = file_type(field->type, width);
+    entry->element = store_element_type(field->type, width);
     if (type < 0 || entry->element < 0) {
         rc = store_write_failure(store, path, err);
         goto done;
@@ -377,7 +372,8 @@ enum status store_copy_rows(struct store *store, const char *path, size_t first,
 
     if (!entry || entry->dataset < 0)
         return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_aside_path(store->aside), path);
-    size_t row_bytes = entry->row_elements * H5Tget_size(entry->element), step = COPY_BYTES / (row_bytes + 1) + 1;
+    size_t element_bytes = H5Tget_size(entry->element), row_bytes = entry->row_elements * element_bytes;
+    size_t step = COPY_BYTES / (row_bytes + 1) + 1;
 
     rows = malloc(step * row_bytes + 1);
     if (!rows)
@@ -385,7 +381,8 @@ enum status store_copy_rows(struct store *store, const char *path, size_t first,
     for (size_t at = 0; at < nrows; at += step) {
         size_t n = nrows - at < step ? nrows - at : step;
 
-        TRY(store_read_slab(rows, entry->element, false, from, path, at, n, entry->row_elements, err));
+        TRY(store_read_slab(rows, entry->field->type, element_bytes, false, from, path, at, n, entry->row_elements,
+                            err));
         TRY(store_write_rows(store, path, first + at, n, rows, err));
     }
 done:

@@ -131,7 +131,7 @@ enum status reader_open(struct reader **out, const struct dataset_listing *listi
             TRY(error_set(err, FAIL_RESOURCE, "no memory to read %zu images", capacity));
     }
     TRY(dataset_open(&r->dataset, listing, err));
-    r->threaded = !dataset_listing_hdf5(listing) && start_thread(r);
+    r->threaded = start_thread(r);
 done:
     return rc;
 }

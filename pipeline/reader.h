@@ -1,7 +1,6 @@
 /* Images of a rank, read, decoded and prepared ahead of their use by a thread, so that the rank does not wait for files.
  *
- * The thread calls neither MPI nor HDF5: images out of an HDF5 file are read when they are taken, since that library must
- * not be in two threads at a time. Without a thread to be had everything is read when it is taken. What comes out does not
+ * The thread does not call MPI. Without a thread to be had everything is read when it is taken. What comes out does not
  * depend on any of this. Not collective; all functions are for the thread that opened the reader.
  */
 #ifndef NRMFLOW_READER_H

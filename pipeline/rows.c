@@ -375,8 +375,15 @@ enum status rows_parts_open(struct rows_parts *parts, const struct rows_layout *
     parts->parts = calloc(nparts ? nparts : 1, sizeof *parts->parts);
     if (!parts->parts)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu part files", nparts));
-    for (; parts->nparts < nparts; parts->nparts++)
-        TRY(partfile_open(&parts->parts[parts->nparts], paths[parts->nparts], layout->columns, layout->ncolumns, err));
+    if (nparts > 0)
+        TRY(partfile_reader_start(&parts->reader, layout->columns, layout->ncolumns, err));
+    for (size_t i = 0; i < nparts; i++) {
+        TRY(partfile_open(&parts->parts[i], parts->reader, paths[i], err));
+        parts->nparts++;
+        if (partfile_rows_per_block(parts->parts[i]) != layout->block)
+            TRY(error_set(err, FAIL_FORMAT, "%s: has blocks of %zu rows, this run's have %zu", paths[i],
+                          partfile_rows_per_block(parts->parts[i]), layout->block));
+    }
     TRY(order_blocks(parts, err));
 done:
     return rc;
@@ -386,22 +393,26 @@ void rows_parts_free(struct rows_parts *parts)
 {
     for (size_t i = 0; i < parts->nparts; i++)
         partfile_close(parts->parts[i]);
+    partfile_reader_end(parts->reader);
     free(parts->parts);
     free(parts->places);
     *parts = (struct rows_parts){0};
 }
 
 /* The store keeps a status as one byte. */
-static void narrow_status(void *buffer, size_t n, size_t *counts)
+static enum status narrow_status(void *buffer, const struct rows_place *at, size_t *counts, struct error *err)
 {
     const int32_t *wide = buffer;
     uint8_t *narrow = buffer;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < at->nrows; i++) {
+        if (wide[i] < 0 || wide[i] >= STORE_NSTATUS)
+            return error_set(err, FAIL_FORMAT, "a part file of this run has no valid status for row %zu",
+                             at->first + i);
         narrow[i] = (uint8_t)wide[i];
-        if (narrow[i] < STORE_NSTATUS)
-            counts[narrow[i]]++;
+        counts[narrow[i]]++;
     }
+    return OK;
 }
 
 static enum status pack_column(struct store *store, size_t *counts, const struct rows_parts *p, size_t column,
@@ -416,7 +427,7 @@ static enum status pack_column(struct store *store, size_t *counts, const struct
         const struct rows_place *at = &p->places[i];
         TRY(partfile_read(buffer, p->parts[at->part], at->block, column, err));
         if (column == STATUS)
-            narrow_status(buffer, at->nrows, counts);
+            TRY(narrow_status(buffer, at, counts, err));
         TRY(store_write_rows(store, l->paths[column], at->first, at->nrows, buffer, err));
     }
 done:

@@ -83,6 +83,7 @@ enum status rows_write_part(struct rows *rows, const struct node *node, const ch
 /* The part files of a run, and the blocks of rows in them. */
 struct rows_parts {
     const struct rows_layout *layout; /* borrowed */
+    struct partfile_reader *reader;   /* owned */
     struct partfile **parts;          /* [nparts] owned */
     size_t nparts;
     struct rows_place *places; /* [nplaces] owned; in the order of their rows */

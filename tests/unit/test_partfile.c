@@ -78,13 +78,34 @@ static enum status write_part(const char *path, size_t nblocks, struct error *er
     return rc;
 }
 
+static struct partfile_reader *reader; /* of the part file that is open */
+
+static enum status open_with(struct partfile **out, const char *path, const struct partfile_column *other,
+                             size_t ncolumns, struct error *err)
+{
+    *out = NULL;
+    enum status rc = partfile_reader_start(&reader, other, ncolumns, err);
+
+    if (rc == OK)
+        rc = partfile_open(out, reader, path, err);
+    if (rc != OK)
+        partfile_reader_end(reader);
+    return rc;
+}
+
+static void close_part(struct partfile *part)
+{
+    partfile_close(part);
+    partfile_reader_end(reader);
+}
+
 static struct partfile *open_part(size_t nblocks)
 {
     struct partfile *part;
     struct error err = {0};
     const char *path = files_path("part.h5");
 
-    if (write_part(path, nblocks, &err) != OK || partfile_open(&part, path, columns, NCOLUMNS, &err) != OK)
+    if (write_part(path, nblocks, &err) != OK || open_with(&part, path, columns, NCOLUMNS, &err) != OK)
         fail_msg("%s", err.message);
     return part;
 }
@@ -113,7 +134,7 @@ static void blocks_read_as_they_were_written(void **state)
     for (size_t i = 0; i < NBLOCKS; i++)
         assert_true(same_block(&failed, part, i * 11 % NBLOCKS));
     assert_false(failed);
-    partfile_close(part);
+    close_part(part);
 }
 
 static void columns_are_found_by_name(void **state)
@@ -124,11 +145,11 @@ static void columns_are_found_by_name(void **state)
     double mass[ROWS][3];
 
     (void)state;
-    partfile_close(part);
-    assert_int_equal(partfile_open(&other, files_path("part.h5"), order, NCOLUMNS, &err), OK);
+    close_part(part);
+    assert_int_equal(open_with(&other, files_path("part.h5"), order, NCOLUMNS, &err), OK);
     assert_int_equal(partfile_read(mass, other, 0, 0, &err), OK);
     assert_true(mass[2][1] == 7.0 / 7);
-    partfile_close(other);
+    close_part(other);
 }
 
 static void no_blocks_are_a_part_file_too(void **state)
@@ -137,7 +158,7 @@ static void no_blocks_are_a_part_file_too(void **state)
 
     (void)state;
     assert_int_equal(partfile_nblocks(part), 0);
-    partfile_close(part);
+    close_part(part);
 }
 
 static void columns_are_compressed_and_have_checksums(void **state)
@@ -147,7 +168,7 @@ static void columns_are_compressed_and_have_checksums(void **state)
     hid_t file, dataset;
 
     (void)state;
-    partfile_close(open_part(3));
+    close_part(open_part(3));
     assert_int_equal(h5_open(&file, files_path("part.h5"), &err), OK);
     assert_int_equal(h5_open_dataset(&dataset, file, "columns/mass", "", &err), OK);
     hid_t properties = H5Dget_create_plist(dataset);
@@ -169,8 +190,8 @@ static void expect_mismatch(const struct partfile_column *other, size_t ncolumns
     struct partfile *part;
     struct error err = {0};
 
-    partfile_close(open_part(2));
-    assert_int_equal(partfile_open(&part, files_path("part.h5"), other, ncolumns, &err), FAIL_MISMATCH);
+    close_part(open_part(2));
+    assert_int_equal(open_with(&part, files_path("part.h5"), other, ncolumns, &err), FAIL_MISMATCH);
     assert_null(part);
     files_expect_message(err.message, message);
 }
@@ -271,12 +292,12 @@ static int read_damaged(const char *path)
     bool failed = false;
     int result = READ;
 
-    if (partfile_open(&part, path, columns, NCOLUMNS, NULL) != OK)
+    if (open_with(&part, path, columns, NCOLUMNS, NULL) != OK)
         return REFUSED;
     for (size_t block = 0; block < partfile_nblocks(part) && block < NBLOCKS && !failed; block++)
         if (!same_block(&failed, part, block) && !failed)
             result = WRONG;
-    partfile_close(part);
+    close_part(part);
     return failed ? REFUSED : result;
 }
 
@@ -289,7 +310,7 @@ static void damage_is_never_read_as_data(void **state)
     const char *whole = files_path("part.h5"), *broken = files_path("broken.h5");
 
     (void)state;
-    partfile_close(open_part(BLOCKS));
+    close_part(open_part(BLOCKS));
     bytes = files_read(&nbytes, whole);
     for (size_t i = 0; i < POSITIONS; i++) {
         size_t at = nbytes * i / POSITIONS + i;
@@ -313,11 +334,11 @@ static void cut_file_is_refused(void **state)
     struct partfile *part;
 
     (void)state;
-    partfile_close(open_part(20));
+    close_part(open_part(20));
     unsigned char *bytes = files_read(&nbytes, files_path("part.h5"));
 
     files_write(files_path("part.h5"), bytes, nbytes - 1);
-    assert_int_equal(partfile_open(&part, files_path("part.h5"), columns, NCOLUMNS, NULL), FAIL_FORMAT);
+    assert_int_equal(open_with(&part, files_path("part.h5"), columns, NCOLUMNS, NULL), FAIL_FORMAT);
     free(bytes);
 }
 
