@@ -1,0 +1,15 @@
+/* Small stores and part files to start from. */
+#ifndef FUZZ_SAMPLES_H
+#define FUZZ_SAMPLES_H
+
+#include "partfile.h"
+
+enum { SAMPLES_COLUMNS = 3 };
+
+/* Columns of the part file. */
+extern const struct partfile_column samples_columns[SAMPLES_COLUMNS];
+
+/* Write store.h5, unfinished.h5 and part.h5 into a folder; exits on failure. */
+void samples_write(const char *folder);
+
+#endif
