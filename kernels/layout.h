@@ -35,6 +35,16 @@ size_t layout_index(struct layout layout, size_t channel, size_t y, size_t x);
 void layout_to_planar(float *restrict out, const float *restrict x, struct layout layout);
 void layout_from_planar(float *restrict out, const float *restrict planar, struct layout layout);
 
+/* The same of x w, with w NULL meaning one. */
+void layout_products_to_planar(float *restrict out, const float *restrict x, const float *restrict w,
+                               struct layout layout);
+
+/* Zero all floats that are no neuron's, after work that did not keep them so. */
+void layout_clear_border(float *x, struct layout layout);
+
+/* Fill every neuron with its channel's value, [C], everything else with zeros. */
+void layout_fill(float *restrict x, const float *restrict value, struct layout layout);
+
 /* sums[C] = the sum of every channel's positions, in double. */
 void layout_channel_sums(double *restrict sums, const float *restrict x, struct layout layout);
 

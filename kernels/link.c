@@ -1,41 +1,90 @@
 #include "link.h"
 
-#include "convolution.h"
-#include "dense.h"
+#include "linear.h"
 
 #include <assert.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
-enum { LANES = 4 };
+enum { LARGE_TILE = 4, SMALL_TILE = 2 };
 
-static struct convolution convolution_of(const struct link *link)
+static struct linear linear_of(const struct link_plan *plan)
 {
-    return (struct convolution){link->upper.channels, link->lower.channels, link->lower.height, link->lower.width};
+    return (struct linear){plan->link, plan->lower, plan->upper};
 }
 
-static struct dense dense_of(const struct link *link, size_t n)
+static size_t larger(size_t a, size_t b)
 {
-    return (struct dense){link->upper.channels, shape_neurons(link->lower), n};
+    return a > b ? a : b;
 }
 
-static size_t weight_floats(const struct link *link)
+static size_t padded(size_t floats)
 {
-    return link->upper.channels *
-           (link->kind == LINK_CONVOLUTION ? 9 * link->lower.channels : shape_neurons(link->lower));
+    return (floats + 15) / 16 * 16;
+}
+
+static size_t upper_floats(const struct link_plan *plan)
+{
+    return layout_floats(plan->upper);
+}
+
+static size_t lower_floats(const struct link_plan *plan)
+{
+    return layout_floats(plan->lower);
+}
+
+/* ---- Winograd ---------------------------------------------------------------------------------------------------- */
+
+/* Multiplications of the product for one pair of channels. */
+static size_t tile_cost(const struct link *link, size_t tile)
+{
+    return (link->upper.height + tile - 1) / tile * ((link->upper.width + tile - 1) / tile) * (tile + 2) * (tile + 2);
+}
+
+static size_t cheaper_tile(const struct link *link)
+{
+    return tile_cost(link, SMALL_TILE) < tile_cost(link, LARGE_TILE) ? SMALL_TILE : LARGE_TILE;
+}
+
+static struct winograd shape_up(const struct link *link, size_t sets)
+{
+    return (struct winograd){link->lower.channels, link->upper.channels, sets,
+                             link->upper.height,   link->upper.width,    cheaper_tile(link)};
+}
+
+struct winograd link_winograd_down(const struct link *link)
+{
+    return (struct winograd){link->upper.channels, link->lower.channels, 1,
+                             link->upper.height,   link->upper.width,    cheaper_tile(link)};
+}
+
+/* The rule's only denominator is at least z, up to its stabilizer, wherever relevance arrives. */
+static bool fits_winograd(const struct link_plan *plan, const struct link_setting *setting)
+{
+    return plan->link->kind == LINK_CONVOLUTION && (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) &&
+           plan->bias_mode == BIAS_NEURON && !setting->signed_input && !setting->both_branches &&
+           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
 }
 
 /* ---- plans and derived weights --------------------------------------------------------------------------------- */
 
-void link_plan_init(struct link_plan *plan, const struct link *link, struct rule rule, enum bias_mode bias,
-                    enum pool_mode pool, const float *model, bool signed_input, bool both_branches)
+void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
+                    const float *model)
 {
-    *plan = (struct link_plan){.link = link, .rule = rule, .bias_mode = bias, .pool = pool};
+    *plan = (struct link_plan){.link = link,
+                               .rule = setting->rule,
+                               .bias_mode = setting->bias,
+                               .pool = setting->pool,
+                               .ops = setting->ops,
+                               .lower = setting->lower,
+                               .upper = setting->upper};
     if (link->kind == LINK_POOL)
         return;
     plan->weight = model + link->weight;
     plan->bias = model + link->bias;
-    plan->parts = rule_expand(rule, signed_input, both_branches);
+    plan->parts = rule_expand(setting->rule, setting->signed_input, setting->both_branches);
+    plan->method = fits_winograd(plan, setting) ? LINK_WINOGRAD : LINK_LINEAR;
 }
 
 /* The first part with the same form of the weight. */
@@ -48,10 +97,10 @@ static size_t first_with_form(const struct rule_parts *parts, size_t p)
     return first;
 }
 
-/* Part p needs derived weights of its own. */
-static bool derives(const struct rule_parts *parts, size_t p)
+/* Part p needs derived weights of its own, in the order of the weights. */
+static bool derives(const struct link_plan *plan, size_t p)
 {
-    return parts->part[p].form != FORM_WEIGHT && first_with_form(parts, p) == p;
+    return plan->parts.part[p].form != FORM_WEIGHT && first_with_form(&plan->parts, p) == p;
 }
 
 static bool bounded(const struct link_plan *plan)
@@ -59,44 +108,68 @@ static bool bounded(const struct link_plan *plan)
     return plan->link->kind != LINK_POOL && plan->rule.kind == RULE_ZBOX;
 }
 
-static size_t padded(size_t floats)
+/* The arrays of a plan's derived weights in their order: every place is NULL or a pointer to set, every size in floats.
+ * One walk over them measures, binds and finds what is to be computed. */
+struct forms {
+    float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *up[2], *down, *own_bias, *scale;
+    size_t floats;
+};
+
+static float *next_form(struct forms *forms, float *memory, size_t floats)
 {
-    return (floats + 15) / 16 * 16;
+    float *place = memory ? memory + forms->floats : NULL;
+
+    forms->floats += padded(floats);
+    return place;
+}
+
+/* Places in memory, or sizes only where memory is NULL. */
+static struct forms place_forms(const struct link_plan *plan, float *memory)
+{
+    const struct link *link = plan->link;
+    struct forms forms = {.floats = 0};
+
+    for (size_t p = 0; p < plan->parts.nparts; p++)
+        if (derives(plan, p))
+            forms.part[p] = next_form(&forms, memory, linear_weight_floats(link));
+    for (size_t t = 0; t < plan->parts.nterms; t++)
+        forms.bias[t] = next_form(&forms, memory, link->upper.channels);
+    if (bounded(plan)) {
+        forms.low = next_form(&forms, memory, link->lower.channels);
+        forms.high = next_form(&forms, memory, link->lower.channels);
+    }
+    if (link->kind != LINK_POOL && plan->method == LINK_WINOGRAD) {
+        forms.own_bias = next_form(&forms, memory, link->upper.channels);
+        forms.scale = next_form(&forms, memory, link->upper.channels);
+        forms.up[0] = next_form(&forms, memory, winograd_weights_floats(plan->ops, shape_up(link, 1)));
+        forms.up[1] = next_form(&forms, memory, winograd_weights_floats(plan->ops, shape_up(link, 1)));
+        forms.down = next_form(&forms, memory, winograd_weights_floats(plan->ops, link_winograd_down(link)));
+    }
+    return forms;
 }
 
 size_t link_forms_floats(const struct link_plan *plan)
 {
-    size_t total = 0;
-
-    for (size_t p = 0; p < plan->parts.nparts; p++)
-        if (derives(&plan->parts, p))
-            total += padded(weight_floats(plan->link));
-    total += plan->parts.nterms * padded(plan->link->upper.channels);
-    if (bounded(plan))
-        total += 2 * padded(plan->link->lower.channels);
-    return total;
+    return place_forms(plan, NULL).floats;
 }
 
 void link_forms_bind(struct link_plan *plan, const float *memory)
 {
-    const float *next = memory;
+    struct forms forms = place_forms(plan, (float *)(uintptr_t)memory); /* read-only from here on */
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
-        plan->forms[p] =
-            plan->parts.part[p].form == FORM_WEIGHT ? plan->weight : plan->forms[first_with_form(&plan->parts, p)];
-        if (derives(&plan->parts, p)) {
-            plan->forms[p] = next;
-            next += padded(weight_floats(plan->link));
-        }
+        size_t first = first_with_form(&plan->parts, p);
+        plan->forms[p] = plan->parts.part[p].form == FORM_WEIGHT ? plan->weight : forms.part[first];
     }
-    for (size_t t = 0; t < plan->parts.nterms; t++) {
-        plan->bias_forms[t] = next;
-        next += padded(plan->link->upper.channels);
-    }
-    if (bounded(plan)) {
-        plan->low = next;
-        plan->high = next + padded(plan->link->lower.channels);
-    }
+    for (size_t t = 0; t < plan->parts.nterms; t++)
+        plan->bias_forms[t] = forms.bias[t];
+    plan->low = forms.low;
+    plan->high = forms.high;
+    plan->packed_up[0] = forms.up[0];
+    plan->packed_up[1] = forms.up[1];
+    plan->packed_down = forms.down;
+    plan->own_bias = forms.own_bias;
+    plan->scale = forms.scale;
 }
 
 static void fill_form(float *restrict out, const float *restrict w, size_t n, enum rule_form form, double gamma)
@@ -105,121 +178,91 @@ static void fill_form(float *restrict out, const float *restrict w, size_t n, en
         out[i] = (float)rule_form_value(form, gamma, (double)w[i]);
 }
 
+/* Weights W and W' for the same input, W' as adjoint, and what follows the product. */
+static void pack_winograd(const struct link_plan *plan, const struct forms *forms)
+{
+    const struct link *link = plan->link;
+
+    memset(forms->own_bias, 0, padded(link->upper.channels) * sizeof *forms->own_bias);
+    memset(forms->scale, 0, padded(link->upper.channels) * sizeof *forms->scale);
+    for (size_t k = 0; k < link->upper.channels; k++) {
+        forms->own_bias[k] = plan->bias[k];
+        forms->scale[k] = (float)plan->parts.term[0].scale;
+    }
+    winograd_pack(forms->up[0], plan->weight, false, plan->ops, shape_up(link, 1));
+    winograd_pack(forms->up[1], forms->part[0], false, plan->ops, shape_up(link, 1));
+    winograd_pack(forms->down, forms->part[0], true, plan->ops, link_winograd_down(link));
+}
+
 void link_forms_compute(const struct link_plan *plan, float *memory, struct link_bounds input_bounds)
 {
-    double gamma = plan->rule.a;
-    size_t upper = plan->link->upper.channels, lower = plan->link->lower.channels;
-    float *next = memory;
+    const struct link *link = plan->link;
+    struct forms forms = place_forms(plan, memory);
+    bool counts = plan->bias_mode == BIAS_NEURON;
 
-    for (size_t p = 0; p < plan->parts.nparts; p++) {
-        if (!derives(&plan->parts, p))
-            continue;
-        fill_form(next, plan->weight, weight_floats(plan->link), plan->parts.part[p].form, gamma);
-        next += padded(weight_floats(plan->link));
-    }
+    for (size_t p = 0; p < plan->parts.nparts; p++)
+        if (forms.part[p])
+            fill_form(forms.part[p], plan->weight, linear_weight_floats(link), plan->parts.part[p].form, plan->rule.a);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        bool counts = plan->bias_mode == BIAS_NEURON;
-        fill_form(next, plan->bias, upper, counts ? plan->parts.term[t].bias : FORM_NONE, gamma);
-        next += padded(upper);
+        memset(forms.bias[t], 0, padded(link->upper.channels) * sizeof(float));
+        fill_form(forms.bias[t], plan->bias, link->upper.channels, counts ? plan->parts.term[t].bias : FORM_NONE,
+                  plan->rule.a);
     }
-    if (!bounded(plan))
-        return;
-    for (size_t c = 0; c < lower; c++) {
-        next[c] = plan->rule.input_bounds ? input_bounds.low[c] : (float)plan->rule.a;
-        next[padded(lower) + c] = plan->rule.input_bounds ? input_bounds.high[c] : (float)plan->rule.b;
+    for (size_t c = 0; c < link->lower.channels && bounded(plan); c++) {
+        forms.low[c] = plan->rule.input_bounds ? input_bounds.low[c] : (float)plan->rule.a;
+        forms.high[c] = plan->rule.input_bounds ? input_bounds.high[c] : (float)plan->rule.b;
     }
+    if (forms.down)
+        pack_winograd(plan, &forms);
 }
+
+/* ---- scratch ----------------------------------------------------------------------------------------------------- */
 
 struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, size_t n)
 {
     const struct link *link = plan->link;
-    struct link_scratch_floats need = {n * shape_neurons(link->upper), n * shape_neurons(link->lower), 0, 0};
+    struct linear linear = linear_of(plan);
+    struct link_scratch_floats need = {.sums = link->upper.channels};
 
-    if (link->kind == LINK_CONVOLUTION) {
-        need.columns = convolution_scratch(convolution_of(link));
-        need.gradient = weight_floats(link);
-    }
+    if (link->kind == LINK_POOL)
+        return need;
+    need.sums *= n;
+    need.upper = n * upper_floats(plan);
+    need.lower = n * lower_floats(plan);
+    need.work = linear_scratch_floats(&linear);
+    if (plan->method == LINK_WINOGRAD)
+        need.work = larger(winograd_scratch_floats(plan->ops, shape_up(link, 2)),
+                           winograd_scratch_floats(plan->ops, link_winograd_down(link)));
     return need;
+}
+
+struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b)
+{
+    return (struct link_scratch_floats){larger(a.upper, b.upper), larger(a.lower, b.lower), larger(a.work, b.work),
+                                        larger(a.sums, b.sums)};
+}
+
+struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena)
+{
+    return (struct link_scratch){.upper = arena_floats(arena, need.upper),
+                                 .lower = arena_floats(arena, need.lower),
+                                 .work = arena_floats(arena, need.work),
+                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_flow))};
 }
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)
 {
-    return plan->parts.nterms * n * shape_neurons(plan->link->upper);
-}
-
-/* ---- the linear maps, over n images ---------------------------------------------------------------------------- */
-
-static void apply_forward(float *y, const float *x, const float *w, const struct link *link, size_t n, bool accumulate,
-                          float *columns)
-{
-    if (link->kind == LINK_DENSE) {
-        dense_forward(y, x, w, dense_of(link, n), accumulate);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        convolution_forward(y + i * shape_neurons(link->upper), x + i * shape_neurons(link->lower), w,
-                            convolution_of(link), accumulate, columns);
-}
-
-static void apply_back(float *x, const float *s, const float *w, const struct link *link, size_t n, float *columns)
-{
-    if (link->kind == LINK_DENSE) {
-        dense_back(x, s, w, dense_of(link, n));
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        convolution_back(x + i * shape_neurons(link->lower), s + i * shape_neurons(link->upper), w,
-                         convolution_of(link), columns);
-}
-
-static void add_bias(float *z, const float *bias, const struct link *link, size_t n)
-{
-    size_t positions = shape_positions(link->upper);
-
-    for (size_t row = 0; row < n * link->upper.channels; row++)
-        for (size_t p = 0; p < positions; p++)
-            z[row * positions + p] += bias[row % link->upper.channels];
-}
-
-void link_evaluate(float *z, const struct link_plan *plan, const float *a, size_t n, const struct link_scratch *scratch)
-{
-    const struct link *link = plan->link;
-
-    if (link->kind == LINK_POOL) {
-        for (size_t i = 0; i < n; i++)
-            pool_maximum(z + i * shape_neurons(link->upper), a + i * shape_neurons(link->lower), link->lower);
-        return;
-    }
-    apply_forward(z, a, plan->weight, link, n, false, scratch->columns);
-    add_bias(z, plan->bias, link, n);
+    if (plan->link->kind == LINK_POOL)
+        return n * padded(pool_shares_floats(plan->lower, plan->pool));
+    return plan->parts.nterms * n * upper_floats(plan);
 }
 
 /* ---- a part's input factor x ----------------------------------------------------------------------------------- */
 
-/* x of one channel: an activation or sign of it, or a constant (a NULL). */
-struct factor {
-    const float *a;
-    float constant;
-    float low, high; /* the activation is clamped to this range */
-};
-
-static struct factor factor_of(const struct link_plan *plan, enum rule_factor kind, const float *a, size_t channel)
+static void multiply(float *restrict out, const float *restrict a, const float *restrict b, size_t n)
 {
-    switch (kind) {
-    case FACTOR_ONE:
-        return (struct factor){.constant = 1};
-    case FACTOR_MINUS_LOW:
-        return (struct factor){.constant = -plan->low[channel]};
-    case FACTOR_MINUS_HIGH:
-        return (struct factor){.constant = -plan->high[channel]};
-    case FACTOR_POSITIVE:
-        return (struct factor){.a = a, .low = 0, .high = INFINITY};
-    case FACTOR_NEGATIVE:
-        return (struct factor){.a = a, .low = -INFINITY, .high = 0};
-    case FACTOR_ACTIVATION:
-        break;
-    }
-    return (struct factor){.a = a, .low = -INFINITY, .high = INFINITY};
+    for (size_t i = 0; i < n; i++)
+        out[i] = a[i] * b[i];
 }
 
 static float clamp(float v, float low, float high)
@@ -227,27 +270,58 @@ static float clamp(float v, float low, float high)
     return v < low ? low : v > high ? high : v;
 }
 
-/* out = x * v of one channel, v NULL meaning one; `accumulate` adds. */
-static void multiply_channel(float *out, struct factor x, const float *v, size_t n, bool accumulate)
+/* out (+)= x v of one image, v NULL meaning one, x the activation within the range, which contains zero. */
+static void multiply_activation(float *out, const float *a, const float *v, float low, float high, size_t n,
+                                bool accumulate)
 {
     for (size_t i = 0; i < n; i++) {
-        float value = x.a ? clamp(x.a[i], x.low, x.high) : x.constant;
-        float product = v ? value * v[i] : value;
+        float product = clamp(a[i], low, high) * (v ? v[i] : 1);
         out[i] = accumulate ? out[i] + product : product;
     }
 }
 
-/* out = x * v over n images of the lower variable; out may be v. */
+/* The same with x the channel's constant. */
+static void multiply_constant(float *out, const float *constant, float sign, const float *v, struct layout layout,
+                              bool accumulate)
+{
+    for (size_t c = 0; c < layout.shape.channels; c++)
+        for (size_t y = 0; y < layout.shape.height; y++)
+            for (size_t x = 0; x < layout.shape.width; x++) {
+                size_t i = layout_index(layout, c, y, x);
+                float product = sign * (constant ? constant[c] : 1) * (v ? v[i] : 1);
+                out[i] = accumulate ? out[i] + product : product;
+            }
+    if (!accumulate)
+        layout_clear_border(out, layout);
+}
+
+/* out (+)= x * v over n images of the lower variable; out may be v. */
 static void multiply_factor(float *out, const struct link_plan *plan, enum rule_factor kind, const float *a,
                             const float *v, size_t n, bool accumulate)
 {
-    size_t channels = plan->link->lower.channels, positions = shape_positions(plan->link->lower);
+    size_t floats = lower_floats(plan);
 
-    for (size_t row = 0; row < n * channels; row++) {
-        size_t at = row * positions;
-        multiply_channel(out + at, factor_of(plan, kind, a + at, row % channels), v ? v + at : NULL, positions,
-                         accumulate);
-    }
+    for (size_t i = 0; i < n; i++, out += floats, a += floats, v = v ? v + floats : NULL)
+        switch (kind) {
+        case FACTOR_ACTIVATION:
+            multiply_activation(out, a, v, -INFINITY, INFINITY, floats, accumulate);
+            break;
+        case FACTOR_POSITIVE:
+            multiply_activation(out, a, v, 0, INFINITY, floats, accumulate);
+            break;
+        case FACTOR_NEGATIVE:
+            multiply_activation(out, a, v, -INFINITY, 0, floats, accumulate);
+            break;
+        case FACTOR_ONE:
+            multiply_constant(out, NULL, 1, v, plan->lower, accumulate);
+            break;
+        case FACTOR_MINUS_LOW:
+            multiply_constant(out, plan->low, -1, v, plan->lower, accumulate);
+            break;
+        case FACTOR_MINUS_HIGH:
+            multiply_constant(out, plan->high, -1, v, plan->lower, accumulate);
+            break;
+        }
 }
 
 /* x * v as an array: the activation itself where that is what it is, else written to `buffer`. */
@@ -260,7 +334,17 @@ static const float *factor_array(float *buffer, const struct link_plan *plan, en
     return buffer;
 }
 
-/* ---- coefficients ---------------------------------------------------------------------------------------------- */
+/* ---- the link itself, and coefficients ---------------------------------------------------------------------------- */
+
+static void add_bias(float *z, const float *bias, struct layout layout)
+{
+    for (size_t c = 0; c < layout.shape.channels; c++)
+        for (size_t y = 0; y < layout.shape.height; y++) {
+            float *row = z + layout_index(layout, c, y, 0);
+            for (size_t x = 0; x < layout.shape.width; x++)
+                row[x * layout.lanes] += bias[c];
+        }
+}
 
 /* z becomes c = scale [selected] / stab(z); without a stabilizer z = 0 gives 0. */
 static void invert(float *restrict z, struct rule_term term, const float *restrict sign, size_t n)
@@ -277,16 +361,17 @@ static void invert(float *restrict z, struct rule_term term, const float *restri
         z[i] = sign[i] < 0 ? z[i] : 0;
 }
 
-/* The denominator of the term is the layer's own z, which a dense link keeps. */
+/* The denominator of the term is the layer's own z. */
 static bool denominator_is_z(const struct link_plan *plan)
 {
-    return plan->link->kind == LINK_DENSE && plan->bias_mode == BIAS_NEURON && plan->parts.nparts == 1 &&
+    return plan->bias_mode == BIAS_NEURON && plan->parts.nparts == 1 &&
            plan->parts.part[0].factor == FACTOR_ACTIVATION && plan->parts.part[0].form == FORM_WEIGHT;
 }
 
 static void denominator(float *z, const struct link_plan *plan, size_t term, const float *a, size_t n,
                         const struct link_scratch *scratch)
 {
+    struct linear linear = linear_of(plan);
     bool started = false;
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
@@ -294,202 +379,263 @@ static void denominator(float *z, const struct link_plan *plan, size_t term, con
         if (part.term != term)
             continue;
         const float *x = factor_array(scratch->lower, plan, part.factor, a, NULL, n);
-        apply_forward(z, x, plan->forms[p], plan->link, n, started, scratch->columns);
+        linear_forward(z, x, plan->forms[p], &linear, n, started, scratch->work);
         started = true;
     }
-    add_bias(z, plan->bias_forms[term], plan->link, n);
+    for (size_t i = 0; i < n; i++)
+        add_bias(z + i * upper_floats(plan), plan->bias_forms[term], plan->upper);
 }
 
-void link_prepare(float *c, const struct link_plan *plan, const float *a, const float *upper, size_t n,
-                  const struct link_scratch *scratch)
+/* Coefficients of n images from z, by linear maps. */
+static void prepare(float *c, const struct link_plan *plan, const float *a, const float *z, size_t n,
+                    const struct link_scratch *scratch)
 {
-    size_t neurons = n * shape_neurons(plan->link->upper);
-    const float *sign = upper;
+    size_t floats = upper_floats(plan);
 
-    if (plan->link->kind == LINK_CONVOLUTION && plan->parts.nterms > 1 &&
-        plan->parts.term[1].selector == SELECT_NEGATIVE) {
-        link_evaluate(scratch->upper, plan, a, n, scratch); /* the ReLU has hidden the sign */
-        sign = scratch->upper;
-    }
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        float *z = c + t * neurons;
+        float *own = c + t * n * floats;
         if (denominator_is_z(plan))
-            memcpy(z, upper, neurons * sizeof *z);
+            memcpy(own, z, n * floats * sizeof *own);
         else
-            denominator(z, plan, t, a, n, scratch);
-        invert(z, plan->parts.term[t], sign, neurons);
+            denominator(own, plan, t, a, n, scratch);
+        invert(own, plan->parts.term[t], z, n * floats);
+        for (size_t i = 0; i < n; i++)
+            layout_clear_border(own + i * floats, plan->upper);
     }
+}
+
+static void evaluate_linear(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
+                            const struct link_scratch *scratch)
+{
+    size_t floats = upper_floats(plan);
+    struct linear linear = linear_of(plan);
+
+    linear_forward(upper, a, plan->weight, &linear, n, false, scratch->work);
+    for (size_t i = 0; i < n; i++)
+        add_bias(upper + i * floats, plan->bias, plan->upper);
+    prepare(c, plan, a, upper, n, scratch);
+    for (size_t i = 0; i < n * floats && plan->link->rectified; i++)
+        upper[i] = upper[i] < 0 ? 0 : upper[i]; /* keeps NaN */
+}
+
+static void evaluate_winograd(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
+                              const struct link_scratch *scratch)
+{
+    struct rule_term term = plan->parts.term[0];
+    struct winograd_call call = {
+        .packed = {plan->packed_up[0], plan->packed_up[1]},
+        .output = WINOGRAD_EVALUATE,
+        .bias = {plan->own_bias, plan->bias_forms[0]},
+        .scale = plan->scale,
+        .eps = (float)term.eps,
+        .select = true, /* nothing arrives elsewhere, so that c may be zero there */
+        .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
+    };
+
+    for (size_t i = 0; i < n; i++) {
+        call.x = a + i * lower_floats(plan);
+        call.y[0] = upper + i * upper_floats(plan);
+        call.y[1] = c + i * upper_floats(plan);
+        winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
+    }
+}
+
+void link_evaluate(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
+                   const struct link_scratch *scratch)
+{
+    if (plan->link->kind == LINK_POOL) {
+        for (size_t i = 0; i < n; i++)
+            pool_evaluate(upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1),
+                          a + i * lower_floats(plan), plan->lower, plan->upper, plan->pool);
+        return;
+    }
+    if (plan->method == LINK_WINOGRAD)
+        evaluate_winograd(upper, c, plan, a, n, scratch);
+    else
+        evaluate_linear(upper, c, plan, a, n, scratch);
 }
 
 /* ---- the three operations -------------------------------------------------------------------------------------- */
 
-static void multiply(float *restrict out, const float *restrict a, const float *restrict b, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] = a[i] * b[i];
-}
-
-/* Sums over one channel's neurons of r c and r |c|, and of r where neither c nor `other` acts. Kept in LANES partial
- * sums, which the compiler holds in registers. */
-struct channel_sums {
-    double flow, magnitude, idle;
-};
-
-static struct channel_sums channel_sums(const float *restrict r, const float *restrict c, const float *restrict other,
-                                        size_t n)
-{
-    double flow[LANES] = {0}, magnitude[LANES] = {0}, idle[LANES] = {0};
-    struct channel_sums sums = {0, 0, 0};
-
-    for (size_t i = 0; i + LANES <= n; i += LANES) {
-        for (size_t j = 0; j < LANES; j++) {
-            double share = (double)r[i + j] * (double)c[i + j];
-            flow[j] += share;
-            magnitude[j] += c[i + j] < 0 ? -share : share;
-            idle[j] += c[i + j] == 0 && other[i + j] == 0 ? (double)r[i + j] : 0;
-        }
-    }
-    for (size_t i = n - n % LANES; i < n; i++) {
-        flow[0] += (double)r[i] * (double)c[i];
-        magnitude[0] += (double)r[i] * fabs((double)c[i]);
-        idle[0] += c[i] == 0 && other[i] == 0 ? (double)r[i] : 0;
-    }
-    for (size_t j = 0; j < LANES; j++) {
-        sums.flow += flow[j];
-        sums.magnitude += magnitude[j];
-        sums.idle += idle[j];
-    }
-    return sums;
-}
-
 /* The ledger's shares of n images, [n][K]: to the bias R sum over terms of b' c; absorbed R sum over terms of
  * sgn(scale) eps |c|, and all of R where no term's denominator acts. */
 static void ledger_shares(double *to_bias, double *absorbed, const struct link_plan *plan, const float *r,
-                          const float *c, size_t n)
+                          const float *c, size_t n, struct channels_flow *sums)
 {
-    size_t channels = plan->link->upper.channels, positions = shape_positions(plan->link->upper);
-    size_t stride = n * channels * positions, last = (plan->parts.nterms - 1) * stride;
+    size_t channels = plan->link->upper.channels, floats = upper_floats(plan);
+    size_t last = (plan->parts.nterms - 1) * n * floats;
 
-    for (size_t row = 0; row < n * channels; row++) {
-        const float *r_row = r + row * positions, *c_row = c + row * positions;
-        to_bias[row] = 0;
-        absorbed[row] = 0;
+    memset(to_bias, 0, n * channels * sizeof *to_bias);
+    memset(absorbed, 0, n * channels * sizeof *absorbed);
+    for (size_t i = 0; i < n; i++, r += floats, c += floats, to_bias += channels, absorbed += channels)
         for (size_t t = 0; t < plan->parts.nterms; t++) {
             struct rule_term term = plan->parts.term[t];
-            struct channel_sums sums = channel_sums(r_row, c_row + t * stride, c_row + last - t * stride, positions);
-            to_bias[row] += (double)plan->bias_forms[t][row % channels] * sums.flow;
-            absorbed[row] += (term.scale < 0 ? -term.eps : term.eps) * sums.magnitude + (t ? 0 : sums.idle);
+            const float *own = c + t * n * floats;
+            channels_flow(sums, r, own, c + (last - t * n * floats), plan->upper);
+            for (size_t k = 0; k < channels; k++) {
+                to_bias[k] += (double)plan->bias_forms[t][k] * sums[k].flow;
+                absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * sums[k].magnitude + (t ? 0 : sums[k].idle);
+            }
         }
+}
+
+static void back_pools(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan,
+                       const float *r_upper, const float *c, size_t n)
+{
+    size_t channels = plan->link->upper.channels;
+
+    if (to_bias)
+        memset(to_bias, 0, n * channels * sizeof *to_bias);
+    for (size_t i = 0; i < n; i++)
+        pool_back(r_lower + i * lower_floats(plan), absorbed ? absorbed + i * channels : NULL,
+                  r_upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1), plan->lower, plan->upper,
+                  plan->pool);
+}
+
+static void back_linear(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                        const float *a, size_t n, const struct link_scratch *scratch)
+{
+    size_t floats = n * upper_floats(plan), term = plan->parts.nterms;
+    struct linear linear = linear_of(plan);
+
+    for (size_t p = 0; p < plan->parts.nparts; p++) {
+        struct rule_part part = plan->parts.part[p];
+        if (part.term != term)
+            multiply(scratch->upper, r_upper, c + part.term * floats, floats);
+        term = part.term;
+        float *target = p == 0 ? r_lower : scratch->lower;
+        linear_back(target, scratch->upper, plan->forms[p], &linear, n, scratch->work);
+        multiply_factor(r_lower, plan, part.factor, a, target, n, p > 0);
     }
 }
 
-static void pool_back_all(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan,
-                          const float *r_upper, const float *a, size_t n)
+/* One image; with its flow if joint is not NULL. */
+static void back_winograd(float *r_lower, float *joint, const struct link_plan *plan, const float *r_upper,
+                          const float *c, const float *a, const float *h, const struct link_scratch *scratch)
 {
-    const struct link *link = plan->link;
+    struct winograd_call call = {.x = r_upper,
+                                 .factor = c,
+                                 .packed = {plan->packed_down},
+                                 .output = WINOGRAD_MULTIPLY,
+                                 .y = {r_lower, NULL},
+                                 .multiplier = a,
+                                 .joint = joint,
+                                 .lower = a,
+                                 .lower_factor = h};
 
-    if (to_bias)
-        memset(to_bias, 0, n * link->upper.channels * sizeof *to_bias);
-    for (size_t i = 0; i < n; i++)
-        pool_back(r_lower + i * shape_neurons(link->lower), absorbed ? absorbed + i * link->upper.channels : NULL,
-                  r_upper + i * shape_neurons(link->upper), a + i * shape_neurons(link->lower), link->lower,
-                  plan->pool);
+    winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
 }
 
 void link_back(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan, const float *r_upper,
                const float *c, const float *a, size_t n, const struct link_scratch *scratch)
 {
-    const struct link *link = plan->link;
-    size_t neurons = n * shape_neurons(link->upper), term = plan->parts.nterms;
-
-    if (link->kind == LINK_POOL) {
-        pool_back_all(r_lower, to_bias, absorbed, plan, r_upper, a, n);
+    if (plan->link->kind == LINK_POOL) {
+        back_pools(r_lower, to_bias, absorbed, plan, r_upper, c, n);
         return;
     }
-    for (size_t p = 0; p < plan->parts.nparts; p++) {
-        struct rule_part part = plan->parts.part[p];
-        if (part.term != term)
-            multiply(scratch->upper, r_upper, c + part.term * neurons, neurons);
-        term = part.term;
-        float *target = p == 0 ? r_lower : scratch->lower;
-        apply_back(target, scratch->upper, plan->forms[p], link, n, scratch->columns);
-        multiply_factor(r_lower, plan, part.factor, a, target, n, p > 0);
-    }
+    if (plan->method == LINK_LINEAR)
+        back_linear(r_lower, plan, r_upper, c, a, n, scratch);
+    for (size_t i = 0; i < n && plan->method == LINK_WINOGRAD; i++)
+        back_winograd(r_lower + i * lower_floats(plan), NULL, plan, r_upper + i * upper_floats(plan),
+                      c + i * upper_floats(plan), a + i * lower_floats(plan), NULL, scratch);
     if (to_bias)
-        ledger_shares(to_bias, absorbed, plan, r_upper, c, n);
+        ledger_shares(to_bias, absorbed, plan, r_upper, c, n, scratch->sums);
 }
 
-void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
-                  size_t n, const struct link_scratch *scratch)
+void link_back_joint(float *r_lower, float *joint, double *to_bias, double *absorbed, const struct link_plan *plan,
+                     const float *r_upper, const float *c, const float *a, const float *h,
+                     const struct link_scratch *scratch)
 {
-    const struct link *link = plan->link;
-    size_t neurons = n * shape_neurons(link->upper);
-
-    if (link->kind == LINK_POOL) {
-        for (size_t i = 0; i < n; i++)
-            pool_forward(v_upper + i * shape_neurons(link->upper), v_lower + i * shape_neurons(link->lower),
-                         a + i * shape_neurons(link->lower), link->lower, plan->pool);
+    if (!joint || plan->method == LINK_LINEAR) {
+        link_back(r_lower, to_bias, absorbed, plan, r_upper, c, a, 1, scratch);
+        if (joint)
+            link_joint(joint, plan, r_upper, c, a, h, 0, 1, scratch);
         return;
     }
+    back_winograd(r_lower, joint, plan, r_upper, c, a, h, scratch);
+    ledger_shares(to_bias, absorbed, plan, r_upper, c, 1, scratch->sums);
+}
+
+static void forward_linear(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                           const float *a, size_t n, const struct link_scratch *scratch)
+{
+    size_t floats = n * upper_floats(plan);
+    struct linear linear = linear_of(plan);
+
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         bool started = false;
         for (size_t p = 0; p < plan->parts.nparts; p++) {
             if (plan->parts.part[p].term != t)
                 continue;
             multiply_factor(scratch->lower, plan, plan->parts.part[p].factor, a, v_lower, n, false);
-            apply_forward(scratch->upper, scratch->lower, plan->forms[p], link, n, started, scratch->columns);
+            linear_forward(scratch->upper, scratch->lower, plan->forms[p], &linear, n, started, scratch->work);
             started = true;
         }
-        const float *coefficient = c + t * neurons;
-        for (size_t i = 0; i < neurons; i++)
+        const float *coefficient = c + t * floats;
+        for (size_t i = 0; i < floats; i++)
             v_upper[i] = (t ? v_upper[i] : 0) + coefficient[i] * scratch->upper[i];
     }
+}
+
+static void forward_winograd(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                             const float *a, const struct link_scratch *scratch)
+{
+    struct winograd_call call = {.x = v_lower,
+                                 .factor = a,
+                                 .packed = {plan->packed_up[1]},
+                                 .output = WINOGRAD_MULTIPLY,
+                                 .y = {v_upper, NULL},
+                                 .multiplier = c};
+
+    winograd_run(&call, plan->ops, shape_up(plan->link, 1), scratch->work);
+}
+
+void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
+                  size_t n, const struct link_scratch *scratch)
+{
+    size_t upper = upper_floats(plan), lower = lower_floats(plan);
+
+    if (plan->link->kind != LINK_POOL && plan->method == LINK_LINEAR) {
+        forward_linear(v_upper, plan, v_lower, c, a, n, scratch);
+        return;
+    }
+    for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
+        if (plan->link->kind == LINK_POOL)
+            pool_forward(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool);
+        else
+            forward_winograd(v_upper, plan, v_lower, c + i * upper, a + i * lower, scratch);
 }
 
 void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
     for (size_t i = 0; i < n; i++)
-        link_back(r_lower + i * shape_neurons(plan->link->lower), NULL, NULL, plan,
-                  r_upper + i * shape_neurons(plan->link->upper), c, a, 1, scratch);
+        link_back(r_lower + i * lower_floats(plan), NULL, NULL, plan, r_upper + i * upper_floats(plan), c, a, 1,
+                  scratch);
 }
 
 void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                          const float *a, size_t n, const struct link_scratch *scratch)
 {
     for (size_t i = 0; i < n; i++)
-        link_forward(v_upper + i * shape_neurons(plan->link->upper), plan,
-                     v_lower + i * shape_neurons(plan->link->lower), c, a, 1, scratch);
-}
-
-/* joint[k,c] (+)= sum over taps of w * g. */
-static void contract(float *joint, const float *w, const float *g, const struct link *link, bool accumulate)
-{
-    for (size_t i = 0; i < link->upper.channels * link->lower.channels; i++) {
-        float total = 0;
-        for (size_t tap = 0; tap < 9; tap++)
-            total += w[i * 9 + tap] * g[i * 9 + tap];
-        joint[i] = accumulate ? joint[i] + total : total;
-    }
+        link_forward(v_upper + i * upper_floats(plan), plan, v_lower + i * lower_floats(plan), c, a, 1, scratch);
 }
 
 void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
                 const float *h, size_t image, size_t n, const struct link_scratch *scratch)
 {
-    const struct link *link = plan->link;
-    size_t neurons = shape_neurons(link->upper);
+    size_t floats = upper_floats(plan);
+    struct linear linear = linear_of(plan);
 
-    assert(link->kind != LINK_POOL && image < n);
+    assert(plan->link->kind != LINK_POOL && image < n);
+    if (plan->method == LINK_WINOGRAD) {
+        back_winograd(scratch->lower, joint, plan, r_upper, c + image * floats, a, h, scratch);
+        return;
+    }
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         struct rule_part part = plan->parts.part[p];
         const float *x = factor_array(scratch->lower, plan, part.factor, a, h, 1);
-        multiply(scratch->upper, r_upper, c + (part.term * n + image) * neurons, neurons);
-        if (link->kind == LINK_DENSE) {
-            dense_joint(joint, scratch->upper, x, plan->forms[p], link->upper.channels, link->lower.channels,
-                        shape_positions(link->lower), p > 0);
-            continue;
-        }
-        convolution_gradient(scratch->gradient, scratch->upper, x, convolution_of(link), scratch->columns);
-        contract(joint, plan->forms[p], scratch->gradient, link, p > 0);
+        multiply(scratch->upper, r_upper, c + (part.term * n + image) * floats, floats);
+        linear_joint(joint, scratch->upper, x, plan->forms[p], &linear, p > 0, scratch->work);
     }
 }

@@ -4,23 +4,41 @@
  *   forward  v_upper = sum over parts of c * F(x * v_lower, W')       its adjoint: weights on lower neurons up
  *   joint    J[k,c]  = sum over parts and taps of W' * G(x, R_upper * c)    the whole flow between channels
  *
- * with F a convolution or dense layer, T its transpose, G its weight gradient; c are the coefficients of rule.h,
- * computed by prepare once an image. Pools have no coefficients. Arrays are [n][neurons] of the lower or upper
- * variable, contiguous; a are activations (rectified where the variable is). Nothing here allocates or fails; arrays
- * must not overlap.
+ * with F a convolution or dense layer, T its transpose, G its weight gradient; c are the coefficients of rule.h, or the
+ * shares of a pool, found once an image by evaluate. Arrays are [n][layout_floats] of the lower or upper variable; a are
+ * activations (rectified where the variable is). Nothing here allocates or fails; arrays must not overlap.
  */
 #ifndef NRMFLOW_LINK_H
 #define NRMFLOW_LINK_H
 
+#include "arena.h"
+#include "channels.h"
 #include "network.h"
+#include "ops.h"
 #include "pool.h"
 #include "rule.h"
+#include "winograd.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /* neuron: the bias is one more lower neuron and takes its share; spread: it is left out of every denominator. */
 enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
+
+/* How the linear maps are computed: by linear.h, which keeps exact zeros, or by winograd.h where the rule never divides
+ * by a sum that can be exactly zero while relevance arrives. */
+enum link_method { LINK_LINEAR, LINK_WINOGRAD };
+
+/* What a link is to do. */
+struct link_setting {
+    struct rule rule;
+    enum bias_mode bias;
+    enum pool_mode pool;
+    bool signed_input;  /* the lower variable can be negative */
+    bool both_branches; /* relevance may arrive where z <= 0, see rule_expand */
+    const struct ops *ops;
+    struct layout lower, upper;
+};
 
 /* Bounds of the input's channels for zbox, [channels of the input]. */
 struct link_bounds {
@@ -34,31 +52,33 @@ struct link_plan {
     struct rule_parts parts;
     enum bias_mode bias_mode;
     enum pool_mode pool;
+    enum link_method method;
+    const struct ops *ops;
+    struct layout lower, upper;
     const float *weight, *bias;              /* the network's own */
     const float *forms[RULE_MAX_PARTS];      /* W' of every part, same shape as weight */
     const float *bias_forms[RULE_MAX_TERMS]; /* b' of every term, [K]; zeros where there is no bias */
     const float *low, *high;                 /* [C], zbox only */
+    const float *packed_up[2], *packed_down; /* LINK_WINOGRAD: W and W', and W' as adjoint */
+    const float *own_bias, *scale;           /* LINK_WINOGRAD: b and the term's scale, [K] and zeros */
 };
 
 /* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */
 struct link_scratch {
-    float *upper;    /* n x upper neurons */
-    float *lower;    /* n x lower neurons */
-    float *columns;  /* convolution_scratch */
-    float *gradient; /* weights of a convolution, for joint */
+    float *upper; /* n x upper floats */
+    float *lower; /* n x lower floats */
+    float *work;  /* of the linear maps */
+    struct channels_flow *sums;
 };
 
 struct link_scratch_floats {
-    size_t upper, lower, columns, gradient;
+    size_t upper, lower, work;
+    size_t sums; /* not floats, but channels */
 };
 
-/* Describe a link under a rule.
- *
- *   model         the model's weights, at whose offsets the link's weight and bias are
- *   signed_input  the lower variable can be negative
- *   both_branches relevance may arrive where z <= 0, see rule_expand */
-void link_plan_init(struct link_plan *plan, const struct link *link, struct rule rule, enum bias_mode bias,
-                    enum pool_mode pool, const float *model, bool signed_input, bool both_branches);
+/* Describe a link under a rule; `model` are the model's weights, at whose offsets the link's weight and bias are. */
+void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
+                    const float *model);
 
 /* Derived weights: how many floats a plan needs, their place (read-only use), and their computation into that place by
  * whoever owns the memory. Weights that a part uses as they are need no room. */
@@ -68,40 +88,47 @@ void link_forms_compute(const struct link_plan *plan, float *memory, struct link
 
 struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, size_t n);
 
-/* Floats of coefficients of n images: [nterms][n][upper neurons]; zero for pools. */
+/* The larger of two needs, and their place in an arena. */
+struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b);
+struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena);
+
+/* How LINK_WINOGRAD goes down, for whoever packs other weights. */
+struct winograd link_winograd_down(const struct link *link);
+
+/* Floats of the coefficients of n images, [nterms][n][upper floats], or of a pool's shares [n][...]. */
 size_t link_coefficients(const struct link_plan *plan, size_t n);
 
-/* The link itself: z = W a + b before the ReLU (for pools the maximum). */
-void link_evaluate(float *z, const struct link_plan *plan, const float *a, size_t n,
-                   const struct link_scratch *scratch);
-
-/* Coefficients of n images.
+/* The link itself: z = W a + b, or the maximum of a pool.
  *
+ *   upper  out  the activation: max(z, 0) where the variable is rectified, else z
  *   c      out  link_coefficients(plan, n) floats
- *   a      in   lower activations
- *   upper  in   for dense links z before the ReLU, for convolutions the rectified activation */
-void link_prepare(float *c, const struct link_plan *plan, const float *a, const float *upper, size_t n,
-                  const struct link_scratch *scratch);
+ *   a      in   lower activations */
+void link_evaluate(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
+                   const struct link_scratch *scratch);
 
 /* Relevance down. to_bias and absorbed, [n][K], receive per upper channel what the link hands to its bias and what
  * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing; both may be
- * NULL. */
+ * NULL. For pools a is not read. */
 void link_back(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan, const float *r_upper,
                const float *c, const float *a, size_t n, const struct link_scratch *scratch);
 
-/* Weights up: v_upper[j] = sum_i v_lower[i] r(i|j). */
+/* The same and link_joint at once, for one image of a weighted link; joint NULL: none. */
+void link_back_joint(float *r_lower, float *joint, double *to_bias, double *absorbed, const struct link_plan *plan,
+                     const float *r_upper, const float *c, const float *a, const float *h,
+                     const struct link_scratch *scratch);
+
+/* Weights up: v_upper[j] = sum_i v_lower[i] r(i|j). For pools a is not read. */
 void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
                   size_t n, const struct link_scratch *scratch);
 
 /* The same two maps for many weights or relevances of one image at once: r_upper and v_upper are [n][upper floats],
- * r_lower and v_lower [n][lower floats], while c and a are those of the one image. No ledger. For pools a may be that of
- * no image (NULL) once its shares are in c. */
+ * r_lower and v_lower [n][lower floats], while c and a are those of the one image. No ledger. */
 void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch);
 void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                          const float *a, size_t n, const struct link_scratch *scratch);
 
-/* Flow matrix of image `image` of n: joint [K][C] from its r_upper [upper neurons], its a [lower neurons] and, unless
+/* Flow matrix of image `image` of n: joint [K][C] from its r_upper [upper floats], its a [lower floats] and, unless
  * NULL, its weights h on lower neurons; c holds the coefficients of all n images. Weighted links only. */
 void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
                 const float *h, size_t image, size_t n, const struct link_scratch *scratch);

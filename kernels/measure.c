@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 8 };
-
 /* ---- plan and memory ------------------------------------------------------------------------------------------- */
 
 /* Whether relevance may arrive at neurons of variable k + 1 that are not positive: at the logits, and below rules that
@@ -19,13 +17,13 @@ static bool both_branches(const struct network *net, const struct rule *rules, s
     return rule_reaches_dead(rules[k + 1].kind);
 }
 
-/* The link below a pool leaves out gamma's negative branch, so its dead neurons must get nothing. */
+/* The link below a pool leaves out what cannot act at dead neurons, so that these must get nothing. */
 static enum pool_mode pool_mode_of(const struct measure_options *options, const struct network *net, size_t k)
 {
-    bool branch_left_out =
-        k > 0 && options->rules[k - 1].kind == RULE_GAMMA && !both_branches(net, options->rules, k - 1);
+    enum rule_kind kind = k > 0 ? options->rules[k - 1].kind : RULE_FLAT;
+    bool left_out = (kind == RULE_GAMMA || kind == RULE_ZPLUS) && !both_branches(net, options->rules, k - 1);
 
-    return options->pool == POOL_WINNER && branch_left_out ? POOL_WINNER_LIVE : options->pool;
+    return options->pool == POOL_WINNER && left_out ? POOL_WINNER_LIVE : options->pool;
 }
 
 /* Number of variables whose M is not R: from the input up to the highest with a set. */
@@ -52,8 +50,15 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
 {
     *plan = (struct measure_plan){.net = net, .options = *options};
     for (size_t k = 0; k < net->nlinks; k++) {
-        link_plan_init(&plan->links[k], &net->links[k], options->rules[k], options->bias, pool_mode_of(options, net, k),
-                       model, k == 0, both_branches(net, options->rules, k));
+        struct link_setting setting = {.rule = options->rules[k],
+                                       .bias = options->bias,
+                                       .pool = pool_mode_of(options, net, k),
+                                       .signed_input = k == 0,
+                                       .both_branches = both_branches(net, options->rules, k),
+                                       .ops = options->ops,
+                                       .lower = network_layout(net, k),
+                                       .upper = network_layout(net, k + 1)};
+        link_plan_init(&plan->links[k], &net->links[k], &setting, model);
         if (net->links[k].kind != LINK_DENSE)
             plan->top = k + 1;
     }
@@ -92,68 +97,51 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+static size_t variable_floats(const struct measure_plan *plan, size_t k)
+{
+    return layout_floats(network_layout(plan->net, k));
+}
+
+/* The variable feeds a pool: its activations are not kept, as the pool's shares say all that is needed of them. */
+static bool feeds_pool(const struct measure_plan *plan, size_t k)
+{
+    return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL;
+}
+
 static void place_scratch(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
-    /* the upper array also takes R h of any variable */
-    struct link_scratch_floats most = {shape_neurons(network_shape(plan->net, 0)), 0, 0, 0};
+    struct link_scratch_floats need = {0};
+    size_t channels = 0;
 
-    for (size_t k = 0; k < plan->net->nlinks; k++) {
-        struct link_scratch_floats need = link_scratch_floats(&plan->links[k], k < plan->top ? 1 : plan->options.group);
-        most.upper = larger(most.upper, need.upper);
-        most.lower = larger(most.lower, need.lower);
-        most.columns = larger(most.columns, need.columns);
-        most.gradient = larger(most.gradient, need.gradient);
-    }
-    work->scratch = (struct link_scratch){
-        .upper = arena_floats(arena, most.upper),
-        .lower = arena_floats(arena, most.lower),
-        .columns = arena_floats(arena, most.columns),
-        .gradient = arena_floats(arena, most.gradient),
-    };
-}
-
-/* The coefficients of every link are needed at a time: by the sweep up before the sweep down, or by further sweeps. */
-static bool keeps_coefficients(const struct measure_plan *plan)
-{
-    return plan->options.given != GIVEN_NONE || plan->options.images;
-}
-
-/* Coefficients: of every link, or one place for all below top. */
-static void place_coefficients(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    size_t most = 0;
-
-    for (size_t k = plan->top; k < plan->net->nlinks; k++)
-        work->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], plan->options.group));
-    for (size_t k = 0; k < plan->top; k++) {
-        most = larger(most, link_coefficients(&plan->links[k], 1));
-        if (keeps_coefficients(plan))
-            work->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
-    }
-    if (keeps_coefficients(plan))
-        return;
-    float *shared = arena_floats(arena, most);
-    for (size_t k = 0; k < plan->top; k++)
-        work->c[k] = shared;
+    for (size_t k = 0; k < plan->net->nlinks; k++)
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], k < plan->top ? 1 : plan->options.group));
+    for (size_t k = 0; k <= plan->net->nlinks; k++)
+        channels = larger(channels, network_shape(plan->net, k).channels);
+    work->scratch = link_scratch_place(need, arena);
+    work->summaries = arena_bytes(arena, channels * sizeof *work->summaries);
 }
 
 static void place_variables(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
-    size_t group = plan->options.group, most = 0;
+    size_t group = plan->options.group, most = 0, pooled = 0;
 
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t neurons = shape_neurons(network_shape(plan->net, k));
-        most = larger(most, neurons);
-        work->a[k] = arena_floats(arena, group * neurons);
-        if (k > plan->top)
-            work->z[k] = arena_floats(arena, group * neurons);
+        size_t floats = variable_floats(plan, k);
+        most = larger(most, floats);
+        if (feeds_pool(plan, k))
+            pooled = larger(pooled, floats);
+        else
+            work->a[k] = arena_floats(arena, group * floats);
+        if (k < plan->net->nlinks)
+            work->c[k] = arena_floats(arena, group * link_coefficients(&plan->links[k], 1));
         if (k >= plan->top)
-            work->r[k] = arena_floats(arena, group * neurons);
+            work->r[k] = arena_floats(arena, group * floats);
         if (k >= plan->top && k < masked_variables(plan))
-            work->m[k] = arena_floats(arena, group * neurons);
+            work->m[k] = arena_floats(arena, group * floats);
         if (plan->options.given != GIVEN_NONE && k >= plan->lowest)
-            work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * neurons);
+            work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * floats);
     }
+    work->pooled = arena_floats(arena, pooled);
     for (size_t i = 0; i < 2; i++) {
         work->relevance[i] = arena_floats(arena, most);
         work->masked[i] = arena_floats(arena, masked_variables(plan) ? most : 0);
@@ -164,12 +152,12 @@ static void place_variables(struct measure_workspace *work, const struct measure
 static void place_kept(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t neurons = shape_neurons(network_shape(plan->net, k));
-        work->kept_r[k] = arena_floats(arena, neurons);
+        size_t floats = variable_floats(plan, k);
+        work->kept_r[k] = arena_floats(arena, floats);
         if (k < masked_variables(plan))
-            work->kept_m[k] = arena_floats(arena, neurons);
+            work->kept_m[k] = arena_floats(arena, floats);
         if (k > plan->top)
-            work->kept_a[k] = arena_floats(arena, neurons);
+            work->kept_a[k] = arena_floats(arena, floats);
         if (k >= plan->top && k < plan->net->nlinks)
             work->kept_c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
     }
@@ -179,7 +167,6 @@ void measure_workspace_place(struct measure_workspace *work, const struct measur
 {
     *work = (struct measure_workspace){0};
     place_variables(work, plan, arena);
-    place_coefficients(work, plan, arena);
     place_scratch(work, plan, arena);
     if (plan->options.images)
         place_kept(work, plan, arena);
@@ -191,6 +178,20 @@ void measure_workspace_place(struct measure_workspace *work, const struct measur
         if (plan->options.flows[k])
             work->joint[k] = arena_floats(arena, link->upper.channels * link->lower.channels);
     }
+}
+
+/* Coefficients of one image of a link below the dense layers. */
+static float *coefficients_of(const struct measure_plan *plan, size_t link, size_t slot,
+                              const struct measure_workspace *work)
+{
+    return work->c[link] + slot * link_coefficients(&plan->links[link], 1);
+}
+
+/* Activations of one image; none of a variable that feeds a pool. */
+static float *activations_of(const struct measure_plan *plan, size_t variable, size_t slot,
+                             const struct measure_workspace *work)
+{
+    return work->a[variable] ? work->a[variable] + slot * variable_floats(plan, variable) : NULL;
 }
 
 /* ---- summaries ------------------------------------------------------------------------------------------------- */
@@ -208,161 +209,130 @@ struct sums {
     double value, magnitude;
 };
 
-/* Sum and sum of magnitudes, in LANES partial sums that the compiler keeps in registers. */
-static struct sums sums_of(const float *v, size_t n)
+static struct sums total_of(const struct channels_summary *channels, size_t n)
 {
-    double value[LANES] = {0}, magnitude[LANES] = {0};
     struct sums sums = {0, 0};
 
-    for (size_t i = 0; i + LANES <= n; i += LANES) {
-        for (size_t j = 0; j < LANES; j++) {
-            value[j] += (double)v[i + j];
-            magnitude[j] += fabs((double)v[i + j]);
-        }
-    }
-    for (size_t i = n - n % LANES; i < n; i++) {
-        value[0] += (double)v[i];
-        magnitude[0] += fabs((double)v[i]);
-    }
-    for (size_t j = 0; j < LANES; j++) {
-        sums.value += value[j];
-        sums.magnitude += magnitude[j];
+    for (size_t c = 0; c < n; c++) {
+        sums.value += channels[c].value;
+        sums.magnitude += channels[c].magnitude;
     }
     return sums;
 }
 
-/* The plain ledger of one variable; `bias` and `absorbed` are those of the variable above and what its link took. */
-static void record_ledger(struct measure_result *result, size_t variable, const float *r, size_t neurons, double bias,
-                          double absorbed)
+/* Sum and sum of magnitudes of one image's values of a variable. */
+static struct sums sums_of(const struct measure_plan *plan, size_t variable, const float *v,
+                           struct measure_workspace *work)
 {
-    struct sums sums = sums_of(r, neurons);
+    struct layout layout = network_layout(plan->net, variable);
+
+    channels_summarise(work->summaries, v, NULL, layout);
+    return total_of(work->summaries, layout.shape.channels);
+}
+
+/* The plain ledger of one variable; its bias and absorbed are those of the variable above and what its link took. */
+static void record_ledger(struct measure_result *result, size_t variable, struct sums sums)
+{
+    double bias = result->bias[variable], absorbed = result->absorbed[variable];
 
     result->mass[variable] = sums.value;
     result->variation[variable] = sums.magnitude + fabs(bias) + fabs(absorbed);
-    result->bias[variable] = bias;
-    result->absorbed[variable] = absorbed;
 }
 
-/* First position of the largest of n values. */
-static uint32_t largest(const float *v, size_t n)
+/* Activation of every channel of one variable. */
+static void record_activations(struct measure_result *result, const struct measure_plan *plan, size_t variable,
+                               const float *a, struct measure_workspace *work)
 {
-    float lanes[LANES], most = v[0];
-    size_t at = 0;
+    size_t first = plan->channel[variable];
+    struct layout layout = network_layout(plan->net, variable);
 
-    for (size_t j = 0; j < LANES; j++)
-        lanes[j] = v[0];
-    for (size_t i = 0; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++)
-            lanes[j] = v[i + j] > lanes[j] ? v[i + j] : lanes[j];
-    for (size_t j = 0; j < LANES; j++)
-        most = lanes[j] > most ? lanes[j] : most;
-    for (size_t i = n - n % LANES; i < n; i++)
-        most = v[i] > most ? v[i] : most;
-    while (at + 1 < n && v[at] < most)
-        at++;
-    return (uint32_t)at;
-}
-
-/* Relevance and activation of every channel of one variable. Returns the relevance's total variation. */
-static double record_channels(struct measure_result *result, const struct measure_plan *plan, size_t variable,
-                              const float *r, const float *a)
-{
-    size_t positions = shape_positions(network_shape(plan->net, variable));
-    double variation = 0;
-
-    for (size_t c = plan->channel[variable]; c < plan->channel[variable + 1]; c++, r += positions, a += positions) {
-        struct sums sums = sums_of(r, positions);
-        variation += sums.magnitude;
-        result->relevance[c] = sums.value;
-        result->relevance_position[c] = largest(r, positions);
-        result->activation_position[c] = largest(a, positions);
-        result->activation[c] = a[result->activation_position[c]];
+    channels_summarise(work->summaries, a, NULL, layout);
+    for (size_t c = 0; c < layout.shape.channels; c++) {
+        result->activation[first + c] = work->summaries[c].largest;
+        result->activation_position[first + c] = work->summaries[c].position;
     }
-    return variation;
 }
 
-/* Conditional relevance of one variable's neurons: R h, or R itself without a condition. */
-static const float *conditioned(float *product, const float *r, const float *h, size_t neurons)
+/* Relevance of every channel of one variable from its neurons' r, or r h. Returns their sums. */
+static struct sums record_channels(struct measure_result *result, const struct measure_plan *plan, size_t variable,
+                                   const float *r, const float *h, struct measure_workspace *work)
 {
-    if (!h)
-        return r;
-    for (size_t i = 0; i < neurons; i++)
-        product[i] = r[i] * h[i];
-    return product;
+    size_t first = plan->channel[variable];
+    struct layout layout = network_layout(plan->net, variable);
+
+    channels_summarise(work->summaries, r, h, layout);
+    for (size_t c = 0; c < layout.shape.channels; c++) {
+        result->relevance[first + c] = work->summaries[c].value;
+        result->relevance_position[first + c] = work->summaries[c].position;
+    }
+    return total_of(work->summaries, layout.shape.channels);
 }
 
-/* Hands out one variable's relevance and keeps its channels. Returns its total variation. */
-static double record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
-                              size_t variable, const float *r, const float *h, struct measure_sink sink,
-                              struct measure_workspace *work)
+/* Hands out one variable's relevance and keeps its channels. Returns their sums. */
+static struct sums record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                                   size_t variable, const float *r, const float *h, struct measure_sink sink,
+                                   struct measure_workspace *work)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, variable));
-    const float *relevance = conditioned(work->scratch.upper, r, h, neurons);
-
     if (sink.neurons)
-        sink.neurons(sink.context, slot, variable, relevance);
-    return record_channels(result, plan, variable, relevance, work->a[variable] + slot * neurons);
+        sink.neurons(sink.context, slot, variable, r, h);
+    return record_channels(result, plan, variable, r, h, work);
 }
 
 /* A layer's total variation is beyond the limit, or a value is not finite: of the measure, or of the image or its
  * logits, which some rules never look at. */
-static bool exploded(const struct measure_result *result, const struct measure_plan *plan, const float *input)
+static bool exploded(const struct measure_result *result, const struct measure_plan *plan, const float *input,
+                     struct measure_workspace *work)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, 0));
-
     for (size_t k = 0; k <= plan->net->nlinks; k++)
         if (!(result->variation[k] <= plan->options.variation_limit))
             return true;
-    return !isfinite(result->given_mass) || !isfinite(result->logit) || !isfinite(sums_of(input, neurons).magnitude);
+    return !isfinite(result->given_mass) || !isfinite(result->logit) ||
+           !isfinite(sums_of(plan, 0, input, work).magnitude);
 }
 
 /* ---- forward pass and start ------------------------------------------------------------------------------------ */
 
-static void rectify(float *a, const float *z, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        a[i] = z[i] < 0 ? 0 : z[i]; /* keeps NaN */
-}
-
 /* Convolutions and pools of one image. */
-static void evaluate_image(const struct measure_plan *plan, const float *input, size_t slot,
-                           struct measure_workspace *work)
+static void evaluate_image(struct measure_result *result, const struct measure_plan *plan, const float *input,
+                           size_t slot, struct measure_workspace *work)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, 0));
+    const float *below = activations_of(plan, 0, slot, work);
 
-    memcpy(work->a[0] + slot * neurons, input, neurons * sizeof *input);
+    memcpy(activations_of(plan, 0, slot, work), input, variable_floats(plan, 0) * sizeof *input);
+    record_activations(result, plan, 0, input, work);
     for (size_t k = 0; k < plan->top; k++) {
-        const float *below = work->a[k] + slot * neurons;
-        neurons = shape_neurons(network_shape(plan->net, k + 1));
-        float *above = work->a[k + 1] + slot * neurons;
-        link_evaluate(above, &plan->links[k], below, 1, &work->scratch);
-        if (plan->net->links[k].rectified)
-            rectify(above, above, neurons);
+        float *above = activations_of(plan, k + 1, slot, work);
+        above = above ? above : work->pooled;
+        link_evaluate(above, coefficients_of(plan, k, slot, work), &plan->links[k], below, 1, &work->scratch);
+        record_activations(result, plan, k + 1, above, work);
+        below = above;
     }
 }
 
 /* Dense layers of the group. */
 static void evaluate_dense(const struct measure_plan *plan, struct measure_workspace *work)
 {
-    size_t group = plan->options.group;
+    for (size_t k = plan->top; k < plan->net->nlinks; k++)
+        link_evaluate(work->a[k + 1], work->c[k], &plan->links[k], work->a[k], plan->options.group, &work->scratch);
+}
 
-    for (size_t k = plan->top; k < plan->net->nlinks; k++) {
-        size_t neurons = group * shape_neurons(network_shape(plan->net, k + 1));
-        link_evaluate(work->z[k + 1], &plan->links[k], work->a[k], group, &work->scratch);
-        if (plan->net->links[k].rectified)
-            rectify(work->a[k + 1], work->z[k + 1], neurons);
-        else
-            memcpy(work->a[k + 1], work->z[k + 1], neurons * sizeof(float));
-    }
+/* First position of the largest of n values. */
+static size_t largest(const float *v, size_t n)
+{
+    size_t at = 0;
+
+    for (size_t i = 1; i < n; i++)
+        at = v[i] > v[at] ? i : at;
+    return at;
 }
 
 static double softmax(const float *z, size_t n, size_t at)
 {
-    double sum = 0, top = (double)z[largest(z, n)];
+    double sum = 0, most = (double)z[largest(z, n)];
 
     for (size_t i = 0; i < n; i++)
-        sum += exp((double)z[i] - top);
-    return exp((double)z[at] - top) / sum;
+        sum += exp((double)z[i] - most);
+    return exp((double)z[at] - most) / sum;
 }
 
 /* R(i_L), z_a / (z_a - z_b) and -z_b / (z_a - z_b) for a contrast. */
@@ -386,7 +356,7 @@ static void start_image(struct measure_result *result, const struct measure_plan
                         size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    const float *z = work->z[last] + slot * n;
+    const float *z = work->a[last] + slot * n;
     float *r = work->r[last] + slot * n;
 
     result->predicted = largest(z, n);
@@ -412,9 +382,9 @@ static bool has_share(const struct measure_plan *plan, size_t variable)
 /* h of one image, NULL where it is one. */
 static float *share_of(const struct measure_plan *plan, size_t variable, size_t slot, struct measure_workspace *work)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, variable));
+    size_t floats = variable_floats(plan, variable);
 
-    return has_share(plan, variable) ? work->h[variable] + (variable < plan->top ? 0 : slot * neurons) : NULL;
+    return has_share(plan, variable) ? work->h[variable] + (variable < plan->top ? 0 : slot * floats) : NULL;
 }
 
 /* M of one image at the top pool and above. */
@@ -423,42 +393,29 @@ static const float *masked_of(const struct measure_plan *plan, size_t variable, 
 {
     const float *group = variable < masked_variables(plan) ? work->m[variable] : work->r[variable];
 
-    return group + slot * shape_neurons(network_shape(plan->net, variable));
+    return group + slot * variable_floats(plan, variable);
 }
 
 /* out = v within the variable's set, of n images; out may be v. */
 static void apply_mask(float *out, const struct measure_plan *plan, size_t variable, const float *v, size_t n)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, variable));
+    size_t floats = variable_floats(plan, variable);
     const float *mask = plan->options.masks[variable];
 
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < neurons && mask; j++)
-            out[i * neurons + j] = mask[j] * v[i * neurons + j];
+        for (size_t j = 0; j < floats && mask; j++)
+            out[i * floats + j] = mask[j] * v[i * floats + j];
 }
 
-/* h of the condition's lowest variable. */
+/* h of the condition's lowest variable: its set, or all of the input. */
 static void start_share(float *h, const struct measure_plan *plan)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, plan->lowest));
+    size_t floats = variable_floats(plan, plan->lowest);
+    const float *mask = plan->options.masks[plan->lowest];
 
-    for (size_t i = 0; i < neurons; i++)
-        h[i] = 1;
-    apply_mask(h, plan, plan->lowest, h, 1);
-}
-
-/* One step of the sweep down under the condition, on n images: M of variable k from that of variable k + 1, or from R
- * where the highest set is. Where there is a step, to_bias and absorbed become those of M. */
-static void step_masked(float *m_lower, double *to_bias, double *absorbed, const struct measure_plan *plan, size_t k,
-                        const float *m_upper, const float *r_lower, const float *c, const float *a, size_t n,
-                        const struct link_scratch *scratch)
-{
-    if (k + 1 == masked_variables(plan)) {
-        apply_mask(m_lower, plan, k, r_lower, n);
-        return;
-    }
-    link_back(m_lower, to_bias, absorbed, &plan->links[k], m_upper, c, a, n, scratch);
-    apply_mask(m_lower, plan, k, m_lower, n);
+    assert(mask || network_layout(plan->net, plan->lowest).lanes == 1);
+    for (size_t i = 0; i < floats; i++)
+        h[i] = mask ? mask[i] : 1;
 }
 
 /* ---- sweeps ---------------------------------------------------------------------------------------------------- */
@@ -470,16 +427,31 @@ static void step_dense(struct measure_result *results, const struct measure_plan
     const struct link_plan *link = &plan->links[k];
     size_t group = plan->options.group, channels = link->link->upper.channels;
 
-    link_prepare(work->c[k], link, work->a[k], work->z[k + 1], group, &work->scratch);
     link_back(work->r[k], work->to_bias[k], work->absorbed[k], link, work->r[k + 1], work->c[k], work->a[k], group,
               &work->scratch);
     for (size_t g = 0; g < group; g++) {
         struct measure_result *result = &results[g];
-        record_ledger(result, k + 1, work->r[k + 1] + g * channels, channels, result->bias[k + 1],
-                      result->absorbed[k + 1]);
+        record_ledger(result, k + 1, sums_of(plan, k + 1, work->r[k + 1] + g * channels, work));
         result->bias[k] = result->bias[k + 1] + total(work->to_bias[k] + g * channels, channels);
         result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k] + g * channels, channels);
     }
+}
+
+/* M of a dense variable of the group, or of the top pool, from that above, or from R where the highest set is. Where
+ * there is a step, to_bias and absorbed become those of M. */
+static void step_dense_masked(const struct measure_plan *plan, size_t k, struct measure_workspace *work)
+{
+    size_t group = plan->options.group;
+
+    if (k >= masked_variables(plan))
+        return;
+    if (k + 1 == masked_variables(plan)) {
+        apply_mask(work->m[k], plan, k, work->r[k], group);
+        return;
+    }
+    link_back(work->m[k], work->to_bias[k], work->absorbed[k], &plan->links[k], work->m[k + 1], work->c[k], work->a[k],
+              group, &work->scratch);
+    apply_mask(work->m[k], plan, k, work->m[k], group);
 }
 
 /* Relevance from the logits down to the top pool, for the group. */
@@ -491,83 +463,90 @@ static void sweep_dense(struct measure_result *results, const struct measure_pla
         apply_mask(work->m[last], plan, last, work->r[last], group);
     for (size_t k = last; k-- > plan->top;) {
         step_dense(results, plan, k, work);
-        if (k < masked_variables(plan))
-            step_masked(work->m[k], work->to_bias[k], work->absorbed[k], plan, k, work->m[k + 1], work->r[k],
-                        work->c[k], work->a[k], group, &work->scratch);
+        step_dense_masked(plan, k, work);
     }
     if (plan->options.given == GIVEN_NONE || plan->lowest <= plan->top)
         return;
-    size_t neurons = shape_neurons(network_shape(plan->net, plan->lowest));
     for (size_t g = 0; g < group; g++)
-        results[g].given_mass = sums_of(work->m[plan->lowest] + g * neurons, neurons).value;
+        results[g].given_mass = sums_of(plan, plan->lowest, masked_of(plan, plan->lowest, g, work), work).value;
 }
 
-/* Coefficients and the condition's shares of one image, from the input up to the top pool. */
+/* The condition's shares of one image, from its lowest set up to the top pool. */
 static void sweep_up(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
-    for (size_t k = 0; k <= plan->top; k++) {
-        const float *a = work->a[k] + slot * shape_neurons(network_shape(plan->net, k));
-        float *h = share_of(plan, k, slot, work);
-        if (k == plan->lowest)
-            start_share(h, plan);
-        if (k == plan->top)
-            return;
-        link_prepare(work->c[k], &plan->links[k], a, work->a[k + 1] + slot * shape_neurons(plan->net->links[k].upper),
-                     1, &work->scratch);
-        if (!h)
-            continue;
+    if (plan->lowest <= plan->top)
+        start_share(share_of(plan, plan->lowest, slot, work), plan);
+    for (size_t k = plan->lowest; k < plan->top; k++) {
         float *above = share_of(plan, k + 1, slot, work);
-        link_forward(above, &plan->links[k], h, work->c[k], a, 1, &work->scratch);
+        link_forward(above, &plan->links[k], share_of(plan, k, slot, work), coefficients_of(plan, k, slot, work),
+                     activations_of(plan, k, slot, work), 1, &work->scratch);
         apply_mask(above, plan, k + 1, above, 1);
     }
 }
 
-/* M of variable k - 1 of one image, with what its link hands to the bias and absorbs; R if that is the same. */
-static const float *masked_below(const struct measure_plan *plan, size_t k, const float *m, const float *r_below,
-                                 const float *a, struct measure_workspace *work)
-{
-    float *below = plan->options.images ? work->kept_m[k - 1] : work->masked[k % 2];
+/* One link of the sweep down: R and M of the upper variable, and room for those of the lower one. */
+struct step {
+    const float *r, *m;
+    float *r_below, *m_below;
+};
 
-    if (k > masked_variables(plan))
-        return r_below;
-    step_masked(below, work->to_bias[k - 1], work->absorbed[k - 1], plan, k - 1, m, r_below, work->c[k - 1], a, 1,
-                &work->scratch);
-    return below;
+static struct step step_room(const struct measure_plan *plan, size_t link, struct measure_workspace *work)
+{
+    if (plan->options.images)
+        return (struct step){.r_below = work->kept_r[link], .m_below = work->kept_m[link]};
+    return (struct step){.r_below = work->relevance[link % 2], .m_below = work->masked[link % 2]};
+}
+
+/* R and M one link down, with the ledger and the flow of M; to_bias and absorbed become those of M. */
+static void step_down(struct measure_result *result, const struct measure_plan *plan, size_t k, size_t slot,
+                      struct step *at, struct measure_workspace *work)
+{
+    const struct link_plan *link = &plan->links[k];
+    const float *c = coefficients_of(plan, k, slot, work), *a = activations_of(plan, k, slot, work);
+    const float *h = share_of(plan, k, slot, work);
+    struct step next = step_room(plan, k, work);
+    bool apart = k + 1 < masked_variables(plan); /* M goes its own way */
+
+    link_back_joint(next.r_below, apart ? NULL : work->joint[k], work->to_bias[k], work->absorbed[k], link, at->r, c, a,
+                    h, &work->scratch);
+    result->bias[k] = result->bias[k + 1] + total(work->to_bias[k], link->link->upper.channels);
+    result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k], link->link->upper.channels);
+    if (apart)
+        link_back_joint(next.m_below, work->joint[k], work->to_bias[k], work->absorbed[k], link, at->m, c, a, h,
+                        &work->scratch);
+    if (k < masked_variables(plan))
+        apply_mask(next.m_below, plan, k, apart ? next.m_below : next.r_below, 1);
+    *at = (struct step){.r = next.r_below, .m = k < masked_variables(plan) ? next.m_below : next.r_below};
+}
+
+/* What is kept of one variable. Returns whether what is recorded, under a condition other than the ledger, keeps to the
+ * limit. */
+static bool record_step(struct measure_result *result, const struct measure_plan *plan, size_t slot, size_t k,
+                        struct step at, struct measure_sink sink, struct measure_workspace *work)
+{
+    const float *h = share_of(plan, k, slot, work);
+    struct sums sums = record_variable(result, plan, slot, k, at.m, h, sink, work);
+
+    if (k == plan->top && h)
+        result->given_mass = sums.value;
+    record_ledger(result, k, h || at.m != at.r ? sums_of(plan, k, at.r, work) : sums);
+    return sums.magnitude <= plan->options.variation_limit;
 }
 
 /* Relevance from the top pool down to the input, with ledger, channels and flow matrices of one image. Returns whether
- * what is recorded, under a condition other than the ledger, keeps to the limit in every layer. */
+ * every layer keeps to the limit. */
 static bool sweep_down(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                        struct measure_sink sink, struct measure_workspace *work)
 {
-    size_t neurons = shape_neurons(network_shape(plan->net, plan->top));
-    const float *r = work->r[plan->top] + slot * neurons, *m = masked_of(plan, plan->top, slot, work);
-    bool bounded = true;
+    struct step at = {.r = work->r[plan->top] + slot * variable_floats(plan, plan->top),
+                      .m = masked_of(plan, plan->top, slot, work)};
+    bool bounded = record_step(result, plan, slot, plan->top, at, sink, work);
 
-    for (size_t k = plan->top;; k--) {
-        record_ledger(result, k, r, neurons, result->bias[k], result->absorbed[k]);
-        double variation = record_variable(result, plan, slot, k, m, share_of(plan, k, slot, work), sink, work);
-        bounded = bounded && variation <= plan->options.variation_limit;
-        if (k == plan->top && has_share(plan, k))
-            result->given_mass = total(result->relevance + plan->channel[k], network_shape(plan->net, k).channels);
-        if (k == 0)
-            return bounded;
-        const struct link_plan *link = &plan->links[k - 1];
-        size_t lower = shape_neurons(link->link->lower), channels = link->link->upper.channels;
-        const float *a = work->a[k - 1] + slot * lower;
-        float *below = plan->options.images ? work->kept_r[k - 1] : work->relevance[k % 2];
-        if (plan->options.given == GIVEN_NONE)
-            link_prepare(work->c[k - 1], link, a, work->a[k] + slot * neurons, 1, &work->scratch);
-        if (plan->options.flows[k - 1])
-            link_joint(work->joint[k - 1], link, m, work->c[k - 1], a, share_of(plan, k - 1, slot, work), 0, 1,
-                       &work->scratch);
-        link_back(below, work->to_bias[k - 1], work->absorbed[k - 1], link, r, work->c[k - 1], a, 1, &work->scratch);
-        result->bias[k - 1] = result->bias[k] + total(work->to_bias[k - 1], channels);
-        result->absorbed[k - 1] = result->absorbed[k] + total(work->absorbed[k - 1], channels);
-        m = masked_below(plan, k, m, below, a, work);
-        r = below;
-        neurons = lower;
+    for (size_t k = plan->top; k-- > 0;) {
+        step_down(result, plan, k, slot, &at, work);
+        bounded = record_step(result, plan, slot, k, at, sink, work) && bounded;
     }
+    return bounded;
 }
 
 /* The condition's share at the dense variables of the group. */
@@ -615,14 +594,15 @@ static void finish_dense(struct measure_result *result, const struct measure_pla
                          struct measure_sink sink, struct measure_workspace *work)
 {
     for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
-        size_t neurons = shape_neurons(network_shape(plan->net, k));
-        const float *h = share_of(plan, k, slot, work);
-        if (k > plan->top)
+        const float *a = activations_of(plan, k, slot, work), *h = share_of(plan, k, slot, work);
+        if (k > plan->top) {
+            record_activations(result, plan, k, a, work);
             record_variable(result, plan, slot, k, masked_of(plan, k, slot, work), h, sink, work);
+        }
         if (k == plan->net->nlinks || !plan->options.flows[k] || !sink.flow)
             continue;
-        link_joint(work->joint[k], &plan->links[k], masked_of(plan, k + 1, slot, work), work->c[k],
-                   work->a[k] + slot * neurons, h, slot, plan->options.group, &work->scratch);
+        link_joint(work->joint[k], &plan->links[k], masked_of(plan, k + 1, slot, work), work->c[k], a, h, slot,
+                   plan->options.group, &work->scratch);
         hand_flow(plan, slot, k, slot, sink, work);
     }
 }
@@ -635,16 +615,16 @@ static void keep_dense(const struct measure_plan *plan, size_t slot, struct meas
     size_t group = plan->options.group;
 
     for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
-        size_t neurons = shape_neurons(network_shape(plan->net, k));
-        memcpy(work->kept_r[k], work->r[k] + slot * neurons, neurons * sizeof(float));
+        size_t floats = variable_floats(plan, k);
+        memcpy(work->kept_r[k], work->r[k] + slot * floats, floats * sizeof(float));
         if (k < masked_variables(plan))
-            memcpy(work->kept_m[k], work->m[k] + slot * neurons, neurons * sizeof(float));
+            memcpy(work->kept_m[k], work->m[k] + slot * floats, floats * sizeof(float));
         if (k == plan->top)
             continue;
-        memcpy(work->kept_a[k], work->a[k] + slot * neurons, neurons * sizeof(float));
+        memcpy(work->kept_a[k], work->a[k] + slot * floats, floats * sizeof(float));
         for (size_t t = 0; t < plan->links[k - 1].parts.nterms; t++)
-            memcpy(work->kept_c[k - 1] + t * neurons, work->c[k - 1] + (t * group + slot) * neurons,
-                   neurons * sizeof(float));
+            memcpy(work->kept_c[k - 1] + t * floats, work->c[k - 1] + (t * group + slot) * floats,
+                   floats * sizeof(float));
     }
 }
 
@@ -655,13 +635,12 @@ static void hand_image(const struct measure_plan *plan, size_t slot, struct meas
 
     keep_dense(plan, slot, work);
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t neurons = shape_neurons(network_shape(plan->net, k));
-        image.a[k] = k > plan->top ? work->kept_a[k] : work->a[k] + slot * neurons;
+        image.a[k] = k > plan->top ? work->kept_a[k] : activations_of(plan, k, slot, work);
         image.r[k] = work->kept_r[k];
         image.m[k] = k < masked_variables(plan) ? work->kept_m[k] : work->kept_r[k];
         image.h[k] = k <= plan->top ? share_of(plan, k, slot, work) : NULL;
         if (k < plan->net->nlinks)
-            image.c[k] = k < plan->top ? work->c[k] : work->kept_c[k];
+            image.c[k] = k < plan->top ? coefficients_of(plan, k, slot, work) : work->kept_c[k];
     }
     sink.image(sink.context, slot, &image);
 }
@@ -688,12 +667,12 @@ static void clear_result(struct measure_result *result, const struct measure_pla
 static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    size_t neurons = shape_neurons(network_shape(plan->net, plan->top));
+    size_t floats = variable_floats(plan, plan->top);
 
     memset(work->r[last] + slot * n, 0, n * sizeof(float));
-    memset(work->a[plan->top] + slot * neurons, 0, neurons * sizeof(float));
+    memset(work->a[plan->top] + slot * floats, 0, floats * sizeof(float));
     if (has_share(plan, plan->top))
-        memset(work->h[plan->top] + slot * neurons, 0, neurons * sizeof(float));
+        memset(work->h[plan->top] + slot * floats, 0, floats * sizeof(float));
 }
 
 /* Everything below the dense layers, once their relevance is known. */
@@ -703,8 +682,7 @@ static void sweep_image(struct measure_result *result, const struct measure_plan
     if (plan->options.given != GIVEN_NONE)
         sweep_up(plan, slot, work);
     bool bounded = sweep_down(result, plan, slot, sink, work);
-    const float *input = work->a[0] + slot * shape_neurons(network_shape(plan->net, 0));
-    if (!bounded || exploded(result, plan, input))
+    if (!bounded || exploded(result, plan, activations_of(plan, 0, slot, work), work))
         result->status = MEASURE_EXPLODED;
     else
         hand_flows_below(plan, slot, sink, work);
@@ -722,7 +700,7 @@ void measure_group(struct measure_result *results, const struct measure_plan *pl
         clear_slot(plan, g, work);
         if (inputs[g]) {
             results[g].status = MEASURE_OK;
-            evaluate_image(plan, inputs[g], g, work);
+            evaluate_image(&results[g], plan, inputs[g], g, work);
         }
     }
     evaluate_dense(plan, work);

@@ -53,6 +53,7 @@ struct measure_options {
     double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
     bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
     bool images;                   /* keep what further sweeps need and hand it to the sink */
+    const struct ops *ops;         /* kernels of an instruction set; NULL: none, only to describe a plan */
     size_t group;                  /* slots */
 };
 
@@ -86,7 +87,8 @@ struct measure_result {
 
 /* One image after its sweeps, as the operations of link.h take it with n = 1. Borrowed, valid during the call. */
 struct measure_image {
-    const float *a[NETWORK_MAX_VARIABLES]; /* activations; may be NULL for a variable below a pool: c has its shares */
+    const float
+        *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool, whose c has the shares */
     const float *r[NETWORK_MAX_VARIABLES]; /* the plain measure */
     const float *m[NETWORK_MAX_VARIABLES]; /* M of the condition; r where no set is at or above the variable */
     const float *h[NETWORK_MAX_VARIABLES]; /* h of the condition, up to the top pool; NULL where it is one */
@@ -95,13 +97,14 @@ struct measure_image {
 
 /* Receives arrays that are too large to keep. Every function may be NULL.
  *
- *   neurons  relevance [neurons] of variable k; called while the image is computed, before its status is known
+ *   neurons  relevance r h of variable k in its layout, h NULL meaning one; called while the image is computed, before
+ *            its status is known
  *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] of link k's pair, of the condition's walks (zeros
  *            at and above its lowest variable); called only for images whose status is OK, after given_mass is final
  *   image    with options.images: of images whose status is OK, after given_mass is final */
 struct measure_sink {
     void *context;
-    void (*neurons)(void *context, size_t slot, size_t variable, const float *relevance);
+    void (*neurons)(void *context, size_t slot, size_t variable, const float *r, const float *h);
     void (*flow)(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
                  const double *absorbed);
     void (*image)(void *context, size_t slot, const struct measure_image *image);
@@ -109,17 +112,18 @@ struct measure_sink {
 
 /* Working memory, placed in an arena by measure_workspace_place. */
 struct measure_workspace {
-    float *a[NETWORK_MAX_VARIABLES]; /* activations [group][neurons] */
-    float *z[NETWORK_MAX_VARIABLES]; /* dense variables before the ReLU, [group][K] */
-    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the top pool and the dense variables, [group][K] */
+    float *a[NETWORK_MAX_VARIABLES]; /* activations [group][floats]; NULL for a variable that feeds a pool */
+    float *pooled;                   /* activations of such a variable, of one image */
+    float *c[NETWORK_MAX_LINKS];     /* coefficients and shares of the group */
+    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the top pool and the dense variables, [group][floats] */
     float *m[NETWORK_MAX_VARIABLES]; /* M of the same, where it is not r */
     float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one: of one image below the top, of the group above */
-    float *c[NETWORK_MAX_LINKS];     /* coefficients: of one image below the top, of the group above */
     float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
     double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] above the top, [K] below */
     float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
     float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* of every variable, if images are kept */
     float *kept_a[NETWORK_MAX_VARIABLES], *kept_c[NETWORK_MAX_LINKS]; /* the dense part of one image out of the group */
+    struct channels_summary *summaries;                               /* of the channels of one variable */
     struct link_scratch scratch;
 };
 

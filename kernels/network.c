@@ -188,7 +188,10 @@ struct shape network_shape(const struct network *net, size_t k)
 
 struct layout network_layout(const struct network *net, size_t k)
 {
-    return layout_planar(network_shape(net, k));
+    /* the input, dense variables, and what these read lie in the model's order */
+    bool planar = k == 0 || k == net->nlinks || net->links[k].kind == LINK_DENSE;
+
+    return planar ? layout_planar(network_shape(net, k)) : layout_blocked(network_shape(net, k));
 }
 
 size_t network_find(const struct network *net, const char *name)

@@ -1,81 +1,69 @@
 #include "pool.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
-enum { WINDOW = 4 };
+enum { LANES = LAYOUT_LANES, WINDOW = 4, SHARES = WINDOW + 1 /* of a proportional window, with what is absorbed */ };
 
-/* Offsets of a window's positions in row-major order; `at` is the first. */
-static void window_positions(size_t at[WINDOW], size_t first, size_t width)
+/* ---- windows ----------------------------------------------------------------------------------------------------- */
+
+/* A row of windows of one block: its floats below, in both rows, and above. */
+struct window_row {
+    size_t top, bottom;           /* first float of the rows below */
+    size_t upper, step, lane;     /* first float above, and its distance to the next window's and the next lane's */
+    size_t window, channel, live; /* number of its first window; of its first channel; lanes that are channels */
+};
+
+static size_t windows_across(struct layout lower)
 {
-    at[0] = first;
-    at[1] = first + 1;
-    at[2] = first + width;
-    at[3] = first + width + 1;
+    return lower.shape.width / 2;
 }
 
-static float layer_maximum(const float *a, size_t n)
+static size_t row_count(struct layout lower)
 {
-    float m = 0;
-
-    for (size_t i = 0; i < n; i++)
-        m = a[i] > m ? a[i] : m;
-    return m;
+    return (lower.shape.channels + LANES - 1) / LANES * (lower.shape.height / 2);
 }
 
-static size_t first_maximum(const float v[WINDOW])
+static struct window_row row_at(struct layout lower, struct layout upper, size_t row)
 {
-    size_t best = 0;
+    size_t height = lower.shape.height / 2, channel = row / height * LANES, y = row % height;
+    size_t left = lower.shape.channels - channel;
 
-    for (size_t i = 1; i < WINDOW; i++)
-        if (v[i] > v[best])
-            best = i;
-    return best;
+    assert(lower.lanes == LANES);
+    return (struct window_row){.top = layout_index(lower, channel, 2 * y, 0),
+                               .bottom = layout_index(lower, channel, 2 * y + 1, 0),
+                               .upper = layout_index(upper, channel, y, 0),
+                               .step = upper.lanes,
+                               .lane = upper.lanes == LANES ? 1 : upper.rows * upper.columns,
+                               .window = row * windows_across(lower) * LANES,
+                               .channel = channel,
+                               .live = left < LANES ? left : LANES};
 }
 
-static void share_winner(float share[WINDOW], const float v[WINDOW], float tolerance, bool live)
+/* The values of a lane's window in row-major order. */
+static void window_values(float v[WINDOW], const float *restrict a, struct window_row row, size_t x, size_t lane)
 {
-    size_t best = first_maximum(v);
-    float near[WINDOW], count = 0;
-
-    for (size_t i = 0; i < WINDOW; i++) {
-        bool wins = v[best] > 0 ? v[i] >= v[best] - tolerance && !(live && v[i] <= 0) : i == best;
-        near[i] = wins ? 1 : 0;
-        count += near[i];
-    }
-    for (size_t i = 0; i < WINDOW; i++)
-        share[i] = near[i] / count;
+    v[0] = a[row.top + 2 * x * LANES + lane];
+    v[1] = a[row.top + (2 * x + 1) * LANES + lane];
+    v[2] = a[row.bottom + 2 * x * LANES + lane];
+    v[3] = a[row.bottom + (2 * x + 1) * LANES + lane];
 }
 
-/* Returns what the stabilizer takes. */
-static float share_proportional(float share[WINDOW], const float v[WINDOW])
-{
-    const float eps = 1e-6f;
-    float sum = v[0] + v[1] + v[2] + v[3], stabilized = sum < 0 ? sum - eps : sum + eps;
+/* ---- shares ------------------------------------------------------------------------------------------------------ */
 
-    for (size_t i = 0; i < WINDOW; i++)
-        share[i] = v[i] / stabilized;
-    return eps / fabsf(stabilized);
+static size_t window_count(struct layout lower)
+{
+    return row_count(lower) * windows_across(lower) * LANES;
 }
 
-static float share_window(float share[WINDOW], const float v[WINDOW], float tolerance, enum pool_mode mode)
+size_t pool_shares_floats(struct layout lower, enum pool_mode mode)
 {
-    if (mode == POOL_PROPORTIONAL)
-        return share_proportional(share, v);
-    if (mode != POOL_FIRST) {
-        share_winner(share, v, tolerance, mode == POOL_WINNER_LIVE);
-        return 0;
-    }
-    memset(share, 0, WINDOW * sizeof *share);
-    share[first_maximum(v)] = 1;
-    return 0;
-}
+    size_t windows = window_count(lower);
 
-static float tie_tolerance(const float *a, struct shape lower, enum pool_mode mode)
-{
-    return mode == POOL_WINNER || mode == POOL_WINNER_LIVE ? (float)POOL_TIE * layer_maximum(a, shape_neurons(lower))
-                                                           : 0;
+    return mode == POOL_PROPORTIONAL ? windows * SHARES : (windows + sizeof(float) - 1) / sizeof(float);
 }
 
 /* The larger of two values, NaN if one is. */
@@ -84,64 +72,123 @@ static float larger(float a, float b)
     return a > b || isnan(a) ? a : b;
 }
 
-void pool_maximum(float *restrict y, const float *restrict a, struct shape lower)
+static float layer_maximum(const float *a, size_t n)
 {
-    size_t height = lower.height / 2, width = lower.width / 2;
+    float lanes[LANES] = {0}, most = 0;
 
-    for (size_t row = 0; row < lower.channels * height; row++) {
-        const float *top = a + (row / height * lower.height + row % height * 2) * lower.width;
-        for (size_t x = 0; x < width; x++) {
-            float upper_pair = larger(top[2 * x], top[2 * x + 1]);
-            float lower_pair = larger(top[lower.width + 2 * x], top[lower.width + 2 * x + 1]);
-            *y++ = larger(upper_pair, lower_pair);
+    for (size_t i = 0; i < n; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lanes[l] = a[i + l] > lanes[l] ? a[i + l] : lanes[l];
+    for (size_t l = 0; l < LANES; l++)
+        most = lanes[l] > most ? lanes[l] : most;
+    return most;
+}
+
+/* A bit for every position that gets its share; they share equally. */
+static uint8_t winners(const float v[WINDOW], float most, float tolerance, enum pool_mode mode)
+{
+    bool near = most > 0 && mode != POOL_FIRST;
+    float least = near ? most - tolerance : most;
+    uint8_t code = 0;
+
+    for (size_t i = 0; i < WINDOW; i++)
+        code = (uint8_t)(code | (v[i] >= least && !(near && mode == POOL_WINNER_LIVE && v[i] <= 0)) << i);
+    return near ? code : (uint8_t)(code & -code);
+}
+
+static void keep_proportional(float share[SHARES], const float v[WINDOW])
+{
+    const float eps = 1e-6f;
+    float sum = v[0] + v[1] + v[2] + v[3], stabilized = sum < 0 ? sum - eps : sum + eps;
+
+    for (size_t i = 0; i < WINDOW; i++)
+        share[i] = v[i] / stabilized;
+    share[WINDOW] = eps / fabsf(stabilized);
+}
+
+void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, struct layout lower,
+                   struct layout upper, enum pool_mode mode)
+{
+    float tolerance = (float)POOL_TIE * layer_maximum(a, layout_floats(lower)), v[WINDOW];
+    uint8_t *codes = (uint8_t *)shares;
+
+    memset(y, 0, layout_floats(upper) * sizeof *y);
+    for (size_t r = 0; r < row_count(lower); r++) {
+        struct window_row row = row_at(lower, upper, r);
+        for (size_t i = 0; i < windows_across(lower) * LANES; i++) {
+            size_t x = i / LANES, lane = i % LANES;
+            window_values(v, a, row, x, lane);
+            float most = larger(larger(v[0], v[1]), larger(v[2], v[3]));
+            if (mode == POOL_PROPORTIONAL)
+                keep_proportional(shares + (row.window + i) * SHARES, v);
+            else
+                codes[row.window + i] = winners(v, most, tolerance, mode);
+            if (lane < row.live)
+                y[row.upper + x * row.step + lane * row.lane] = most;
         }
     }
 }
+
+/* The shares of a window, and what is absorbed. */
+static void window_shares(float share[SHARES], const float *shares, size_t window, enum pool_mode mode)
+{
+    static const float part[WINDOW + 1] = {0, 1, 1.f / 2, 1.f / 3, 1.f / 4};
+
+    if (mode == POOL_PROPORTIONAL) {
+        memcpy(share, shares + window * SHARES, SHARES * sizeof *share);
+        return;
+    }
+    unsigned code = ((const uint8_t *)shares)[window];
+    unsigned winning = (code & 1) + (code >> 1 & 1) + (code >> 2 & 1) + (code >> 3);
+    for (size_t i = 0; i < WINDOW; i++)
+        share[i] = code >> i & 1 ? part[winning] : 0;
+    share[WINDOW] = 0;
+}
+
+/* ---- the maps ---------------------------------------------------------------------------------------------------- */
 
 void pool_back(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
-               const float *restrict a, struct shape lower, enum pool_mode mode)
+               const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode)
 {
-    float tolerance = tie_tolerance(a, lower, mode);
-    size_t at[WINDOW];
+    float share[SHARES];
 
-    memset(r_lower, 0, shape_neurons(lower) * sizeof *r_lower);
-    for (size_t c = 0; c < lower.channels; c++) {
-        double taken = 0;
-        for (size_t y = 0; y < lower.height / 2; y++) {
-            for (size_t x = 0; x < lower.width / 2; x++) {
-                float share[WINDOW], v[WINDOW], r = *r_upper++;
-                if (r == 0)
-                    continue;
-                window_positions(at, (c * lower.height + 2 * y) * lower.width + 2 * x, lower.width);
-                for (size_t i = 0; i < WINDOW; i++)
-                    v[i] = a[at[i]];
-                taken += (double)r * (double)share_window(share, v, tolerance, mode);
-                for (size_t i = 0; i < WINDOW; i++)
-                    r_lower[at[i]] = r * share[i];
-            }
+    memset(r_lower, 0, layout_floats(lower) * sizeof *r_lower);
+    if (absorbed)
+        memset(absorbed, 0, lower.shape.channels * sizeof *absorbed);
+    for (size_t n = 0; n < row_count(lower); n++) {
+        struct window_row row = row_at(lower, upper, n);
+        for (size_t i = 0; i < windows_across(lower) * LANES; i++) {
+            size_t x = i / LANES, lane = i % LANES;
+            float r = lane < row.live ? r_upper[row.upper + x * row.step + lane * row.lane] : 0;
+            if (r == 0)
+                continue;
+            window_shares(share, shares, row.window + i, mode);
+            r_lower[row.top + 2 * x * LANES + lane] = r * share[0];
+            r_lower[row.top + (2 * x + 1) * LANES + lane] = r * share[1];
+            r_lower[row.bottom + 2 * x * LANES + lane] = r * share[2];
+            r_lower[row.bottom + (2 * x + 1) * LANES + lane] = r * share[3];
+            if (absorbed)
+                absorbed[row.channel + lane] += (double)r * (double)share[WINDOW];
         }
-        if (absorbed)
-            absorbed[c] = taken;
     }
 }
 
-void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict a, struct shape lower,
-                  enum pool_mode mode)
+void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
+                  struct layout lower, struct layout upper, enum pool_mode mode)
 {
-    float tolerance = tie_tolerance(a, lower, mode);
-    size_t at[WINDOW];
+    float share[SHARES], v[WINDOW];
 
-    for (size_t row = 0; row < lower.channels * (lower.height / 2); row++) {
-        size_t c = row / (lower.height / 2), y = row % (lower.height / 2);
-        for (size_t x = 0; x < lower.width / 2; x++) {
-            float share[WINDOW], v[WINDOW], sum = 0;
-            window_positions(at, (c * lower.height + 2 * y) * lower.width + 2 * x, lower.width);
-            for (size_t i = 0; i < WINDOW; i++)
-                v[i] = a[at[i]];
-            share_window(share, v, tolerance, mode);
-            for (size_t i = 0; i < WINDOW; i++)
-                sum += share[i] * v_lower[at[i]];
-            *v_upper++ = sum;
+    memset(v_upper, 0, layout_floats(upper) * sizeof *v_upper);
+    for (size_t n = 0; n < row_count(lower); n++) {
+        struct window_row row = row_at(lower, upper, n);
+        for (size_t i = 0; i < windows_across(lower) * LANES; i++) {
+            size_t x = i / LANES, lane = i % LANES;
+            if (lane >= row.live)
+                continue;
+            window_values(v, v_lower, row, x, lane);
+            window_shares(share, shares, row.window + i, mode);
+            v_upper[row.upper + x * row.step + lane * row.lane] =
+                share[0] * v[0] + share[1] * v[1] + share[2] * v[2] + share[3] * v[3];
         }
     }
 }

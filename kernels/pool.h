@@ -1,5 +1,5 @@
-/* 2x2 max pools with stride 2 of one image: a and r_lower [C][H][W], r_upper [C][H/2][W/2]; a last odd row or column is
- * outside every window and gets no relevance.
+/* 2x2 max pools with stride 2 of one image: a, r_lower and v_lower in the lower layout, which is blocked, y, r_upper and
+ * v_upper in the upper one, of any kind; a last odd row or column is outside every window and gets no relevance.
  *
  * How a window's relevance is shared among its four positions, r(i|j):
  *   winner        positions a_i >= m - 2e-5 max(a) share equally, m the window's maximum; with m <= 0 the first position
@@ -10,12 +10,13 @@
  *   first         the first maximum in row-major order takes all (PyTorch's routing)
  *   proportional  a_i / stab(sum a), stab(z) = z + 1e-6 sgn(z)
  *
- * No failure, no allocation; arrays must not overlap.
+ * The shares are kept from the forward pass, so that nobody needs a again: a byte for a window, or for `proportional`
+ * its four shares and what the stabilizer takes. No failure, no allocation; arrays must not overlap.
  */
 #ifndef NRMFLOW_POOL_H
 #define NRMFLOW_POOL_H
 
-#include "network.h"
+#include "layout.h"
 
 #include <stddef.h>
 
@@ -23,16 +24,20 @@ enum pool_mode { POOL_WINNER, POOL_WINNER_LIVE, POOL_FIRST, POOL_PROPORTIONAL };
 
 #define POOL_TIE 2e-5 /* relative to the layer's maximum */
 
-/* y[j] = max of the window. */
-void pool_maximum(float *restrict y, const float *restrict a, struct shape lower);
+/* Floats that the shares of all windows take. */
+size_t pool_shares_floats(struct layout lower, enum pool_mode mode);
+
+/* y[j] = max of the window; and the shares. */
+void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, struct layout lower,
+                   struct layout upper, enum pool_mode mode);
 
 /* r_lower[i] = r(i|j) r_upper[j]. Overwrites r_lower. absorbed [C] or NULL: what the proportional mode's stabilizer
  * takes. */
 void pool_back(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
-               const float *restrict a, struct shape lower, enum pool_mode mode);
+               const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode);
 
 /* v_upper[j] = sum_i v_lower[i] r(i|j): the adjoint. Overwrites v_upper. */
-void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict a, struct shape lower,
-                  enum pool_mode mode);
+void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
+                  struct layout lower, struct layout upper, enum pool_mode mode);
 
 #endif

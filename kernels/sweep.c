@@ -18,24 +18,18 @@ static size_t variable_floats(const struct measure_plan *plan, size_t k)
 void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lowest, size_t highest, size_t most,
                  struct arena *arena)
 {
-    struct link_scratch_floats need = {0, 0, 0, 0};
+    struct link_scratch_floats need = {0};
     size_t floats = 0;
 
     assert(lowest < highest && highest <= plan->net->nlinks && most > 0);
     *sweep = (struct sweep){.plan = plan, .lowest = lowest, .highest = highest, .most = most};
     for (size_t k = lowest; k <= highest; k++)
         floats = larger(floats, variable_floats(plan, k));
-    for (size_t k = lowest; k < highest; k++) {
-        struct link_scratch_floats link = link_scratch_floats(&plan->links[k], most);
-        need.upper = larger(need.upper, link.upper);
-        need.lower = larger(need.lower, link.lower);
-        need.columns = larger(need.columns, link.columns);
-    }
+    for (size_t k = lowest; k < highest; k++)
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], most));
     for (size_t i = 0; i < 2; i++)
         sweep->arrays[i] = arena_floats(arena, most * floats);
-    sweep->scratch = (struct link_scratch){.upper = arena_floats(arena, need.upper),
-                                           .lower = arena_floats(arena, need.lower),
-                                           .columns = arena_floats(arena, need.columns)};
+    sweep->scratch = link_scratch_place(need, arena);
 }
 
 size_t sweep_batch(const struct measure_plan *plan, size_t lowest, size_t highest, size_t most, size_t nbytes)

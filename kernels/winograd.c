@@ -73,23 +73,21 @@ static void gather_taps(square taps, const float *w, size_t input, size_t first,
 size_t winograd_weights_floats(const struct ops *ops, struct winograd shape)
 {
     (void)ops;
-    return points_of(shape) * padded(shape.inputs) * columns_of(shape);
+    return points_of(shape) * padded(shape.inputs) * padded(shape.outputs);
 }
 
-void winograd_pack(float *packed, const float *w, size_t set, bool adjoint, const struct ops *ops,
-                   struct winograd shape)
+void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
 {
-    size_t depth = padded(shape.inputs), columns = columns_of(shape), width = ops_width(ops, columns);
+    size_t depth = padded(shape.inputs), columns = padded(shape.outputs), width = ops_width(ops, columns);
     size_t points = shape.tile + 2;
     double g[MAX_POINTS][TAPS];
     square taps, half, full;
 
-    assert(set < shape.sets && (shape.tile == 2 || shape.tile == 4));
+    assert(shape.tile == 2 || shape.tile == 4);
     weight_matrix(g, shape.tile);
     for (size_t first = 0; first < padded(shape.outputs); first += LANES)
         for (size_t input = 0; input < depth; input++) {
-            size_t column = set * padded(shape.outputs) + first;
-            float *to = packed + (column / width * depth + input) * width + column % width;
+            float *to = packed + (first / width * depth + input) * width + first % width;
             gather_taps(taps, w, input, first, adjoint, shape);
             transform_columns(half, taps, g, points, TAPS);
             transform_columns(full, half, g, points, points);
@@ -169,7 +167,7 @@ struct work {
 static struct work plan_work(const struct ops *ops, struct winograd shape, struct layout layout)
 {
     struct work work = {.cut = cut_map(shape)};
-    size_t columns = columns_of(shape);
+    size_t columns = padded(shape.outputs);
 
     work.tiles = (struct ops_tiles){.tile = shape.tile,
                                     .across = (shape.width + shape.tile - 1) / shape.tile,
@@ -192,16 +190,18 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
 {
     const struct cut *cut = &work->cut;
     const struct ops_product *product = &work->product;
+    size_t set_floats = cut->out_blocks / shape.sets * cut->stride * LANES;
 
     ops->winograd_input(v, call->x, call->factor, cut->in_blocks, cut->in_plane, &work->tiles);
     for (size_t xi = 0; xi < points_of(shape); xi++)
-        ops->product(m + xi * cut->out_plane, v + xi * cut->in_plane,
-                     call->packed + xi * product->depth * product->outputs, product);
+        for (size_t set = 0; set < shape.sets; set++)
+            ops->product(m + xi * cut->out_plane + set * set_floats, v + xi * cut->in_plane,
+                         call->packed[set] + xi * product->depth * product->outputs, product);
     ops->winograd_output(call, m, cut->out_blocks / shape.sets, cut->out_plane, &work->tiles);
     if (!call->joint)
         return;
     ops->winograd_lower(m, call->lower, call->lower_factor, cut->out_blocks, cut->out_plane, &work->tiles);
-    ops->flow(call->joint, v, m, call->packed, shape.inputs, shape.outputs, points_of(shape), cut->in_plane,
+    ops->flow(call->joint, v, m, call->packed[0], shape.inputs, shape.outputs, points_of(shape), cut->in_plane,
               cut->out_plane, product);
 }
 

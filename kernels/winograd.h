@@ -32,7 +32,7 @@ enum winograd_output { WINOGRAD_STORE, WINOGRAD_MULTIPLY, WINOGRAD_EVALUATE };
 
 struct winograd_call {
     const float *x, *factor; /* inputs; factor NULL: one */
-    const float *packed;     /* winograd_pack */
+    const float *packed[2];  /* winograd_pack, of every set */
     enum winograd_output output;
     float *y[2];             /* of every set; overwritten */
     const float *multiplier; /* like y[0] */
@@ -50,13 +50,12 @@ struct winograd_call {
     const float *lower, *lower_factor;
 };
 
-/* Floats of packed weights; they are for tables of the same width only. */
+/* Floats of the packed weights of one set; they are for tables of the same width only. */
 size_t winograd_weights_floats(const struct ops *ops, struct winograd shape);
 
 /* Transform and pack one set: w [outputs][inputs][3][3], or for the adjoint [inputs][outputs][3][3]. Computed in double.
- * Every set must be packed before use. */
-void winograd_pack(float *packed, const float *w, size_t set, bool adjoint, const struct ops *ops,
-                   struct winograd shape);
+ */
+void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape);
 
 size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape);
 

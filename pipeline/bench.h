@@ -50,15 +50,15 @@ enum status bench_machine(struct bench_machine *out, const struct network *net, 
 
 /* ---- the links ------------------------------------------------------------------------------------------------- */
 
-enum bench_operation { BENCH_EVALUATE, BENCH_PREPARE, BENCH_BACK, BENCH_JOINT, BENCH_FORWARD, BENCH_OPERATIONS };
+enum bench_operation { BENCH_EVALUATE, BENCH_BACK, BENCH_JOINT, BENCH_FORWARD, BENCH_OPERATIONS };
 
 extern const char *const bench_operation_names[BENCH_OPERATIONS];
 
 /* One link's times for one image, in seconds. */
 struct bench_layer {
     double seconds[BENCH_OPERATIONS];
-    double flops; /* of evaluate, prepare and back, by direct convolution */
-    double share; /* of these three in the network's */
+    double flops; /* of evaluate and back, by direct convolution */
+    double share; /* of these two in the network's */
     bool compared;
     double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
 };

@@ -16,7 +16,7 @@ struct part {
     size_t rows, columns; /* neurons in it whose values do not depend on what is cut off */
     double *memory, *next;
     float *weight;
-    double *in, *out;
+    double *z, *in, *out;
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -109,7 +109,7 @@ static enum status part_make(struct part *part, const struct bench_operands *o, 
     part->reference.low = low;
     part->reference.high = high;
     part->reference.a = a;
-    part->reference.z = z;
+    part->reference.z = part->z = z;
     return OK;
 }
 
@@ -184,9 +184,11 @@ static enum status compare_up(double errors[BENCH_OPERATIONS], const struct benc
         return rc;
     part.reference.link = &part.link;
     reference_evaluate(part.out, &part.reference);
-    errors[BENCH_EVALUATE] = compare_neurons(&part, o->z, o->upper, part.link.upper);
+    memcpy(part.z, part.out, shape_neurons(part.link.upper) * sizeof *part.z);
     reference_prepare(&part.reference);
-    errors[BENCH_PREPARE] = compare_denominators(&part);
+    for (size_t i = 0; i < shape_neurons(part.link.upper) && part.link.rectified; i++)
+        part.out[i] = fmax(part.out[i], 0);
+    errors[BENCH_EVALUATE] = fmax(compare_neurons(&part, o->z, o->upper, part.link.upper), compare_denominators(&part));
     memset(part.reference.c[0], 0, 2 * shape_neurons(part.link.upper) * sizeof(double));
     use_coefficients(&part);
     cut(part.in, o->h_lower, o->lower, part.link.lower);

@@ -12,7 +12,7 @@ struct bench_operands {
     const float *a, *z, *c, *r_upper, *r_lower, *h_lower, *h_upper, *joint;
 };
 
-/* Largest |error| of each operation over the largest |value|, of prepare for the denominators 1 / c. Each operation is
+/* Largest |error| of each operation over the largest |value|, of evaluate for activations and denominators 1 / c. Each operation is
  * compared on its own: the reference gets the operands that the kernel got.
  *
  * The reference is slow, so that it computes a part of the output, from all of its inputs: 16 channels of 12 x 12 neurons in

@@ -7,14 +7,16 @@
 #include <string.h>
 
 const char *const bench_operation_names[BENCH_OPERATIONS] = {
-    [BENCH_EVALUATE] = "evaluate", [BENCH_PREPARE] = "prepare", [BENCH_BACK] = "back",
-    [BENCH_JOINT] = "joint",       [BENCH_FORWARD] = "forward",
+    [BENCH_EVALUATE] = "evaluate",
+    [BENCH_BACK] = "back",
+    [BENCH_JOINT] = "joint",
+    [BENCH_FORWARD] = "forward",
 };
 
 /* Arrays of one image below the dense layers and of a group above, as measure.h has them. */
 struct arrays {
-    float *a[NETWORK_MAX_VARIABLES], *z[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES];
-    float *c, *joint;
+    float *a[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES];
+    float *c[NETWORK_MAX_LINKS], *joint;
     double *to_bias, *absorbed;
     struct link_scratch scratch;
 };
@@ -31,23 +33,17 @@ static size_t images_of(const struct measure_plan *plan, size_t variable)
 
 static void place_scratch(struct arrays *arrays, const struct measure_plan *plan, struct arena *arena)
 {
-    struct link_scratch_floats most = {0};
-    size_t coefficients = 0, joint = 0, channels = 0;
+    struct link_scratch_floats need = {0};
+    size_t joint = 0, channels = 0;
 
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         const struct link *link = &plan->net->links[k];
-        struct link_scratch_floats need = link_scratch_floats(&plan->links[k], images_of(plan, k));
-        most.upper = larger(most.upper, need.upper);
-        most.lower = larger(most.lower, need.lower);
-        most.columns = larger(most.columns, need.columns);
-        most.gradient = larger(most.gradient, need.gradient);
-        coefficients = larger(coefficients, link_coefficients(&plan->links[k], images_of(plan, k)));
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_of(plan, k)));
+        arrays->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], images_of(plan, k)));
         joint = larger(joint, link->upper.channels * link->lower.channels);
         channels = larger(channels, images_of(plan, k) * link->upper.channels);
     }
-    arrays->scratch = (struct link_scratch){arena_floats(arena, most.upper), arena_floats(arena, most.lower),
-                                            arena_floats(arena, most.columns), arena_floats(arena, most.gradient)};
-    arrays->c = arena_floats(arena, coefficients);
+    arrays->scratch = link_scratch_place(need, arena);
     arrays->joint = arena_floats(arena, joint);
     arrays->to_bias = arena_doubles(arena, channels);
     arrays->absorbed = arena_doubles(arena, channels);
@@ -59,7 +55,6 @@ static void place(struct arrays *arrays, const struct measure_plan *plan, struct
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
         size_t floats = images_of(plan, k) * layout_floats(network_layout(plan->net, k));
         arrays->a[k] = arena_floats(arena, floats);
-        arrays->z[k] = arena_floats(arena, floats);
         arrays->r[k] = arena_floats(arena, floats);
         arrays->h[k] = arena_floats(arena, floats);
     }
@@ -69,24 +64,20 @@ static void place(struct arrays *arrays, const struct measure_plan *plan, struct
 static void run_operation(enum bench_operation operation, const struct arrays *arrays, const struct link_plan *link,
                           size_t k, size_t n)
 {
-    const float *upper = link->link->kind == LINK_DENSE ? arrays->z[k + 1] : arrays->a[k + 1];
+    const float *c = arrays->c[k], *a = arrays->a[k];
 
     switch (operation) {
     case BENCH_EVALUATE:
-        link_evaluate(arrays->z[k + 1], link, arrays->a[k], n, &arrays->scratch);
-        break;
-    case BENCH_PREPARE:
-        link_prepare(arrays->c, link, arrays->a[k], upper, n, &arrays->scratch);
+        link_evaluate(arrays->a[k + 1], arrays->c[k], link, a, n, &arrays->scratch);
         break;
     case BENCH_BACK:
-        link_back(arrays->r[k], arrays->to_bias, arrays->absorbed, link, arrays->r[k + 1], arrays->c, arrays->a[k], n,
-                  &arrays->scratch);
+        link_back(arrays->r[k], arrays->to_bias, arrays->absorbed, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
         break;
     case BENCH_JOINT:
-        link_joint(arrays->joint, link, arrays->r[k + 1], arrays->c, arrays->a[k], NULL, 0, n, &arrays->scratch);
+        link_joint(arrays->joint, link, arrays->r[k + 1], c, a, NULL, 0, n, &arrays->scratch);
         break;
     default:
-        link_forward(arrays->h[k + 1], link, arrays->h[k], arrays->c, arrays->a[k], n, &arrays->scratch);
+        link_forward(arrays->h[k + 1], link, arrays->h[k], c, a, n, &arrays->scratch);
     }
 }
 
@@ -104,12 +95,6 @@ static double time_operation(enum bench_operation operation, const struct arrays
     return bench_median(seconds, repeats) / (operation == BENCH_JOINT ? 1 : (double)n);
 }
 
-static void rectify(float *a, const float *z, bool rectified, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        a[i] = rectified && z[i] < 0 ? 0 : z[i];
-}
-
 /* The forward pass. The first variable of the dense layers is repeated for all images of a group. */
 static void run_up(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
                    const float *input, size_t repeats)
@@ -118,7 +103,6 @@ static void run_up(struct bench_layer *layers, const struct arrays *arrays, cons
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         size_t n = images_of(plan, k), neurons = layout_floats(network_layout(plan->net, k + 1));
         layers[k].seconds[BENCH_EVALUATE] = time_operation(BENCH_EVALUATE, arrays, &plan->links[k], k, n, repeats);
-        rectify(arrays->a[k + 1], arrays->z[k + 1], plan->net->links[k].rectified, n * neurons);
         for (size_t i = 1; k + 1 == plan->top && i < plan->options.group; i++)
             memcpy(arrays->a[k + 1] + i * neurons, arrays->a[k + 1], neurons * sizeof(float));
     }
@@ -134,8 +118,8 @@ static enum status find_errors(struct bench_layer *layer, const struct arrays *a
         .upper = network_layout(plan->net, k + 1),
         .n = images_of(plan, k),
         .a = arrays->a[k],
-        .z = arrays->z[k + 1],
-        .c = arrays->c,
+        .z = arrays->a[k + 1],
+        .c = arrays->c[k],
         .r_upper = arrays->r[k + 1],
         .r_lower = arrays->r[k],
         .h_lower = arrays->h[k],
@@ -161,8 +145,8 @@ static enum status run_down(struct bench_layer *layers, const struct arrays *arr
         size_t n = images_of(plan, k), floats = n * layout_floats(network_layout(plan->net, k));
         bool pool = plan->net->links[k].kind == LINK_POOL;
         memcpy(arrays->h[k], arrays->a[k], floats * sizeof(float));
-        for (enum bench_operation o = BENCH_PREPARE; o < BENCH_OPERATIONS; o++)
-            if (!pool || (o != BENCH_PREPARE && o != BENCH_JOINT))
+        for (enum bench_operation o = BENCH_BACK; o < BENCH_OPERATIONS; o++)
+            if (!pool || o != BENCH_JOINT)
                 layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, options->repeats);
         if (options->accuracy && !pool)
             TRY(find_errors(&layers[k], arrays, plan, k, err));
@@ -181,7 +165,7 @@ static void finish(struct bench_layer *layers, const struct measure_plan *plan, 
         const struct link_plan *link = &plan->links[k];
         for (size_t o = 0; o < BENCH_OPERATIONS; o++)
             l->seconds[o] = bench_slowest(l->seconds[o], node);
-        own[k] = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_PREPARE] + l->seconds[BENCH_BACK];
+        own[k] = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_BACK];
         all += own[k];
         l->flops = cost_map(link->link) * (double)(1 + cost_denominators(link) + link->parts.nparts);
     }

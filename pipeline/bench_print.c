@@ -35,7 +35,7 @@ static void print_layers(const struct bench_results *results)
     printf("%10s%9s\n", "GFLOP/s", "share");
     for (size_t k = 0; k < results->net.nlinks; k++) {
         const struct bench_layer *l = &results->layers[k];
-        double own = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_PREPARE] + l->seconds[BENCH_BACK];
+        double own = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_BACK];
         printf("%-10s", results->net.links[k].name);
         for (size_t o = 0; o < BENCH_OPERATIONS; o++) {
             printf("%10.3f", l->seconds[o] * MILLI);
@@ -46,7 +46,7 @@ static void print_layers(const struct bench_results *results)
     printf("%-10s", "all");
     for (size_t o = 0; o < BENCH_OPERATIONS; o++)
         printf("%10.3f", total[o] * MILLI);
-    puts("\nGFLOP/s and share: of evaluate, prepare and back, counted as direct convolution");
+    puts("\nGFLOP/s and share: of evaluate and back, counted as direct convolution");
 }
 
 static void print_errors(const struct bench_results *results)
@@ -64,7 +64,8 @@ static void print_errors(const struct bench_results *results)
             printf("%10.1e", l->errors[o]);
         putchar('\n');
     }
-    puts("largest |error| over largest |value| against the double reference (of prepare: the denominators), in 16\n"
+    puts("largest |error| over largest |value| against the double reference (of evaluate: activations and "
+         "denominators), in 16\n"
          "channels of 12 x 12 neurons, of joint in 8 x 8 channels, of a dense layer's back in 4 channels below");
 }
 

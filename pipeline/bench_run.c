@@ -126,7 +126,7 @@ static enum status measure_parts(struct bench_results *out, const struct bench_o
     out->ranks = (size_t)run->node->nranks;
     out->block = run->config->run.block;
     out->blas_core = blas_core();
-    out->isa = "generic";
+    out->isa = run->model.plan.options.ops->name;
     snprintf(out->composite, sizeof out->composite, "%s", run->config->measure.composite);
     TRY(bench_machine(&out->machine, &out->net, options->repeats, run->node, err));
     image = reader_take(run->worker.reader, run->context.first, run->context.first + 1);

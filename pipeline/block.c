@@ -138,11 +138,11 @@ struct measuring {
     struct error *err;
 };
 
-static void take_neurons(void *context, size_t slot, size_t variable, const float *relevance)
+static void take_neurons(void *context, size_t slot, size_t variable, const float *r, const float *h)
 {
     struct measuring *m = context;
 
-    tally_neurons(&m->worker->tally, slot, variable, relevance);
+    tally_neurons(&m->worker->tally, slot, variable, r, h);
 }
 
 static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)

@@ -16,7 +16,7 @@
 #include "tally.h"
 
 /* Images of one dense product; a part of the result's definition, as the block size is. */
-enum { BLOCK_GROUP = 4 };
+enum { BLOCK_GROUP = 8 };
 
 enum block_stage { STAGE_DECODE, STAGE_MEASURE, STAGE_STATISTICS, BLOCK_STAGES };
 

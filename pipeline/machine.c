@@ -17,10 +17,10 @@ static const struct {
 
 static const char separator[] = ", ", more[] = "...";
 
-void machine_here(struct machine *out)
+void machine_here(struct machine *out, const char *isa)
 {
     const char *const names[MACHINE_TRAITS] = {
-        [MACHINE_ISA] = "generic", [MACHINE_BLAS_CORE] = blas_core(), [MACHINE_PROGRAM] = version_string()};
+        [MACHINE_ISA] = isa, [MACHINE_BLAS_CORE] = blas_core(), [MACHINE_PROGRAM] = version_string()};
 
     for (size_t i = 0; i < MACHINE_TRAITS; i++)
         snprintf(out->traits[i], MACHINE_TEXT, "%s", names[i]);

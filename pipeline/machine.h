@@ -21,8 +21,8 @@ struct machine {
     char traits[MACHINE_TRAITS][MACHINE_TEXT];
 };
 
-/* This process. */
-void machine_here(struct machine *out);
+/* This program with the kernels of an instruction set. */
+void machine_here(struct machine *out, const char *isa);
 
 /* Whether `mine` has a name that `stored` does not list; message[n] then says which, as "OpenBLAS' kernels: Haswell, not
  * Zen". */

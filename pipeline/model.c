@@ -281,8 +281,8 @@ done:
     return rc;
 }
 
-enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
-                       struct error *err)
+enum status model_load(struct model *model, const struct config *config, size_t group, const struct ops *ops,
+                       const struct node *node, struct error *err)
 {
     struct weights *w = NULL;
     struct description d;
@@ -300,6 +300,7 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     if (options.given == GIVEN_SETS)
         TRY(place_masks(&options, model, config, node, err));
     TRY(spread_weights(model, w, d.nfloats, node, err));
+    options.ops = ops;
     measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
     TRY(derive_weights(model, node, err));
 done:
@@ -341,7 +342,7 @@ static void fill_model(float *model, const struct network *net)
 }
 
 enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
-                         size_t group, const struct node *node, struct error *err)
+                         size_t group, const struct ops *ops, const struct node *node, struct error *err)
 {
     struct measure_options options;
     enum status rc = OK;
@@ -359,6 +360,7 @@ enum status model_random(struct model *model, const struct model_random *random,
     if (model->weights.holder)
         fill_model(model->weights.memory, &model->net);
     node_barrier(node);
+    options.ops = ops;
     measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
     TRY(derive_weights(model, node, err));
 done:

@@ -7,6 +7,7 @@
 #include "image.h"
 #include "measure.h"
 #include "node.h"
+#include "ops.h"
 #include "sha256.h"
 
 struct model {
@@ -16,17 +17,18 @@ struct model {
     struct node_block weights; /* the network's own */
     struct node_block forms;   /* derived by the rules */
     struct node_block masks;   /* of the condition's sets */
-    struct measure_plan plan;  /* bound to both */
+    struct measure_plan plan;  /* bound to both; its options name the kernels */
     struct flows flows;        /* adjacent ones are part of the plan */
 };
 
 /* Read, check and spread the weights, and plan the measure that the configuration asks for.
  *
- * Rank 0 reads the file; every node gets one copy of the weights. `group` is the number of images of one dense product.
+ * Rank 0 reads the file; every node gets one copy of the weights. `group` is the number of images of one dense product,
+ * `ops` are the kernels to use, the same on all ranks.
  * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer, set,
  * class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a failure. */
-enum status model_load(struct model *model, const struct config *config, size_t group, const struct node *node,
-                       struct error *err);
+enum status model_load(struct model *model, const struct config *config, size_t group, const struct ops *ops,
+                       const struct node *node, struct error *err);
 
 /* A model without a file, for measurements: a standard network (network_standard) with He-scaled random weights. */
 struct model_random {
@@ -37,7 +39,7 @@ struct model_random {
 /* The same with random weights, always the same for the same description; the configuration's file is not looked at, and the
  * checksum is empty. Errors as model_load, and FAIL_CONFIG if there is no such network. Collective. */
 enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
-                         size_t group, const struct node *node, struct error *err);
+                         size_t group, const struct ops *ops, const struct node *node, struct error *err);
 
 /* A model without weights, which has what the statistics of a store need: network, flows, and of the plan its network,
  * channels and options but for masks. Errors: FAIL_CONFIG. Not collective. */

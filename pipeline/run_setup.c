@@ -1,5 +1,6 @@
 #include "agree.h"
 #include "blas.h"
+#include "isa.h"
 #include "run_internal.h"
 #include "write.h"
 
@@ -267,15 +268,17 @@ done:
 
 enum status run_set_up(struct run *run, struct error *err)
 {
+    const struct ops *ops;
     enum status rc = OK;
 
     TRY(blas_init(run->node->world, err));
-    machine_here(&run->machine);
+    TRY(isa_choose(&ops, run->node, err));
+    machine_here(&run->machine, ops->name);
     TRY(agree(run->node->world, check_available(run->config, err), err));
     if (run->random)
-        TRY(model_random(&run->model, run->random, run->config, BLOCK_GROUP, run->node, err));
+        TRY(model_random(&run->model, run->random, run->config, BLOCK_GROUP, ops, run->node, err));
     else
-        TRY(model_load(&run->model, run->config, BLOCK_GROUP, run->node, err));
+        TRY(model_load(&run->model, run->config, BLOCK_GROUP, ops, run->node, err));
     TRY(load_listing(run, err));
     TRY(agree(run->node->world, choose_images(run, err), err));
     if (run->node->rank == 0)

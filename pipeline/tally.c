@@ -140,13 +140,13 @@ void tally_reset(struct tally *tally)
     reset_far(tally);
 }
 
-void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *relevance)
+void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *r, const float *h)
 {
     const struct statistics *s = tally->statistics;
 
     if (s->options.maps[variable])
-        memcpy(tally->pending + slot * tally->pending_floats + tally->pending_at[variable], relevance,
-               shape_neurons(network_shape(s->measure->net, variable)) * sizeof *relevance);
+        layout_products_to_planar(tally->pending + slot * tally->pending_floats + tally->pending_at[variable], r, h,
+                                  network_layout(s->measure->net, variable));
 }
 
 static void add_squares(double *restrict sum, double *restrict square, const float *restrict x, size_t n)

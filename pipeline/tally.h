@@ -45,8 +45,8 @@ void tally_place(struct tally *tally, const struct statistics *s, struct arena *
 /* Empty it for a block. */
 void tally_reset(struct tally *tally);
 
-/* Neurons of an image in work, kept until tally_image. */
-void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *relevance);
+/* Neurons of an image in work, r h with h NULL meaning one, in their layout; kept until tally_image. */
+void tally_neurons(struct tally *tally, size_t slot, size_t variable, const float *r, const float *h);
 
 /* Flow of an image that is OK. */
 void tally_flow(struct tally *tally, size_t link, const float *joint, const double *to_bias, const double *absorbed,

@@ -1,7 +1,7 @@
 #include "version.h"
 
 #include "libraries.h"
-#include "peak.h"
+#include "ops.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,10 +66,5 @@ const char *version_library(char out[VERSION_TEXT], size_t i)
 
 const char *version_instructions(void)
 {
-    const char *widest = "generic";
-
-    for (size_t i = 0; peak_name(i); i++)
-        if (peak_available(i))
-            widest = peak_name(i);
-    return widest;
+    return ops_select(NULL)->name;
 }

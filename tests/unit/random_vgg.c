@@ -1,5 +1,6 @@
 #include "random_vgg.h"
 
+#include "isa_under_test.h"
 #include "reference.h"
 
 #include <assert.h>
@@ -159,6 +160,7 @@ void random_vgg_plan(struct random_vgg *vgg)
 
     free(vgg->forms);
     free(vgg->memory);
+    vgg->options.ops = isa_under_test();
     measure_plan_init(&vgg->plan, &vgg->net, &vgg->options, vgg->model);
     vgg->forms = aligned_floats(measure_forms_floats(&vgg->plan));
     measure_forms_compute(&vgg->plan, vgg->forms, (struct link_bounds){vgg->low, vgg->high});
@@ -235,12 +237,11 @@ struct collector {
     struct vgg_outcome *outcomes;
 };
 
-static void collect_neurons(void *context, size_t slot, size_t variable, const float *relevance)
+static void collect_neurons(void *context, size_t slot, size_t variable, const float *r, const float *h)
 {
     struct collector *c = context;
 
-    memcpy(c->outcomes[slot].neurons[variable], relevance,
-           shape_neurons(network_shape(c->net, variable)) * sizeof *relevance);
+    layout_products_to_planar(c->outcomes[slot].neurons[variable], r, h, network_layout(c->net, variable));
 }
 
 static void collect_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
@@ -317,8 +318,13 @@ static void apply_mask(double *out, const struct random_vgg *vgg, size_t variabl
 {
     const float *mask = vgg->options.given == GIVEN_SETS ? vgg->options.masks[variable] : NULL;
 
-    for (size_t i = 0; i < shape_neurons(network_shape(&vgg->net, variable)); i++)
-        out[i] = mask ? v[i] * (double)mask[i] : v[i];
+    struct layout layout = network_layout(&vgg->net, variable);
+
+    for (size_t i = 0; i < shape_neurons(layout.shape); i++) {
+        size_t p = i % shape_positions(layout.shape), width = layout.shape.width;
+        size_t at = layout_index(layout, i / shape_positions(layout.shape), p / width, p % width);
+        out[i] = mask ? v[i] * (double)mask[at] : v[i];
+    }
 }
 
 static void reference_share(struct vgg_reference *ref, const struct chain *chain, const struct random_vgg *vgg,

@@ -1,8 +1,10 @@
 /* The operations of a link, for every rule, against the double reference and against the laws of the measure, on random
  * links of odd shapes. */
 #include "guarded.h"
+#include "isa_under_test.h"
 #include "link.h"
 #include "reference.h"
+#include "winograd.h"
 
 #include <float.h>
 #include <math.h>
@@ -27,6 +29,7 @@ static const char *const rules[] = {"zero",          "epsilon 0.01",  "gamma 0.2
 static const struct link links[] = {
     {LINK_CONVOLUTION, "signed", {3, 7, 5}, {4, 7, 5}, true, 0, 0},
     {LINK_CONVOLUTION, "hidden", {5, 3, 8}, {17, 3, 8}, true, 0, 0},
+    {LINK_CONVOLUTION, "tiles", {18, 13, 6}, {9, 13, 6}, true, 0, 0},
     {LINK_CONVOLUTION, "point", {2, 1, 1}, {3, 1, 1}, true, 0, 0},
     {LINK_DENSE, "flatten", {4, 3, 3}, {11, 1, 1}, true, 0, 0},
     {LINK_DENSE, "logits", {13, 1, 1}, {7, 1, 1}, false, 0, 0},
@@ -34,13 +37,19 @@ static const struct link links[] = {
 
 #define LENGTH(a) (sizeof(a) / sizeof(a)[0])
 
-/* A random link, ready for both kinds of kernels. Float arrays hold IMAGES images; doubles only the last one. */
+/* Where relevance arrives: anywhere, or only at neurons that are alive, so that the link may leave out what cannot act
+ * elsewhere and choose faster maps. */
+enum arrival { EVERYWHERE, ALIVE, ARRIVALS };
+
+/* A random link, ready for both kinds of kernels. Float arrays, in the planar order, hold IMAGES images; doubles only the
+ * last one. */
 struct sample {
     struct link link;
     struct link_plan plan;
     struct link_scratch scratch;
+    enum arrival arrival;
     size_t upper, lower; /* neurons of one image */
-    float *model, *forms, *a, *z, *c, *r, *v;
+    float *model, *forms, *a, *activation, *c, *r, *v;
     float low[32], high[32];
     double *a_double, *z_double, *r_double, *v_double, low_double[32], high_double[32];
     struct reference_link reference;
@@ -50,6 +59,78 @@ static float *floats(size_t n)
 {
     return aligned_alloc(64, (n * sizeof(float) + 127) / 64 * 64);
 }
+
+/* ---- the kernels on planar arrays --------------------------------------------------------------------------------- */
+
+static size_t at_lower(const struct sample *s)
+{
+    return IMAGES * layout_floats(s->plan.lower);
+}
+
+static size_t at_upper(const struct sample *s)
+{
+    return IMAGES * layout_floats(s->plan.upper);
+}
+
+/* Copies of all images to and from a layout; the caller frees. */
+static float *laid_out(const float *planar, struct layout layout)
+{
+    float *out = floats(IMAGES * layout_floats(layout));
+
+    for (size_t i = 0; i < IMAGES; i++)
+        layout_from_planar(out + i * layout_floats(layout), planar + i * shape_neurons(layout.shape), layout);
+    return out;
+}
+
+static void take_planar(float *planar, float *values, struct layout layout)
+{
+    for (size_t i = 0; i < IMAGES; i++)
+        layout_to_planar(planar + i * shape_neurons(layout.shape), values + i * layout_floats(layout), layout);
+    free(values);
+}
+
+static void run_evaluate(struct sample *s)
+{
+    float *a = laid_out(s->a, s->plan.lower), *upper = floats(at_upper(s));
+
+    link_evaluate(upper, s->c, &s->plan, a, IMAGES, &s->scratch);
+    take_planar(s->activation, upper, s->plan.upper);
+    free(a);
+}
+
+static void run_back(float *r_lower, double *to_bias, double *absorbed, struct sample *s, const float *r)
+{
+    float *a = laid_out(s->a, s->plan.lower), *above = laid_out(r, s->plan.upper), *below = floats(at_lower(s));
+
+    link_back(below, to_bias, absorbed, &s->plan, above, s->c, a, IMAGES, &s->scratch);
+    take_planar(r_lower, below, s->plan.lower);
+    free(above);
+    free(a);
+}
+
+static void run_forward(float *v_upper, struct sample *s)
+{
+    float *a = laid_out(s->a, s->plan.lower), *below = laid_out(s->v, s->plan.lower), *above = floats(at_upper(s));
+
+    link_forward(above, &s->plan, below, s->c, a, IMAGES, &s->scratch);
+    take_planar(v_upper, above, s->plan.upper);
+    free(below);
+    free(a);
+}
+
+/* Of one image; with its weights on lower neurons if `weighted`. */
+static void run_joint(float *joint, struct sample *s, bool weighted, size_t image)
+{
+    float *a = laid_out(s->a, s->plan.lower), *v = laid_out(s->v, s->plan.lower), *r = laid_out(s->r, s->plan.upper);
+    size_t lower = image * layout_floats(s->plan.lower), upper = image * layout_floats(s->plan.upper);
+
+    link_joint(joint, &s->plan, r + upper, s->c, a + lower, weighted ? v + lower : NULL, image, IMAGES, &s->scratch);
+    free(r);
+    free(v);
+    free(a);
+}
+
+/* ---- samples ------------------------------------------------------------------------------------------------------ */
 
 static double *widened(const float *values, size_t n)
 {
@@ -75,7 +156,7 @@ static void make_arrays(struct sample *s, struct random *random, bool signed_inp
     s->a = floats(IMAGES * s->lower);
     s->r = floats(IMAGES * s->upper);
     s->v = floats(IMAGES * s->lower);
-    s->z = floats(IMAGES * s->upper);
+    s->activation = floats(IMAGES * s->upper);
     random_fill(random, s->a, IMAGES * s->lower);
     random_fill(random, s->r, IMAGES * s->upper);
     random_fill(random, s->v, IMAGES * s->lower);
@@ -113,30 +194,41 @@ static void make_reference(struct sample *s)
     reference_prepare(&s->reference);
 }
 
-static void sample_init(struct sample *s, const struct link *link, const char *rule_text, enum bias_mode bias,
-                        struct random *random)
+static struct layout layout_of(const struct link *link, bool lower)
 {
-    bool signed_input = strcmp(link->name, "signed") == 0;
-    struct rule rule;
+    struct shape shape = lower ? link->lower : link->upper;
+    bool planar = link->kind == LINK_DENSE || (lower && strcmp(link->name, "signed") == 0);
+
+    return planar ? layout_planar(shape) : layout_blocked(shape);
+}
+
+static void sample_init(struct sample *s, const struct link *link, const char *rule_text, enum bias_mode bias,
+                        enum arrival arrival, struct random *random)
+{
+    struct link_setting setting = {.bias = bias,
+                                   .pool = POOL_WINNER,
+                                   .signed_input = strcmp(link->name, "signed") == 0,
+                                   .both_branches = arrival == EVERYWHERE,
+                                   .ops = isa_under_test(),
+                                   .lower = layout_of(link, true),
+                                   .upper = layout_of(link, false)};
     char message[128];
 
-    *s = (struct sample){.link = *link, .upper = shape_neurons(link->upper), .lower = shape_neurons(link->lower)};
-    assert_true(rule_parse(&rule, message, sizeof message, rule_text));
-    make_arrays(s, random, signed_input);
-    link_plan_init(&s->plan, &s->link, rule, bias, POOL_WINNER, s->model, signed_input, true);
+    *s = (struct sample){
+        .link = *link, .arrival = arrival, .upper = shape_neurons(link->upper), .lower = shape_neurons(link->lower)};
+    assert_true(rule_parse(&setting.rule, message, sizeof message, rule_text));
+    make_arrays(s, random, setting.signed_input);
+    link_plan_init(&s->plan, &s->link, &setting, s->model);
     s->forms = floats(link_forms_floats(&s->plan));
     link_forms_compute(&s->plan, s->forms, (struct link_bounds){s->low, s->high});
     link_forms_bind(&s->plan, s->forms);
     struct link_scratch_floats need = link_scratch_floats(&s->plan, IMAGES);
-    s->scratch =
-        (struct link_scratch){floats(need.upper), floats(need.lower), floats(need.columns), floats(need.gradient)};
+    s->scratch = (struct link_scratch){floats(need.upper), floats(need.lower), floats(need.work),
+                                       malloc(need.sums * sizeof(struct channels_flow))};
     s->c = floats(link_coefficients(&s->plan, IMAGES));
-    link_evaluate(s->z, &s->plan, s->a, IMAGES, &s->scratch);
-    float *upper = floats(IMAGES * s->upper);
-    for (size_t i = 0; i < IMAGES * s->upper; i++)
-        upper[i] = link->kind == LINK_CONVOLUTION && s->z[i] < 0 ? 0 : s->z[i];
-    link_prepare(s->c, &s->plan, s->a, upper, IMAGES, &s->scratch);
-    free(upper);
+    run_evaluate(s);
+    for (size_t i = 0; i < IMAGES * s->upper && arrival == ALIVE; i++)
+        s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     make_reference(s);
 }
 
@@ -145,14 +237,14 @@ static void sample_free(struct sample *s)
     void *const arrays[] = {s->model,
                             s->forms,
                             s->a,
-                            s->z,
+                            s->activation,
                             s->c,
                             s->r,
                             s->v,
                             s->scratch.upper,
                             s->scratch.lower,
-                            s->scratch.columns,
-                            s->scratch.gradient,
+                            s->scratch.work,
+                            s->scratch.sums,
                             s->a_double,
                             s->z_double,
                             s->r_double,
@@ -165,23 +257,25 @@ static void sample_free(struct sample *s)
         free(arrays[i]);
 }
 
-/* Call `check` for every link, rule and bias mode. */
+/* Call `check` for every link, rule, bias mode and arrival. */
 static void for_all(const char *name, void (*check)(struct sample *s, const char *what))
 {
     struct random random = random_seed(name);
-    struct sample s;
     char what[96];
 
-    for (size_t l = 0; l < LENGTH(links); l++) {
-        for (size_t r = 0; r < LENGTH(rules); r++) {
-            for (int bias = BIAS_NEURON; bias <= BIAS_SPREAD; bias++) {
-                snprintf(what, sizeof what, "link %s, rule %s, bias %s", links[l].name, rules[r],
-                         bias == BIAS_NEURON ? "neuron" : "spread");
-                sample_init(&s, &links[l], rules[r], (enum bias_mode)bias, &random);
-                check(&s, what);
-                sample_free(&s);
-            }
-        }
+    for (size_t i = 0; i < LENGTH(links) * LENGTH(rules) * 2 * ARRIVALS; i++) {
+        const struct link *link = &links[i / 2 / ARRIVALS / LENGTH(rules)];
+        const char *rule = rules[i / 2 / ARRIVALS % LENGTH(rules)];
+        enum bias_mode bias = i / ARRIVALS % 2 ? BIAS_SPREAD : BIAS_NEURON;
+        enum arrival arrival = (enum arrival)(i % ARRIVALS);
+        struct sample s;
+        if (!link->rectified && arrival == ALIVE)
+            continue; /* logits */
+        snprintf(what, sizeof what, "link %s, rule %s, bias %s%s", link->name, rule,
+                 bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "");
+        sample_init(&s, link, rule, bias, arrival, &random);
+        check(&s, what);
+        sample_free(&s);
     }
 }
 
@@ -226,7 +320,7 @@ static void check_back(struct sample *s, const char *what)
     double *bias = malloc(IMAGES * channels * sizeof *bias), *absorbed = malloc(IMAGES * channels * sizeof *absorbed);
     double *want = malloc(s->lower * sizeof *want);
 
-    link_back(r_lower, bias, absorbed, &s->plan, s->r, s->c, s->a, IMAGES, &s->scratch);
+    run_back(r_lower, bias, absorbed, s, s->r);
     reference_back(want, &s->reference, s->r_double);
     assert_array(what, s, r_lower + (IMAGES - 1) * s->lower, want, s->lower);
     free(r_lower);
@@ -246,8 +340,11 @@ static void check_forward(struct sample *s, const char *what)
     float *v_upper = floats(IMAGES * s->upper);
     double *want = malloc(s->upper * sizeof *want);
 
-    link_forward(v_upper, &s->plan, s->v, s->c, s->a, IMAGES, &s->scratch);
+    run_forward(v_upper, s);
     reference_forward(want, &s->reference, s->v_double);
+    for (size_t i = 0; i < s->upper && s->arrival == ALIVE; i++)
+        if (s->z_double[i] <= 0) /* what is up there is nobody's business */
+            want[i] = v_upper[(IMAGES - 1) * s->upper + i] = 0;
     assert_array(what, s, v_upper + (IMAGES - 1) * s->upper, want, s->upper);
     free(v_upper);
     free(want);
@@ -265,11 +362,10 @@ static void check_joint(struct sample *s, const char *what)
     float *joint = floats(n);
     double *want = malloc(n * sizeof *want);
 
-    link_joint(joint, &s->plan, s->r + last * s->upper, s->c, s->a + last * s->lower, NULL, last, IMAGES, &s->scratch);
+    run_joint(joint, s, false, last);
     reference_joint(want, &s->reference, s->r_double, NULL);
     assert_array(what, s, joint, want, n);
-    link_joint(joint, &s->plan, s->r + last * s->upper, s->c, s->a + last * s->lower, s->v + last * s->lower, last,
-               IMAGES, &s->scratch);
+    run_joint(joint, s, true, last);
     reference_joint(want, &s->reference, s->r_double, s->v_double);
     assert_array(what, s, joint, want, n);
     free(joint);
@@ -295,7 +391,7 @@ static struct shares sweep(struct sample *s, const float *r)
     struct shares out = {floats(IMAGES * s->lower), malloc(IMAGES * channels * sizeof(double)),
                          malloc(IMAGES * channels * sizeof(double))};
 
-    link_back(out.r_lower, out.to_bias, out.absorbed, &s->plan, r, s->c, s->a, IMAGES, &s->scratch);
+    run_back(out.r_lower, out.to_bias, out.absorbed, s, r);
     return out;
 }
 
@@ -342,6 +438,21 @@ static void the_ledger_closes(void **state)
     for_all("ledger", check_ledger);
 }
 
+/* The weights of the fast map down, from the first part's form; the caller frees. */
+static float *repack(struct sample *s)
+{
+    const struct link *l = &s->link;
+    struct winograd shape = link_winograd_down(l);
+    float *packed = NULL;
+
+    if (s->plan.method == LINK_WINOGRAD) {
+        packed = floats(winograd_weights_floats(s->plan.ops, shape));
+        winograd_pack(packed, s->plan.forms[0], true, s->plan.ops, shape);
+        s->plan.packed_down = packed;
+    }
+    return packed;
+}
+
 /* One weight that is wrong in `back`, but was right in the denominators, must show. Under signed rules the sums that are
  * compared can be so large that a single weight is lost in their rounding. */
 static void check_open_ledger(struct sample *s, const char *what)
@@ -359,18 +470,23 @@ static void check_open_ledger(struct sample *s, const char *what)
         s->r[i] = i / shape_positions(s->link.upper) % s->link.upper.channels == 0 ? fabsf(s->r[i]) : 0;
     for (size_t i = 0; i < IMAGES * s->lower; i++)
         s->a[i] = fabsf(s->a[i]) + 0.1f;
-    link_evaluate(s->z, &s->plan, s->a, IMAGES, &s->scratch);
-    link_prepare(s->c, &s->plan, s->a, s->z, IMAGES, &s->scratch);
+    run_evaluate(s);
+    for (size_t i = 0; i < IMAGES * s->upper && s->arrival == ALIVE; i++)
+        s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     for (size_t p = 0; p < s->plan.parts.nparts; p++) { /* whichever branch acts */
         memcpy(wrong + p * n, s->plan.forms[p], n * sizeof *wrong);
         wrong[p * n + centre] += 0.5f;
         s->plan.forms[p] = wrong + p * n;
     }
+    float *packed = repack(s), arrived = 0;
+    for (size_t i = 0; i < IMAGES * s->upper; i++)
+        arrived += s->r[i];
     struct shares out = sweep(s, s->r);
     double gap = ledger_gap(s, &out, &scale);
-    if (fabs(gap) <= 10 * LAW_BAR * scale)
+    if (arrived > 0 && fabs(gap) <= 10 * LAW_BAR * scale)
         fail_msg("%s: a wrong weight leaves the ledger closed: gap %.3g of %.3g", what, gap, scale);
     shares_free(&out);
+    free(packed);
 done:
     free(wrong);
 }
@@ -387,7 +503,7 @@ static void check_adjoint(struct sample *s, const char *what)
     float *v_upper = floats(IMAGES * s->upper);
     double down = 0, up = 0, scale = 0;
 
-    link_forward(v_upper, &s->plan, s->v, s->c, s->a, IMAGES, &s->scratch);
+    run_forward(v_upper, s);
     for (size_t i = 0; i < IMAGES * s->lower; i++) {
         down += (double)out.r_lower[i] * (double)s->v[i];
         scale += fabs((double)out.r_lower[i] * (double)s->v[i]);
@@ -415,7 +531,7 @@ static void check_flow_sums(struct sample *s, const char *what)
     struct shares out = sweep(s, s->r);
     float *joint = floats(upper * lower);
 
-    link_joint(joint, &s->plan, s->r, s->c, s->a, NULL, 0, IMAGES, &s->scratch);
+    run_joint(joint, s, false, 0);
     for (size_t c = 0; c < lower; c++) {
         double want = 0, got = 0, scale = 0;
         for (size_t p = 0; p < below; p++) {

@@ -256,7 +256,7 @@ static void compare_kept(void *context, size_t slot, const struct measure_image 
 
     for (size_t k = 0; k <= vgg->net.nlinks; k++) {
         double joint = 0, plain = 0, channels = 0;
-        for (size_t i = 0; i < shape_neurons(network_shape(&vgg->net, k)); i++) {
+        for (size_t i = 0; i < layout_floats(network_layout(&vgg->net, k)); i++) {
             joint += (double)image->m[k][i] * (image->h[k] ? (double)image->h[k][i] : 1);
             plain += (double)image->r[k][i];
         }

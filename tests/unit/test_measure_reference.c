@@ -4,6 +4,7 @@
  * layout.
  */
 #include "far.h"
+#include "isa_under_test.h"
 #include "measure.h"
 #include "model_file.h"
 #include "reference.h"
@@ -250,13 +251,18 @@ struct collector {
 
 static void compare_far_pairs(void *context, size_t slot, const struct measure_image *image);
 
-static void collect_neurons(void *context, size_t slot, size_t variable, const float *relevance)
+static void collect_neurons(void *context, size_t slot, size_t variable, const float *r, const float *h)
 {
     struct collector *c = context;
 
+    size_t n = shape_neurons(network_shape(c->net, variable));
+    float *planar = malloc(n * sizeof *planar);
+
     (void)slot;
-    for (size_t i = 0; i < shape_neurons(network_shape(c->net, variable)); i++)
-        c->o->neurons[variable][i] = (double)relevance[i];
+    layout_products_to_planar(planar, r, h, network_layout(c->net, variable));
+    for (size_t i = 0; i < n; i++)
+        c->o->neurons[variable][i] = (double)planar[i];
+    free(planar);
 }
 
 static void collect_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
@@ -293,6 +299,7 @@ static void run_float(struct outcome *o, const struct test_case *t, enum measure
     }
 
     options.images = given == GIVEN_NONE;
+    options.ops = isa_under_test();
     measure_plan_init(&plan, net, &options, t->suite->model.weights);
     float *forms = aligned_alloc(64, measure_forms_floats(&plan) * sizeof *forms + 64);
     measure_forms_compute(&plan, forms, (struct link_bounds){low_float, high_float});

@@ -18,11 +18,11 @@ static const enum pool_mode modes[] = {POOL_WINNER, POOL_WINNER_LIVE, POOL_FIRST
 
 #define LENGTH(a) (sizeof(a) / sizeof(a)[0])
 
-enum { CHANNELS = 3 };
+enum { CHANNELS = 19 /* more than a block */ };
 
 static const size_t UNPOOLED = SIZE_MAX;
 
-/* A pool's arrays, all at the edge of a forbidden page: a, v lower, r, h upper. */
+/* A pool's arrays in the planar order, all at the edge of a forbidden page: a, v lower, r, h upper. */
 struct sample {
     struct shape lower;
     size_t nlower, nupper;
@@ -88,6 +88,66 @@ static void sample_free(struct sample *s)
     guarded_free(&s->forward);
 }
 
+/* ---- the kernels on planar arrays --------------------------------------------------------------------------------- */
+
+/* The same arrays in a pool's layouts, at the edge of forbidden pages too. */
+struct laid_out {
+    struct layout lower, upper;
+    struct guarded below, above, shares;
+};
+
+/* Upper layouts of both kinds, by turns. */
+static struct laid_out lay_out(const float *a, struct shape lower, enum pool_mode mode)
+{
+    struct shape upper = {lower.channels, lower.height / 2, lower.width / 2};
+    bool planar = (lower.height + lower.width + (size_t)mode) % 2;
+    struct laid_out l = {.lower = layout_blocked(lower),
+                         .upper = planar ? layout_planar(upper) : layout_blocked(upper)};
+
+    l.below = guarded_alloc(layout_floats(l.lower));
+    l.above = guarded_alloc(layout_floats(l.upper));
+    l.shares = guarded_alloc(pool_shares_floats(l.lower, mode));
+    layout_from_planar(l.below.values, a, l.lower);
+    pool_evaluate(l.above.values, l.shares.values, l.below.values, l.lower, l.upper, mode);
+    return l;
+}
+
+static void laid_out_free(struct laid_out *l)
+{
+    guarded_free(&l->below);
+    guarded_free(&l->above);
+    guarded_free(&l->shares);
+}
+
+static void run_maximum(float *y, const float *a, struct shape lower, enum pool_mode mode)
+{
+    struct laid_out l = lay_out(a, lower, mode);
+
+    layout_to_planar(y, l.above.values, l.upper);
+    laid_out_free(&l);
+}
+
+static void run_back(float *r_lower, double *absorbed, const float *r_upper, const float *a, struct shape lower,
+                     enum pool_mode mode)
+{
+    struct laid_out l = lay_out(a, lower, mode);
+
+    layout_from_planar(l.above.values, r_upper, l.upper);
+    pool_back(l.below.values, absorbed, l.above.values, l.shares.values, l.lower, l.upper, mode);
+    layout_to_planar(r_lower, l.below.values, l.lower);
+    laid_out_free(&l);
+}
+
+static void run_forward(float *v_upper, const float *v_lower, const float *a, struct shape lower, enum pool_mode mode)
+{
+    struct laid_out l = lay_out(a, lower, mode);
+
+    layout_from_planar(l.below.values, v_lower, l.lower);
+    pool_forward(l.above.values, l.below.values, l.shares.values, l.lower, l.upper, mode);
+    layout_to_planar(v_upper, l.above.values, l.upper);
+    laid_out_free(&l);
+}
+
 typedef void (*checker)(const struct sample *s, enum pool_mode mode);
 
 static void check_all(checker check, const char *name)
@@ -135,7 +195,7 @@ static double plain_share(const struct sample *s, size_t i, enum pool_mode mode)
 
 static void check_back(const struct sample *s, enum pool_mode mode)
 {
-    pool_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
+    run_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
     for (size_t i = 0; i < s->nlower; i++) {
         size_t window = window_of(s->lower, i);
         double want = window == UNPOOLED ? 0 : plain_share(s, i, mode) * (double)s->r.values[window];
@@ -154,8 +214,8 @@ static void check_adjoint(const struct sample *s, enum pool_mode mode)
 {
     double up = 0, down = 0, bound = 0;
 
-    pool_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
-    pool_forward(s->forward.values, s->v.values, s->a.values, s->lower, mode);
+    run_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
+    run_forward(s->forward.values, s->v.values, s->a.values, s->lower, mode);
     for (size_t j = 0; j < s->nupper; j++)
         up += (double)s->r.values[j] * (double)s->forward.values[j];
     for (size_t i = 0; i < s->nlower; i++) {
@@ -177,7 +237,7 @@ static void check_conservation(const struct sample *s, enum pool_mode mode)
     size_t lower = s->nlower / CHANNELS, upper = s->nupper / CHANNELS;
     double absorbed[CHANNELS];
 
-    pool_back(s->back.values, absorbed, s->r.values, s->a.values, s->lower, mode);
+    run_back(s->back.values, absorbed, s->r.values, s->a.values, s->lower, mode);
     for (size_t c = 0; c < CHANNELS; c++) {
         double kept = absorbed[c], bound = fabs(absorbed[c]), arrived = 0;
         for (size_t i = c * lower; i < (c + 1) * lower; i++) {
@@ -199,8 +259,7 @@ static void relevance_is_kept_or_absorbed(void **state)
 
 static void check_maximum(const struct sample *s, enum pool_mode mode)
 {
-    (void)mode;
-    pool_maximum(s->forward.values, s->a.values, s->lower);
+    run_maximum(s->forward.values, s->a.values, s->lower, mode);
     for (size_t j = 0; j < s->nupper; j++) {
         float top = -INFINITY;
         for (size_t i = 0; i < s->nlower; i++)
@@ -222,7 +281,7 @@ static void maximum_of_nan_is_nan(void **state)
     for (size_t i = 0; i < 4; i++) {
         float a[4] = {1, 2, 3, 4}, y;
         a[i] = NAN;
-        pool_maximum(&y, a, (struct shape){1, 2, 2});
+        run_maximum(&y, a, (struct shape){1, 2, 2}, POOL_WINNER);
         assert_true(isnan(y));
     }
 }
@@ -232,7 +291,7 @@ static void assert_shares(const float a[4], enum pool_mode mode, const double wa
 {
     float r = 1, back[4];
 
-    pool_back(back, NULL, &r, a, (struct shape){1, 2, 2}, mode);
+    run_back(back, NULL, &r, a, (struct shape){1, 2, 2}, mode);
     for (size_t i = 0; i < 4; i++)
         assert_true(fabs((double)back[i] - want[i]) <= 1e-6);
 }
@@ -262,9 +321,9 @@ static void only_living_positions_share_where_asked(void **state)
     float back[8];
 
     (void)state;
-    pool_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER_LIVE);
+    run_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER_LIVE);
     assert_true(back[0] == 0 && back[1] == 0.5f && back[4] == 0.5f && back[5] == 0);
-    pool_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER);
+    run_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER);
     assert_true(back[0] == 0.25f && back[1] == 0.25f && back[4] == 0.25f && back[5] == 0.25f);
 }
 

@@ -22,7 +22,7 @@
 struct arrays {
     struct winograd shape;
     struct layout in, out;
-    struct guarded x, factor, lower, lower_factor, multiplier, y[2], joint, packed, scratch, bias[2], scale;
+    struct guarded x, factor, lower, lower_factor, multiplier, y[2], joint, packed[2], scratch, bias[2], scale;
     float *planar_x, *planar_lower; /* with their factors */
     float *w[2];
     bool adjoint;
@@ -96,16 +96,18 @@ static struct arrays arrays_alloc(struct random *random, struct winograd s, bool
 /* Packed weights and scratch of a variant; packed before every run with it. */
 static void arrays_pack(struct arrays *a, const struct ops *ops, size_t shift)
 {
-    a->packed = guarded_alloc(winograd_weights_floats(ops, a->shape) + shift);
     a->scratch = guarded_alloc(winograd_scratch_floats(ops, a->shape) + shift);
-    for (size_t set = 0; set < a->shape.sets; set++)
-        winograd_pack(a->packed.values, a->w[set], set, a->adjoint, ops, a->shape);
+    for (size_t set = 0; set < a->shape.sets; set++) {
+        a->packed[set] = guarded_alloc(winograd_weights_floats(ops, a->shape) + shift);
+        winograd_pack(a->packed[set].values, a->w[set], a->adjoint, ops, a->shape);
+    }
 }
 
 static void arrays_unpack(struct arrays *a)
 {
-    guarded_free(&a->packed);
     guarded_free(&a->scratch);
+    for (size_t set = 0; set < a->shape.sets; set++)
+        guarded_free(&a->packed[set]);
 }
 
 static void arrays_free(struct arrays *a)
@@ -125,7 +127,7 @@ static struct winograd_call stored(struct arrays *a)
 {
     return (struct winograd_call){.x = a->x.values,
                                   .factor = a->factor.values,
-                                  .packed = a->packed.values,
+                                  .packed = {a->packed[0].values, a->packed[1].values},
                                   .output = WINOGRAD_STORE,
                                   .y = {a->y[0].values, a->shape.sets == 2 ? a->y[1].values : NULL}};
 }
@@ -319,7 +321,7 @@ static void check_bits(const struct ops *ops)
     b.shape = one;
     for (size_t set = 0; set < 2; set++) {
         arrays_pack(&b, ops, 1);
-        winograd_pack(b.packed.values, b.w[set], 0, false, ops, one);
+        winograd_pack(b.packed[0].values, b.w[set], false, ops, one);
         struct winograd_call alone = stored(&b);
         winograd_run(&alone, ops, one, b.scratch.values);
         assert_memory_equal(alone.y[0], both.y[set], layout_floats(a.out) * sizeof(float));

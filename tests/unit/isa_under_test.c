@@ -1,0 +1,18 @@
+#include "isa_under_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SKIPPED = 77 };
+
+const struct ops *isa_under_test(void)
+{
+    const char *wanted = getenv("NRMFLOW_ISA");
+    const struct ops *ops = ops_select(wanted);
+
+    if (!ops) {
+        printf("skipped: this processor has no %s\n", wanted);
+        exit(SKIPPED);
+    }
+    return ops;
+}
