@@ -2,6 +2,7 @@
 
 #include "command.h"
 #include "command_json.h"
+#include "command_parallel.h"
 #include "maps.h"
 #include "option.h"
 
@@ -154,8 +155,9 @@ static void print_json(const struct maps *maps, const struct arguments *argument
 
 /* ---- command ----------------------------------------------------------------------------------------------------- */
 
-static enum status answer(const struct arguments *arguments, const struct node *node, struct error *err)
+static enum status answer(const void *context, const struct node *node, struct error *err)
 {
+    const struct arguments *arguments = context;
     struct maps maps;
     struct log log;
 
@@ -172,19 +174,9 @@ static enum status answer(const struct arguments *arguments, const struct node *
 int command_map(int argc, char **argv)
 {
     struct arguments arguments = {.json = false};
-    struct node node;
-    struct error err = {0};
     int status = COMMAND_OK;
 
     if (!parse(&arguments, argc, argv, &status))
         return status;
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
-    node_init(&node);
-    if (answer(&arguments, &node, &err) != OK)
-        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
-    else
-        status = node.rank == 0 ? command_finish(COMMAND_OK) : COMMAND_OK;
-    node_free(&node);
-    MPI_Finalize();
-    return status;
+    return command_parallel(answer, &arguments, argc, argv);
 }

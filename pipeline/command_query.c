@@ -2,6 +2,7 @@
 
 #include "command.h"
 #include "command_json.h"
+#include "command_parallel.h"
 #include "look.h"
 #include "option.h"
 
@@ -192,8 +193,9 @@ static void print_json(const struct look *look, const char *expression, bool pla
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
 
-static enum status answer(const struct arguments *arguments, const struct node *node, struct error *err)
+static enum status answer(const void *context, const struct node *node, struct error *err)
 {
+    const struct arguments *arguments = context;
     const char *expression = arguments->look.query;
     struct look look = {.run = NULL};
     struct log log;
@@ -217,19 +219,9 @@ done:
 int command_query(int argc, char **argv)
 {
     struct arguments arguments = {.json = false};
-    struct node node;
-    struct error err = {0};
     int status = COMMAND_OK;
 
     if (!parse(&arguments, argc, argv, &status))
         return status;
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
-    node_init(&node);
-    if (answer(&arguments, &node, &err) != OK)
-        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
-    else
-        status = node.rank == 0 ? command_finish(COMMAND_OK) : COMMAND_OK;
-    node_free(&node);
-    MPI_Finalize();
-    return status;
+    return command_parallel(answer, &arguments, argc, argv);
 }

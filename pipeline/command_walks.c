@@ -3,6 +3,7 @@
 #include "agree.h"
 #include "command.h"
 #include "command_json.h"
+#include "command_parallel.h"
 #include "log.h"
 #include "option.h"
 #include "strongest.h"
@@ -305,8 +306,9 @@ done:
     return rc;
 }
 
-static enum status verify(const struct arguments *arguments, const struct node *node, struct error *err)
+static enum status verify(const void *context, const struct node *node, struct error *err)
 {
+    const struct arguments *arguments = context;
     struct store_reader *reader = NULL;
     struct strongest found = {.nlayers = 0};
     struct strongest_verified verified = {.images = 0};
@@ -329,7 +331,6 @@ done:
 int command_walks(int argc, char **argv)
 {
     struct arguments arguments = {.json = false};
-    struct node node;
     struct error err = {0};
     int status = COMMAND_OK;
 
@@ -337,13 +338,5 @@ int command_walks(int argc, char **argv)
         return status;
     if (!arguments.verify.config)
         return search(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
-    node_init(&node);
-    if (verify(&arguments, &node, &err) != OK)
-        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
-    else
-        status = node.rank == 0 ? command_finish(COMMAND_OK) : COMMAND_OK;
-    node_free(&node);
-    MPI_Finalize();
-    return status;
+    return command_parallel(verify, &arguments, argc, argv);
 }

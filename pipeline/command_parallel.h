@@ -1,0 +1,15 @@
+/* Commands that compute on all ranks. */
+#ifndef NRMFLOW_COMMAND_PARALLEL_H
+#define NRMFLOW_COMMAND_PARALLEL_H
+
+#include "error.h"
+#include "node.h"
+
+/* Do the work of a command between the beginning and the end of MPI. `work` is collective, and rank 0 prints.
+ *
+ *   arguments  in  handed on to it
+ * Returns the exit status: COMMAND_FAILED, with a message by rank 0, if it failed or its output did not get there. */
+int command_parallel(enum status (*work)(const void *arguments, const struct node *node, struct error *err),
+                     const void *arguments, int argc, char **argv);
+
+#endif
