@@ -67,6 +67,15 @@ struct ops {
      *   shape          as in the product, which these panels are for; to_stride is lower's */
     void (*flow)(float *joint, const float *from, const float *lower, const float *panels, size_t inputs,
                  size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *shape);
+
+    /* Row of a convolution of few planes (narrow.h): to[i,o] = bias[o] + sum_{l,dx} lines[l][i + dx] panels[l * 3 + dx,o].
+     * Lines are from_stride floats apart, depth counts their taps. */
+    void (*narrow_forward)(float *to, const float *lines, const float *panels, const float *bias,
+                           const struct ops_product *shape);
+
+    /* Row of its weight gradient: sums[d / 16][l * 3 + dx][d % 16] += sum_i lines[l][i + dx] row[i,d]. Lines are to_stride
+     * floats apart, outputs counts their taps. */
+    void (*narrow_gradient)(float *sums, const float *row, const float *lines, const struct ops_product *shape);
 };
 
 /* The table of a name; NULL asks for the best that this processor has. Unknown or not available: NULL. */

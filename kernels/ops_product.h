@@ -25,6 +25,18 @@ struct ahead {
     size_t lines;
 };
 
+/* to[i][o] = sum[i][o] */
+INLINE void store_sums(float *to, vec (*sum)[VECTORS], size_t stride, const size_t rows, const size_t vectors)
+{
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < vectors; j++) {
+        size_t lane = j * LANES, block = lane / OPS_LANES * stride * OPS_LANES + lane % OPS_LANES;
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < rows; i++)
+            store(to + block + i * OPS_LANES, sum[i][j]);
+    }
+}
+
 INLINE void product_rows(float *to, const float *from, const float *panel, const struct ops_product *s,
                          struct ahead ahead, const size_t rows, const size_t vectors)
 {
@@ -52,13 +64,7 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
         }
         panel += OPS_LANES * vectors * LANES;
     }
-#pragma GCC unroll UNROLL
-    for (size_t j = 0; j < vectors; j++) {
-        size_t lane = j * LANES, block = lane / OPS_LANES * s->to_stride * OPS_LANES + lane % OPS_LANES;
-#pragma GCC unroll UNROLL
-        for (size_t i = 0; i < rows; i++)
-            store(to + block + i * OPS_LANES, sum[i][j]);
-    }
+    store_sums(to, sum, s->to_stride, rows, vectors);
 }
 
 INLINE void product_some_rows(float *to, const float *from, const float *panel, const struct ops_product *s,

@@ -3,12 +3,14 @@
 #ifndef NRMFLOW_OPS_TEMPLATE_H
 #define NRMFLOW_OPS_TEMPLATE_H
 
+#include "ops_narrow.h"
 #include "ops_product.h"
 #include "ops_winograd.h"
 
 /* Members of the table. */
 #define OPS_MEMBERS                                                                                                    \
     .width = PANEL, .winograd_input = winograd_input, .winograd_lower = winograd_lower,                                \
-    .winograd_output = winograd_output, .product = product, .flow = flow
+    .winograd_output = winograd_output, .product = product, .flow = flow, .narrow_forward = narrow_forward,            \
+    .narrow_gradient = narrow_gradient
 
 #endif

@@ -141,22 +141,6 @@ size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
     return points_of(shape) * (cut.in_plane + cut.out_plane);
 }
 
-/* Zeros in everything that is no neuron. */
-static void clear_padding(float *y, struct layout layout)
-{
-    size_t row_floats = layout.columns * LANES, width = layout.shape.width, height = layout.shape.height;
-    size_t blocks = padded(layout.shape.channels) / LANES;
-
-    for (size_t b = 0; b < blocks; b++, y += layout.rows * row_floats) {
-        memset(y, 0, row_floats * sizeof *y);
-        for (size_t row = 1; row <= height; row++) {
-            memset(y + row * row_floats, 0, LANES * sizeof *y);
-            memset(y + row * row_floats + (1 + width) * LANES, 0, (layout.columns - 1 - width) * LANES * sizeof *y);
-        }
-        memset(y + (1 + height) * row_floats, 0, (layout.rows - 1 - height) * row_floats * sizeof *y);
-    }
-}
-
 /* What the tables' loops get: tiles of block 0, and the shape of the product of every point. */
 struct work {
     struct cut cut;
@@ -214,7 +198,7 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
     assert(shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
     for (size_t set = 0; set < shape.sets; set++)
-        clear_padding(call->y[set], layout);
+        layout_clear_border(call->y[set], layout);
     if (call->joint && !call->accumulate_joint)
         memset(call->joint, 0, shape.inputs * shape.outputs * sizeof *call->joint);
     for (size_t block = 0; block < work.cut.blocks; block++) {
