@@ -1,5 +1,5 @@
 /* x86 with AVX-512: 32 registers, 24 of them sums of a product of 6 x 64. */
-enum { LANES = 16, PANEL = 64, UNROLL = 16 };
+enum { LANES = 16, PANEL = 64, UNROLLED = 16 };
 
 #include "ops_template.h"
 

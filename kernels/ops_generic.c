@@ -1,5 +1,5 @@
 /* Any processor: vectors of 16 are what the compiler makes of them. The same code as avx512, where it can be tested. */
-enum { LANES = 16, PANEL = 64, UNROLL = 1 };
+enum { LANES = 16, PANEL = 64, UNROLLED = 1 };
 
 #include "ops_template.h"
 

@@ -1,4 +1,4 @@
-/* Vectors of LANES floats for the variants of ops.h, which define LANES and include this first. Everything here is
+/* Vectors of LANES floats for the variants of ops.h, which define LANES and UNROLLED and include this first. Everything here is
  * inlined: nothing may leave a file that is compiled for more instructions than others. */
 #ifndef NRMFLOW_OPS_VECTOR_H
 #define NRMFLOW_OPS_VECTOR_H
@@ -8,6 +8,13 @@
 #include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline))
+
+/* How often loops over parts of a tile are unrolled. Under a sanitizer every access has checks, and not at all. */
+#ifdef __SANITIZE_ADDRESS__
+enum { UNROLL = 1 };
+#else
+enum { UNROLL = UNROLLED };
+#endif
 
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t mask __attribute__((vector_size(LANES * 4))); /* all bits of a lane set, or none */

@@ -205,9 +205,9 @@ static void winograd_lower(float *v, const float *x, const float *factor, size_t
 /* ---- outputs: what becomes of t ------------------------------------------------------------------------------------ */
 
 /* scale / stab(d), zero where that would divide by zero */
-INLINE vec stabilized_inverse(vec d, float scale_eps, vec scale)
+INLINE vec stabilized_inverse(vec d, float least, vec scale)
 {
-    vec eps = zeros() + scale_eps;
+    vec eps = zeros() + least;
     mask sign = (d < zeros()) & INT32_MIN;
     vec stable = d + (vec)((mask)eps ^ sign);
 
@@ -228,45 +228,41 @@ struct target {
     size_t rows, columns; /* that are neurons */
 };
 
-INLINE void put(const struct winograd_call *call, const vec *t, const vec *d, struct target to, size_t rows,
-                size_t columns, const size_t tile, const int output)
+/* t and, unless NULL, d, [tile][tile], to where they are neurons. */
+static void put(const struct winograd_call *call, const vec *t, const vec *d, struct target to, size_t tile)
 {
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++) {
+    for (size_t i = 0; i < to.rows; i++)
+        for (size_t j = 0; j < to.columns; j++) {
             size_t at = to.at + i * to.stride + j * OPS_LANES;
             vec value = t[i * tile + j];
-            if (output == WINOGRAD_MULTIPLY)
+            if (call->output == WINOGRAD_MULTIPLY)
                 value *= load(call->multiplier + at);
-            if (output == WINOGRAD_EVALUATE)
-                value = rectified(value + load(call->bias[0] + to.channel));
             store(call->y[0] + at, value);
-            if (!d)
-                continue;
-            vec second = d[i * tile + j];
-            if (output == WINOGRAD_EVALUATE) {
-                if (call->nonnegative)
-                    second = rectified(second);
-                second = stabilized_inverse(second + load(call->bias[1] + to.channel), call->eps,
-                                            load(call->scale + to.channel));
-                if (call->select)
-                    second = keep(value > zeros(), second);
-            }
-            store(call->y[1] + at, second);
+            if (d)
+                store(call->y[1] + at, d[i * tile + j]);
         }
 }
 
-INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
-                        struct target to, const size_t tile, const int output)
+/* The same for WINOGRAD_EVALUATE. */
+static void put_evaluated(const struct winograd_call *call, const vec *t, const vec *d, struct target to, size_t tile)
 {
-    vec t[16], d[16];
+    vec bias = load(call->bias[0] + to.channel), second_bias = zeros(), scale = zeros();
 
-    output_tile(t, m, plane, tile);
-    if (second)
-        output_tile(d, second, plane, tile);
-    if (to.rows == tile && to.columns == tile)
-        put(call, t, second ? d : NULL, to, tile, tile, tile, output);
-    else
-        put(call, t, second ? d : NULL, to, to.rows, to.columns, tile, output);
+    if (d) {
+        second_bias = load(call->bias[1] + to.channel);
+        scale = load(call->scale + to.channel);
+    }
+    for (size_t i = 0; i < to.rows; i++)
+        for (size_t j = 0; j < to.columns; j++) {
+            size_t at = to.at + i * to.stride + j * OPS_LANES;
+            vec value = rectified(t[i * tile + j] + bias);
+            store(call->y[0] + at, value);
+            if (!d)
+                continue;
+            vec second = call->nonnegative ? rectified(d[i * tile + j]) : d[i * tile + j];
+            second = stabilized_inverse(second + second_bias, call->eps, scale);
+            store(call->y[1] + at, call->select ? keep(value > zeros(), second) : second);
+        }
 }
 
 INLINE size_t at_most(size_t n, size_t most)
@@ -275,49 +271,38 @@ INLINE size_t at_most(size_t n, size_t most)
 }
 
 INLINE void finish(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
-                   const struct ops_tiles *tiles, const bool two, const size_t tile, const int output)
+                   const struct ops_tiles *tiles, const size_t tile)
 {
-    size_t set = blocks * tiles->stride * OPS_LANES;
+    const float *second = call->y[1] ? m + blocks * tiles->stride * OPS_LANES : NULL;
+    vec t[16], d[16];
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
-        for (size_t t = 0; t < tiles->count; t++, next_place(&at, tiles)) {
+        for (size_t i = 0; i < tiles->count; i++, next_place(&at, tiles)) {
             size_t row = b * tiles->rows + at.row * tile + 1, column = at.column * tile + 1;
-            size_t from = (b * tiles->stride + t) * OPS_LANES;
-            for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
-                struct target to = {(row * tiles->columns + column) * OPS_LANES + lane, tiles->columns * OPS_LANES,
-                                    b * OPS_LANES + lane, at_most(tiles->height - at.row * tile, tile),
-                                    at_most(tiles->width - at.column * tile, tile)};
-                finish_tile(call, m + from + lane, two ? m + from + lane + set : NULL, plane, to, tile, output);
+            struct target to = {(row * tiles->columns + column) * OPS_LANES, tiles->columns * OPS_LANES, b * OPS_LANES,
+                                at_most(tiles->height - at.row * tile, tile),
+                                at_most(tiles->width - at.column * tile, tile)};
+            for (size_t lane = 0; lane < OPS_LANES; lane += LANES, to.at += LANES, to.channel += LANES) {
+                size_t from = (b * tiles->stride + i) * OPS_LANES + lane;
+                for (size_t set = 0; set < (second ? 2 : 1); set++)
+                    output_tile(set ? d : t, (set ? second : m) + from, plane, tile);
+                if (call->output == WINOGRAD_EVALUATE)
+                    put_evaluated(call, t, second ? d : NULL, to, tile);
+                else
+                    put(call, t, second ? d : NULL, to, tile);
             }
         }
     }
 }
 
-INLINE void finish_by_output(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
-                             const struct ops_tiles *tiles, const bool two, const size_t tile)
-{
-    if (call->output == WINOGRAD_EVALUATE)
-        finish(call, m, blocks, plane, tiles, two, tile, WINOGRAD_EVALUATE);
-    else if (call->output == WINOGRAD_MULTIPLY)
-        finish(call, m, blocks, plane, tiles, two, tile, WINOGRAD_MULTIPLY);
-    else
-        finish(call, m, blocks, plane, tiles, two, tile, WINOGRAD_STORE);
-}
-
 static void winograd_output(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                             const struct ops_tiles *tiles)
 {
-    bool two = call->y[1] != NULL;
-
-    if (tiles->tile == 2 && two)
-        finish_by_output(call, m, blocks, plane, tiles, true, 2);
-    else if (tiles->tile == 2)
-        finish_by_output(call, m, blocks, plane, tiles, false, 2);
-    else if (two)
-        finish_by_output(call, m, blocks, plane, tiles, true, 4);
+    if (tiles->tile == 2)
+        finish(call, m, blocks, plane, tiles, 2);
     else
-        finish_by_output(call, m, blocks, plane, tiles, false, 4);
+        finish(call, m, blocks, plane, tiles, 4);
 }
 
 #endif
