@@ -140,11 +140,11 @@ void narrow_forward(float *y, const float *x, const float *packed, const float *
                                   .from_stride = line_floats(shape),
                                   .to_stride = layout.rows * layout.columns};
 
-    layout_clear_border(y, layout);
     for (size_t row = 0; row < shape.height; row++) {
         gather_lines(scratch, x, row, shape);
         ops->narrow_forward(y + layout_index(layout, 0, row, 0), scratch, packed, bias, &product);
     }
+    layout_clear_border(y, layout);
 }
 
 /* out[c, y + dy - 1, i] += sum_dx results[i + 1 - dx][dy,dx,c], whose first position is number -1. */

@@ -9,8 +9,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* How often loops over parts of a tile are unrolled. Under a sanitizer every access has checks, and not at all. */
-#ifdef __SANITIZE_ADDRESS__
+/* How often loops over parts of a tile are unrolled: not where a sanitizer checks every access. */
+#ifdef OPS_SANITIZED
 enum { UNROLL = 1 };
 #else
 enum { UNROLL = UNROLLED };

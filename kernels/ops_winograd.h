@@ -12,7 +12,10 @@
 #include "ops_vector.h"
 #include "winograd.h"
 
-enum { POINTS = 6 }; /* the most along a line */
+enum {
+    POINTS = 6, /* the most along a line */
+    AHEAD = 2   /* tiles from the one at work to the one that is brought near */
+};
 
 #define P1 0.75f
 #define Q1 1.5f
@@ -97,6 +100,16 @@ INLINE void spread_line(vec *restrict v, const vec *restrict d, const bool lower
         input_line(v, d, tile);
 }
 
+/* Bring near what the tile AHEAD tiles further in the row will use. */
+INLINE void prefetch_square(const float *x, size_t columns, const size_t side, const size_t tile)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < side; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = side - tile; j < side; j++)
+            __builtin_prefetch(x + (i * columns + j + AHEAD * tile) * OPS_LANES);
+}
+
 INLINE void spread_tile(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
                         const size_t tile)
 {
@@ -122,11 +135,12 @@ INLINE void spread_tile(float *v, size_t plane, const float *x, const float *fac
     }
 }
 
-/* t [tile][tile] */
-INLINE void output_tile(vec *restrict t, const float *m, size_t plane, const size_t tile)
+/* One vector of t [tile][tile][16]. */
+INLINE void output_tile(float *t, const float *m, size_t plane, const size_t tile)
 {
     const size_t n = tile + 2;
     vec half[4 * POINTS], in[POINTS], out[4];
+
 #pragma GCC unroll UNROLL
     for (size_t j = 0; j < n; j++) {
 #pragma GCC unroll UNROLL
@@ -138,8 +152,12 @@ INLINE void output_tile(vec *restrict t, const float *m, size_t plane, const siz
             half[i * POINTS + j] = out[i];
     }
 #pragma GCC unroll UNROLL
-    for (size_t i = 0; i < tile; i++)
-        output_line(t + i * tile, half + i * POINTS, tile);
+    for (size_t i = 0; i < tile; i++) {
+        output_line(out, half + i * POINTS, tile);
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < tile; j++)
+            store(t + (i * tile + j) * OPS_LANES, out[j]);
+    }
 }
 
 /* ---- blocks of tiles: channels outside, tiles inside --------------------------------------------------------------- */
@@ -169,6 +187,9 @@ INLINE void spread(float *v, const float *x, const float *factor, size_t blocks,
         for (size_t t = 0; t < tiles->count; t++, next_place(&at, tiles)) {
             size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
             size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
+            prefetch_square(x + from, tiles->columns, lower ? tile : tile + 2, tile);
+            if (factor)
+                prefetch_square(factor + from, tiles->columns, lower ? tile : tile + 2, tile);
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
                 spread_tile(v + to + lane, plane, x + from + lane, factor ? factor + from + lane : NULL, tiles->columns,
                             lower, tile);
@@ -222,45 +243,41 @@ INLINE vec rectified(vec z)
 
 /* A tile's place in the output arrays. */
 struct target {
-    size_t at;            /* float of its first position and of the vector's first lane */
+    size_t at;            /* float of its first position */
     size_t stride;        /* floats from a row to the next */
-    size_t channel;       /* of the vector's first lane */
+    size_t channel;       /* the first of the block */
     size_t rows, columns; /* that are neurons */
 };
 
-/* t and, unless NULL, d, [tile][tile], to where they are neurons. */
-static void put(const struct winograd_call *call, const vec *t, const vec *d, struct target to, size_t tile)
+/* t and, unless NULL, d, [tile][tile][16], to where they are neurons. */
+static void put(const struct winograd_call *call, const float *t, const float *d, struct target to, size_t tile)
 {
     for (size_t i = 0; i < to.rows; i++)
-        for (size_t j = 0; j < to.columns; j++) {
-            size_t at = to.at + i * to.stride + j * OPS_LANES;
-            vec value = t[i * tile + j];
+        for (size_t j = 0; j < to.columns * OPS_LANES; j += LANES) {
+            size_t at = to.at + i * to.stride + j, from = i * tile * OPS_LANES + j;
+            vec value = load(t + from);
             if (call->output == WINOGRAD_MULTIPLY)
                 value *= load(call->multiplier + at);
             store(call->y[0] + at, value);
             if (d)
-                store(call->y[1] + at, d[i * tile + j]);
+                store(call->y[1] + at, load(d + from));
         }
 }
 
 /* The same for WINOGRAD_EVALUATE. */
-static void put_evaluated(const struct winograd_call *call, const vec *t, const vec *d, struct target to, size_t tile)
+static void put_evaluated(const struct winograd_call *call, const float *t, const float *d, struct target to,
+                          size_t tile)
 {
-    vec bias = load(call->bias[0] + to.channel), second_bias = zeros(), scale = zeros();
-
-    if (d) {
-        second_bias = load(call->bias[1] + to.channel);
-        scale = load(call->scale + to.channel);
-    }
     for (size_t i = 0; i < to.rows; i++)
-        for (size_t j = 0; j < to.columns; j++) {
-            size_t at = to.at + i * to.stride + j * OPS_LANES;
-            vec value = rectified(t[i * tile + j] + bias);
+        for (size_t j = 0; j < to.columns * OPS_LANES; j += LANES) {
+            size_t at = to.at + i * to.stride + j, from = i * tile * OPS_LANES + j;
+            size_t channel = to.channel + j % OPS_LANES;
+            vec value = rectified(load(t + from) + load(call->bias[0] + channel));
             store(call->y[0] + at, value);
             if (!d)
                 continue;
-            vec second = call->nonnegative ? rectified(d[i * tile + j]) : d[i * tile + j];
-            second = stabilized_inverse(second + second_bias, call->eps, scale);
+            vec second = call->nonnegative ? rectified(load(d + from)) : load(d + from);
+            second = stabilized_inverse(second + load(call->bias[1] + channel), call->eps, load(call->scale + channel));
             store(call->y[1] + at, call->select ? keep(value > zeros(), second) : second);
         }
 }
@@ -274,7 +291,7 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
                    const struct ops_tiles *tiles, const size_t tile)
 {
     const float *second = call->y[1] ? m + blocks * tiles->stride * OPS_LANES : NULL;
-    vec t[16], d[16];
+    float t[16 * OPS_LANES], d[16 * OPS_LANES];
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
@@ -283,15 +300,20 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
             struct target to = {(row * tiles->columns + column) * OPS_LANES, tiles->columns * OPS_LANES, b * OPS_LANES,
                                 at_most(tiles->height - at.row * tile, tile),
                                 at_most(tiles->width - at.column * tile, tile)};
-            for (size_t lane = 0; lane < OPS_LANES; lane += LANES, to.at += LANES, to.channel += LANES) {
+            prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
+            if (call->output == WINOGRAD_MULTIPLY)
+                prefetch_square(call->multiplier + to.at, tiles->columns, tile, tile);
+            if (second)
+                prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
+            for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
                 size_t from = (b * tiles->stride + i) * OPS_LANES + lane;
                 for (size_t set = 0; set < (second ? 2 : 1); set++)
-                    output_tile(set ? d : t, (set ? second : m) + from, plane, tile);
-                if (call->output == WINOGRAD_EVALUATE)
-                    put_evaluated(call, t, second ? d : NULL, to, tile);
-                else
-                    put(call, t, second ? d : NULL, to, tile);
+                    output_tile((set ? d : t) + lane, (set ? second : m) + from, plane, tile);
             }
+            if (call->output == WINOGRAD_EVALUATE)
+                put_evaluated(call, t, second ? d : NULL, to, tile);
+            else
+                put(call, t, second ? d : NULL, to, tile);
         }
     }
 }

@@ -110,7 +110,7 @@ struct cut {
 /* Tiles whose transforms are worked on together: few, so that they stay near, but enough to reuse the weights. */
 static size_t tiles_at_once(struct winograd shape)
 {
-    return padded(shape.inputs) * columns_of(shape) <= 64 * 128 ? 24 : 48;
+    return padded(shape.inputs) * columns_of(shape) <= 64 * 128 ? 24 : 64;
 }
 
 /* Lines of a plane: an odd number, so that the points of a tile do not meet in one set of a cache. */
@@ -197,8 +197,6 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
 
     assert(shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
-    for (size_t set = 0; set < shape.sets; set++)
-        layout_clear_border(call->y[set], layout);
     if (call->joint && !call->accumulate_joint)
         memset(call->joint, 0, shape.inputs * shape.outputs * sizeof *call->joint);
     for (size_t block = 0; block < work.cut.blocks; block++) {
@@ -207,4 +205,6 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
         work.product.rows = work.tiles.count;
         run_block(call, ops, shape, &work, v, m);
     }
+    for (size_t set = 0; set < shape.sets; set++)
+        layout_clear_border(call->y[set], layout);
 }
