@@ -78,14 +78,13 @@ INLINE void gradient_taps(float *sums, const float *row, const float *lines, siz
         for (size_t j = 0; j < BLOCK; j++)
             sum[t][j] = load(sums + ((first + t) * BLOCK + j) * LANES);
     }
-    for (size_t i = 0; i < s->rows; i++)
+    for (size_t i = 0; i < s->rows; i++, row += OPS_LANES) {
 #pragma GCC unroll UNROLL
-        for (size_t j = 0; j < BLOCK; j++) {
-            vec u = load(row + (i * BLOCK + j) * LANES);
+        for (size_t t = 0; t < taps; t++)
 #pragma GCC unroll UNROLL
-            for (size_t t = 0; t < taps; t++)
-                sum[t][j] += line[t][i] * u;
-        }
+            for (size_t j = 0; j < BLOCK; j++)
+                sum[t][j] += line[t][i] * load(row + j * LANES);
+    }
 #pragma GCC unroll UNROLL
     for (size_t t = 0; t < taps; t++)
 #pragma GCC unroll UNROLL
