@@ -1,5 +1,6 @@
 #include "layout.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 struct layout layout_planar(struct shape shape)
@@ -65,6 +66,21 @@ void layout_from_planar(float *restrict out, const float *restrict planar, struc
         }
 }
 
+void layout_clear_padding(float *x, struct layout layout)
+{
+    size_t row_floats = layout.columns * layout.lanes, plane_floats = layout.rows * row_floats;
+    size_t before = layout.origin % row_floats, neurons = layout.shape.width * layout.lanes;
+
+    for (float *plane = x; plane < x + layout_floats(layout); plane += plane_floats)
+        for (size_t row = 0; row < layout.rows; row++) {
+            float *at = plane + row * row_floats;
+            bool inside = row >= layout.origin / row_floats && row - layout.origin / row_floats < layout.shape.height;
+            memset(at, 0, (inside ? before : row_floats) * sizeof *x);
+            if (inside)
+                memset(at + before + neurons, 0, (row_floats - before - neurons) * sizeof *x);
+        }
+}
+
 void layout_channel_sums(double *restrict sums, const float *restrict x, struct layout layout)
 {
     for (size_t c = 0; c < layout.shape.channels; c++) {
@@ -79,34 +95,14 @@ void layout_channel_sums(double *restrict sums, const float *restrict x, struct 
 
 void layout_clear_border(float *x, struct layout layout)
 {
-    size_t blocks = (layout.shape.channels + layout.lanes - 1) / layout.lanes, lanes = layout.lanes;
-    size_t plane = layout.rows * layout.columns * lanes, row = layout.shape.width * lanes;
-    size_t unused = blocks * lanes - layout.shape.channels;
-    float *free = x;
+    size_t lanes = layout.lanes, unused = (lanes - layout.shape.channels % lanes) % lanes;
 
     if (lanes == 1)
         return;
-    for (size_t b = 0; b < blocks; b++)
-        for (size_t y = 0; y < layout.shape.height; y++) {
-            float *start = x + layout_index(layout, b * lanes, y, 0);
-            memset(free, 0, (size_t)(start - free) * sizeof *free);
-            free = start + row;
-        }
-    memset(free, 0, (size_t)(x + blocks * plane - free) * sizeof *free);
+    layout_clear_padding(x, layout);
     for (size_t y = 0; y < layout.shape.height && unused; y++) {
         float *last = x + layout_index(layout, layout.shape.channels, y, 0);
         for (size_t i = 0; i < layout.shape.width; i++)
             memset(last + i * lanes, 0, unused * sizeof *last);
     }
-}
-
-void layout_fill(float *restrict x, const float *restrict value, struct layout layout)
-{
-    memset(x, 0, layout_floats(layout) * sizeof *x);
-    for (size_t c = 0; c < layout.shape.channels; c++)
-        for (size_t y = 0; y < layout.shape.height; y++) {
-            float *row = x + layout_index(layout, c, y, 0);
-            for (size_t i = 0; i < layout.shape.width; i++)
-                row[i * layout.lanes] = value[c];
-        }
 }

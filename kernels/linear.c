@@ -1,7 +1,6 @@
 #include "linear.h"
 
 #include "convolution.h"
-#include "dense.h"
 
 #include <string.h>
 
@@ -10,11 +9,6 @@ enum { TAPS = 9 };
 static struct convolution convolution_of(const struct link *link)
 {
     return (struct convolution){link->upper.channels, link->lower.channels, link->lower.height, link->lower.width};
-}
-
-static struct dense dense_of(const struct link *link, size_t n)
-{
-    return (struct dense){link->upper.channels, shape_neurons(link->lower), n};
 }
 
 size_t linear_weight_floats(const struct link *link)
@@ -108,10 +102,10 @@ static void contract(float *joint, const float *w, const float *g, const struct 
 /* ---- both kinds -------------------------------------------------------------------------------------------------- */
 
 void linear_forward(float *restrict y, const float *restrict x, const float *restrict w, const struct linear *linear,
-                    size_t n, bool accumulate, float *restrict scratch)
+                    const struct ops *ops, size_t n, bool accumulate, float *restrict scratch)
 {
     if (linear->link->kind == LINK_DENSE) {
-        dense_forward(y, x, w, dense_of(linear->link, n), accumulate);
+        ops->dense_forward(y, x, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower), accumulate);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -120,10 +114,10 @@ void linear_forward(float *restrict y, const float *restrict x, const float *res
 }
 
 void linear_back(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
-                 size_t n, float *restrict scratch)
+                 const struct ops *ops, size_t n, float *restrict scratch)
 {
     if (linear->link->kind == LINK_DENSE) {
-        dense_back(x, s, w, dense_of(linear->link, n));
+        ops->dense_back(x, s, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower));
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -131,18 +125,27 @@ void linear_back(float *restrict x, const float *restrict s, const float *restri
                       planar_of(linear->link, scratch));
 }
 
+/* Of one image. */
+static void convolution_joint(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
+                              bool accumulate, struct planar planar)
+{
+    convolution_gradient(planar.gradient, to_planar(planar.upper, s, linear->upper),
+                         to_planar(planar.lower, x, linear->lower), convolution_of(linear->link), planar.columns);
+    contract(joint, w, planar.gradient, linear->link, accumulate);
+}
+
 void linear_joint(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
-                  const struct linear *linear, bool accumulate, float *restrict scratch)
+                  const struct linear *linear, const struct ops *ops, size_t n, bool accumulate,
+                  float *restrict scratch)
 {
     const struct link *link = linear->link;
+    size_t upper = link->upper.channels, lower = link->lower.channels;
 
     if (link->kind == LINK_DENSE) {
-        dense_joint(joint, s, x, w, link->upper.channels, link->lower.channels, shape_positions(link->lower),
-                    accumulate);
+        ops->dense_joint(joint, s, x, w, n, upper, lower, shape_positions(link->lower), accumulate);
         return;
     }
-    struct planar planar = planar_of(link, scratch);
-    convolution_gradient(planar.gradient, to_planar(planar.upper, s, linear->upper),
-                         to_planar(planar.lower, x, linear->lower), convolution_of(link), planar.columns);
-    contract(joint, w, planar.gradient, link, accumulate);
+    for (size_t i = 0; i < n; i++)
+        convolution_joint(joint + i * upper * lower, s + i * layout_floats(linear->upper),
+                          x + i * layout_floats(linear->lower), w, linear, accumulate, planar_of(link, scratch));
 }

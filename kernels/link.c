@@ -1,6 +1,7 @@
 #include "link.h"
 
 #include "linear.h"
+#include "link_narrow.h"
 
 #include <assert.h>
 #include <math.h>
@@ -67,6 +68,13 @@ static bool fits_winograd(const struct link_plan *plan, const struct link_settin
            plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
 }
 
+/* The network's input has few channels, in the planar order. */
+static bool fits_narrow(const struct link_plan *plan)
+{
+    return plan->link->kind == LINK_CONVOLUTION && plan->lower.lanes == 1 && plan->upper.lanes == LAYOUT_LANES &&
+           plan->link->lower.channels <= LINK_NARROW_CHANNELS;
+}
+
 /* ---- plans and derived weights --------------------------------------------------------------------------------- */
 
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
@@ -84,7 +92,7 @@ void link_plan_init(struct link_plan *plan, const struct link *link, const struc
     plan->weight = model + link->weight;
     plan->bias = model + link->bias;
     plan->parts = rule_expand(setting->rule, setting->signed_input, setting->both_branches);
-    plan->method = fits_winograd(plan, setting) ? LINK_WINOGRAD : LINK_LINEAR;
+    plan->method = fits_winograd(plan, setting) ? LINK_WINOGRAD : fits_narrow(plan) ? LINK_NARROW : LINK_LINEAR;
 }
 
 /* The first part with the same form of the weight. */
@@ -111,7 +119,8 @@ static bool bounded(const struct link_plan *plan)
 /* The arrays of a plan's derived weights in their order: every place is NULL or a pointer to set, every size in floats.
  * One walk over them measures, binds and finds what is to be computed. */
 struct forms {
-    float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *up[2], *down, *own_bias, *scale;
+    float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *up[2], *down, *own_bias, *scale, *no_bias;
+    struct link_narrow_forms narrow;
     size_t floats;
 };
 
@@ -138,9 +147,19 @@ static struct forms place_forms(const struct link_plan *plan, float *memory)
         forms.low = next_form(&forms, memory, link->lower.channels);
         forms.high = next_form(&forms, memory, link->lower.channels);
     }
-    if (link->kind != LINK_POOL && plan->method == LINK_WINOGRAD) {
-        forms.own_bias = next_form(&forms, memory, link->upper.channels);
-        forms.scale = next_form(&forms, memory, link->upper.channels);
+    if (link->kind == LINK_POOL || plan->method == LINK_LINEAR)
+        return forms;
+    forms.own_bias = next_form(&forms, memory, link->upper.channels);
+    forms.scale = next_form(&forms, memory, link->upper.channels);
+    forms.no_bias = next_form(&forms, memory, link->upper.channels);
+    if (plan->method == LINK_NARROW) {
+        forms.narrow.own = next_form(&forms, memory, link_narrow_own_floats(plan));
+        for (size_t t = 0; t < plan->parts.nterms; t++) {
+            forms.narrow.joined[t] = next_form(&forms, memory, link_narrow_joined_floats(plan, t));
+            forms.narrow.up[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, false));
+            forms.narrow.down[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, true));
+        }
+    } else {
         forms.up[0] = next_form(&forms, memory, winograd_weights_floats(plan->ops, shape_up(link, 1)));
         forms.up[1] = next_form(&forms, memory, winograd_weights_floats(plan->ops, shape_up(link, 1)));
         forms.down = next_form(&forms, memory, winograd_weights_floats(plan->ops, link_winograd_down(link)));
@@ -153,9 +172,9 @@ size_t link_forms_floats(const struct link_plan *plan)
     return place_forms(plan, NULL).floats;
 }
 
-void link_forms_bind(struct link_plan *plan, const float *memory)
+static void bind(struct link_plan *plan, const struct forms *from)
 {
-    struct forms forms = place_forms(plan, (float *)(uintptr_t)memory); /* read-only from here on */
+    struct forms forms = *from;
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         size_t first = first_with_form(&plan->parts, p);
@@ -170,6 +189,20 @@ void link_forms_bind(struct link_plan *plan, const float *memory)
     plan->packed_down = forms.down;
     plan->own_bias = forms.own_bias;
     plan->scale = forms.scale;
+    plan->no_bias = forms.no_bias;
+    plan->narrow_own = forms.narrow.own;
+    for (size_t t = 0; t < RULE_MAX_TERMS; t++) {
+        plan->narrow_joined[t] = forms.narrow.joined[t];
+        plan->narrow_up[t] = forms.narrow.up[t];
+        plan->narrow_down[t] = forms.narrow.down[t];
+    }
+}
+
+void link_forms_bind(struct link_plan *plan, const float *memory)
+{
+    struct forms forms = place_forms(plan, (float *)(uintptr_t)memory); /* read-only from here on */
+
+    bind(plan, &forms);
 }
 
 static void fill_form(float *restrict out, const float *restrict w, size_t n, enum rule_form form, double gamma)
@@ -183,15 +216,29 @@ static void pack_winograd(const struct link_plan *plan, const struct forms *form
 {
     const struct link *link = plan->link;
 
-    memset(forms->own_bias, 0, padded(link->upper.channels) * sizeof *forms->own_bias);
-    memset(forms->scale, 0, padded(link->upper.channels) * sizeof *forms->scale);
-    for (size_t k = 0; k < link->upper.channels; k++) {
-        forms->own_bias[k] = plan->bias[k];
-        forms->scale[k] = (float)plan->parts.term[0].scale;
-    }
     winograd_pack(forms->up[0], plan->weight, false, plan->ops, shape_up(link, 1));
     winograd_pack(forms->up[1], forms->part[0], false, plan->ops, shape_up(link, 1));
     winograd_pack(forms->down, forms->part[0], true, plan->ops, link_winograd_down(link));
+}
+
+/* What the fast maps need, from the derived weights of the parts. */
+static void pack(const struct link_plan *plan, const struct forms *forms)
+{
+    size_t channels = plan->link->upper.channels, nbytes = padded(channels) * sizeof(float);
+    struct link_plan bound = *plan;
+
+    memset(forms->no_bias, 0, nbytes);
+    memset(forms->own_bias, 0, nbytes);
+    memset(forms->scale, 0, nbytes);
+    for (size_t k = 0; k < channels; k++) {
+        forms->own_bias[k] = plan->bias[k];
+        forms->scale[k] = (float)plan->parts.term[0].scale;
+    }
+    bind(&bound, forms);
+    if (plan->method == LINK_WINOGRAD)
+        pack_winograd(plan, forms);
+    else
+        link_narrow_pack(&forms->narrow, &bound);
 }
 
 void link_forms_compute(const struct link_plan *plan, float *memory, struct link_bounds input_bounds)
@@ -212,8 +259,8 @@ void link_forms_compute(const struct link_plan *plan, float *memory, struct link
         forms.low[c] = plan->rule.input_bounds ? input_bounds.low[c] : (float)plan->rule.a;
         forms.high[c] = plan->rule.input_bounds ? input_bounds.high[c] : (float)plan->rule.b;
     }
-    if (forms.down)
-        pack_winograd(plan, &forms);
+    if (plan->method != LINK_LINEAR)
+        pack(plan, &forms);
 }
 
 /* ---- scratch ----------------------------------------------------------------------------------------------------- */
@@ -226,6 +273,8 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 
     if (link->kind == LINK_POOL)
         return need;
+    if (plan->method == LINK_NARROW)
+        return link_narrow_scratch(plan);
     need.sums *= n;
     need.upper = n * upper_floats(plan);
     need.lower = n * lower_floats(plan);
@@ -379,14 +428,14 @@ static void denominator(float *z, const struct link_plan *plan, size_t term, con
         if (part.term != term)
             continue;
         const float *x = factor_array(scratch->lower, plan, part.factor, a, NULL, n);
-        linear_forward(z, x, plan->forms[p], &linear, n, started, scratch->work);
+        linear_forward(z, x, plan->forms[p], &linear, plan->ops, n, started, scratch->work);
         started = true;
     }
     for (size_t i = 0; i < n; i++)
         add_bias(z + i * upper_floats(plan), plan->bias_forms[term], plan->upper);
 }
 
-/* Coefficients of n images from z, by linear maps. */
+/* Coefficients of n images from z. */
 static void prepare(float *c, const struct link_plan *plan, const float *a, const float *z, size_t n,
                     const struct link_scratch *scratch)
 {
@@ -396,23 +445,30 @@ static void prepare(float *c, const struct link_plan *plan, const float *a, cons
         float *own = c + t * n * floats;
         if (denominator_is_z(plan))
             memcpy(own, z, n * floats * sizeof *own);
-        else
+        else if (plan->method == LINK_LINEAR)
             denominator(own, plan, t, a, n, scratch);
+        for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->method == LINK_NARROW; i++)
+            link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), scratch);
         invert(own, plan->parts.term[t], z, n * floats);
         for (size_t i = 0; i < n; i++)
             layout_clear_border(own + i * floats, plan->upper);
     }
 }
 
-static void evaluate_linear(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
-                            const struct link_scratch *scratch)
+/* By linear or narrow maps. */
+static void evaluate_exactly(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
+                             const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
 
-    linear_forward(upper, a, plan->weight, &linear, n, false, scratch->work);
+    if (plan->method == LINK_LINEAR)
+        linear_forward(upper, a, plan->weight, &linear, plan->ops, n, false, scratch->work);
     for (size_t i = 0; i < n; i++)
-        add_bias(upper + i * floats, plan->bias, plan->upper);
+        if (plan->method == LINK_LINEAR)
+            add_bias(upper + i * floats, plan->bias, plan->upper);
+        else
+            link_narrow_evaluate(upper + i * floats, plan, a + i * lower_floats(plan), scratch);
     prepare(c, plan, a, upper, n, scratch);
     for (size_t i = 0; i < n * floats && plan->link->rectified; i++)
         upper[i] = upper[i] < 0 ? 0 : upper[i]; /* keeps NaN */
@@ -452,7 +508,7 @@ void link_evaluate(float *upper, float *c, const struct link_plan *plan, const f
     if (plan->method == LINK_WINOGRAD)
         evaluate_winograd(upper, c, plan, a, n, scratch);
     else
-        evaluate_linear(upper, c, plan, a, n, scratch);
+        evaluate_exactly(upper, c, plan, a, n, scratch);
 }
 
 /* ---- the three operations -------------------------------------------------------------------------------------- */
@@ -504,12 +560,12 @@ static void back_linear(float *r_lower, const struct link_plan *plan, const floa
             multiply(scratch->upper, r_upper, c + part.term * floats, floats);
         term = part.term;
         float *target = p == 0 ? r_lower : scratch->lower;
-        linear_back(target, scratch->upper, plan->forms[p], &linear, n, scratch->work);
+        linear_back(target, scratch->upper, plan->forms[p], &linear, plan->ops, n, scratch->work);
         multiply_factor(r_lower, plan, part.factor, a, target, n, p > 0);
     }
 }
 
-/* One image; with its flow if joint is not NULL. */
+/* One image of fast maps; with its flow if joint is not NULL. */
 static void back_winograd(float *r_lower, float *joint, const struct link_plan *plan, const float *r_upper,
                           const float *c, const float *a, const float *h, const struct link_scratch *scratch)
 {
@@ -535,9 +591,15 @@ void link_back(float *r_lower, double *to_bias, double *absorbed, const struct l
     }
     if (plan->method == LINK_LINEAR)
         back_linear(r_lower, plan, r_upper, c, a, n, scratch);
-    for (size_t i = 0; i < n && plan->method == LINK_WINOGRAD; i++)
-        back_winograd(r_lower + i * lower_floats(plan), NULL, plan, r_upper + i * upper_floats(plan),
-                      c + i * upper_floats(plan), a + i * lower_floats(plan), NULL, scratch);
+    for (size_t i = 0; i < n && plan->method != LINK_LINEAR; i++) {
+        float *r = r_lower + i * lower_floats(plan);
+        const float *own_r = r_upper + i * upper_floats(plan), *own_c = c + i * upper_floats(plan);
+        const float *own_a = a + i * lower_floats(plan);
+        if (plan->method == LINK_WINOGRAD)
+            back_winograd(r, NULL, plan, own_r, own_c, own_a, NULL, scratch);
+        else
+            link_narrow_back(r, plan, own_r, own_c, n * upper_floats(plan), own_a, scratch);
+    }
     if (to_bias)
         ledger_shares(to_bias, absorbed, plan, r_upper, c, n, scratch->sums);
 }
@@ -546,10 +608,10 @@ void link_back_joint(float *r_lower, float *joint, double *to_bias, double *abso
                      const float *r_upper, const float *c, const float *a, const float *h,
                      const struct link_scratch *scratch)
 {
-    if (!joint || plan->method == LINK_LINEAR) {
+    if (!joint || plan->method != LINK_WINOGRAD) {
         link_back(r_lower, to_bias, absorbed, plan, r_upper, c, a, 1, scratch);
         if (joint)
-            link_joint(joint, plan, r_upper, c, a, h, 0, 1, scratch);
+            link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, 1, 1}, scratch);
         return;
     }
     back_winograd(r_lower, joint, plan, r_upper, c, a, h, scratch);
@@ -568,7 +630,8 @@ static void forward_linear(float *v_upper, const struct link_plan *plan, const f
             if (plan->parts.part[p].term != t)
                 continue;
             multiply_factor(scratch->lower, plan, plan->parts.part[p].factor, a, v_lower, n, false);
-            linear_forward(scratch->upper, scratch->lower, plan->forms[p], &linear, n, started, scratch->work);
+            linear_forward(scratch->upper, scratch->lower, plan->forms[p], &linear, plan->ops, n, started,
+                           scratch->work);
             started = true;
         }
         const float *coefficient = c + t * floats;
@@ -602,8 +665,10 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
     for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
         if (plan->link->kind == LINK_POOL)
             pool_forward(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool);
-        else
+        else if (plan->method == LINK_WINOGRAD)
             forward_winograd(v_upper, plan, v_lower, c + i * upper, a + i * lower, scratch);
+        else
+            link_narrow_forward(v_upper, plan, v_lower, c + i * upper, n * upper, a + i * lower, scratch);
 }
 
 void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
@@ -621,21 +686,38 @@ void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const flo
         link_forward(v_upper + i * upper_floats(plan), plan, v_lower + i * lower_floats(plan), c, a, 1, scratch);
 }
 
-void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
-                const float *h, size_t image, size_t n, const struct link_scratch *scratch)
+/* Exact maps; s = R c of every image is put together in the scratch memory. */
+static void joint_linear(float *joint, const struct link_plan *plan, const float *r_upper, const float *c,
+                         const float *a, const float *h, struct link_images images, const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
 
-    assert(plan->link->kind != LINK_POOL && image < n);
-    if (plan->method == LINK_WINOGRAD) {
-        back_winograd(scratch->lower, joint, plan, r_upper, c + image * floats, a, h, scratch);
-        return;
-    }
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         struct rule_part part = plan->parts.part[p];
-        const float *x = factor_array(scratch->lower, plan, part.factor, a, h, 1);
-        multiply(scratch->upper, r_upper, c + (part.term * n + image) * floats, floats);
-        linear_joint(joint, scratch->upper, x, plan->forms[p], &linear, p > 0, scratch->work);
+        const float *x = factor_array(scratch->lower, plan, part.factor, a, h, images.count);
+        multiply(scratch->upper, r_upper, c + (part.term * images.all + images.first) * floats, images.count * floats);
+        linear_joint(joint, scratch->upper, x, plan->forms[p], &linear, plan->ops, images.count, p > 0, scratch->work);
+    }
+}
+
+void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
+                const float *h, struct link_images images, const struct link_scratch *scratch)
+{
+    size_t floats = upper_floats(plan), lower = lower_floats(plan);
+    size_t entries = plan->link->upper.channels * plan->link->lower.channels;
+
+    assert(plan->link->kind != LINK_POOL && images.first + images.count <= images.all);
+    if (plan->method == LINK_LINEAR) {
+        joint_linear(joint, plan, r_upper, c, a, h, images, scratch);
+        return;
+    }
+    for (size_t i = 0; i < images.count; i++, joint += entries) {
+        const float *own_r = r_upper + i * floats, *own_c = c + (images.first + i) * floats, *own_a = a + i * lower;
+        const float *own_h = h ? h + i * lower : NULL;
+        if (plan->method == LINK_WINOGRAD)
+            back_winograd(scratch->lower, joint, plan, own_r, own_c, own_a, own_h, scratch);
+        else
+            link_narrow_joint(joint, plan, own_r, own_c, images.all * floats, own_a, own_h, scratch);
     }
 }

@@ -25,9 +25,10 @@
 /* neuron: the bias is one more lower neuron and takes its share; spread: it is left out of every denominator. */
 enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 
-/* How the linear maps are computed: by linear.h, which keeps exact zeros, or by winograd.h where the rule never divides
- * by a sum that can be exactly zero while relevance arrives. */
-enum link_method { LINK_LINEAR, LINK_WINOGRAD };
+/* How the linear maps are computed: by linear.h, which keeps exact zeros; by narrow.h, which does so too, between few
+ * planar channels and a blocked variable; or by winograd.h where the rule never divides by a sum that can be exactly zero
+ * while relevance arrives. */
+enum link_method { LINK_LINEAR, LINK_NARROW, LINK_WINOGRAD };
 
 /* What a link is to do. */
 struct link_setting {
@@ -60,7 +61,9 @@ struct link_plan {
     const float *bias_forms[RULE_MAX_TERMS]; /* b' of every term, [K]; zeros where there is no bias */
     const float *low, *high;                 /* [C], zbox only */
     const float *packed_up[2], *packed_down; /* LINK_WINOGRAD: W and W', and W' as adjoint */
-    const float *own_bias, *scale;           /* LINK_WINOGRAD: b and the term's scale, [K] and zeros */
+    const float *own_bias, *scale, *no_bias; /* b, the term's scale, and none: [K] and zeros; not for LINK_LINEAR */
+    const float *narrow_own;                 /* LINK_NARROW: W, and of every term W' of its parts, see link_narrow.h */
+    const float *narrow_joined[RULE_MAX_TERMS], *narrow_up[RULE_MAX_TERMS], *narrow_down[RULE_MAX_TERMS];
 };
 
 /* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */
@@ -128,9 +131,15 @@ void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float 
 void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                          const float *a, size_t n, const struct link_scratch *scratch);
 
-/* Flow matrix of image `image` of n: joint [K][C] from its r_upper [upper floats], its a [lower floats] and, unless
- * NULL, its weights h on lower neurons; c holds the coefficients of all n images. Weighted links only. */
+/* Some images of a group: number first, first + 1, ... of all. */
+struct link_images {
+    size_t first, count, all;
+};
+
+/* Flow matrices of some images: joint [count][K][C] from their r_upper [count][upper floats], a [count][lower floats] and,
+ * unless NULL, weights h on lower neurons [count][lower floats]; c holds the coefficients of all images. Weighted links
+ * only. */
 void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
-                const float *h, size_t image, size_t n, const struct link_scratch *scratch);
+                const float *h, struct link_images images, const struct link_scratch *scratch);
 
 #endif

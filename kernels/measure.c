@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
+
 /* ---- plan and memory ------------------------------------------------------------------------------------------- */
 
 /* Whether relevance may arrive at neurons of variable k + 1 that are not positive: at the logits, and below rules that
@@ -163,6 +165,21 @@ static void place_kept(struct measure_workspace *work, const struct measure_plan
     }
 }
 
+static size_t joint_entries(const struct measure_plan *plan, size_t link)
+{
+    return plan->net->links[link].upper.channels * plan->net->links[link].lower.channels;
+}
+
+/* Images whose flows are computed together: in dense layers as many as memory allows, since weights are read for each. */
+static size_t joints_at_once(const struct measure_plan *plan, size_t link)
+{
+    size_t fit = JOINT_FLOATS / joint_entries(plan, link);
+
+    if (link < plan->top || fit < 1)
+        return 1;
+    return fit < plan->options.group ? fit : plan->options.group;
+}
+
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     *work = (struct measure_workspace){0};
@@ -176,7 +193,7 @@ void measure_workspace_place(struct measure_workspace *work, const struct measur
         work->to_bias[k] = arena_doubles(arena, images * link->upper.channels);
         work->absorbed[k] = arena_doubles(arena, images * link->upper.channels);
         if (plan->options.flows[k])
-            work->joint[k] = arena_floats(arena, link->upper.channels * link->lower.channels);
+            work->joint[k] = arena_floats(arena, joints_at_once(plan, k) * joint_entries(plan, k));
     }
 }
 
@@ -568,8 +585,8 @@ static void sweep_up_dense(const struct measure_plan *plan, struct measure_works
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
 
 /* From the condition's lowest variable up its walks stay on neurons: none goes to a bias or is absorbed. */
-static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link, size_t row, struct measure_sink sink,
-                      struct measure_workspace *work)
+static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link, size_t row, const float *joint,
+                      struct measure_sink sink, struct measure_workspace *work)
 {
     size_t channels = plan->net->links[link].upper.channels;
     double *to_bias = work->to_bias[link] + row * channels, *absorbed = work->absorbed[link] + row * channels;
@@ -578,7 +595,7 @@ static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link,
         memset(to_bias, 0, channels * sizeof *to_bias);
         memset(absorbed, 0, channels * sizeof *absorbed);
     }
-    sink.flow(sink.context, slot, link, work->joint[link], to_bias, absorbed);
+    sink.flow(sink.context, slot, link, joint, to_bias, absorbed);
 }
 
 static void hand_flows_below(const struct measure_plan *plan, size_t slot, struct measure_sink sink,
@@ -586,24 +603,40 @@ static void hand_flows_below(const struct measure_plan *plan, size_t slot, struc
 {
     for (size_t k = 0; k < plan->top && sink.flow; k++)
         if (plan->options.flows[k])
-            hand_flow(plan, slot, k, 0, sink, work);
+            hand_flow(plan, slot, k, 0, work->joint[k], sink, work);
 }
 
-/* Channels and flows of the dense variables of one image. */
-static void finish_dense(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+/* Flows of a dense link of the group. */
+static void finish_flows(const struct measure_result *results, const struct measure_plan *plan, size_t k,
                          struct measure_sink sink, struct measure_workspace *work)
 {
+    size_t group = plan->options.group, step = joints_at_once(plan, k);
+
+    for (size_t first = 0; first < group; first += step) {
+        size_t count = group - first < step ? group - first : step;
+        link_joint(work->joint[k], &plan->links[k], masked_of(plan, k + 1, first, work), work->c[k],
+                   activations_of(plan, k, first, work), share_of(plan, k, first, work),
+                   (struct link_images){first, count, group}, &work->scratch);
+        for (size_t g = first; g < first + count; g++)
+            if (results[g].status == MEASURE_OK)
+                hand_flow(plan, g, k, g, work->joint[k] + (g - first) * joint_entries(plan, k), sink, work);
+    }
+}
+
+/* Channels and flows of the dense variables of the group. */
+static void finish_dense(struct measure_result *results, const struct measure_plan *plan, struct measure_sink sink,
+                         struct measure_workspace *work)
+{
     for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
-        const float *a = activations_of(plan, k, slot, work), *h = share_of(plan, k, slot, work);
-        if (k > plan->top) {
-            record_activations(result, plan, k, a, work);
-            record_variable(result, plan, slot, k, masked_of(plan, k, slot, work), h, sink, work);
+        for (size_t g = 0; g < plan->options.group && k > plan->top; g++) {
+            if (results[g].status != MEASURE_OK)
+                continue;
+            record_activations(&results[g], plan, k, activations_of(plan, k, g, work), work);
+            record_variable(&results[g], plan, g, k, masked_of(plan, k, g, work), share_of(plan, k, g, work), sink,
+                            work);
         }
-        if (k == plan->net->nlinks || !plan->options.flows[k] || !sink.flow)
-            continue;
-        link_joint(work->joint[k], &plan->links[k], masked_of(plan, k + 1, slot, work), work->c[k], a, h, slot,
-                   plan->options.group, &work->scratch);
-        hand_flow(plan, slot, k, slot, sink, work);
+        if (k < plan->net->nlinks && plan->options.flows[k] && sink.flow)
+            finish_flows(results, plan, k, sink, work);
     }
 }
 
@@ -713,7 +746,5 @@ void measure_group(struct measure_result *results, const struct measure_plan *pl
             sweep_image(&results[g], plan, g, sink, work);
     if (plan->options.given != GIVEN_NONE)
         sweep_up_dense(plan, work);
-    for (size_t g = 0; g < group; g++)
-        if (results[g].status == MEASURE_OK)
-            finish_dense(&results[g], plan, g, sink, work);
+    finish_dense(results, plan, sink, work);
 }

@@ -76,6 +76,19 @@ struct ops {
     /* Row of its weight gradient: sums[d / 16][l * 3 + dx][d % 16] += sum_i lines[l][i + dx] row[i,d]. Lines are to_stride
      * floats apart, outputs counts their taps. */
     void (*narrow_gradient)(float *sums, const float *row, const float *lines, const struct ops_product *shape);
+
+    /* Dense layers in the planar order: w [upper][lower], x [images][lower], y and s [images][upper]. An image's bits do
+     * not depend on how many there are.
+     *
+     *   forward  y[i,k] (+)= sum_j w[k,j] x[i,j]
+     *   back     x[i,j] = sum_k w[k,j] s[i,k]
+     *   joint    joint[i,k,c] (+)= s[i,k] sum_p w[k, c positions + p] x[i, c positions + p],
+     *            [images][upper][channels] with lower = channels x positions */
+    void (*dense_forward)(float *y, const float *x, const float *w, size_t images, size_t upper, size_t lower,
+                          bool accumulate);
+    void (*dense_back)(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower);
+    void (*dense_joint)(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
+                        size_t channels, size_t positions, bool accumulate);
 };
 
 /* The table of a name; NULL asks for the best that this processor has. Unknown or not available: NULL. */

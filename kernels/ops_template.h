@@ -3,6 +3,7 @@
 #ifndef NRMFLOW_OPS_TEMPLATE_H
 #define NRMFLOW_OPS_TEMPLATE_H
 
+#include "ops_dense.h"
 #include "ops_narrow.h"
 #include "ops_product.h"
 #include "ops_winograd.h"
@@ -11,6 +12,7 @@
 #define OPS_MEMBERS                                                                                                    \
     .width = PANEL, .winograd_input = winograd_input, .winograd_lower = winograd_lower,                                \
     .winograd_output = winograd_output, .product = product, .flow = flow, .narrow_forward = narrow_forward,            \
-    .narrow_gradient = narrow_gradient
+    .narrow_gradient = narrow_gradient, .dense_forward = dense_forward, .dense_back = dense_back,                      \
+    .dense_joint = dense_joint
 
 #endif

@@ -43,13 +43,13 @@ static struct window_row row_at(struct layout lower, struct layout upper, size_t
                                .live = left < LANES ? left : LANES};
 }
 
-/* The values of a lane's window in row-major order. */
-static void window_values(float v[WINDOW], const float *restrict a, struct window_row row, size_t x, size_t lane)
+/* First float of a window's four positions in row-major order; those of the other lanes follow. */
+static void window_positions(size_t at[WINDOW], struct window_row row, size_t x)
 {
-    v[0] = a[row.top + 2 * x * LANES + lane];
-    v[1] = a[row.top + (2 * x + 1) * LANES + lane];
-    v[2] = a[row.bottom + 2 * x * LANES + lane];
-    v[3] = a[row.bottom + (2 * x + 1) * LANES + lane];
+    at[0] = row.top + 2 * x * LANES;
+    at[1] = at[0] + LANES;
+    at[2] = row.bottom + 2 * x * LANES;
+    at[3] = at[2] + LANES;
 }
 
 /* ---- shares ------------------------------------------------------------------------------------------------------ */
@@ -67,9 +67,9 @@ size_t pool_shares_floats(struct layout lower, enum pool_mode mode)
 }
 
 /* The larger of two values, NaN if one is. */
-static float larger(float a, float b)
+static inline float larger(float a, float b)
 {
-    return a > b || isnan(a) ? a : b;
+    return a > b || a != a ? a : b;
 }
 
 static float layer_maximum(const float *a, size_t n)
@@ -84,65 +84,78 @@ static float layer_maximum(const float *a, size_t n)
     return most;
 }
 
-/* A bit for every position that gets its share; they share equally. */
-static uint8_t winners(const float v[WINDOW], float most, float tolerance, enum pool_mode mode)
+/* A bit for every position of a lane's window that gets its share; they share equally. */
+static void keep_winners(uint8_t *restrict codes, const float *restrict a, const size_t at[WINDOW],
+                         const float *restrict most, float tolerance, enum pool_mode mode)
 {
-    bool near = most > 0 && mode != POOL_FIRST;
-    float least = near ? most - tolerance : most;
-    uint8_t code = 0;
+    float dead = mode == POOL_WINNER_LIVE ? 0 : -INFINITY;
+    bool shared = mode != POOL_FIRST;
 
-    for (size_t i = 0; i < WINDOW; i++)
-        code = (uint8_t)(code | (v[i] >= least && !(near && mode == POOL_WINNER_LIVE && v[i] <= 0)) << i);
-    return near ? code : (uint8_t)(code & -code);
+    for (size_t l = 0; l < LANES; l++) {
+        bool near = shared & (most[l] > 0);
+        float least = near ? most[l] - tolerance : most[l], above = near ? dead : -INFINITY;
+        int code = 0;
+        for (size_t i = 0; i < WINDOW; i++)
+            code |= ((a[at[i] + l] >= least) & (a[at[i] + l] > above)) << i;
+        codes[l] = (uint8_t)(near ? code : code & -code);
+    }
 }
 
-static void keep_proportional(float share[SHARES], const float v[WINDOW])
+/* The four shares of every lane's window, and what is absorbed: [LANES][SHARES]. */
+static void keep_proportions(float *restrict shares, const float *restrict a, const size_t at[WINDOW])
 {
     const float eps = 1e-6f;
-    float sum = v[0] + v[1] + v[2] + v[3], stabilized = sum < 0 ? sum - eps : sum + eps;
 
-    for (size_t i = 0; i < WINDOW; i++)
-        share[i] = v[i] / stabilized;
-    share[WINDOW] = eps / fabsf(stabilized);
+    for (size_t l = 0; l < LANES; l++) {
+        float sum = a[at[0] + l] + a[at[1] + l] + a[at[2] + l] + a[at[3] + l];
+        float stabilized = sum < 0 ? sum - eps : sum + eps;
+        for (size_t i = 0; i < WINDOW; i++)
+            shares[l * SHARES + i] = a[at[i] + l] / stabilized;
+        shares[l * SHARES + WINDOW] = eps / fabsf(stabilized);
+    }
 }
 
 void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, struct layout lower,
                    struct layout upper, enum pool_mode mode)
 {
-    float tolerance = (float)POOL_TIE * layer_maximum(a, layout_floats(lower)), v[WINDOW];
-    uint8_t *codes = (uint8_t *)shares;
+    float tolerance = (float)POOL_TIE * layer_maximum(a, layout_floats(lower)), most[LANES];
+    size_t at[WINDOW];
 
     memset(y, 0, layout_floats(upper) * sizeof *y);
     for (size_t r = 0; r < row_count(lower); r++) {
         struct window_row row = row_at(lower, upper, r);
-        for (size_t i = 0; i < windows_across(lower) * LANES; i++) {
-            size_t x = i / LANES, lane = i % LANES;
-            window_values(v, a, row, x, lane);
-            float most = larger(larger(v[0], v[1]), larger(v[2], v[3]));
+        for (size_t x = 0; x < windows_across(lower); x++) {
+            size_t window = row.window + x * LANES;
+            window_positions(at, row, x);
+            for (size_t l = 0; l < LANES; l++)
+                most[l] = larger(larger(a[at[0] + l], a[at[1] + l]), larger(a[at[2] + l], a[at[3] + l]));
             if (mode == POOL_PROPORTIONAL)
-                keep_proportional(shares + (row.window + i) * SHARES, v);
+                keep_proportions(shares + window * SHARES, a, at);
             else
-                codes[row.window + i] = winners(v, most, tolerance, mode);
-            if (lane < row.live)
-                y[row.upper + x * row.step + lane * row.lane] = most;
+                keep_winners((uint8_t *)shares + window, a, at, most, tolerance, mode);
+            for (size_t l = 0; l < row.live; l++)
+                y[row.upper + x * row.step + l * row.lane] = most[l];
         }
     }
 }
 
-/* The shares of a window, and what is absorbed. */
-static void window_shares(float share[SHARES], const float *shares, size_t window, enum pool_mode mode)
+/* share[i][l] of a window's four positions and, in the end, of what is absorbed. */
+static void window_shares(float share[SHARES][LANES], const float *restrict shares, size_t window, enum pool_mode mode)
 {
-    static const float part[WINDOW + 1] = {0, 1, 1.f / 2, 1.f / 3, 1.f / 4};
+    const uint8_t *codes = (const uint8_t *)shares + window;
 
-    if (mode == POOL_PROPORTIONAL) {
-        memcpy(share, shares + window * SHARES, SHARES * sizeof *share);
+    for (size_t i = 0; i < SHARES && mode == POOL_PROPORTIONAL; i++)
+        for (size_t l = 0; l < LANES; l++)
+            share[i][l] = shares[(window + l) * SHARES + i];
+    if (mode == POOL_PROPORTIONAL)
         return;
+    for (size_t l = 0; l < LANES; l++) {
+        int code = codes[l], winning = (code & 1) + (code >> 1 & 1) + (code >> 2 & 1) + (code >> 3);
+        float part = 1 / (float)(winning > 1 ? winning : 1);
+        for (size_t i = 0; i < WINDOW; i++)
+            share[i][l] = (float)(code >> i & 1) * part;
+        share[WINDOW][l] = 0;
     }
-    unsigned code = ((const uint8_t *)shares)[window];
-    unsigned winning = (code & 1) + (code >> 1 & 1) + (code >> 2 & 1) + (code >> 3);
-    for (size_t i = 0; i < WINDOW; i++)
-        share[i] = code >> i & 1 ? part[winning] : 0;
-    share[WINDOW] = 0;
 }
 
 /* ---- the maps ---------------------------------------------------------------------------------------------------- */
@@ -150,25 +163,24 @@ static void window_shares(float share[SHARES], const float *shares, size_t windo
 void pool_back(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
                const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode)
 {
-    float share[SHARES];
+    float share[SHARES][LANES], r[LANES] = {0};
+    size_t at[WINDOW];
 
     memset(r_lower, 0, layout_floats(lower) * sizeof *r_lower);
     if (absorbed)
         memset(absorbed, 0, lower.shape.channels * sizeof *absorbed);
     for (size_t n = 0; n < row_count(lower); n++) {
         struct window_row row = row_at(lower, upper, n);
-        for (size_t i = 0; i < windows_across(lower) * LANES; i++) {
-            size_t x = i / LANES, lane = i % LANES;
-            float r = lane < row.live ? r_upper[row.upper + x * row.step + lane * row.lane] : 0;
-            if (r == 0)
-                continue;
-            window_shares(share, shares, row.window + i, mode);
-            r_lower[row.top + 2 * x * LANES + lane] = r * share[0];
-            r_lower[row.top + (2 * x + 1) * LANES + lane] = r * share[1];
-            r_lower[row.bottom + 2 * x * LANES + lane] = r * share[2];
-            r_lower[row.bottom + (2 * x + 1) * LANES + lane] = r * share[3];
-            if (absorbed)
-                absorbed[row.channel + lane] += (double)r * (double)share[WINDOW];
+        for (size_t x = 0; x < windows_across(lower); x++) {
+            window_positions(at, row, x);
+            window_shares(share, shares, row.window + x * LANES, mode);
+            for (size_t l = 0; l < LANES; l++)
+                r[l] = l < row.live ? r_upper[row.upper + x * row.step + l * row.lane] : 0;
+            for (size_t i = 0; i < WINDOW; i++)
+                for (size_t l = 0; l < LANES; l++)
+                    r_lower[at[i] + l] = r[l] * share[i][l];
+            for (size_t l = 0; l < row.live && absorbed && mode == POOL_PROPORTIONAL; l++)
+                absorbed[row.channel + l] += (double)r[l] * (double)share[WINDOW][l];
         }
     }
 }
@@ -176,19 +188,20 @@ void pool_back(float *restrict r_lower, double *restrict absorbed, const float *
 void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
                   struct layout lower, struct layout upper, enum pool_mode mode)
 {
-    float share[SHARES], v[WINDOW];
+    float share[SHARES][LANES], sum[LANES];
+    size_t at[WINDOW];
 
     memset(v_upper, 0, layout_floats(upper) * sizeof *v_upper);
     for (size_t n = 0; n < row_count(lower); n++) {
         struct window_row row = row_at(lower, upper, n);
-        for (size_t i = 0; i < windows_across(lower) * LANES; i++) {
-            size_t x = i / LANES, lane = i % LANES;
-            if (lane >= row.live)
-                continue;
-            window_values(v, v_lower, row, x, lane);
-            window_shares(share, shares, row.window + i, mode);
-            v_upper[row.upper + x * row.step + lane * row.lane] =
-                share[0] * v[0] + share[1] * v[1] + share[2] * v[2] + share[3] * v[3];
+        for (size_t x = 0; x < windows_across(lower); x++) {
+            window_positions(at, row, x);
+            window_shares(share, shares, row.window + x * LANES, mode);
+            for (size_t l = 0; l < LANES; l++)
+                sum[l] = share[0][l] * v_lower[at[0] + l] + share[1][l] * v_lower[at[1] + l] +
+                         share[2][l] * v_lower[at[2] + l] + share[3][l] * v_lower[at[3] + l];
+            for (size_t l = 0; l < row.live; l++)
+                v_upper[row.upper + x * row.step + l * row.lane] = sum[l];
         }
     }
 }

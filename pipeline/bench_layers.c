@@ -74,7 +74,7 @@ static void run_operation(enum bench_operation operation, const struct arrays *a
         link_back(arrays->r[k], arrays->to_bias, arrays->absorbed, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
         break;
     case BENCH_JOINT:
-        link_joint(arrays->joint, link, arrays->r[k + 1], c, a, NULL, 0, n, &arrays->scratch);
+        link_joint(arrays->joint, link, arrays->r[k + 1], c, a, NULL, (struct link_images){0, 1, n}, &arrays->scratch);
         break;
     default:
         link_forward(arrays->h[k + 1], link, arrays->h[k], c, a, n, &arrays->scratch);

@@ -2,6 +2,7 @@
 
 #include "dataset.h"
 #include "far.h"
+#include "isa_under_test.h"
 #include "mask.h"
 #include "model_file.h"
 #include "sample.h"
@@ -91,7 +92,8 @@ static void pair_init(struct sums *p, const struct network *net, const char *con
 static void plan(struct study *s)
 {
     const struct network *net = &s->model.net;
-    struct measure_options options = {.given = GIVEN_INPUT, .variation_limit = 1000, .images = true, .group = GROUP};
+    struct measure_options options = {
+        .given = GIVEN_INPUT, .variation_limit = 1000, .images = true, .group = GROUP, .ops = isa_under_test()};
     float low = (0 - mean) / deviation, high = (1 - mean) / deviation;
     struct arena arena = arena_over(NULL, 0);
 

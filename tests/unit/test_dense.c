@@ -1,6 +1,6 @@
-/* Dense operations against plain double loops, on odd shapes, at the edge of forbidden pages. */
-#include "dense.h"
+/* Dense layers' loops (ops.h) against plain double loops, on odd shapes, at the edge of forbidden pages. */
 #include "guarded.h"
+#include "isa_under_test.h"
 
 #include <float.h>
 #include <math.h>
@@ -13,7 +13,12 @@
 #include <cmocka.h>
 
 static const size_t sizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 129};
-static const size_t groups[] = {1, 2, 3, 4};
+static const size_t groups[] = {1, 3, 8, 11};
+
+/* Neurons above and below, and images. */
+struct dense {
+    size_t upper, lower, images;
+};
 
 #define LENGTH(a) (sizeof(a) / sizeof(a)[0])
 
@@ -33,7 +38,7 @@ static void check_products(struct dense s, struct random *random)
 
     random_fill(random, x.values, s.images * s.lower);
     random_fill(random, w.values, s.upper * s.lower);
-    dense_forward(y.values, x.values, w.values, s, false);
+    isa_under_test()->dense_forward(y.values, x.values, w.values, s.images, s.upper, s.lower, false);
     for (size_t i = 0; i < s.images * s.upper; i++) {
         double want = 0, bound = 0;
         for (size_t j = 0; j < s.lower; j++) {
@@ -43,7 +48,7 @@ static void check_products(struct dense s, struct random *random)
         }
         assert_sum(y.values[i], want, bound, s.lower);
     }
-    dense_back(back.values, y.values, w.values, s);
+    isa_under_test()->dense_back(back.values, y.values, w.values, s.images, s.upper, s.lower);
     for (size_t i = 0; i < s.images * s.lower; i++) {
         double want = 0, bound = 0;
         for (size_t k = 0; k < s.upper; k++) {
@@ -81,8 +86,9 @@ static void joint_equals_plain_loops(void **state)
         random_fill(&random, s.values, upper);
         random_fill(&random, x.values, lower);
         random_fill(&random, w.values, upper * lower);
-        dense_joint(joint.values, s.values, x.values, w.values, upper, channels, positions, false);
-        dense_joint(joint.values, s.values, x.values, w.values, upper, channels, positions, true);
+        for (size_t twice = 0; twice < 2; twice++)
+            isa_under_test()->dense_joint(joint.values, s.values, x.values, w.values, 1, upper, channels, positions,
+                                          twice);
         for (size_t e = 0; e < upper * channels; e++) {
             double want = 0, bound = 0;
             for (size_t p = 0; p < positions; p++) {
@@ -100,21 +106,30 @@ static void joint_equals_plain_loops(void **state)
     }
 }
 
-/* What the other images of a group hold must not change an image's bits. */
+/* Neither what the other images of a group hold nor how many there are changes an image's bits. */
 static void an_image_does_not_depend_on_its_neighbours(void **state)
 {
+    enum { IMAGES = 11, UPPER = 37, LOWER = 53, CHANNELS = 53 };
+
     struct random random = random_seed("neighbours");
-    struct dense s = {37, 53, 4};
-    float x[4 * 53], w[37 * 53], full[4 * 37], alone[4 * 37];
+    float x[IMAGES * LOWER], s[IMAGES * UPPER], w[UPPER * LOWER], group[IMAGES * UPPER * LOWER], alone[UPPER * LOWER];
+    const struct ops *ops = isa_under_test();
 
     (void)state;
     random_fill(&random, x, LENGTH(x));
+    random_fill(&random, s, LENGTH(s));
     random_fill(&random, w, LENGTH(w));
-    dense_forward(full, x, w, s, false);
-    for (size_t i = 0; i < 4 * 53; i++)
-        x[i] = i / 53 == 2 ? x[i] : 0;
-    dense_forward(alone, x, w, s, false);
-    assert_memory_equal(full + 2 * 37, alone + 2 * 37, 37 * sizeof(float));
+    for (size_t i = 0; i < IMAGES; i++) {
+        ops->dense_forward(group, x, w, IMAGES, UPPER, LOWER, false);
+        ops->dense_forward(alone, x + i * LOWER, w, 1, UPPER, LOWER, false);
+        assert_memory_equal(group + i * UPPER, alone, UPPER * sizeof(float));
+        ops->dense_back(group, s, w, IMAGES, UPPER, LOWER);
+        ops->dense_back(alone, s + i * UPPER, w, 1, UPPER, LOWER);
+        assert_memory_equal(group + i * LOWER, alone, LOWER * sizeof(float));
+        ops->dense_joint(group, s, x, w, IMAGES, UPPER, CHANNELS, LOWER / CHANNELS, false);
+        ops->dense_joint(alone, s + i * UPPER, x + i * LOWER, w, 1, UPPER, CHANNELS, LOWER / CHANNELS, false);
+        assert_memory_equal(group + i * UPPER * CHANNELS, alone, UPPER * CHANNELS * sizeof(float));
+    }
 }
 
 int main(void)

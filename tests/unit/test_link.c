@@ -2,7 +2,7 @@
  * links of odd shapes. */
 #include "guarded.h"
 #include "isa_under_test.h"
-#include "link.h"
+#include "link_narrow.h"
 #include "reference.h"
 #include "winograd.h"
 
@@ -124,7 +124,8 @@ static void run_joint(float *joint, struct sample *s, bool weighted, size_t imag
     float *a = laid_out(s->a, s->plan.lower), *v = laid_out(s->v, s->plan.lower), *r = laid_out(s->r, s->plan.upper);
     size_t lower = image * layout_floats(s->plan.lower), upper = image * layout_floats(s->plan.upper);
 
-    link_joint(joint, &s->plan, r + upper, s->c, a + lower, weighted ? v + lower : NULL, image, IMAGES, &s->scratch);
+    link_joint(joint, &s->plan, r + upper, s->c, a + lower, weighted ? v + lower : NULL,
+               (struct link_images){image, 1, IMAGES}, &s->scratch);
     free(r);
     free(v);
     free(a);
@@ -438,19 +439,35 @@ static void the_ledger_closes(void **state)
     for_all("ledger", check_ledger);
 }
 
-/* The weights of the fast map down, from the first part's form; the caller frees. */
+/* Pack again what the fast maps take down, from the parts' weights; the caller frees. */
 static float *repack(struct sample *s)
 {
-    const struct link *l = &s->link;
-    struct winograd shape = link_winograd_down(l);
-    float *packed = NULL;
+    struct link_plan *plan = &s->plan;
+    struct winograd shape = link_winograd_down(&s->link);
+    struct link_narrow_forms forms = {.own = NULL};
+    size_t used = 0;
 
-    if (s->plan.method == LINK_WINOGRAD) {
-        packed = floats(winograd_weights_floats(s->plan.ops, shape));
-        winograd_pack(packed, s->plan.forms[0], true, s->plan.ops, shape);
-        s->plan.packed_down = packed;
+    if (plan->method == LINK_LINEAR)
+        return NULL;
+    if (plan->method == LINK_WINOGRAD) {
+        float *packed = floats(winograd_weights_floats(plan->ops, shape));
+        winograd_pack(packed, plan->forms[0], true, plan->ops, shape);
+        plan->packed_down = packed;
+        return packed;
     }
-    return packed;
+    float *memory = floats(link_forms_floats(plan));
+    forms.own = memory + used;
+    used += link_narrow_own_floats(plan);
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        forms.joined[t] = memory + used;
+        used += link_narrow_joined_floats(plan, t);
+        forms.up[t] = memory + used;
+        used += link_narrow_packed_floats(plan, t, false);
+        plan->narrow_down[t] = forms.down[t] = memory + used;
+        used += link_narrow_packed_floats(plan, t, true);
+    }
+    link_narrow_pack(&forms, plan);
+    return memory;
 }
 
 /* One weight that is wrong in `back`, but was right in the denominators, must show. Under signed rules the sums that are

@@ -1,0 +1,211 @@
+#include "link_narrow.h"
+
+#include "linear.h"
+#include "narrow.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { TAPS = 9 };
+
+/* ---- terms -------------------------------------------------------------------------------------------------------- */
+
+/* The parts of a term lie together: the first one, and one behind the last. */
+struct span {
+    size_t first, end;
+};
+
+static struct span parts_of(const struct link_plan *plan, size_t term)
+{
+    struct span span = {plan->parts.nparts, 0};
+
+    for (size_t p = 0; p < plan->parts.nparts; p++)
+        if (plan->parts.part[p].term == term) {
+            span.first = p < span.first ? p : span.first;
+            span.end = p + 1;
+        }
+    return span;
+}
+
+static struct narrow shape_of(const struct link_plan *plan, size_t planes)
+{
+    const struct link *link = plan->link;
+
+    return (struct narrow){planes, link->upper.channels, link->lower.height, link->lower.width};
+}
+
+static struct narrow term_shape(const struct link_plan *plan, size_t term)
+{
+    struct span parts = parts_of(plan, term);
+
+    return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------ */
+
+size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
+{
+    return plan->link->upper.channels * term_shape(plan, term).planes * TAPS;
+}
+
+size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
+{
+    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
+}
+
+size_t link_narrow_own_floats(const struct link_plan *plan)
+{
+    return narrow_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
+}
+
+void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan)
+{
+    size_t each = plan->link->lower.channels * TAPS;
+
+    narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        struct span parts = parts_of(plan, t);
+        float *to = forms->joined[t];
+        for (size_t k = 0; k < plan->link->upper.channels; k++)
+            for (size_t p = parts.first; p < parts.end; p++, to += each)
+                memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
+        narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
+        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
+    }
+}
+
+struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
+{
+    size_t planes = plan->parts.nparts * plan->link->lower.channels;
+    size_t gradient = plan->link->upper.channels * planes * TAPS;
+
+    return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
+                                        .lower = plan->parts.nparts * layout_floats(plan->lower),
+                                        .work = narrow_scratch_floats(shape_of(plan, planes)),
+                                        .sums = plan->link->upper.channels};
+}
+
+/* ---- planes ------------------------------------------------------------------------------------------------------- */
+
+/* x of one channel of a part: the activation within bounds, or a constant. */
+struct factor {
+    float low, high, constant;
+    bool moving;
+};
+
+static struct factor factor_of(const struct link_plan *plan, enum rule_factor kind, size_t channel)
+{
+    switch (kind) {
+    case FACTOR_ONE:
+        return (struct factor){.constant = 1};
+    case FACTOR_MINUS_LOW:
+        return (struct factor){.constant = -plan->low[channel]};
+    case FACTOR_MINUS_HIGH:
+        return (struct factor){.constant = -plan->high[channel]};
+    case FACTOR_POSITIVE:
+        return (struct factor){.low = 0, .high = INFINITY, .moving = true};
+    case FACTOR_NEGATIVE:
+        return (struct factor){.low = -INFINITY, .high = 0, .moving = true};
+    case FACTOR_ACTIVATION:
+        break;
+    }
+    return (struct factor){.low = -INFINITY, .high = INFINITY, .moving = true};
+}
+
+static float clamp(float v, float low, float high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+/* planes = x of every part of a term, or x v. */
+static void fill_planes(float *restrict planes, const struct link_plan *plan, size_t term, const float *restrict a,
+                        const float *restrict v)
+{
+    size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
+    struct span parts = parts_of(plan, term);
+
+    for (size_t p = parts.first; p < parts.end; p++)
+        for (size_t c = 0; c < channels; c++, planes += positions) {
+            struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
+            const float *own = a + c * positions, *weight = v ? v + c * positions : NULL;
+            for (size_t i = 0; i < positions; i++)
+                planes[i] = (x.moving ? clamp(own[i], x.low, x.high) : x.constant) * (weight ? weight[i] : 1);
+        }
+}
+
+/* r (+)= sum over the parts of x planes. */
+static void add_planes(float *restrict r, const struct link_plan *plan, size_t term, const float *restrict a,
+                       const float *restrict planes)
+{
+    size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
+    struct span parts = parts_of(plan, term);
+
+    for (size_t p = parts.first; p < parts.end; p++)
+        for (size_t c = 0; c < channels; c++, planes += positions) {
+            struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
+            float *to = r + c * positions;
+            const float *own = a + c * positions;
+            for (size_t i = 0; i < positions; i++)
+                to[i] += (x.moving ? clamp(own[i], x.low, x.high) : x.constant) * planes[i];
+        }
+}
+
+/* ---- maps --------------------------------------------------------------------------------------------------------- */
+
+void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a, const struct link_scratch *scratch)
+{
+    narrow_forward(z, a, plan->narrow_own, plan->own_bias, plan->ops, shape_of(plan, plan->link->lower.channels),
+                   scratch->work);
+}
+
+void link_narrow_denominator(float *z, const struct link_plan *plan, size_t term, const float *a,
+                             const struct link_scratch *scratch)
+{
+    fill_planes(scratch->lower, plan, term, a, NULL);
+    narrow_forward(z, scratch->lower, plan->narrow_up[term], plan->bias_forms[term], plan->ops, term_shape(plan, term),
+                   scratch->work);
+}
+
+void link_narrow_back(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+                      const float *a, const struct link_scratch *scratch)
+{
+    memset(r_lower, 0, layout_floats(plan->lower) * sizeof *r_lower);
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, term_shape(plan, t),
+                    scratch->work);
+        add_planes(r_lower, plan, t, a, scratch->lower);
+    }
+}
+
+void link_narrow_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                         size_t stride, const float *a, const struct link_scratch *scratch)
+{
+    size_t floats = layout_floats(plan->upper);
+
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        fill_planes(scratch->lower, plan, t, a, v_lower);
+        narrow_forward(scratch->upper, scratch->lower, plan->narrow_up[t], plan->no_bias, plan->ops,
+                       term_shape(plan, t), scratch->work);
+        for (size_t i = 0; i < floats; i++)
+            v_upper[i] = (t ? v_upper[i] : 0) + c[t * stride + i] * scratch->upper[i];
+    }
+}
+
+void link_narrow_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+                       const float *a, const float *h, const struct link_scratch *scratch)
+{
+    size_t channels = plan->link->lower.channels;
+    float *gradient = scratch->upper + layout_floats(plan->upper);
+
+    memset(joint, 0, plan->link->upper.channels * channels * sizeof *joint);
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        size_t planes = term_shape(plan, t).planes;
+        fill_planes(scratch->lower, plan, t, a, h);
+        narrow_gradient(gradient, r_upper, c + t * stride, scratch->lower, plan->ops, term_shape(plan, t),
+                        scratch->work);
+        for (size_t i = 0; i < plan->link->upper.channels * planes; i++)
+            for (size_t tap = 0; tap < TAPS; tap++)
+                joint[i / planes * channels + i % channels] +=
+                    plan->narrow_joined[t][i * TAPS + tap] * gradient[i * TAPS + tap];
+    }
+}
