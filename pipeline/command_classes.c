@@ -4,6 +4,7 @@
 #include "command.h"
 #include "command_json.h"
 #include "option.h"
+#include "partial.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -187,13 +188,14 @@ static json_t *json_differences(const struct classes_differences *d, bool flow, 
 
 /* ---- command ----------------------------------------------------------------------------------------------------- */
 
-static void list_classes(const struct classes *classes, bool json)
+static void list_classes(const struct store_reader *reader, const struct classes *classes, bool json)
 {
     json_t *object, *list;
 
     if (json) {
         object = json_object();
         list = json_array();
+        json_object_set_new(object, "complete", json_boolean(partial_complete(reader)));
         for (size_t i = 0; i < classes->count; i++)
             json_array_append_new(list, json_class(classes, i));
         json_object_set_new(object, "classes", list);
@@ -261,6 +263,7 @@ static enum status compare_classes(const struct store_reader *reader, const stru
     TRY(check_class(classes, b, arguments->path, err));
     TRY(list_names(&names, reader, arguments, err));
     if (json) {
+        json_object_set_new(json, "complete", json_boolean(partial_complete(reader)));
         json_object_set_new(json, "a", json_class(classes, a));
         json_object_set_new(json, "b", json_class(classes, b));
     } else {
@@ -295,10 +298,11 @@ int command_classes(int argc, char **argv)
         return status;
     TRY(store_open_read(&reader, arguments.path, &err));
     TRY(classes_read(&classes, reader, arguments.path, &err));
+    partial_warn(reader, arguments.path);
     if (arguments.a)
         TRY(compare_classes(reader, &classes, &arguments, &err));
     else
-        list_classes(&classes, arguments.json);
+        list_classes(reader, &classes, arguments.json);
 done:
     classes_free(&classes);
     store_close(reader);

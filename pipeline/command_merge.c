@@ -5,10 +5,12 @@
 #include "merge.h"
 #include "option.h"
 #include "output.h"
+#include "parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct arguments {
     const char *output;
@@ -46,16 +48,11 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     return true;
 }
 
-/* The output is none of the shards, and no run is under way there. */
+/* The output is none of the shards. */
 static enum status check_place(const struct arguments *arguments, struct error *err)
 {
     struct stat there, shard;
-    char parts[4096];
 
-    snprintf(parts, sizeof parts, "%s.parts", arguments->output);
-    if (stat(parts, &there) == 0)
-        return error_set(err, FAIL_CONFIG, "%s: a run is writing this store, or has left it unfinished (%s is there)",
-                         arguments->output, parts);
     if (stat(arguments->output, &there) != 0)
         return OK;
     for (size_t i = 0; i < arguments->shards.count; i++)
@@ -81,27 +78,44 @@ static enum status compare_output(bool *complete, const struct arguments *argume
     return rc;
 }
 
-static enum status merge(const struct arguments *arguments, struct error *err)
+/* Merge under the lock of the output, unless its store is there already. */
+static enum status merge_into(const struct arguments *arguments, const struct merge_parts *parts, struct error *err)
 {
-    struct merge_parts parts = {0};
     struct write_summary summary;
     bool exists = false, complete = false;
     enum status rc = OK;
 
-    TRY(check_place(arguments, err));
-    TRY(merge_parts_read(&parts, arguments->shards.items, arguments->shards.count, arguments->mixed, err));
-    TRY(output_check(&exists, arguments->output, &parts.config, err));
+    TRY(output_check(&exists, arguments->output, &parts->config, err));
     if (exists && !arguments->restart)
-        TRY(compare_output(&complete, arguments, &parts, err));
+        TRY(compare_output(&complete, arguments, parts, err));
     if (complete) {
         printf("%s is complete, nothing to do; --restart merges again\n", arguments->output);
         goto done;
     }
-    TRY(merge_stores(&summary, &parts, arguments->output, err));
-    printf("%s: %zu images of %zu shards%s\n", arguments->output, summary.images, parts.count,
-           machine_mixed(&parts.machine) ? ", computed on different machines" : "");
-    TRY(write_check_failed(&summary, &parts.config, arguments->output, err));
+    TRY(merge_stores(&summary, parts, arguments->output, err));
+    printf("%s: %zu images of %zu shards%s\n", arguments->output, summary.images, parts->count,
+           machine_mixed(&parts->machine) ? ", computed on different machines" : "");
+    TRY(write_check_failed(&summary, &parts->config, arguments->output, err));
 done:
+    return rc;
+}
+
+static enum status merge(const struct arguments *arguments, struct error *err)
+{
+    struct merge_parts parts = {0};
+    struct parts place = {.lock = -1};
+    char host[NODE_HOST] = "";
+    size_t removed;
+    enum status rc = OK;
+
+    gethostname(host, sizeof host - 1);
+    TRY(check_place(arguments, err));
+    TRY(merge_parts_read(&parts, arguments->shards.items, arguments->shards.count, arguments->mixed, err));
+    TRY(parts_enter(&place, arguments->output, host, err));
+    TRY(merge_into(arguments, &parts, err));
+    TRY(parts_keep(&place, &removed, arguments->output, NULL, 0, err)); /* what killed runs and merges have left */
+done:
+    parts_free(&place);
     merge_parts_free(&parts);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "command_parallel.h"
 #include "log.h"
 #include "option.h"
+#include "partial.h"
 #include "strongest.h"
 #include "strongest_verify.h"
 
@@ -36,6 +37,7 @@ struct answer {
     bool weak;     /* the store's condition */
     size_t *order; /* [nwalks] strongest first */
     size_t listed;
+    bool complete; /* the store */
 };
 
 /* ---- command line ------------------------------------------------------------------------------------------------ */
@@ -247,6 +249,7 @@ static void print_json(const struct answer *a)
         json_array_append_new(layers, command_json_text(a->found->layers[k]));
     for (size_t i = 0; i < a->listed; i++)
         json_array_append_new(walks, json_walk(a, a->order[i]));
+    json_object_set_new(object, "complete", json_boolean(a->complete));
     json_object_set_new(object, "layers", layers);
     json_object_set_new(object, "given", command_json_text(a->given));
     json_object_set_new(object, "class",
@@ -273,13 +276,15 @@ static enum status print(const struct arguments *arguments, const struct store_r
                        NULL,
                        store_has_attribute(reader, "", "weak_condition"),
                        calloc(found->nwalks + 1, sizeof(size_t)),
-                       0};
+                       0,
+                       partial_complete(reader)};
     enum status rc = OK;
 
     if (!a.order)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu walks", found->nwalks));
     TRY(store_get_text(&given, reader, "", "given", err));
     a.given = given;
+    partial_warn(reader, arguments->path);
     sort(&a);
     if (arguments->json)
         print_json(&a);

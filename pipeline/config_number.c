@@ -49,8 +49,8 @@ void config_number_print_optional(FILE *out, const void *field, const struct con
         config_number_print_whole(out, &size->value, key);
 }
 
-/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. */
-static bool take_scaled(const char **at, double *value, const char *units, const double *factors)
+/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. `more` may follow the letter. */
+static bool take_scaled(const char **at, double *value, const char *units, const double *factors, const char *more)
 {
     if (!config_token_real(at, value))
         return false;
@@ -59,6 +59,7 @@ static bool take_scaled(const char **at, double *value, const char *units, const
     if (unit) {
         *value *= factors[unit - units];
         ++*at;
+        *at += strncmp(*at, more, strlen(more)) == 0 ? strlen(more) : 0;
     }
     return **at == '\0';
 }
@@ -71,8 +72,8 @@ enum status config_number_parse_bytes(void *field, const struct config_key *key,
     double value;
     enum status rc = OK;
 
-    if (size.set && !take_scaled(&at, &value, "KMGT", factors))
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no size such as 900M or 1.5G", text);
+    if (size.set && !take_scaled(&at, &value, "KMGT", factors, "iB"))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no size such as 900M, 1.5G or 2GiB", text);
     if (size.set)
         rc = check_bounds(value, key, text, err);
     if (size.set && rc == OK)
@@ -106,7 +107,7 @@ enum status config_number_parse_share(void *field, const struct config_key *key,
     const char *at = text;
     double value;
 
-    if (!take_scaled(&at, &value, "%", percent))
+    if (!take_scaled(&at, &value, "%", percent, ""))
         return error_set(err, FAIL_CONFIG, "\"%s\" is no share such as 0.01 or 1 %%", text);
     return store_real(field, value, key, text, err);
 }
@@ -117,7 +118,7 @@ enum status config_number_parse_seconds(void *field, const struct config_key *ke
     const char *at = text;
     double value;
 
-    if (!take_scaled(&at, &value, "smhd", factors))
+    if (!take_scaled(&at, &value, "smhd", factors, ""))
         return error_set(err, FAIL_CONFIG, "\"%s\" is no time such as 90, 90s, 10m or 1.5h", text);
     return store_real(field, value, key, text, err);
 }

@@ -3,6 +3,7 @@
 #include "agree.h"
 #include "calibrate.h"
 #include "cost.h"
+#include "memory.h"
 #include "output.h"
 
 #include <math.h>
@@ -51,31 +52,31 @@ static size_t flows_size(const struct statistics *s)
     return entries * sizeof(double) + pairs * FLOW_DATASETS * DATASET_BYTES;
 }
 
-static size_t shared_size(const struct run *run)
-{
-    return run->model.weights.nbytes + run->model.forms.nbytes + run->model.masks.nbytes + run->listing.nbytes +
-           run->sums_memory.nbytes;
-}
-
 /* ---- the plan -------------------------------------------------------------------------------------------------- */
 
-static void measure_sizes(struct dry_plan *out, const struct run *run)
+static enum status measure_sizes(struct dry_plan *out, const struct run *run, struct error *err)
 {
-    unsigned long long most = (unsigned long long)run->node->nlocal;
-    size_t size = run->config->run.block, copies;
+    unsigned long long node;
+    struct memory_plan memory;
+    size_t size = run->config->run.block;
+    enum status rc = OK;
 
-    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, run->node->world);
-    copies = run->sums_memory.shared ? 1 : (size_t)most;
+    TRY(agree(run->node->world, memory_plan(&memory, run, err), err));
+    node = memory.node;
+    MPI_Allreduce(MPI_IN_PLACE, &node, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, run->node->world);
     out->images = run->context.end - run->context.first;
     out->blocks = (run->context.end + size - 1) / size - run->context.first / size;
     out->ranks = (size_t)run->node->nranks;
     out->nodes = (size_t)run->node->nnodes;
-    out->rank_bytes = block_worker_bytes(&run->context) + ROWS_MOST;
-    out->shared_bytes = shared_size(run);
-    out->node_bytes = (size_t)most * out->rank_bytes + copies * out->shared_bytes;
+    out->rank_bytes = memory.work + memory.rows;
+    out->shared_bytes = memory.shared;
+    out->writing_bytes = memory.writing;
+    out->node_bytes = (size_t)node;
     out->store_bytes = rows_size(run, out->blocks) + layers_size(&run->statistics) + flows_size(&run->statistics);
     out->flops = cost_floor(&run->model.plan);
     out->far = flows_cost(&run->model.flows, &run->model.plan);
+done:
+    return rc;
 }
 
 /* Every rank computes a block, of the first ones. */
@@ -104,7 +105,7 @@ enum status dry_run(struct dry_plan *out, const struct config *config, const cha
         rc = output_check(&exists, output, config, err);
     TRY(agree(node->world, rc, err));
     TRY(run_set_up(&run, err));
-    measure_sizes(out, &run);
+    TRY(measure_sizes(out, &run, err));
     TRY(measure_time(out, &run, err));
 done:
     run_tear_down(&run);
@@ -148,11 +149,12 @@ static json_t *integer(size_t n)
 bool dry_print_json(const struct dry_plan *plan)
 {
     json_t *root = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}", "images", integer(plan->images),
-        "blocks", integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
-        integer(plan->rank_bytes), "shared_bytes", integer(plan->shared_bytes), "node_bytes", integer(plan->node_bytes),
-        "store_bytes", integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop",
-        plan->far.flops * 1e-9, "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}", "images",
+        integer(plan->images), "blocks", integer(plan->blocks), "ranks", integer(plan->ranks), "nodes",
+        integer(plan->nodes), "rank_bytes", integer(plan->rank_bytes), "shared_bytes", integer(plan->shared_bytes),
+        "writing_bytes", integer(plan->writing_bytes), "node_bytes", integer(plan->node_bytes), "store_bytes",
+        integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop", plan->far.flops * 1e-9,
+        "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
         integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds);
     bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
 

@@ -7,11 +7,12 @@
 
 struct dry_plan {
     size_t images, blocks, ranks, nodes;
-    size_t rank_bytes, shared_bytes, node_bytes; /* the latter: all ranks of the fullest node, and what they share */
-    size_t store_bytes;                          /* before compression, which makes it smaller */
-    double flops;                                /* of one image by direct convolution, without far flows */
-    struct flows_cost far;                       /* of one image */
-    double block_seconds;                        /* of the slowest rank */
+    size_t rank_bytes, shared_bytes, writing_bytes; /* memory.h */
+    size_t node_bytes;                              /* of the fullest node */
+    size_t store_bytes;                             /* before compression, which makes it smaller */
+    double flops;                                   /* of one image by direct convolution, without far flows */
+    struct flows_cost far;                          /* of one image */
+    double block_seconds;                           /* of the slowest rank */
     double seconds; /* of all blocks on these ranks, without reading the model and writing */
 };
 

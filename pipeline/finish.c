@@ -373,6 +373,14 @@ static size_t largest_array(const struct statistics *s)
     return most > s->options.classes ? most : s->options.classes;
 }
 
+/* Flows by class come in one array of their own. */
+size_t finish_bytes(const struct statistics *s)
+{
+    size_t most = largest_array(s);
+
+    return most * (sizeof(double) + sizeof(uint64_t)) + s->options.class_flows.count * most * sizeof(float);
+}
+
 static enum status put_class_table(struct writer *w)
 {
     const struct statistics_classes *flows = &w->s->options.class_flows;

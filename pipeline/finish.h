@@ -10,6 +10,9 @@
 enum status finish_statistics(struct store *store, const struct statistics *s, const struct sums *sums,
                               struct error *err);
 
+/* Bytes of memory that finish_statistics takes. */
+size_t finish_bytes(const struct statistics *s);
+
 /* Mean of the condition's mass and its standard error; images counted. Means are not worth much where
  * |mean| < 3 standard errors: attribute weak_condition. */
 struct finish_given {

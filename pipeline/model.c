@@ -296,6 +296,9 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     rc = choose_preprocessing(&model->preprocessing, config, &model->net, d.keras, err);
     if (rc == OK)
         rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
+    if (rc == OK && config->run.memory.set && d.nfloats > config->run.memory.value / sizeof(float))
+        rc = config_fail(config, err, "run.memory", "the weights alone take %zu MiB, but only %zu MiB are allowed",
+                         (d.nfloats * sizeof(float) >> 20) + 1, config->run.memory.value >> 20);
     TRY(agree(node->world, rc, err));
     if (options.given == GIVEN_SETS)
         TRY(place_masks(&options, model, config, node, err));

@@ -106,8 +106,9 @@ static enum status compare_machine(struct machine *machine, const struct store_r
 
     if (rc == OK && !mixed && machine_differs(difference, sizeof difference, machine, &theirs))
         rc = error_set(err, FAIL_MISMATCH,
-                       "%s: this unfinished store was begun on another machine, whose results differ in the last bits "
-                       "(%s); go on there, or here with --allow-mixed, which the store will say",
+                       "%s: this unfinished store was begun on another machine or by another version of nrmflow, whose "
+                       "results differ in the last bits (%s); go on there, or here with --allow-mixed, which the "
+                       "store will say",
                        output, difference);
     if (rc == OK) {
         machine_join(&theirs, machine);

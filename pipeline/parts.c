@@ -157,18 +157,18 @@ static enum status lock_file(const struct parts *parts, int file, struct error *
                      parts->folder, note);
 }
 
-static enum status write_note(const struct parts *parts, const struct node *node, struct error *err)
+static enum status write_note(const struct parts *parts, const char *host, struct error *err)
 {
     char note[NODE_HOST + 64];
 
-    snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), node->host);
+    snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), host);
     if (fault_hit(FAULT_WRITE) || ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
         return error_system(err, "%s: cannot write to the lock file in this folder", parts->folder);
     return OK;
 }
 
 /* Make the folder and lock the file in it; both anew if their last owner has removed them meanwhile. */
-static enum status take_lock(struct parts *parts, const struct node *node, struct error *err)
+static enum status take_lock(struct parts *parts, const char *host, struct error *err)
 {
     char *path = path_of(parts, lock_name);
     enum status rc = path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path");
@@ -185,7 +185,7 @@ static enum status take_lock(struct parts *parts, const struct node *node, struc
             close(file);
     }
     TRY(rc);
-    TRY(write_note(parts, node, err));
+    TRY(write_note(parts, host, err));
 done:
     if (rc != OK && parts->lock >= 0) {
         close(parts->lock);
@@ -195,18 +195,45 @@ done:
     return rc;
 }
 
-enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err)
+static enum status name_folder(struct parts *parts, const char *output, struct error *err)
 {
     size_t size = strlen(output) + sizeof ".parts";
-    enum status rc = OK;
 
     *parts = (struct parts){.folder = malloc(size), .lock = -1};
-    if (parts->folder)
-        snprintf(parts->folder, size, "%s.parts", output);
-    else
-        rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
-    if (rc == OK && node->rank == 0)
-        rc = take_lock(parts, node, err);
+    if (!parts->folder)
+        return error_set(err, FAIL_SYSTEM, "no memory for a path");
+    snprintf(parts->folder, size, "%s.parts", output);
+    return OK;
+}
+
+enum status parts_enter(struct parts *parts, const char *output, const char *host, struct error *err)
+{
+    enum status rc = name_folder(parts, output, err);
+
+    return rc == OK ? take_lock(parts, host, err) : rc;
+}
+
+enum status parts_keep(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
+                       struct error *err)
+{
+    size_t epoch;
+    enum status rc = OK;
+
+    *removed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!parse_name(&epoch, names[i]))
+            TRY(error_set(err, FAIL_FORMAT, "%s: lists a part file that no run has written: %.100s", output, names[i]));
+        TRY(add_name(parts, names[i], err));
+    }
+    *removed = remove_orphans(parts, output);
+done:
+    return rc;
+}
+
+enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err)
+{
+    enum status rc = node->rank == 0 ? parts_enter(parts, output, node->host, err) : name_folder(parts, output, err);
+
     return agree(node->world, rc, err);
 }
 
@@ -216,9 +243,9 @@ enum status parts_adopt(struct parts *parts, size_t *removed, const char *output
     unsigned long long epoch;
     enum status rc = OK;
 
-    for (size_t i = 0; rc == OK && node->rank == 0 && i < count; i++)
-        rc = add_name(parts, names[i], err);
-    *removed = rc == OK && node->rank == 0 ? remove_orphans(parts, output) : 0;
+    *removed = 0;
+    if (node->rank == 0)
+        rc = parts_keep(parts, removed, output, names, count, err);
     epoch = parts->epoch;
     MPI_Bcast(&epoch, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
     parts->epoch = (size_t)epoch;

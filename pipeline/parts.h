@@ -16,16 +16,22 @@ struct parts {
 
 /* Make the folder or enter the one that is there, and lock it, so that nobody else changes the store or its parts.
  *
- * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock; on all ranks. Collective. Caller frees with
- * parts_free, also after a failure. */
-enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err);
+ *   host  in  this one, for the note to others
+ * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock. Not collective. Caller frees with parts_free, also
+ * after a failure. */
+enum status parts_enter(struct parts *parts, const char *output, const char *host, struct error *err);
 
 /* Take over the parts of an unfinished store, and remove what else is there: parts that `names` does not list, and files
  * that were not finished.
  *
- *   removed  out  rank 0: how many files
- *   names    in   rank 0: [count] copied
- * Errors: FAIL_SYSTEM, on all ranks. Collective. */
+ *   removed  out  how many files
+ *   names    in   [count] copied
+ * Errors: FAIL_SYSTEM. Not collective. */
+enum status parts_keep(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
+                       struct error *err);
+
+/* The same for a run, where rank 0 does it. Errors on all ranks. Collective. */
+enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err);
 enum status parts_adopt(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
                         const struct node *node, struct error *err);
 

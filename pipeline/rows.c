@@ -164,9 +164,9 @@ done:
     return rc;
 }
 
-size_t rows_bytes(const struct rows *rows)
+bool rows_full(const struct rows *rows, size_t nbytes)
 {
-    return rows->nblocks * rows->layout->offset[rows->layout->ncolumns];
+    return (rows->nblocks + 1) * rows->layout->offset[rows->layout->ncolumns] > nbytes;
 }
 
 static void put_int(const struct rows_layout *l, unsigned char *packed, size_t column, size_t row, size_t value)

@@ -57,8 +57,8 @@ void rows_free(struct rows *rows);
 /* Add a block of rows whose numbers are NaN and integers -1 (status: `unread`). Errors: FAIL_SYSTEM. */
 enum status rows_add_block(struct rows *rows, size_t first, size_t nrows, struct error *err);
 
-/* Bytes that the blocks take. */
-size_t rows_bytes(const struct rows *rows);
+/* Whether one more block would take the blocks beyond so many bytes. */
+bool rows_full(const struct rows *rows, size_t nbytes);
 
 /* Set row `row` of the block added last. `result` is NULL for an image that was not measured; `queries`, [nqueries][2],
  * are the values and conditions of an image that is OK. */

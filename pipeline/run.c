@@ -32,10 +32,12 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
     while (rc == OK && !mine[0] && schedule_next(&run->schedule, &block)) {
         block_announce(&run->worker, schedule_ahead(&run->schedule, &next) ? next : SIZE_MAX);
         rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
+        if (rc == OK)
+            log_debug(run->log, "block computed epoch=%zu block=%zu", run->parts.epoch, block);
         progress_add(&run->progress, outcome.images, outcome.failed);
         progress_poll(&run->progress);
         mine[1] = stop_requested();
-        mine[0] = mine[1] || log_seconds() >= end || rows_bytes(&run->rows) >= ROWS_MOST;
+        mine[0] = mine[1] || log_seconds() >= end || rows_full(&run->rows, run->rows_most);
     }
     if (rc != OK || mine[1])
         schedule_close(&run->schedule); /* nobody gets another block */
@@ -88,6 +90,8 @@ enum status run_save(struct run *run, struct write_summary *summary, bool comple
     MPI_Reduce(run->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
     if (run->node->rank == 0)
         rc = write_store(summary, &what, run->listing.memory, &run->parts, &run->sums, complete, run->output, err);
+    if (rc == OK && run->node->rank == 0)
+        log_debug(run->log, "epoch saved epoch=%zu finished=%zu", run->parts.epoch - 1, summary->images);
     if (rc == OK && complete)
         parts_remove(&run->parts);
     rc = agree(run->node->world, rc, err);
@@ -212,7 +216,7 @@ static enum status compute(struct run *run, bool *stopped, struct error *err)
 /* Find out under the lock what is at the output, and make place or go on from there. Collective. */
 static enum status enter_output(struct run *run, const struct run_options *options, bool *complete, struct error *err)
 {
-    bool exists;
+    bool exists = false;
     size_t removed;
     enum status rc = OK;
 

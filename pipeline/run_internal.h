@@ -11,9 +11,6 @@
 #include "shard.h"
 #include "write.h"
 
-/* Rows are kept in memory until the end of an epoch, or until they take this much on one rank. */
-enum { ROWS_MOST = 256 << 20 };
-
 /* Everything that a run has, in the order in which it comes to be. */
 struct run {
     const struct config *config;
@@ -37,7 +34,8 @@ struct run {
     struct parts parts;
     char **class_names; /* rank 0 */
     struct machine machine;
-    size_t before; /* images that were finished when this run began */
+    size_t rows_most; /* bytes of rows that a rank keeps */
+    size_t before;    /* images that were finished when this run began */
     double started;
 };
 

@@ -1,6 +1,7 @@
 #include "agree.h"
 #include "blas.h"
 #include "isa.h"
+#include "memory.h"
 #include "run_internal.h"
 #include "write.h"
 
@@ -160,20 +161,16 @@ done:
 }
 
 /* Refuse a plan beyond run.memory; tell it otherwise. */
-static enum status check_memory(const struct run *run, struct error *err)
+static enum status plan_memory(struct run *run, struct error *err)
 {
-    size_t own = block_worker_bytes(&run->context) + ROWS_MOST, ranks = (size_t)run->node->nlocal;
-    size_t shared = run->model.weights.nbytes + run->model.forms.nbytes + run->model.masks.nbytes +
-                    run->listing.nbytes + sums_bytes(&run->statistics.plan);
-    size_t copies = run->model.weights.shared ? 1 : ranks, node = own * ranks + shared * copies;
+    struct memory_plan plan;
+    enum status rc = memory_plan(&plan, run, err);
 
-    log_info(run->log, "memory planned rank_MiB=%zu shared_MiB=%zu ranks_per_node=%zu", own >> 20, shared >> 20, ranks);
-    if (run->config->run.memory.set && node > run->config->run.memory.value)
-        return config_fail(
-            run->config, err, "run.memory",
-            "a node of %zu ranks needs %zu MiB, but only %zu MiB are allowed; use fewer ranks, a smaller "
-            "store.top, fewer flows or fewer classes with sums of their own",
-            ranks, node >> 20, run->config->run.memory.value >> 20);
+    if (rc != OK)
+        return rc;
+    run->rows_most = plan.rows;
+    log_info(run->log, "memory planned rank_MiB=%zu shared_MiB=%zu ranks_per_node=%zu node_MiB=%zu",
+             (plan.work + plan.rows) >> 20, plan.shared >> 20, plan.ranks, memory_mebibytes(plan.node));
     return OK;
 }
 
@@ -207,7 +204,7 @@ static enum status allocate(struct run *run, struct error *err)
 {
     enum status rc = OK;
 
-    TRY(agree(run->node->world, check_memory(run, err), err));
+    TRY(agree(run->node->world, plan_memory(run, err), err));
     tell_flows(run);
     TRY(node_shared_alloc(run->node, &run->sums_memory, sums_bytes(&run->statistics.plan), err));
     sums_attach(&run->sums, &run->statistics.plan, run->sums_memory.memory);

@@ -33,6 +33,8 @@ def counts(text):
 
 
 class FaultCase(RunCase):
+    """Faults of a run; its reference is the store of an undisturbed one."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -45,6 +47,7 @@ class FaultCase(RunCase):
             pass
         cls.settings = {**SETTINGS, "data.path": cls.path("images")}
         cls.reference = cls.path("reference.h5")
+        cls.prepare()
         counting = cls.start(cls.reference, "count")
         if counting.returncode != 0:
             raise AssertionError(counting.stderr)
@@ -52,6 +55,10 @@ class FaultCase(RunCase):
         cls.expected = Store(cls.reference)
         cls.injected = cls.kills = 0
         print(f"seed {SEED}")
+
+    @classmethod
+    def prepare(cls):
+        """What comes before the command that is hit."""
 
     @classmethod
     def tearDownClass(cls):
@@ -89,7 +96,8 @@ class FaultCase(RunCase):
         type(self).injected += 1
         if fault.endswith("kill"):
             type(self).kills += 1
-            self.assertEqual(hit.returncode, KILLED, f"{fault}: {hit.stderr}")
+            # a process apart (io/apart.h) may meet the point first; then the program sees it end, and fails
+            self.assertIn(hit.returncode, (KILLED, 1), f"{fault}: {hit.stderr}")
         else:
             self.assertIn(hit.returncode, (0, 1), f"{fault}: {hit.stderr}")
             self.assertEqual(len(re.findall("^nrmflow: ", hit.stderr, re.MULTILINE)), hit.returncode,
@@ -111,6 +119,20 @@ class FaultCase(RunCase):
             return list(range(1, n + 1))
         generator = random.Random(f"{SEED} {point}")
         return sorted({1, n, *generator.sample(range(2, n), max(0, most - 2))})[:most]
+
+
+class MergeFaultCase(FaultCase):
+    """Faults of a merge of three shards."""
+
+    @classmethod
+    def prepare(cls):
+        cls.shards = [cls.run_store(f"shard{i}.h5", {**cls.settings, "data.shard": f"{i}/3"}, config=cls.ini)
+                      for i in (1, 2, 3)]
+
+    @classmethod
+    def start(cls, store, fault=None):
+        return nrmflow("merge", "--output", store, *cls.shards, seconds=SECONDS,
+                       environment={"NRMFLOW_FAULT": fault} if fault else None)
 
 
 def alone(ranks, hit, fault, arguments):

@@ -41,10 +41,10 @@ def nrmflow(*arguments, ranks=None, environment=None, seconds=3000):
                           env={**os.environ, **(environment or {})})
 
 
-def run(output, settings, config=DEMO, ranks=None, environment=None):
+def run(output, settings, config=DEMO, ranks=None, environment=None, options=()):
     """`nrmflow run`; settings: {"section.key": value}, above those of the configuration."""
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    return nrmflow("run", config, "--output", output, *sets, ranks=ranks, environment=environment)
+    return nrmflow("run", config, "--output", output, *options, *sets, ranks=ranks, environment=environment)
 
 
 class RunCase(unittest.TestCase):

@@ -19,7 +19,7 @@ class DryRun(RunCase):
     def test_counts_and_sizes(self):
         plan = json.loads(self.plan("--json", ranks=2))
         self.assertEqual((plan["images"], plan["blocks"], plan["ranks"], plan["nodes"]), (100, 13, 2, 1))
-        self.assertEqual(plan["node_bytes"], 2 * plan["rank_bytes"] + plan["shared_bytes"])
+        self.assertEqual(plan["node_bytes"], 2 * plan["rank_bytes"] + plan["shared_bytes"] + plan["writing_bytes"])
         self.assertAlmostEqual(plan["seconds"], 7 * plan["block_seconds"])
 
     def test_nothing_is_written(self):

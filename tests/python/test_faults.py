@@ -4,7 +4,7 @@ import random
 import re
 import unittest
 
-from faults import SEED, FaultCase, alone, counts, remove_store, words
+from faults import SEED, FaultCase, MergeFaultCase, alone, counts, remove_store, words
 from support import nrmflow
 
 SINGLE = ("share",)  # met only where ranks share memory
@@ -48,6 +48,17 @@ class Faults(FaultCase):
             self.assertEqual(done.returncode, 2)
             self.assertRegex(done.stderr, re.escape(text) + ".*rename, sync_folder")
 
+
+class MergeFaults(MergeFaultCase):
+    def test_a_merge_that_is_hit_once_at_any_point_recovers_or_the_next_one_does(self):
+        generator = random.Random(SEED)
+        self.assertGreaterEqual(len([name for name, n in self.met.items() if n]), 9)
+        for number, (point, met) in enumerate(self.met.items()):
+            if met:
+                self.inject(f"{point}:{generator.randint(1, met)}" + (":kill" if number % 2 else ""))
+
+
+del FaultCase, MergeFaultCase
 
 if __name__ == "__main__":
     unittest.main()

@@ -2,12 +2,12 @@
 
 import unittest
 
-from faults import FaultCase
+from faults import FaultCase, MergeFaultCase
 
 MOST = 40  # meetings of one point
 
 
-class EveryFault(FaultCase):
+class Every:
     def test_every_failure_is_recovered_from(self):
         for point in self.met:
             for n in self.sample(point, MOST):
@@ -18,6 +18,16 @@ class EveryFault(FaultCase):
             for n in self.sample(point, MOST):
                 self.inject(f"{point}:{n}:kill")
 
+
+class EveryFaultOfARun(Every, FaultCase):
+    pass
+
+
+class EveryFaultOfAMerge(Every, MergeFaultCase):
+    pass
+
+
+del FaultCase, MergeFaultCase
 
 if __name__ == "__main__":
     unittest.main()

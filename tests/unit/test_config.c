@@ -188,7 +188,7 @@ static void the_text_parses_to_the_same_text(void **state)
     (void)state;
     assert_parsed(&c,
                   "[data]\nmean = 0.1 0.30000000000000004\nimages = 7:\n[measure]\nrule.conv1_2 = zbox -3 3\n"
-                  "rule.conv1_1 = flat\ntarget = class:3\nflows = none\n[run]\nmemory = 900M\nepoch = 90s\n",
+                  "rule.conv1_1 = flat\ntarget = class:3\nflows = none\n[run]\nmemory = 900MiB\nepoch = 90s\n",
                   "store.classes=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,"
                   "32,33,34,35,36,37,38,39,40,41,42,43,44,45,46,47,48,49,50,51,52,53,54,55,56,57,58,59,60,61,62,63");
     char *text = config_text(&c);

@@ -1,5 +1,6 @@
 #include "store_sample.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -245,6 +246,90 @@ static void rows_in_any_order_equal_one_write(void **state)
         assert_true(values[i] == (float)i);
     free(values);
     store_close(reader);
+}
+
+/* Begin "copied.h5" with rows of three columns, and copy two stores into it: "one.h5" and again "one.h5". */
+static void copied_rows_keep_their_bits(void **state)
+{
+    enum { ROWS = 700, WIDTH = 300 };
+
+    static float relevance[ROWS][WIDTH];
+    static int32_t label[ROWS];
+    static uint8_t status[ROWS];
+    const char *const paths[] = {"layers/fc6/relevance", "images/label", "images/status"};
+    const size_t dims[] = {ROWS, WIDTH}, both[] = {2 * ROWS, WIDTH};
+    struct store *store = begin("one.h5");
+    struct error err = {0};
+    size_t n = 2 * ROWS, any[] = {STORE_ANY, STORE_ANY};
+    float *values;
+    int64_t *labels, *statuses;
+
+    (void)state;
+    for (size_t i = 0; i < ROWS; i++) {
+        relevance[i][i % WIDTH] = i % 2 ? -0.0F : (float)NAN;
+        label[i] = (int32_t)i - 5;
+        status[i] = (uint8_t)(i % STORE_NSTATUS);
+    }
+    assert_int_equal(store_write(store, paths[0], relevance, 2, dims, &err), OK);
+    assert_int_equal(store_write(store, paths[1], label, 1, dims, &err), OK);
+    assert_int_equal(store_write(store, paths[2], status, 1, dims, &err), OK);
+    struct store_reader *one = finish(store, "one.h5");
+
+    store = begin("copied.h5");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(store_create_rows(store, paths[i], i ? 1 : 2, both, &err), OK);
+        for (size_t at = 0; at < 2 * ROWS; at += ROWS)
+            assert_int_equal(store_copy_rows(store, paths[i], at, one, ROWS, &err), OK);
+    }
+    assert_int_equal(store_copy_rows(store, paths[1], ROWS + 1, one, ROWS, &err), FAIL_FORMAT); /* beyond the end */
+    assert_int_equal(store_copy_rows(store, "images/target", 0, one, ROWS, &err), FAIL_FORMAT); /* not begun */
+    store_close(one);
+    struct store_reader *reader = finish(store, "copied.h5");
+
+    assert_int_equal(store_read_float(&values, reader, paths[0], 2, any, &err), OK);
+    assert_int_equal(store_read_int(&labels, reader, paths[1], 1, &n, &err), OK);
+    assert_int_equal(store_read_int(&statuses, reader, paths[2], 1, &n, &err), OK);
+    for (size_t i = 0; i < 2 * ROWS; i++) {
+        assert_memory_equal(values + i * WIDTH, relevance[i % ROWS], sizeof relevance[0]);
+        assert_int_equal(labels[i], label[i % ROWS]);
+        assert_int_equal(statuses[i], status[i % ROWS]);
+    }
+    free(values);
+    free(labels);
+    free(statuses);
+    store_close(reader);
+}
+
+static void rows_of_another_type_or_number_are_not_copied(void **state)
+{
+    const size_t dims[] = {10, 3};
+    const double mass[10][3] = {{0}};
+    struct store *store = begin("one.h5");
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(store_write(store, "images/mass", mass, 2, dims, &err), OK);
+    struct store_reader *one = finish(store, "one.h5");
+
+    store = begin("other.h5");
+    const size_t wider[] = {10, 4};
+
+    assert_int_equal(store_create_rows(store, "images/mass", 2, wider, &err), OK);
+    assert_int_equal(store_copy_rows(store, "images/mass", 0, one, 10, NULL), FAIL_FORMAT);
+    assert_int_equal(store_create_rows(store, "images/bias", 2, dims, &err), OK);
+    assert_int_equal(store_copy_rows(store, "images/bias", 0, one, 10, NULL), FAIL_FORMAT); /* not there */
+    store_discard(store);
+    store_close(one);
+    store = begin("float.h5");
+    const float relevance[10][3] = {{0}};
+
+    assert_int_equal(store_write(store, "layers/fc6/relevance", relevance, 2, dims, &err), OK);
+    one = finish(store, "float.h5");
+    store = begin("rows.h5");
+    assert_int_equal(store_create_rows(store, "layers/fc6/relevance", 2, dims, &err), OK);
+    assert_int_equal(store_copy_rows(store, "layers/fc6/relevance", 0, one, 11, NULL), FAIL_FORMAT);
+    store_discard(store);
+    store_close(one);
 }
 
 static void unwritten_rows_say_so(void **state)
@@ -537,6 +622,8 @@ int main(void)
         cmocka_unit_test_teardown(reader_checks_shapes, files_clean),
         cmocka_unit_test_teardown(rows_are_read_from_the_middle, files_clean),
         cmocka_unit_test_teardown(rows_in_any_order_equal_one_write, files_clean),
+        cmocka_unit_test_teardown(copied_rows_keep_their_bits, files_clean),
+        cmocka_unit_test_teardown(rows_of_another_type_or_number_are_not_copied, files_clean),
         cmocka_unit_test_teardown(unwritten_rows_say_so, files_clean),
         cmocka_unit_test_teardown(attribute_of_a_megabyte_survives, files_clean),
         cmocka_unit_test_teardown(empty_text_and_no_images_are_fine, files_clean),

@@ -281,6 +281,53 @@ static void entries_that_are_not_looked_at_would_not_get_in(void **state)
     free(some.memory);
 }
 
+static void contents_of_a_file_are_checked(void **state)
+{
+    const struct fixture *f = *state;
+    struct sums sums = make(f);
+    const double one = 1;
+    struct error err = {0};
+
+    for (size_t block = 0; block < BLOCKS; block++)
+        add_block(f, &sums, block);
+    assert_int_equal(sums_accept(&sums, BLOCKS, NULL), OK);
+    assert_int_equal(sums_accept(&sums, 1, &err), FAIL_FORMAT); /* lists of three images */
+    sums_top_data(&sums, f->top)[1].image = -2;
+    assert_int_equal(sums_accept(&sums, BLOCKS, &err), FAIL_FORMAT);
+    sums_reset(&sums);
+    sums_exact_data(&sums, f->value)[WIDE - 1] = -((exact_int)1 << EXACT_RANGE);
+    assert_int_equal(sums_accept(&sums, BLOCKS, &err), FAIL_FORMAT);
+    sums_reset(&sums);
+    memset(sums.memory, 0xff, f->plan.first[0]); /* all locks are taken, by nobody */
+    assert_int_equal(sums_accept(&sums, BLOCKS, NULL), OK);
+    assert_int_equal(sums_add(&sums, f->count, 0, &one, 1, NULL), OK);
+    free(sums.memory);
+}
+
+/* Parts that number their images from zero, as the whole does once they are shifted. */
+static void shifted_parts_equal_the_whole(void **state)
+{
+    const struct fixture *f = *state;
+    struct sums whole = make(f), first = make(f), second = make(f);
+    struct toplist_entry entry = {.position = 5};
+
+    enum { CUT = 3, IMAGES = 8 };
+
+    for (int64_t i = 0; i < IMAGES; i++) {
+        entry.value = (double)(i * 5 % 7);
+        entry.image = i;
+        sums_top(&whole, f->top, 2, &entry, NULL, 1);
+        entry.image = i < CUT ? i : i - CUT;
+        sums_top(i < CUT ? &first : &second, f->top, 2, &entry, NULL, 1);
+    }
+    sums_shift_images(&second, CUT);
+    sums_merge(&first, &second);
+    assert_equal(f, &first, &whole);
+    free(whole.memory);
+    free(first.memory);
+    free(second.memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +343,8 @@ int main(void)
         cmocka_unit_test(a_plan_of_many_sections_grows),
         cmocka_unit_test(counting_adds_one_to_each),
         cmocka_unit_test(entries_that_are_not_looked_at_would_not_get_in),
+        cmocka_unit_test(contents_of_a_file_are_checked),
+        cmocka_unit_test(shifted_parts_equal_the_whole),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
