@@ -6,7 +6,6 @@
 #include "fault.h"
 #include "output.h"
 #include "run_internal.h"
-#include "stop.h"
 #include "sums_reduce.h"
 
 #include <stdlib.h>
@@ -15,8 +14,8 @@
 
 /* How an epoch ended, the same on all ranks. */
 struct epoch_end {
-    bool more;    /* blocks may be left */
-    bool stopped; /* somebody was asked to stop */
+    bool more;               /* blocks may be left */
+    enum stop_reason reason; /* not STOP_NONE: the run must stop */
 };
 
 /* Process blocks until none is left, the epoch is over or a stop is wished. Collective; all ranks meet at the end whatever
@@ -27,22 +26,25 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
     struct block_outcome outcome;
     enum status rc = OK;
     size_t block, next;
-    int mine[2] = {0, 0}, any[2]; /* more, stopped */
+    int reason = (int)stop_look(run->stop);
+    int mine[2] = {reason != STOP_NONE, reason}, any[2]; /* more, why it stops */
 
     while (rc == OK && !mine[0] && schedule_next(&run->schedule, &block)) {
+        double began = log_seconds();
         block_announce(&run->worker, schedule_ahead(&run->schedule, &next) ? next : SIZE_MAX);
         rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
         if (rc == OK)
             log_debug(run->log, "block computed epoch=%zu block=%zu", run->parts.epoch, block);
         progress_add(&run->progress, outcome.images, outcome.failed);
         progress_poll(&run->progress);
-        mine[1] = stop_requested();
+        stop_took_block(run->stop, log_seconds() - began);
+        mine[1] = (int)stop_look(run->stop);
         mine[0] = mine[1] || log_seconds() >= end || rows_full(&run->rows, run->rows_most);
     }
     if (rc != OK || mine[1])
         schedule_close(&run->schedule); /* nobody gets another block */
     MPI_Allreduce(mine, any, 2, MPI_INT, MPI_MAX, run->node->world);
-    *out = (struct epoch_end){any[0], any[1]};
+    *out = (struct epoch_end){any[0], (enum stop_reason)any[1]};
     return agree(run->node->world, rc, err);
 }
 
@@ -188,26 +190,29 @@ done:
 }
 
 /* Epochs until all blocks are done or a stop is wished; each but the last leaves an unfinished store. Collective. */
-static enum status compute(struct run *run, bool *stopped, struct error *err)
+static enum status compute(struct run *run, struct error *err)
 {
-    struct epoch_end end = {true, false};
+    struct epoch_end end = {true, STOP_NONE};
     struct write_summary summary = {0};
     enum status rc = OK;
 
     progress_init(&run->progress, run->log, run->before, run->context.end - run->context.first, run->node->world);
-    while (rc == OK && end.more && !end.stopped) {
+    while (rc == OK && end.more && end.reason == STOP_NONE) {
         rc = run_epoch(run, &end, err);
+        double began = log_seconds();
         if (rc == OK)
             rc = parts_write(&run->parts, &run->rows, run->node, err);
         if (rc == OK)
             rc = run_save(run, &summary, !end.more, err);
+        stop_took_save(run->stop, log_seconds() - began);
     }
     progress_finish(&run->progress);
     progress_free(&run->progress);
-    *stopped = rc == OK && end.stopped;
-    if (*stopped)
-        log_warn(run->log, "stopped early, the same command continues path=%s finished=%zu", run->output,
-                 summary.images);
+    if (rc == OK)
+        run->stop->reason = end.reason;
+    if (rc == OK && end.reason != STOP_NONE)
+        log_warn(run->log, "stopped early, the same command continues path=%s finished=%zu reason=\"%s\"", run->output,
+                 summary.images, stop_reason_name(end.reason));
     else if (rc == OK)
         rc = agree(run->node->world, run->node->rank == 0 ? conclude(run, &summary, err) : OK, err);
     return rc;
@@ -235,24 +240,24 @@ done:
     return rc;
 }
 
-enum status run_store(const struct config *config, const struct run_options *options, bool *stopped,
+enum status run_store(const struct config *config, const struct run_options *options, struct stop *stop,
                       const struct node *node, struct log *log, struct error *err)
 {
     struct run run = {.config = config,
                       .output = options->output,
                       .node = node,
                       .log = log,
+                      .stop = stop,
                       .parts = {.lock = -1},
                       .started = log_seconds()};
     bool exists = false, complete = false;
     enum status rc = OK;
 
-    *stopped = false;
     TRY(look_at_output(&run, &exists, err));
     TRY(run_set_up(&run, err));
     TRY(enter_output(&run, options, &complete, err));
     if (!complete)
-        TRY(compute(&run, stopped, err));
+        TRY(compute(&run, err));
 done:
     run_tear_down(&run);
     return rc;

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "log.h"
 #include "node.h"
+#include "stop.h"
 
 struct run_options {
     const char *output; /* path of the store; parts of it are kept in <output>.parts until it is whole */
@@ -16,10 +17,10 @@ struct run_options {
 /* Compute the store that the configuration describes. A store that is there already must be of the same run; if it is
  * complete, nothing is done, and if not, the run goes on where it ended.
  *
- *   stopped  out  the run was asked to stop and has left an unfinished store
+ *   stop  started with stop_start; stop->reason says in the end whether and why an unfinished store was left
  * Errors, the same on all ranks: whatever the stages report; FAIL_LIMIT if more images failed than data.max_failed allows
  * (the store is written all the same). Collective. */
-enum status run_store(const struct config *config, const struct run_options *options, bool *stopped,
+enum status run_store(const struct config *config, const struct run_options *options, struct stop *stop,
                       const struct node *node, struct log *log, struct error *err);
 
 #endif

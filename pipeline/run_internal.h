@@ -17,6 +17,7 @@ struct run {
     const char *output;
     const struct node *node;
     struct log *log;
+    struct stop *stop;                 /* NULL but for run_store */
     const struct model_random *random; /* in place of the configuration's weights; NULL but for measurements */
     struct model model;
     struct node_block listing;

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 import h5py
@@ -41,10 +42,28 @@ def nrmflow(*arguments, ranks=None, environment=None, seconds=3000):
                           env={**os.environ, **(environment or {})})
 
 
-def run(output, settings, config=DEMO, ranks=None, environment=None, options=()):
+def sets(settings):
+    """{"section.key": value} as words of a command line."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+def run(output, settings, *arguments, config=DEMO, ranks=None, environment=None, options=()):
     """`nrmflow run`; settings: {"section.key": value}, above those of the configuration."""
-    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    return nrmflow("run", config, "--output", output, *options, *sets, ranks=ranks, environment=environment)
+    return nrmflow("run", config, "--output", output, *sets(settings), *arguments, *options, ranks=ranks,
+                   environment=environment)
+
+
+def start(output, settings, ranks, launch=()):
+    """A run of the demo in the background; mpirun's process. `launch`: words for mpirun."""
+    return subprocess.Popen([MPIRUN, *launch, "-n", str(ranks), NRMFLOW, "run", DEMO, "--output", output,
+                             *sets(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition, process, seconds=120):
+    """Until the condition holds, or the process has ended."""
+    end = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 class RunCase(unittest.TestCase):
@@ -92,6 +111,14 @@ class RunCase(unittest.TestCase):
 
 
 # ---- stores ------------------------------------------------------------------------------------------------------
+
+
+def finished(store):
+    """Images in a store, which may be unfinished; 0 without one."""
+    if not os.path.exists(store):
+        return 0
+    with h5py.File(store) as file:
+        return len(file["images/status"]) if file.attrs["complete"] else int(file.attrs["finished"])
 
 
 class Store:
