@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Install the Debian packages that building and (with the argument `tests`) testing need. Does nothing if all are there.
-# Usage: jobs/setup.sh [tests]
+# Install the Debian packages that building and (with the argument `tests`) testing need; with `slurm` also the Slurm that
+# the tests of that label start on this machine. Does nothing if all are there.
+# Usage: jobs/setup.sh [tests|slurm]
 set -euo pipefail
 
 # README.md, "Other systems", has the names that other distributions give these.
@@ -8,11 +9,13 @@ packages=(build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bi
     libjpeg-dev libpng-dev libzip-dev libarchive-dev libinih-dev libjansson-dev libssl-dev librandom123-dev)
 test_packages=(libcmocka-dev python3 python3-numpy python3-h5py python3-pil python3-torch python3-pandas hdf5-tools
     clang-format groff-base zsh)
+slurm_packages=(slurmctld slurmd slurm-client munge)
 case "$*" in
     "") ;;
     tests) packages+=("${test_packages[@]}") ;;
+    slurm) packages+=("${test_packages[@]}" "${slurm_packages[@]}") ;;
     *)
-        echo "usage: jobs/setup.sh [tests]" >&2
+        echo "usage: jobs/setup.sh [tests|slurm]" >&2
         exit 2
         ;;
 esac
