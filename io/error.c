@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef error_set /* what error.h defines for clang-tidy */
+#undef error_system
+
 /* Failures of the machine at this moment, and not of what was asked for. */
 static enum status status_of(int code)
 {

@@ -161,7 +161,7 @@ static enum status new_part(struct partfile_local **out, struct partfile_shelf *
                             struct error *err)
 {
     struct partfile_local *part = calloc(1, sizeof *part);
-    struct partfile_local **parts = realloc(shelf->parts, (shelf->nparts + 1) * sizeof *parts);
+    struct partfile_local **parts = realloc(shelf->parts, (shelf->nparts + 1) * sizeof(struct partfile_local *));
 
     if (parts)
         shelf->parts = parts;

@@ -180,7 +180,7 @@ static enum status read_box(void **out, size_t nbytes, const struct opened *open
     enum status rc = OK;
     hid_t memory_space = H5Screate_simple((int)opened->ndim, count, NULL), file_space = H5Dget_space(opened->dataset);
     hsize_t start[H5_MAX_DIMS] = {first};
-    void *data = malloc(nbytes);
+    void *data = malloc(nbytes + 1);
 
     if (!data)
         rc = error_system(err, "%s: no memory for /%s", local->path, path);
