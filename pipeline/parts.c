@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME = 64 };
+enum { NAME = 64, MAX_EPOCHS = 1000000000 };
 
 static const char lock_name[] = "lock";
 
@@ -34,13 +34,16 @@ static void part_name(char name[NAME], size_t epoch, size_t node)
     snprintf(name, NAME, "epoch-%06zu-node-%05zu.h5", epoch, node);
 }
 
-/* The epoch in a part's name; false for other names. */
+/* The epoch in a part's name; false for other names, which could lead out of the folder. */
 static bool parse_name(size_t *epoch, const char *name)
 {
+    char same[NAME];
     size_t node;
-    int end = 0;
 
-    return sscanf(name, "epoch-%zu-node-%zu.h5%n", epoch, &node, &end) == 2 && end > 0 && name[end] == '\0';
+    if (sscanf(name, "epoch-%zu-node-%zu.h5", epoch, &node) != 2 || *epoch >= MAX_EPOCHS)
+        return false;
+    part_name(same, *epoch, node);
+    return strcmp(name, same) == 0;
 }
 
 static bool listed(const struct parts *parts, const char *name)
@@ -53,15 +56,17 @@ static bool listed(const struct parts *parts, const char *name)
 
 static enum status add_name(struct parts *parts, const char *name, struct error *err)
 {
-    char **names = realloc(parts->names, (parts->count + 1) * sizeof *names);
     size_t epoch;
 
+    if (!parse_name(&epoch, name))
+        return error_set(err, FAIL_FORMAT, "the unfinished store lists \"%.100s\", which is no part of a run", name);
+    char **names = realloc(parts->names, (parts->count + 1) * sizeof *names);
     if (names)
         parts->names = names;
     if (!names || !(names[parts->count] = strdup(name)))
         return error_set(err, FAIL_SYSTEM, "no memory for the names of part files");
     parts->count++;
-    if (parse_name(&epoch, name) && epoch >= parts->epoch)
+    if (epoch >= parts->epoch)
         parts->epoch = epoch + 1;
     return OK;
 }

@@ -59,6 +59,15 @@ class Stores(RunCase):
         self.assertEqual((done.returncode, finished(store)), (1, 16), done.stderr)
         return store
 
+    def test_a_part_outside_of_the_folder_is_refused(self):
+        store, _ = self.stopped_run("outside.h5", signal.SIGUSR1)
+        with h5py.File(store, "r+") as file:
+            file["state/parts"][0] = b"../outside.h5"
+        done = run(store, SETTINGS)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('lists "../outside.h5", which is no part of a run', done.stderr)
+        self.assertTrue(os.path.exists(store))
+
     def test_a_complete_store_is_left_alone(self):
         done = run(self.whole, SMALL)
         self.assertEqual(done.returncode, 0)
