@@ -40,8 +40,9 @@ fuzz() { # TARGET
     fi
 }
 
+targets=("$@")
 [ $# -gt 0 ] || mapfile -t targets < <("$build/tests/replay" --list)
-for target in "${targets[@]:-$@}"; do
+for target in "${targets[@]}"; do
     fuzz "$target"
 done
 exit $failed

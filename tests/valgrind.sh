@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# The serial unit tests of modules without heavy arithmetic under valgrind: no error, no lost memory.
+# Unit tests that are serial and quick, under valgrind: no error, no lost memory.
 # Usage: tests/valgrind.sh FOLDER   the folder of the test programs, build/release/tests
 set -euo pipefail
 
-tests=(apart command_info config dataset exact h5 image image_resize log mask network option partfile reader rule sets sha256
-    store store_hostile suggest sums toplist weights weights_hostile)
+tests=(apart config exact image_resize log option reader sets sha256 suggest toplist)
 if ! command -v valgrind >/dev/null; then
     echo "tests/valgrind.sh: valgrind is missing"
     exit 77
