@@ -41,7 +41,7 @@ enum status error_system(struct error *err, const char *format, ...) __attribute
 #ifdef __clang_analyzer__
 void error_use(const void *err, const char *format, ...);
 #define error_set(err, status, ...) (error_use(err, __VA_ARGS__), (status))
-#define error_system(err, ...) (error_use(err, __VA_ARGS__), FAIL_SYSTEM)
+#define error_system(err, ...)      (error_use(err, __VA_ARGS__), FAIL_SYSTEM)
 #endif
 
 /* Forget a recorded failure, after it has been dealt with. */
