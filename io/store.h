@@ -57,10 +57,13 @@ const struct store_field *store_fields(size_t *count);
 /* The field of a path such as "layers/conv1_1/mean"; NULL if there is none. */
 const struct store_field *store_field(const char *path);
 
+/* Whether a store may lack it even where it has its group. */
+bool store_field_optional(const struct store_field *field);
+
 /* "ok", "unread", "unsupported", "exploded", "undefined"; "invalid" for any other number. */
 const char *store_status_name(int64_t status);
 
-/* "float32", "int64", "text", ... */
+/* "float32", "int64", "enum", "text", ... */
 const char *store_type_name(enum store_type type);
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */

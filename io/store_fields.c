@@ -1,5 +1,6 @@
 #include "store_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Files of ImageNet's size decide the types: what is stored per image and channel, or per class and pair, is float32.
@@ -84,6 +85,53 @@ static const struct store_field fields[] = {
      "text"},
 };
 
+/* Datasets that a store may lack even where it has their group: options of a run, or of one kind of flow. */
+static const char *const optional[] = {
+    "layers/*/histogram",      "layers/*/histogram_edges",
+    "layers/*/class_mean",     "layers/*/class_std_error",
+    "layers/*/class_count",    "layers/*/map_mean",
+    "layers/*/relevance",      "flows/*/to_bias",
+    "flows/*/absorbed",        "flows/*/lost",
+    "flows/*/left_out",        "flows/*/class_mean",
+    "flows/*/class_std_error", "flows/*/sampling_error",
+    "flows/*/draws",           "flows/*/chances",
+    "queries/*/channel",       "queries/*/map",
+    "classes/count",           "classes/given_mass",
+    "classes/given_std_error", "classes/flow_class",
+};
+
+static const struct store_attribute attributes[] = {
+    {"", "format", STORE_ATTRIBUTE_TEXT, true},
+    {"", "format_version", STORE_ATTRIBUTE_INT, true},
+    {"", "program_version", STORE_ATTRIBUTE_TEXT, true},
+    {"", "config", STORE_ATTRIBUTE_TEXT, true},
+    {"", "network", STORE_ATTRIBUTE_TEXT, true},
+    {"", "composite", STORE_ATTRIBUTE_TEXT, true},
+    {"", "bias", STORE_ATTRIBUTE_TEXT, true},
+    {"", "pool", STORE_ATTRIBUTE_TEXT, true},
+    {"", "given", STORE_ATTRIBUTE_TEXT, true},
+    {"", "target", STORE_ATTRIBUTE_TEXT, true},
+    {"", "model_sha256", STORE_ATTRIBUTE_TEXT, true},
+    {"", "dataset", STORE_ATTRIBUTE_TEXT, true},
+    {"", "dataset_sha256", STORE_ATTRIBUTE_TEXT, true},
+    {"", "dataset_count", STORE_ATTRIBUTE_INT, true},
+    {"", "first_image", STORE_ATTRIBUTE_INT, true},
+    {"", "isa", STORE_ATTRIBUTE_TEXT, true},
+    {"", "blas_core", STORE_ATTRIBUTE_TEXT, true},
+    {"", "seed", STORE_ATTRIBUTE_INT, true},
+    {"", "shard", STORE_ATTRIBUTE_TEXT, false},
+    {"", "complete", STORE_ATTRIBUTE_INT, true},
+    {"", "finished", STORE_ATTRIBUTE_INT, false},
+    {"", "given_mean", STORE_ATTRIBUTE_REAL, true},
+    {"", "given_std_error", STORE_ATTRIBUTE_REAL, true},
+    {"", "weak_condition", STORE_ATTRIBUTE_INT, false},
+    {"flows/*", "method", STORE_ATTRIBUTE_TEXT, true},
+    {"queries/*", "expression", STORE_ATTRIBUTE_TEXT, true},
+    {"queries/*", "given_mean", STORE_ATTRIBUTE_REAL, true},
+    {"queries/*", "given_std_error", STORE_ATTRIBUTE_REAL, true},
+    {"queries/*", "weak_condition", STORE_ATTRIBUTE_INT, false},
+};
+
 /* A scale beside the dataset (no slash) or in another group. */
 static const struct store_axis axes[] = {
     {"image", "images/path", false, 0},  {"variable", "images/variable", false, 0},
@@ -137,6 +185,33 @@ const struct store_field *store_field(const char *path)
     return NULL;
 }
 
+bool store_field_optional(const struct store_field *field)
+{
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
+        if (strcmp(optional[i], field->path) == 0)
+            return true;
+    return false;
+}
+
+bool store_field_in(const struct store_field *field, const char *group)
+{
+    const char *slash = strrchr(field->path, '/');
+    char pattern[STORE_NAME];
+
+    snprintf(pattern, sizeof pattern, "%.*s", (int)(slash - field->path), field->path);
+    return matches(pattern, group);
+}
+
+const struct store_attribute *store_next_attribute(const struct store_attribute *after, const char *object)
+{
+    const struct store_attribute *end = attributes + sizeof attributes / sizeof attributes[0];
+
+    for (after = after ? after + 1 : attributes; after < end; after++)
+        if (matches(after->object, object))
+            return after;
+    return NULL;
+}
+
 const struct store_axis *store_find_axis(const char *name, size_t length)
 {
     for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
@@ -181,7 +256,7 @@ const char *store_status_name(int64_t status)
 
 const char *store_type_name(enum store_type type)
 {
-    static const char *const names[] = {"float32", "float64", "int32", "int64", "uint64", "status", "text"};
+    static const char *const names[] = {"float32", "float64", "int32", "int64", "uint64", "enum", "text"};
 
     return names[type];
 }

@@ -13,8 +13,7 @@ static bool has_slash(const char *path)
     return strchr(path, '/') != NULL;
 }
 
-/* Where the scale of an axis of a dataset is: beside it, unless its path says otherwise. */
-static void scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
+void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
 {
     const char *slash = strrchr(dataset, '/');
     int folder = slash && !has_slash(axis->scale) ? (int)(slash + 1 - dataset) : 0;
@@ -60,7 +59,7 @@ static enum status scale_axis(struct store *store, const char *path, size_t d, c
 
     if (!axis)
         return OK;
-    scale_path(scale, sizeof scale, axis, path);
+    store_scale_path(scale, sizeof scale, axis, path);
     if (strcmp(scale, path) == 0)
         return OK;
     if (axis->numbered && !store_find_entry(store, scale))

@@ -22,6 +22,22 @@ struct store_group {
     const char *axes[2]; /* of the signal; "." if an axis has no scale of numbers */
 };
 
+/* An attribute, by type as store_set_* has them. */
+enum store_attribute_kind { STORE_ATTRIBUTE_TEXT, STORE_ATTRIBUTE_INT, STORE_ATTRIBUTE_REAL };
+
+struct store_attribute {
+    const char *object; /* "" for the root, or a group of the table */
+    const char *name;
+    enum store_attribute_kind kind;
+    bool required; /* where the object is */
+};
+
+/* The attribute of an object after another one of it, or the first one; NULL if there is none. */
+const struct store_attribute *store_next_attribute(const struct store_attribute *after, const char *object);
+
+/* Whether a field belongs right below a group such as "layers/conv1_1". */
+bool store_field_in(const struct store_field *field, const char *group);
+
 /* NULL if there is none. */
 const struct store_axis *store_find_axis(const char *name, size_t length);
 const struct store_group *store_find_group(const char *path);
@@ -52,11 +68,17 @@ struct store {
 /* Type of an element in memory; `width` is that of text. Caller closes it; negative on failure. */
 hid_t store_element_type(enum store_type type, size_t width);
 
+/* The same in the file. */
+hid_t store_file_type(enum store_type type, size_t width);
+
 /* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type of `element_bytes`. Without `converted`
  * the file's type must be of the same class and size. */
 enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
                             const struct store_reader *reader, const char *path, size_t first, size_t nrows,
                             size_t width, struct error *err);
+
+/* Path of the scale of an axis of a dataset: beside it, unless the table says otherwise. */
+void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset);
 
 /* The entry of a path; NULL if nothing has been written there. */
 struct store_entry *store_find_entry(const struct store *store, const char *path);

@@ -5,6 +5,7 @@
 #define NRMFLOW_STORE_LOCAL_H
 
 #include "apart.h"
+#include "store_check.h"
 #include "store_internal.h"
 
 /* What a request asks for; in brackets: numbers, texts, bytes of request > reply, in this order. */
@@ -23,6 +24,7 @@ enum store_what {
     STORE_WHAT_INT,
     STORE_WHAT_TEXT,  /* [count] [path] > [count] strings, each with a NUL */
     STORE_WHAT_WORDS, /* [total, first, n] [path] > [] elements */
+    STORE_WHAT_CHECK, /* [] [] > [count, left out, datasets, unreadable] places and what, each with a NUL */
     STORE_WHAT_SLAB,  /* [] [path] struct store_slab > [] elements */
     STORE_WHATS
 };
@@ -65,6 +67,9 @@ enum status store_local_read_text(void **out, size_t *nbytes, const struct store
 /* Words first .. first + n - 1 of `total`; *out is NULL if there is nothing to read. */
 enum status store_local_read_words(void **out, const struct store_local *local, const char *path, size_t total,
                                    size_t first, size_t n, struct error *err);
+
+/* store_check, without freeing `problems` (store_local_check.h). */
+enum status store_local_check(struct store_problems *problems, const struct store_local *local, struct error *err);
 
 /* Rows as store_read_slab describes them. */
 struct store_slab {

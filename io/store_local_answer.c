@@ -72,6 +72,33 @@ done:
     return rc;
 }
 
+static enum status reply_check(struct apart_reply *reply, const struct store_local *local, struct error *err)
+{
+    struct store_problems problems = {0};
+    size_t nbytes = 0;
+    enum status rc = OK;
+
+    TRY(store_local_check(&problems, local, err));
+    for (size_t i = 0; i < problems.count; i++)
+        nbytes += strlen(problems.items[i].place) + strlen(problems.items[i].what) + 2;
+    char *at = malloc(nbytes + 1);
+    if (!at)
+        TRY(no_memory(local, err));
+    reply->bytes = at;
+    reply->nbytes = nbytes;
+    reply->numbers[0] = problems.count;
+    reply->numbers[1] = problems.left_out;
+    reply->numbers[2] = problems.datasets;
+    reply->numbers[3] = problems.unreadable;
+    for (size_t i = 0; i < problems.count; i++) {
+        at = stpcpy(at, problems.items[i].place) + 1;
+        at = stpcpy(at, problems.items[i].what) + 1;
+    }
+done:
+    store_problems_free(&problems);
+    return rc;
+}
+
 static enum status reply_words(struct apart_reply *reply, const struct store_local *local,
                                const struct apart_request *r, struct error *err)
 {
@@ -125,6 +152,8 @@ enum status store_local_answer(struct apart_reply *reply, void *state, const str
         return store_local_read_text(&reply->bytes, &reply->nbytes, local, r->texts[0], &reply->numbers[0], err);
     case STORE_WHAT_WORDS:
         return reply_words(reply, local, r, err);
+    case STORE_WHAT_CHECK:
+        return reply_check(reply, local, err);
     case STORE_WHAT_SLAB:
         return reply_slab(reply, local, r, err);
     case STORE_WHATS:

@@ -353,3 +353,37 @@ enum status store_read_rows(double *out, const struct store_reader *reader, cons
 {
     return store_read_slab(out, STORE_F64, sizeof *out, true, reader, path, first, nrows, width, err);
 }
+
+/* ---- form ------------------------------------------------------------------------------------------------------ */
+
+/* Places and what is wrong there; a NUL follows all bytes. */
+static enum status copy_problems(struct store_problems *problems, const struct apart_reply *reply,
+                                 const struct store_reader *reader, struct error *err)
+{
+    const char *at = reply->bytes, *end = at + reply->nbytes;
+
+    for (size_t i = 0; i < reply->numbers[0]; i++) {
+        const char *what = at < end ? at + strlen(at) + 1 : end;
+
+        if (what >= end || *at != '/')
+            return damaged(reader, "", err);
+        store_problem_add(problems, at + 1, "%s", what);
+        at = what + strlen(what) + 1;
+    }
+    problems->left_out += reply->numbers[1];
+    problems->datasets = reply->numbers[2];
+    problems->unreadable = reply->numbers[3] != 0;
+    return OK;
+}
+
+enum status store_check(struct store_problems *problems, const struct store_reader *reader, struct error *err)
+{
+    struct apart_reply reply;
+    enum status rc;
+
+    TRY(ask(&reply, reader, STORE_WHAT_CHECK, NULL, NULL, err));
+    rc = copy_problems(problems, &reply, reader, err);
+    free(reply.bytes);
+done:
+    return rc;
+}

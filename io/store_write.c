@@ -35,8 +35,7 @@ hid_t store_element_type(enum store_type type, size_t width)
     return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
 }
 
-/* The same in the file. */
-static hid_t file_type(enum store_type type, size_t width)
+hid_t store_file_type(enum store_type type, size_t width)
 {
     const hid_t types[] = {[STORE_F32] = H5T_IEEE_F32LE,
                            [STORE_F64] = H5T_IEEE_F64LE,
@@ -216,7 +215,7 @@ static enum status begin(struct store_entry **out, struct store *store, const ch
     store->nentries++;
     if (ndim)
         memcpy(entry->dims, dims, ndim * sizeof *dims);
-    type = file_type(field->type, width);
+    type = store_file_type(field->type, width);
     entry->element = store_element_type(field->type, width);
     if (type < 0 || entry->element < 0) {
         rc = store_write_failure(store, path, err);

@@ -1,6 +1,7 @@
 /* nrmflow: finds the command and calls it. */
 #include "command.h"
 #include "command_bench.h"
+#include "command_check.h"
 #include "command_classes.h"
 #include "command_help.h"
 #include "command_info.h"
@@ -22,6 +23,7 @@ static int run_help(int argc, char **argv);
 static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
     {"info", "what is in a store", command_info},
+    {"check", "whether a store is what it says it is", command_check},
     {"classes", "classes of a store, and how two of them differ", command_classes},
     {"merge", "one store from the shards of a run", command_merge},
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},

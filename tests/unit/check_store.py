@@ -18,7 +18,7 @@ def expected(place, kind, count):
     numbers = 100000 * place + np.arange(count)
     if kind == "text":
         return np.array([f"{place}.{i}" + ("" if i % 3 else " naïve €") for i in range(count)])
-    if kind == "status":
+    if kind == "enum":
         return np.arange(count) % 5
     if kind in ("float32", "float64"):
         return (numbers / 8).astype(kind)
@@ -30,7 +30,7 @@ def check_values(dataset, place, kind, shape):
     want = expected(place, kind, int(np.prod(shape))).reshape(shape)
     assert dataset.shape == shape, dataset
     assert np.array_equal(values, want), dataset
-    if kind == "status":
+    if kind == "enum":
         assert h5py.check_enum_dtype(dataset.dtype) == STATUS
     elif kind == "text":
         info = h5py.check_string_dtype(dataset.dtype)
