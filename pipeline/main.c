@@ -3,6 +3,7 @@
 #include "command_bench.h"
 #include "command_check.h"
 #include "command_classes.h"
+#include "command_export.h"
 #include "command_help.h"
 #include "command_info.h"
 #include "command_map.h"
@@ -29,6 +30,7 @@ static const struct command commands[] = {
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
     {"map", "heatmaps of the walks through sets of neurons", command_map},
     {"walks", "channel walks of largest joint relevance", command_walks},
+    {"export", "a store as files that ViRelAy opens", command_export},
     {"weights", "what is in a weights file", command_weights},
     {"bench", "speed against this machine's own floor", command_bench},
     {"help", "explain a command; manual pages and completions", run_help},

@@ -1,12 +1,11 @@
 #include "strongest_verify.h"
 
 #include "agree.h"
-#include "config_text.h"
 #include "look.h"
+#include "origin.h"
 #include "run_internal.h"
 #include "sets.h"
 #include "walk_measure.h"
-#include "write.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +21,7 @@ struct verification {
     const struct store_reader *reader;
     const char *path;
     const struct node *node;
-    struct config stored; /* the store's */
+    struct origin origin; /* of the store */
     char *given;          /* its condition */
     struct look look;
     float *masks[NETWORK_MAX_VARIABLES];
@@ -39,80 +38,14 @@ struct verification {
 
 static enum status read_stored(struct verification *v)
 {
-    char *text = NULL;
     enum status rc = OK;
 
-    TRY(store_get_text(&text, v->reader, "", "config", v->err));
-    TRY(config_parse(&v->stored, text, v->path, NULL, 0, v->err));
-    v->given = strdup(v->stored.measure.given);
+    TRY(origin_read(&v->origin, v->reader, v->path, v->err));
+    v->given = strdup(v->origin.config.measure.given);
     if (!v->given)
         rc = error_set(v->err, FAIL_SYSTEM, "no memory for the store's condition");
 done:
-    free(text);
     return rc;
-}
-
-static bool same_pairs(const struct config_pairs *a, const struct config_pairs *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = strcmp(a->items[i].name, b->items[i].name) == 0 && strcmp(a->items[i].text, b->items[i].text) == 0;
-    return same;
-}
-
-static enum status compare_key(const struct verification *v, const char *section, const char *key)
-{
-    char *stored = config_text_value(&v->stored, section, key),
-         *mine = config_text_value(&v->look.config, section, key);
-    enum status rc = OK;
-
-    if (!stored || !mine)
-        rc = error_set(v->err, FAIL_SYSTEM, "no memory for the configuration's text");
-    else if (strcmp(stored, mine) != 0)
-        rc = error_set(v->err, FAIL_CONFIG, "%s has %s.%s = %s, but the configuration asks for %s", v->path, section,
-                       key, stored, mine);
-    free(stored);
-    free(mine);
-    return rc;
-}
-
-/* Whether the configuration's measure is the store's. */
-static enum status compare_measure(const struct verification *v)
-{
-    static const char *const keys[] = {"composite", "bias", "pool", "target"};
-    char *sha = NULL;
-    enum status rc = OK;
-
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        TRY(compare_key(v, "measure", keys[i]));
-    if (v->found->by_class)
-        TRY(compare_key(v, "store", "class_by"));
-    if (!same_pairs(&v->stored.measure.rules, &v->look.config.measure.rules))
-        TRY(error_set(v->err, FAIL_CONFIG, "%s and the configuration have other rules of single layers", v->path));
-    TRY(store_get_text(&sha, v->reader, "", "model_sha256", v->err));
-    if (strcmp(sha, look_model(&v->look)->sha256) != 0)
-        TRY(error_set(v->err, FAIL_CONFIG, "%s was made with other weights than those of the configuration", v->path));
-done:
-    free(sha);
-    return rc;
-}
-
-static bool same_images(const struct verification *v)
-{
-    char mine[2 * DATASET_SHA256 + 1], *stored = NULL;
-    struct error unused = {0};
-    int64_t complete = 0;
-    size_t ndim, dims[STORE_MAX_DIMS];
-    bool same = store_shape(&ndim, dims, v->reader, "images/status", &unused) == OK && dims[0] == v->look.count &&
-                v->stored.data.images.first == v->look.first && v->stored.data.shard.count == 1 &&
-                store_get_int(&complete, v->reader, "", "complete", &unused) == OK && complete == 1 &&
-                store_get_text(&stored, v->reader, "", "dataset_sha256", &unused) == OK;
-
-    write_dataset_sha256(mine, v->look.run->listing.memory);
-    same = same && strcmp(mine, stored) == 0;
-    free(stored);
-    return same;
 }
 
 /* Whether a rule's shares are never negative, whatever the activations: they are not for zbox with bounds of the user. */
@@ -286,13 +219,13 @@ static enum status prepare(struct verification *v, struct strongest_verified *ve
     if (kind_of(v->given) == GIVEN_SETS)
         TRY(sets_masks(v->masks, v->given, net, v->err));
     TRY(strongest_search(v->found, v->reader, v->path, &options, v->err));
-    TRY(compare_measure(v));
+    TRY(origin_compare(&v->origin, &v->look.config, look_model(&v->look)->sha256, v->found->by_class, v->err));
     TRY(find_variables(v, net));
     lowest = v->variables[v->found->nlayers - 1];
     if (condition_of(v).given != GIVEN_NONE && condition_of(v).lowest < lowest)
         lowest = condition_of(v).lowest;
     verified->nonnegative = nonnegative(v, lowest);
-    verified->same_images = same_images(v);
+    verified->same_images = origin_same_images(&v->origin, v->look.run->listing.memory, v->look.first, v->look.count);
     if (verified->nonnegative) {
         options.bound = true;
         strongest_free(v->found);
@@ -326,7 +259,7 @@ enum status strongest_verify(struct strongest *found, struct strongest_verified 
     TRY(agree(node->world, node->rank == 0 ? average(verified, &v) : OK, err));
 done:
     look_end(&v.look);
-    config_free(&v.stored);
+    origin_free(&v.origin);
     sets_masks_free(v.masks);
     free(v.given);
     free(v.channels);

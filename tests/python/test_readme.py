@@ -49,7 +49,7 @@ class Store(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
         os.mkdir(os.path.join(cls.folder.name, "out"))
-        run = nrmflow("run", str(ROOT / "jobs" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:64",
+        run = nrmflow("run", str(ROOT / "jobs" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:200",
                       cwd=cls.folder.name)
         assert run.returncode == 0, run.stdout
 
@@ -60,13 +60,33 @@ class Store(unittest.TestCase):
         with h5py.File(os.path.join(self.folder.name, "out", "demo.h5")) as store:
             self.assertLessEqual(names, set(store.attrs))
 
-    def test_opens_in_the_python_example(self):
-        (example,) = code("python")
-        self.assertEqual(len(example.strip().splitlines()), 6)
-        shown = subprocess.run([sys.executable, "-c", example], cwd=self.folder.name, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, check=False)
-        self.assertEqual(shown.returncode, 0, shown.stdout)
-        self.assertLess(float(shown.stdout.split()[-1]), 1e-5, "column sums of a flow are the lower layer's means")
+    def shown(self, example):
+        """What an example prints, run as it stands."""
+        done = subprocess.run([sys.executable, "-c", example], cwd=self.folder.name, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def test_opens_in_the_python_examples(self):
+        channels, images, picture = code("python")
+        self.assertLess(float(self.shown(channels).split()[-1]), 1e-5, "column sums of a flow are the lower layer's means")
+        with h5py.File(os.path.join(self.folder.name, "out", "demo.h5")) as store:
+            relevance, target = store["layers/conv5_3/relevance"][:], store["images/target"][:]
+            names = store["classes/name"].asstr()[:]
+        best = {names[k]: int(relevance[target == k].mean(axis=0).argmax()) for k in set(target)}
+        lines = self.shown(images).splitlines()[:-1]
+        self.assertEqual({line.rsplit(None, 1)[0]: int(line.rsplit(None, 1)[1]) for line in lines}, best)
+        self.assertEqual(self.shown(picture), "")
+        with open(os.path.join(self.folder.name, "out", "flow.png"), "rb") as file:
+            self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
+
+    def test_exports_as_it_says(self):
+        (line,) = [line for line in "\n".join(code("sh")).splitlines() if " export " in line]
+        line = line.replace("build/release/nrmflow", os.environ["NRMFLOW"]).replace("jobs/", f"{ROOT}/jobs/")
+        done = subprocess.run(line, shell=True, cwd=self.folder.name, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertTrue(os.path.exists(os.path.join(self.folder.name, "out", "virelay", "project.yaml")))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 /* Stores that nobody should trust: whatever the bytes are, the reader answers with data or with a message. */
 #include "h5.h"
+#include "store_check.h"
 #include "store_sample.h"
 
 enum { ROUNDS = 50 };
@@ -71,12 +72,15 @@ enum { OPENED = 10, REFUSED, NO_MESSAGE, LEFT_OPEN }; /* none that a sanitizer e
 
 static int read_everything(const char *path)
 {
+    struct store_problems problems = {0};
     struct store_reader *reader;
     struct error err = {0};
 
     if (store_open_read(&reader, path, &err) != OK)
         return err.message[0] ? REFUSED : NO_MESSAGE;
     read_object(reader, "", 3);
+    (void)store_check(&problems, reader, NULL);
+    store_problems_free(&problems);
     store_close(reader);
     return H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL) == 0 ? OPENED : LEFT_OPEN;
 }
