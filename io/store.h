@@ -188,6 +188,9 @@ void store_names_free(struct store_names *names);
 enum status store_shape(size_t *ndim, size_t *dims, const struct store_reader *reader, const char *path,
                         struct error *err);
 
+/* Bytes that a dataset's values take in the file, as they are compressed; 0 if it cannot be opened or is none. */
+uint64_t store_dataset_bytes(const struct store_reader *reader, const char *path);
+
 /* An axis of any length, for store_read_*. */
 #define STORE_ANY ((size_t)-1)
 

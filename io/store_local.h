@@ -19,6 +19,7 @@ enum store_what {
     STORE_WHAT_LIST,          /* [] [group] > [count] names, each with a NUL */
     STORE_WHAT_ATTRIBUTES,    /* [] [object] > the same */
     STORE_WHAT_SHAPE,         /* [] [path] > [ndim, dims] */
+    STORE_WHAT_BYTES,         /* [] [path] > [size in the file] */
     STORE_WHAT_REAL,          /* [ndim, dims] [path] > [ndim, dims] elements */
     STORE_WHAT_FLOAT,
     STORE_WHAT_INT,
@@ -55,6 +56,8 @@ enum status store_local_list_attributes(struct store_names *out, const struct st
                                         struct error *err);
 enum status store_local_shape(size_t *ndim, size_t *dims, const struct store_local *local, const char *path,
                               struct error *err);
+
+size_t store_local_bytes(const struct store_local *local, const char *path);
 
 /* Numbers of the kind that `what` names. */
 enum status store_local_read(void **out, size_t *nbytes, const struct store_local *local, const char *path,

@@ -143,6 +143,9 @@ enum status store_local_answer(struct apart_reply *reply, void *state, const str
         return reply_names(reply, local, r, err);
     case STORE_WHAT_SHAPE:
         return store_local_shape(&reply->numbers[0], &reply->numbers[1], local, r->texts[0], err);
+    case STORE_WHAT_BYTES:
+        reply->numbers[0] = store_local_bytes(local, r->texts[0]);
+        return OK;
     case STORE_WHAT_REAL:
     case STORE_WHAT_FLOAT:
     case STORE_WHAT_INT:

@@ -52,6 +52,18 @@ enum status store_local_shape(size_t *ndim, size_t *dims, const struct store_loc
     return rc;
 }
 
+size_t store_local_bytes(const struct store_local *local, const char *path)
+{
+    struct opened opened;
+    size_t nbytes = 0;
+
+    if (open_dataset(&opened, local, path, 0, NULL) == OK)
+        nbytes = (size_t)H5Dget_storage_size(opened.dataset);
+    close_dataset(&opened);
+    H5Eclear2(H5E_DEFAULT);
+    return nbytes;
+}
+
 static enum status match_shape(const struct opened *opened, const struct store_local *local, const char *path,
                                size_t ndim, size_t *dims, struct error *err)
 {

@@ -200,6 +200,16 @@ done:
     return rc;
 }
 
+uint64_t store_dataset_bytes(const struct store_reader *reader, const char *path)
+{
+    struct apart_reply reply;
+
+    if (ask(&reply, reader, STORE_WHAT_BYTES, path, NULL, NULL) != OK)
+        return 0;
+    free(reply.bytes);
+    return reply.numbers[0];
+}
+
 /* Take over the lengths of a reply, which must be those that were asked for and have `element_bytes` for each element. */
 static bool take_dims(size_t *dims, const struct apart_reply *reply, size_t ndim, size_t element_bytes)
 {

@@ -1,13 +1,12 @@
 #include "command_help.h"
 
+#include "command_json.h"
 #include "completion.h"
 #include "manual.h"
 #include "option.h"
 #include "suggest.h"
 
 #include <string.h>
-
-#include <jansson.h>
 
 struct arguments {
     const char *name; /* of a command; NULL: the program */
@@ -141,9 +140,7 @@ static void print_json(const struct command_list *commands)
         json_array_append_new(
             list, json_pack("{s:s, s:s}", "name", commands->items[i].name, "help", commands->items[i].help));
     json_object_set_new(object, "commands", list);
-    json_dumpf(object, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(object);
+    command_json_print(object);
 }
 
 int command_help(const struct command_list *commands, int argc, char **argv)

@@ -1,9 +1,13 @@
 #include "command_info.h"
 
+#include "account.h"
 #include "command.h"
 #include "option.h"
+#include "paint.h"
+#include "spark.h"
 #include "summary.h"
 #include "summary_json.h"
+#include "table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,42 +20,60 @@
 /* A ledger is closed to this much (design section 7). */
 #define LEDGER_TOLERANCE 1e-5
 
-enum { MAX_CONFIG_LINES = 60 };
+enum { MAX_CONFIG_LINES = 60, MOST_SPARKS = 128 };
 
-/* ---- text ------------------------------------------------------------------------------------------------------ */
+/* What the tables below show, and whether in colours. */
+struct view {
+    const struct summary *summary;
+    bool colours;
+};
 
-/* Text from a file may hold what a terminal would obey. */
-static void print_text(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length && text[i]; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        putchar(c < 0x20 || c == 0x7f ? '?' : c);
-    }
-}
+/* ---- the run ---------------------------------------------------------------------------------------------------- */
 
 static void print_line(const char *label, const char *text)
 {
     printf("%-18s", label);
-    print_text(text, strlen(text));
+    table_text(stdout, text);
     putchar('\n');
 }
 
-static void print_size(uint64_t nbytes)
+/* "35.3 MiB: layers 9.7 MiB, flows 12.0 MiB, images 2.3 MiB"; what is left is headers and attributes. */
+static void print_size(const struct summary *summary)
 {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)nbytes;
-    size_t unit = 0;
+    uint64_t layers = 0, flows = 0;
+    char size[TABLE_CELL];
 
-    for (; value >= 1024 && unit < 4; unit++)
-        value /= 1024;
-    printf("%-18s%.*f %s\n", "size", unit ? 1 : 0, value, units[unit]);
+    for (size_t i = 0; i < summary->nlayers; i++)
+        layers += summary->layers[i].nbytes;
+    for (size_t i = 0; i < summary->nflows; i++)
+        flows += summary->flows[i].nbytes;
+
+    const struct {
+        const char *name;
+        uint64_t nbytes;
+    } parts[] = {{"layers", layers},
+                 {"flows", flows},
+                 {"images", summary->images_bytes},
+                 {"sums to go on from", summary->state_bytes}};
+
+    const char *separator = ": ";
+
+    table_size(size, summary->nbytes);
+    printf("%-18s%s", "size", size);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].nbytes == 0)
+            continue;
+        table_size(size, parts[i].nbytes);
+        printf("%s%s %s", separator, parts[i].name, size);
+        separator = ", ";
+    }
+    putchar('\n');
 }
 
 static void print_run(const struct summary *summary, const char *path)
 {
     print_line("store", path);
-    print_size(summary->nbytes);
+    print_size(summary);
     for (size_t i = 0; i < summary->nattributes; i++) {
         const struct summary_attribute *attribute = &summary->attributes[i];
 
@@ -62,13 +84,50 @@ static void print_run(const struct summary *summary, const char *path)
     }
 }
 
-static void print_images(const struct summary *summary)
+/* The lines of the configuration that say something: "section.key = value". */
+static void print_config(const char *config)
 {
-    printf("\n%-18s%zu, of which %zu finished%s\n", "images", summary->images, summary->finished,
-           summary->complete ? "" : " (the run is not complete: start it again to continue)");
+    char section[64] = "", text[TABLE_CELL];
+    size_t count = 0, left_out = 0;
+
+    for (const char *line = config; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *start = line + strspn(line, " \t\r");
+        size_t length = strcspn(start, "\r\n");
+
+        if (length == 0 || start[0] == ';' || start[0] == '#')
+            continue;
+        if (start[0] == '[') {
+            snprintf(section, sizeof section, "%.*s", (int)strcspn(start + 1, "]\r\n"), start + 1);
+            continue;
+        }
+        if (count == MAX_CONFIG_LINES) {
+            left_out++;
+            continue;
+        }
+        snprintf(text, sizeof text, "%s.%.*s", section, (int)length, start);
+        fputs(count++ ? "  " : "\nconfiguration\n  ", stdout);
+        table_text(stdout, text);
+        putchar('\n');
+    }
+    if (left_out)
+        printf("  and %zu more lines, in the attribute config\n", left_out);
+}
+
+static void print_images(const struct view *view)
+{
+    const struct summary *summary = view->summary;
+    enum paint paint = summary->complete ? PAINT_PLAIN : PAINT_YELLOW;
+
+    printf("\n%-18s%zu, of which %zu finished%s%s%s\n", "images", summary->images, summary->finished,
+           paint_start(view->colours, paint),
+           summary->complete ? "" : " (the run is not complete: start it again to continue)",
+           paint_end(view->colours, paint));
     for (int status = 0; status < STORE_NSTATUS; status++)
-        if (summary->by_status[status])
-            printf("  %-16s%zu\n", store_status_name(status), summary->by_status[status]);
+        if (summary->by_status[status]) {
+            paint = status == STORE_IMAGE_OK ? PAINT_PLAIN : PAINT_YELLOW;
+            printf("  %-16s%s%zu%s\n", store_status_name(status), paint_start(view->colours, paint),
+                   summary->by_status[status], paint_end(view->colours, paint));
+        }
     if (summary->labelled)
         printf("%-18s%.4f (%zu of %zu images with a label)\n", "accuracy",
                (double)summary->correct / (double)summary->labelled, summary->correct, summary->labelled);
@@ -76,123 +135,183 @@ static void print_images(const struct summary *summary)
         printf("%-18s%.4g +- %.2g\n", "given mass", summary->given_mean, summary->given_error);
 }
 
-/* Width of the first column of a table, at least that of its title. */
-static int widest(size_t width, const char *name)
-{
-    size_t length = strlen(name);
+/* ---- tables ----------------------------------------------------------------------------------------------------- */
 
-    return (int)(length > width ? length : width);
+static void put_text(char out[TABLE_CELL], const char *text)
+{
+    if (snprintf(out, TABLE_CELL, "%s", text) >= TABLE_CELL)
+        strcpy(out + TABLE_CELL - 4, "...");
 }
 
-static void print_layers(const struct summary *summary)
-{
-    int width = 10;
+enum { LAYER, CHANNELS, MASS, BIAS, ABSORBED, VARIATION, GAP, LAYER_SIZE };
 
-    if (summary->nlayers == 0)
+static void ledger_cell(char out[TABLE_CELL], const struct summary_layer *layer, size_t column)
+{
+    switch (column) {
+    case MASS:
+        snprintf(out, TABLE_CELL, "%.5f", layer->mass);
+        break;
+    case BIAS:
+        snprintf(out, TABLE_CELL, "%.5f", layer->bias);
+        break;
+    case ABSORBED:
+        snprintf(out, TABLE_CELL, "%.2e", layer->absorbed);
+        break;
+    case VARIATION:
+        snprintf(out, TABLE_CELL, "%.4g", layer->variation);
+        break;
+    default:
+        snprintf(out, TABLE_CELL, "%.1e", layer->gap);
+    }
+}
+
+static void layer_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
+
+    if (column == LAYER)
+        put_text(out, layer->name);
+    else if (column == CHANNELS && layer->channels)
+        snprintf(out, TABLE_CELL, "%zu", layer->channels);
+    else if (column == LAYER_SIZE && layer->channels)
+        table_size(out, layer->nbytes);
+    else if (column >= MASS && column <= GAP && layer->has_ledger)
+        ledger_cell(out, layer, column);
+}
+
+static enum paint layer_paint(const void *data, size_t row, size_t column)
+{
+    const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
+
+    return column == GAP && layer->gap > LEDGER_TOLERANCE ? PAINT_RED : PAINT_PLAIN;
+}
+
+static void print_layers(const struct view *view)
+{
+    static const struct table_column columns[] = {{"layer", true}, {"channels", false}, {"mass", false},
+                                                  {"bias", false}, {"absorbed", false}, {"variation", false},
+                                                  {"gap", false},  {"size", false}};
+
+    table_print(stdout,
+                &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nlayers, view, layer_cell,
+                                layer_paint},
+                view->colours);
+}
+
+/* The mass of all variables at a glance, from the input to the logits. */
+static void print_spark(const struct summary *summary)
+{
+    double masses[MOST_SPARKS], top = 1;
+    char bars[MOST_SPARKS * SPARK_BYTES + 1];
+    size_t n = 0;
+
+    for (size_t i = 0; i < summary->nlayers && n < MOST_SPARKS; i++)
+        if (summary->layers[i].has_ledger)
+            masses[n++] = summary->layers[i].mass;
+    if (n == 0)
         return;
-    for (size_t i = 0; i < summary->nlayers; i++)
-        width = widest((size_t)width, summary->layers[i].name);
-    printf("\n%-*s  %8s  %10s  %10s  %10s  %10s  %9s\n", width, "layer", "channels", "mass", "bias", "absorbed",
-           "variation", "gap");
-    for (size_t i = 0; i < summary->nlayers; i++) {
-        const struct summary_layer *layer = &summary->layers[i];
-
-        print_text(layer->name, sizeof layer->name);
-        printf("%*s  ", width - (int)strlen(layer->name), "");
-        if (layer->channels)
-            printf("%8zu", layer->channels);
-        else
-            printf("%8s", "-");
-        if (layer->has_ledger)
-            printf("  %10.5f  %10.5f  %10.2e  %10.4g  %9.1e", layer->mass, layer->bias, layer->absorbed,
-                   layer->variation, layer->gap);
-        putchar('\n');
-    }
+    for (size_t i = 0; i < n; i++)
+        top = masses[i] > top && isfinite(masses[i]) ? masses[i] : top;
+    spark_draw(bars, masses, n, top, spark_unicode());
+    printf("\n%-18s%s  0 to %.3g, from the input up\n", "mass by layer", bars, top);
 }
 
-static void print_flows(const struct summary *summary)
+enum { FLOW, UPPER, LOWER, METHOD, FLOW_SIZE };
+
+static void flow_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
 {
-    int width = 10;
+    const struct summary_flow *flow = &((const struct view *)data)->summary->flows[row];
 
-    if (summary->nflows == 0)
-        return;
-    for (size_t i = 0; i < summary->nflows; i++)
-        width = widest((size_t)width, summary->flows[i].name);
-    printf("\n%-*s  %8s  %8s  %s\n", width, "flow", "upper", "lower", "method");
-    for (size_t i = 0; i < summary->nflows; i++) {
-        const struct summary_flow *flow = &summary->flows[i];
-
-        print_text(flow->name, sizeof flow->name);
-        printf("%*s  %8zu  %8zu  ", width - (int)strlen(flow->name), "", flow->upper, flow->lower);
-        print_text(flow->method, sizeof flow->method);
-        putchar('\n');
-    }
+    if (column == FLOW)
+        put_text(out, flow->name);
+    else if (column == UPPER)
+        snprintf(out, TABLE_CELL, "%zu", flow->upper);
+    else if (column == LOWER)
+        snprintf(out, TABLE_CELL, "%zu", flow->lower);
+    else if (column == METHOD)
+        put_text(out, flow->method);
+    else
+        table_size(out, flow->nbytes);
 }
 
-static void print_queries(const struct summary *summary)
+static void print_flows(const struct view *view)
 {
-    for (size_t i = 0; i < summary->nqueries; i++) {
-        const struct summary_query *query = &summary->queries[i];
-        const char *expression = query->expression ? query->expression : "";
+    static const struct table_column columns[] = {
+        {"flow", true}, {"upper", false}, {"lower", false}, {"method", true}, {"size", false}};
 
-        if (i == 0)
-            printf("\n%-18s%12s  %10s\n", "query", "mean", "std error");
-        print_text(query->name, sizeof query->name);
-        printf("%*s%12.5g  %10.2g  ", strlen(query->name) < 18 ? 18 - (int)strlen(query->name) : 1, "", query->mean,
-               query->std_error);
-        print_text(expression, strlen(expression));
-        putchar('\n');
-    }
+    table_print(
+        stdout,
+        &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nflows, view, flow_cell, NULL},
+        view->colours);
 }
 
-static void print_stages(const struct summary *summary)
+enum { QUERY, MEAN, STD_ERROR, EXPRESSION };
+
+static void query_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary_query *query = &((const struct view *)data)->summary->queries[row];
+
+    if (column == QUERY)
+        put_text(out, query->name);
+    else if (column == MEAN)
+        snprintf(out, TABLE_CELL, "%.5g", query->mean);
+    else if (column == STD_ERROR)
+        snprintf(out, TABLE_CELL, "%.2g", query->std_error);
+    else if (query->expression)
+        put_text(out, query->expression);
+}
+
+static void print_queries(const struct view *view)
+{
+    static const struct table_column columns[] = {
+        {"query", true}, {"mean", false}, {"std error", false}, {"expression", true}};
+
+    table_print(
+        stdout,
+        &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nqueries, view, query_cell, NULL},
+        view->colours);
+}
+
+enum { STAGE, SECONDS, SHARE, SLOWEST };
+
+static double all_seconds(const struct summary *summary)
 {
     double total = 0;
 
     for (size_t i = 0; i < summary->nstages; i++)
         total += summary->stages[i].seconds;
-    if (!(total > 0))
-        return;
-    printf("\n%-18s%10s  share\n", "stage", "seconds");
-    for (size_t i = 0; i < summary->nstages; i++) {
-        const struct summary_stage *stage = &summary->stages[i];
-
-        print_text(stage->name, sizeof stage->name);
-        printf("%*s%10.1f  %4.0f %%%s\n", strlen(stage->name) < 18 ? 18 - (int)strlen(stage->name) : 1, "",
-               stage->seconds, 100 * stage->seconds / total, i == 0 ? "  slowest" : "");
-    }
+    return total;
 }
 
-/* The lines of the configuration that say something: "section.key = value". */
-static void print_config(const char *config)
+static void stage_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
 {
-    const char *section = "";
-    size_t nsection = 0, count = 0, left_out = 0;
+    const struct summary *summary = ((const struct view *)data)->summary;
+    const struct summary_stage *stage = &summary->stages[row];
 
-    for (const char *line = config; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        const char *text = line + strspn(line, " \t\r");
-        size_t length = strcspn(text, "\r\n");
-
-        if (length == 0 || text[0] == ';' || text[0] == '#')
-            continue;
-        if (text[0] == '[') {
-            section = text + 1;
-            nsection = strcspn(section, "]\r\n");
-            continue;
-        }
-        if (count == MAX_CONFIG_LINES) {
-            left_out++;
-            continue;
-        }
-        printf(count++ ? "  " : "\nconfiguration\n  ");
-        print_text(section, nsection);
-        putchar('.');
-        print_text(text, length);
-        putchar('\n');
-    }
-    if (left_out)
-        printf("  and %zu more lines, in the attribute config\n", left_out);
+    if (column == STAGE)
+        put_text(out, stage->name);
+    else if (column == SECONDS)
+        snprintf(out, TABLE_CELL, "%.1f", stage->seconds);
+    else if (column == SHARE)
+        snprintf(out, TABLE_CELL, "%.0f %%", 100 * stage->seconds / all_seconds(summary));
+    else if (row == 0)
+        put_text(out, "slowest");
 }
+
+static void print_stages(const struct view *view)
+{
+    static const struct table_column columns[] = {{"stage", true}, {"seconds", false}, {"share", false}, {"", true}};
+    size_t n = all_seconds(view->summary) > 0 ? view->summary->nstages : 0;
+
+    const char *advice = n ? account_advice(view->summary->stages[0].name) : NULL;
+
+    table_print(stdout, &(struct table){columns, sizeof columns / sizeof columns[0], n, view, stage_cell, NULL},
+                view->colours);
+    if (advice)
+        printf("\n%-18s%s\n", "advice", advice);
+}
+
+/* ---- warnings --------------------------------------------------------------------------------------------------- */
 
 static double largest_gap(const struct summary *summary)
 {
@@ -224,39 +343,49 @@ static bool is_shard(const struct summary *summary)
     return false;
 }
 
-static void print_warnings(const struct summary *summary)
+static void print_warnings(const struct view *view)
 {
+    const struct summary *summary = view->summary;
+    double gap = largest_gap(summary);
+    size_t exploded = summary->by_status[STORE_IMAGE_EXPLODED];
+    char warning[32];
+
+    snprintf(warning, sizeof warning, "\n%swarning:%s ", paint_start(view->colours, PAINT_YELLOW),
+             paint_end(view->colours, PAINT_YELLOW));
     if (is_shard(summary))
-        printf("\nwarning: this is one shard, with a part of the run's images; `nrmflow merge` puts all together.\n");
+        printf("%sthis is one shard, with a part of the run's images; `nrmflow merge` puts all together.\n", warning);
     if (is_mixed(summary))
-        printf(
-            "\nwarning: computed in parts by different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
-            "results differ in the last bits.\n");
+        printf("%scomputed in parts by different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
+               "results differ in the last bits.\n",
+               warning);
     if (summary->weak_condition)
-        printf(
-            "\nwarning: the mean mass of the condition cannot be told from zero (weak_condition), so that what is "
-            "divided by it\nmeans little. Run again with `given = none`, or with a composite of nonnegative rules.\n");
-    if (largest_gap(summary) > LEDGER_TOLERANCE)
-        printf("\nwarning: the ledger is open by up to %.1e (%.0e is tolerated): some relevance is unaccounted for.\n",
-               largest_gap(summary), LEDGER_TOLERANCE);
+        printf("%sthe mean mass of the condition cannot be told from zero (weak_condition), so that what is divided by "
+               "it\nmeans little. Run again with `given = none`, or with a composite of nonnegative rules.\n",
+               warning);
+    if (gap > LEDGER_TOLERANCE)
+        printf("%sthe ledger is open by up to %.1e (%.0e is tolerated): some relevance is unaccounted for.\n", warning,
+               gap, LEDGER_TOLERANCE);
     if (summary->failed)
-        printf("\nwarning: %zu images could not be used; images/status and images/path say which.\n", summary->failed);
-    if (summary->by_status[STORE_IMAGE_EXPLODED])
-        printf("\nwarning: %zu images exploded (a layer's total variation is above the limit) and are in no mean.\n",
-               summary->by_status[STORE_IMAGE_EXPLODED]);
+        printf("%s%zu images could not be used; images/status and images/path say which.\n", warning, summary->failed);
+    if (exploded)
+        printf("%s%zu images exploded (a layer's total variation is above the limit) and are in no mean.\n", warning,
+               exploded);
 }
 
 static void print_all(const struct summary *summary, const char *path)
 {
+    const struct view view = {summary, paint_wanted(stdout)};
+
     print_run(summary, path);
     if (summary->config)
         print_config(summary->config);
-    print_images(summary);
-    print_layers(summary);
-    print_flows(summary);
-    print_queries(summary);
-    print_stages(summary);
-    print_warnings(summary);
+    print_images(&view);
+    print_layers(&view);
+    print_spark(summary);
+    print_flows(&view);
+    print_queries(&view);
+    print_stages(&view);
+    print_warnings(&view);
 }
 
 /* ---- command --------------------------------------------------------------------------------------------------- */

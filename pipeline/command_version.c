@@ -1,12 +1,11 @@
 #include "command_version.h"
 
 #include "command.h"
+#include "command_json.h"
 #include "option.h"
 #include "version.h"
 
 #include <stdio.h>
-
-#include <jansson.h>
 
 static const struct {
     const char *label, *key;
@@ -44,9 +43,7 @@ static void print_json(void)
     for (size_t i = 0; (library = version_library(version, i)) != NULL; i++)
         json_object_set_new(libraries, library, json_string(version));
     json_object_set_new(object, "libraries", libraries);
-    json_dumpf(object, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(object);
+    command_json_print(object);
 }
 
 int command_version(int argc, char **argv)

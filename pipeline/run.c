@@ -43,7 +43,9 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
     }
     if (rc != OK || mine[1])
         schedule_close(&run->schedule); /* nobody gets another block */
+    double arrived = log_seconds();
     MPI_Allreduce(mine, any, 2, MPI_INT, MPI_MAX, run->node->world);
+    run->account.seconds[ACCOUNT_WAIT] += log_seconds() - arrived;
     *out = (struct epoch_end){any[0], (enum stop_reason)any[1]};
     return agree(run->node->world, rc, err);
 }
@@ -99,6 +101,25 @@ enum status run_save(struct run *run, struct write_summary *summary, bool comple
     rc = agree(run->node->world, rc, err);
 done:
     return rc;
+}
+
+/* Say where the time went, and what to change. Collective. */
+static void tell_account(const struct run *run)
+{
+    struct account mine = run->account, all;
+    char line[ACCOUNT_LINE];
+
+    mine.seconds[ACCOUNT_DECODE] = run->worker.seconds[STAGE_DECODE];
+    mine.seconds[ACCOUNT_MEASURE] = run->worker.seconds[STAGE_MEASURE];
+    mine.seconds[ACCOUNT_STATISTICS] = run->worker.seconds[STAGE_STATISTICS];
+    MPI_Reduce(mine.seconds, all.seconds, ACCOUNT_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
+    if (run->node->rank != 0)
+        return;
+    enum account_stage slowest = account_slowest(&all);
+    account_line(line, &all);
+    log_info(run->log, "time of all ranks %s", line);
+    log_info(run->log, "slowest stage=%s share=%.0f%%: %s", account_name(slowest), 100 * account_share(&all, slowest),
+             account_advice(account_name(slowest)));
 }
 
 /* The closing lines, and whether too many images failed. Rank 0. */
@@ -197,19 +218,23 @@ static enum status compute(struct run *run, struct error *err)
     enum status rc = OK;
 
     progress_init(&run->progress, run->log, run->before, run->context.end - run->context.first, run->node->world);
+    run->account.seconds[ACCOUNT_START] = log_seconds() - run->started;
     while (rc == OK && end.more && end.reason == STOP_NONE) {
         rc = run_epoch(run, &end, err);
-        double began = log_seconds();
+        double ended = log_seconds();
         if (rc == OK)
             rc = parts_write(&run->parts, &run->rows, run->node, err);
         if (rc == OK)
             rc = run_save(run, &summary, !end.more, err);
-        stop_took_save(run->stop, log_seconds() - began);
+        stop_took_save(run->stop, log_seconds() - ended);
+        run->account.seconds[ACCOUNT_WRITE] += log_seconds() - ended;
     }
     progress_finish(&run->progress);
     progress_free(&run->progress);
-    if (rc == OK)
+    if (rc == OK) {
+        tell_account(run);
         run->stop->reason = end.reason;
+    }
     if (rc == OK && end.reason != STOP_NONE)
         log_warn(run->log, "stopped early, the same command continues path=%s finished=%zu reason=\"%s\"", run->output,
                  summary.images, stop_reason_name(end.reason));

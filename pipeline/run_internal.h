@@ -2,6 +2,7 @@
 #ifndef NRMFLOW_RUN_INTERNAL_H
 #define NRMFLOW_RUN_INTERNAL_H
 
+#include "account.h"
 #include "block.h"
 #include "machine.h"
 #include "parts.h"
@@ -32,6 +33,7 @@ struct run {
     struct rows rows;
     struct schedule schedule;
     struct progress progress;
+    struct account account; /* of this rank, without the stages of blocks, which the worker has */
     struct parts parts;
     char **class_names; /* rank 0 */
     struct machine machine;

@@ -261,21 +261,39 @@ static bool listed(const struct summary *summary, const char *name)
     return false;
 }
 
+/* What the datasets of a group take in the file. */
+static enum status group_bytes(uint64_t *out, const struct store_reader *reader, const char *group, struct error *err)
+{
+    struct store_names names;
+    char path[2 * STORE_NAME];
+    enum status rc = list_group(&names, reader, group, err);
+
+    *out = 0;
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(path, sizeof path, "%s/%s", group, names.names[i]);
+        *out += store_dataset_bytes(reader, path);
+    }
+    store_names_free(&names);
+    return rc;
+}
+
 /* Channels of a layer, if the store has its means. */
 static enum status read_channels(struct summary_layer *layer, const struct store_reader *reader, struct error *err)
 {
     size_t ndim, dims[STORE_MAX_DIMS];
-    char path[STORE_NAME + 16];
+    char path[STORE_NAME + 16], group[STORE_NAME + 16];
+    enum status rc = OK;
 
+    snprintf(group, sizeof group, "layers/%s", layer->name);
     snprintf(path, sizeof path, "layers/%s/mean", layer->name);
     if (!store_has(reader, path))
         return OK;
-    enum status rc = store_shape(&ndim, dims, reader, path, err);
-
-    if (rc == OK && ndim != 1)
-        rc = error_set(err, FAIL_FORMAT, "/%s has %zu axes, one is expected", path, ndim);
-    if (rc == OK)
-        layer->channels = dims[0];
+    TRY(store_shape(&ndim, dims, reader, path, err));
+    if (ndim != 1)
+        TRY(error_set(err, FAIL_FORMAT, "/%s has %zu axes, one is expected", path, ndim));
+    layer->channels = dims[0];
+    rc = group_bytes(&layer->nbytes, reader, group, err);
+done:
     return rc;
 }
 
@@ -324,6 +342,7 @@ static enum status read_flow(struct summary_flow *flow, const struct store_reade
     if (store_has_attribute(reader, path, "method"))
         TRY(store_get_text(&method, reader, path, "method", err));
     snprintf(flow->method, sizeof flow->method, "%s", method ? method : "");
+    TRY(group_bytes(&flow->nbytes, reader, path, err));
     snprintf(path, sizeof path, "flows/%s/mean", flow->name);
     TRY(store_shape(&ndim, dims, reader, path, err));
     if (ndim != 2)
@@ -415,6 +434,8 @@ enum status summary_read(struct summary *out, const char *path, struct error *er
     TRY(read_images(out, reader, nvariables, err));
     TRY(read_flows(out, reader, err));
     TRY(read_queries(out, reader, err));
+    TRY(group_bytes(&out->images_bytes, reader, "images", err));
+    TRY(group_bytes(&out->state_bytes, reader, "state", err));
 done:
     store_close(reader);
     return rc;

@@ -11,6 +11,7 @@
 struct summary_layer {
     char name[STORE_NAME];
     size_t channels;                        /* 0 if the store has no statistics of the layer */
+    uint64_t nbytes;                        /* of these statistics in the file */
     bool has_ledger;                        /* the rest is set */
     double mass, bias, absorbed, variation; /* means over the images */
     double gap;                             /* max |mass + bias + absorbed - 1|; INFINITY if one is not finite */
@@ -20,6 +21,7 @@ struct summary_flow {
     char name[STORE_NAME]; /* "conv4_3-conv5_1" */
     size_t upper, lower;   /* channels */
     char method[16];       /* "exact", "sampled" or "" */
+    uint64_t nbytes;       /* in the file */
 };
 
 struct summary_query {
@@ -43,7 +45,9 @@ struct summary_attribute {
 enum { SUMMARY_MAX_ATTRIBUTES = 16 };
 
 struct summary {
-    uint64_t nbytes; /* of the file */
+    uint64_t nbytes;       /* of the file */
+    uint64_t images_bytes; /* of the rows of images, and of the sums that an unfinished run goes on from */
+    uint64_t state_bytes;
     bool complete;
     size_t images, finished;         /* rows; rows that the run has dealt with */
     size_t by_status[STORE_NSTATUS]; /* of the finished ones */

@@ -31,6 +31,7 @@ static json_t *json_layers(const struct summary *summary)
 
         json_object_set_new(item, "name", string(layer->name));
         json_object_set_new(item, "channels", count(layer->channels));
+        json_object_set_new(item, "bytes", count(layer->nbytes));
         if (layer->has_ledger) {
             json_object_set_new(item, "mass", real(layer->mass));
             json_object_set_new(item, "bias", real(layer->bias));
@@ -54,6 +55,7 @@ static json_t *json_flows(const struct summary *summary)
         json_object_set_new(item, "upper", count(summary->flows[i].upper));
         json_object_set_new(item, "lower", count(summary->flows[i].lower));
         json_object_set_new(item, "method", string(summary->flows[i].method));
+        json_object_set_new(item, "bytes", count(summary->flows[i].nbytes));
         json_array_append_new(list, item);
     }
     return list;
@@ -115,7 +117,9 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "flows", json_flows(summary));
     json_object_set_new(object, "queries", json_queries(summary));
     json_object_set_new(object, "seconds", json_stages(summary));
-    json_object_set_new(object, "bytes", json_integer((json_int_t)summary->nbytes));
+    json_object_set_new(object, "bytes", count(summary->nbytes));
+    json_object_set_new(object, "images_bytes", count(summary->images_bytes));
+    json_object_set_new(object, "state_bytes", count(summary->state_bytes));
     for (size_t i = 0; i < summary->nattributes; i++) {
         const struct summary_attribute *attribute = &summary->attributes[i];
 

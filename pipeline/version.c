@@ -26,7 +26,7 @@ const char *version_compiler(void)
 
 const char *version_sanitizers(void)
 {
-    return NRMFLOW_SANITIZERS;
+    return *NRMFLOW_SANITIZERS ? NRMFLOW_SANITIZERS : "none";
 }
 
 /* "OpenBLAS 0.3.21 DYNAMIC_ARCH ... MAX_THREADS=64" without its own name, and with the kernels it has chosen. */

@@ -294,7 +294,7 @@ static void expect_text(struct choice choice, const char *part)
 static void text_names_the_slowest_stage(void **state)
 {
     (void)state;
-    expect_text((struct choice){0}, "back                     3.0    75 %  slowest");
+    expect_text((struct choice){0}, "back        3.0   75 %  slowest");
 }
 
 static void text_shows_the_configuration_without_comments(void **state)

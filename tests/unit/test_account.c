@@ -1,0 +1,65 @@
+#include "account.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void the_slowest_stage_is_found(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ACCOUNT_STAGES; i++) {
+        struct account account = {{1, 1, 1, 1, 1, 1}};
+
+        account.seconds[i] = 3;
+        assert_int_equal(account_slowest(&account), i);
+        assert_true(account_share(&account, (enum account_stage)i) == 3.0 / (ACCOUNT_STAGES + 2));
+    }
+}
+
+static void nothing_has_no_shares(void **state)
+{
+    struct account account = {{0}};
+
+    (void)state;
+    assert_true(account_share(&account, ACCOUNT_WAIT) == 0);
+}
+
+static void the_line_has_every_stage(void **state)
+{
+    const struct account account = {{1, 2, 93, 4, 0, 0}};
+    char line[ACCOUNT_LINE];
+
+    (void)state;
+    account_line(line, &account);
+    assert_string_equal(line, "start=1% decode=2% measure=93% statistics=4% write=0% wait=0%");
+}
+
+static void every_stage_has_advice_of_its_own(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ACCOUNT_STAGES; i++) {
+        const char *advice = account_advice(account_name((enum account_stage)i));
+
+        assert_non_null(advice);
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(advice, account_advice(account_name((enum account_stage)k)));
+    }
+    assert_null(account_advice("back"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_slowest_stage_is_found),
+        cmocka_unit_test(nothing_has_no_shares),
+        cmocka_unit_test(the_line_has_every_stage),
+        cmocka_unit_test(every_stage_has_advice_of_its_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
