@@ -10,6 +10,8 @@ packages=(build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bi
 test_packages=(libcmocka-dev python3 python3-numpy python3-h5py python3-pil python3-torch python3-pandas
     python3-matplotlib hdf5-tools clang-format groff-base zsh)
 slurm_packages=(slurmctld slurmd slurm-client munge)
+# The page of `nrmflow report`; any Node.js with npm will do.
+command -v npm >/dev/null || test_packages+=(nodejs npm)
 case "$*" in
     "") ;;
     tests) packages+=("${test_packages[@]}") ;;

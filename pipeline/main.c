@@ -9,6 +9,7 @@
 #include "command_map.h"
 #include "command_merge.h"
 #include "command_query.h"
+#include "command_report.h"
 #include "command_run.h"
 #include "command_version.h"
 #include "command_walks.h"
@@ -29,6 +30,7 @@ static const struct command commands[] = {
     {"merge", "one store from the shards of a run", command_merge},
     {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
     {"map", "heatmaps of the walks through sets of neurons", command_map},
+    {"report", "a store as one HTML page to look at", command_report},
     {"walks", "channel walks of largest joint relevance", command_walks},
     {"export", "a store as files that ViRelAy opens", command_export},
     {"weights", "what is in a weights file", command_weights},

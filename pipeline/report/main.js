@@ -1,0 +1,75 @@
+// The page: sections from top to bottom, and a list of them that follows the reader.
+import { channel } from './channel.js';
+import { layerChart, strips } from './channels.js';
+import { classes } from './classes.js';
+import { Data } from './data.js';
+import { fill, h } from './dom.js';
+import { flows } from './flows.js';
+import { ledger } from './ledger.js';
+import { banners, overview } from './overview.js';
+import { paths } from './paths.js';
+import { run } from './run.js';
+import { State } from './state.js';
+import { startTheme, theme, toggleTheme } from './theme.js';
+
+const SECTIONS = [['overview', 'Overview'], ['ledger', 'Ledger'], ['channels', 'Channels'], ['classes', 'Classes'], ['flows', 'Flows'], ['paths', 'Input to logits'], ['run', 'The run']];
+
+function head(data) {
+  const { summary } = data;
+  const button = h('button', { type: 'button', onclick: toggleTheme }, theme() === 'dark' ? 'Light' : 'Dark');
+  button.addEventListener('click', () => { button.textContent = theme() === 'dark' ? 'Light' : 'Dark'; });
+  document.title = `${data.store} – nrmflow report`;
+  return h('header', {}, h('div', {}, h('h1', {}, data.store),
+    h('p', { class: 'lead' }, `Normalized relevance of ${summary.network || 'a network'}: what its channels contribute, and what flows between them`)), button);
+}
+
+function navigation() {
+  const links = new Map(SECTIONS.map(([id, name]) => [id, h('a', { href: `#${id}` }, name)]));
+  const seen = new Set();
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) seen[entry.isIntersecting ? 'add' : 'delete'](entry.target.id);
+    const now = SECTIONS.map(([id]) => id).find((id) => seen.has(id));
+    for (const [id, link] of links) {
+      if (id === now) link.setAttribute('aria-current', 'true');
+      else link.removeAttribute('aria-current');
+    }
+  }, { rootMargin: '-25% 0px -65% 0px' });
+  requestAnimationFrame(() => { for (const [id] of SECTIONS) observer.observe(document.getElementById(id)); });
+  return h('nav', { 'aria-label': 'Sections' }, h('ul', {}, Array.from(links.values(), (link) => h('li', {}, link))));
+}
+
+// The last convolution's most relevant channel.
+function firstChoice(data) {
+  const convolutions = data.layers.filter((layer) => layer.name.startsWith('conv'));
+  const layer = (convolutions[convolutions.length - 1] || data.layers[data.layers.length - 1]).name;
+  return new State(layer, data.order(layer)[0]);
+}
+
+function channels(data, state) {
+  return h('section', { id: 'channels', 'aria-labelledby': 'h-channels' }, h('h2', { id: 'h-channels' }, 'Channels by relevance'), strips(data, state), layerChart(data, state), channel(data, state));
+}
+
+function show(page, data) {
+  const parts = [head(data), navigation(), ...banners(data), overview(data), ledger(data)];
+  if (data.layers.length) {
+    const state = firstChoice(data);
+    parts.push(channels(data, state), classes(data, state), flows(data, state), paths(data, state));
+  } else {
+    parts.push(...SECTIONS.slice(2, -1).map(([id, name]) => h('section', { id }, h('h2', {}, name), h('p', { class: 'note' }, 'The store has no statistics yet.'))));
+  }
+  fill(page, parts, run(data));
+  page.dataset.ready = 'true';
+}
+
+async function main() {
+  const page = document.getElementById('page');
+  startTheme();
+  try {
+    show(page, await Data.load());
+  } catch (error) {
+    fill(page, h('div', { class: 'banner bad', role: 'alert' }, h('strong', {}, 'This report cannot be shown'), h('p', {}, `${error.message}. It needs a browser of 2023 or newer; the file may be cut off.`)));
+    throw error;
+  }
+}
+
+main();

@@ -1,0 +1,92 @@
+// What was run, whether it ended, and whether its numbers can be trusted.
+import { bytes, count, h, number, percent, table, withError } from './dom.js';
+
+const LEDGER_TOLERANCE = 1e-5; // as `nrmflow info` has it
+const CALM_VARIATION = 10; // total variation of a layer from which on signs cancel so much that one should look
+
+function banner(kind, title, ...text) {
+  return h('div', { class: `banner ${kind}`, role: kind === 'good' ? null : 'alert' }, h('strong', {}, title), h('p', {}, text));
+}
+
+export function banners(data) {
+  const { summary } = data;
+  const list = [];
+  if (!summary.complete) {
+    list.push(banner('bad', `This run has not ended: ${count(summary.finished)} of ${count(summary.images)} images are in these numbers`,
+      'The same command continues it, and then the report can be made again.'));
+  }
+  if (summary.weak_condition) {
+    list.push(banner('warn', 'The condition’s mean mass cannot be told from zero',
+      `It is ${withError(summary.given_mass, summary.given_mass_error)}, and means are divided by it, so that they mean little. Run again with `,
+      h('code', {}, 'measure.given = none'), ', or with a composite of nonnegative rules.'));
+  }
+  if (summary.failed) {
+    list.push(banner('warn', `${count(summary.failed)} images could not be used`, 'They are in no mean; the list is below.'));
+  }
+  return list;
+}
+
+export function verdict(data) {
+  const ledger = data.summary.layers.filter((layer) => layer.gap !== undefined);
+  if (!ledger.length) return null;
+  // JSON has no infinity: a gap that is none is an open ledger.
+  const gaps = ledger.map((layer) => (layer.gap === null ? Infinity : layer.gap));
+  const gap = Math.max(...gaps);
+  const wild = ledger.filter((layer) => layer.variation === null || layer.variation > CALM_VARIATION);
+  if (!(gap <= LEDGER_TOLERANCE)) {
+    return banner('bad', `The ledger is open by up to ${number(gap, 2)}`,
+      'In some layer of some image, neurons, bias and absorbed do not sum to one. That is a mistake of the program: do not use these numbers.');
+  }
+  if (wild.length) {
+    return banner('warn', 'The ledger is closed, but signs cancel strongly',
+      `Total variation is above ${CALM_VARIATION} in ${wild.map((layer) => layer.name).join(', ')}: positive and negative shares are much larger than their sum. Trust differences more than ranks.`);
+  }
+  return banner('good', 'The ledger is closed, and signs hardly cancel',
+    `In every layer of every image, neurons + bias + absorbed = 1 within ${number(gap, 2)}. Mean total variation is at most ${number(Math.max(...ledger.map((layer) => layer.variation)), 3)}; 1 means that nothing cancels.`);
+}
+
+function tile(label, value, more, key) {
+  return h('div', { class: 'tile' }, h('div', { class: 'label' }, label), h('div', { class: 'value', 'data-key': key || null }, value),
+    h('div', { class: 'more' }, more || ''));
+}
+
+function given(data) {
+  const { summary } = data;
+  if (summary.given === 'none') return tile('Condition', 'none', 'all walks count', 'given_mass');
+  return tile(summary.given === 'input' ? 'Reaches the input' : 'Mass of the condition',
+    summary.given_mass === null ? '–' : number(summary.given_mass),
+    summary.given_mass === null ? '' : `± ${number(summary.given_mass_error, 2)}; means below are divided by it`, 'given_mass');
+}
+
+function tiles(data) {
+  const { summary } = data;
+  const excluded = summary.status.exploded + summary.status.undefined;
+  return h('div', { class: 'tiles' },
+    tile('Images', count(summary.finished), summary.complete ? 'all that were asked for' : `of ${count(summary.images)}`, 'finished'),
+    summary.labelled ? tile('Accuracy', percent(summary.accuracy, 2), `${count(summary.correct)} of ${count(summary.labelled)} with a label`, 'accuracy')
+      : tile('Accuracy', '–', 'no image has a label', 'accuracy'),
+    tile('Failed images', count(summary.failed), summary.failed ? percent(summary.failed / summary.finished, 2) : 'none', 'failed'),
+    tile('Left out', count(excluded), `${count(summary.status.exploded)} exploded, ${count(summary.status.undefined)} undefined`, 'excluded'),
+    given(data));
+}
+
+function failures(data) {
+  if (!data.failures.length) return null;
+  const all = data.summary.failed + data.summary.status.exploded + data.summary.status.undefined;
+  return h('details', { open: all <= 10 }, h('summary', {}, `Images that are in no mean (${count(all)})`),
+    table(data.failures.length < all ? `The first ${data.failures.length}; images/status of the store has all` : 'Image, path and what became of it',
+      [{ name: 'Row' }, { name: 'Path', text: true }, { name: 'Status', text: true }],
+      data.failures.map((row) => [String(row.image), row.path || '', row.status])));
+}
+
+function facts(data) {
+  const { summary } = data;
+  const rows = [['Network', summary.network], ['Rules', summary.composite], ['Explained', `logit of the target: ${summary.target}`],
+    ['Condition', summary.given === 'input' ? 'walks that start at a pixel (given = input)' : summary.given],
+    ['Dataset', summary.dataset], ['Program', `nrmflow ${summary.program_version}`], ['Store', `${data.store}, ${bytes(summary.bytes)}`]];
+  return h('dl', {}, rows.filter(([, value]) => value).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+export function overview(data) {
+  return h('section', { id: 'overview', 'aria-labelledby': 'h-overview' }, h('h2', { id: 'h-overview' }, 'Overview'), tiles(data), verdict(data), failures(data), facts(data));
+}
