@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install the Debian packages that building and (with the argument `tests`) testing need; with `slurm` also the Slurm that
-# the tests of that label start on this machine. Does nothing if all are there.
-# Usage: jobs/setup.sh [tests|slurm]
+# the tests of that label start on this machine, with `tests browser` also a browser. Does nothing if all are there.
+# Usage: jobs/setup.sh [tests|tests browser|slurm]
 set -euo pipefail
 
 # README.md, "Other systems", has the names that other distributions give these.
@@ -16,8 +16,9 @@ case "$*" in
     "") ;;
     tests) packages+=("${test_packages[@]}") ;;
     slurm) packages+=("${test_packages[@]}" "${slurm_packages[@]}") ;;
+    "tests browser") packages+=("${test_packages[@]}" chromium) ;;
     *)
-        echo "usage: jobs/setup.sh [tests|slurm]" >&2
+        echo "usage: jobs/setup.sh [tests|tests browser|slurm]" >&2
         exit 2
         ;;
 esac

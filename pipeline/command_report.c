@@ -1,6 +1,7 @@
 #include "command_report.h"
 
 #include "command.h"
+#include "command_parallel.h"
 #include "option.h"
 #include "report.h"
 
@@ -22,10 +23,18 @@ static char *name_page(const char *store)
     return page;
 }
 
-static bool parse(struct report_options *out, int argc, char **argv, int *status)
+struct arguments {
+    struct report_options report;
+    struct option_list sets;
+};
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->output, "PAGE", "the page; by default STORE's name with .html, here"},
+        {"output", 'o', OPTION_TEXT, &out->report.output, "PAGE", "the page; by default STORE's name with .html, here"},
+        {"images", 0, OPTION_TEXT, &out->report.images.config, "CONFIG",
+         "add images, with the channels' relevance over them, computed anew with the configuration of the store's run"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --images: change a key of the configuration"},
     };
     const struct option_table table = {
         "nrmflow report",
@@ -36,38 +45,60 @@ static bool parse(struct report_options *out, int argc, char **argv, int *status
         "run,\n"
         "the ledger, channels by relevance, classes, flow matrices, the strongest ways from input to logits, and "
         "every\n"
-        "channel with its images. A page can be made of a run that has not ended; it says so.",
+        "channel, with images if these are asked for. A page can be made of a run that has not ended; it says so.",
         rows,
         sizeof rows / sizeof rows[0],
     };
     struct option_list words;
+    struct error err = {0};
 
     if (!command_start(status, &words, &table, argc, argv))
         return false;
-    out->store = words.items[0];
+    if (out->sets.count && !out->report.images.config) {
+        error_set(&err, FAIL_CONFIG, "--set goes with --images");
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    out->report.store = words.items[0];
+    out->report.images.sets = out->sets.items;
+    out->report.images.nsets = out->sets.count;
     return true;
+}
+
+/* `node` is NULL without images, which alone are computed. */
+static enum status answer(const void *context, const struct node *node, struct error *err)
+{
+    const struct arguments *arguments = context;
+    struct report_options options = arguments->report;
+    char *page = options.output ? NULL : name_page(options.store);
+    struct log log;
+    size_t nbytes;
+    enum status rc = OK;
+
+    if (!options.output)
+        options.output = page;
+    if (!options.output)
+        TRY(error_system(err, "no memory for a name"));
+    if (node && node->nranks > 1)
+        TRY(error_set(err, FAIL_CONFIG, "a report is made by one rank: start it without mpirun"));
+    if (node)
+        log_init(&log, stderr, LOG_WARN, node->rank, node->host);
+    TRY(report_write(&nbytes, &options, node, &log, err));
+    printf("%s: %.1f MB\n", options.output, (double)nbytes / 1e6);
+done:
+    free(page);
+    return rc;
 }
 
 int command_report(int argc, char **argv)
 {
-    struct report_options options = {NULL, NULL};
+    struct arguments arguments = {.report.store = NULL};
     struct error err = {0};
-    size_t nbytes = 0;
-    char *page = NULL;
     int status = COMMAND_OK;
 
-    if (!parse(&options, argc, argv, &status))
+    if (!parse(&arguments, argc, argv, &status))
         return status;
-    if (!options.output)
-        options.output = page = name_page(options.store);
-    if (!options.output)
-        status = (error_system(&err, "no memory for a name"), command_fail(&err));
-    else if (report_write(&nbytes, &options, &err) != OK)
-        status = command_fail(&err);
-    else {
-        printf("%s: %.1f MB\n", options.output, (double)nbytes / 1e6);
-        status = command_finish(COMMAND_OK);
-    }
-    free(page);
-    return status;
+    if (arguments.report.images.config)
+        return command_parallel(answer, &arguments, argc, argv);
+    return answer(&arguments, NULL, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
 }

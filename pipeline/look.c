@@ -128,7 +128,7 @@ static enum status compute_block(struct look *look, size_t block, struct error *
     enum status rc = OK;
 
     block_range(&run->context, block, &first, &end);
-    if (first >= end)
+    if (first >= end || (look->choice.has && !look->choice.has(look->choice.context, first, end)))
         return OK;
     snprintf(status, sizeof status, "image %zu of %zu", first - look->first, look->count);
     log_status(run->log, status);

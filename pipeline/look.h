@@ -27,10 +27,17 @@ struct look_image {
     double value, given;          /* of the query; NaN unless the image is OK */
 };
 
+/* Which images are wanted; without a function all are. */
+struct look_choice {
+    void *context;
+    bool (*has)(void *context, size_t first, size_t end); /* any of images first .. end - 1, a block */
+};
+
 struct look {
     struct config config;
     struct run *run;           /* run_internal.h */
     size_t first, count;       /* of the dataset's images */
+    struct look_choice choice; /* to be set before look_go; blocks without a wanted image stay all zero */
     struct look_image *images; /* [count], after look_go on rank 0 */
 };
 

@@ -128,7 +128,8 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static enum status fill(struct report *report, const struct report_options *options, struct error *err)
+static enum status fill(struct report *report, const struct report_options *options, const struct node *node,
+                        struct log *log, struct error *err)
 {
     json_t *arrays = json_object();
     enum status rc = OK;
@@ -141,6 +142,8 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_classes(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
+    if (options->images.config)
+        TRY(report_images_add(&report->arrays, report->json, &report->summary, &options->images, node, log, err));
 done:
     return rc;
 }
@@ -155,7 +158,8 @@ static enum status check_page(struct error *err)
                      "then build again: cmake --preset release && cmake --build --preset release");
 }
 
-enum status report_write(size_t *nbytes, const struct report_options *options, struct error *err)
+enum status report_write(size_t *nbytes, const struct report_options *options, const struct node *node, struct log *log,
+                         struct error *err)
 {
     struct report report = {.json = json_object()};
     char *text = NULL;
@@ -165,7 +169,7 @@ enum status report_write(size_t *nbytes, const struct report_options *options, s
     TRY(summary_read(&report.summary, options->store, err));
     TRY(store_open_read(&report.reader, options->store, err));
     TRY(page_create(&report.page, options->output, report_page_head, report_page_nhead, err));
-    TRY(fill(&report, options, err));
+    TRY(fill(&report, options, node, log, err));
     text = json_dumps(report.json, JSON_COMPACT | JSON_REAL_PRECISION(9));
     if (!text)
         TRY(error_set(err, FAIL_RESOURCE, "no memory for the text of a report"));

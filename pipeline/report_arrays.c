@@ -53,6 +53,20 @@ enum status report_arrays_bytes(const struct report_arrays *arrays, const char *
     return rc;
 }
 
+enum status report_arrays_real(const struct report_arrays *arrays, const char *name, const double *values, size_t ndim,
+                               const size_t *dims, struct error *err)
+{
+    size_t offset, count = 1;
+
+    for (size_t d = 0; d < ndim; d++)
+        count *= dims[d];
+    enum status rc = page_add_real(&offset, arrays->page, values, count, PAGE_ALL_BITS, err);
+
+    if (rc == OK)
+        add_entry(arrays, name, "f32", offset, dims, ndim);
+    return rc;
+}
+
 /* ---- the largest ones ------------------------------------------------------------------------------------------ */
 
 struct weighed {

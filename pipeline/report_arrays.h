@@ -29,8 +29,10 @@ enum status report_arrays_layers(const struct report_arrays *arrays, const struc
 enum status report_arrays_flows(const struct report_arrays *arrays, const struct summary *summary, size_t *nclasses,
                                 struct error *err);
 
-/* Add an array of bytes that is in no store. */
+/* Add an array that is in no store: bytes, or numbers [dims[0]]...[dims[ndim-1]]. */
 enum status report_arrays_bytes(const struct report_arrays *arrays, const char *name, const unsigned char *bytes,
                                 size_t count, struct error *err);
+enum status report_arrays_real(const struct report_arrays *arrays, const char *name, const double *values, size_t ndim,
+                               const size_t *dims, struct error *err);
 
 #endif

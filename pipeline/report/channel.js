@@ -2,6 +2,7 @@
 import { Chart, axis, encode } from './charts.js';
 import { bars, count, fill, h, number, select } from './dom.js';
 import { givenChannel, keyOf, strongest } from './given.js';
+import { thumbnails } from './images.js';
 import { colour } from './theme.js';
 
 const LISTED = 8;
@@ -77,17 +78,18 @@ function histogram(data, layer, c) {
 
 export function channel(data, state) {
   const body = h('div', { class: 'detail', id: 'channel', 'aria-live': 'polite' });
-  let old = null;
+  let ends = [];
   const draw = () => {
     const { layer, channel: c } = state;
     const [hist, chart] = [].concat(histogram(data, layer, c));
-    if (old) old.end();
-    old = chart || null;
+    const [images, stop] = thumbnails(data, layer, c);
+    for (const end of ends) end();
+    ends = [chart ? () => chart.end() : null, stop].filter(Boolean);
     const pick = select('Channel', data.order(layer).map((i, rank) => [i, `${rank + 1}. ${data.channelName(layer, i)}`]), c, (value) => state.set({ channel: Number(value) }));
     fill(body, h('h2', { 'data-key': 'channel-name' }, data.channelName(layer, c)), h('div', { class: 'controls' }, pick,
       h('button', { type: 'button', 'aria-pressed': String(state.given), onclick: () => state.set({ given: !state.given }) }, 'Show all layers given this channel')),
       tiles(data, layer, c),
-      h('div', { class: 'columns' }, neighbours(data, state, 'down'), neighbours(data, state, 'up'), classesOf(data, layer, c), hist));
+      h('div', { class: 'columns' }, neighbours(data, state, 'down'), neighbours(data, state, 'up'), classesOf(data, layer, c), hist), images);
   };
   state.on(draw);
   draw();

@@ -66,7 +66,7 @@ export function choice(label, options, value, onchange) {
       onchange(key);
     },
   }, name));
-  return h('label', {}, label, h('span', { class: 'group', role: 'group', 'aria-label': label }, buttons));
+  return h('div', { class: 'field', role: 'group', 'aria-label': label }, label, h('span', { class: 'group' }, buttons));
 }
 
 export function table(caption, heads, rows) {

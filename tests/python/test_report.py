@@ -10,7 +10,7 @@ import zlib
 
 import numpy
 
-from support import DEMO, NRMFLOW, RunCase, Store, nrmflow, run
+from support import DEMO, NRMFLOW, RunCase, Store, demo_pixels, nrmflow, run
 
 MATRIX, ERROR = 2.0 ** -12, 2.0 ** -8  # rounding of 11 and 7 bits of fraction, relatively
 FLOAT = 2.0 ** -24
@@ -38,6 +38,10 @@ class Page:
             self.text = file.read()
         self.json = json.loads(self.script("page-json"))
         self.bytes = zlib.decompress(base64.b64decode(self.script("page-data"), validate=True))
+
+    def octets(self, name):
+        entry = self.json["arrays"][name]
+        return numpy.frombuffer(self.bytes, "uint8", entry["shape"][0], entry["offset"])
 
     def script(self, name):
         found = re.findall(rf'<script id="{name}" type="[a-z/-]+">(.*?)</script>', self.text, re.DOTALL)
@@ -163,7 +167,7 @@ class Report(RunCase):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(words, done.stderr)
 
-    def test_failed_images_are_listed_and_unfinished_runs_are_known(self):
+    def test_failed_images_are_listed(self):
         folder = self.path("broken", "class")
         os.makedirs(folder)
         for name in ("a.png", "b.png"):
@@ -175,6 +179,73 @@ class Report(RunCase):
         page = Page(self.path("broken.html"))
         self.assertEqual([row["path"] for row in page.json["failures"]], ["class/a.png", "class/b.png"])
         self.assertTrue(page.json["summary"]["complete"])
+
+    def test_an_unfinished_run_is_known_as_such(self):
+        store = self.path("unfinished.h5")
+        run(store, {"data.images": "0:64", "run.epoch": "0", "measure.flows": "none"},
+            environment={"NRMFLOW_FAULT": "rename:4:kill"})
+        self.assertEqual(nrmflow("report", store, "-o", self.path("unfinished.html")).returncode, 0)
+        summary = Page(self.path("unfinished.html")).json["summary"]
+        self.assertFalse(summary["complete"])
+        self.assertEqual(summary["images"], 64)
+        self.assertTrue(0 < summary["finished"] < 64, summary["finished"])
+
+
+@unittest.skipUnless(HAS_PAGE, "this nrmflow was built without the page: no npm")
+class Images(RunCase):
+    """--images: pictures of the listed images, and a channel's relevance at their pixels as `nrmflow map` has it."""
+
+    SETTINGS = {"data.images": "0:24", "measure.flows": "none"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.store = cls.run_store("images.h5", cls.SETTINGS)
+        done = nrmflow("report", cls.store, "-o", cls.path("images.html"), "--images", DEMO, "--set", "data.images=0:24")
+        assert done.returncode == 0, done.stderr
+        cls.page = Page(cls.path("images.html"))
+        cls.images = cls.page.json["images"]
+
+    def test_pictures_are_what_the_network_sees(self):
+        height, width, channels = self.images["picture"]
+        got = self.page.octets("images/pixels").reshape(-1, height, width, channels)
+        want = numpy.pad(demo_pixels()[self.images["numbers"]], ((0, 0), (2, 2), (2, 2)))
+        self.assert_close(got[..., 0], want, 1)
+
+    def test_every_listed_image_has_its_map(self):
+        numbers = Store(self.store)
+        for layer, channels in self.images["layers"].items():
+            mean = numbers[f"layers/{layer}/mean"]
+            self.assertEqual(channels, numpy.argsort(-mean, kind="stable")[:16].tolist())
+            top = numpy.stack([numbers[f"layers/{layer}/{name}"][channels, :self.images["depth"]]
+                               for name in ("top_image", "active_image")], 1)
+            maps = self.page.octets(f"images/{layer}/maps").reshape(*top.shape, *self.images["map"])
+            self.assertTrue(numpy.array_equal(maps[:, :, :, 0, 0] > 0, top >= 0), layer)
+            self.assertTrue(set(top[top >= 0]) <= set(self.images["numbers"]))
+
+    def test_maps_are_those_of_nrmflow_map(self):
+        channel = self.images["layers"]["conv5_3"][0]
+        folder = self.path("maps")
+        done = nrmflow("map", DEMO, f"conv5_3[{channel}]", "--at", "input", "--images", "0:24", "-o", folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        want = Store(os.path.join(folder, "maps.h5"))["queries/map/map"].sum(1)
+        top = Store(self.store)["layers/conv5_3/top_image"][channel]
+        scale = self.page["images/conv5_3/scale"]
+        maps = self.page.octets("images/conv5_3/maps").reshape(*scale.shape, *self.images["map"]).astype(float)
+        for rank in range(self.images["depth"]):
+            level = (maps[0, 0, rank] - 32) / 31
+            got = scale[0, 0, rank] * numpy.sign(level) * level ** 2
+            self.assert_close(got, want[top[rank]], scale[0, 0, rank] * (1 / 31 + 1e-3))
+
+    def test_another_measure_or_data_is_refused(self):
+        for setting, words in (("measure.composite=zero", "composite"), ("measure.target=class:1", "target"),
+                               ("measure.rule.conv1_2=zplus", "measure.rule"),
+                               ("data.path=/no/such/file", "/no/such/file")):
+            with self.subTest(setting=setting):
+                done = nrmflow("report", self.store, "-o", self.path("no.html"), "--images", DEMO, "--set", setting)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(words, done.stderr)
+                self.assertFalse(os.path.exists(self.path("no.html")))
 
 
 if __name__ == "__main__":
