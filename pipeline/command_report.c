@@ -33,7 +33,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     const struct option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &out->report.output, "PAGE", "the page; by default STORE's name with .html, here"},
         {"images", 0, OPTION_TEXT, &out->report.images.config, "CONFIG",
-         "add images, with the channels' relevance over them, computed anew with the configuration of the store's run"},
+         "add images with the channels' relevance over them, by the configuration of the store's run"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --images: change a key of the configuration"},
     };
     const struct option_table table = {
@@ -43,7 +43,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         1,
         "Writes what is in a store as one HTML page, which opens in a browser from a file, without a network: the "
         "run,\n"
-        "the ledger, channels by relevance, classes, flow matrices, the strongest ways from input to logits, and "
+        "the ledger, channels by relevance, classes, flow matrices, the strongest flows from input to logits, and "
         "every\n"
         "channel, with images if these are asked for. A page can be made of a run that has not ended; it says so.",
         rows,
