@@ -60,12 +60,12 @@ class Stores(RunCase):
         return store
 
     def test_a_part_outside_of_the_folder_is_refused(self):
-        store, _ = self.stopped_run("outside.h5", signal.SIGUSR1)
+        store = self.unfinished("outside.h5")
         with h5py.File(store, "r+") as file:
             file["state/parts"][0] = b"../outside.h5"
-        done = run(store, SETTINGS)
+        done = run(store, SMALL)
         self.assertEqual(done.returncode, 1)
-        self.assertIn('lists "../outside.h5", which is no part of a run', done.stderr)
+        self.assertIn("lists a part file that no run has written: ../outside.h5", done.stderr)
         self.assertTrue(os.path.exists(store))
 
     def test_a_complete_store_is_left_alone(self):

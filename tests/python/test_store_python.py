@@ -181,7 +181,7 @@ class StoreInPython(RunCase):
                 self.assertTrue(axis == "." or group[axis].shape == (length,), f"{group.name}, {axis}")
 
     def test_attributes_say_what_made_the_store(self):
-        version = nrmflow("--version").stdout.split()[-1]
+        version = nrmflow("--version").stdout.split()[1]
         texts = {"format": "nrmflow", "program_version": version, "network": "vgg16",
                  "composite": "epsilon_gamma_box", "dataset": SETTINGS["data.path"]}
         self.assertEqual({name: text(self.file, name) for name in texts}, texts)
