@@ -7,9 +7,8 @@
 
 enum {
     DENSE_IMAGES = 8,
-    DENSE_PIECE = 512 /* of a row of weights */,
-    DENSE_STEP = 4 /* rows that are added at a time */,
-    DENSE_AHEAD = 4
+    DENSE_PIECE = 4096 /* of a row of weights */,
+    DENSE_STEP = 4 /* rows that are added at a time */
 };
 
 INLINE size_t dense_smaller(size_t a, size_t b)
@@ -57,8 +56,6 @@ INLINE void forward_images(float *y, const float *x, const float *w, size_t uppe
         size_t n = dense_smaller(DENSE_PIECE, lower - first);
         for (size_t k = 0; k < upper; k++) {
             const float *row = w + k * lower + first;
-            for (size_t j = 0; j < n && k + DENSE_AHEAD < upper; j += 16)
-                __builtin_prefetch(row + DENSE_AHEAD * lower + j, 0, 3);
             dots(sums, x + first, lower, row, n, images);
             for (size_t i = 0; i < images; i++)
                 y[i * upper + k] = (first || accumulate ? y[i * upper + k] : 0) + sums[i];
@@ -112,9 +109,6 @@ INLINE void back_images(float *x, const float *s, const float *w, size_t upper, 
                 x[i * lower + j] = 0;
         for (; k + DENSE_STEP <= upper; k += DENSE_STEP) {
             const float *rows = w + k * lower + first;
-            for (size_t r = DENSE_STEP; r < 2 * DENSE_STEP && k + r < upper; r++)
-                for (size_t j = 0; j < n; j += 16)
-                    __builtin_prefetch(rows + r * lower + j, 0, 3);
             add_rows(x + first, s + k, rows, upper, lower, n, images, DENSE_STEP);
         }
         for (; k < upper; k++)

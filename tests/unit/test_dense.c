@@ -72,6 +72,7 @@ static void products_equal_plain_loops(void **state)
     for (size_t i = 0; i < LENGTH(sizes); i++)
         for (size_t g = 0; g < LENGTH(groups); g++)
             check_products((struct dense){sizes[i], sizes[LENGTH(sizes) - 1 - i], groups[g]}, &random);
+    check_products((struct dense){5, 5003, 9}, &random); /* rows in several pieces */
 }
 
 static void joint_equals_plain_loops(void **state)
