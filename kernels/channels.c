@@ -3,7 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = LAYOUT_LANES, CHUNK = 16 /* positions that are summed in float32 */ };
+enum { LANES = LAYOUT_LANES, QUAD = 4, CHUNK = 16 /* positions that are summed in float32 */ };
+
+typedef float quad __attribute__((vector_size(QUAD * 4), aligned(4), may_alias));
+typedef int32_t bits __attribute__((vector_size(QUAD * 4)));
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -68,30 +71,39 @@ static void summarise_block(struct channels_summary *restrict out, const float *
     }
 }
 
-static void flow_block(struct channels_flow *restrict out, const float *restrict r, const float *c, const float *other,
+/* A chunk of a row, QUAD of its lanes; in vectors that every processor has, of which compilers make worse by themselves. */
+static void flow_chunk(double *restrict flow, double *restrict magnitude, double *restrict idle, const float *r,
+                       const float *c, const float *other, size_t columns)
+{
+    quad sum = {0}, absolute = {0}, rest = {0};
+
+    for (size_t i = 0; i < columns * LANES; i += LANES) {
+        quad v = *(const quad *)(r + i), factor = *(const quad *)(c + i), second = *(const quad *)(other + i);
+        bits magnitude_bits = (bits)factor & INT32_MAX, nowhere = (factor == 0) & (second == 0);
+        sum += v * factor;
+        absolute += v * (quad)magnitude_bits;
+        rest += (quad)(nowhere & (bits)v);
+    }
+    for (size_t l = 0; l < QUAD; l++) {
+        flow[l] += (double)sum[l];
+        magnitude[l] += (double)absolute[l];
+        idle[l] += (double)rest[l];
+    }
+}
+
+static void flow_block(struct channels_flow *restrict out, const float *r, const float *c, const float *other,
                        struct layout layout, size_t block)
 {
-    size_t channels = smaller(LANES, layout.shape.channels - block * LANES);
+    size_t channels = smaller(LANES, layout.shape.channels - block * LANES), columns = layout.shape.width;
     double flow[LANES] = {0}, magnitude[LANES] = {0}, idle[LANES] = {0};
 
-    for (size_t y = 0; y < layout.shape.height; y++) {
-        size_t at = layout_index(layout, block * LANES, y, 0), columns = layout.shape.width;
-        for (size_t first = 0; first < columns; first += CHUNK) {
-            size_t end = smaller(columns, first + CHUNK);
-            float sum[LANES] = {0}, absolute[LANES] = {0}, rest[LANES] = {0};
-            for (size_t i = at + first * LANES; i < at + end * LANES; i += LANES)
-                for (size_t l = 0; l < LANES; l++) {
-                    sum[l] += r[i + l] * c[i + l];
-                    absolute[l] += r[i + l] * fabsf(c[i + l]);
-                    rest[l] += c[i + l] == 0 && other[i + l] == 0 ? r[i + l] : 0;
-                }
-            for (size_t l = 0; l < LANES; l++) {
-                flow[l] += (double)sum[l];
-                magnitude[l] += (double)absolute[l];
-                idle[l] += (double)rest[l];
+    for (size_t y = 0; y < layout.shape.height; y++)
+        for (size_t first = 0; first < columns; first += CHUNK)
+            for (size_t lane = 0; lane < LANES; lane += QUAD) {
+                size_t at = layout_index(layout, block * LANES + lane, y, first);
+                flow_chunk(flow + lane, magnitude + lane, idle + lane, r + at, c + at, other + at,
+                           smaller(CHUNK, columns - first));
             }
-        }
-    }
     for (size_t l = 0; l < channels; l++)
         out[l] = (struct channels_flow){flow[l], magnitude[l], idle[l]};
 }
