@@ -6,7 +6,21 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = LAYOUT_LANES, WINDOW = 4, SHARES = WINDOW + 1 /* of a proportional window, with what is absorbed */ };
+enum {
+    LANES = LAYOUT_LANES,
+    QUAD = 4,
+    WINDOW = 4,
+    SHARES = WINDOW + 1 /* of a proportional window, with what is absorbed */
+};
+
+/* Vectors that every processor has; compilers make worse of such loops by themselves. */
+typedef float quad __attribute__((vector_size(QUAD * 4), aligned(4), may_alias));
+typedef int32_t bits __attribute__((vector_size(QUAD * 4))); /* all of a lane set, or none */
+
+static quad keep(bits mask, quad v)
+{
+    return (quad)(mask & (bits)v);
+}
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 
@@ -88,16 +102,20 @@ static float layer_maximum(const float *a, size_t n)
 static void keep_winners(uint8_t *restrict codes, const float *restrict a, const size_t at[WINDOW],
                          const float *restrict most, float tolerance, enum pool_mode mode)
 {
-    float dead = mode == POOL_WINNER_LIVE ? 0 : -INFINITY;
-    bool shared = mode != POOL_FIRST;
+    const bits all = {-1, -1, -1, -1}, none = {0}, live = mode == POOL_WINNER_LIVE ? all : none;
+    const bits shared = mode == POOL_FIRST ? none : all;
 
-    for (size_t l = 0; l < LANES; l++) {
-        bool near = shared & (most[l] > 0);
-        float least = near ? most[l] - tolerance : most[l], above = near ? dead : -INFINITY;
-        int code = 0;
-        for (size_t i = 0; i < WINDOW; i++)
-            code |= ((a[at[i] + l] >= least) & (a[at[i] + l] > above)) << i;
-        codes[l] = (uint8_t)(near ? code : code & -code);
+    for (size_t l = 0; l < LANES; l += QUAD) {
+        quad top = *(const quad *)(most + l);
+        bits near = (top > 0) & shared, code = none;
+        quad least = top - keep(near, (quad){0} + tolerance);
+        for (int i = 0; i < WINDOW; i++) {
+            quad v = *(const quad *)(a + at[i] + l);
+            code |= (v >= least) & ((v > 0) | ~(near & live)) & (1 << i);
+        }
+        code = (code & near) | (code & -code & ~near);
+        for (size_t j = 0; j < QUAD; j++)
+            codes[l + j] = (uint8_t)code[j];
     }
 }
 
@@ -149,12 +167,13 @@ static void window_shares(float share[SHARES][LANES], const float *restrict shar
             share[i][l] = shares[(window + l) * SHARES + i];
     if (mode == POOL_PROPORTIONAL)
         return;
-    for (size_t l = 0; l < LANES; l++) {
-        int code = codes[l], winning = (code & 1) + (code >> 1 & 1) + (code >> 2 & 1) + (code >> 3);
-        float part = 1 / (float)(winning > 1 ? winning : 1);
-        for (size_t i = 0; i < WINDOW; i++)
-            share[i][l] = (float)(code >> i & 1) * part;
-        share[WINDOW][l] = 0;
+    for (size_t l = 0; l < LANES; l += QUAD) {
+        bits code = {codes[l], codes[l + 1], codes[l + 2], codes[l + 3]};
+        bits winning = (code & 1) + (code >> 1 & 1) + (code >> 2 & 1) + (code >> 3);
+        quad part = 1 / __builtin_convertvector(winning - (winning == 0), quad);
+        for (int i = 0; i < WINDOW; i++)
+            *(quad *)&share[i][l] = keep(-(code >> i & 1), part);
+        *(quad *)&share[WINDOW][l] = (quad){0};
     }
 }
 
