@@ -156,6 +156,8 @@ static struct forms place_forms(const struct link_plan *plan, float *memory)
         forms.narrow.own = next_form(&forms, memory, link_narrow_own_floats(plan));
         for (size_t t = 0; t < plan->parts.nterms; t++) {
             forms.narrow.joined[t] = next_form(&forms, memory, link_narrow_joined_floats(plan, t));
+            if (link_narrow_still_floats(plan, t) > 0)
+                forms.narrow.still[t] = next_form(&forms, memory, link_narrow_still_floats(plan, t));
             forms.narrow.up[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, false));
             forms.narrow.down[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, true));
         }
@@ -194,6 +196,7 @@ static void bind(struct link_plan *plan, const struct forms *from)
     for (size_t t = 0; t < RULE_MAX_TERMS; t++) {
         plan->narrow_joined[t] = forms.narrow.joined[t];
         plan->narrow_up[t] = forms.narrow.up[t];
+        plan->narrow_still[t] = forms.narrow.still[t];
         plan->narrow_down[t] = forms.narrow.down[t];
     }
 }
@@ -448,7 +451,7 @@ static void prepare(float *c, const struct link_plan *plan, const float *a, cons
         else if (plan->method == LINK_LINEAR)
             denominator(own, plan, t, a, n, scratch);
         for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->method == LINK_NARROW; i++)
-            link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), scratch);
+            link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), z + i * floats, scratch);
         invert(own, plan->parts.term[t], z, n * floats);
         for (size_t i = 0; i < n; i++)
             layout_clear_border(own + i * floats, plan->upper);

@@ -64,6 +64,7 @@ struct link_plan {
     const float *own_bias, *scale, *no_bias; /* b, the term's scale, and none: [K] and zeros; not for LINK_LINEAR */
     const float *narrow_own;                 /* LINK_NARROW: W, and of every term W' of its parts, see link_narrow.h */
     const float *narrow_joined[RULE_MAX_TERMS], *narrow_up[RULE_MAX_TERMS], *narrow_down[RULE_MAX_TERMS];
+    const float *narrow_still[RULE_MAX_TERMS]; /* NULL where the term has none */
 };
 
 /* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */

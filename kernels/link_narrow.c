@@ -41,51 +41,11 @@ static struct narrow term_shape(const struct link_plan *plan, size_t term)
     return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------ */
-
-size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
+/* Whether a part's x is the activation, or a sign of it. */
+static bool moves(enum rule_factor kind)
 {
-    return plan->link->upper.channels * term_shape(plan, term).planes * TAPS;
+    return kind == FACTOR_ACTIVATION || kind == FACTOR_POSITIVE || kind == FACTOR_NEGATIVE;
 }
-
-size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
-{
-    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
-}
-
-size_t link_narrow_own_floats(const struct link_plan *plan)
-{
-    return narrow_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
-}
-
-void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan)
-{
-    size_t each = plan->link->lower.channels * TAPS;
-
-    narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
-    for (size_t t = 0; t < plan->parts.nterms; t++) {
-        struct span parts = parts_of(plan, t);
-        float *to = forms->joined[t];
-        for (size_t k = 0; k < plan->link->upper.channels; k++)
-            for (size_t p = parts.first; p < parts.end; p++, to += each)
-                memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
-        narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
-        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
-    }
-}
-
-struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
-{
-    size_t planes = plan->parts.nparts * plan->link->lower.channels;
-    size_t gradient = plan->link->upper.channels * planes * TAPS;
-
-    return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
-                                        .lower = plan->parts.nparts * layout_floats(plan->lower),
-                                        .work = narrow_scratch_floats(shape_of(plan, planes)),
-                                        .sums = plan->link->upper.channels};
-}
-
-/* ---- planes ------------------------------------------------------------------------------------------------------- */
 
 /* x of one channel of a part: the activation within bounds, or a constant. */
 struct factor {
@@ -111,6 +71,110 @@ static struct factor factor_of(const struct link_plan *plan, enum rule_factor ki
     }
     return (struct factor){.low = -INFINITY, .high = INFINITY, .moving = true};
 }
+
+/* ---- weights ------------------------------------------------------------------------------------------------------ */
+
+size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
+{
+    return plan->link->upper.channels * term_shape(plan, term).planes * TAPS;
+}
+
+size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
+{
+    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
+}
+
+size_t link_narrow_own_floats(const struct link_plan *plan)
+{
+    return narrow_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
+}
+
+/* Of a term's parts only that of the link's own z has x that varies. */
+static bool stands_still(const struct link_plan *plan, size_t term)
+{
+    struct span parts = parts_of(plan, term);
+    size_t own = 0;
+
+    for (size_t p = parts.first; p < parts.end; p++) {
+        const struct rule_part *part = &plan->parts.part[p];
+        bool is_z = part->factor == FACTOR_ACTIVATION && part->form == FORM_WEIGHT;
+        if (!is_z && moves(part->factor))
+            return false;
+        own += is_z;
+    }
+    return own == 1;
+}
+
+size_t link_narrow_still_floats(const struct link_plan *plan, size_t term)
+{
+    return stands_still(plan, term) ? layout_floats(plan->upper) : 0;
+}
+
+/* Weights times the constants, summed over the parts and channels, of one upper channel. */
+static void constant_taps(double taps[TAPS], const struct link_plan *plan, size_t term, size_t k)
+{
+    struct span parts = parts_of(plan, term);
+    size_t channels = plan->link->lower.channels;
+
+    memset(taps, 0, TAPS * sizeof *taps);
+    for (size_t p = parts.first; p < parts.end; p++)
+        for (size_t c = 0; c < channels; c++) {
+            struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
+            for (size_t tap = 0; tap < TAPS && !x.moving; tap++)
+                taps[tap] += (double)x.constant * (double)plan->forms[p][(k * channels + c) * TAPS + tap];
+        }
+}
+
+/* A convolution of constants: every position sums the taps that are inside the map. */
+static void fill_still(float *still, const struct link_plan *plan, size_t term)
+{
+    struct shape shape = plan->link->upper;
+    double taps[TAPS];
+
+    memset(still, 0, layout_floats(plan->upper) * sizeof *still);
+    for (size_t k = 0; k < shape.channels; k++) {
+        constant_taps(taps, plan, term, k);
+        for (size_t y = 0; y < shape.height; y++)
+            for (size_t x = 0; x < shape.width; x++) {
+                double sum = (double)plan->bias_forms[term][k];
+                for (size_t tap = 0; tap < TAPS; tap++)
+                    if (y + tap / 3 - 1 < shape.height && x + tap % 3 - 1 < shape.width) /* below zero wraps */
+                        sum += taps[tap];
+                still[layout_index(plan->upper, k, y, x)] = (float)sum;
+            }
+    }
+}
+
+void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan)
+{
+    size_t each = plan->link->lower.channels * TAPS;
+
+    narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        struct span parts = parts_of(plan, t);
+        float *to = forms->joined[t];
+        for (size_t k = 0; k < plan->link->upper.channels; k++)
+            for (size_t p = parts.first; p < parts.end; p++, to += each)
+                memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
+        narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
+        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
+        if (forms->still[t])
+            fill_still(forms->still[t], plan, t);
+    }
+}
+
+struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
+{
+    size_t planes = plan->parts.nparts * plan->link->lower.channels;
+    size_t gradient = plan->link->upper.channels * planes * TAPS;
+
+    return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
+                                        .lower = plan->parts.nparts * layout_floats(plan->lower),
+                                        .work = narrow_scratch_floats(shape_of(plan, planes)),
+                                        .sums = plan->link->upper.channels};
+}
+
+/* ---- planes ------------------------------------------------------------------------------------------------------- */
 
 static float clamp(float v, float low, float high)
 {
@@ -158,12 +222,32 @@ void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a
                    scratch->work);
 }
 
-void link_narrow_denominator(float *z, const struct link_plan *plan, size_t term, const float *a,
+/* out = z - b + still, of every neuron. */
+static void move_still(float *restrict out, const struct link_plan *plan, const float *restrict z,
+                       const float *restrict still)
+{
+    struct shape shape = plan->link->upper;
+
+    memset(out, 0, layout_floats(plan->upper) * sizeof *out);
+    for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES)
+        for (size_t y = 0; y < shape.height; y++)
+            for (size_t x = 0; x < shape.width; x++) {
+                size_t at = layout_index(plan->upper, k, y, x);
+                for (size_t l = 0; l < LAYOUT_LANES; l++)
+                    out[at + l] = z[at + l] - plan->own_bias[k + l] + still[at + l];
+            }
+}
+
+void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a, const float *z,
                              const struct link_scratch *scratch)
 {
+    if (plan->narrow_still[term]) {
+        move_still(out, plan, z, plan->narrow_still[term]);
+        return;
+    }
     fill_planes(scratch->lower, plan, term, a, NULL);
-    narrow_forward(z, scratch->lower, plan->narrow_up[term], plan->bias_forms[term], plan->ops, term_shape(plan, term),
-                   scratch->work);
+    narrow_forward(out, scratch->lower, plan->narrow_up[term], plan->bias_forms[term], plan->ops,
+                   term_shape(plan, term), scratch->work);
 }
 
 void link_narrow_back(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,

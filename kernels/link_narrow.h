@@ -11,12 +11,16 @@ enum { LINK_NARROW_CHANNELS = 4 };
 /* The weights of each term, and those of the link itself; NULL or their places in memory. */
 struct link_narrow_forms {
     float *joined[RULE_MAX_TERMS]; /* [K][planes][3][3] */
+    float *
+        still[RULE_MAX_TERMS]; /* what the parts with constant x and b' add to the denominator, like the upper variable,
+                                      where nothing else but the link's own z - b does */
     float *up[RULE_MAX_TERMS], *down[RULE_MAX_TERMS], *own;
 };
 
 /* Floats of a term's arrays above. */
 size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term);
 size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint);
+size_t link_narrow_still_floats(const struct link_plan *plan, size_t term);
 size_t link_narrow_own_floats(const struct link_plan *plan);
 
 /* Fill them from the derived weights of the parts, which plan->forms has. */
@@ -27,8 +31,8 @@ struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan);
 /* z = W a + own_bias of one image. */
 void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a, const struct link_scratch *scratch);
 
-/* The denominator of a term: the sum over its parts, and b'. */
-void link_narrow_denominator(float *z, const struct link_plan *plan, size_t term, const float *a,
+/* The denominator of a term: the sum over its parts, and b'; z is the link's own. */
+void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a, const float *z,
                              const struct link_scratch *scratch);
 
 /* As link.h, of one image; c has all terms of this image, `stride` floats apart. */
