@@ -147,11 +147,14 @@ struct ledger {
     struct check_offenders open, variation, numbers;
 };
 
-static void check_entry(struct check *c, struct ledger *ledger, size_t image, size_t k, const double *terms)
+/* `most` is the largest total variation of this layer and those above: what they round goes on down. A contrast of two
+ * close logits begins with large shares, of which little is left below. */
+static void check_entry(struct check *c, struct ledger *ledger, size_t image, size_t k, const double *terms,
+                        double most)
 {
     double sum = terms[MASS] + terms[BIAS] + terms[ABSORBED];
     double least = fabs(terms[MASS]) + fabs(terms[BIAS]) + fabs(terms[ABSORBED]);
-    double tolerance = CHECK_LAW * fmax(1, terms[VARIATION]);
+    double tolerance = CHECK_LAW * most;
 
     if (failed(c->status[image]))
         check_offend(&ledger->numbers, image,
@@ -162,6 +165,20 @@ static void check_entry(struct check *c, struct ledger *ledger, size_t image, si
     check_offend(&ledger->variation, image, !(terms[VARIATION] >= least - tolerance));
     c->layers[k].mass += terms[MASS] / (double)c->ok;
     c->layers[k].variation += terms[VARIATION] / (double)c->ok;
+}
+
+/* Row `row` of those that are read, from the logits down. */
+static void check_image_ledger(struct check *c, struct ledger *ledger, size_t first, size_t row)
+{
+    double most = 1;
+
+    for (size_t k = c->nlayers; k-- > 0;) {
+        size_t i = row * c->nlayers + k;
+        const double terms[NTERMS] = {ledger->terms[MASS][i], ledger->terms[BIAS][i], ledger->terms[ABSORBED][i],
+                                      ledger->terms[VARIATION][i]};
+        most = fmax(most, terms[VARIATION]);
+        check_entry(c, ledger, first + row, k, terms, most);
+    }
 }
 
 static enum status check_ledger(struct check *c)
@@ -176,11 +193,8 @@ static enum status check_ledger(struct check *c)
         size_t nrows = c->images - first < CHECK_ROWS ? c->images - first : CHECK_ROWS;
         for (size_t t = 0; t < NTERMS; t++)
             TRY(store_read_rows(ledger.terms[t], c->reader, paths[t], first, nrows, c->nlayers, c->err));
-        for (size_t i = 0; i < nrows * c->nlayers; i++) {
-            const double terms[NTERMS] = {ledger.terms[MASS][i], ledger.terms[BIAS][i], ledger.terms[ABSORBED][i],
-                                          ledger.terms[VARIATION][i]};
-            check_entry(c, &ledger, first + i / c->nlayers, i % c->nlayers, terms);
-        }
+        for (size_t i = 0; i < nrows; i++)
+            check_image_ledger(c, &ledger, first, i);
     }
     check_report(c, "images/mass", ledger.open, "images", "the ledger is open: mass + bias + absorbed is not one");
     check_report(c, "images/variation", ledger.variation, "images", "is below |mass| + |bias| + |absorbed|");
