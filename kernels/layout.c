@@ -66,7 +66,8 @@ void layout_from_planar(float *restrict out, const float *restrict planar, struc
         }
 }
 
-void layout_clear_padding(float *x, struct layout layout)
+/* Zeros in every float around the neurons of a plane. */
+static void clear_around(float *x, struct layout layout)
 {
     size_t row_floats = layout.columns * layout.lanes, plane_floats = layout.rows * row_floats;
     size_t before = layout.origin % row_floats, neurons = layout.shape.width * layout.lanes;
@@ -99,7 +100,7 @@ void layout_clear_border(float *x, struct layout layout)
 
     if (lanes == 1)
         return;
-    layout_clear_padding(x, layout);
+    clear_around(x, layout);
     for (size_t y = 0; y < layout.shape.height && unused; y++) {
         float *last = x + layout_index(layout, layout.shape.channels, y, 0);
         for (size_t i = 0; i < layout.shape.width; i++)

@@ -42,9 +42,6 @@ void layout_products_to_planar(float *restrict out, const float *restrict x, con
 /* Zero all floats that are no neuron's, after work that did not keep them so. */
 void layout_clear_border(float *x, struct layout layout);
 
-/* Zeros in every float around the neurons of a plane; the lanes of padding channels are left to who writes neurons. */
-void layout_clear_padding(float *x, struct layout layout);
-
 /* sums[C] = the sum of every channel's positions, in double. */
 void layout_channel_sums(double *restrict sums, const float *restrict x, struct layout layout);
 

@@ -54,19 +54,18 @@ static bool listed(const struct parts *parts, const char *name)
     return false;
 }
 
+/* A name of this program's own, which has been checked. */
 static enum status add_name(struct parts *parts, const char *name, struct error *err)
 {
-    size_t epoch;
+    size_t epoch = 0;
 
-    if (!parse_name(&epoch, name))
-        return error_set(err, FAIL_FORMAT, "the unfinished store lists \"%.100s\", which is no part of a run", name);
     char **names = realloc(parts->names, (parts->count + 1) * sizeof *names);
     if (names)
         parts->names = names;
     if (!names || !(names[parts->count] = strdup(name)))
         return error_set(err, FAIL_SYSTEM, "no memory for the names of part files");
     parts->count++;
-    if (epoch >= parts->epoch)
+    if (parse_name(&epoch, name) && epoch >= parts->epoch)
         parts->epoch = epoch + 1;
     return OK;
 }
