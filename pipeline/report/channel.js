@@ -1,7 +1,7 @@
 // One channel: its numbers, where it comes from and goes to, its classes and its images.
 import { Chart, axis, encode } from './charts.js';
-import { bars, count, fill, h, number, select } from './dom.js';
-import { givenChannel, keyOf, strongest } from './given.js';
+import { bars, count, fill, h, number, select, tick } from './dom.js';
+import { givenChannel, whatAdds, strongest } from './given.js';
 import { thumbnails } from './images.js';
 import { colour } from './theme.js';
 
@@ -33,7 +33,7 @@ function neighbours(data, state, side) {
   const title = h('h3', {}, `${heading} (${other})`);
   if (!found.values) {
     return h('div', {}, title, h('p', { class: 'note' }, found.partial ? 'Not among the channels of the pair that the report holds.'
-      : ['The store has no flows ', found.pair, '; a run with ', h('code', {}, keyOf(found.pair)), ' adds them.']));
+      : ['The store has no flows ', found.pair, '; ', ...whatAdds(found.pair)]));
   }
   return h('div', {}, title, bars(strongest(found, LISTED).map(({ channel, value, joint }) => ({
     name: data.channelName(other, channel), value, text: number(value, 3), title: `flow ${number(joint, 3)}, ${number(value, 3)} of this channel's relevance`,
@@ -60,10 +60,10 @@ function histogramOption(counts, edges, width) {
   return {
     height: 190, grid: { left: 52, right: 14, top: 14, bottom: 44 },
     tooltip: { trigger: 'axis', formatter: ([point]) => `${number(edges[bins[point.dataIndex]], 3)} to ${number(edges[bins[point.dataIndex] + 1], 3)}<br>${encode(count(counts[bins[point.dataIndex]]))} images` },
-    xAxis: axis({ type: 'category', data: bins.map((i) => number(edges[i], 2)), name: 'relevance of an image (signed logarithmic)', nameLocation: 'middle', nameGap: 28, splitLine: { show: false },
+    xAxis: axis({ type: 'category', data: bins.map((i) => tick(edges[i])), name: 'relevance of an image (signed logarithmic)', nameLocation: 'middle', nameGap: 28, splitLine: { show: false },
       axisLabel: { color: colour('muted'), fontSize: 11, interval: Math.max(0, Math.ceil(bins.length / (width / 70)) - 1) } }),
-    yAxis: axis({ type: 'value', name: '', axisLabel: { color: colour('muted'), fontSize: 11 } }),
-    series: [{ type: 'bar', barCategoryGap: '8%', data: bins.map((i) => ({ value: counts[i], itemStyle: { color: colour(edges[i + 1] <= 0 ? 'negative' : 'positive') } })) }],
+    yAxis: axis({ type: 'value', name: '' }),
+    series: [{ type: 'bar', barCategoryGap: '8%', data: bins.map((i) => ({ value: counts[i], itemStyle: { color: colour(edges[i + 1] < 0 ? 'negative' : edges[i] > 0 ? 'positive' : 'rest') } })) }],
   };
 }
 
@@ -77,7 +77,7 @@ function histogram(data, layer, c) {
 }
 
 export function channel(data, state) {
-  const body = h('div', { class: 'detail', id: 'channel', 'aria-live': 'polite' });
+  const body = h('div', { class: 'detail', id: 'channel', 'aria-live': 'polite', tabindex: -1 });
   let ends = [];
   const draw = () => {
     const { layer, channel: c } = state;
@@ -87,9 +87,10 @@ export function channel(data, state) {
     ends = [chart ? () => chart.end() : null, stop].filter(Boolean);
     const pick = select('Channel', data.order(layer).map((i, rank) => [i, `${rank + 1}. ${data.channelName(layer, i)}`]), c, (value) => state.set({ channel: Number(value) }));
     fill(body, h('h2', { 'data-key': 'channel-name' }, data.channelName(layer, c)), h('div', { class: 'controls' }, pick,
-      h('button', { type: 'button', 'aria-pressed': String(state.given), onclick: () => state.set({ given: !state.given }) }, 'Show all layers given this channel')),
+      h('button', { type: 'button', 'aria-pressed': String(state.given), 'data-name': 'given', onclick: () => state.set({ given: !state.given }) }, 'Show all layers given this channel')),
       tiles(data, layer, c),
-      h('div', { class: 'columns' }, neighbours(data, state, 'down'), neighbours(data, state, 'up'), classesOf(data, layer, c), hist), images);
+      h('div', { class: 'columns' }, neighbours(data, state, 'down'), neighbours(data, state, 'up'), classesOf(data, layer, c)),
+      h('div', { class: 'columns' }, hist, images));
   };
   state.on(draw);
   draw();

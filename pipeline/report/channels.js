@@ -2,10 +2,11 @@
 import { Chart, axis, encode } from './charts.js';
 import { choice, fill, h, number, select, withError } from './dom.js';
 import { Heatmap, largest, legend } from './heatmap.js';
-import { givenChannel, keyOf, strongest } from './given.js';
+import { givenChannel, whatAdds, strongest } from './given.js';
 import { colour, onTheme } from './theme.js';
 
 const TOP = 3;
+const IDLE = 'Point at a channel, or move with the arrow keys; a click chooses it.';
 
 // What a strip shows: {numbers, values, above} in the order of overall relevance.
 function stripOf(data, state, layer) {
@@ -21,7 +22,7 @@ function stripOf(data, state, layer) {
 
 function missing(found) {
   if (found.partial) return 'this channel is not among those of the pair that the report holds';
-  return [`not in the store; a run with `, h('code', {}, keyOf(found.pair)), ' adds it'];
+  return ['No flows in the store; ', ...whatAdds(found.pair)];
 }
 
 function topOf(strip, mean) {
@@ -60,12 +61,13 @@ export function strips(data, state) {
       cells.push(map.element, h('span', { class: 'top' }, topOf(strip, data.of(layer.name, 'mean'))));
       map.show({
         rows: 1, columns: strip.numbers.length, height: 20, value: (_, j) => strip.values[j], marked, most: Math.max(largest(strip.values), 1e-30),
-        label: `${layer.name}, ${strip.numbers.length} channels by relevance`,
+        label: `${layer.name}, ${strip.numbers.length} channels by relevance`, idle: IDLE,
         say: (_, j) => `${data.channelName(layer.name, strip.numbers[j])}, rank ${data.order(layer.name).indexOf(strip.numbers[j]) + 1}: ${what} ${number(strip.values[j])}`,
         pick: (_, j) => state.set({ layer: layer.name, channel: strip.numbers[j] }),
       });
     }
     fill(body, cells);
+    if (!body.contains(document.activeElement)) read.textContent = IDLE;
     fill(scale, legend('Colours are relative to each layer’s largest:', 1, true));
     title.textContent = state.given
       ? `Share of the relevance of ${data.channelName(state.layer, state.channel)} that also passes each channel. Channels keep their order.`
@@ -105,7 +107,7 @@ function layerOption(data, state, spread, order, width) {
     dataZoom: order.length > shown ? [{ type: 'slider', startValue: start, endValue: start + shown - 1, height: 20, bottom: 12, borderColor: colour('line'),
       textStyle: { color: colour('muted') }, brushSelect: false, showDetail: false, minValueSpan: 8 }] : [],
     xAxis: axis({ type: 'category', data: order.map(String), name: 'channel', nameLocation: 'middle', nameGap: 26, splitLine: { show: false } }),
-    yAxis: axis({ type: 'value', name: 'mean relevance', nameLocation: 'end', nameTextStyle: { align: 'left', color: colour('muted'), padding: [0, 0, 0, -54] }, axisLabel: { color: colour('muted'), formatter: (value) => number(value, 2) } }),
+    yAxis: axis({ type: 'value', name: 'mean relevance', nameLocation: 'end', nameTextStyle: { align: 'left', color: colour('muted'), padding: [0, 0, 0, -54] } }),
     series: [{
       type: 'bar', barMaxWidth: 22, data: order.map((c) => ({ value: mean[c], itemStyle: {
         color: colour(mean[c] < 0 ? 'negative' : 'positive'), opacity: c === state.channel ? 1 : 0.62 } })),
@@ -134,7 +136,7 @@ export function layerChart(data, state) {
   };
   state.on(draw);
   draw();
-  return h('div', {}, heading, h('div', { class: 'controls' }, picker,
+  return h('div', { class: 'part' }, heading, h('div', { class: 'controls' }, picker,
     choice('Order', [['relevance', 'by relevance'], ['number', 'by number']], sorted, (value) => { sorted = value; chart.draw(); }),
     choice('Whiskers', [['std_error', '± standard error'], ['std', '± spread over images']], spread, (value) => { spread = value; chart.draw(); })), element);
 }

@@ -3,6 +3,7 @@ import * as echarts from 'echarts/core';
 import { BarChart, CustomChart, SankeyChart, ScatterChart } from 'echarts/charts';
 import { AriaComponent, DataZoomComponent, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, TooltipComponent } from 'echarts/components';
 import { SVGRenderer } from 'echarts/renderers';
+import { tick } from './dom.js';
 import { colour, onTheme } from './theme.js';
 
 echarts.use([BarChart, CustomChart, SankeyChart, ScatterChart, AriaComponent, DataZoomComponent, GridComponent,
@@ -16,7 +17,7 @@ export const encode = (text) => echarts.format.encodeHTML(String(text));
 export function axis(extra = {}) {
   return {
     axisLine: { lineStyle: { color: colour('line') } }, axisTick: { show: false },
-    axisLabel: { color: colour('muted'), fontSize: 12 }, splitLine: { lineStyle: { color: colour('grid') } },
+    axisLabel: { color: colour('muted'), fontSize: 12, formatter: extra.type === 'category' ? null : tick }, splitLine: { lineStyle: { color: colour('grid') } },
     nameTextStyle: { color: colour('muted'), fontSize: 12 }, ...extra,
   };
 }

@@ -1,13 +1,7 @@
 // Classes against the channels of a layer.
-import { choice, fill, h, number, select } from './dom.js';
+import { choice, fill, h, number, select, short } from './dom.js';
 import { Heatmap, legend } from './heatmap.js';
 import { onTheme } from './theme.js';
-
-const LETTERS = 14;
-
-function short(name) {
-  return name.length > LETTERS ? `${name.slice(0, LETTERS - 1)}…` : name;
-}
 
 export function classes(data, state) {
   const read = h('div', { class: 'read', 'aria-live': 'polite' });
@@ -37,11 +31,12 @@ export function classes(data, state) {
     fill(body, h('div', { class: 'controls' },
       select('Layer', [...known].reverse().map(({ name, channels }) => [name, `${name} (${channels})`]), layer, (name) => state.set({ layer: name, channel: data.order(name)[0] })),
       choice('Show', [['mean', 'mean relevance'], ['difference', 'difference from all images']], mode, (next) => { mode = next; draw(); })),
+    h('p', { class: 'axis' }, `Rows: classes. Columns: channels of ${layer}, most relevant first.`),
     map.element, read, legend(mode === 'mean' ? 'Mean relevance' : 'Difference', map.most, true),
     matrix.partial ? h('p', { class: 'hint' }, `Only the ${order.length} most relevant channels are in this report; the store has all.`) : null);
   };
   state.on(draw);
   onTheme(draw);
   draw();
-  return section(h('p', { class: 'lead' }, 'Rows are classes, columns the channels of a layer, most relevant first. Red is relevance for, blue against the target.'), body);
+  return section(h('p', { class: 'lead' }, 'Which classes a channel matters for. Red is relevance for, blue against the target.'), body);
 }

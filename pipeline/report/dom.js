@@ -12,8 +12,14 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// The keyboard's place stays: on the same element, on one of the same data-name, or on `element` if that can have it.
 export function fill(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  if (focused) {
+    const next = element.contains(focused) ? focused : focused.dataset.name && element.querySelector(`[data-name="${CSS.escape(focused.dataset.name)}"]`);
+    (next || element).focus({ preventScroll: true });
+  }
   return element;
 }
 
@@ -25,6 +31,11 @@ export function number(value, digits = 4) {
   const size = Math.abs(value);
   const plain = size >= 1e-3 && size < 1e5 ? value.toPrecision(digits) : value.toExponential(digits - 1);
   return (plain.includes('e+') && size < 1e5 ? String(Math.round(value)) : plain).replace('-', '−').replace('e-', 'e−').replace('e+', 'e');
+}
+
+// On an axis: two digits, no zeros at the end.
+export function tick(value) {
+  return number(value, 2).replace(/(\.\d*?)0+(?=e|$)/, '$1').replace(/\.(?=e|$)/, '');
 }
 
 export function count(value) {
@@ -47,12 +58,18 @@ export function bytes(size) {
   return `${unit ? value.toFixed(1) : value} ${units[unit]}`;
 }
 
+const LETTERS = 14;
+
+export function short(name) {
+  return name.length > LETTERS ? `${name.slice(0, LETTERS - 1)}…` : name;
+}
+
 let labels = 0;
 
 // A labelled select. `options` are [value, text].
 export function select(label, options, value, onchange) {
   const id = `select-${labels++}`;
-  const element = h('select', { id, onchange: () => onchange(element.value) },
+  const element = h('select', { id, 'data-name': label, onchange: () => onchange(element.value) },
     options.map(([key, name]) => h('option', { value: key, selected: String(key) === String(value) }, name)));
   return h('label', { for: id }, label, element);
 }
@@ -60,7 +77,7 @@ export function select(label, options, value, onchange) {
 // Buttons of which one is pressed. `options` are [value, text].
 export function choice(label, options, value, onchange) {
   const buttons = options.map(([key, name]) => h('button', {
-    type: 'button', 'aria-pressed': String(key === value),
+    type: 'button', 'aria-pressed': String(key === value), 'data-name': `${label} ${name}`,
     onclick: (event) => {
       for (const other of buttons) other.setAttribute('aria-pressed', String(other === event.target));
       onchange(key);
@@ -80,7 +97,7 @@ export function table(caption, heads, rows) {
 export function bars(rows, { wide = false, colour = null, empty = 'Nothing to show.' } = {}) {
   const largest = rows.reduce((most, row) => Math.max(most, Math.abs(row.value) || 0), 0);
   if (!rows.length) return h('p', { class: 'note' }, empty);
-  return h('ul', { class: wide ? 'bars wide' : 'bars' }, rows.map((row) => h('li', { title: row.title || null },
+  return h('ul', { class: wide ? 'bars wide' : 'bars' }, rows.map((row) => h('li', { title: row.title || row.name },
     row.onclick ? h('button', { type: 'button', class: 'link name', onclick: row.onclick }, row.name)
       : h('span', { class: 'name' }, row.name),
     h('span', { class: 'track' }, h('span', {

@@ -35,7 +35,8 @@ export function flows(data, state) {
   const body = h('div');
   const section = (...children) => h('section', { id: 'flows', 'aria-labelledby': 'h-flows' }, h('h2', { id: 'h-flows' }, 'Flow between two layers'), children);
   if (!data.flows.length) return section(h('p', { class: 'note' }, 'The store has no flows (', h('code', {}, 'measure.flows'), ').'));
-  const now = { pair: data.flows[data.flows.length - 1].name, sorted: 'strength', most: 128, slot: null };
+  const now = { pair: (data.flows.find(({ upper }) => upper === state.layer) || data.flows[data.flows.length - 1]).name, sorted: 'strength', most: 128, slot: null };
+  let mark = () => null;
   const draw = () => {
     const flow = data.flows.find(({ name }) => name === now.pair);
     const matrix = data.flowMatrix(now.pair, now.slot);
@@ -45,8 +46,12 @@ export function flows(data, state) {
     const columns = ordered(matrix.columns, weight.columns, now.sorted, now.most);
     const up = (i) => matrix.rows[rows[i]];
     const low = (j) => matrix.columns[columns[j]];
+    mark = () => {
+      if (flow.upper === state.layer) return [rows.findIndex((_, i) => up(i) === state.channel), null];
+      return flow.lower === state.layer ? [null, columns.findIndex((_, j) => low(j) === state.channel)] : null;
+    };
     map.show({
-      rows: rows.length, columns: columns.length, value: (i, j) => matrix.at(rows[i], columns[j]),
+      marked: mark(), rows: rows.length, columns: columns.length, value: (i, j) => matrix.at(rows[i], columns[j]),
       rowName: (i) => String(up(i)), columnName: (j) => String(low(j)),
       label: `Flow ${now.pair}: ${rows.length} upper and ${columns.length} lower channels`,
       idle: 'Point at an entry, or move with the arrow keys; a click chooses its upper channel.',
@@ -65,6 +70,7 @@ export function flows(data, state) {
     map.element, read, legend('Mean joint relevance', map.most, true), h('p', { class: 'hint' }, describe(data, flow, matrix)));
   };
   onTheme(draw);
+  state.on(() => map.remark(mark()));
   draw();
   return section(h('p', { class: 'lead' }, 'The measure of the walks through both channels, shaped like a weight. Colours follow the square root, so that weak flows are seen.'), body);
 }

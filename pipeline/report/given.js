@@ -1,3 +1,5 @@
+import { h } from './dom.js';
+
 // Relevance given a channel: joint relevance from the flow matrices, divided by the channel's own.
 
 // Of the channels of `layer`, given a channel of another: { numbers, values } (values by position of numbers), or null
@@ -19,8 +21,8 @@ export function strongest(found, most) {
   return order.slice(0, most).filter((i) => found.values[i] !== 0).map((i) => ({ channel: found.numbers[i], value: found.values[i], joint: found.joint[i] }));
 }
 
-// The key that makes a run keep the flows of a pair.
-export function keyOf(pair) {
-  const dense = ['fc6-fc7', 'fc7-fc8'].includes(pair);
-  return `measure.flows = adjacent, ${dense ? 'dense' : pair}`;
+// What makes a run keep the flows of a pair.
+export function whatAdds(pair) {
+  const flows = ['fc6-fc7', 'fc7-fc8'].includes(pair) ? 'dense' : pair;
+  return [h('code', {}, flows), ' in ', h('code', {}, 'measure.flows'), ' adds them.'];
 }

@@ -22,7 +22,7 @@ export function legend(what, most, signed) {
     context.fillStyle = `rgb(${paint(t).join()})`;
     context.fillRect(x, 0, 1, 1);
   }
-  return h('div', { class: 'legend' }, what, h('span', {}, signed ? number(-most, 2) : '0'), canvas, h('span', {}, number(most, 2)),
+  return h('div', { class: 'legend' }, h('span', {}, what), h('span', { class: 'scale' }, signed ? number(-most, 2) : '0', canvas, number(most, 2)),
     h('span', {}, '(square-root scale)'));
 }
 
@@ -53,11 +53,18 @@ export class Heatmap {
   }
 
   show(options) {
+    const { rows, columns } = this.options || {};
+    const stays = document.activeElement === this.canvas && rows === options.rows && columns === options.columns;
     this.options = options;
-    this.at = null;
+    if (!stays) this.at = null;
     this.most = options.most === undefined ? this.scan() : options.most;
     this.canvas.setAttribute('aria-label', `${options.label}. Arrow keys move, Enter chooses.`);
     this.draw();
+  }
+
+  remark(marked) {
+    this.options.marked = marked;
+    if (this.place) this.paint();
   }
 
   scan() {
@@ -147,12 +154,15 @@ export class Heatmap {
     if (columnName) {
       const step = Math.ceil(30 / cellWidth);
       context.textAlign = 'center';
-      for (let j = 0; j < columns; j += step) context.fillText(columnName(j), left + (j + 0.5) * cellWidth, top - 9);
+      for (let j = 0; j < columns; j += step) {
+        const half = context.measureText(columnName(j)).width / 2;
+        context.fillText(columnName(j), Math.min(left + (j + 0.5) * cellWidth, this.width - half), top - 9);
+      }
     }
   }
 
   mark(context, at, stroke, line) {
-    if (!at) return;
+    if (!at || at.includes(-1)) return;
     const { left, top, width, height, cellWidth, cellHeight } = this.place;
     const [i, j] = at;
     context.strokeStyle = stroke;

@@ -54,7 +54,7 @@ function figure(data, layer, c, kept, list, rank, drawings) {
   const canvas = h('canvas', { width: 2 * SIDE, height: 2 * SIDE, role: 'img', 'aria-label': `image ${image}` });
   const missing = map[0] === 0;
   drawings.push(() => { if (!missing) paint(canvas, data, slot, now.over ? map : null); });
-  return h('figure', {}, canvas, h('figcaption', {}, h('b', {}, number(value, 3)), ` image ${image}${missing ? ', not measured here' : ''}`));
+  return h('figure', {}, canvas, h('figcaption', {}, h('b', {}, number(value, 3)), `image ${image}${missing ? ', not measured here' : ''}`));
 }
 
 function rows(data, layer, c, drawings) {
@@ -69,13 +69,13 @@ function rows(data, layer, c, drawings) {
 export function thumbnails(data, layer, c) {
   const title = h('h3', {}, 'Images');
   if (!data.images) {
-    return [h('div', {}, title, h('p', { class: 'note' }, 'This report was made without images; ', h('code', {}, `nrmflow report ${data.store} --images CONFIG`), ', CONFIG being the configuration of its run, adds them.'))];
+    return [h('div', { class: 'pictures' }, title, h('p', { class: 'note' }, 'This report was made without images; ', h('code', {}, `nrmflow report ${data.store} --images CONFIG`), ', CONFIG being the configuration of its run, adds them.'))];
   }
   const known = data.images.layers[layer];
-  if (!known || !known.includes(c)) return [h('div', {}, title, h('p', { class: 'note' }, known ? `The report has images of the ${known.length} most relevant channels of a layer.` : 'Every image is this layer’s.'))];
+  if (!known || !known.includes(c)) return [h('div', { class: 'pictures' }, title, h('p', { class: 'note' }, known ? `The report has images of the ${known.length} most relevant channels of a layer.` : 'Every image is this layer’s.'))];
   const drawings = [];
   const draw = () => { for (const drawing of drawings) drawing(); };
-  const body = h('div', {}, h('div', { class: 'controls' }, choice('Images', [[true, 'with relevance over them'], [false, 'as the network sees them']], now.over, (over) => { now.over = over; draw(); })),
+  const body = h('div', { class: 'pictures' }, h('div', { class: 'controls' }, choice('Images', [[true, 'with relevance'], [false, 'as they are']], now.over, (over) => { now.over = over; draw(); })),
     h('div', { class: 'columns' }, rows(data, layer, c, drawings)),
     h('p', { class: 'hint' }, h('span', { style: 'color:var(--positive)' }, 'Red'), ' pixels count for the channel’s part in the target, ', h('span', { style: 'color:var(--negative)' }, 'blue'),
       ' against it: the measure of all walks through the pixel and the channel. Colours are relative to each image’s largest. The numbers are relevance and activation.'));

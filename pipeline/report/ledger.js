@@ -24,20 +24,20 @@ function option(layers, width) {
   const tall = layers.length * row;
   const signed = layers.some((layer) => layer.mass < 0 || layer.bias < 0 || layer.absorbed < -0.005 || layer.mass > 1.05);
   const most = Math.max(...layers.map((layer) => layer.variation || 1));
+  const heads = narrow ? [0, 0] : [63, width * 0.6 + 29];
   const first = narrow ? { left: 62, right: 12, top: 58, height: tall } : { left: 68, width: width * 0.6 - 68, top: 58, height: tall };
   const second = narrow ? { left: 62, right: 12, top: tall + 138, height: tall } : { left: width * 0.6 + 34, right: 24, top: 58, height: tall };
   const categories = (grid, labelled) => axis({ type: 'category', gridIndex: grid, data: names, splitLine: { show: false },
     axisLabel: { show: labelled, color: colour('ink'), fontSize: 12, interval: 0 } });
   return {
     height: narrow ? 2 * tall + 190 : tall + 100,
-    legend: { left: first.left - 5, top: 24, itemHeight: 11, itemWidth: 16, itemGap: 18, selectedMode: false, textStyle: { color: colour('ink') }, data: TERMS.map((term) => term.name) },
-    title: [{ text: 'Share of the measure (mean over images)', left: first.left - 5, top: 0, textStyle: titleStyle() },
-      { text: 'Total variation (1: nothing cancels)', left: second.left - 5, top: narrow ? tall + 108 : 0, textStyle: titleStyle() }],
+    legend: { left: heads[0], top: 24, itemHeight: 11, itemWidth: 16, itemGap: 18, selectedMode: false, textStyle: { color: colour('ink') }, data: TERMS.map((term) => term.name) },
+    title: [{ text: 'Share of the measure (mean over images)', left: heads[0], top: 0, textStyle: titleStyle() },
+      { text: 'Total variation (1: nothing cancels)', left: heads[1], top: narrow ? tall + 108 : 0, textStyle: titleStyle() }],
     tooltip: { trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: tip(layers) },
     grid: [first, second],
     xAxis: [axis({ type: 'value', gridIndex: 0, min: signed ? null : 0, max: signed ? null : 1 }),
-      axis({ type: most > 10 ? 'log' : 'value', gridIndex: 1, min: 1, max: most > 10 ? null : Math.ceil(most * 2 + 0.2) / 2,
-        axisLabel: { color: colour('muted'), formatter: (value) => number(value, 2) } })],
+      axis({ type: most > 10 ? 'log' : 'value', gridIndex: 1, min: 1, max: most > 10 ? null : Math.ceil(most * 2 + 0.2) / 2 })],
     yAxis: [categories(0, true), categories(1, narrow)],
     series: [...TERMS.map((term) => ({
       name: term.name, type: 'bar', stack: 'share', xAxisIndex: 0, yAxisIndex: 0, barWidth: 13, itemStyle: { color: colour(term.colour) },

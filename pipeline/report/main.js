@@ -25,17 +25,20 @@ function head(data) {
 
 function navigation() {
   const links = new Map(SECTIONS.map(([id, name]) => [id, h('a', { href: `#${id}` }, name)]));
+  const list = h('ul', {}, Array.from(links.values(), (link) => h('li', {}, link)));
   const seen = new Set();
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) seen[entry.isIntersecting ? 'add' : 'delete'](entry.target.id);
     const now = SECTIONS.map(([id]) => id).find((id) => seen.has(id));
     for (const [id, link] of links) {
-      if (id === now) link.setAttribute('aria-current', 'true');
-      else link.removeAttribute('aria-current');
+      if (id === now) {
+        link.setAttribute('aria-current', 'true');
+        list.scrollTo({ left: link.offsetLeft - list.offsetLeft - 40 });
+      } else link.removeAttribute('aria-current');
     }
   }, { rootMargin: '-25% 0px -65% 0px' });
   requestAnimationFrame(() => { for (const [id] of SECTIONS) observer.observe(document.getElementById(id)); });
-  return h('nav', { 'aria-label': 'Sections' }, h('ul', {}, Array.from(links.values(), (link) => h('li', {}, link))));
+  return h('nav', { 'aria-label': 'Sections' }, list);
 }
 
 // The last convolution's most relevant channel.

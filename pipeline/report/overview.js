@@ -84,7 +84,7 @@ function facts(data) {
   const rows = [['Network', summary.network], ['Rules', summary.composite], ['Explained', `logit of the target: ${summary.target}`],
     ['Condition', summary.given === 'input' ? 'walks that start at a pixel (given = input)' : summary.given],
     ['Dataset', summary.dataset], ['Program', `nrmflow ${summary.program_version}`], ['Store', `${data.store}, ${bytes(summary.bytes)}`]];
-  return h('dl', {}, rows.filter(([, value]) => value).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+  return h('dl', { class: 'facts' }, rows.filter(([, value]) => value).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
 }
 
 export function overview(data) {

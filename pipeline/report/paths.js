@@ -1,7 +1,7 @@
 // A Sankey diagram of the strongest flows from the input to the logits.
 import { Chart, encode } from './charts.js';
-import { choice, fill, h, number, percent, select } from './dom.js';
-import { keyOf } from './given.js';
+import { choice, fill, h, number, percent, select, short } from './dom.js';
+import { whatAdds } from './given.js';
 import { colour } from './theme.js';
 
 const REST = -1;
@@ -90,7 +90,8 @@ function linkColour(link) {
 function label(data, layer, channel, last) {
   if (channel === REST) return '';
   if (channel === BIAS) return 'bias';
-  return last ? data.channelName(layer, channel) : String(channel);
+  if (data.layer(layer).channels === 1) return layer;
+  return last ? short(data.channelName(layer, channel)) : String(channel);
 }
 
 function option(data, found, width) {
@@ -105,21 +106,23 @@ function option(data, found, width) {
   const nodes = Array.from(names, ([name, { layer, channel }]) => ({
     name, depth: layer, channel, layer: found.layers[layer],
     itemStyle: { color: channel === BIAS ? colour('bias') : channel === REST ? colour('rest') : colour('neurons'), borderWidth: 0 },
-    label: { formatter: label(data, found.layers[layer], channel, classes && layer === depth) },
+    // Names need room that there is not below a narrow chart.
+    label: { formatter: label(data, found.layers[layer], channel, classes && layer === depth), ...(vertical && classes && layer === depth ? { rotate: 35, align: 'right' } : {}) },
   }));
   const right = vertical ? 24 : classes ? 96 : 40;
   const span = vertical ? null : (width - 16 - right - 12) / depth;
-  const height = vertical ? 64 * depth + 60 : 560;
+  const bottom = vertical ? (classes ? 66 : 30) : 12;
+  const height = vertical ? 64 * depth + 30 + bottom : 560;
   return {
     height,
     title: found.layers.map((layer, k) => (vertical
-      ? { text: layer, left: 0, top: 24 + ((height - 60) / depth) * k, textStyle: { fontSize: 11, fontWeight: 400, color: colour('muted') } }
+      ? { text: layer, left: 0, top: 20 + ((height - bottom - 36) / depth) * k, textStyle: { fontSize: 11, fontWeight: 400, color: colour('muted') } }
       : { text: layer.replace('conv', ''), left: 16 + 6 + span * k, top: 4, textAlign: 'center', textStyle: { fontSize: 12, fontWeight: 400, color: colour('muted') } })),
     tooltip: { trigger: 'item', formatter: ({ dataType, data: item }) => (dataType === 'edge'
       ? `${encode(nodeName(data, found.layers[item.layer], item.lower))} → ${encode(nodeName(data, found.layers[item.layer + 1], item.upper))}<br><b>${number(item.signed, 3)}</b>`
       : encode(nodeName(data, item.layer, item.channel))) },
     series: [{
-      type: 'sankey', orient: vertical ? 'vertical' : 'horizontal', left: vertical ? 56 : 16, right, top: vertical ? 24 : 30, bottom: vertical ? 30 : 12,
+      type: 'sankey', orient: vertical ? 'vertical' : 'horizontal', left: vertical ? 56 : 16, right, top: vertical ? 24 : 30, bottom,
       nodeWidth: 12, nodeGap: vertical ? 5 : 9, layoutIterations: 24, draggable: false, emphasis: { focus: 'adjacency' },
       data: nodes, lineStyle: { opacity: 0.38, curveness: 0.5 },
       label: { color: colour('ink'), fontSize: 11, position: vertical ? 'bottom' : 'right', distance: 4 },
@@ -131,7 +134,7 @@ function option(data, found, width) {
 
 function notes(data, found, now) {
   const list = [];
-  if (found.missing) list.push(h('p', { class: 'note' }, `It ends at ${found.layers[found.layers.length - 1]}: the store has no flows ${found.missing}. A run with `, h('code', {}, keyOf(found.missing)), ' adds them.'));
+  if (found.missing) list.push(h('p', { class: 'note' }, `It ends at ${found.layers[found.layers.length - 1]}: the store has no flows ${found.missing}; `, ...whatAdds(found.missing)));
   if (now.slot !== null) list.push(h('p', { class: 'hint' }, 'The store has no bias flows by class.'));
   else if (!found.bias) list.push(h('p', { class: 'hint' }, data.summary.given === 'none' ? 'Nothing goes to biases.' : 'Only walks under the condition count here, and none of these goes to a bias; the ledger has what biases take of all walks.'));
   list.push(h('p', { class: 'hint' }, `${found.hidden} weaker flows between these channels are not drawn.`));

@@ -11,6 +11,7 @@ export function theme() {
 
 function apply() {
   document.documentElement.dataset.theme = theme();
+  document.documentElement.toggleAttribute('data-printing', printing);
   for (const listener of listeners) listener();
 }
 

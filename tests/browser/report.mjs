@@ -22,8 +22,10 @@ const selectIn = (section, label) => tab.locator(`#${section} label`, { hasText:
 
 async function open(width) {
   await tab.setViewportSize({ width, height: 900 });
+  const start = performance.now();
   await tab.goto(pathToFileURL(page).href);
   await tab.waitForSelector('[data-ready]');
+  seen.opened ||= performance.now() - start;
   await tab.waitForTimeout(300);
 }
 
@@ -42,7 +44,10 @@ async function overview() {
   seen.ledgerBars = await tab.locator('#ledger-chart svg path').count();
 }
 
-// With the mouse, with a select, from the keyboard.
+// What has the keyboard, which must not be lost when the page changes.
+const focused = () => tab.evaluate(() => document.activeElement.tagName);
+
+// With the mouse, from the keyboard, with a select.
 async function channels() {
   seen.channels = [await channelNumbers()];
   const strips = tab.locator('.strips canvas');
@@ -52,11 +57,16 @@ async function channels() {
   await strips.nth(5).focus();
   for (const press of ['Home', 'ArrowRight', 'ArrowRight', 'Enter']) await tab.keyboard.press(press);
   seen.channels.push(await channelNumbers());
-  await selectIn('channel', 'Channel').selectOption({ index: 3 });
+  seen.focus = [await focused()];
+  await selectIn('channel', 'Channel').focus();
+  await tab.keyboard.press('ArrowDown');
   seen.channels.push(await channelNumbers());
+  seen.focus.push(await focused());
   seen.upstream = await tab.locator('#channel .columns > div').first().locator('li').evaluateAll((rows) => rows.map((row) => [row.querySelector('.name').innerText, row.querySelector('.number').innerText]));
   await tab.locator('#channel .columns > div').first().locator('li button').first().click();
   seen.channels.push(await channelNumbers());
+  const another = await selectIn('channel', 'Channel').locator('option').nth(1).getAttribute('value');
+  seen.chosen = await choose('channel', ['Channel', another]);
 }
 
 // Pictures of the most relevant channel of the layer, as data.
@@ -64,7 +74,7 @@ async function images() {
   if (!await tab.locator('#channel figure').count()) await selectIn('channel', 'Channel').selectOption({ index: 0 });
   const drawn = () => tab.locator('#channel figure canvas').evaluateAll((all) => all.map((canvas) => canvas.toDataURL()));
   seen.images = [];
-  for (const name of ['as the network sees them', 'with relevance over them']) {
+  for (const name of ['as they are', 'with relevance']) {
     const button = tab.getByRole('button', { name });
     if (await button.count()) {
       await button.click();
@@ -83,20 +93,22 @@ async function given() {
   await tab.getByRole('button', { name: 'of all walks' }).click();
 }
 
-// Milliseconds from a choice to the painted matrix.
-async function flowOf(pair, most) {
-  const took = await tab.evaluate(async ([wanted, count]) => {
-    const choose = (label, value) => {
-      const element = Array.from(document.querySelectorAll('#flows label')).find((one) => one.innerText.startsWith(label)).querySelector('select');
+// Milliseconds from choices in a section, [label of a select, value], until they are painted.
+function choose(section, ...choices) {
+  return tab.evaluate(async ([id, wanted]) => {
+    const start = performance.now();
+    for (const [label, value] of wanted) {
+      const element = Array.from(document.querySelectorAll(`#${id} label`)).find((one) => one.innerText.startsWith(label)).querySelector('select');
       element.value = value;
       element.dispatchEvent(new Event('change'));
-    };
-    const start = performance.now();
-    choose('Pair', wanted);
-    choose('Strongest channels', count);
+    }
     await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
     return performance.now() - start;
-  }, [pair, most]);
+  }, [section, choices]);
+}
+
+async function flowOf(pair, most) {
+  const took = await choose('flows', ['Pair', pair], ['Strongest channels', most]);
   const canvas = tab.locator('#flows canvas').first();
   await canvas.focus();
   for (const press of ['Home', 'ArrowRight', 'ArrowDown', 'ArrowDown']) await tab.keyboard.press(press);
