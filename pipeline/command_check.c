@@ -156,8 +156,8 @@ int command_check(int argc, char **argv)
         "STORE",
         0,
         1,
-        "Says what is wrong with a store: datasets that are missing, or have another type, shape, unit or scale than\n"
-        "the table of the format says, and numbers that contradict each other: open ledgers, flows that do not sum to\n"
+        "Says what is wrong with a store: datasets that are missing, or have another type, shape, unit or scale than "
+        "the table of the format says, and numbers that contradict each other: open ledgers, flows that do not sum to "
         "the relevance of their layers, counts and means that are not those of the rows. Fails if there is anything.",
         rows,
         sizeof rows / sizeof rows[0],

@@ -62,9 +62,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         1,
         3,
         "Lists the classes of a store, or compares two of them, A and B, given by number or name: the mean relevance "
-        "of\n"
-        "every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean\n"
-        "mass of the condition. A star marks differences beyond three standard errors; among thousands of channels a\n"
+        "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
+        "mass of the condition. A star marks differences beyond three standard errors; among thousands of channels a "
         "few are beyond that by chance.",
         rows,
         sizeof rows / sizeof rows[0],

@@ -54,8 +54,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "virelay STORE",
         1,
         2,
-        "Writes the files that ViRelAy opens: images, the relevance of their pixels, logits, and for every class\n"
-        "embeddings and clusters of its images by the relevance of a layer's channels, which the store must have for\n"
+        "Writes the files that ViRelAy opens: images, the relevance of their pixels, logits, and for every class "
+        "embeddings and clusters of its images by the relevance of a layer's channels, which the store must have for "
         "single images (store.per_image). Then: virelay FOLDER/project.yaml. Under mpirun ranks share the images.",
         rows,
         sizeof rows / sizeof rows[0],

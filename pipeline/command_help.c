@@ -75,7 +75,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "[COMMAND]",
         0,
         1,
-        "Explains a command, as `nrmflow COMMAND --help` does, or lists all of them. An installed nrmflow has its\n"
+        "Explains a command, as `nrmflow COMMAND --help` does, or lists all of them. An installed nrmflow has its "
         "manual pages and completions where man, bash and zsh look for them; without installation:\n"
         "\n"
         "  source <(nrmflow help --completion bash)\n"

@@ -425,9 +425,8 @@ int command_info(int argc, char **argv)
         1,
         1,
         "Shows what is in a store that `nrmflow run` has written: the run, its images by status, accuracy, the ledger "
-        "of\n"
-        "every variable, the flow matrices, the slowest stage. For every variable, mass + bias + absorbed = 1 in each\n"
-        "image; the gap is the largest difference from it.",
+        "of every variable, the flow matrices, the slowest stage. For every variable, mass + bias + absorbed = 1 in "
+        "each image; the gap is the largest difference from it.",
         rows,
         sizeof rows / sizeof rows[0],
     };

@@ -7,7 +7,7 @@
 /* null for NaN and infinity, which JSON does not have. */
 json_t *command_json_real(double value);
 
-/* null for text that is not UTF-8. */
+/* null for NULL and for text that is not UTF-8. */
 json_t *command_json_text(const char *text);
 
 /* Print an object on standard output, with all digits, and drop it. */

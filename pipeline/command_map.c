@@ -35,18 +35,16 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         2,
         2,
         "Shows where the walks through sets of neurons pass a layer: the relevance of the expression together with "
-        "every\n"
-        "single neuron there. Expressions are those of `nrmflow query`, without bias(...).\n"
+        "every single neuron there. Expressions are those of `nrmflow query`, without bias(...).\n"
         "\n"
         "  input                               the image's whole heatmap; times the logit it is that of LRP\n"
         "  conv5_3[155]                        what conv5_3's channel 155 saw (CRP's conditional heatmap)\n"
         "  conv5_3[155] given conv4_3[7]       relative to the walks through conv4_3's channel 7\n"
         "\n"
         "FOLDER/maps.h5 gets the maps as numbers, (image, channel, y, x) in queries/map/map, with the numerator's "
-        "value\n"
-        "and the condition's, which divides both, of every image beside them. FOLDER/00000017.png is image 17 and "
-        "beside\n"
-        "it the sum over channels laid over it: red above zero, blue below, in full colour the image's largest.",
+        "value and the condition's, which divides both, of every image beside them. FOLDER/00000017.png is image 17 "
+        "and beside it the sum over channels laid over it: red above zero, blue below, in full colour the image's "
+        "largest.",
         rows,
         sizeof rows / sizeof rows[0],
     };

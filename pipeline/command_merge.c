@@ -1,6 +1,7 @@
 #include "command_merge.h"
 
 #include "command.h"
+#include "command_json.h"
 #include "config_text.h"
 #include "merge.h"
 #include "option.h"
@@ -15,7 +16,7 @@
 struct arguments {
     const char *output;
     struct option_list shards;
-    bool restart, mixed;
+    bool restart, mixed, json;
 };
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
@@ -25,13 +26,14 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
         {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
          "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store will say so"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: store, images, shards, mixed, written"},
     };
     const struct option_table table = {
         "nrmflow merge",
         "SHARD ...",
         1,
         OPTION_MAX_ITEMS,
-        "Puts the stores of all shards of a run (data.shard = 1/n to n/n) together. The store is that of one run over\n"
+        "Puts the stores of all shards of a run (data.shard = 1/n to n/n) together. The store is that of one run over "
         "all images, to the last bit. Needs neither images nor weights.",
         rows,
         sizeof rows / sizeof rows[0],
@@ -78,6 +80,23 @@ static enum status compare_output(bool *complete, const struct arguments *argume
     return rc;
 }
 
+/* `written`: not there already. */
+static void print(const struct arguments *arguments, const struct merge_parts *parts, bool written)
+{
+    size_t images = parts->whole.end - parts->whole.first;
+    bool mixed = machine_mixed(&parts->machine);
+
+    if (arguments->json)
+        command_json_print(json_pack("{s:o,s:I,s:I,s:b,s:b}", "store", command_json_text(arguments->output), "images",
+                                     (json_int_t)images, "shards", (json_int_t)parts->count, "mixed", mixed, "written",
+                                     written));
+    else if (written)
+        printf("%s: %zu images of %zu shards%s\n", arguments->output, images, parts->count,
+               mixed ? ", computed on different machines" : "");
+    else
+        printf("%s is complete, nothing to do; --restart merges again\n", arguments->output);
+}
+
 /* Merge under the lock of the output, unless its store is there already. */
 static enum status merge_into(const struct arguments *arguments, const struct merge_parts *parts, struct error *err)
 {
@@ -88,14 +107,11 @@ static enum status merge_into(const struct arguments *arguments, const struct me
     TRY(output_check(&exists, arguments->output, &parts->config, err));
     if (exists && !arguments->restart)
         TRY(compare_output(&complete, arguments, parts, err));
-    if (complete) {
-        printf("%s is complete, nothing to do; --restart merges again\n", arguments->output);
-        goto done;
-    }
-    TRY(merge_stores(&summary, parts, arguments->output, err));
-    printf("%s: %zu images of %zu shards%s\n", arguments->output, summary.images, parts->count,
-           machine_mixed(&parts->machine) ? ", computed on different machines" : "");
-    TRY(write_check_failed(&summary, &parts->config, arguments->output, err));
+    if (!complete)
+        TRY(merge_stores(&summary, parts, arguments->output, err));
+    print(arguments, parts, !complete);
+    if (!complete)
+        TRY(write_check_failed(&summary, &parts->config, arguments->output, err));
 done:
     return rc;
 }

@@ -35,7 +35,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "CONFIG EXPRESSION",
         2,
         2,
-        "Computes the relevance of sets of neurons, image by image, with mean and standard error: the measure of the\n"
+        "Computes the relevance of sets of neurons, image by image, with mean and standard error: the measure of the "
         "walks that pass them. CONFIG is the configuration of a run; its condition and queries do not matter here.\n"
         "\n"
         "  conv5_3[155]                        a channel\n"

@@ -1,6 +1,7 @@
 #include "command_report.h"
 
 #include "command.h"
+#include "command_json.h"
 #include "command_parallel.h"
 #include "option.h"
 #include "report.h"
@@ -26,6 +27,7 @@ static char *name_page(const char *store)
 struct arguments {
     struct report_options report;
     struct option_list sets;
+    bool json;
 };
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
@@ -35,17 +37,17 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         {"images", 0, OPTION_TEXT, &out->report.images.config, "CONFIG",
          "add images with the channels' relevance over them, by the configuration of the store's run"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --images: change a key of the configuration"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: page, bytes"},
     };
     const struct option_table table = {
         "nrmflow report",
         "STORE",
         1,
         1,
-        "Writes what is in a store as one HTML page, which opens in a browser from a file, without a network: the "
-        "run,\n"
+        "Writes what is in a store as one HTML page, which opens in a browser from a file, without a network: the run, "
         "the ledger, channels by relevance, classes, flow matrices, the strongest flows from input to logits, and "
-        "every\n"
-        "channel, with images if these are asked for. A page can be made of a run that has not ended; it says so.",
+        "every channel, with images if these are asked for. A page can be made of a run that has not ended; it says "
+        "so.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -84,7 +86,11 @@ static enum status answer(const void *context, const struct node *node, struct e
     if (node)
         log_init(&log, stderr, LOG_WARN, node->rank, node->host);
     TRY(report_write(&nbytes, &options, node, &log, err));
-    printf("%s: %.1f MB\n", options.output, (double)nbytes / 1e6);
+    if (arguments->json)
+        command_json_print(
+            json_pack("{s:o,s:I}", "page", command_json_text(options.output), "bytes", (json_int_t)nbytes));
+    else
+        printf("%s: %.1f MB\n", options.output, (double)nbytes / 1e6);
 done:
     free(page);
     return rc;

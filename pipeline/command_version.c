@@ -57,7 +57,7 @@ int command_version(int argc, char **argv)
         "",
         0,
         0,
-        "Shows the versions of the program and of the libraries that it runs with, how it was built, and the\n"
+        "Shows the versions of the program and of the libraries that it runs with, how it was built, and the "
         "instruction set that it uses on this processor.",
         options,
         sizeof options / sizeof options[0],

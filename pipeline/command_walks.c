@@ -101,13 +101,10 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         1,
         1,
         "Finds the channel walks of largest joint relevance through consecutive layers. Flows of pairs of layers do "
-        "not\n"
-        "decide the joint relevance of three and more: walks are found by the estimate that below every channel they "
-        "go\n"
-        "on regardless of where they came from, which is a heuristic. With --verify the joint relevance of the found\n"
-        "walks is exact; and where no rule hands down anything negative, other walks are bounded by the smallest flow "
-        "on\n"
-        "their way, so that the strongest ones are known to be the strongest.",
+        "not decide the joint relevance of three and more: walks are found by the estimate that below every channel "
+        "they go on regardless of where they came from, which is a heuristic. With --verify the joint relevance of the "
+        "found walks is exact; and where no rule hands down anything negative, other walks are bounded by the smallest "
+        "flow on their way, so that the strongest ones are known to be the strongest.",
         rows,
         sizeof rows / sizeof rows[0],
     };

@@ -209,7 +209,7 @@ int command_weights(int argc, char **argv)
         "FILE",
         1,
         1,
-        "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network\n"
+        "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network "
         "that they make. Fails if `nrmflow run` could not use the file.",
         rows,
         sizeof rows / sizeof rows[0],

@@ -1,6 +1,7 @@
 #include "config_help.h"
 
 #include "config_table.h"
+#include "fill.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ void config_help(FILE *out)
 {
     const char *section = "";
     const struct config_key *key;
-    char form[CONFIG_HELP_FORM], fallback[CONFIG_HELP_FORM];
+    char form[CONFIG_HELP_FORM], fallback[CONFIG_HELP_FORM], text[2 * CONFIG_HELP_FORM];
 
     for (size_t i = 0; (key = config_table_key(i)) != NULL; i++) {
         if (strcmp(section, key->section) != 0)
@@ -35,6 +36,10 @@ void config_help(FILE *out)
         section = key->section;
         config_help_form(form, key);
         config_help_default(fallback, key);
-        fprintf(out, "  %s\n      %s%s\n", form, key->help, fallback);
+        snprintf(text, sizeof text, "%s%s", key->help, fallback);
+        fputs("  ", out);
+        fill_words(out, form, 2, 6);
+        fputs("      ", out);
+        fill_words(out, text, 6, 6);
     }
 }

@@ -2,14 +2,13 @@
 
 #include "agree.h"
 #include "calibrate.h"
+#include "command_json.h"
 #include "cost.h"
 #include "memory.h"
 #include "output.h"
 
 #include <math.h>
 #include <stdio.h>
-
-#include <jansson.h>
 
 /* ---- sizes ----------------------------------------------------------------------------------------------------- */
 
@@ -146,7 +145,7 @@ static json_t *integer(size_t n)
     return json_integer((json_int_t)n);
 }
 
-bool dry_print_json(const struct dry_plan *plan)
+void dry_print_json(const struct dry_plan *plan)
 {
     json_t *root = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}", "images",
@@ -156,9 +155,6 @@ bool dry_print_json(const struct dry_plan *plan)
         integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop", plan->far.flops * 1e-9,
         "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
         integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds);
-    bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
 
-    putchar('\n');
-    json_decref(root);
-    return printed;
+    command_json_print(root);
 }

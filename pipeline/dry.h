@@ -23,7 +23,6 @@ enum status dry_run(struct dry_plan *out, const struct config *config, const cha
 
 void dry_print(const struct dry_plan *plan);
 
-/* Returns false if standard output cannot be written. */
-bool dry_print_json(const struct dry_plan *plan);
+void dry_print_json(const struct dry_plan *plan);
 
 #endif

@@ -8,12 +8,12 @@
 
 /* ---- roff ------------------------------------------------------------------------------------------------------ */
 
-/* Text as it is: no character of it commands roff. */
-static void put(FILE *out, const char *text)
+/* Letters as they are: none of them commands roff. */
+static void put_letters(FILE *out, const char *text, size_t n)
 {
     bool start = true;
 
-    for (const char *c = text; *c; c++) {
+    for (const char *c = text; c < text + n; c++) {
         if (start && (*c == '.' || *c == '\''))
             fputs("\\&", out);
         if (*c == '\\')
@@ -24,6 +24,11 @@ static void put(FILE *out, const char *text)
             fputc(*c, out);
         start = *c == '\n';
     }
+}
+
+static void put(FILE *out, const char *text)
+{
+    put_letters(out, text, strlen(text));
 }
 
 static void section(FILE *out, const char *name)
@@ -87,17 +92,15 @@ static void put_description(FILE *out, const char *text)
     while (*text) {
         size_t length = strcspn(text, "\n");
         bool indented = *text == ' ';
-        char line[512];
 
         if (indented != as_is)
             fputs(!indented ? ".fi\n" : empty ? ".nf\n" : ".PP\n.nf\n", out);
         as_is = indented;
         empty = length == 0;
-        snprintf(line, sizeof line, "%.*s", (int)length, text);
         if (empty)
             fputs(".PP", out);
         else
-            put(out, line);
+            put_letters(out, text, length);
         fputc('\n', out);
         text += length;
         text += *text == '\n';

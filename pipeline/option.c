@@ -1,5 +1,6 @@
 #include "option.h"
 
+#include "fill.h"
 #include "suggest.h"
 
 #include <assert.h>
@@ -135,15 +136,18 @@ static void print_row(FILE *out, const struct option_row *row)
         snprintf(letter, sizeof letter, "-%c, ", row->letter);
     snprintf(form, sizeof form, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
              row->argument ? row->argument : "");
-    fprintf(out, "  %-*s%s%s\n", HELP_COLUMN - 2, form, strlen(form) < HELP_COLUMN - 2 ? "" : "  ", row->help);
+    int column = fprintf(out, "  %-*s%s", HELP_COLUMN - 2, form, strlen(form) < HELP_COLUMN - 2 ? "" : "  ");
+    fill_words(out, row->help, (size_t)column, HELP_COLUMN);
 }
 
 void option_help(FILE *out, const struct option_table *table)
 {
     const struct option_row help = {.name = "help", .letter = 'h', .help = "show this text"};
 
-    fprintf(out, "usage: %s%s%s%s\n\n%s\n\n", table->command, table->arguments[0] ? " " : "", table->arguments,
-            table->nrows ? " [options]" : "", table->help);
+    fprintf(out, "usage: %s%s%s%s\n\n", table->command, table->arguments[0] ? " " : "", table->arguments,
+            table->nrows ? " [options]" : "");
+    fill_paragraphs(out, table->help);
+    fputc('\n', out);
     for (size_t i = 0; i < table->nrows; i++)
         print_row(out, &table->rows[i]);
     print_row(out, &help);

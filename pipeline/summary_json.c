@@ -1,24 +1,10 @@
 #include "summary_json.h"
 
-#include <math.h>
-
-/* JSON has no NaN and no infinity. */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
+#include "command_json.h"
 
 static json_t *count(size_t value)
 {
     return json_integer((json_int_t)value);
-}
-
-/* Text that is not UTF-8 becomes null. */
-static json_t *string(const char *text)
-{
-    json_t *value = json_string(text);
-
-    return value ? value : json_null();
 }
 
 static json_t *json_layers(const struct summary *summary)
@@ -29,15 +15,15 @@ static json_t *json_layers(const struct summary *summary)
         const struct summary_layer *layer = &summary->layers[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "name", string(layer->name));
+        json_object_set_new(item, "name", command_json_text(layer->name));
         json_object_set_new(item, "channels", count(layer->channels));
         json_object_set_new(item, "bytes", count(layer->nbytes));
         if (layer->has_ledger) {
-            json_object_set_new(item, "mass", real(layer->mass));
-            json_object_set_new(item, "bias", real(layer->bias));
-            json_object_set_new(item, "absorbed", real(layer->absorbed));
-            json_object_set_new(item, "variation", real(layer->variation));
-            json_object_set_new(item, "gap", real(layer->gap));
+            json_object_set_new(item, "mass", command_json_real(layer->mass));
+            json_object_set_new(item, "bias", command_json_real(layer->bias));
+            json_object_set_new(item, "absorbed", command_json_real(layer->absorbed));
+            json_object_set_new(item, "variation", command_json_real(layer->variation));
+            json_object_set_new(item, "gap", command_json_real(layer->gap));
         }
         json_array_append_new(list, item);
     }
@@ -51,10 +37,10 @@ static json_t *json_flows(const struct summary *summary)
     for (size_t i = 0; i < summary->nflows; i++) {
         json_t *item = json_object();
 
-        json_object_set_new(item, "name", string(summary->flows[i].name));
+        json_object_set_new(item, "name", command_json_text(summary->flows[i].name));
         json_object_set_new(item, "upper", count(summary->flows[i].upper));
         json_object_set_new(item, "lower", count(summary->flows[i].lower));
-        json_object_set_new(item, "method", string(summary->flows[i].method));
+        json_object_set_new(item, "method", command_json_text(summary->flows[i].method));
         json_object_set_new(item, "bytes", count(summary->flows[i].nbytes));
         json_array_append_new(list, item);
     }
@@ -69,10 +55,10 @@ static json_t *json_queries(const struct summary *summary)
         const struct summary_query *query = &summary->queries[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "name", string(query->name));
-        json_object_set_new(item, "expression", query->expression ? string(query->expression) : json_null());
-        json_object_set_new(item, "mean", real(query->mean));
-        json_object_set_new(item, "std_error", real(query->std_error));
+        json_object_set_new(item, "name", command_json_text(query->name));
+        json_object_set_new(item, "expression", command_json_text(query->expression));
+        json_object_set_new(item, "mean", command_json_real(query->mean));
+        json_object_set_new(item, "std_error", command_json_real(query->std_error));
         json_array_append_new(list, item);
     }
     return list;
@@ -92,7 +78,7 @@ static json_t *json_stages(const struct summary *summary)
     json_t *object = json_object();
 
     for (size_t i = 0; i < summary->nstages; i++)
-        json_object_set_new(object, summary->stages[i].name, real(summary->stages[i].seconds));
+        json_object_set_new(object, summary->stages[i].name, command_json_real(summary->stages[i].seconds));
     return object;
 }
 
@@ -109,9 +95,11 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "labelled", count(summary->labelled));
     json_object_set_new(object, "correct", count(summary->correct));
     json_object_set_new(object, "accuracy",
-                        summary->labelled ? real((double)summary->correct / labelled) : json_null());
-    json_object_set_new(object, "given_mass", summary->has_given ? real(summary->given_mean) : json_null());
-    json_object_set_new(object, "given_mass_error", summary->has_given ? real(summary->given_error) : json_null());
+                        summary->labelled ? command_json_real((double)summary->correct / labelled) : json_null());
+    json_object_set_new(object, "given_mass",
+                        summary->has_given ? command_json_real(summary->given_mean) : json_null());
+    json_object_set_new(object, "given_mass_error",
+                        summary->has_given ? command_json_real(summary->given_error) : json_null());
     json_object_set_new(object, "weak_condition", json_boolean(summary->weak_condition));
     json_object_set_new(object, "layers", json_layers(summary));
     json_object_set_new(object, "flows", json_flows(summary));
@@ -124,8 +112,8 @@ json_t *summary_json(const struct summary *summary)
         const struct summary_attribute *attribute = &summary->attributes[i];
 
         json_object_set_new(object, attribute->name,
-                            attribute->text ? string(attribute->text) : json_integer(attribute->integer));
+                            attribute->text ? command_json_text(attribute->text) : json_integer(attribute->integer));
     }
-    json_object_set_new(object, "config", summary->config ? string(summary->config) : json_null());
+    json_object_set_new(object, "config", command_json_text(summary->config));
     return object;
 }

@@ -113,6 +113,16 @@ class Help(RunCase):
     def test_explains_a_command_as_the_command_does(self):
         self.assertEqual(output("help", "query"), output("query", "--help"))
 
+    def test_help_fits_and_the_manual_says_the_same(self):
+        for name in self.names:
+            with self.subTest(command=name):
+                shown = output(name, "--help")
+                self.assertEqual([line for line in shown.splitlines() if len(line) > 100 or line != line.rstrip()], [])
+                page = output("help", "--man", name).replace("\\e", "\\").replace("\\-", "-").replace("\\&", "")
+                page = re.sub(r"^\.(PP|nf|fi)$", "", page.split(".SH DESCRIPTION")[1].split(".SH OPTIONS")[0], flags=re.MULTILINE)
+                text = re.split(r"^  (?:-o, )?--", shown.split("\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+                self.assertEqual(text.split(), page.split())
+
     def test_mistakes_are_told(self):
         for words, message in ((("help", "rnu"), 'did you mean "run"?'), (("help", "--completion", "fish"), "bash and zsh"),
                                (("help", "--man", "--json"), "exclude"), (("help", "--json", "run"), "all commands"),

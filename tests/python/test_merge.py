@@ -1,5 +1,6 @@
 """Shards of a run, computed on their own, merge into the store of one run, to the last bit; others do not merge."""
 
+import json
 import os
 import shutil
 import unittest
@@ -57,6 +58,10 @@ class Merge(MergeCase):
         again = self.merge(output, self.shards)
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn("nothing to do", again.stdout)
+        for options, written in (((), False), (("--restart",), True)):
+            shown = json.loads(self.merge(output, self.shards, "--json", *options).stdout)
+            self.assertEqual(shown, {"store": output, "images": len(Store(self.whole)["images/path"]), "shards": 3,
+                                     "mixed": False, "written": written})
 
     def test_the_run_itself_takes_the_merged_store_for_its_own(self):
         output = self.path("taken.h5")

@@ -135,7 +135,8 @@ class Report(RunCase):
 
     def test_same_store_same_page(self):
         again = self.path("again.html")
-        self.assertEqual(nrmflow("report", self.store, "--output", again).returncode, 0)
+        done = nrmflow("report", self.store, "--output", again, "--json")
+        self.assertEqual(json.loads(done.stdout), {"page": again, "bytes": os.path.getsize(again)}, done.stderr)
         with open(again, "rb") as a, open(self.path("small.html"), "rb") as b:
             self.assertEqual(a.read(), b.read())
 
