@@ -127,13 +127,11 @@ int command_bench(int argc, char **argv)
 
     if (!parse(&options, &arguments, argc, argv, &status))
         return status;
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
-    node_init(&node);
+    node_begin(&node);
     if (bench_measure(&results, &options, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
     else if (node.rank == 0)
         status = print(&results, arguments.json);
-    node_free(&node);
-    MPI_Finalize();
+    node_end(&node);
     return status;
 }

@@ -127,5 +127,5 @@ int command_export(int argc, char **argv)
 
     if (!parse(&arguments, argc, argv, &status))
         return status;
-    return command_parallel(answer, &arguments, argc, argv);
+    return command_parallel(answer, &arguments);
 }

@@ -3,19 +3,17 @@
 #include "command.h"
 
 int command_parallel(enum status (*work)(const void *arguments, const struct node *node, struct error *err),
-                     const void *arguments, int argc, char **argv)
+                     const void *arguments)
 {
     struct node node;
     struct error err = {0};
     int status = COMMAND_OK;
 
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
-    node_init(&node);
+    node_begin(&node);
     if (work(arguments, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
     else
         status = node.rank == 0 ? command_finish(COMMAND_OK) : COMMAND_OK;
-    node_free(&node);
-    MPI_Finalize();
+    node_end(&node);
     return status;
 }

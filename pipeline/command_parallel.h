@@ -10,6 +10,6 @@
  *   arguments  in  handed on to it
  * Returns the exit status: COMMAND_FAILED, with a message by rank 0, if it failed or its output did not get there. */
 int command_parallel(enum status (*work)(const void *arguments, const struct node *node, struct error *err),
-                     const void *arguments, int argc, char **argv);
+                     const void *arguments);
 
 #endif

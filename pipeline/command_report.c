@@ -105,6 +105,6 @@ int command_report(int argc, char **argv)
     if (!parse(&arguments, argc, argv, &status))
         return status;
     if (arguments.report.images.config)
-        return command_parallel(answer, &arguments, argc, argv);
+        return command_parallel(answer, &arguments);
     return answer(&arguments, NULL, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
 }

@@ -166,15 +166,13 @@ int command_run(int argc, char **argv)
         return status;
     stop_install();
     advise_launch();
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &(int){0});
-    node_init(&node);
+    node_begin(&node);
     if (run(&reason, &arguments, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
     else if (reason != STOP_NONE)
         status = COMMAND_STOPPED;
     else if (arguments.dry)
         status = command_finish(status);
-    node_free(&node);
-    MPI_Finalize();
+    node_end(&node);
     return status;
 }

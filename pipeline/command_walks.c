@@ -340,5 +340,5 @@ int command_walks(int argc, char **argv)
         return status;
     if (!arguments.verify.config)
         return search(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
-    return command_parallel(verify, &arguments, argc, argv);
+    return command_parallel(verify, &arguments);
 }

@@ -72,6 +72,20 @@ void node_free(struct node *node)
     *node = (struct node){0};
 }
 
+void node_begin(struct node *node)
+{
+    /* Where no launcher has started this process, Open MPI would start a daemon beside it, which takes half a second. */
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &(int){0});
+    node_init(node);
+}
+
+void node_end(struct node *node)
+{
+    node_free(node);
+    MPI_Finalize();
+}
+
 void node_barrier(const struct node *node)
 {
     MPI_Barrier(node->comm);

@@ -39,6 +39,12 @@ struct node_block {
     char why[NODE_WHY]; /* it is not shared, for a warning; empty if it is */
 };
 
+/* Begin MPI, then node_init: the beginning of a command that computes. Collective over all ranks. */
+void node_begin(struct node *node);
+
+/* node_free, then the end of MPI. Collective over all ranks. */
+void node_end(struct node *node);
+
 /* Find out who shares a node with whom. Collective over MPI_COMM_WORLD. */
 void node_init(struct node *node);
 
