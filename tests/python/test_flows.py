@@ -4,7 +4,7 @@ import unittest
 
 import numpy
 
-from support import RunCase, Store, run, sized
+from support import RunCase, Store, run
 
 LAW = 1e-5  # how far float32 kernels may be from a marginal
 PAIRS = "conv1_2-conv5_3, conv4_2-conv5_1, conv5_3-fc7, conv4_3-conv5_2:20"
@@ -20,7 +20,7 @@ class Exact(RunCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        settings = {"measure.given": cls.given, "measure.flows": PAIRS, **images(0, sized(6, sanitized=2))}
+        settings = {"measure.given": cls.given, "measure.flows": PAIRS, **images(0, 6)}
         cls.store = Store(cls.run_store("exact.h5", settings))
 
     def ends(self, pair):
@@ -175,7 +175,7 @@ class Sampled(RunCase):
 
 class Bitwise(RunCase):
     settings = {"measure.flows": "all, conv5_1-conv5_3, conv4_2-conv5_1:9", "measure.sweeps": 0.5,
-                **images(5, 5 + sized(60, sanitized=12))}
+                **images(5, 65)}
 
     @classmethod
     def setUpClass(cls):

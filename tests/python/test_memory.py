@@ -5,7 +5,7 @@ import re
 import subprocess
 import unittest
 
-from support import DEMO, NRMFLOW, SANITIZED, RunCase
+from support import DEMO, NRMFLOW, RunCase
 
 SETTINGS = {"data.images": "0:96", "measure.flows": "adjacent, dense", "store.per_image": "all",
             "store.class_flows": "0, 1", "run.epoch": "10m"}
@@ -33,8 +33,7 @@ class Memory(RunCase):
         status, text, most = self.run_limited("least.h5", f"{least}MiB")
         self.assertEqual(status, 0, text)
         self.assertIn(f"node_MiB={least}\n", text)
-        if not SANITIZED:  # which takes memory of its own
-            self.assertLess(most, least)
+        self.assertLess(most, least)
         status, text_free, _ = self.run_limited("free.h5", "2GiB")
         self.assertEqual(status, 0, text_free)
         self.assert_same_stores(self.path("least.h5"), self.path("free.h5"), but=["config"])
