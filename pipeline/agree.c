@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef agree /* what agree.h defines for clang-tidy */
+
 /* The rank that speaks for all failed ones writes their common record. */
 static void describe(struct error *said, const struct error *mine, enum status status, int rank, int nranks, int failed)
 {

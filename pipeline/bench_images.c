@@ -45,7 +45,8 @@ static void paint(struct image *image, uint64_t seed)
                                  6.28 * random_unit(&seed), 40 / sqrt(frequency)};
     }
     for (size_t i = 0; i < image->width * image->height; i++) {
-        double value = 128, x = (double)(i % image->width), y = (double)(i / image->width);
+        size_t row = i / image->width;
+        double value = 128, x = (double)(i % image->width), y = (double)row;
         for (size_t w = 0; w < WAVES; w++)
             value += waves[w].amplitude * sin(waves[w].x * x + waves[w].y * y + waves[w].phase);
         for (size_t c = 0; c < 3; c++) {

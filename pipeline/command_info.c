@@ -140,7 +140,7 @@ static void print_images(const struct view *view)
 static void put_text(char out[TABLE_CELL], const char *text)
 {
     if (snprintf(out, TABLE_CELL, "%s", text) >= TABLE_CELL)
-        strcpy(out + TABLE_CELL - 4, "...");
+        memcpy(out + TABLE_CELL - 4, "...", 4);
 }
 
 enum { LAYER, CHANNELS, MASS, BIAS, ABSORBED, VARIATION, GAP, LAYER_SIZE };

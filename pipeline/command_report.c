@@ -15,12 +15,11 @@ static char *name_page(const char *store)
 {
     const char *slash = strrchr(store, '/'), *name = slash ? slash + 1 : store, *dot = strrchr(name, '.');
     size_t stem = dot && dot > name ? (size_t)(dot - name) : strlen(name);
-    char *page = malloc(stem + sizeof ".html");
+    size_t size = stem + sizeof ".html";
+    char *page = malloc(size);
 
-    if (page) {
-        memcpy(page, name, stem);
-        strcpy(page + stem, ".html");
-    }
+    if (page)
+        snprintf(page, size, "%.*s.html", (int)stem, name);
     return page;
 }
 

@@ -118,12 +118,12 @@ void config_word_print_choice(FILE *out, const void *field, const struct config_
     fputs(word, out);
 }
 
-/* Add a pair of layers to a list with commas, which has room for it. */
-static void append(char *list, const char *item)
+/* Add a pair of layers to a list with commas in so many bytes. */
+static void append(char *list, size_t size, const char *item)
 {
-    if (*list)
-        strcat(list, ",");
-    strcat(list, item);
+    size_t used = strlen(list);
+
+    snprintf(list + used, size - used, "%s%s", used ? "," : "", item);
 }
 
 /* Words go into `groups`, pairs of layers into a list of their own. */
@@ -139,7 +139,7 @@ static enum status sort_flows(unsigned *groups, char *pairs, const struct config
     while ((token = config_token_item(item, &at, text)) == CONFIG_TOKEN_WORD) {
         count++;
         if (strchr(item, '-')) {
-            append(pairs, item);
+            append(pairs, strlen(text) + 1, item);
             continue;
         }
         enum status rc = find_word(&number, key, item, err);

@@ -171,8 +171,9 @@ static void affinity(double *out, const double *square, double *degree, size_t n
             degree[near[k]] += 0.5;
         }
     }
-    for (size_t i = 0; i < n * n; i++)
-        out[i] /= sqrt(degree[i / n] * degree[i % n]);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            out[i * n + j] /= sqrt(degree[i] * degree[j]);
 }
 
 /* Rows of length one, from eigenvectors in ascending order. */

@@ -27,15 +27,11 @@ static enum status unknown(const char *wanted, struct error *err)
 enum status isa_choose(const struct ops **ops, const struct node *node, struct error *err)
 {
     const char *wanted = getenv("NRMFLOW_ISA");
-    enum status rc = OK;
-    int lowest = 0;
+    const struct ops *mine = ops_select(wanted && *wanted ? wanted : NULL);
+    int lowest = mine ? number_of(mine->name) : 0;
+    enum status rc = mine ? OK : unknown(wanted ? wanted : "", err);
 
-    wanted = wanted && *wanted ? wanted : NULL;
-    *ops = ops_select(wanted);
-    if (!*ops)
-        rc = unknown(wanted, err);
     TRY(agree(node->world, rc, err));
-    lowest = number_of((*ops)->name);
     MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, node->world);
     *ops = ops_select(ops_name((size_t)lowest));
 done:

@@ -111,7 +111,7 @@ static enum status add_flows(struct report *report, struct error *err)
         TRY(store_read_int(&numbers, report->reader, "classes/flow_class", 1, &stored, err));
     shown = numbers ? stored : 0;
     TRY(report_arrays_flows(&report->arrays, &report->summary, &shown, err));
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; numbers && i < shown; i++)
         json_array_append_new(list, json_integer((json_int_t)numbers[i]));
     json_object_set_new(report->json, "flow_classes_stored", json_integer(numbers ? (json_int_t)stored : 0));
 done:

@@ -372,7 +372,7 @@ enum status rows_parts_open(struct rows_parts *parts, const struct rows_layout *
     enum status rc = OK;
 
     *parts = (struct rows_parts){.layout = layout};
-    parts->parts = calloc(nparts ? nparts : 1, sizeof *parts->parts);
+    parts->parts = calloc(nparts ? nparts : 1, sizeof(struct partfile *));
     if (!parts->parts)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu part files", nparts));
     if (nparts > 0)

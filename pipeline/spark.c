@@ -14,8 +14,10 @@ bool spark_unicode(void)
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     const char *locale = "";
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !*locale; i++)
-        locale = getenv(names[i]) ? getenv(names[i]) : "";
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !*locale; i++) {
+        const char *value = getenv(names[i]);
+        locale = value ? value : "";
+    }
     const char *dot = strchr(locale, '.');
 
     return dot && (strncasecmp(dot + 1, "utf-8", 5) == 0 || strncasecmp(dot + 1, "utf8", 4) == 0);

@@ -101,7 +101,7 @@ static int by_channels(const void *left, const void *right)
 static enum status sort_walks(struct verification *v)
 {
     size_t n = v->found->nwalks, nlayers = v->found->nlayers;
-    const struct walk **sorted = calloc(n + 1, sizeof *sorted);
+    const struct walk **sorted = calloc(n + 1, sizeof(struct walk *));
 
     v->channels = calloc(n * nlayers + 1, sizeof *v->channels);
     v->order = calloc(n + 1, sizeof *v->order);
@@ -111,7 +111,7 @@ static enum status sort_walks(struct verification *v)
     }
     for (size_t i = 0; i < n; i++)
         sorted[i] = &v->found->walks[i];
-    qsort(sorted, n, sizeof *sorted, by_channels);
+    qsort(sorted, n, sizeof(struct walk *), by_channels);
     for (size_t i = 0; i < n; i++) {
         memcpy(v->channels + i * nlayers, sorted[i]->channels, nlayers * sizeof *v->channels);
         v->order[i] = (size_t)(sorted[i] - v->found->walks);

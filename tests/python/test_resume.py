@@ -9,7 +9,7 @@ import unittest
 import h5py
 
 from kills import IMAGES, SETTINGS, KillCase, finished, start
-from support import RunCase, nrmflow, run
+from support import RunCase, nrmflow, run, sized
 
 
 def wait_for(condition, process, seconds=120):
@@ -27,7 +27,7 @@ def stop(process):
 
 class Kills(KillCase):
     def test_5_kills_lose_at_most_the_running_epoch_each(self):
-        self.check_kills(5)
+        self.check_kills(sized(5, sanitized=2))
 
     def test_1_to_4_ranks_with_stops_between_make_the_store_of_one_run(self):
         store, settings = self.path("ranks.h5"), {**SETTINGS, "run.epoch": 0}
