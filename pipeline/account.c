@@ -12,8 +12,8 @@ static const struct {
                         "ranks wait for images: put them on a faster disk, into tar shards, or make them smaller "
                         "(a copy in the size that data.resize asks for)"},
     [ACCOUNT_MEASURE] = {"measure",
-                         "this is the computation itself, which more ranks share; if they are not needed, do "
-                         "without far flows first, then measure.flows = none, then measure.given = none"},
+                         "this is the computation itself, which more ranks share; leave out what is not needed of "
+                         "far flows, all flows (measure.flows = none) and the condition (measure.given = none)"},
     [ACCOUNT_STATISTICS] = {"statistics",
                             "ask for fewer sums: store.classes = none or a list, no store.class_flows, no "
                             "store.maps, store.histogram_bins = 0"},

@@ -94,7 +94,7 @@ static void print_config(const char *config)
         const char *start = line + strspn(line, " \t\r");
         size_t length = strcspn(start, "\r\n");
 
-        if (length == 0 || start[0] == ';' || start[0] == '#')
+        if (length == 0 || start[0] == ';' || start[0] == '#' || start[length - 1] == '=')
             continue;
         if (start[0] == '[') {
             snprintf(section, sizeof section, "%.*s", (int)strcspn(start + 1, "]\r\n"), start + 1);

@@ -6,6 +6,10 @@
 #include "run_internal.h"
 
 struct dry_plan {
+    const char *output;            /* the store; borrowed, as all text */
+    const char *composite, *given; /* keys of the configuration */
+    char network[NETWORK_NAME];
+    size_t adjacent; /* flow matrices of neighbours */
     size_t images, blocks, ranks, nodes;
     size_t rank_bytes, shared_bytes, writing_bytes; /* memory.h */
     size_t node_bytes;                              /* of the fullest node */
@@ -16,7 +20,7 @@ struct dry_plan {
     double seconds; /* of all blocks on these ranks, without reading the model and writing */
 };
 
-/* Plan the run that the configuration describes, and compute its first blocks, one on each rank, for their time. Nothing is
+/* Plan the run that the configuration describes, and compute its first blocks, one on each rank, for their time, again if that was short. Nothing is
  * written. Errors as those of a run before its work, and of its blocks. Collective. */
 enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
                     struct log *log, struct error *err);

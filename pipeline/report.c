@@ -155,7 +155,7 @@ static enum status check_page(struct error *err)
     return error_set(err, FAIL_UNSUPPORTED,
                      "this nrmflow was built without the report's page, which needs Node.js 18 or newer and npm, and "
                      "access to the npm registry while it is built. Install them (Debian: apt-get install nodejs npm), "
-                     "then build again: cmake --preset release && cmake --build --preset release");
+                     "then build again: cmake --preset release -DNRMFLOW_REPORT=ON && cmake --build --preset release");
 }
 
 enum status report_write(size_t *nbytes, const struct report_options *options, const struct node *node, struct log *log,

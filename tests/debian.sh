@@ -48,7 +48,7 @@ debian_run() {
     local system=$1 name machine=()
     shift
     # What belongs to the machine, not to its user.
-    for name in http_proxy https_proxy no_proxy OPENBLAS_CORETYPE OPENBLAS_L2_SIZE; do
+    for name in http_proxy https_proxy no_proxy NODE_EXTRA_CA_CERTS OPENBLAS_CORETYPE OPENBLAS_L2_SIZE; do
         [ -z "${!name:-}" ] || machine+=("$name=${!name}")
     done
     env -i "${machine[@]}" HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$system" "$@" </dev/null

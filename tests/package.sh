@@ -36,6 +36,8 @@ use() {
         nrmflow --version | grep -qx "build type        Release"
         mpirun --oversubscribe -n 2 nrmflow run /usr/share/nrmflow/demo.ini --set data.images=0:200 --output demo.h5
         nrmflow info demo.h5 --json | grep -q "\"complete\": true"
+        nrmflow report demo.h5 --images /usr/share/nrmflow/demo.ini --set data.images=0:200
+        test -s demo.html
         for page in nrmflow nrmflow-run nrmflow-info; do test -e /usr/share/man/man1/$page.1; done
         bash -ec ". /usr/share/bash-completion/completions/nrmflow; complete -p nrmflow"
         test -s /usr/share/zsh/vendor-completions/_nrmflow'
