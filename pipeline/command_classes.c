@@ -207,20 +207,40 @@ static void list_classes(const struct store_reader *reader, const struct classes
     print_weak(classes, classes->count, classes->count);
 }
 
-/* One layer or flow, printed or added to `json`. */
-static enum status show(json_t *json, const struct store_reader *reader, const struct arguments *arguments,
-                        const char *name, size_t a, size_t b, struct error *err)
-{
-    bool flow = arguments->flow != NULL;
-    size_t listed = arguments->listed ? arguments->listed : json ? SIZE_MAX : LISTED;
-    struct classes_differences d;
-    enum status rc =
-        flow ? classes_compare_flow(&d, reader, name, a, b, err) : classes_compare_layer(&d, reader, name, a, b, err);
+/* Two classes, and what they are compared in. */
+struct comparison {
+    const struct store_reader *reader;
+    const struct classes *classes;
+    const struct arguments *arguments;
+    size_t a, b;
+    bool headed;   /* the classes have been printed */
+    json_t *parts; /* by layer or flow; NULL: print */
+};
 
-    if (rc == OK && json)
-        json_object_set_new(json, name, json_differences(&d, flow, listed));
+static void print_comparison(struct comparison *c, const struct classes_differences *d, const char *name, size_t listed)
+{
+    if (!c->headed) {
+        print_head();
+        print_class(c->classes, c->a);
+        print_class(c->classes, c->b);
+    }
+    c->headed = true;
+    print_differences(d, name, c->arguments->flow != NULL, listed);
+}
+
+/* One layer or flow. */
+static enum status show(struct comparison *c, const char *name, struct error *err)
+{
+    bool flow = c->arguments->flow != NULL;
+    size_t listed = c->arguments->listed ? c->arguments->listed : c->parts ? SIZE_MAX : LISTED;
+    struct classes_differences d;
+    enum status rc = flow ? classes_compare_flow(&d, c->reader, name, c->a, c->b, err)
+                          : classes_compare_layer(&d, c->reader, name, c->a, c->b, err);
+
+    if (rc == OK && c->parts)
+        json_object_set_new(c->parts, name, json_differences(&d, flow, listed));
     else if (rc == OK)
-        print_differences(&d, name, flow, listed);
+        print_comparison(c, &d, name, listed);
     free(d.items);
     return rc;
 }
@@ -250,36 +270,25 @@ static enum status check_class(const struct classes *classes, size_t class, cons
 static enum status compare_classes(const struct store_reader *reader, const struct classes *classes,
                                    const struct arguments *arguments, struct error *err)
 {
+    struct comparison c = {reader, classes, arguments, .parts = arguments->json ? json_object() : NULL};
     struct store_names names = {0};
-    json_t *json = arguments->json ? json_object() : NULL;
-    json_t *parts = arguments->json ? json_object() : NULL;
-    size_t a = 0, b = 0;
     enum status rc = OK;
 
-    TRY(classes_find(&a, classes, arguments->a, err));
-    TRY(classes_find(&b, classes, arguments->b, err));
-    TRY(check_class(classes, a, arguments->path, err));
-    TRY(check_class(classes, b, arguments->path, err));
+    TRY(classes_find(&c.a, classes, arguments->a, err));
+    TRY(classes_find(&c.b, classes, arguments->b, err));
+    TRY(check_class(classes, c.a, arguments->path, err));
+    TRY(check_class(classes, c.b, arguments->path, err));
     TRY(list_names(&names, reader, arguments, err));
-    if (json) {
-        json_object_set_new(json, "complete", json_boolean(partial_complete(reader)));
-        json_object_set_new(json, "a", json_class(classes, a));
-        json_object_set_new(json, "b", json_class(classes, b));
-    } else {
-        print_head();
-        print_class(classes, a);
-        print_class(classes, b);
-    }
     for (size_t i = 0; i < names.count; i++)
-        TRY(show(parts, reader, arguments, names.names[i], a, b, err));
-    if (json) {
-        json_object_set(json, arguments->flow ? "flows" : "layers", parts);
-        command_json_print(json_incref(json));
-    } else
-        print_weak(classes, a, b);
+        TRY(show(&c, names.names[i], err));
+    if (c.parts)
+        command_json_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", partial_complete(reader), "a",
+                                     json_class(classes, c.a), "b", json_class(classes, c.b),
+                                     arguments->flow ? "flows" : "layers", c.parts));
+    else
+        print_weak(classes, c.a, c.b);
 done:
-    json_decref(json);
-    json_decref(parts);
+    json_decref(c.parts);
     store_names_free(&names);
     return rc;
 }

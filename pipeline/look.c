@@ -1,6 +1,7 @@
 #include "look.h"
 
 #include "agree.h"
+#include "config_number.h"
 #include "config_pairs.h"
 #include "option.h"
 #include "run_internal.h"
@@ -16,7 +17,7 @@ static const char *const left_out[] = {
     "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
 };
 
-enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MOST_SETS = OPTION_MAX_ITEMS, IMAGES = 64 };
+enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MOST_SETS = OPTION_MAX_ITEMS };
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
 
@@ -35,11 +36,20 @@ static bool is_left_out(const char *set)
     return false;
 }
 
+/* --images is instead of data.images. */
+static enum status set_images(struct config *config, const char *images, struct error *err)
+{
+    struct error why = {0};
+
+    if (images && config_number_parse_range(&config->data.images, NULL, images, &why) != OK)
+        return error_set(err, FAIL_CONFIG, "--images: %s", why.message);
+    return OK;
+}
+
 static enum status load_config(struct look *look, const struct look_options *options, const struct node *node,
                                struct error *err)
 {
-    const char *sets[MOST_SETS + LEFT_OUT + 1];
-    char images[IMAGES];
+    const char *sets[MOST_SETS + LEFT_OUT];
     size_t nsets = 0;
     enum status rc = OK;
 
@@ -48,11 +58,8 @@ static enum status load_config(struct look *look, const struct look_options *opt
             sets[nsets++] = options->sets[i];
     for (size_t i = 0; i < LEFT_OUT; i++)
         sets[nsets++] = left_out[i];
-    if (options->images && snprintf(images, IMAGES, "data.images=%s", options->images) >= IMAGES)
-        TRY(error_set(err, FAIL_CONFIG, "--images %.40s...: is no range of images, such as 0:8", options->images));
-    if (options->images)
-        sets[nsets++] = images;
     TRY(settings_load(&look->config, options->config, sets, nsets, node, err));
+    TRY(set_images(&look->config, options->images, err));
     config_pairs_release(&look->config.measure.queries);
     if (options->query)
         TRY(config_pairs_set(&look->config.measure.queries, "", options->query, CONFIG_SET, err));

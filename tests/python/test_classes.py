@@ -116,7 +116,7 @@ class ByLabel(RunCase):
                                            (["3", "4", "--flow", "../x"], 1, "no flows/../x"),
                                            (["3", "4", "--top", "0"], 2, "--top 0")):
             done = nrmflow("classes", self.path("all.h5"), *arguments)
-            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
             self.assertIn(message, done.stderr)
 
     def test_class_beyond_the_network_is_refused(self):

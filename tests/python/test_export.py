@@ -81,8 +81,8 @@ class ViRelAy(RunCase):
         got = self.open("attribution.h5")["attribution"][3:7]
         self.assert_close(3 * got[:, 1], want, 1e-6 * numpy.abs(want).max())
 
-    def test_ranks_change_nothing(self):
-        done = export(self.store, self.path("alone"))
+    def test_ranks_change_nothing_and_images_are_the_store_s(self):
+        done = export(self.store, self.path("alone"), "--set", "data.images=0:3")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(done.stdout.splitlines()), 2)
         for name in ("input.h5", "attribution.h5", "analysis-conv5_3.h5"):

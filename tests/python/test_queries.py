@@ -234,6 +234,13 @@ class Mistakes(unittest.TestCase):
         self.assert_refused("cov5_3[1]", 'nrmflow: vgg16 has no layer "cov5_3"; did you mean "conv5_3"?', "  cov5_3[1]",
                             "  ^")
 
+    def test_images_are_instead_of_those_of_the_configuration(self):
+        for images, message in ("foo", '"foo" is no range'), ("4:4", "the range 4:4 is empty"):
+            done = nrmflow("query", DEMO, "conv5_3", "--images", images)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"--images: {message}", done.stderr)
+        self.assertEqual(query("conv5_3", "--images", "3:5", "--set", "data.images=0:20")["images"], [3, 4])
+
     def test_a_run_names_the_key(self):
         done = nrmflow("run", DEMO, "--output", "/dev/null/x", "--set", "measure.query.eye=conv5_3[")
         self.assertEqual(done.returncode, 1)
