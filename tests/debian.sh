@@ -26,6 +26,8 @@ configure_apt() {
     cp -L /etc/resolv.conf /etc/hosts "$1/etc/"
     if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
         install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"
+        # The package ca-certificates makes that file anew; npm still is to reach what the host's reaches.
+        cp "$1/etc/ssl/certs/ca-certificates.crt" "$1/etc/ssl/host.crt"
     fi
 }
 
@@ -46,9 +48,10 @@ debian_make() {
 # Root runs a command in a system: debian_run SYSTEM COMMAND ...
 debian_run() {
     local system=$1 name machine=()
+    [ ! -e "$system/etc/ssl/host.crt" ] || machine+=(NODE_EXTRA_CA_CERTS=/etc/ssl/host.crt)
     shift
     # What belongs to the machine, not to its user.
-    for name in http_proxy https_proxy no_proxy NODE_EXTRA_CA_CERTS OPENBLAS_CORETYPE OPENBLAS_L2_SIZE; do
+    for name in http_proxy https_proxy no_proxy OPENBLAS_CORETYPE OPENBLAS_L2_SIZE; do
         [ -z "${!name:-}" ] || machine+=("$name=${!name}")
     done
     env -i "${machine[@]}" HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$system" "$@" </dev/null
