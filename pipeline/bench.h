@@ -125,7 +125,7 @@ struct bench_results {
 };
 
 enum status bench_measure(struct bench_results *out, const struct bench_options *options, const struct node *node,
-                          struct error *err);
+                          struct log *log, struct error *err);
 
 /* floor / own time: 1 is the time that direct convolution would take at the measured peak. */
 double bench_floor_ratio(const struct bench_results *results);

@@ -192,21 +192,19 @@ done:
 }
 
 enum status bench_measure(struct bench_results *out, const struct bench_options *options, const struct node *node,
-                          struct error *err)
+                          struct log *log, struct error *err)
 {
     char folder[BENCH_IMAGES_PATH] = "";
     struct config config = {0};
-    struct log log;
     enum status rc = OK;
 
     *out = (struct bench_results){0};
-    log_init(&log, stderr, LOG_WARN, node->rank, node->host);
     TRY(make_config(&config, options, ".", NULL, node, err));
     TRY(bench_images_make(folder, config.run.block < MOST_IMAGES ? config.run.block : MOST_IMAGES, node, err));
     for (size_t variant = 0; variant < BENCH_VARIANTS; variant++)
-        TRY(measure_variant(out, options, variant, folder, node, &log, err));
+        TRY(measure_variant(out, options, variant, folder, node, log, err));
     if (options->flows)
-        TRY(measure_far(out, options, folder, node, &log, err));
+        TRY(measure_far(out, options, folder, node, log, err));
 done:
     config_free(&config);
     bench_images_remove(folder, node);

@@ -2,6 +2,7 @@
 
 #include "bench.h"
 #include "command.h"
+#include "command_parallel.h"
 #include "option.h"
 
 #include <errno.h>
@@ -107,31 +108,33 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
     return true;
 }
 
-static int print(const struct bench_results *results, bool json)
+/* What `answer` needs of the command line. */
+struct wanted {
+    struct bench_options options;
+    bool json;
+};
+
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
-    if (!json)
-        bench_print(results);
-    else if (!bench_print_json(results))
-        return command_fail(&(struct error){FAIL_SYSTEM, "cannot print JSON"});
-    return command_finish(COMMAND_OK);
+    const struct wanted *wanted = context;
+    struct bench_results results;
+    enum status rc = bench_measure(&results, &wanted->options, node, log, err);
+
+    if (rc == OK && node->rank == 0 && !wanted->json)
+        bench_print(&results);
+    else if (rc == OK && node->rank == 0 && !bench_print_json(&results))
+        rc = error_set(err, FAIL_SYSTEM, "cannot print JSON");
+    return rc;
 }
 
 int command_bench(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    struct bench_options options;
-    struct bench_results results;
-    struct node node;
-    struct error err = {0};
+    struct wanted wanted;
     int status = COMMAND_OK;
 
-    if (!parse(&options, &arguments, argc, argv, &status))
+    if (!parse(&wanted.options, &arguments, argc, argv, &status))
         return status;
-    node_begin(&node);
-    if (bench_measure(&results, &options, &node, &err) != OK)
-        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
-    else if (node.rank == 0)
-        status = print(&results, arguments.json);
-    node_end(&node);
-    return status;
+    wanted.json = arguments.json;
+    return command_parallel(answer, &wanted);
 }

@@ -155,33 +155,25 @@ static json_t *json_class(const struct classes *classes, size_t i)
 
 static json_t *json_differences(const struct classes_differences *d, bool flow, size_t listed)
 {
-    static const char *const names[] = {"upper", "lower",       "a",          "a_std_error",
-                                        "b",     "b_std_error", "difference", "std_error"};
+    static const char *const flow_names[] = {"upper", "lower"}, *const layer_names[] = {"channel"};
+    static const char *const names[] = {"a", "a_std_error", "b", "b_std_error", "difference", "std_error"};
 
     enum { COLUMNS = sizeof names / sizeof names[0] };
 
-    json_t *object = json_object(), *lists[COLUMNS];
+    json_t *object = json_object(), *places[2], *lists[COLUMNS];
 
-    for (size_t c = 0; c < COLUMNS; c++)
-        lists[c] = json_array();
+    command_json_columns(places, object, flow ? flow_names : layer_names, flow ? 2 : 1);
+    command_json_columns(lists, object, names, COLUMNS);
     for (size_t i = 0; i < d->count && i < listed; i++) {
         const struct classes_difference *x = &d->items[i];
-        json_t *cells[COLUMNS] = {json_integer((json_int_t)x->upper),
-                                  json_integer((json_int_t)x->channel),
-                                  command_json_real(x->a),
-                                  command_json_real(x->a_error),
-                                  command_json_real(x->b),
-                                  command_json_real(x->b_error),
-                                  command_json_real(x->difference),
-                                  command_json_real(x->std_error)};
-        for (size_t c = 0; c < COLUMNS; c++)
-            json_array_append_new(lists[c], cells[c]);
+        json_t *cells[COLUMNS] = {command_json_real(x->a),          command_json_real(x->a_error),
+                                  command_json_real(x->b),          command_json_real(x->b_error),
+                                  command_json_real(x->difference), command_json_real(x->std_error)};
+        if (flow)
+            json_array_append_new(places[0], json_integer((json_int_t)x->upper));
+        json_array_append_new(places[flow], json_integer((json_int_t)x->channel));
+        command_json_row(lists, cells, COLUMNS);
     }
-    for (size_t c = 0; c < COLUMNS; c++)
-        if (c > 0 || flow)
-            json_object_set_new(object, c == 1 && !flow ? "channel" : names[c], lists[c]);
-        else
-            json_decref(lists[c]);
     return object;
 }
 

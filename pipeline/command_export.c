@@ -103,14 +103,12 @@ static void print_json(const struct export_result *result, const char *folder)
     command_json_print(object);
 }
 
-static enum status answer(const void *context, const struct node *node, struct error *err)
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
     struct export_result result;
-    struct log log;
 
-    log_init(&log, stderr, LOG_WARN, node->rank, node->host);
-    enum status rc = export_virelay(&result, &arguments->options, node, &log, err);
+    enum status rc = export_virelay(&result, &arguments->options, node, log, err);
 
     if (rc == OK && node->rank == 0 && arguments->json)
         print_json(&result, arguments->options.folder);

@@ -129,8 +129,7 @@ static void print_json(const struct maps *maps, const struct arguments *argument
     json_object_set_new(object, "expression", command_json_text(arguments->maps.look.query));
     json_object_set_new(object, "layer", command_json_text(arguments->maps.at));
     json_object_set_new(object, "file", command_json_text(maps->path));
-    for (size_t c = 0; c < COLUMNS; c++)
-        json_object_set_new(object, names[c], lists[c] = json_array());
+    command_json_columns(lists, object, names, COLUMNS);
     for (size_t i = 0; i < maps->look.count; i++) {
         struct line line = line_of(maps, arguments, i);
         json_t *cells[COLUMNS] = {json_integer((json_int_t)(maps->look.first + i)),
@@ -142,8 +141,7 @@ static void print_json(const struct maps *maps, const struct arguments *argument
                                   command_json_real(line.sum),
                                   command_json_real(line.largest),
                                   *line.picture ? command_json_text(line.picture) : json_null()};
-        for (size_t c = 0; c < COLUMNS; c++)
-            json_array_append_new(lists[c], cells[c]);
+        command_json_row(lists, cells, COLUMNS);
     }
     json_object_set_new(object, "mean", command_json_real(maps->mean.mean));
     json_object_set_new(object, "std_error", command_json_real(maps->mean.std_error));
@@ -153,14 +151,12 @@ static void print_json(const struct maps *maps, const struct arguments *argument
 
 /* ---- command ----------------------------------------------------------------------------------------------------- */
 
-static enum status answer(const void *context, const struct node *node, struct error *err)
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
     struct maps maps;
-    struct log log;
 
-    log_init(&log, stderr, LOG_WARN, node->rank, node->host);
-    enum status rc = maps_make(&maps, &arguments->maps, node, &log, err);
+    enum status rc = maps_make(&maps, &arguments->maps, node, log, err);
     if (rc == OK && node->rank == 0 && arguments->json)
         print_json(&maps, arguments);
     else if (rc == OK && node->rank == 0)

@@ -3,13 +3,16 @@
 #define NRMFLOW_COMMAND_PARALLEL_H
 
 #include "error.h"
+#include "log.h"
 #include "node.h"
 
 /* Do the work of a command between the beginning and the end of MPI. `work` is collective, and rank 0 prints.
  *
  *   arguments  in  handed on to it
+ *   log        in  of warnings, on standard error
  * Returns the exit status: COMMAND_FAILED, with a message by rank 0, if it failed or its output did not get there. */
-int command_parallel(enum status (*work)(const void *arguments, const struct node *node, struct error *err),
+int command_parallel(enum status (*work)(const void *arguments, const struct node *node, struct log *log,
+                                         struct error *err),
                      const void *arguments);
 
 #endif

@@ -155,8 +155,7 @@ static void add_images(json_t *object, const struct look *look)
 
     json_t *lists[COLUMNS];
 
-    for (size_t c = 0; c < COLUMNS; c++)
-        json_object_set_new(object, names[c], lists[c] = json_array());
+    command_json_columns(lists, object, names, COLUMNS);
     for (size_t i = 0; i < look->count; i++) {
         const struct look_image *image = &look->images[i];
         json_t *cells[COLUMNS] = {json_integer((json_int_t)(look->first + i)),
@@ -167,8 +166,7 @@ static void add_images(json_t *object, const struct look *look)
                                   command_json_real(image->value),
                                   command_json_real(image->given),
                                   command_json_real(queries_ratio(image->value, image->given))};
-        for (size_t c = 0; c < COLUMNS; c++)
-            json_array_append_new(lists[c], cells[c]);
+        command_json_row(lists, cells, COLUMNS);
     }
 }
 
@@ -193,16 +191,14 @@ static void print_json(const struct look *look, const char *expression, bool pla
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
 
-static enum status answer(const void *context, const struct node *node, struct error *err)
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
     const char *expression = arguments->look.query;
     struct look look = {.run = NULL};
-    struct log log;
     enum status rc = OK;
 
-    log_init(&log, stderr, LOG_WARN, node->rank, node->host);
-    TRY(look_begin(&look, &arguments->look, node, &log, err));
+    TRY(look_begin(&look, &arguments->look, node, log, err));
     if (!arguments->explain)
         TRY(look_go(&look, (struct block_watcher){NULL, NULL}, (struct look_round){NULL, NULL}, err));
     if (node->rank == 0 && arguments->json)

@@ -67,12 +67,11 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 }
 
 /* `node` is NULL without images, which alone are computed. */
-static enum status answer(const void *context, const struct node *node, struct error *err)
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
     struct report_options options = arguments->report;
     char *page = options.output ? NULL : name_page(options.store);
-    struct log log;
     size_t nbytes;
     enum status rc = OK;
 
@@ -82,9 +81,7 @@ static enum status answer(const void *context, const struct node *node, struct e
         TRY(error_system(err, "no memory for a name"));
     if (node && node->nranks > 1)
         TRY(error_set(err, FAIL_CONFIG, "a report is made by one rank: start it without mpirun"));
-    if (node)
-        log_init(&log, stderr, LOG_WARN, node->rank, node->host);
-    TRY(report_write(&nbytes, &options, node, &log, err));
+    TRY(report_write(&nbytes, &options, node, log, err));
     if (arguments->json)
         command_json_print(
             json_pack("{s:o,s:I}", "page", command_json_text(options.output), "bytes", (json_int_t)nbytes));
@@ -105,5 +102,5 @@ int command_report(int argc, char **argv)
         return status;
     if (arguments.report.images.config)
         return command_parallel(answer, &arguments);
-    return answer(&arguments, NULL, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+    return answer(&arguments, NULL, NULL, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
 }

@@ -4,7 +4,6 @@
 #include "command.h"
 #include "command_json.h"
 #include "command_parallel.h"
-#include "log.h"
 #include "option.h"
 #include "partial.h"
 #include "strongest.h"
@@ -308,18 +307,16 @@ done:
     return rc;
 }
 
-static enum status verify(const void *context, const struct node *node, struct error *err)
+static enum status verify(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
     struct store_reader *reader = NULL;
     struct strongest found = {.nlayers = 0};
     struct strongest_verified verified = {.images = 0};
-    struct log log;
     enum status rc = OK;
 
-    log_init(&log, stderr, LOG_WARN, node->rank, node->host);
     TRY(agree(node->world, store_open_read(&reader, arguments->path, err), err));
-    TRY(strongest_verify(&found, &verified, reader, arguments->path, &arguments->wanted, &arguments->verify, node, &log,
+    TRY(strongest_verify(&found, &verified, reader, arguments->path, &arguments->wanted, &arguments->verify, node, log,
                          err));
     if (node->rank == 0)
         TRY(print(arguments, reader, &found, &verified, err));
