@@ -17,7 +17,7 @@
 
 #include <jansson.h>
 
-/* A ledger is closed to this much (design section 7). */
+/* A ledger is closed to this much, relative to the total variation (design section 7). */
 #define LEDGER_TOLERANCE 1e-5
 
 enum { MAX_CONFIG_LINES = 60, MOST_SPARKS = 128 };
@@ -183,7 +183,7 @@ static enum paint layer_paint(const void *data, size_t row, size_t column)
 {
     const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
 
-    return column == GAP && layer->gap > LEDGER_TOLERANCE ? PAINT_RED : PAINT_PLAIN;
+    return column == GAP && layer->relative_gap > LEDGER_TOLERANCE ? PAINT_RED : PAINT_PLAIN;
 }
 
 static void print_layers(const struct view *view)
@@ -318,7 +318,7 @@ static double largest_gap(const struct summary *summary)
     double gap = 0;
 
     for (size_t i = 0; i < summary->nlayers; i++)
-        gap = fmax(gap, summary->layers[i].gap);
+        gap = fmax(gap, summary->layers[i].relative_gap);
     return gap;
 }
 
@@ -363,13 +363,15 @@ static void print_warnings(const struct view *view)
                "it\nmeans little. Run again with `given = none`, or with a composite of nonnegative rules.\n",
                warning);
     if (gap > LEDGER_TOLERANCE)
-        printf("%sthe ledger is open by up to %.1e (%.0e is tolerated): some relevance is unaccounted for.\n", warning,
-               gap, LEDGER_TOLERANCE);
+        printf("%sthe ledger is open by up to %.1e of the total variation (%.0e is tolerated): some relevance is\n"
+               "unaccounted for.\n",
+               warning, gap, LEDGER_TOLERANCE);
     if (summary->failed)
-        printf("%s%zu images could not be used; images/status and images/path say which.\n", warning, summary->failed);
+        printf("%s%zu image%s could not be used; images/status and images/path say which.\n", warning, summary->failed,
+               summary->failed == 1 ? "" : "s");
     if (exploded)
-        printf("%s%zu images exploded (a layer's total variation is above the limit) and are in no mean.\n", warning,
-               exploded);
+        printf("%s%zu image%s exploded (a layer's total variation is above the limit), in no mean.\n", warning,
+               exploded, exploded == 1 ? "" : "s");
 }
 
 static void print_all(const struct summary *summary, const char *path)

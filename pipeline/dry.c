@@ -64,7 +64,7 @@ static enum status measure_sizes(struct dry_plan *out, const struct run *run, st
     TRY(agree(run->node->world, memory_plan(&memory, run, err), err));
     node = memory.node;
     MPI_Allreduce(MPI_IN_PLACE, &node, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, run->node->world);
-    strcpy(out->network, run->model.net.name);
+    memcpy(out->network, run->model.net.name, sizeof out->network);
     for (size_t k = 0; k < run->model.net.nlinks; k++)
         out->adjacent += run->statistics.measure->options.flows[k];
     out->images = run->context.end - run->context.first;

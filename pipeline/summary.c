@@ -171,9 +171,11 @@ static void add_rows(struct summary_layer *layers, double *const *terms, const i
                      size_t nvariables)
 {
     for (size_t i = 0; i < nrows; i++) {
+        double most = 1;
+
         if (status[i] != STORE_IMAGE_OK)
             continue;
-        for (size_t v = 0; v < nvariables; v++) {
+        for (size_t v = nvariables; v-- > 0;) {
             struct summary_layer *layer = &layers[v];
             size_t at = i * nvariables + v;
             double gap = fabs(terms[MASS][at] + terms[BIAS][at] + terms[ABSORBED][at] - 1);
@@ -182,7 +184,9 @@ static void add_rows(struct summary_layer *layers, double *const *terms, const i
             layer->bias += terms[BIAS][at];
             layer->absorbed += terms[ABSORBED][at];
             layer->variation += terms[VARIATION][at];
+            most = fmax(most, terms[VARIATION][at]);
             layer->gap = fmax(layer->gap, isfinite(gap) ? gap : INFINITY);
+            layer->relative_gap = fmax(layer->relative_gap, isfinite(gap) ? gap / most : INFINITY);
         }
     }
 }

@@ -15,6 +15,7 @@ struct summary_layer {
     bool has_ledger;                        /* the rest is set */
     double mass, bias, absorbed, variation; /* means over the images */
     double gap;                             /* max |mass + bias + absorbed - 1|; INFINITY if one is not finite */
+    double relative_gap; /* the same, relative to the image's largest total variation here and above, as rounding is */
 };
 
 struct summary_flow {

@@ -24,6 +24,7 @@ static json_t *json_layers(const struct summary *summary)
             json_object_set_new(item, "absorbed", command_json_real(layer->absorbed));
             json_object_set_new(item, "variation", command_json_real(layer->variation));
             json_object_set_new(item, "gap", command_json_real(layer->gap));
+            json_object_set_new(item, "relative_gap", command_json_real(layer->relative_gap));
         }
         json_array_append_new(list, item);
     }

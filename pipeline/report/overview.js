@@ -1,7 +1,8 @@
 // What was run, whether it ended, and whether its numbers can be trusted.
 import { bytes, count, h, number, percent, table, withError } from './dom.js';
 
-const LEDGER_TOLERANCE = 1e-5; // as `nrmflow info` has it
+const LEDGER_TOLERANCE = 1e-5; // of the total variation, as `nrmflow info` has it
+const LISTED = 6;
 const CALM_VARIATION = 10; // total variation of a layer from which on signs cancel so much that one should look
 
 function banner(kind, title, ...text) {
@@ -30,19 +31,20 @@ export function verdict(data) {
   const ledger = data.summary.layers.filter((layer) => layer.gap !== undefined);
   if (!ledger.length) return null;
   // JSON has no infinity: a gap that is none is an open ledger.
-  const gaps = ledger.map((layer) => (layer.gap === null ? Infinity : layer.gap));
-  const gap = Math.max(...gaps);
+  const largest = (key) => Math.max(...ledger.map((layer) => (layer[key] === null ? Infinity : layer[key])));
+  const gap = largest('gap');
   const wild = ledger.filter((layer) => layer.variation === null || layer.variation > CALM_VARIATION);
-  if (!(gap <= LEDGER_TOLERANCE)) {
+  if (!(largest('relative_gap') <= LEDGER_TOLERANCE)) {
     return banner('bad', `The ledger is open by up to ${number(gap, 2)}`,
       'In some layer of some image, neurons, bias and absorbed do not sum to one. That is a mistake of the program: do not use these numbers.');
   }
   if (wild.length) {
     return banner('warn', 'The ledger is closed, but signs cancel strongly',
-      `Total variation is above ${CALM_VARIATION} in ${wild.map((layer) => layer.name).join(', ')}: positive and negative shares are much larger than their sum. Trust differences more than ranks.`);
+      `Total variation is above ${CALM_VARIATION} in ${wild.length > LISTED ? `${wild.length} of ${ledger.length} variables` : wild.map((layer) => layer.name).join(', ')}: positive and negative shares are much larger than their sum. Trust differences more than ranks.`);
   }
-  return banner('good', 'The ledger is closed, and signs hardly cancel',
-    `In every layer of every image, neurons + bias + absorbed = 1 within ${number(gap, 2)}. Mean total variation is at most ${number(Math.max(...ledger.map((layer) => layer.variation)), 3)}; 1 means that nothing cancels.`);
+  const most = largest('variation');
+  return banner('good', most < 2 ? 'The ledger is closed, and signs hardly cancel' : 'The ledger is closed, and some signs cancel',
+    `In every layer of every image, neurons + bias + absorbed = 1 within ${number(gap, 2)}. Mean total variation is at most ${number(most, 3)}; 1 means that nothing cancels.`);
 }
 
 function tile(label, value, more, key) {

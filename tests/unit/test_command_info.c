@@ -258,6 +258,7 @@ static void json_has_the_ledger_of_every_variable(void **state)
     assert_true(real(layer, "absorbed") == 0.25);
     assert_true(real(layer, "variation") == 2.5);
     assert_true(real(layer, "gap") == 0.125);
+    assert_true(real(layer, "relative_gap") == 0.125 / 4); /* the variation above */
     assert_true(real(json_array_get(layers, 0), "gap") == 0);
     json_decref(object);
 }
@@ -318,7 +319,7 @@ static void text_warns_of_a_weak_condition(void **state)
 static void text_warns_of_an_open_ledger(void **state)
 {
     (void)state;
-    expect_text((struct choice){.open = 2e-5}, "warning: the ledger is open by up to 2.0e-05");
+    expect_text((struct choice){.open = 8e-5}, "warning: the ledger is open by up to 2.0e-05 of the total variation");
 }
 
 static void closed_ledger_is_no_warning(void **state)
