@@ -95,9 +95,10 @@ static void print_name(const char *name, int width)
     printf("%*s", width > n ? width - n : 0, "");
 }
 
-static void print_class(const struct classes *classes, size_t i)
+/* `mark` is what the class is called below. */
+static void print_class(const struct classes *classes, size_t i, const char *mark)
 {
-    printf("%5zu  ", i);
+    printf("%s%5zu  ", mark, i);
     print_name(classes->names[i], 24);
     printf("  %9" PRId64, classes->images[i]);
     if (classes->images[i] > 0)
@@ -106,9 +107,9 @@ static void print_class(const struct classes *classes, size_t i)
     putchar('\n');
 }
 
-static void print_head(void)
+static void print_head(const char *mark)
 {
-    printf("%5s  %-24s  %9s  %10s\n", "class", "name", "images", "given mass");
+    printf("%s%5s  %-24s  %9s  %10s\n", mark, "class", "name", "images", "given mass");
 }
 
 static void print_weak(const struct classes *classes, size_t first, size_t second)
@@ -193,9 +194,9 @@ static void list_classes(const struct store_reader *reader, const struct classes
         command_json_print(object);
         return;
     }
-    print_head();
+    print_head("");
     for (size_t i = 0; i < classes->count; i++)
-        print_class(classes, i);
+        print_class(classes, i, "");
     print_weak(classes, classes->count, classes->count);
 }
 
@@ -212,9 +213,9 @@ struct comparison {
 static void print_comparison(struct comparison *c, const struct classes_differences *d, const char *name, size_t listed)
 {
     if (!c->headed) {
-        print_head();
-        print_class(c->classes, c->a);
-        print_class(c->classes, c->b);
+        print_head("   ");
+        print_class(c->classes, c->a, "A  ");
+        print_class(c->classes, c->b, "B  ");
     }
     c->headed = true;
     print_differences(d, name, c->arguments->flow != NULL, listed);

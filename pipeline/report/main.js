@@ -16,7 +16,7 @@ const SECTIONS = [['overview', 'Overview'], ['ledger', 'Ledger'], ['channels', '
 
 function head(data) {
   const { summary } = data;
-  const button = h('button', { type: 'button', onclick: toggleTheme }, theme() === 'dark' ? 'Light' : 'Dark');
+  const button = h('button', { type: 'button', title: 'Switch between light and dark', onclick: toggleTheme }, theme() === 'dark' ? 'Light' : 'Dark');
   button.addEventListener('click', () => { button.textContent = theme() === 'dark' ? 'Light' : 'Dark'; });
   document.title = `${data.store} – nrmflow report`;
   return h('header', {}, h('div', {}, h('h1', {}, data.store),
