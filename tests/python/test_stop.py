@@ -5,10 +5,10 @@ import signal
 import time
 import unittest
 
-from support import DEMO, RunCase, finished, nrmflow, run, sized, start, wait_for
+from support import DEMO, RunCase, finished, nrmflow, run, start, wait_for
 
 FAILED, USAGE, STOPPED = 1, 2, 75
-IMAGES = sized(2000, 800)
+IMAGES = 2000
 LIGHT = {"measure.flows": "none", "store.top": 4, "store.histogram_bins": 8, "store.classes": "none"}
 SETTINGS = {**LIGHT, "data.images": f"0:{IMAGES}"}
 EPOCHS = {**SETTINGS, "run.epoch": 0}  # of a block

@@ -130,6 +130,17 @@ class Slurm(RunCase):
         self.assertEqual((known["JobState"], known["ExitCode"]), ("COMPLETED", "0:0"), known)
         self.assert_same_stores(store, self.long)
 
+    # ---- kills -------------------------------------------------------------------------------------------------
+
+    def test_a_rank_that_is_killed_ends_the_job_and_leaves_the_last_state(self):
+        number, store = self.submit("killed.h5", {**SHORT, "run.epoch": 0})
+        self.await_epoch(number, store)
+        oldest = output("pgrep", "--oldest", "--exact", "--full", f"{NRMFLOW} run {DEMO} --output {store} .*")
+        os.kill(int(oldest), signal.SIGKILL)
+        known = self.await_job(number, seconds=120)
+        self.assertEqual((known["JobState"], known["Restarts"]), ("FAILED", "0"), self.log(store))
+        self.assert_continued(store)
+
     # ---- signals -----------------------------------------------------------------------------------------------
 
     def cancelled(self, launch):
