@@ -163,25 +163,29 @@ done:
     return rc;
 }
 
+enum { CLASS_NAME = 1024 };
+
 /* One name a line; empty lines and lines that are missing leave the class its number. */
 static enum status read_names_file(char **names, size_t n, const char *path, struct error *err)
 {
-    char *line = NULL;
-    size_t size = 0;
+    char line[CLASS_NAME];
+    enum status rc = OK;
     FILE *f = fault_hit(FAULT_OPEN) ? NULL : fopen(path, "r");
 
     if (!f)
         return error_system(err, "%s: cannot read the class names", path);
-    for (size_t i = 0; i < n && getline(&line, &size, f) >= 0; i++) {
+    for (size_t i = 0; rc == OK && i < n && fgets(line, sizeof line, f); i++) {
+        if (!strchr(line, '\n') && !feof(f))
+            rc = error_set(err, FAIL_FORMAT, "%s: line %zu is no class name: it is not text, or has %d bytes or more",
+                           path, i + 1, CLASS_NAME - 1);
         line[strcspn(line, "\r\n")] = '\0';
         if (!*line)
             continue;
         free(names[i]);
         names[i] = strdup(line);
     }
-    enum status rc =
-        fault_hit(FAULT_READ) || ferror(f) ? error_system(err, "%s: cannot read the class names", path) : OK;
-    free(line);
+    if (fault_hit(FAULT_READ) || ferror(f))
+        rc = error_system(err, "%s: cannot read the class names", path);
     fclose(f);
     return rc;
 }

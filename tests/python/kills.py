@@ -106,8 +106,8 @@ class KillCase(RunCase):
                 before, done = set(), set()
         self.assertEqual(run(store, SETTINGS, ranks=RANKS).returncode, 0)
         self.check_end(store)
-        print(f"seed {SEED}: {count} kills survived, {lost} of {-(-IMAGES // BLOCK)} blocks computed again, "
-              f"at most {most} in flight")
+        print(f"seed {SEED}: {count} kills survived, {lost} blocks of {BLOCK} images computed again, {lost / count:.1f} for a "
+              f"kill, at most {most} after one")
 
     def check_end(self, store):
         self.assert_same_stores(store, self.undisturbed)

@@ -201,6 +201,9 @@ class Dataset(ErrorCase):
     def test_missing_class_names(self):
         self.check_fails("no_such_names", sets=["model.classes=no_such_names"])
 
+    def test_class_names_that_never_end(self):
+        self.check_fails("/dev/zero: line 1 is no class name", sets=["model.classes=/dev/zero"])
+
 
 class Output(ErrorCase):
     def test_output_in_a_missing_folder(self):
