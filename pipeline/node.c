@@ -72,10 +72,25 @@ void node_free(struct node *node)
     *node = (struct node){0};
 }
 
+/* Whether mpirun, or srun by PMIx or PMI, has started this process. */
+static bool is_launched(void)
+{
+    return getenv("PMIX_NAMESPACE") || getenv("PMI_RANK");
+}
+
+/* Where no launcher has started this process, Open MPI would start a daemon beside it, which takes half a second. Without
+ * one, all such processes of a user would share a folder for files that one process does not need, and the first to end
+ * would remove it while another begins. */
+static void go_alone(void)
+{
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+}
+
 void node_begin(struct node *node)
 {
-    /* Where no launcher has started this process, Open MPI would start a daemon beside it, which takes half a second. */
-    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    if (!is_launched())
+        go_alone();
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &(int){0});
     node_init(node);
 }

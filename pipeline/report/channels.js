@@ -61,7 +61,7 @@ export function strips(data, state) {
       cells.push(map.element, h('span', { class: 'top' }, topOf(strip, data.of(layer.name, 'mean'))));
       map.show({
         rows: 1, columns: strip.numbers.length, height: 20, value: (_, j) => strip.values[j], marked, most: Math.max(largest(strip.values), 1e-30),
-        label: `${layer.name}, ${strip.numbers.length} channels by relevance`, idle: IDLE,
+        label: `${layer.name}, ${strip.numbers.length} ${strip.numbers.length === 1 ? 'channel' : 'channels by relevance'}`, idle: IDLE,
         say: (_, j) => `${data.channelName(layer.name, strip.numbers[j])}, rank ${data.order(layer.name).indexOf(strip.numbers[j]) + 1}: ${what} ${number(strip.values[j])}`,
         pick: (_, j) => state.set({ layer: layer.name, channel: strip.numbers[j] }),
       });

@@ -38,7 +38,7 @@ export class Heatmap {
   constructor(read) {
     this.read = read;
     this.canvas = h('canvas', {
-      tabindex: 0, role: 'img',
+      tabindex: 0, role: 'application',
       onpointermove: (event) => this.point(event), onpointerleave: () => this.move(null),
       onclick: (event) => { this.point(event); this.pick(); }, onkeydown: (event) => this.key(event),
       onblur: () => this.move(null),

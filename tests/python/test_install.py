@@ -73,12 +73,12 @@ class Install(RunCase):
 
 class Recipes(unittest.TestCase):
     def recipe(self):
-        """Names of what the Spack recipe depends on, and the recipe's class: Spack's directives, written down."""
-        names = []
+        """What the Spack recipe depends on, by when, and the recipe's class: Spack's directives, written down."""
+        names = {"": [], "+report": []}
         spack = types.ModuleType("spack.package")
         spack.CMakePackage = type("CMakePackage", (), {})
-        spack.depends_on = lambda spec, **_: names.append(spec)
-        spack.license = spack.version = spack.generator = lambda *_, **__: None
+        spack.depends_on = lambda spec, when="", **_: names[when].append(spec)
+        spack.license = spack.variant = spack.version = spack.generator = lambda *_, **__: None
         place = ROOT / "jobs" / "spack" / "packages" / "nrmflow" / "package.py"
         modules = {"spack": types.ModuleType("spack"), "spack.package": spack}
         saved = {name: sys.modules.get(name) for name in modules}
@@ -95,12 +95,16 @@ class Recipes(unittest.TestCase):
 
     def test_spack_has_what_readme_lists_and_cmake_asks_for(self):
         names, recipe = self.recipe()
-        row = re.search(r"^\| Spack \| `([^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE).group(1)
+        row = re.search(r"^\| Spack \| `([^`]*)` \| `([^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
         virtual = {"openmpi": "mpi", "pkgconf": "pkgconfig"}
-        listed = {virtual.get(name, name).split("+")[0] for name in row.split()}
-        self.assertEqual({re.split("[@+]", name)[0] for name in names} - {"c"}, listed)
+        for specs, column in zip(names.values(), row.groups()):
+            listed = {virtual.get(name, name).split("+")[0] for name in column.split()}
+            self.assertEqual({re.split("[@+]", name)[0] for name in specs} - {"c"}, listed)
         least = re.search(r"cmake_minimum_required\(VERSION ([\d.]+)\)", CMAKE).group(1)
-        self.assertIn(f"cmake@{least}:", names)
+        self.assertIn(f"cmake@{least}:", names[""])
+        for spec, report in ("", "OFF"), ("+report", "ON"):
+            fake = types.SimpleNamespace(spec=spec, define=lambda name, value: f"-D{name}={value}")
+            self.assertIn(f"-DNRMFLOW_REPORT={report}", recipe.cmake_args(fake))
         self.assertEqual(recipe.git, ROOT.resolve().as_uri())
 
     def test_the_container_copies_what_cmake_builds_from(self):

@@ -241,6 +241,10 @@ class Mistakes(unittest.TestCase):
             self.assertIn(f"--images: {message}", done.stderr)
         self.assertEqual(query("conv5_3", "--images", "3:5", "--set", "data.images=0:20")["images"], [3, 4])
 
+    def test_processes_without_a_launcher_share_no_folder(self):
+        done = nrmflow("query", DEMO, "conv5_3", "--explain", environment={"TMPDIR": "/dev/null"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_a_run_names_the_key(self):
         done = nrmflow("run", DEMO, "--output", "/dev/null/x", "--set", "measure.query.eye=conv5_3[")
         self.assertEqual(done.returncode, 1)

@@ -17,6 +17,8 @@ class Nrmflow(CMakePackage):
     license("Apache-2.0")
     version("main", branch="main")
 
+    variant("report", default=False, description="With the page of `nrmflow report`, whose packages npm fetches")
+
     depends_on("c", type="build")
     depends_on("cmake@3.25:", type="build")
     depends_on("ninja", type="build")
@@ -33,8 +35,10 @@ class Nrmflow(CMakePackage):
     depends_on("jansson")
     depends_on("openssl")
     depends_on("random123", type="build")
+    depends_on("node-js@18:", type="build", when="+report")
+    depends_on("npm", type="build", when="+report")
 
     generator("ninja")
 
     def cmake_args(self):
-        return ["-DBUILD_TESTING=OFF"]
+        return ["-DBUILD_TESTING=OFF", self.define("NRMFLOW_REPORT", "ON" if "+report" in self.spec else "OFF")]
