@@ -117,7 +117,7 @@ static enum status read_hdf5(struct image *out, struct dataset *d, size_t index,
     d->bytes.size = 0;
     unsigned char *pixels = dataset_buffer_extend(&d->bytes, image_bytes(d->listing), err);
     if (!pixels)
-        return FAIL_SYSTEM;
+        return FAIL_RESOURCE;
     TRY(dataset_hdf5_read(pixels, d->hdf5, index, err));
     rc = from_array(out, &d->listing->shape, pixels, channels, err);
 done:
@@ -143,6 +143,16 @@ done:
     return rc;
 }
 
+/* One file may be missing. Without the whole folder no image is to blame, and later it may be back. */
+static enum status blame(enum status rc, const struct dataset *d, struct error *err)
+{
+    if (rc != FAIL_SYSTEM || access(root_of(d), F_OK) == 0)
+        return rc;
+    error_clear(err);
+    return error_set(err, FAIL_RESOURCE,
+                     "%s: the folder of the images has gone; when it is back, the same command continues", root_of(d));
+}
+
 enum status dataset_read(struct image *out, struct dataset *dataset, size_t index, size_t channels, struct error *err)
 {
     static enum status (*const readers[])(struct image *, struct dataset *, size_t, size_t, struct error *) = {
@@ -153,7 +163,7 @@ enum status dataset_read(struct image *out, struct dataset *dataset, size_t inde
     };
 
     assert(index < dataset->listing->count);
-    return readers[dataset->listing->kind](out, dataset, index, channels, err);
+    return blame(readers[dataset->listing->kind](out, dataset, index, channels, err), dataset, err);
 }
 
 void dataset_close(struct dataset *dataset)

@@ -93,7 +93,7 @@ enum status dataset_open(struct dataset **out, const struct dataset_listing *lis
  *   out       the image; undefined on failure, but still to be freed or reused
  *   channels  1 or 3; converted as image_decode and image_convert do it
  * Errors, of this image only: FAIL_SYSTEM if the file cannot be read, otherwise as image_decode; the message begins
- * with the file's path. */
+ * with the file's path. FAIL_RESOURCE, of no image, also if the whole folder has gone. */
 enum status dataset_read(struct image *out, struct dataset *dataset, size_t index, size_t channels, struct error *err);
 
 /* NULL is fine. */

@@ -8,10 +8,15 @@
 #undef error_set /* what error.h defines for clang-tidy */
 #undef error_system
 
-/* Failures of the machine at this moment, and not of what was asked for. */
+/* Failures of the machine at this moment, and not of what was asked for: the last four are of file systems far away. */
 static enum status status_of(int code)
 {
-    return code == ENOMEM || code == EMFILE || code == ENFILE ? FAIL_RESOURCE : FAIL_SYSTEM;
+    static const int passing[] = {ENOMEM, EMFILE, ENFILE, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
+
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
+        if (code == passing[i])
+            return FAIL_RESOURCE;
+    return FAIL_SYSTEM;
 }
 
 static void record(struct error *err, enum status status, const char *format, va_list arguments)

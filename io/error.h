@@ -14,7 +14,7 @@ enum status {
     FAIL_CONFIG,      /* the configuration or the command line is wrong */
     FAIL_LIMIT,       /* a stated limit is exceeded: a size, the memory plan, the share of failed images */
     FAIL_MISMATCH,    /* a file belongs to another run, model or dataset */
-    FAIL_RESOURCE     /* memory or file descriptors are short; no file is to blame, and later it may succeed */
+    FAIL_RESOURCE     /* memory or file descriptors are short, a file system is away; later it may succeed */
 };
 
 struct error {

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import subprocess
 import tarfile
 import unittest
 
@@ -10,7 +11,7 @@ import h5py
 import numpy
 from PIL import Image
 
-from support import STATUS, TINY, RunCase, Store, run, smooth_image
+from support import NRMFLOW, STATUS, TINY, RunCase, Store, finished, run, sets, smooth_image, wait_for
 
 COUNT, CLASSES = 40, 4
 SETTINGS = {"model.weights": TINY, "store.per_image": "all", "store.class_by": "label"}
@@ -59,6 +60,24 @@ class DatasetCase(RunCase):
         """A store of the whole dataset: {"data.path": ...} as keywords without the section."""
         keys = {f"data.{key}": value for key, value in data.items()}
         return Store(cls.run_store(name, {**SETTINGS, **keys, **settings}, config=cls.ini))
+
+
+class GoneAndBack(DatasetCase):
+    def test_a_folder_that_goes_away_fails_no_image_and_the_run_continues_when_it_is_back(self):
+        folder, store = self.write_folder("far"), self.path("far.h5")
+        settings = {**SETTINGS, "data.path": folder, "run.block": 1}
+        process = subprocess.Popen([NRMFLOW, "run", self.ini, "--output", store, *sets({**settings, "run.epoch": 0})],
+                                   stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: finished(store) > 0, process)
+        os.rename(folder, folder + ".away")
+        _, log = process.communicate(timeout=120)
+        os.rename(folder + ".away", folder)
+        self.assertEqual(process.returncode, 1, log)
+        self.assertRegex(log, r"nrmflow: image \d+: \S+/far/?: the folder of the images has gone")
+        self.assertNotIn("image failed", log)
+        self.assertLess(finished(store), COUNT)
+        self.run_store("far.h5", settings, config=self.ini)
+        self.assert_same_stores(store, self.run_store("undisturbed.h5", settings, config=self.ini), but=["config"])
 
 
 class KindsOfDatasets(DatasetCase):

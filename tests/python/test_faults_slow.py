@@ -4,7 +4,7 @@ import unittest
 
 from faults import FaultCase, MergeFaultCase
 
-MOST = 40  # meetings of one point
+MOST = 12  # meetings of one point
 
 
 class Every:

@@ -82,7 +82,8 @@ class Slurm(RunCase):
         self.assertEqual((known["JobState"], known["ExitCode"]), ("COMPLETED", "0:0"), log)
         reasons = re.findall('stopped early.*reason="([^"]+)"', log)
         self.assertGreaterEqual(len(reasons), 1)
-        self.assertEqual(set(reasons), {reason}, log)
+        self.assertIn(reason, reasons, log)
+        self.assertLessEqual(set(reasons), {reason, "Slurm's end time"}, log)  # which comes first where the run is slow
         self.assertEqual(int(known["Restarts"]), len(reasons), log)
         self.assert_same_stores(store, self.long)
         print(f"{reason}: queued again {len(reasons)} times")
