@@ -1,5 +1,7 @@
 #include "block.h"
 
+#include "pages.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +48,7 @@ enum status block_worker_init(struct block_worker *worker, const struct block_co
     worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
     if (!worker->memory)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
+    pages_prefer_large(worker->memory, worker->nbytes);
     struct arena arena = arena_over(worker->memory, worker->nbytes);
     place(worker, context, &arena);
     TRY(reader_open(&worker->reader, context->listing, &context->model->preprocessing, BLOCK_GROUP, worker->inputs,

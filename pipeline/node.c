@@ -2,6 +2,7 @@
 
 #include "agree.h"
 #include "fault.h"
+#include "pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,6 +133,7 @@ static enum status map(struct node_block *block, int file, struct error *err)
 
     if (memory == MAP_FAILED)
         return error_system(err, "cannot map %.0f MB of shared memory", (double)block->nbytes / 1e6);
+    pages_prefer_large(memory, block->nbytes);
     block->memory = memory;
     block->mapped = block->nbytes;
     return OK;
@@ -154,8 +156,8 @@ static enum status create(struct node_block *block, char name[NAME], struct erro
         name[0] = '\0';
         return rc;
     }
+    TRY(map(block, file, err)); /* first, so that pages are of the size that it asks for */
     TRY(reserve(file, block->nbytes, err));
-    TRY(map(block, file, err));
 done:
     close(file);
     if (rc != OK) {
@@ -206,6 +208,7 @@ static enum status allocate_private(const struct node *node, struct node_block *
     block->heap = block->nbytes < SIZE_MAX - NODE_ALIGNMENT ? calloc(1, block->nbytes + NODE_ALIGNMENT) : NULL;
     if (!block->heap)
         return error_set(err, FAIL_SYSTEM, "no memory for %.0f MB", megabytes);
+    pages_prefer_large(block->heap, block->nbytes + NODE_ALIGNMENT);
     block->memory = (char *)block->heap + (NODE_ALIGNMENT - (size_t)block->heap % NODE_ALIGNMENT) % NODE_ALIGNMENT;
     return OK;
 }
