@@ -278,13 +278,14 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
         return need;
     if (plan->method == LINK_NARROW)
         return link_narrow_scratch(plan);
-    need.sums *= n;
+    if (plan->method == LINK_WINOGRAD) {
+        need.work = larger(winograd_scratch_floats(plan->ops, shape_up(link, 2)),
+                           winograd_scratch_floats(plan->ops, link_winograd_down(link)));
+        return need;
+    }
     need.upper = n * upper_floats(plan);
     need.lower = n * lower_floats(plan);
     need.work = linear_scratch_floats(&linear);
-    if (plan->method == LINK_WINOGRAD)
-        need.work = larger(winograd_scratch_floats(plan->ops, shape_up(link, 2)),
-                           winograd_scratch_floats(plan->ops, link_winograd_down(link)));
     return need;
 }
 
@@ -482,6 +483,10 @@ static void evaluate_winograd(float *upper, float *c, const struct link_plan *pl
 {
     struct rule_term term = plan->parts.term[0];
     struct winograd_call call = {
+        .images = n,
+        .stride = {.x = lower_floats(plan), .y = upper_floats(plan)},
+        .x = a,
+        .y = {upper, c},
         .packed = {plan->packed_up[0], plan->packed_up[1]},
         .output = WINOGRAD_EVALUATE,
         .bias = {plan->own_bias, plan->bias_forms[0]},
@@ -491,12 +496,7 @@ static void evaluate_winograd(float *upper, float *c, const struct link_plan *pl
         .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
     };
 
-    for (size_t i = 0; i < n; i++) {
-        call.x = a + i * lower_floats(plan);
-        call.y[0] = upper + i * upper_floats(plan);
-        call.y[1] = c + i * upper_floats(plan);
-        winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
-    }
+    winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
 }
 
 void link_evaluate(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
@@ -568,21 +568,55 @@ static void back_linear(float *r_lower, const struct link_plan *plan, const floa
     }
 }
 
-/* One image of fast maps; with its flow if joint is not NULL. */
-static void back_winograd(float *r_lower, float *joint, const struct link_plan *plan, const float *r_upper,
-                          const float *c, const float *a, const float *h, const struct link_scratch *scratch)
-{
-    struct winograd_call call = {.x = r_upper,
-                                 .factor = c,
-                                 .packed = {plan->packed_down},
-                                 .output = WINOGRAD_MULTIPLY,
-                                 .y = {r_lower, NULL},
-                                 .multiplier = a,
-                                 .joint = joint,
-                                 .lower = a,
-                                 .lower_factor = h};
+/* Relevance or weights of n images, and their own coefficients and activations, or those that all share. */
+struct images {
+    size_t n;
+    bool share;
+};
 
+static struct winograd_call winograd_down(const struct link_plan *plan, const float *r_upper, const float *c,
+                                          const float *a, struct images images)
+{
+    return (struct winograd_call){.images = images.n,
+                                  .stride = {.x = upper_floats(plan),
+                                             .factor = images.share ? 0 : upper_floats(plan),
+                                             .y = lower_floats(plan),
+                                             .multiplier = images.share ? 0 : lower_floats(plan)},
+                                  .x = r_upper,
+                                  .factor = c,
+                                  .packed = {plan->packed_down},
+                                  .output = WINOGRAD_MULTIPLY,
+                                  .multiplier = a};
+}
+
+static void back_winograd(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                          const float *a, struct images images, const struct link_scratch *scratch)
+{
+    struct winograd_call call = winograd_down(plan, r_upper, c, a, images);
+
+    call.y[0] = r_lower;
     winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
+}
+
+/* The flow of one image, and unless NULL its relevance. */
+static void joint_winograd(float *joint, float *r_lower, const struct link_plan *plan, const float *r_upper,
+                           const float *c, const float *a, const float *h, const struct link_scratch *scratch)
+{
+    struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct images){1, false});
+
+    call.y[0] = r_lower;
+    call.joint = joint;
+    call.lower = a;
+    call.lower_factor = h;
+    winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
+}
+
+static void back_narrow(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                        const float *a, size_t n, const struct link_scratch *scratch)
+{
+    for (size_t i = 0; i < n; i++)
+        link_narrow_back(r_lower + i * lower_floats(plan), plan, r_upper + i * upper_floats(plan),
+                         c + i * upper_floats(plan), n * upper_floats(plan), a + i * lower_floats(plan), scratch);
 }
 
 void link_back(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan, const float *r_upper,
@@ -594,15 +628,10 @@ void link_back(float *r_lower, double *to_bias, double *absorbed, const struct l
     }
     if (plan->method == LINK_LINEAR)
         back_linear(r_lower, plan, r_upper, c, a, n, scratch);
-    for (size_t i = 0; i < n && plan->method != LINK_LINEAR; i++) {
-        float *r = r_lower + i * lower_floats(plan);
-        const float *own_r = r_upper + i * upper_floats(plan), *own_c = c + i * upper_floats(plan);
-        const float *own_a = a + i * lower_floats(plan);
-        if (plan->method == LINK_WINOGRAD)
-            back_winograd(r, NULL, plan, own_r, own_c, own_a, NULL, scratch);
-        else
-            link_narrow_back(r, plan, own_r, own_c, n * upper_floats(plan), own_a, scratch);
-    }
+    else if (plan->method == LINK_NARROW)
+        back_narrow(r_lower, plan, r_upper, c, a, n, scratch);
+    else
+        back_winograd(r_lower, plan, r_upper, c, a, (struct images){n, false}, scratch);
     if (to_bias)
         ledger_shares(to_bias, absorbed, plan, r_upper, c, n, scratch->sums);
 }
@@ -617,7 +646,7 @@ void link_back_joint(float *r_lower, float *joint, double *to_bias, double *abso
             link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, 1, 1}, scratch);
         return;
     }
-    back_winograd(r_lower, joint, plan, r_upper, c, a, h, scratch);
+    joint_winograd(joint, r_lower, plan, r_upper, c, a, h, scratch);
     ledger_shares(to_bias, absorbed, plan, r_upper, c, 1, scratch->sums);
 }
 
@@ -644,9 +673,14 @@ static void forward_linear(float *v_upper, const struct link_plan *plan, const f
 }
 
 static void forward_winograd(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                             const float *a, const struct link_scratch *scratch)
+                             const float *a, struct images images, const struct link_scratch *scratch)
 {
-    struct winograd_call call = {.x = v_lower,
+    struct winograd_call call = {.images = images.n,
+                                 .stride = {.x = lower_floats(plan),
+                                            .factor = images.share ? 0 : lower_floats(plan),
+                                            .y = upper_floats(plan),
+                                            .multiplier = images.share ? 0 : upper_floats(plan)},
+                                 .x = v_lower,
                                  .factor = a,
                                  .packed = {plan->packed_up[1]},
                                  .output = WINOGRAD_MULTIPLY,
@@ -665,11 +699,13 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
         forward_linear(v_upper, plan, v_lower, c, a, n, scratch);
         return;
     }
+    if (plan->method == LINK_WINOGRAD) {
+        forward_winograd(v_upper, plan, v_lower, c, a, (struct images){n, false}, scratch);
+        return;
+    }
     for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
         if (plan->link->kind == LINK_POOL)
             pool_forward(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool);
-        else if (plan->method == LINK_WINOGRAD)
-            forward_winograd(v_upper, plan, v_lower, c + i * upper, a + i * lower, scratch);
         else
             link_narrow_forward(v_upper, plan, v_lower, c + i * upper, n * upper, a + i * lower, scratch);
 }
@@ -677,6 +713,10 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
 void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
+    if (plan->method == LINK_WINOGRAD) {
+        back_winograd(r_lower, plan, r_upper, c, a, (struct images){n, true}, scratch);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         link_back(r_lower + i * lower_floats(plan), NULL, NULL, plan, r_upper + i * upper_floats(plan), c, a, 1,
                   scratch);
@@ -685,6 +725,10 @@ void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float 
 void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                          const float *a, size_t n, const struct link_scratch *scratch)
 {
+    if (plan->method == LINK_WINOGRAD) {
+        forward_winograd(v_upper, plan, v_lower, c, a, (struct images){n, true}, scratch);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         link_forward(v_upper + i * upper_floats(plan), plan, v_lower + i * lower_floats(plan), c, a, 1, scratch);
 }
@@ -719,7 +763,7 @@ void link_joint(float *joint, const struct link_plan *plan, const float *r_upper
         const float *own_r = r_upper + i * floats, *own_c = c + (images.first + i) * floats, *own_a = a + i * lower;
         const float *own_h = h ? h + i * lower : NULL;
         if (plan->method == LINK_WINOGRAD)
-            back_winograd(scratch->lower, joint, plan, own_r, own_c, own_a, own_h, scratch);
+            joint_winograd(joint, NULL, plan, own_r, own_c, own_a, own_h, scratch);
         else
             link_narrow_joint(joint, plan, own_r, own_c, images.all * floats, own_a, own_h, scratch);
     }

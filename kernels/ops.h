@@ -19,12 +19,12 @@ enum { OPS_LANES = 16 };
 
 struct winograd_call;
 
-/* A run of a map's tiles, in the order of rows, and where their transforms lie: [xi][channels / 16][stride][16], the
- * points xi `plane` floats apart. */
+/* A run of the tiles of some images' maps, in the order of images and rows, and where their transforms lie:
+ * [xi][channels / 16][stride][16], the points xi `plane` floats apart. */
 struct ops_tiles {
     size_t tile;          /* outputs along a side: 2 or 4 */
     size_t first, count;  /* of all tiles */
-    size_t across;        /* tiles in a row of the map */
+    size_t across, down;  /* tiles in a row and in a column of a map */
     size_t height, width; /* neurons of the map */
     size_t rows, columns; /* positions of an array's plane, border included */
     size_t stride;        /* tiles from one block of channels to the next, >= count */
@@ -43,12 +43,12 @@ struct ops {
     bool (*available)(void);
     size_t width; /* the widest panel: 16, 32 or 64 */
 
-    /* v = B' (x * factor) B of every tile and its border of one; factor NULL means one. */
-    void (*winograd_input)(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+    /* v = B' (x * factor) B of every tile of the call and its border of one; factor NULL means one. */
+    void (*winograd_input)(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles);
 
-    /* v = A (x * factor) A' of every tile without a border, the adjoint of the output transform. */
-    void (*winograd_lower)(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+    /* v = A (lower * lower_factor) A' of every tile without a border, the adjoint of the output transform. */
+    void (*winograd_lower)(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles);
 
     /* t = A' m A of every tile, and what the call makes of it; writes neurons only. m has the call's sets of `blocks`

@@ -163,22 +163,33 @@ INLINE void output_tile(float *t, const float *m, size_t plane, const size_t til
 /* ---- blocks of tiles: channels outside, tiles inside --------------------------------------------------------------- */
 
 struct place {
-    size_t row, column; /* of the tile */
+    size_t image, row, column; /* of the tile */
 };
 
 INLINE struct place first_place(const struct ops_tiles *tiles)
 {
-    return (struct place){tiles->first / tiles->across, tiles->first % tiles->across};
+    size_t row = tiles->first / tiles->across;
+
+    return (struct place){row / tiles->down, row % tiles->down, tiles->first % tiles->across};
 }
 
 INLINE void next_place(struct place *at, const struct ops_tiles *tiles)
 {
-    if (++at->column == tiles->across)
-        *at = (struct place){at->row + 1, 0};
+    if (++at->column < tiles->across)
+        return;
+    at->column = 0;
+    if (++at->row == tiles->down)
+        *at = (struct place){at->image + 1, 0, 0};
 }
 
-INLINE void spread(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
-                   const struct ops_tiles *tiles, const bool lower, const size_t tile)
+/* What is spread over the points: x, and factor unless that is NULL, of images so many floats apart. */
+struct source {
+    const float *x, *factor;
+    size_t x_stride, factor_stride;
+};
+
+INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
+                   const bool lower, const size_t tile)
 {
     const size_t border = lower ? 1 : 0;
 
@@ -187,40 +198,48 @@ INLINE void spread(float *v, const float *x, const float *factor, size_t blocks,
         for (size_t t = 0; t < tiles->count; t++, next_place(&at, tiles)) {
             size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
             size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
-            prefetch_square(x + from, tiles->columns, lower ? tile : tile + 2, tile);
+            const float *x = source.x + at.image * source.x_stride + from;
+            const float *factor = source.factor ? source.factor + at.image * source.factor_stride + from : NULL;
+            prefetch_square(x, tiles->columns, lower ? tile : tile + 2, tile);
             if (factor)
-                prefetch_square(factor + from, tiles->columns, lower ? tile : tile + 2, tile);
+                prefetch_square(factor, tiles->columns, lower ? tile : tile + 2, tile);
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
-                spread_tile(v + to + lane, plane, x + from + lane, factor ? factor + from + lane : NULL, tiles->columns,
-                            lower, tile);
+                spread_tile(v + to + lane, plane, x + lane, factor ? factor + lane : NULL, tiles->columns, lower, tile);
         }
     }
 }
 
-static void winograd_input(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
-                           const struct ops_tiles *tiles)
+INLINE void spread_either(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
+                          const bool lower, const size_t tile)
 {
-    if (tiles->tile == 2 && factor)
-        spread(v, x, factor, blocks, plane, tiles, false, 2);
-    else if (tiles->tile == 2)
-        spread(v, x, NULL, blocks, plane, tiles, false, 2);
-    else if (factor)
-        spread(v, x, factor, blocks, plane, tiles, false, 4);
+    struct source alone = {source.x, NULL, source.x_stride, 0};
+
+    if (source.factor)
+        spread(v, source, blocks, plane, tiles, lower, tile);
     else
-        spread(v, x, NULL, blocks, plane, tiles, false, 4);
+        spread(v, alone, blocks, plane, tiles, lower, tile);
 }
 
-static void winograd_lower(float *v, const float *x, const float *factor, size_t blocks, size_t plane,
+static void winograd_input(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles)
 {
-    if (tiles->tile == 2 && factor)
-        spread(v, x, factor, blocks, plane, tiles, true, 2);
-    else if (tiles->tile == 2)
-        spread(v, x, NULL, blocks, plane, tiles, true, 2);
-    else if (factor)
-        spread(v, x, factor, blocks, plane, tiles, true, 4);
+    struct source source = {call->x, call->factor, call->stride.x, call->stride.factor};
+
+    if (tiles->tile == 2)
+        spread_either(v, source, blocks, plane, tiles, false, 2);
     else
-        spread(v, x, NULL, blocks, plane, tiles, true, 4);
+        spread_either(v, source, blocks, plane, tiles, false, 4);
+}
+
+static void winograd_lower(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles)
+{
+    struct source source = {call->lower, call->lower_factor, 0, 0};
+
+    if (tiles->tile == 2)
+        spread_either(v, source, blocks, plane, tiles, true, 2);
+    else
+        spread_either(v, source, blocks, plane, tiles, true, 4);
 }
 
 /* ---- outputs: what becomes of t ------------------------------------------------------------------------------------ */
@@ -243,7 +262,8 @@ INLINE vec rectified(vec z)
 
 /* A tile's place in the output arrays. */
 struct target {
-    size_t at;            /* float of its first position */
+    size_t at;            /* float of its first position in y */
+    size_t multiplier;    /* likewise */
     size_t stride;        /* floats from a row to the next */
     size_t channel;       /* the first of the block */
     size_t rows, columns; /* that are neurons */
@@ -254,10 +274,10 @@ static void put(const struct winograd_call *call, const float *t, const float *d
 {
     for (size_t i = 0; i < to.rows; i++)
         for (size_t j = 0; j < to.columns * OPS_LANES; j += LANES) {
-            size_t at = to.at + i * to.stride + j, from = i * tile * OPS_LANES + j;
+            size_t row = i * to.stride + j, at = to.at + row, from = i * tile * OPS_LANES + j;
             vec value = load(t + from);
             if (call->output == WINOGRAD_MULTIPLY)
-                value *= load(call->multiplier + at);
+                value *= load(call->multiplier + to.multiplier + row);
             store(call->y[0] + at, value);
             if (d)
                 store(call->y[1] + at, load(d + from));
@@ -297,12 +317,16 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
         struct place at = first_place(tiles);
         for (size_t i = 0; i < tiles->count; i++, next_place(&at, tiles)) {
             size_t row = b * tiles->rows + at.row * tile + 1, column = at.column * tile + 1;
-            struct target to = {(row * tiles->columns + column) * OPS_LANES, tiles->columns * OPS_LANES, b * OPS_LANES,
-                                at_most(tiles->height - at.row * tile, tile),
-                                at_most(tiles->width - at.column * tile, tile)};
+            size_t first = (row * tiles->columns + column) * OPS_LANES;
+            struct target to = {.at = at.image * call->stride.y + first,
+                                .multiplier = at.image * call->stride.multiplier + first,
+                                .stride = tiles->columns * OPS_LANES,
+                                .channel = b * OPS_LANES,
+                                .rows = at_most(tiles->height - at.row * tile, tile),
+                                .columns = at_most(tiles->width - at.column * tile, tile)};
             prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
             if (call->output == WINOGRAD_MULTIPLY)
-                prefetch_square(call->multiplier + to.at, tiles->columns, tile, tile);
+                prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
             if (second)
                 prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {

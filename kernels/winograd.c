@@ -99,9 +99,10 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
 
 /* ---- runs ---------------------------------------------------------------------------------------------------------- */
 
-/* How a map is cut in blocks of tiles, and where their transforms lie in the scratch memory. */
+/* How the maps of a call are cut in blocks of tiles, and where their transforms lie in the scratch memory. */
 struct cut {
-    size_t tiles, blocks; /* of the map */
+    size_t across, down;  /* tiles of a map */
+    size_t tiles, blocks; /* of all images */
     size_t stride;        /* of tiles, at least those of a block */
     size_t in_blocks, out_blocks;
     size_t in_plane, out_plane;
@@ -119,15 +120,17 @@ static size_t plane_floats(size_t blocks, size_t stride)
     return (blocks * stride | 1) * LINE;
 }
 
-static struct cut cut_map(struct winograd shape)
+static struct cut cut_maps(struct winograd shape, size_t images)
 {
-    size_t down = (shape.height + shape.tile - 1) / shape.tile, across = (shape.width + shape.tile - 1) / shape.tile;
     size_t most = tiles_at_once(shape);
-    struct cut cut = {.tiles = down * across, .in_blocks = padded(shape.inputs) / LANES};
+    struct cut cut = {.across = (shape.width + shape.tile - 1) / shape.tile,
+                      .down = (shape.height + shape.tile - 1) / shape.tile,
+                      .in_blocks = padded(shape.inputs) / LANES,
+                      .out_blocks = columns_of(shape) / LANES};
 
+    cut.tiles = images * cut.down * cut.across;
     cut.blocks = (cut.tiles + most - 1) / most;
     cut.stride = (cut.tiles + cut.blocks - 1) / cut.blocks | 1;
-    cut.out_blocks = columns_of(shape) / LANES;
     cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
     cut.out_plane = plane_floats(cut.out_blocks, cut.stride);
     return cut;
@@ -135,10 +138,11 @@ static struct cut cut_map(struct winograd shape)
 
 size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
 {
-    struct cut cut = cut_map(shape);
+    size_t stride = tiles_at_once(shape) | 1;
 
     (void)ops;
-    return points_of(shape) * (cut.in_plane + cut.out_plane);
+    return points_of(shape) *
+           (plane_floats(padded(shape.inputs) / LANES, stride) + plane_floats(columns_of(shape) / LANES, stride));
 }
 
 /* What the tables' loops get: tiles of block 0, and the shape of the product of every point. */
@@ -148,13 +152,14 @@ struct work {
     struct ops_product product;
 };
 
-static struct work plan_work(const struct ops *ops, struct winograd shape, struct layout layout)
+static struct work plan_work(const struct ops *ops, struct winograd shape, struct layout layout, size_t images)
 {
-    struct work work = {.cut = cut_map(shape)};
+    struct work work = {.cut = cut_maps(shape, images)};
     size_t columns = padded(shape.outputs);
 
     work.tiles = (struct ops_tiles){.tile = shape.tile,
-                                    .across = (shape.width + shape.tile - 1) / shape.tile,
+                                    .across = work.cut.across,
+                                    .down = work.cut.down,
                                     .height = shape.height,
                                     .width = shape.width,
                                     .rows = layout.rows,
@@ -168,34 +173,43 @@ static struct work plan_work(const struct ops *ops, struct winograd shape, struc
     return work;
 }
 
-/* One block of tiles; v and m have a plane for every point. */
-static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
-                      const struct work *work, float *v, float *m)
+static void run_products(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                         const struct work *work, const float *v, float *m)
 {
     const struct cut *cut = &work->cut;
     const struct ops_product *product = &work->product;
     size_t set_floats = cut->out_blocks / shape.sets * cut->stride * LANES;
 
-    ops->winograd_input(v, call->x, call->factor, cut->in_blocks, cut->in_plane, &work->tiles);
     for (size_t xi = 0; xi < points_of(shape); xi++)
         for (size_t set = 0; set < shape.sets; set++)
             ops->product(m + xi * cut->out_plane + set * set_floats, v + xi * cut->in_plane,
                          call->packed[set] + xi * product->depth * product->outputs, product);
     ops->winograd_output(call, m, cut->out_blocks / shape.sets, cut->out_plane, &work->tiles);
+}
+
+/* One block of tiles; v and m have a plane for every point. */
+static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                      const struct work *work, float *v, float *m)
+{
+    const struct cut *cut = &work->cut;
+
+    ops->winograd_input(v, call, cut->in_blocks, cut->in_plane, &work->tiles);
+    if (call->y[0])
+        run_products(call, ops, shape, work, v, m);
     if (!call->joint)
         return;
-    ops->winograd_lower(m, call->lower, call->lower_factor, cut->out_blocks, cut->out_plane, &work->tiles);
+    ops->winograd_lower(m, call, cut->out_blocks, cut->out_plane, &work->tiles);
     ops->flow(call->joint, v, m, call->packed[0], shape.inputs, shape.outputs, points_of(shape), cut->in_plane,
-              cut->out_plane, product);
+              cut->out_plane, &work->product);
 }
 
 void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
 {
     struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
-    struct work work = plan_work(ops, shape, layout);
+    struct work work = plan_work(ops, shape, layout, call->images);
     float *v = scratch, *m = scratch + points_of(shape) * work.cut.in_plane;
 
-    assert(shape.sets == (call->y[1] ? 2 : 1) &&
+    assert(call->images > 0 && (call->images == 1 || !call->joint) && shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
     if (call->joint && !call->accumulate_joint)
         memset(call->joint, 0, shape.inputs * shape.outputs * sizeof *call->joint);
@@ -205,6 +219,7 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
         work.product.rows = work.tiles.count;
         run_block(call, ops, shape, &work, v, m);
     }
-    for (size_t set = 0; set < shape.sets; set++)
-        layout_clear_border(call->y[set], layout);
+    for (size_t set = 0; set < shape.sets && call->y[set]; set++)
+        for (size_t i = 0; i < call->images; i++)
+            layout_clear_border(call->y[set] + i * call->stride.y, layout);
 }

@@ -1,4 +1,4 @@
-/* 3x3 convolutions with stride 1 and zero padding 1 of one image, by Winograd's minimal filtering F(4x4) or F(2x2).
+/* 3x3 convolutions with stride 1 and zero padding 1 of one or more images, by Winograd's minimal filtering F(4x4) or F(2x2).
  *
  *   t[k,p] = sum_{c,dy,dx} w[k,c,dy,dx] (x factor)[c, p + (dy-1, dx-1)]
  *
@@ -8,7 +8,7 @@
  * Arrays of variables are in the blocked layout (layout_blocked); what is no neuron must be zero in inputs and is zero in
  * outputs. F(4x4) needs 4 times fewer multiplications than direct convolution, and its rounding errors are about 1e-6 of
  * the array's maximum. It does not keep exact zeros; F(2x2) does: an output whose 3x3 inputs are all zero is exactly zero.
- * No failure, no allocation; results are the same bits on every call with the same input. Thread-safe.
+ * No failure, no allocation; the bits of an image's results depend on no other image of the call. Thread-safe.
  */
 #ifndef NRMFLOW_WINOGRAD_H
 #define NRMFLOW_WINOGRAD_H
@@ -31,10 +31,17 @@ struct winograd {
 enum winograd_output { WINOGRAD_STORE, WINOGRAD_MULTIPLY, WINOGRAD_EVALUATE };
 
 struct winograd_call {
+    size_t images;
+
+    /* Floats from an image's array to the next image's; 0 for an array that all share. */
+    struct {
+        size_t x, factor, y, multiplier;
+    } stride;
+
     const float *x, *factor; /* inputs; factor NULL: one */
     const float *packed[2];  /* winograd_pack, of every set */
     enum winograd_output output;
-    float *y[2];             /* of every set; overwritten */
+    float *y[2];             /* of every set; overwritten; NULL: only the flow is wanted */
     const float *multiplier; /* like y[0] */
     const float *bias[2];    /* of every set; zeros up to a multiple of 16 channels */
     const float *scale;      /* likewise */
@@ -42,7 +49,8 @@ struct winograd_call {
     bool select;
     bool nonnegative; /* t[1] is a sum of nonnegative terms: noise below zero is cut off */
 
-    /* Flow, unless joint is NULL: weights packed as adjoint, one set, inputs the upper channels and outputs the lower.
+    /* Flow of a single image, unless joint is NULL: weights packed as adjoint, one set, inputs the upper channels and
+     * outputs the lower.
      * joint[k][c] (+)= sum_{p,dy,dx} w[k,c,dy,dx] (x factor)[k,p] (lower lower_factor)[c, p + (dy-1, dx-1)],
      * [inputs][outputs]; lower and lower_factor (NULL: one) are like y[0]. */
     float *joint;

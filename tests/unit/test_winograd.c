@@ -125,7 +125,8 @@ static void arrays_free(struct arrays *a)
 
 static struct winograd_call stored(struct arrays *a)
 {
-    return (struct winograd_call){.x = a->x.values,
+    return (struct winograd_call){.images = 1,
+                                  .x = a->x.values,
                                   .factor = a->factor.values,
                                   .packed = {a->packed[0].values, a->packed[1].values},
                                   .output = WINOGRAD_STORE,
@@ -338,6 +339,50 @@ static void bits_depend_on_values_only(void **state)
     for_each_variant(check_bits);
 }
 
+enum { IMAGES = 5 };
+
+/* Several images at once, with a factor and a multiplier that all share, are the same bits as one by one. */
+static void check_images(const struct ops *ops)
+{
+    struct random random = random_seed("images");
+    struct winograd s = {19, 37, 1, 14, 13, 4};
+    struct arrays a = arrays_alloc(&random, s, false, 0);
+    size_t in = layout_floats(a.in), out = layout_floats(a.out);
+    struct guarded x = guarded_alloc(IMAGES * in), y = guarded_alloc(IMAGES * out);
+
+    for (size_t i = 0; i < IMAGES; i++) {
+        struct guarded one = random_blocked(&random, a.in, 0, a.planar_x);
+        memcpy(x.values + i * in, one.values, in * sizeof(float));
+        guarded_free(&one);
+    }
+    arrays_pack(&a, ops, 0);
+    struct winograd_call call = stored(&a);
+    call.output = WINOGRAD_MULTIPLY;
+    call.multiplier = a.multiplier.values;
+    struct winograd_call all = call;
+    all.images = IMAGES;
+    all.stride.x = in;
+    all.stride.y = out;
+    all.x = x.values;
+    all.y[0] = y.values;
+    winograd_run(&all, ops, s, a.scratch.values);
+    for (size_t i = 0; i < IMAGES; i++) {
+        call.x = x.values + i * in;
+        winograd_run(&call, ops, s, a.scratch.values);
+        assert_memory_equal(y.values + i * out, call.y[0], out * sizeof(float));
+    }
+    arrays_unpack(&a);
+    arrays_free(&a);
+    guarded_free(&x);
+    guarded_free(&y);
+}
+
+static void images_at_once_equal_one_by_one(void **state)
+{
+    (void)state;
+    for_each_variant(check_images);
+}
+
 /* F(2x2) of an input that is zero except at one position: exactly zero where that is not among the 3x3 inputs. */
 static void check_zeros(const struct ops *ops)
 {
@@ -416,8 +461,11 @@ static void variants_are_found_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_output_equals_plain_loops), cmocka_unit_test(bits_depend_on_values_only),
-        cmocka_unit_test(small_tiles_keep_exact_zeros),    cmocka_unit_test(nan_stays_nan),
+        cmocka_unit_test(every_output_equals_plain_loops),
+        cmocka_unit_test(bits_depend_on_values_only),
+        cmocka_unit_test(images_at_once_equal_one_by_one),
+        cmocka_unit_test(small_tiles_keep_exact_zeros),
+        cmocka_unit_test(nan_stays_nan),
         cmocka_unit_test(variants_are_found_by_name),
     };
 
