@@ -34,6 +34,24 @@ static size_t masked_variables(const struct measure_plan *plan)
     return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
 }
 
+/* The link's weights take more memory than an image's neurons, so that several images should share a reading of them. */
+static bool shares_weights(const struct link_plan *link)
+{
+    return link->method == LINK_WINOGRAD &&
+           9 * link->link->lower.channels * link->link->upper.channels > layout_floats(link->lower);
+}
+
+static size_t find_grouped(const struct measure_plan *plan)
+{
+    size_t k = plan->top;
+
+    while (k > 0 && (plan->net->links[k - 1].kind == LINK_POOL || shares_weights(&plan->links[k - 1])))
+        k--;
+    while (k < plan->top && plan->net->links[k].kind == LINK_POOL)
+        k++;
+    return k;
+}
+
 static void find_condition(struct measure_plan *plan)
 {
     bool found = false;
@@ -64,6 +82,7 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
         if (net->links[k].kind != LINK_DENSE)
             plan->top = k + 1;
     }
+    plan->grouped = find_grouped(plan);
     for (size_t k = 0; k <= net->nlinks; k++)
         plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
     find_condition(plan);
@@ -110,13 +129,19 @@ static bool feeds_pool(const struct measure_plan *plan, size_t k)
     return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL;
 }
 
+/* Images that link k is computed for at once. */
+static size_t images_at_once(const struct measure_plan *plan, size_t k)
+{
+    return k < plan->grouped ? 1 : plan->options.group;
+}
+
 static void place_scratch(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     struct link_scratch_floats need = {0};
     size_t channels = 0;
 
     for (size_t k = 0; k < plan->net->nlinks; k++)
-        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], k < plan->top ? 1 : plan->options.group));
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_at_once(plan, k)));
     for (size_t k = 0; k <= plan->net->nlinks; k++)
         channels = larger(channels, network_shape(plan->net, k).channels);
     work->scratch = link_scratch_place(need, arena);
@@ -131,14 +156,14 @@ static void place_variables(struct measure_workspace *work, const struct measure
         size_t floats = variable_floats(plan, k);
         most = larger(most, floats);
         if (feeds_pool(plan, k))
-            pooled = larger(pooled, floats);
+            pooled = larger(pooled, images_at_once(plan, k) * floats);
         else
             work->a[k] = arena_floats(arena, group * floats);
         if (k < plan->net->nlinks)
             work->c[k] = arena_floats(arena, group * link_coefficients(&plan->links[k], 1));
-        if (k >= plan->top)
+        if (k >= plan->grouped)
             work->r[k] = arena_floats(arena, group * floats);
-        if (k >= plan->top && k < masked_variables(plan))
+        if (k >= plan->grouped && k < masked_variables(plan))
             work->m[k] = arena_floats(arena, group * floats);
         if (plan->options.given != GIVEN_NONE && k >= plan->lowest)
             work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * floats);
@@ -150,16 +175,15 @@ static void place_variables(struct measure_workspace *work, const struct measure
     }
 }
 
-/* Of one image: relevance of every variable, and the dense part out of the group's arrays. */
+/* Of one image: relevance of every variable that the group has not, and coefficients as for one image. */
 static void place_kept(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
         size_t floats = variable_floats(plan, k);
-        work->kept_r[k] = arena_floats(arena, floats);
-        if (k < masked_variables(plan))
+        if (k < plan->grouped)
+            work->kept_r[k] = arena_floats(arena, floats);
+        if (k < plan->grouped && k < masked_variables(plan))
             work->kept_m[k] = arena_floats(arena, floats);
-        if (k > plan->top)
-            work->kept_a[k] = arena_floats(arena, floats);
         if (k >= plan->top && k < plan->net->nlinks)
             work->kept_c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
     }
@@ -189,7 +213,7 @@ void measure_workspace_place(struct measure_workspace *work, const struct measur
         place_kept(work, plan, arena);
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         const struct link *link = &plan->net->links[k];
-        size_t images = k < plan->top ? 1 : plan->options.group;
+        size_t images = images_at_once(plan, k);
         work->to_bias[k] = arena_doubles(arena, images * link->upper.channels);
         work->absorbed[k] = arena_doubles(arena, images * link->upper.channels);
         if (plan->options.flows[k])
@@ -309,7 +333,7 @@ static bool exploded(const struct measure_result *result, const struct measure_p
 
 /* ---- forward pass and start ------------------------------------------------------------------------------------ */
 
-/* Convolutions and pools of one image. */
+/* The links that are computed image by image. */
 static void evaluate_image(struct measure_result *result, const struct measure_plan *plan, const float *input,
                            size_t slot, struct measure_workspace *work)
 {
@@ -317,7 +341,7 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
 
     memcpy(activations_of(plan, 0, slot, work), input, variable_floats(plan, 0) * sizeof *input);
     record_activations(result, plan, 0, input, work);
-    for (size_t k = 0; k < plan->top; k++) {
+    for (size_t k = 0; k < plan->grouped; k++) {
         float *above = activations_of(plan, k + 1, slot, work);
         above = above ? above : work->pooled;
         link_evaluate(above, coefficients_of(plan, k, slot, work), &plan->links[k], below, 1, &work->scratch);
@@ -326,11 +350,20 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
     }
 }
 
-/* Dense layers of the group. */
-static void evaluate_dense(const struct measure_plan *plan, struct measure_workspace *work)
+/* The others, of the group. */
+static void evaluate_group(struct measure_result *results, const struct measure_plan *plan,
+                           struct measure_workspace *work)
 {
-    for (size_t k = plan->top; k < plan->net->nlinks; k++)
-        link_evaluate(work->a[k + 1], work->c[k], &plan->links[k], work->a[k], plan->options.group, &work->scratch);
+    const float *below = work->a[plan->grouped];
+
+    for (size_t k = plan->grouped; k < plan->net->nlinks; k++) {
+        float *above = work->a[k + 1] ? work->a[k + 1] : work->pooled;
+        link_evaluate(above, work->c[k], &plan->links[k], below, plan->options.group, &work->scratch);
+        for (size_t g = 0; g < plan->options.group; g++)
+            if (results[g].status == MEASURE_OK)
+                record_activations(&results[g], plan, k + 1, above + g * variable_floats(plan, k + 1), work);
+        below = above;
+    }
 }
 
 /* First position of the largest of n values. */
@@ -404,7 +437,13 @@ static float *share_of(const struct measure_plan *plan, size_t variable, size_t 
     return has_share(plan, variable) ? work->h[variable] + (variable < plan->top ? 0 : slot * floats) : NULL;
 }
 
-/* M of one image at the top pool and above. */
+/* R and M of one image at the variables that the group has. */
+static const float *relevance_of(const struct measure_plan *plan, size_t variable, size_t slot,
+                                 const struct measure_workspace *work)
+{
+    return work->r[variable] + slot * variable_floats(plan, variable);
+}
+
 static const float *masked_of(const struct measure_plan *plan, size_t variable, size_t slot,
                               const struct measure_workspace *work)
 {
@@ -437,8 +476,8 @@ static void start_share(float *h, const struct measure_plan *plan)
 
 /* ---- sweeps ---------------------------------------------------------------------------------------------------- */
 
-/* Plain relevance of the dense variables of the group, one link down, with the ledger. */
-static void step_dense(struct measure_result *results, const struct measure_plan *plan, size_t k,
+/* Plain relevance of the group, one link down, with the ledger; that of the variables up to the top is recorded later. */
+static void step_group(struct measure_result *results, const struct measure_plan *plan, size_t k,
                        struct measure_workspace *work)
 {
     const struct link_plan *link = &plan->links[k];
@@ -448,15 +487,16 @@ static void step_dense(struct measure_result *results, const struct measure_plan
               &work->scratch);
     for (size_t g = 0; g < group; g++) {
         struct measure_result *result = &results[g];
-        record_ledger(result, k + 1, sums_of(plan, k + 1, work->r[k + 1] + g * channels, work));
+        if (k >= plan->top)
+            record_ledger(result, k + 1, sums_of(plan, k + 1, relevance_of(plan, k + 1, g, work), work));
         result->bias[k] = result->bias[k + 1] + total(work->to_bias[k] + g * channels, channels);
         result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k] + g * channels, channels);
     }
 }
 
-/* M of a dense variable of the group, or of the top pool, from that above, or from R where the highest set is. Where
- * there is a step, to_bias and absorbed become those of M. */
-static void step_dense_masked(const struct measure_plan *plan, size_t k, struct measure_workspace *work)
+/* M of the group, one link down, or from R where the highest set is. Where there is a step, to_bias and absorbed become
+ * those of M. */
+static void step_group_masked(const struct measure_plan *plan, size_t k, struct measure_workspace *work)
 {
     size_t group = plan->options.group;
 
@@ -471,16 +511,16 @@ static void step_dense_masked(const struct measure_plan *plan, size_t k, struct 
     apply_mask(work->m[k], plan, k, work->m[k], group);
 }
 
-/* Relevance from the logits down to the top pool, for the group. */
-static void sweep_dense(struct measure_result *results, const struct measure_plan *plan, struct measure_workspace *work)
+/* Relevance from the logits down to where images go alone. */
+static void sweep_group(struct measure_result *results, const struct measure_plan *plan, struct measure_workspace *work)
 {
     size_t group = plan->options.group, last = plan->net->nlinks;
 
     if (masked_variables(plan) == last + 1)
         apply_mask(work->m[last], plan, last, work->r[last], group);
-    for (size_t k = last; k-- > plan->top;) {
-        step_dense(results, plan, k, work);
-        step_dense_masked(plan, k, work);
+    for (size_t k = last; k-- > plan->grouped;) {
+        step_group(results, plan, k, work);
+        step_group_masked(plan, k, work);
     }
     if (plan->options.given == GIVEN_NONE || plan->lowest <= plan->top)
         return;
@@ -512,6 +552,17 @@ static struct step step_room(const struct measure_plan *plan, size_t link, struc
     if (plan->options.images)
         return (struct step){.r_below = work->kept_r[link], .m_below = work->kept_m[link]};
     return (struct step){.r_below = work->relevance[link % 2], .m_below = work->masked[link % 2]};
+}
+
+/* R and M one link down where the group has them already, and the flow of M. */
+static void step_within_group(const struct measure_plan *plan, size_t k, size_t slot, struct step *at,
+                              struct measure_workspace *work)
+{
+    if (work->joint[k])
+        link_joint(work->joint[k], &plan->links[k], at->m, coefficients_of(plan, k, slot, work),
+                   activations_of(plan, k, slot, work), share_of(plan, k, slot, work), (struct link_images){0, 1, 1},
+                   &work->scratch);
+    *at = (struct step){.r = relevance_of(plan, k, slot, work), .m = masked_of(plan, k, slot, work)};
 }
 
 /* R and M one link down, with the ledger and the flow of M; to_bias and absorbed become those of M. */
@@ -555,12 +606,14 @@ static bool record_step(struct measure_result *result, const struct measure_plan
 static bool sweep_down(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                        struct measure_sink sink, struct measure_workspace *work)
 {
-    struct step at = {.r = work->r[plan->top] + slot * variable_floats(plan, plan->top),
-                      .m = masked_of(plan, plan->top, slot, work)};
+    struct step at = {.r = relevance_of(plan, plan->top, slot, work), .m = masked_of(plan, plan->top, slot, work)};
     bool bounded = record_step(result, plan, slot, plan->top, at, sink, work);
 
     for (size_t k = plan->top; k-- > 0;) {
-        step_down(result, plan, k, slot, &at, work);
+        if (k >= plan->grouped)
+            step_within_group(plan, k, slot, &at, work);
+        else
+            step_down(result, plan, k, slot, &at, work);
         bounded = record_step(result, plan, slot, k, at, sink, work) && bounded;
     }
     return bounded;
@@ -603,7 +656,7 @@ static void hand_flows_below(const struct measure_plan *plan, size_t slot, struc
 {
     for (size_t k = 0; k < plan->top && sink.flow; k++)
         if (plan->options.flows[k])
-            hand_flow(plan, slot, k, 0, work->joint[k], sink, work);
+            hand_flow(plan, slot, k, k < plan->grouped ? 0 : slot, work->joint[k], sink, work);
 }
 
 /* Flows of a dense link of the group. */
@@ -631,7 +684,6 @@ static void finish_dense(struct measure_result *results, const struct measure_pl
         for (size_t g = 0; g < plan->options.group && k > plan->top; g++) {
             if (results[g].status != MEASURE_OK)
                 continue;
-            record_activations(&results[g], plan, k, activations_of(plan, k, g, work), work);
             record_variable(&results[g], plan, g, k, masked_of(plan, k, g, work), share_of(plan, k, g, work), sink,
                             work);
         }
@@ -642,21 +694,13 @@ static void finish_dense(struct measure_result *results, const struct measure_pl
 
 /* ---- whole images ----------------------------------------------------------------------------------------------- */
 
-/* The slot's part of the group's arrays of the dense links and variables. */
-static void keep_dense(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
+/* The slot's coefficients out of those of the dense links' terms. */
+static void keep_coefficients(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
-    size_t group = plan->options.group;
-
-    for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
-        size_t floats = variable_floats(plan, k);
-        memcpy(work->kept_r[k], work->r[k] + slot * floats, floats * sizeof(float));
-        if (k < masked_variables(plan))
-            memcpy(work->kept_m[k], work->m[k] + slot * floats, floats * sizeof(float));
-        if (k == plan->top)
-            continue;
-        memcpy(work->kept_a[k], work->a[k] + slot * floats, floats * sizeof(float));
-        for (size_t t = 0; t < plan->links[k - 1].parts.nterms; t++)
-            memcpy(work->kept_c[k - 1] + t * floats, work->c[k - 1] + (t * group + slot) * floats,
+    for (size_t k = plan->top; k < plan->net->nlinks; k++) {
+        size_t floats = variable_floats(plan, k + 1);
+        for (size_t t = 0; t < plan->links[k].parts.nterms; t++)
+            memcpy(work->kept_c[k] + t * floats, work->c[k] + (t * plan->options.group + slot) * floats,
                    floats * sizeof(float));
     }
 }
@@ -666,11 +710,14 @@ static void hand_image(const struct measure_plan *plan, size_t slot, struct meas
 {
     struct measure_image image = {0};
 
-    keep_dense(plan, slot, work);
+    keep_coefficients(plan, slot, work);
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        image.a[k] = k > plan->top ? work->kept_a[k] : activations_of(plan, k, slot, work);
-        image.r[k] = work->kept_r[k];
-        image.m[k] = k < masked_variables(plan) ? work->kept_m[k] : work->kept_r[k];
+        bool alone = k < plan->grouped;
+        image.a[k] = activations_of(plan, k, slot, work);
+        image.r[k] = alone ? work->kept_r[k] : relevance_of(plan, k, slot, work);
+        image.m[k] = !alone                       ? masked_of(plan, k, slot, work)
+                     : k < masked_variables(plan) ? work->kept_m[k]
+                                                  : work->kept_r[k];
         image.h[k] = k <= plan->top ? share_of(plan, k, slot, work) : NULL;
         if (k < plan->net->nlinks)
             image.c[k] = k < plan->top ? coefficients_of(plan, k, slot, work) : work->kept_c[k];
@@ -700,15 +747,15 @@ static void clear_result(struct measure_result *result, const struct measure_pla
 static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    size_t floats = variable_floats(plan, plan->top);
+    size_t floats = variable_floats(plan, plan->grouped), top_floats = variable_floats(plan, plan->top);
 
     memset(work->r[last] + slot * n, 0, n * sizeof(float));
-    memset(work->a[plan->top] + slot * floats, 0, floats * sizeof(float));
+    memset(work->a[plan->grouped] + slot * floats, 0, floats * sizeof(float));
     if (has_share(plan, plan->top))
-        memset(work->h[plan->top] + slot * floats, 0, floats * sizeof(float));
+        memset(work->h[plan->top] + slot * top_floats, 0, top_floats * sizeof(float));
 }
 
-/* Everything below the dense layers, once their relevance is known. */
+/* Everything below the dense layers, once the group's relevance is known. */
 static void sweep_image(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                         struct measure_sink sink, struct measure_workspace *work)
 {
@@ -736,11 +783,11 @@ void measure_group(struct measure_result *results, const struct measure_plan *pl
             evaluate_image(&results[g], plan, inputs[g], g, work);
         }
     }
-    evaluate_dense(plan, work);
+    evaluate_group(results, plan, work);
     for (size_t g = 0; g < group; g++)
         if (inputs[g])
             start_image(&results[g], plan, targets[g], g, work);
-    sweep_dense(results, plan, work);
+    sweep_group(results, plan, work);
     for (size_t g = 0; g < group; g++)
         if (results[g].status == MEASURE_OK)
             sweep_image(&results[g], plan, g, sink, work);

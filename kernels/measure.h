@@ -63,6 +63,7 @@ struct measure_plan {
     struct measure_options options;
     struct link_plan links[NETWORK_MAX_LINKS];
     size_t top;             /* number of links below the dense layers */
+    size_t grouped;         /* links from this one up, at most the top, are computed for all slots at once */
     size_t lowest, highest; /* variables with a set of the condition */
     size_t channel[NETWORK_MAX_VARIABLES +
                    1]; /* first channel of variable k among all channels; the last is their number */
@@ -113,17 +114,17 @@ struct measure_sink {
 /* Working memory, placed in an arena by measure_workspace_place. */
 struct measure_workspace {
     float *a[NETWORK_MAX_VARIABLES]; /* activations [group][floats]; NULL for a variable that feeds a pool */
-    float *pooled;                   /* activations of such a variable, of one image */
+    float *pooled;                   /* activations of such a variable, of one image, or of the group */
     float *c[NETWORK_MAX_LINKS];     /* coefficients and shares of the group */
-    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the top pool and the dense variables, [group][floats] */
+    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the variables from `grouped` up, [group][floats] */
     float *m[NETWORK_MAX_VARIABLES]; /* M of the same, where it is not r */
     float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one: of one image below the top, of the group above */
     float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
-    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] above the top, [K] below */
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] from `grouped` up, [K] below */
     float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
-    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* of every variable, if images are kept */
-    float *kept_a[NETWORK_MAX_VARIABLES], *kept_c[NETWORK_MAX_LINKS]; /* the dense part of one image out of the group */
-    struct channels_summary *summaries;                               /* of the channels of one variable */
+    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, if images are kept */
+    float *kept_c[NETWORK_MAX_LINKS];                                     /* of one image, of the dense links */
+    struct channels_summary *summaries;                                   /* of the channels of one variable */
     struct link_scratch scratch;
 };
 
