@@ -100,13 +100,14 @@ static double count_bias(const struct decision_step *step, const struct measure_
 {
     const struct link_plan *link = &work->sweep.plan->links[step->variable - 1];
     size_t floats = variable_floats(work->sweep.plan, step->variable), channels = link->link->upper.channels;
+    struct link_ledger ledger = {.to_bias = work->to_bias, .absorbed = work->to_bias + channels};
     double counted = 0;
 
     for (size_t s = 0; s < step->nin; s++) {
         if (!step->counts[s])
             continue;
-        link_back(work->sweep.arrays[1], work->to_bias, work->to_bias + channels, link, work->states + s * floats,
-                  image->c[step->variable - 1], image->a[step->variable - 1], 1, &work->sweep.scratch);
+        link_back(work->sweep.arrays[1], &ledger, link, work->states + s * floats, image->c[step->variable - 1],
+                  image->a[step->variable - 1], 1, &work->sweep.scratch);
         for (size_t c = 0; c < channels; c++)
             counted += work->to_bias[c];
     }

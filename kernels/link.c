@@ -279,6 +279,7 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
     if (plan->method == LINK_NARROW)
         return link_narrow_scratch(plan);
     if (plan->method == LINK_WINOGRAD) {
+        need.sums *= n;
         need.work = larger(winograd_scratch_floats(plan->ops, shape_up(link, 2)),
                            winograd_scratch_floats(plan->ops, link_winograd_down(link)));
         return need;
@@ -478,8 +479,8 @@ static void evaluate_exactly(float *upper, float *c, const struct link_plan *pla
         upper[i] = upper[i] < 0 ? 0 : upper[i]; /* keeps NaN */
 }
 
-static void evaluate_winograd(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
-                              const struct link_scratch *scratch)
+static void evaluate_winograd(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                              const float *a, size_t n, const struct link_scratch *scratch)
 {
     struct rule_term term = plan->parts.term[0];
     struct winograd_call call = {
@@ -487,6 +488,7 @@ static void evaluate_winograd(float *upper, float *c, const struct link_plan *pl
         .stride = {.x = lower_floats(plan), .y = upper_floats(plan)},
         .x = a,
         .y = {upper, c},
+        .summaries = summaries,
         .packed = {plan->packed_up[0], plan->packed_up[1]},
         .output = WINOGRAD_EVALUATE,
         .bias = {plan->own_bias, plan->bias_forms[0]},
@@ -499,54 +501,73 @@ static void evaluate_winograd(float *upper, float *c, const struct link_plan *pl
     winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
 }
 
-void link_evaluate(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
-                   const struct link_scratch *scratch)
+/* Of n arrays of a variable; NULL: not asked for. */
+static void summarise(struct channels_summary *summaries, const float *v, struct layout layout, size_t n)
 {
-    if (plan->link->kind == LINK_POOL) {
+    for (size_t i = 0; i < n && summaries; i++)
+        channels_summarise(summaries + i * layout.shape.channels, v + i * layout_floats(layout), NULL, layout);
+}
+
+void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                   const float *a, size_t n, const struct link_scratch *scratch)
+{
+    if (plan->method == LINK_WINOGRAD) {
+        evaluate_winograd(upper, c, summaries, plan, a, n, scratch);
+        return;
+    }
+    if (plan->link->kind == LINK_POOL)
         for (size_t i = 0; i < n; i++)
             pool_evaluate(upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1),
                           a + i * lower_floats(plan), plan->lower, plan->upper, plan->pool);
-        return;
-    }
-    if (plan->method == LINK_WINOGRAD)
-        evaluate_winograd(upper, c, plan, a, n, scratch);
     else
         evaluate_exactly(upper, c, plan, a, n, scratch);
+    summarise(summaries, upper, plan->upper, n);
 }
 
 /* ---- the three operations -------------------------------------------------------------------------------------- */
 
-/* The ledger's shares of n images, [n][K]: to the bias R sum over terms of b' c; absorbed R sum over terms of
- * sgn(scale) eps |c|, and all of R where no term's denominator acts. */
-static void ledger_shares(double *to_bias, double *absorbed, const struct link_plan *plan, const float *r,
-                          const float *c, size_t n, struct channels_flow *sums)
+/* What passes the coefficients of a term to the ledger's shares of an image, [K]: to the bias R b' c; absorbed
+ * sgn(scale) eps R |c|, and with the first term all of R where no term's denominator acts. */
+static void add_shares(double *to_bias, double *absorbed, const struct link_plan *plan, size_t t,
+                       const struct channels_flow *sums)
+{
+    struct rule_term term = plan->parts.term[t];
+
+    for (size_t k = 0; k < plan->link->upper.channels; k++) {
+        to_bias[k] += (double)plan->bias_forms[t][k] * sums[k].flow;
+        absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * sums[k].magnitude + (t ? 0 : sums[k].idle);
+    }
+}
+
+/* The ledger's shares of n images; sums are known where a map finds them on the way. */
+static void ledger_shares(const struct link_ledger *ledger, const struct link_plan *plan, const float *r,
+                          const float *c, size_t n, const struct link_scratch *scratch)
 {
     size_t channels = plan->link->upper.channels, floats = upper_floats(plan);
     size_t last = (plan->parts.nterms - 1) * n * floats;
 
-    memset(to_bias, 0, n * channels * sizeof *to_bias);
-    memset(absorbed, 0, n * channels * sizeof *absorbed);
-    for (size_t i = 0; i < n; i++, r += floats, c += floats, to_bias += channels, absorbed += channels)
+    memset(ledger->to_bias, 0, n * channels * sizeof *ledger->to_bias);
+    memset(ledger->absorbed, 0, n * channels * sizeof *ledger->absorbed);
+    for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < plan->parts.nterms; t++) {
-            struct rule_term term = plan->parts.term[t];
-            const float *own = c + t * n * floats;
-            channels_flow(sums, r, own, c + (last - t * n * floats), plan->upper);
-            for (size_t k = 0; k < channels; k++) {
-                to_bias[k] += (double)plan->bias_forms[t][k] * sums[k].flow;
-                absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * sums[k].magnitude + (t ? 0 : sums[k].idle);
-            }
+            const float *own = c + (t * n + i) * floats;
+            bool known = plan->method == LINK_WINOGRAD;
+            if (!known)
+                channels_flow(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper);
+            add_shares(ledger->to_bias + i * channels, ledger->absorbed + i * channels, plan, t,
+                       scratch->sums + (known ? i * channels : 0));
         }
 }
 
-static void back_pools(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan,
+static void back_pools(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
                        const float *r_upper, const float *c, size_t n)
 {
     size_t channels = plan->link->upper.channels;
 
-    if (to_bias)
-        memset(to_bias, 0, n * channels * sizeof *to_bias);
+    if (ledger)
+        memset(ledger->to_bias, 0, n * channels * sizeof *ledger->to_bias);
     for (size_t i = 0; i < n; i++)
-        pool_back(r_lower + i * lower_floats(plan), absorbed ? absorbed + i * channels : NULL,
+        pool_back(r_lower + i * lower_floats(plan), ledger ? ledger->absorbed + i * channels : NULL,
                   r_upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1), plan->lower, plan->upper,
                   plan->pool);
 }
@@ -589,22 +610,28 @@ static struct winograd_call winograd_down(const struct link_plan *plan, const fl
                                   .multiplier = a};
 }
 
-static void back_winograd(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
-                          const float *a, struct images images, const struct link_scratch *scratch)
+static void back_winograd(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
+                          const float *r_upper, const float *c, const float *a, struct images images,
+                          const struct link_scratch *scratch)
 {
     struct winograd_call call = winograd_down(plan, r_upper, c, a, images);
 
     call.y[0] = r_lower;
+    call.summaries = ledger ? ledger->summaries : NULL;
+    call.passed = ledger ? scratch->sums : NULL;
     winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
 }
 
-/* The flow of one image, and unless NULL its relevance. */
-static void joint_winograd(float *joint, float *r_lower, const struct link_plan *plan, const float *r_upper,
-                           const float *c, const float *a, const float *h, const struct link_scratch *scratch)
+/* The flow of one image, and unless NULL its relevance and ledger. */
+static void joint_winograd(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
+                           const float *r_upper, const float *c, const float *a, const float *h,
+                           const struct link_scratch *scratch)
 {
     struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct images){1, false});
 
     call.y[0] = r_lower;
+    call.summaries = ledger ? ledger->summaries : NULL;
+    call.passed = ledger ? scratch->sums : NULL;
     call.joint = joint;
     call.lower = a;
     call.lower_factor = h;
@@ -619,35 +646,35 @@ static void back_narrow(float *r_lower, const struct link_plan *plan, const floa
                          c + i * upper_floats(plan), n * upper_floats(plan), a + i * lower_floats(plan), scratch);
 }
 
-void link_back(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan, const float *r_upper,
+void link_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
                const float *c, const float *a, size_t n, const struct link_scratch *scratch)
 {
-    if (plan->link->kind == LINK_POOL) {
-        back_pools(r_lower, to_bias, absorbed, plan, r_upper, c, n);
-        return;
-    }
-    if (plan->method == LINK_LINEAR)
+    if (plan->link->kind == LINK_POOL)
+        back_pools(r_lower, ledger, plan, r_upper, c, n);
+    else if (plan->method == LINK_LINEAR)
         back_linear(r_lower, plan, r_upper, c, a, n, scratch);
     else if (plan->method == LINK_NARROW)
         back_narrow(r_lower, plan, r_upper, c, a, n, scratch);
     else
-        back_winograd(r_lower, plan, r_upper, c, a, (struct images){n, false}, scratch);
-    if (to_bias)
-        ledger_shares(to_bias, absorbed, plan, r_upper, c, n, scratch->sums);
+        back_winograd(r_lower, ledger, plan, r_upper, c, a, (struct images){n, false}, scratch);
+    if (ledger && plan->link->kind != LINK_POOL)
+        ledger_shares(ledger, plan, r_upper, c, n, scratch);
+    if (ledger && plan->method != LINK_WINOGRAD)
+        summarise(ledger->summaries, r_lower, plan->lower, n);
 }
 
-void link_back_joint(float *r_lower, float *joint, double *to_bias, double *absorbed, const struct link_plan *plan,
+void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
                      const float *r_upper, const float *c, const float *a, const float *h,
                      const struct link_scratch *scratch)
 {
     if (!joint || plan->method != LINK_WINOGRAD) {
-        link_back(r_lower, to_bias, absorbed, plan, r_upper, c, a, 1, scratch);
+        link_back(r_lower, ledger, plan, r_upper, c, a, 1, scratch);
         if (joint)
             link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, 1, 1}, scratch);
         return;
     }
-    joint_winograd(joint, r_lower, plan, r_upper, c, a, h, scratch);
-    ledger_shares(to_bias, absorbed, plan, r_upper, c, 1, scratch->sums);
+    joint_winograd(joint, r_lower, ledger, plan, r_upper, c, a, h, scratch);
+    ledger_shares(ledger, plan, r_upper, c, 1, scratch);
 }
 
 static void forward_linear(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
@@ -714,12 +741,11 @@ void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float 
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->method == LINK_WINOGRAD) {
-        back_winograd(r_lower, plan, r_upper, c, a, (struct images){n, true}, scratch);
+        back_winograd(r_lower, NULL, plan, r_upper, c, a, (struct images){n, true}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        link_back(r_lower + i * lower_floats(plan), NULL, NULL, plan, r_upper + i * upper_floats(plan), c, a, 1,
-                  scratch);
+        link_back(r_lower + i * lower_floats(plan), NULL, plan, r_upper + i * upper_floats(plan), c, a, 1, scratch);
 }
 
 void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
@@ -763,7 +789,7 @@ void link_joint(float *joint, const struct link_plan *plan, const float *r_upper
         const float *own_r = r_upper + i * floats, *own_c = c + (images.first + i) * floats, *own_a = a + i * lower;
         const float *own_h = h ? h + i * lower : NULL;
         if (plan->method == LINK_WINOGRAD)
-            joint_winograd(joint, NULL, plan, own_r, own_c, own_a, own_h, scratch);
+            joint_winograd(joint, NULL, NULL, plan, own_r, own_c, own_a, own_h, scratch);
         else
             link_narrow_joint(joint, plan, own_r, own_c, images.all * floats, own_a, own_h, scratch);
     }

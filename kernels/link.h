@@ -69,10 +69,10 @@ struct link_plan {
 
 /* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */
 struct link_scratch {
-    float *upper; /* n x upper floats */
-    float *lower; /* n x lower floats */
-    float *work;  /* of the linear maps */
-    struct channels_flow *sums;
+    float *upper;               /* n x upper floats */
+    float *lower;               /* n x lower floats */
+    float *work;                /* of the linear maps */
+    struct channels_flow *sums; /* [n][upper channels] */
 };
 
 struct link_scratch_floats {
@@ -106,18 +106,25 @@ size_t link_coefficients(const struct link_plan *plan, size_t n);
  *
  *   upper  out  the activation: max(z, 0) where the variable is rectified, else z
  *   c      out  link_coefficients(plan, n) floats
+ *   summaries  out  of the activation's channels, [n][K]; NULL: not asked for
  *   a      in   lower activations */
-void link_evaluate(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
-                   const struct link_scratch *scratch);
+void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                   const float *a, size_t n, const struct link_scratch *scratch);
 
-/* Relevance down. to_bias and absorbed, [n][K], receive per upper channel what the link hands to its bias and what
- * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing; both may be
- * NULL. For pools a is not read. */
-void link_back(float *r_lower, double *to_bias, double *absorbed, const struct link_plan *plan, const float *r_upper,
+/* What is known of n images besides the relevance: of every upper channel what the link hands to its bias and what
+ * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing, and a summary
+ * of every lower channel's relevance. */
+struct link_ledger {
+    double *to_bias, *absorbed;         /* [n][K] */
+    struct channels_summary *summaries; /* [n][C]; NULL: not asked for */
+};
+
+/* Relevance down; ledger NULL: not asked for. For pools a is not read. */
+void link_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
                const float *c, const float *a, size_t n, const struct link_scratch *scratch);
 
 /* The same and link_joint at once, for one image of a weighted link; joint NULL: none. */
-void link_back_joint(float *r_lower, float *joint, double *to_bias, double *absorbed, const struct link_plan *plan,
+void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
                      const float *r_upper, const float *c, const float *a, const float *h,
                      const struct link_scratch *scratch);
 

@@ -145,7 +145,10 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
     for (size_t k = 0; k <= plan->net->nlinks; k++)
         channels = larger(channels, network_shape(plan->net, k).channels);
     work->scratch = link_scratch_place(need, arena);
-    work->summaries = arena_bytes(arena, channels * sizeof *work->summaries);
+    work->summaries = arena_bytes(arena, plan->options.group * channels * sizeof *work->summaries);
+    for (size_t k = plan->grouped; k <= plan->top; k++)
+        work->grouped[k] =
+            arena_bytes(arena, plan->options.group * network_shape(plan->net, k).channels * sizeof *work->grouped[k]);
 }
 
 static void place_variables(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
@@ -282,41 +285,37 @@ static void record_ledger(struct measure_result *result, size_t variable, struct
 
 /* Activation of every channel of one variable. */
 static void record_activations(struct measure_result *result, const struct measure_plan *plan, size_t variable,
-                               const float *a, struct measure_workspace *work)
+                               const struct channels_summary *summaries)
 {
     size_t first = plan->channel[variable];
-    struct layout layout = network_layout(plan->net, variable);
 
-    channels_summarise(work->summaries, a, NULL, layout);
-    for (size_t c = 0; c < layout.shape.channels; c++) {
-        result->activation[first + c] = work->summaries[c].largest;
-        result->activation_position[first + c] = work->summaries[c].position;
+    for (size_t c = 0; c < network_shape(plan->net, variable).channels; c++) {
+        result->activation[first + c] = summaries[c].largest;
+        result->activation_position[first + c] = summaries[c].position;
     }
 }
 
-/* Relevance of every channel of one variable from its neurons' r, or r h. Returns their sums. */
-static struct sums record_channels(struct measure_result *result, const struct measure_plan *plan, size_t variable,
-                                   const float *r, const float *h, struct measure_workspace *work)
-{
-    size_t first = plan->channel[variable];
-    struct layout layout = network_layout(plan->net, variable);
-
-    channels_summarise(work->summaries, r, h, layout);
-    for (size_t c = 0; c < layout.shape.channels; c++) {
-        result->relevance[first + c] = work->summaries[c].value;
-        result->relevance_position[first + c] = work->summaries[c].position;
-    }
-    return total_of(work->summaries, layout.shape.channels);
-}
-
-/* Hands out one variable's relevance and keeps its channels. Returns their sums. */
+/* Hands out one variable's relevance r, or r h, and keeps that of its channels; their summaries may be known. Returns their
+ * sums. */
 static struct sums record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
-                                   size_t variable, const float *r, const float *h, struct measure_sink sink,
+                                   size_t variable, const float *r, const float *h,
+                                   const struct channels_summary *known, struct measure_sink sink,
                                    struct measure_workspace *work)
 {
+    size_t first = plan->channel[variable];
+    struct layout layout = network_layout(plan->net, variable);
+
     if (sink.neurons)
         sink.neurons(sink.context, slot, variable, r, h);
-    return record_channels(result, plan, variable, r, h, work);
+    if (!known) {
+        channels_summarise(work->summaries, r, h, layout);
+        known = work->summaries;
+    }
+    for (size_t c = 0; c < layout.shape.channels; c++) {
+        result->relevance[first + c] = known[c].value;
+        result->relevance_position[first + c] = known[c].position;
+    }
+    return total_of(known, layout.shape.channels);
 }
 
 /* A layer's total variation is beyond the limit, or a value is not finite: of the measure, or of the image or its
@@ -340,12 +339,14 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
     const float *below = activations_of(plan, 0, slot, work);
 
     memcpy(activations_of(plan, 0, slot, work), input, variable_floats(plan, 0) * sizeof *input);
-    record_activations(result, plan, 0, input, work);
+    channels_summarise(work->summaries, input, NULL, network_layout(plan->net, 0));
+    record_activations(result, plan, 0, work->summaries);
     for (size_t k = 0; k < plan->grouped; k++) {
         float *above = activations_of(plan, k + 1, slot, work);
         above = above ? above : work->pooled;
-        link_evaluate(above, coefficients_of(plan, k, slot, work), &plan->links[k], below, 1, &work->scratch);
-        record_activations(result, plan, k + 1, above, work);
+        link_evaluate(above, coefficients_of(plan, k, slot, work), work->summaries, &plan->links[k], below, 1,
+                      &work->scratch);
+        record_activations(result, plan, k + 1, work->summaries);
         below = above;
     }
 }
@@ -358,10 +359,10 @@ static void evaluate_group(struct measure_result *results, const struct measure_
 
     for (size_t k = plan->grouped; k < plan->net->nlinks; k++) {
         float *above = work->a[k + 1] ? work->a[k + 1] : work->pooled;
-        link_evaluate(above, work->c[k], &plan->links[k], below, plan->options.group, &work->scratch);
+        link_evaluate(above, work->c[k], work->summaries, &plan->links[k], below, plan->options.group, &work->scratch);
         for (size_t g = 0; g < plan->options.group; g++)
             if (results[g].status == MEASURE_OK)
-                record_activations(&results[g], plan, k + 1, above + g * variable_floats(plan, k + 1), work);
+                record_activations(&results[g], plan, k + 1, work->summaries + g * plan->net->links[k].upper.channels);
         below = above;
     }
 }
@@ -481,10 +482,10 @@ static void step_group(struct measure_result *results, const struct measure_plan
                        struct measure_workspace *work)
 {
     const struct link_plan *link = &plan->links[k];
+    struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], work->grouped[k]};
     size_t group = plan->options.group, channels = link->link->upper.channels;
 
-    link_back(work->r[k], work->to_bias[k], work->absorbed[k], link, work->r[k + 1], work->c[k], work->a[k], group,
-              &work->scratch);
+    link_back(work->r[k], &ledger, link, work->r[k + 1], work->c[k], work->a[k], group, &work->scratch);
     for (size_t g = 0; g < group; g++) {
         struct measure_result *result = &results[g];
         if (k >= plan->top)
@@ -498,6 +499,7 @@ static void step_group(struct measure_result *results, const struct measure_plan
  * those of M. */
 static void step_group_masked(const struct measure_plan *plan, size_t k, struct measure_workspace *work)
 {
+    struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], NULL};
     size_t group = plan->options.group;
 
     if (k >= masked_variables(plan))
@@ -506,8 +508,7 @@ static void step_group_masked(const struct measure_plan *plan, size_t k, struct 
         apply_mask(work->m[k], plan, k, work->r[k], group);
         return;
     }
-    link_back(work->m[k], work->to_bias[k], work->absorbed[k], &plan->links[k], work->m[k + 1], work->c[k], work->a[k],
-              group, &work->scratch);
+    link_back(work->m[k], &ledger, &plan->links[k], work->m[k + 1], work->c[k], work->a[k], group, &work->scratch);
     apply_mask(work->m[k], plan, k, work->m[k], group);
 }
 
@@ -545,6 +546,7 @@ static void sweep_up(const struct measure_plan *plan, size_t slot, struct measur
 struct step {
     const float *r, *m;
     float *r_below, *m_below;
+    const struct channels_summary *summaries; /* of r */
 };
 
 static struct step step_room(const struct measure_plan *plan, size_t link, struct measure_workspace *work)
@@ -552,6 +554,15 @@ static struct step step_room(const struct measure_plan *plan, size_t link, struc
     if (plan->options.images)
         return (struct step){.r_below = work->kept_r[link], .m_below = work->kept_m[link]};
     return (struct step){.r_below = work->relevance[link % 2], .m_below = work->masked[link % 2]};
+}
+
+/* Where the group has R and M. */
+static struct step step_of_group(const struct measure_plan *plan, size_t k, size_t slot,
+                                 const struct measure_workspace *work)
+{
+    return (struct step){.r = relevance_of(plan, k, slot, work),
+                         .m = masked_of(plan, k, slot, work),
+                         .summaries = work->grouped[k] + slot * network_shape(plan->net, k).channels};
 }
 
 /* R and M one link down where the group has them already, and the flow of M. */
@@ -562,7 +573,7 @@ static void step_within_group(const struct measure_plan *plan, size_t k, size_t 
         link_joint(work->joint[k], &plan->links[k], at->m, coefficients_of(plan, k, slot, work),
                    activations_of(plan, k, slot, work), share_of(plan, k, slot, work), (struct link_images){0, 1, 1},
                    &work->scratch);
-    *at = (struct step){.r = relevance_of(plan, k, slot, work), .m = masked_of(plan, k, slot, work)};
+    *at = step_of_group(plan, k, slot, work);
 }
 
 /* R and M one link down, with the ledger and the flow of M; to_bias and absorbed become those of M. */
@@ -574,17 +585,18 @@ static void step_down(struct measure_result *result, const struct measure_plan *
     const float *h = share_of(plan, k, slot, work);
     struct step next = step_room(plan, k, work);
     bool apart = k + 1 < masked_variables(plan); /* M goes its own way */
+    struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], work->summaries};
 
-    link_back_joint(next.r_below, apart ? NULL : work->joint[k], work->to_bias[k], work->absorbed[k], link, at->r, c, a,
-                    h, &work->scratch);
+    link_back_joint(next.r_below, apart ? NULL : work->joint[k], &ledger, link, at->r, c, a, h, &work->scratch);
+    ledger.summaries = NULL;
     result->bias[k] = result->bias[k + 1] + total(work->to_bias[k], link->link->upper.channels);
     result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k], link->link->upper.channels);
     if (apart)
-        link_back_joint(next.m_below, work->joint[k], work->to_bias[k], work->absorbed[k], link, at->m, c, a, h,
-                        &work->scratch);
+        link_back_joint(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, &work->scratch);
     if (k < masked_variables(plan))
         apply_mask(next.m_below, plan, k, apart ? next.m_below : next.r_below, 1);
-    *at = (struct step){.r = next.r_below, .m = k < masked_variables(plan) ? next.m_below : next.r_below};
+    *at = (struct step){
+        .r = next.r_below, .m = k < masked_variables(plan) ? next.m_below : next.r_below, .summaries = work->summaries};
 }
 
 /* What is kept of one variable. Returns whether what is recorded, under a condition other than the ledger, keeps to the
@@ -593,11 +605,12 @@ static bool record_step(struct measure_result *result, const struct measure_plan
                         struct step at, struct measure_sink sink, struct measure_workspace *work)
 {
     const float *h = share_of(plan, k, slot, work);
-    struct sums sums = record_variable(result, plan, slot, k, at.m, h, sink, work);
+    bool plain = !h && at.m == at.r;
 
+    record_ledger(result, k, total_of(at.summaries, network_shape(plan->net, k).channels));
+    struct sums sums = record_variable(result, plan, slot, k, at.m, h, plain ? at.summaries : NULL, sink, work);
     if (k == plan->top && h)
         result->given_mass = sums.value;
-    record_ledger(result, k, h || at.m != at.r ? sums_of(plan, k, at.r, work) : sums);
     return sums.magnitude <= plan->options.variation_limit;
 }
 
@@ -606,7 +619,7 @@ static bool record_step(struct measure_result *result, const struct measure_plan
 static bool sweep_down(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                        struct measure_sink sink, struct measure_workspace *work)
 {
-    struct step at = {.r = relevance_of(plan, plan->top, slot, work), .m = masked_of(plan, plan->top, slot, work)};
+    struct step at = step_of_group(plan, plan->top, slot, work);
     bool bounded = record_step(result, plan, slot, plan->top, at, sink, work);
 
     for (size_t k = plan->top; k-- > 0;) {
@@ -684,8 +697,8 @@ static void finish_dense(struct measure_result *results, const struct measure_pl
         for (size_t g = 0; g < plan->options.group && k > plan->top; g++) {
             if (results[g].status != MEASURE_OK)
                 continue;
-            record_variable(&results[g], plan, g, k, masked_of(plan, k, g, work), share_of(plan, k, g, work), sink,
-                            work);
+            record_variable(&results[g], plan, g, k, masked_of(plan, k, g, work), share_of(plan, k, g, work), NULL,
+                            sink, work);
         }
         if (k < plan->net->nlinks && plan->options.flows[k] && sink.flow)
             finish_flows(results, plan, k, sink, work);

@@ -22,12 +22,13 @@ struct winograd_call;
 /* A run of the tiles of some images' maps, in the order of images and rows, and where their transforms lie:
  * [xi][channels / 16][stride][16], the points xi `plane` floats apart. */
 struct ops_tiles {
-    size_t tile;          /* outputs along a side: 2 or 4 */
-    size_t first, count;  /* of all tiles */
-    size_t across, down;  /* tiles in a row and in a column of a map */
-    size_t height, width; /* neurons of the map */
-    size_t rows, columns; /* positions of an array's plane, border included */
-    size_t stride;        /* tiles from one block of channels to the next, >= count */
+    size_t tile;            /* outputs along a side: 2 or 4 */
+    size_t first, count;    /* of all tiles */
+    size_t across, down;    /* tiles in a row and in a column of a map */
+    size_t height, width;   /* neurons of the map */
+    size_t inputs, outputs; /* channels */
+    size_t rows, columns;   /* positions of an array's plane, border included */
+    size_t stride;          /* tiles from one block of channels to the next, >= count */
 };
 
 struct ops_product {

@@ -20,6 +20,13 @@ typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t mask __attribute__((vector_size(LANES * 4))); /* all bits of a lane set, or none */
 typedef float unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
+typedef double wide __attribute__((vector_size(LANES * 8)));
+
+INLINE wide widened(vec v)
+{
+    return __builtin_convertvector(v, wide);
+}
+
 INLINE vec load(const float *from)
 {
     return *(const unaligned *)from;
@@ -33,6 +40,11 @@ INLINE void store(float *to, vec v)
 INLINE vec zeros(void)
 {
     return (vec){0};
+}
+
+INLINE vec magnitude(vec v)
+{
+    return (vec)((mask)v & INT32_MAX);
 }
 
 /* v where m is set, zero elsewhere */

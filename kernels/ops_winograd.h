@@ -12,6 +12,8 @@
 #include "ops_vector.h"
 #include "winograd.h"
 
+#include <math.h>
+
 enum {
     POINTS = 6, /* the most along a line */
     AHEAD = 2   /* tiles from the one at work to the one that is brought near */
@@ -182,10 +184,55 @@ INLINE void next_place(struct place *at, const struct ops_tiles *tiles)
         *at = (struct place){at->image + 1, 0, 0};
 }
 
+INLINE size_t at_most(size_t n, size_t most)
+{
+    return n < most ? n : most;
+}
+
+/* Sums of what passes the factor, of LANES channels. */
+struct passing {
+    wide flow, magnitude, idle;
+};
+
+/* Of a tile without its border; floats that are no neuron's are zero and add nothing. */
+INLINE void tally_passing(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
+{
+    vec flow = zeros(), absolute = zeros(), idle = zeros();
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 1; i <= tile; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 1; j <= tile; j++) {
+            size_t at = (i * columns + j) * OPS_LANES;
+            vec r = load(x + at), c = load(factor + at);
+            flow += r * c;
+            absolute += r * magnitude(c);
+            idle += keep(c == zeros(), r);
+        }
+    sums->flow += widened(flow);
+    sums->magnitude += widened(absolute);
+    sums->idle += widened(idle);
+}
+
+/* Add the sums of a block's channels to those of their image, and start again. */
+static void close_passing(struct channels_flow *to, struct passing *sums, size_t channels)
+{
+    for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
+        const struct passing *from = &sums[lane / LANES];
+        to[lane].flow += from->flow[lane % LANES];
+        to[lane].magnitude += from->magnitude[lane % LANES];
+        to[lane].idle += from->idle[lane % LANES];
+    }
+    for (size_t i = 0; i < OPS_LANES / LANES; i++)
+        sums[i] = (struct passing){{0}, {0}, {0}};
+}
+
 /* What is spread over the points: x, and factor unless that is NULL, of images so many floats apart. */
 struct source {
     const float *x, *factor;
     size_t x_stride, factor_stride;
+    struct channels_flow *passed; /* [images][channels]; NULL: not asked for */
+    size_t channels;
 };
 
 INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
@@ -195,7 +242,8 @@ INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, 
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
-        for (size_t t = 0; t < tiles->count; t++, next_place(&at, tiles)) {
+        struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
+        for (size_t t = 0; t < tiles->count; t++) {
             size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
             size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
             const float *x = source.x + at.image * source.x_stride + from;
@@ -205,6 +253,13 @@ INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, 
                 prefetch_square(factor, tiles->columns, lower ? tile : tile + 2, tile);
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
                 spread_tile(v + to + lane, plane, x + lane, factor ? factor + lane : NULL, tiles->columns, lower, tile);
+            for (size_t lane = 0; lane < OPS_LANES && !lower && factor && source.passed; lane += LANES)
+                tally_passing(&sums[lane / LANES], x + lane, factor + lane, tiles->columns, tile);
+            size_t image = at.image;
+            next_place(&at, tiles);
+            if (source.passed && (at.image != image || t + 1 == tiles->count))
+                close_passing(source.passed + image * source.channels + b * OPS_LANES, sums,
+                              source.channels - b * OPS_LANES);
         }
     }
 }
@@ -212,7 +267,7 @@ INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, 
 INLINE void spread_either(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
                           const bool lower, const size_t tile)
 {
-    struct source alone = {source.x, NULL, source.x_stride, 0};
+    struct source alone = {.x = source.x, .x_stride = source.x_stride};
 
     if (source.factor)
         spread(v, source, blocks, plane, tiles, lower, tile);
@@ -223,7 +278,12 @@ INLINE void spread_either(float *v, struct source source, size_t blocks, size_t 
 static void winograd_input(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles)
 {
-    struct source source = {call->x, call->factor, call->stride.x, call->stride.factor};
+    struct source source = {.x = call->x,
+                            .factor = call->factor,
+                            .x_stride = call->stride.x,
+                            .factor_stride = call->stride.factor,
+                            .passed = call->passed,
+                            .channels = tiles->inputs};
 
     if (tiles->tile == 2)
         spread_either(v, source, blocks, plane, tiles, false, 2);
@@ -234,7 +294,7 @@ static void winograd_input(float *v, const struct winograd_call *call, size_t bl
 static void winograd_lower(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles)
 {
-    struct source source = {call->lower, call->lower_factor, 0, 0};
+    struct source source = {.x = call->lower, .factor = call->lower_factor};
 
     if (tiles->tile == 2)
         spread_either(v, source, blocks, plane, tiles, true, 2);
@@ -267,77 +327,166 @@ struct target {
     size_t stride;        /* floats from a row to the next */
     size_t channel;       /* the first of the block */
     size_t rows, columns; /* that are neurons */
+    size_t position;      /* y W + x of its first */
+    size_t width;         /* W */
 };
 
-/* t and, unless NULL, d, [tile][tile][16], to where they are neurons. */
-static void put(const struct winograd_call *call, const float *t, const float *d, struct target to, size_t tile)
+/* Summary of the values of LANES channels. */
+struct summing {
+    wide value, magnitude;
+    vec most;
+    mask position;
+};
+
+INLINE struct summing nothing_summed(void)
 {
+    return (struct summing){.most = zeros() - INFINITY, .position = (mask){0} + INT32_MAX};
+}
+
+/* Sums of a tile's values so far. */
+struct tile_sums {
+    vec value, magnitude;
+};
+
+/* One more value; of equal ones the first position counts, in whatever order they come. */
+INLINE void sum_value(struct summing *s, struct tile_sums *tile, vec value, size_t position)
+{
+    mask here = (mask){0} + (int32_t)position;
+    mask better = (value > s->most) | ((value == s->most) & (here < s->position));
+
+    tile->value += value;
+    tile->magnitude += magnitude(value);
+    s->most = (vec)((better & (mask)value) | (~better & (mask)s->most));
+    s->position = (better & here) | (~better & s->position);
+}
+
+INLINE void close_tile(struct summing *s, const struct tile_sums *tile)
+{
+    s->value += widened(tile->value);
+    s->magnitude += widened(tile->magnitude);
+}
+
+/* Add the summary of a block's channels to those of their image, and start again. */
+static void close_summing(struct channels_summary *to, struct summing *s, size_t channels)
+{
+    for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
+        const struct summing *from = &s[lane / LANES];
+        float most = from->most[lane % LANES];
+        uint32_t position = (uint32_t)from->position[lane % LANES];
+        to[lane].value += from->value[lane % LANES];
+        to[lane].magnitude += from->magnitude[lane % LANES];
+        if (most > to[lane].largest || (most == to[lane].largest && position < to[lane].position)) {
+            to[lane].largest = most;
+            to[lane].position = position;
+        }
+    }
+    for (size_t i = 0; i < OPS_LANES / LANES; i++)
+        s[i] = nothing_summed();
+}
+
+/* LANES channels of t and, unless NULL, d, [tile][tile][16], to where they are neurons. */
+INLINE void put(const struct winograd_call *call, const float *t, const float *d, struct target to, size_t tile,
+                struct summing *s)
+{
+    struct tile_sums sums = {zeros(), zeros()};
+
     for (size_t i = 0; i < to.rows; i++)
-        for (size_t j = 0; j < to.columns * OPS_LANES; j += LANES) {
-            size_t row = i * to.stride + j, at = to.at + row, from = i * tile * OPS_LANES + j;
+        for (size_t j = 0; j < to.columns; j++) {
+            size_t row = i * to.stride + j * OPS_LANES, from = (i * tile + j) * OPS_LANES;
             vec value = load(t + from);
             if (call->output == WINOGRAD_MULTIPLY)
                 value *= load(call->multiplier + to.multiplier + row);
-            store(call->y[0] + at, value);
+            sum_value(s, &sums, value, to.position + i * to.width + j);
+            store(call->y[0] + to.at + row, value);
             if (d)
-                store(call->y[1] + at, load(d + from));
+                store(call->y[1] + to.at + row, load(d + from));
         }
+    close_tile(s, &sums);
 }
 
 /* The same for WINOGRAD_EVALUATE. */
-static void put_evaluated(const struct winograd_call *call, const float *t, const float *d, struct target to,
-                          size_t tile)
+INLINE void put_evaluated(const struct winograd_call *call, const float *t, const float *d, struct target to,
+                          size_t tile, struct summing *s)
 {
+    struct tile_sums sums = {zeros(), zeros()};
+    const vec bias = load(call->bias[0] + to.channel);
+    const vec bias_2 = d ? load(call->bias[1] + to.channel) : bias, scale = d ? load(call->scale + to.channel) : bias;
+
     for (size_t i = 0; i < to.rows; i++)
-        for (size_t j = 0; j < to.columns * OPS_LANES; j += LANES) {
-            size_t at = to.at + i * to.stride + j, from = i * tile * OPS_LANES + j;
-            size_t channel = to.channel + j % OPS_LANES;
-            vec value = rectified(load(t + from) + load(call->bias[0] + channel));
+        for (size_t j = 0; j < to.columns; j++) {
+            size_t at = to.at + i * to.stride + j * OPS_LANES, from = (i * tile + j) * OPS_LANES;
+            vec value = rectified(load(t + from) + bias);
+            sum_value(s, &sums, value, to.position + i * to.width + j);
             store(call->y[0] + at, value);
             if (!d)
                 continue;
             vec second = call->nonnegative ? rectified(load(d + from)) : load(d + from);
-            second = stabilized_inverse(second + load(call->bias[1] + channel), call->eps, load(call->scale + channel));
+            second = stabilized_inverse(second + bias_2, call->eps, scale);
             store(call->y[1] + at, call->select ? keep(value > zeros(), second) : second);
         }
+    close_tile(s, &sums);
 }
 
-INLINE size_t at_most(size_t n, size_t most)
+INLINE struct target target_of(const struct winograd_call *call, struct place at, size_t block,
+                               const struct ops_tiles *tiles, const size_t tile)
 {
-    return n < most ? n : most;
+    size_t row = block * tiles->rows + at.row * tile + 1, column = at.column * tile + 1;
+    size_t first = (row * tiles->columns + column) * OPS_LANES;
+
+    return (struct target){.at = at.image * call->stride.y + first,
+                           .multiplier = at.image * call->stride.multiplier + first,
+                           .stride = tiles->columns * OPS_LANES,
+                           .channel = block * OPS_LANES,
+                           .rows = at_most(tiles->height - at.row * tile, tile),
+                           .columns = at_most(tiles->width - at.column * tile, tile),
+                           .position = at.row * tile * tiles->width + at.column * tile,
+                           .width = tiles->width};
+}
+
+/* A tile's results of all channels of a block. */
+INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
+                        struct target to, const struct ops_tiles *tiles, const size_t tile, struct summing *sums)
+{
+    float t[16 * OPS_LANES], d[16 * OPS_LANES];
+
+    prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
+    if (call->output == WINOGRAD_MULTIPLY)
+        prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
+    if (second)
+        prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+        struct target own = to;
+        own.at += lane;
+        own.multiplier += lane;
+        own.channel += lane;
+        output_tile(t, m + lane, plane, tile);
+        if (second)
+            output_tile(d, second + lane, plane, tile);
+        if (call->output == WINOGRAD_EVALUATE)
+            put_evaluated(call, t, second ? d : NULL, own, tile, &sums[lane / LANES]);
+        else
+            put(call, t, second ? d : NULL, own, tile, &sums[lane / LANES]);
+    }
 }
 
 INLINE void finish(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                    const struct ops_tiles *tiles, const size_t tile)
 {
     const float *second = call->y[1] ? m + blocks * tiles->stride * OPS_LANES : NULL;
-    float t[16 * OPS_LANES], d[16 * OPS_LANES];
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
-        for (size_t i = 0; i < tiles->count; i++, next_place(&at, tiles)) {
-            size_t row = b * tiles->rows + at.row * tile + 1, column = at.column * tile + 1;
-            size_t first = (row * tiles->columns + column) * OPS_LANES;
-            struct target to = {.at = at.image * call->stride.y + first,
-                                .multiplier = at.image * call->stride.multiplier + first,
-                                .stride = tiles->columns * OPS_LANES,
-                                .channel = b * OPS_LANES,
-                                .rows = at_most(tiles->height - at.row * tile, tile),
-                                .columns = at_most(tiles->width - at.column * tile, tile)};
-            prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
-            if (call->output == WINOGRAD_MULTIPLY)
-                prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
-            if (second)
-                prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
-            for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
-                size_t from = (b * tiles->stride + i) * OPS_LANES + lane;
-                for (size_t set = 0; set < (second ? 2 : 1); set++)
-                    output_tile((set ? d : t) + lane, (set ? second : m) + from, plane, tile);
-            }
-            if (call->output == WINOGRAD_EVALUATE)
-                put_evaluated(call, t, second ? d : NULL, to, tile);
-            else
-                put(call, t, second ? d : NULL, to, tile);
+        struct summing sums[OPS_LANES / LANES];
+        for (size_t i = 0; i < OPS_LANES / LANES; i++)
+            sums[i] = nothing_summed();
+        for (size_t i = 0; i < tiles->count; i++) {
+            size_t from = (b * tiles->stride + i) * OPS_LANES, image = at.image;
+            finish_tile(call, m + from, second ? second + from : NULL, plane, target_of(call, at, b, tiles, tile),
+                        tiles, tile, sums);
+            next_place(&at, tiles);
+            if (call->summaries && (at.image != image || i + 1 == tiles->count))
+                close_summing(call->summaries + image * tiles->outputs + b * OPS_LANES, sums,
+                              tiles->outputs - b * OPS_LANES);
         }
     }
 }

@@ -3,6 +3,7 @@
 #include "layout.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 enum { LANES = OPS_LANES, MAX_POINTS = 6, TAPS = 3, LINE = 16 /* floats of a cache line */ };
@@ -162,6 +163,8 @@ static struct work plan_work(const struct ops *ops, struct winograd shape, struc
                                     .down = work.cut.down,
                                     .height = shape.height,
                                     .width = shape.width,
+                                    .inputs = shape.inputs,
+                                    .outputs = shape.outputs,
                                     .rows = layout.rows,
                                     .columns = layout.columns,
                                     .stride = work.cut.stride};
@@ -203,6 +206,14 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
               cut->out_plane, &work->product);
 }
 
+static void start_sums(const struct winograd_call *call, struct winograd shape)
+{
+    for (size_t i = 0; i < call->images * shape.outputs && call->summaries; i++)
+        call->summaries[i] = (struct channels_summary){.largest = -INFINITY};
+    for (size_t i = 0; i < call->images * shape.inputs && call->passed; i++)
+        call->passed[i] = (struct channels_flow){0, 0, 0};
+}
+
 void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
 {
     struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
@@ -211,6 +222,8 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
 
     assert(call->images > 0 && (call->images == 1 || !call->joint) && shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
+    assert((!call->passed || call->factor) && (!call->summaries || call->y[0]));
+    start_sums(call, shape);
     if (call->joint && !call->accumulate_joint)
         memset(call->joint, 0, shape.inputs * shape.outputs * sizeof *call->joint);
     for (size_t block = 0; block < work.cut.blocks; block++) {

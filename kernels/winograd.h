@@ -13,6 +13,7 @@
 #ifndef NRMFLOW_WINOGRAD_H
 #define NRMFLOW_WINOGRAD_H
 
+#include "channels.h"
 #include "ops.h"
 
 struct winograd {
@@ -48,6 +49,11 @@ struct winograd_call {
     float eps;
     bool select;
     bool nonnegative; /* t[1] is a sum of nonnegative terms: noise below zero is cut off */
+
+    /* Unless NULL, of every image's channels: of y[0], [images][outputs], and of what x passes through the factor,
+     * [images][inputs]; found on the way. */
+    struct channels_summary *summaries;
+    struct channels_flow *passed;
 
     /* Flow of a single image, unless joint is NULL: weights packed as adjoint, one set, inputs the upper channels and
      * outputs the lower.

@@ -13,11 +13,12 @@ const char *const bench_operation_names[BENCH_OPERATIONS] = {
     [BENCH_FORWARD] = "forward",
 };
 
-/* Arrays of one image below the dense layers and of a group above, as measure.h has them. */
+/* Arrays of one image, and of a group where that goes together, as measure.h has them. */
 struct arrays {
     float *a[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES];
     float *c[NETWORK_MAX_LINKS], *joint;
     double *to_bias, *absorbed;
+    struct channels_summary *summaries;
     struct link_scratch scratch;
 };
 
@@ -28,7 +29,7 @@ static size_t larger(size_t a, size_t b)
 
 static size_t images_of(const struct measure_plan *plan, size_t variable)
 {
-    return variable < plan->top ? 1 : plan->options.group;
+    return variable < plan->grouped ? 1 : plan->options.group;
 }
 
 static void place_scratch(struct arrays *arrays, const struct measure_plan *plan, struct arena *arena)
@@ -41,12 +42,13 @@ static void place_scratch(struct arrays *arrays, const struct measure_plan *plan
         need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_of(plan, k)));
         arrays->c[k] = arena_floats(arena, link_coefficients(&plan->links[k], images_of(plan, k)));
         joint = larger(joint, link->upper.channels * link->lower.channels);
-        channels = larger(channels, images_of(plan, k) * link->upper.channels);
+        channels = larger(channels, images_of(plan, k) * larger(link->upper.channels, link->lower.channels));
     }
     arrays->scratch = link_scratch_place(need, arena);
     arrays->joint = arena_floats(arena, joint);
     arrays->to_bias = arena_doubles(arena, channels);
     arrays->absorbed = arena_doubles(arena, channels);
+    arrays->summaries = arena_bytes(arena, channels * sizeof *arrays->summaries);
 }
 
 static void place(struct arrays *arrays, const struct measure_plan *plan, struct arena *arena)
@@ -65,13 +67,14 @@ static void run_operation(enum bench_operation operation, const struct arrays *a
                           size_t k, size_t n)
 {
     const float *c = arrays->c[k], *a = arrays->a[k];
+    struct link_ledger ledger = {arrays->to_bias, arrays->absorbed, arrays->summaries};
 
     switch (operation) {
     case BENCH_EVALUATE:
-        link_evaluate(arrays->a[k + 1], arrays->c[k], link, a, n, &arrays->scratch);
+        link_evaluate(arrays->a[k + 1], arrays->c[k], arrays->summaries, link, a, n, &arrays->scratch);
         break;
     case BENCH_BACK:
-        link_back(arrays->r[k], arrays->to_bias, arrays->absorbed, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
+        link_back(arrays->r[k], &ledger, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
         break;
     case BENCH_JOINT:
         link_joint(arrays->joint, link, arrays->r[k + 1], c, a, NULL, (struct link_images){0, 1, n}, &arrays->scratch);
@@ -95,7 +98,7 @@ static double time_operation(enum bench_operation operation, const struct arrays
     return bench_median(seconds, repeats) / (operation == BENCH_JOINT ? 1 : (double)n);
 }
 
-/* The forward pass. The first variable of the dense layers is repeated for all images of a group. */
+/* The forward pass. The first variable that a group has together is repeated for all its images. */
 static void run_up(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
                    const float *input, size_t repeats)
 {
@@ -103,7 +106,7 @@ static void run_up(struct bench_layer *layers, const struct arrays *arrays, cons
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         size_t n = images_of(plan, k), neurons = layout_floats(network_layout(plan->net, k + 1));
         layers[k].seconds[BENCH_EVALUATE] = time_operation(BENCH_EVALUATE, arrays, &plan->links[k], k, n, repeats);
-        for (size_t i = 1; k + 1 == plan->top && i < plan->options.group; i++)
+        for (size_t i = 1; k + 1 == plan->grouped && i < plan->options.group; i++)
             memcpy(arrays->a[k + 1] + i * neurons, arrays->a[k + 1], neurons * sizeof(float));
     }
 }

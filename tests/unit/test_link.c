@@ -93,7 +93,7 @@ static void run_evaluate(struct sample *s)
 {
     float *a = laid_out(s->a, s->plan.lower), *upper = floats(at_upper(s));
 
-    link_evaluate(upper, s->c, &s->plan, a, IMAGES, &s->scratch);
+    link_evaluate(upper, s->c, NULL, &s->plan, a, IMAGES, &s->scratch);
     take_planar(s->activation, upper, s->plan.upper);
     free(a);
 }
@@ -102,7 +102,8 @@ static void run_back(float *r_lower, double *to_bias, double *absorbed, struct s
 {
     float *a = laid_out(s->a, s->plan.lower), *above = laid_out(r, s->plan.upper), *below = floats(at_lower(s));
 
-    link_back(below, to_bias, absorbed, &s->plan, above, s->c, a, IMAGES, &s->scratch);
+    struct link_ledger ledger = {.to_bias = to_bias, .absorbed = absorbed};
+    link_back(below, to_bias ? &ledger : NULL, &s->plan, above, s->c, a, IMAGES, &s->scratch);
     take_planar(r_lower, below, s->plan.lower);
     free(above);
     free(a);
