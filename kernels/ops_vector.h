@@ -37,6 +37,16 @@ INLINE void store(float *to, vec v)
     *(unaligned *)to = v;
 }
 
+/* i, of which a compiler knows nothing: else it keeps the addresses of all planes of a loop, for which there are not
+ * registers enough. */
+INLINE size_t anew(size_t i)
+{
+#if defined(__GNUC__)
+    __asm__("" : "+r"(i));
+#endif
+    return i;
+}
+
 INLINE vec zeros(void)
 {
     return (vec){0};

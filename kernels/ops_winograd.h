@@ -128,12 +128,13 @@ INLINE void spread_tile(float *v, size_t plane, const float *x, const float *fac
         for (size_t j = 0; j < n; j++)
             half[j * POINTS + i] = out[j];
     }
+    size_t at = 0;
 #pragma GCC unroll UNROLL
-    for (size_t j = 0; j < n; j++) {
+    for (size_t j = 0; j < n; j++, at = anew(at + plane)) {
         spread_line(out, half + j * POINTS, lower, tile);
 #pragma GCC unroll UNROLL
         for (size_t i = 0; i < n; i++)
-            store(v + (i * n + j) * plane, out[i]);
+            store(v + at + i * n * plane, out[i]);
     }
 }
 
@@ -143,11 +144,12 @@ INLINE void output_tile(float *t, const float *m, size_t plane, const size_t til
     const size_t n = tile + 2;
     vec half[4 * POINTS], in[POINTS], out[4];
 
+    size_t at = 0;
 #pragma GCC unroll UNROLL
-    for (size_t j = 0; j < n; j++) {
+    for (size_t j = 0; j < n; j++, at = anew(at + plane)) {
 #pragma GCC unroll UNROLL
         for (size_t i = 0; i < n; i++)
-            in[i] = load(m + (i * n + j) * plane);
+            in[i] = load(m + at + i * n * plane);
         output_line(out, in, tile);
 #pragma GCC unroll UNROLL
         for (size_t i = 0; i < tile; i++)

@@ -109,10 +109,13 @@ struct cut {
     size_t in_plane, out_plane;
 };
 
-/* Tiles whose transforms are worked on together: few, so that they stay near, but enough to reuse the weights. */
+/* Tiles whose transforms are worked on together: few, so that they stay near, but enough to reuse the weights, which
+ * count for more the more channels there are. */
 static size_t tiles_at_once(struct winograd shape)
 {
-    return padded(shape.inputs) * columns_of(shape) <= 64 * 128 ? 24 : 64;
+    size_t weights = padded(shape.inputs) * columns_of(shape);
+
+    return weights <= 64 * 128 ? 24 : weights <= 128 * 256 ? 64 : 128;
 }
 
 /* Lines of a plane: an odd number, so that the points of a tile do not meet in one set of a cache. */
