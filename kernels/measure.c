@@ -34,22 +34,26 @@ static size_t masked_variables(const struct measure_plan *plan)
     return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
 }
 
-/* The link's weights take more memory than an image's neurons, so that several images should share a reading of them. */
-static bool shares_weights(const struct link_plan *link)
+/* The lowest link from which on, up to the top, weights take more memory than an image's neurons, so that several images
+ * should share a reading of them: as Winograd has transformed them, or for the way down, where more images need more
+ * memory and what flows and the way down have in common is computed twice, as they are. */
+static size_t lowest_shared(const struct measure_plan *plan, bool down)
 {
-    return link->method == LINK_WINOGRAD &&
-           9 * link->link->lower.channels * link->link->upper.channels > layout_floats(link->lower);
-}
+    size_t lowest = plan->top;
 
-static size_t find_grouped(const struct measure_plan *plan)
-{
-    size_t k = plan->top;
-
-    while (k > 0 && (plan->net->links[k - 1].kind == LINK_POOL || shares_weights(&plan->links[k - 1])))
-        k--;
-    while (k < plan->top && plan->net->links[k].kind == LINK_POOL)
-        k++;
-    return k;
+    for (size_t k = plan->top; k-- > 0;) {
+        const struct link_plan *plan_k = &plan->links[k];
+        const struct link *link = plan_k->link;
+        size_t floats = 9 * link->lower.channels * link->upper.channels;
+        if (link->kind == LINK_POOL)
+            continue;
+        if (plan_k->method == LINK_WINOGRAD && !down)
+            floats = winograd_weights_floats(plan_k->ops, link_winograd_down(link));
+        if (plan_k->method != LINK_WINOGRAD || floats <= layout_floats(plan_k->lower))
+            break;
+        lowest = k;
+    }
+    return lowest;
 }
 
 static void find_condition(struct measure_plan *plan)
@@ -82,7 +86,8 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
         if (net->links[k].kind != LINK_DENSE)
             plan->top = k + 1;
     }
-    plan->grouped = find_grouped(plan);
+    plan->grouped = lowest_shared(plan, true);
+    plan->evaluated = lowest_shared(plan, false);
     for (size_t k = 0; k <= net->nlinks; k++)
         plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
     find_condition(plan);
@@ -129,7 +134,7 @@ static bool feeds_pool(const struct measure_plan *plan, size_t k)
     return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL;
 }
 
-/* Images that link k is computed for at once. */
+/* Images that link k goes down for at once. */
 static size_t images_at_once(const struct measure_plan *plan, size_t k)
 {
     return k < plan->grouped ? 1 : plan->options.group;
@@ -159,7 +164,7 @@ static void place_variables(struct measure_workspace *work, const struct measure
         size_t floats = variable_floats(plan, k);
         most = larger(most, floats);
         if (feeds_pool(plan, k))
-            pooled = larger(pooled, images_at_once(plan, k) * floats);
+            pooled = larger(pooled, (k < plan->evaluated ? 1 : group) * floats);
         else
             work->a[k] = arena_floats(arena, group * floats);
         if (k < plan->net->nlinks)
@@ -332,7 +337,7 @@ static bool exploded(const struct measure_result *result, const struct measure_p
 
 /* ---- forward pass and start ------------------------------------------------------------------------------------ */
 
-/* The links that are computed image by image. */
+/* The links that are evaluated image by image. */
 static void evaluate_image(struct measure_result *result, const struct measure_plan *plan, const float *input,
                            size_t slot, struct measure_workspace *work)
 {
@@ -341,7 +346,7 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
     memcpy(activations_of(plan, 0, slot, work), input, variable_floats(plan, 0) * sizeof *input);
     channels_summarise(work->summaries, input, NULL, network_layout(plan->net, 0));
     record_activations(result, plan, 0, work->summaries);
-    for (size_t k = 0; k < plan->grouped; k++) {
+    for (size_t k = 0; k < plan->evaluated; k++) {
         float *above = activations_of(plan, k + 1, slot, work);
         above = above ? above : work->pooled;
         link_evaluate(above, coefficients_of(plan, k, slot, work), work->summaries, &plan->links[k], below, 1,
@@ -355,9 +360,9 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
 static void evaluate_group(struct measure_result *results, const struct measure_plan *plan,
                            struct measure_workspace *work)
 {
-    const float *below = work->a[plan->grouped];
+    const float *below = work->a[plan->evaluated];
 
-    for (size_t k = plan->grouped; k < plan->net->nlinks; k++) {
+    for (size_t k = plan->evaluated; k < plan->net->nlinks; k++) {
         float *above = work->a[k + 1] ? work->a[k + 1] : work->pooled;
         link_evaluate(above, work->c[k], work->summaries, &plan->links[k], below, plan->options.group, &work->scratch);
         for (size_t g = 0; g < plan->options.group; g++)
@@ -760,10 +765,10 @@ static void clear_result(struct measure_result *result, const struct measure_pla
 static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    size_t floats = variable_floats(plan, plan->grouped), top_floats = variable_floats(plan, plan->top);
+    size_t floats = variable_floats(plan, plan->evaluated), top_floats = variable_floats(plan, plan->top);
 
     memset(work->r[last] + slot * n, 0, n * sizeof(float));
-    memset(work->a[plan->grouped] + slot * floats, 0, floats * sizeof(float));
+    memset(work->a[plan->evaluated] + slot * floats, 0, floats * sizeof(float));
     if (has_share(plan, plan->top))
         memset(work->h[plan->top] + slot * top_floats, 0, top_floats * sizeof(float));
 }

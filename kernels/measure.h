@@ -63,7 +63,8 @@ struct measure_plan {
     struct measure_options options;
     struct link_plan links[NETWORK_MAX_LINKS];
     size_t top;             /* number of links below the dense layers */
-    size_t grouped;         /* links from this one up, at most the top, are computed for all slots at once */
+    size_t grouped;         /* links from this one up, at most the top, go down for all slots at once */
+    size_t evaluated;       /* links from this one up, at most `grouped`, are evaluated for all slots at once */
     size_t lowest, highest; /* variables with a set of the condition */
     size_t channel[NETWORK_MAX_VARIABLES +
                    1]; /* first channel of variable k among all channels; the last is their number */
