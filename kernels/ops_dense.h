@@ -1,5 +1,5 @@
 /* Dense layers of a few images for the variants of ops.h: the weights, which are large, are read once and in their order,
- * for DENSE_IMAGES images at a time, whose activations stay near. */
+ * a few rows at a time, for DENSE_IMAGES images at a time, whose activations stay near. */
 #ifndef NRMFLOW_OPS_DENSE_H
 #define NRMFLOW_OPS_DENSE_H
 
@@ -7,60 +7,93 @@
 
 enum {
     DENSE_IMAGES = 8,
-    DENSE_PIECE = 4096 /* of a row of weights */,
-    DENSE_STEP = 4 /* rows that are added at a time */
+    DENSE_ROWS = PANEL == 64 ? 3 : 1, /* that are multiplied at a time, as registers allow */
+    DENSE_STEP = 8,                   /* rows that are added at a time */
+    DENSE_AHEAD = 128                 /* floats of a row from those at work to those that are asked for */
 };
 
-INLINE size_t dense_smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+typedef float quarter __attribute__((vector_size(16), may_alias)); /* of a vector of 16 */
 
 INLINE float lane_sum(vec v)
 {
-    float sum = 0;
+    const quarter *part = (const quarter *)&v;
+    quarter sum = part[0];
 
-    for (size_t l = 0; l < LANES; l++)
-        sum += v[l];
-    return sum;
+    for (size_t q = 1; q < LANES / 4; q++)
+        sum += part[q];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* sums[i] = sum_j x[i * stride + j] w[j] */
-INLINE void dots(float *sums, const float *x, size_t stride, const float *w, size_t n, const size_t images)
+/* Of weights, which no cache holds: processors look ahead by themselves, but not across pages. */
+INLINE vec load_ahead(const float *w)
 {
-    vec lanes[DENSE_IMAGES];
+    __builtin_prefetch(w + DENSE_AHEAD, 0, 2);
+    return load(w);
+}
+
+INLINE mask last_lanes(size_t n)
+{
+    mask lane;
+
+    for (int l = 0; l < LANES; l++)
+        lane[l] = l;
+    return lane >= LANES - (int)n;
+}
+
+/* The last n < LANES of a row's floats, behind zeros. Loops over single floats would do, but compilers fuse multiply and
+ * add in some such loops and not in others, and bits would depend on how many images there are. */
+INLINE vec load_last(const float *row, size_t length, size_t n, mask last)
+{
+    float part[LANES] = {0};
+
+    if (length >= LANES)
+        return keep(last, load(row + length - LANES));
+    for (size_t l = 0; l < n; l++)
+        part[LANES - n + l] = row[length - n + l];
+    return load(part);
+}
+
+/* y[i][r] (+)= sum_j x[i][j] w[r][j] */
+INLINE void multiply_rows(float *y, const float *x, const float *w, size_t upper, size_t lower, bool accumulate,
+                          const size_t images, const size_t rows)
+{
+    vec lanes[DENSE_ROWS][DENSE_IMAGES], u[DENSE_ROWS];
+    mask last = last_lanes(lower % LANES);
     size_t j = 0;
 
 #pragma GCC unroll 8
-    for (size_t i = 0; i < images; i++)
-        lanes[i] = zeros();
-    for (; j + LANES <= n; j += LANES) {
-        vec u = load(w + j);
+    for (size_t i = 0; i < images * rows; i++)
+        lanes[i / images][i % images] = zeros();
+    for (; j + LANES <= lower; j += LANES) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < rows; r++)
+            u[r] = load_ahead(w + r * lower + j);
 #pragma GCC unroll 8
         for (size_t i = 0; i < images; i++)
-            lanes[i] += load(x + i * stride + j) * u;
+#pragma GCC unroll 8
+            for (size_t r = 0; r < rows; r++)
+                lanes[r][i] += load(x + i * lower + j) * u[r];
     }
+#pragma GCC unroll 8
     for (size_t i = 0; i < images; i++)
-        sums[i] = lane_sum(lanes[i]);
-    for (; j < n; j++)
-        for (size_t i = 0; i < images; i++)
-            sums[i] += x[i * stride + j] * w[j];
+#pragma GCC unroll 8
+        for (size_t r = 0; r < rows; r++) {
+            if (j < lower)
+                lanes[r][i] +=
+                    load_last(x + i * lower, lower, lower - j, last) * load_last(w + r * lower, lower, lower - j, last);
+            y[i * upper + r] = (accumulate ? y[i * upper + r] : 0) + lane_sum(lanes[r][i]);
+        }
 }
 
 INLINE void forward_images(float *y, const float *x, const float *w, size_t upper, size_t lower, bool accumulate,
                            const size_t images)
 {
-    float sums[DENSE_IMAGES];
+    size_t k = 0;
 
-    for (size_t first = 0; first < lower; first += DENSE_PIECE) {
-        size_t n = dense_smaller(DENSE_PIECE, lower - first);
-        for (size_t k = 0; k < upper; k++) {
-            const float *row = w + k * lower + first;
-            dots(sums, x + first, lower, row, n, images);
-            for (size_t i = 0; i < images; i++)
-                y[i * upper + k] = (first || accumulate ? y[i * upper + k] : 0) + sums[i];
-        }
-    }
+    for (; k + DENSE_ROWS <= upper; k += DENSE_ROWS)
+        multiply_rows(y + k, x, w + k * lower, upper, lower, accumulate, images, DENSE_ROWS);
+    for (; k < upper; k++)
+        multiply_rows(y + k, x, w + k * lower, upper, lower, accumulate, images, 1);
 }
 
 static void dense_forward(float *y, const float *x, const float *w, size_t images, size_t upper, size_t lower,
@@ -74,27 +107,27 @@ static void dense_forward(float *y, const float *x, const float *w, size_t image
         forward_images(y + i * upper, x + i * lower, w, upper, lower, accumulate, 1);
 }
 
-/* x[i][j] += sum of `rows` rows w[r][j] s[i][r], j < n */
-INLINE void add_rows(float *x, const float *s, const float *w, size_t upper, size_t lower, size_t n,
-                     const size_t images, const size_t rows)
+/* x[i][j] += sum of `rows` rows w[r][j] s[i][r] */
+INLINE void add_rows(float *x, const float *s, const float *w, size_t upper, size_t lower, const size_t images,
+                     const size_t rows)
 {
     size_t j = 0;
 
-    for (; j + LANES <= n; j += LANES) {
+    for (; j + LANES <= lower; j += LANES) {
         vec u[DENSE_STEP];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++)
-            u[r] = load(w + r * lower + j);
+            u[r] = load_ahead(w + r * lower + j);
 #pragma GCC unroll 8
         for (size_t i = 0; i < images; i++) {
             vec sum = load(x + i * lower + j);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (size_t r = 0; r < rows; r++)
                 sum += u[r] * s[i * upper + r];
             store(x + i * lower + j, sum);
         }
     }
-    for (; j < n; j++)
+    for (; j < lower; j++)
         for (size_t i = 0; i < images; i++)
             for (size_t r = 0; r < rows; r++)
                 x[i * lower + j] += w[r * lower + j] * s[i * upper + r];
@@ -102,18 +135,14 @@ INLINE void add_rows(float *x, const float *s, const float *w, size_t upper, siz
 
 INLINE void back_images(float *x, const float *s, const float *w, size_t upper, size_t lower, const size_t images)
 {
-    for (size_t first = 0; first < lower; first += DENSE_PIECE) {
-        size_t n = dense_smaller(DENSE_PIECE, lower - first), k = 0;
-        for (size_t i = 0; i < images; i++)
-            for (size_t j = first; j < first + n; j++)
-                x[i * lower + j] = 0;
-        for (; k + DENSE_STEP <= upper; k += DENSE_STEP) {
-            const float *rows = w + k * lower + first;
-            add_rows(x + first, s + k, rows, upper, lower, n, images, DENSE_STEP);
-        }
-        for (; k < upper; k++)
-            add_rows(x + first, s + k, w + k * lower + first, upper, lower, n, images, 1);
-    }
+    size_t k = 0;
+
+    for (size_t j = 0; j < images * lower; j++)
+        x[j] = 0;
+    for (; k + DENSE_STEP <= upper; k += DENSE_STEP)
+        add_rows(x, s + k, w + k * lower, upper, lower, images, DENSE_STEP);
+    for (; k < upper; k++)
+        add_rows(x, s + k, w + k * lower, upper, lower, images, 1);
 }
 
 static void dense_back(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower)
@@ -126,35 +155,66 @@ static void dense_back(float *x, const float *s, const float *w, size_t images, 
         back_images(x + i * lower, s + i * upper, w, upper, lower, 1);
 }
 
-INLINE void add_share(float *entry, float share, bool accumulate)
+/* joint[i][c] (+)= s[i] sum_p w[c][p] x[i][c][p] of one row */
+INLINE void joint_row(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
+                      size_t positions, bool accumulate, const size_t images)
 {
-    *entry = accumulate ? *entry + share : share;
+    size_t lower = channels * positions, rest = positions % LANES;
+    mask last = last_lanes(rest);
+
+    for (size_t c = 0; c < channels; c++, x += positions, w += positions) {
+        vec lanes[DENSE_IMAGES], u = rest ? load_last(w, positions, rest, last) : zeros();
+#pragma GCC unroll 8
+        for (size_t i = 0; i < images; i++)
+            lanes[i] = rest ? load_last(x + i * lower, positions, rest, last) * u : zeros();
+        for (size_t p = 0; p < positions - rest; p += LANES) {
+            u = load_ahead(w + p);
+#pragma GCC unroll 8
+            for (size_t i = 0; i < images; i++)
+                lanes[i] += load(x + i * lower + p) * u;
+        }
+#pragma GCC unroll 8
+        for (size_t i = 0; i < images; i++) {
+            float *entry = &joint[i * upper * channels + c], share = s[i * upper] * lane_sum(lanes[i]);
+            *entry = accumulate ? *entry + share : share;
+        }
+    }
 }
 
-INLINE void joint_images(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
-                         size_t positions, bool accumulate, const size_t images)
+/* The same where a channel is one neuron. */
+INLINE void joint_neurons(float *joint, float s, const float *x, const float *w, size_t channels, bool accumulate)
 {
-    size_t lower = channels * positions;
-    float sums[DENSE_IMAGES];
+    size_t c = 0;
 
-    for (size_t k = 0; k < upper; k++)
-        for (size_t c = 0; c < channels; c++) {
-            dots(sums, x + c * positions, lower, w + k * lower + c * positions, positions, images);
-            for (size_t i = 0; i < images; i++)
-                add_share(&joint[(i * upper + k) * channels + c], s[i * upper + k] * sums[i], accumulate);
-        }
+    for (; c + LANES <= channels; c += LANES) {
+        vec share = load(x + c) * load_ahead(w + c) * s;
+        store(joint + c, accumulate ? load(joint + c) + share : share);
+    }
+    for (; c < channels; c++)
+        joint[c] = (accumulate ? joint[c] : 0) + s * (x[c] * w[c]);
+}
+
+/* One row of weights with every image. */
+INLINE void joint_images(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
+                         size_t channels, size_t positions, bool accumulate)
+{
+    size_t i = 0, each = upper * channels, lower = channels * positions;
+
+    for (; i < images && positions == 1; i++)
+        joint_neurons(joint + i * each, s[i * upper], x + i * lower, w, channels, accumulate);
+    for (; i + DENSE_IMAGES <= images; i += DENSE_IMAGES)
+        joint_row(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate,
+                  DENSE_IMAGES);
+    for (; i < images; i++)
+        joint_row(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate, 1);
 }
 
 static void dense_joint(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
                         size_t channels, size_t positions, bool accumulate)
 {
-    size_t i = 0, each = upper * channels, lower = channels * positions;
-
-    for (; i + DENSE_IMAGES <= images; i += DENSE_IMAGES)
-        joint_images(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate,
-                     DENSE_IMAGES);
-    for (; i < images; i++)
-        joint_images(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate, 1);
+    for (size_t k = 0; k < upper; k++)
+        joint_images(joint + k * channels, s + k, x, w + k * channels * positions, images, upper, channels, positions,
+                     accumulate);
 }
 
 #endif
