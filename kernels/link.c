@@ -622,17 +622,18 @@ static void back_winograd(float *r_lower, const struct link_ledger *ledger, cons
     winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
 }
 
-/* The flow of one image, and unless NULL its relevance and ledger. */
+/* Flows, and unless NULL relevance and ledger. */
 static void joint_winograd(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                           const float *r_upper, const float *c, const float *a, const float *h,
+                           const float *r_upper, const float *c, const float *a, const float *h, size_t n,
                            const struct link_scratch *scratch)
 {
-    struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct images){1, false});
+    struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct images){n, false});
 
     call.y[0] = r_lower;
     call.summaries = ledger ? ledger->summaries : NULL;
     call.passed = ledger ? scratch->sums : NULL;
     call.joint = joint;
+    call.stride.lower = lower_floats(plan);
     call.lower = a;
     call.lower_factor = h;
     winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
@@ -664,17 +665,17 @@ void link_back(float *r_lower, const struct link_ledger *ledger, const struct li
 }
 
 void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
-                     const float *r_upper, const float *c, const float *a, const float *h,
+                     const float *r_upper, const float *c, const float *a, const float *h, size_t n,
                      const struct link_scratch *scratch)
 {
     if (!joint || plan->method != LINK_WINOGRAD) {
-        link_back(r_lower, ledger, plan, r_upper, c, a, 1, scratch);
+        link_back(r_lower, ledger, plan, r_upper, c, a, n, scratch);
         if (joint)
-            link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, 1, 1}, scratch);
+            link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, n, n}, scratch);
         return;
     }
-    joint_winograd(joint, r_lower, ledger, plan, r_upper, c, a, h, scratch);
-    ledger_shares(ledger, plan, r_upper, c, 1, scratch);
+    joint_winograd(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
+    ledger_shares(ledger, plan, r_upper, c, n, scratch);
 }
 
 static void forward_linear(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
@@ -785,12 +786,11 @@ void link_joint(float *joint, const struct link_plan *plan, const float *r_upper
         joint_linear(joint, plan, r_upper, c, a, h, images, scratch);
         return;
     }
-    for (size_t i = 0; i < images.count; i++, joint += entries) {
-        const float *own_r = r_upper + i * floats, *own_c = c + (images.first + i) * floats, *own_a = a + i * lower;
-        const float *own_h = h ? h + i * lower : NULL;
-        if (plan->method == LINK_WINOGRAD)
-            joint_winograd(joint, NULL, NULL, plan, own_r, own_c, own_a, own_h, scratch);
-        else
-            link_narrow_joint(joint, plan, own_r, own_c, images.all * floats, own_a, own_h, scratch);
+    if (plan->method == LINK_WINOGRAD) {
+        joint_winograd(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
+        return;
     }
+    for (size_t i = 0; i < images.count; i++)
+        link_narrow_joint(joint + i * entries, plan, r_upper + i * floats, c + (images.first + i) * floats,
+                          images.all * floats, a + i * lower, h ? h + i * lower : NULL, scratch);
 }

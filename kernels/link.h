@@ -123,9 +123,9 @@ struct link_ledger {
 void link_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
                const float *c, const float *a, size_t n, const struct link_scratch *scratch);
 
-/* The same and link_joint at once, for one image of a weighted link; joint NULL: none. */
+/* The same and link_joint of all images at once, [n][K][C]; joint NULL: none. */
 void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
-                     const float *r_upper, const float *c, const float *a, const float *h,
+                     const float *r_upper, const float *c, const float *a, const float *h, size_t n,
                      const struct link_scratch *scratch);
 
 /* Weights up: v_upper[j] = sum_i v_lower[i] r(i|j). For pools a is not read. */

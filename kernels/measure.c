@@ -174,7 +174,7 @@ static void place_variables(struct measure_workspace *work, const struct measure
         if (k >= plan->grouped && k < masked_variables(plan))
             work->m[k] = arena_floats(arena, group * floats);
         if (plan->options.given != GIVEN_NONE && k >= plan->lowest)
-            work->h[k] = arena_floats(arena, (k < plan->top ? 1 : group) * floats);
+            work->h[k] = arena_floats(arena, group * floats);
     }
     work->pooled = arena_floats(arena, pooled);
     for (size_t i = 0; i < 2; i++) {
@@ -205,11 +205,11 @@ static size_t joint_entries(const struct measure_plan *plan, size_t link)
 /* Images whose flows are computed together: in dense layers as many as memory allows, since weights are read for each. */
 static size_t joints_at_once(const struct measure_plan *plan, size_t link)
 {
-    size_t fit = JOINT_FLOATS / joint_entries(plan, link);
+    size_t fit = JOINT_FLOATS / joint_entries(plan, link), images = images_at_once(plan, link);
 
-    if (link < plan->top || fit < 1)
-        return 1;
-    return fit < plan->options.group ? fit : plan->options.group;
+    if (link < plan->top)
+        return images;
+    return fit < 1 ? 1 : fit < images ? fit : images;
 }
 
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
@@ -440,7 +440,7 @@ static float *share_of(const struct measure_plan *plan, size_t variable, size_t 
 {
     size_t floats = variable_floats(plan, variable);
 
-    return has_share(plan, variable) ? work->h[variable] + (variable < plan->top ? 0 : slot * floats) : NULL;
+    return has_share(plan, variable) ? work->h[variable] + slot * floats : NULL;
 }
 
 /* R and M of one image at the variables that the group has. */
@@ -480,7 +480,46 @@ static void start_share(float *h, const struct measure_plan *plan)
         h[i] = mask ? mask[i] : 1;
 }
 
+/* Share of n images one link up. */
+static void step_up(const struct measure_plan *plan, size_t k, size_t slot, size_t n, struct measure_workspace *work)
+{
+    float *above = share_of(plan, k + 1, slot, work);
+
+    link_forward(above, &plan->links[k], share_of(plan, k, slot, work),
+                 n == 1 ? coefficients_of(plan, k, slot, work) : work->c[k], activations_of(plan, k, slot, work), n,
+                 &work->scratch);
+    apply_mask(above, plan, k + 1, above, n);
+}
+
+/* The condition's shares from its lowest set up to the logits: image by image, and of the group where that is evaluated. */
+static void sweep_up(const struct measure_result *results, const struct measure_plan *plan,
+                     struct measure_workspace *work)
+{
+    size_t group = plan->options.group;
+
+    for (size_t g = 0; g < group; g++) {
+        if (plan->lowest >= plan->evaluated || results[g].status == MEASURE_OK)
+            start_share(share_of(plan, plan->lowest, g, work), plan);
+        for (size_t k = plan->lowest; k < plan->evaluated && results[g].status == MEASURE_OK; k++)
+            step_up(plan, k, g, 1, work);
+    }
+    for (size_t k = plan->lowest < plan->evaluated ? plan->evaluated : plan->lowest; k < plan->net->nlinks; k++)
+        step_up(plan, k, 0, group, work);
+}
+
 /* ---- sweeps ---------------------------------------------------------------------------------------------------- */
+
+/* Link k is under a set of the condition: M goes its own way. */
+static bool apart(const struct measure_plan *plan, size_t k)
+{
+    return k + 1 < masked_variables(plan);
+}
+
+/* Room for the group's flows of a link below the dense layers, whose flows come on the way down; else NULL. */
+static float *group_joint(const struct measure_plan *plan, size_t k, const struct measure_workspace *work)
+{
+    return k < plan->top ? work->joint[k] : NULL;
+}
 
 /* Plain relevance of the group, one link down, with the ledger; that of the variables up to the top is recorded later. */
 static void step_group(struct measure_result *results, const struct measure_plan *plan, size_t k,
@@ -490,7 +529,8 @@ static void step_group(struct measure_result *results, const struct measure_plan
     struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], work->grouped[k]};
     size_t group = plan->options.group, channels = link->link->upper.channels;
 
-    link_back(work->r[k], &ledger, link, work->r[k + 1], work->c[k], work->a[k], group, &work->scratch);
+    link_back_joint(work->r[k], apart(plan, k) ? NULL : group_joint(plan, k, work), &ledger, link, work->r[k + 1],
+                    work->c[k], work->a[k], share_of(plan, k, 0, work), group, &work->scratch);
     for (size_t g = 0; g < group; g++) {
         struct measure_result *result = &results[g];
         if (k >= plan->top)
@@ -513,7 +553,8 @@ static void step_group_masked(const struct measure_plan *plan, size_t k, struct 
         apply_mask(work->m[k], plan, k, work->r[k], group);
         return;
     }
-    link_back(work->m[k], &ledger, &plan->links[k], work->m[k + 1], work->c[k], work->a[k], group, &work->scratch);
+    link_back_joint(work->m[k], group_joint(plan, k, work), &ledger, &plan->links[k], work->m[k + 1], work->c[k],
+                    work->a[k], share_of(plan, k, 0, work), group, &work->scratch);
     apply_mask(work->m[k], plan, k, work->m[k], group);
 }
 
@@ -532,19 +573,6 @@ static void sweep_group(struct measure_result *results, const struct measure_pla
         return;
     for (size_t g = 0; g < group; g++)
         results[g].given_mass = sums_of(plan, plan->lowest, masked_of(plan, plan->lowest, g, work), work).value;
-}
-
-/* The condition's shares of one image, from its lowest set up to the top pool. */
-static void sweep_up(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
-{
-    if (plan->lowest <= plan->top)
-        start_share(share_of(plan, plan->lowest, slot, work), plan);
-    for (size_t k = plan->lowest; k < plan->top; k++) {
-        float *above = share_of(plan, k + 1, slot, work);
-        link_forward(above, &plan->links[k], share_of(plan, k, slot, work), coefficients_of(plan, k, slot, work),
-                     activations_of(plan, k, slot, work), 1, &work->scratch);
-        apply_mask(above, plan, k + 1, above, 1);
-    }
 }
 
 /* One link of the sweep down: R and M of the upper variable, and room for those of the lower one. */
@@ -570,17 +598,6 @@ static struct step step_of_group(const struct measure_plan *plan, size_t k, size
                          .summaries = work->grouped[k] + slot * network_shape(plan->net, k).channels};
 }
 
-/* R and M one link down where the group has them already, and the flow of M. */
-static void step_within_group(const struct measure_plan *plan, size_t k, size_t slot, struct step *at,
-                              struct measure_workspace *work)
-{
-    if (work->joint[k])
-        link_joint(work->joint[k], &plan->links[k], at->m, coefficients_of(plan, k, slot, work),
-                   activations_of(plan, k, slot, work), share_of(plan, k, slot, work), (struct link_images){0, 1, 1},
-                   &work->scratch);
-    *at = step_of_group(plan, k, slot, work);
-}
-
 /* R and M one link down, with the ledger and the flow of M; to_bias and absorbed become those of M. */
 static void step_down(struct measure_result *result, const struct measure_plan *plan, size_t k, size_t slot,
                       struct step *at, struct measure_workspace *work)
@@ -589,17 +606,17 @@ static void step_down(struct measure_result *result, const struct measure_plan *
     const float *c = coefficients_of(plan, k, slot, work), *a = activations_of(plan, k, slot, work);
     const float *h = share_of(plan, k, slot, work);
     struct step next = step_room(plan, k, work);
-    bool apart = k + 1 < masked_variables(plan); /* M goes its own way */
     struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], work->summaries};
 
-    link_back_joint(next.r_below, apart ? NULL : work->joint[k], &ledger, link, at->r, c, a, h, &work->scratch);
+    link_back_joint(next.r_below, apart(plan, k) ? NULL : work->joint[k], &ledger, link, at->r, c, a, h, 1,
+                    &work->scratch);
     ledger.summaries = NULL;
     result->bias[k] = result->bias[k + 1] + total(work->to_bias[k], link->link->upper.channels);
     result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k], link->link->upper.channels);
-    if (apart)
-        link_back_joint(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, &work->scratch);
+    if (apart(plan, k))
+        link_back_joint(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, 1, &work->scratch);
     if (k < masked_variables(plan))
-        apply_mask(next.m_below, plan, k, apart ? next.m_below : next.r_below, 1);
+        apply_mask(next.m_below, plan, k, apart(plan, k) ? next.m_below : next.r_below, 1);
     *at = (struct step){
         .r = next.r_below, .m = k < masked_variables(plan) ? next.m_below : next.r_below, .summaries = work->summaries};
 }
@@ -629,28 +646,12 @@ static bool sweep_down(struct measure_result *result, const struct measure_plan 
 
     for (size_t k = plan->top; k-- > 0;) {
         if (k >= plan->grouped)
-            step_within_group(plan, k, slot, &at, work);
+            at = step_of_group(plan, k, slot, work);
         else
             step_down(result, plan, k, slot, &at, work);
         bounded = record_step(result, plan, slot, k, at, sink, work) && bounded;
     }
     return bounded;
-}
-
-/* The condition's share at the dense variables of the group. */
-static void sweep_up_dense(const struct measure_plan *plan, struct measure_workspace *work)
-{
-    size_t group = plan->options.group;
-
-    for (size_t k = plan->top; k <= plan->net->nlinks; k++) {
-        if (k > plan->top && k > plan->lowest) {
-            link_forward(work->h[k], &plan->links[k - 1], work->h[k - 1], work->c[k - 1], work->a[k - 1], group,
-                         &work->scratch);
-            apply_mask(work->h[k], plan, k, work->h[k], group);
-        }
-        for (size_t g = 0; g < group && k > plan->top && k == plan->lowest; g++)
-            start_share(share_of(plan, k, g, work), plan);
-    }
 }
 
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
@@ -672,9 +673,11 @@ static void hand_flow(const struct measure_plan *plan, size_t slot, size_t link,
 static void hand_flows_below(const struct measure_plan *plan, size_t slot, struct measure_sink sink,
                              struct measure_workspace *work)
 {
-    for (size_t k = 0; k < plan->top && sink.flow; k++)
+    for (size_t k = 0; k < plan->top && sink.flow; k++) {
+        size_t row = k < plan->grouped ? 0 : slot;
         if (plan->options.flows[k])
-            hand_flow(plan, slot, k, k < plan->grouped ? 0 : slot, work->joint[k], sink, work);
+            hand_flow(plan, slot, k, row, work->joint[k] + row * joint_entries(plan, k), sink, work);
+    }
 }
 
 /* Flows of a dense link of the group. */
@@ -765,20 +768,18 @@ static void clear_result(struct measure_result *result, const struct measure_pla
 static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    size_t floats = variable_floats(plan, plan->evaluated), top_floats = variable_floats(plan, plan->top);
+    size_t floats = variable_floats(plan, plan->evaluated);
 
     memset(work->r[last] + slot * n, 0, n * sizeof(float));
     memset(work->a[plan->evaluated] + slot * floats, 0, floats * sizeof(float));
-    if (has_share(plan, plan->top))
-        memset(work->h[plan->top] + slot * top_floats, 0, top_floats * sizeof(float));
+    if (has_share(plan, plan->evaluated))
+        memset(work->h[plan->evaluated] + slot * floats, 0, floats * sizeof(float));
 }
 
 /* Everything below the dense layers, once the group's relevance is known. */
 static void sweep_image(struct measure_result *result, const struct measure_plan *plan, size_t slot,
                         struct measure_sink sink, struct measure_workspace *work)
 {
-    if (plan->options.given != GIVEN_NONE)
-        sweep_up(plan, slot, work);
     bool bounded = sweep_down(result, plan, slot, sink, work);
     if (!bounded || exploded(result, plan, activations_of(plan, 0, slot, work), work))
         result->status = MEASURE_EXPLODED;
@@ -805,11 +806,11 @@ void measure_group(struct measure_result *results, const struct measure_plan *pl
     for (size_t g = 0; g < group; g++)
         if (inputs[g])
             start_image(&results[g], plan, targets[g], g, work);
+    if (plan->options.given != GIVEN_NONE)
+        sweep_up(results, plan, work);
     sweep_group(results, plan, work);
     for (size_t g = 0; g < group; g++)
         if (results[g].status == MEASURE_OK)
             sweep_image(&results[g], plan, g, sink, work);
-    if (plan->options.given != GIVEN_NONE)
-        sweep_up_dense(plan, work);
     finish_dense(results, plan, sink, work);
 }

@@ -119,8 +119,8 @@ struct measure_workspace {
     float *c[NETWORK_MAX_LINKS];     /* coefficients and shares of the group */
     float *r[NETWORK_MAX_VARIABLES]; /* relevance of the variables from `grouped` up, [group][floats] */
     float *m[NETWORK_MAX_VARIABLES]; /* M of the same, where it is not r */
-    float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one: of one image below the top, of the group above */
-    float *joint[NETWORK_MAX_LINKS]; /* flow matrices of one image */
+    float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one */
+    float *joint[NETWORK_MAX_LINKS]; /* flow matrices: of one image, of the group from `grouped` up to the top */
     double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] from `grouped` up, [K] below */
     float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
     float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, if images are kept */

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OPS_LANES = 16 };
+enum { OPS_LANES = 16, OPS_FLOW_IMAGES = 8 };
 
 struct winograd_call;
 
@@ -60,13 +60,14 @@ struct ops {
     /* to[r,o] = sum_d from[r,d] panels[d,o] */
     void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape);
 
-    /* joint[d][o] += sum_xi panels[xi][d,o] sum_r from[xi][r,d] lower[xi][r,o], for d < inputs, o < outputs.
+    /* joint[i][d][o] += sum_xi panels[xi][d,o] sum_r from[xi][r,d] lower[xi][r,o], for d < inputs, o < outputs and the
+     * rows r of image i, of which there are at most OPS_FLOW_IMAGES.
      *
-     *   joint          [inputs][outputs], row-major, not padded
-     *   from, lower    rows of points xi, from_plane and lower_plane floats apart
+     *   joint          [images][inputs][outputs], row-major, not padded
+     *   from, lower    [images][rows] of points xi, from_plane and lower_plane floats apart; shape.rows are an image's
      *   panels         of points xi, one behind the other
      *   shape          as in the product, which these panels are for; to_stride is lower's */
-    void (*flow)(float *joint, const float *from, const float *lower, const float *panels, size_t inputs,
+    void (*flow)(float *joint, const float *from, const float *lower, const float *panels, size_t images, size_t inputs,
                  size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *shape);
 
     /* Row of a convolution of few planes (narrow.h): to[i,o] = bias[o] + sum_{l,dx} lines[l][i + dx] panels[l * 3 + dx,o].

@@ -296,7 +296,10 @@ static void winograd_input(float *v, const struct winograd_call *call, size_t bl
 static void winograd_lower(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles)
 {
-    struct source source = {.x = call->lower, .factor = call->lower_factor};
+    struct source source = {.x = call->lower,
+                            .factor = call->lower_factor,
+                            .x_stride = call->stride.lower,
+                            .factor_stride = call->stride.lower};
 
     if (tiles->tile == 2)
         spread_either(v, source, blocks, plane, tiles, true, 2);

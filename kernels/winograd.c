@@ -102,9 +102,11 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
 
 /* How the maps of a call are cut in blocks of tiles, and where their transforms lie in the scratch memory. */
 struct cut {
-    size_t across, down;  /* tiles of a map */
-    size_t tiles, blocks; /* of all images */
-    size_t stride;        /* of tiles, at least those of a block */
+    size_t across, down; /* tiles of a map */
+    size_t tiles;        /* of a run of tiles that is cut by itself: of an image for flows, else of all */
+    size_t runs, blocks; /* how many there are, and blocks of each */
+    size_t together;     /* runs that make one block, where a block could take more than one */
+    size_t stride;       /* of tiles, at least those of a block */
     size_t in_blocks, out_blocks;
     size_t in_plane, out_plane;
 };
@@ -124,7 +126,12 @@ static size_t plane_floats(size_t blocks, size_t stride)
     return (blocks * stride | 1) * LINE;
 }
 
-static struct cut cut_maps(struct winograd shape, size_t images)
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
 {
     size_t most = tiles_at_once(shape);
     struct cut cut = {.across = (shape.width + shape.tile - 1) / shape.tile,
@@ -132,9 +139,11 @@ static struct cut cut_maps(struct winograd shape, size_t images)
                       .in_blocks = padded(shape.inputs) / LANES,
                       .out_blocks = columns_of(shape) / LANES};
 
-    cut.tiles = images * cut.down * cut.across;
+    cut.runs = flows ? images : 1;
+    cut.tiles = images * cut.down * cut.across / cut.runs;
     cut.blocks = (cut.tiles + most - 1) / most;
-    cut.stride = (cut.tiles + cut.blocks - 1) / cut.blocks | 1;
+    cut.together = cut.blocks > 1 ? 1 : smaller(smaller(most / cut.tiles, cut.runs), OPS_FLOW_IMAGES);
+    cut.stride = cut.together * ((cut.tiles + cut.blocks - 1) / cut.blocks) | 1;
     cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
     cut.out_plane = plane_floats(cut.out_blocks, cut.stride);
     return cut;
@@ -149,16 +158,17 @@ size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
            (plane_floats(padded(shape.inputs) / LANES, stride) + plane_floats(columns_of(shape) / LANES, stride));
 }
 
-/* What the tables' loops get: tiles of block 0, and the shape of the product of every point. */
+/* What the tables' loops get: the tiles of a block, and the shape of the product of every point. */
 struct work {
     struct cut cut;
     struct ops_tiles tiles;
     struct ops_product product;
 };
 
-static struct work plan_work(const struct ops *ops, struct winograd shape, struct layout layout, size_t images)
+static struct work plan_work(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                             struct layout layout)
 {
-    struct work work = {.cut = cut_maps(shape, images)};
+    struct work work = {.cut = cut_maps(shape, call->images, call->joint)};
     size_t columns = padded(shape.outputs);
 
     work.tiles = (struct ops_tiles){.tile = shape.tile,
@@ -193,20 +203,36 @@ static void run_products(const struct winograd_call *call, const struct ops *ops
     ops->winograd_output(call, m, cut->out_blocks / shape.sets, cut->out_plane, &work->tiles);
 }
 
-/* One block of tiles; v and m have a plane for every point. */
-static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
-                      const struct work *work, float *v, float *m)
+/* Flows of the block's images, from the first one; v holds the transforms of the upper variable. */
+static void run_flows(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                      const struct work *work, size_t first, const float *v, float *m)
 {
     const struct cut *cut = &work->cut;
+    size_t images = cut->blocks > 1 ? 1 : work->tiles.count / cut->tiles;
+    struct ops_product product = work->product;
 
+    product.rows /= images;
+    ops->winograd_lower(m, call, cut->out_blocks, cut->out_plane, &work->tiles);
+    ops->flow(call->joint + first * shape.inputs * shape.outputs, v, m, call->packed[0], images, shape.inputs,
+              shape.outputs, points_of(shape), cut->in_plane, cut->out_plane, &product);
+}
+
+/* Block number `block` of the runs from the first one; v and m have a plane for every point. */
+static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape, struct work *work,
+                      size_t first, size_t block, float *scratch)
+{
+    const struct cut *cut = &work->cut;
+    float *v = scratch, *m = scratch + points_of(shape) * cut->in_plane;
+    size_t tiles = cut->tiles * smaller(cut->together, cut->runs - first);
+
+    work->tiles.first = first * cut->tiles + tiles * block / cut->blocks;
+    work->tiles.count = first * cut->tiles + tiles * (block + 1) / cut->blocks - work->tiles.first;
+    work->product.rows = work->tiles.count;
     ops->winograd_input(v, call, cut->in_blocks, cut->in_plane, &work->tiles);
     if (call->y[0])
         run_products(call, ops, shape, work, v, m);
-    if (!call->joint)
-        return;
-    ops->winograd_lower(m, call, cut->out_blocks, cut->out_plane, &work->tiles);
-    ops->flow(call->joint, v, m, call->packed[0], shape.inputs, shape.outputs, points_of(shape), cut->in_plane,
-              cut->out_plane, &work->product);
+    if (call->joint)
+        run_flows(call, ops, shape, work, first, v, m);
 }
 
 static void start_sums(const struct winograd_call *call, struct winograd shape)
@@ -220,21 +246,17 @@ static void start_sums(const struct winograd_call *call, struct winograd shape)
 void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
 {
     struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
-    struct work work = plan_work(ops, shape, layout, call->images);
-    float *v = scratch, *m = scratch + points_of(shape) * work.cut.in_plane;
+    struct work work = plan_work(call, ops, shape, layout);
 
-    assert(call->images > 0 && (call->images == 1 || !call->joint) && shape.sets == (call->y[1] ? 2 : 1) &&
+    assert(call->images > 0 && shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
     assert((!call->passed || call->factor) && (!call->summaries || call->y[0]));
     start_sums(call, shape);
     if (call->joint && !call->accumulate_joint)
-        memset(call->joint, 0, shape.inputs * shape.outputs * sizeof *call->joint);
-    for (size_t block = 0; block < work.cut.blocks; block++) {
-        work.tiles.first = work.cut.tiles * block / work.cut.blocks;
-        work.tiles.count = work.cut.tiles * (block + 1) / work.cut.blocks - work.tiles.first;
-        work.product.rows = work.tiles.count;
-        run_block(call, ops, shape, &work, v, m);
-    }
+        memset(call->joint, 0, call->images * shape.inputs * shape.outputs * sizeof *call->joint);
+    for (size_t first = 0; first < work.cut.runs; first += work.cut.together)
+        for (size_t block = 0; block < work.cut.blocks; block++)
+            run_block(call, ops, shape, &work, first, block, scratch);
     for (size_t set = 0; set < shape.sets && call->y[set]; set++)
         for (size_t i = 0; i < call->images; i++)
             layout_clear_border(call->y[set] + i * call->stride.y, layout);

@@ -36,7 +36,7 @@ struct winograd_call {
 
     /* Floats from an image's array to the next image's; 0 for an array that all share. */
     struct {
-        size_t x, factor, y, multiplier;
+        size_t x, factor, y, multiplier, lower; /* lower_factor has lower's */
     } stride;
 
     const float *x, *factor; /* inputs; factor NULL: one */
@@ -55,10 +55,10 @@ struct winograd_call {
     struct channels_summary *summaries;
     struct channels_flow *passed;
 
-    /* Flow of a single image, unless joint is NULL: weights packed as adjoint, one set, inputs the upper channels and
+    /* Flow of every image, unless joint is NULL: weights packed as adjoint, one set, inputs the upper channels and
      * outputs the lower.
      * joint[k][c] (+)= sum_{p,dy,dx} w[k,c,dy,dx] (x factor)[k,p] (lower lower_factor)[c, p + (dy-1, dx-1)],
-     * [inputs][outputs]; lower and lower_factor (NULL: one) are like y[0]. */
+     * [images][inputs][outputs]; lower and lower_factor (NULL: one) are like y[0]. */
     float *joint;
     bool accumulate_joint; /* add, else overwrite */
     const float *lower, *lower_factor;
