@@ -6,6 +6,9 @@
 #include "ops.h"
 
 #include <stdint.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -35,6 +38,18 @@ INLINE vec load(const float *from)
 INLINE void store(float *to, vec v)
 {
     *(unaligned *)to = v;
+}
+
+/* Store to an aligned place that nobody reads soon: it is not read from memory first, and drives nothing out. */
+INLINE void store_past_caches(float *to, vec v)
+{
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, (__m512)v);
+#elif defined(__AVX__)
+    _mm256_stream_ps(to, (__m256)v);
+#else
+    store(to, v);
+#endif
 }
 
 /* i, of which a compiler knows nothing: else it keeps the addresses of all planes of a loop, for which there are not

@@ -415,6 +415,7 @@ INLINE void put_evaluated(const struct winograd_call *call, const float *t, cons
 {
     struct tile_sums sums = {zeros(), zeros()};
     const vec bias = load(call->bias[0] + to.channel);
+    const bool past = (uintptr_t)call->y[1] % (LANES * sizeof(float)) == 0; /* it is not needed soon */
     const vec bias_2 = d ? load(call->bias[1] + to.channel) : bias, scale = d ? load(call->scale + to.channel) : bias;
 
     for (size_t i = 0; i < to.rows; i++)
@@ -427,7 +428,11 @@ INLINE void put_evaluated(const struct winograd_call *call, const float *t, cons
                 continue;
             vec second = call->nonnegative ? rectified(load(d + from)) : load(d + from);
             second = stabilized_inverse(second + bias_2, call->eps, scale);
-            store(call->y[1] + at, call->select ? keep(value > zeros(), second) : second);
+            second = call->select ? keep(value > zeros(), second) : second;
+            if (past)
+                store_past_caches(call->y[1] + at, second);
+            else
+                store(call->y[1] + at, second);
         }
     close_tile(s, &sums);
 }
@@ -457,7 +462,7 @@ INLINE void finish_tile(const struct winograd_call *call, const float *m, const 
     prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
     if (call->output == WINOGRAD_MULTIPLY)
         prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
-    if (second)
+    if (second && call->output != WINOGRAD_EVALUATE)
         prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
     for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
         struct target own = to;
