@@ -518,7 +518,7 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
     if (plan->link->kind == LINK_POOL)
         for (size_t i = 0; i < n; i++)
             pool_evaluate(upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1),
-                          a + i * lower_floats(plan), plan->lower, plan->upper, plan->pool);
+                          a + i * lower_floats(plan), plan->lower, plan->upper, plan->pool, plan->ops);
     else
         evaluate_exactly(upper, c, plan, a, n, scratch);
     summarise(summaries, upper, plan->upper, n);
@@ -569,7 +569,7 @@ static void back_pools(float *r_lower, const struct link_ledger *ledger, const s
     for (size_t i = 0; i < n; i++)
         pool_back(r_lower + i * lower_floats(plan), ledger ? ledger->absorbed + i * channels : NULL,
                   r_upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1), plan->lower, plan->upper,
-                  plan->pool);
+                  plan->pool, plan->ops);
 }
 
 static void back_linear(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
@@ -733,7 +733,8 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
     }
     for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
         if (plan->link->kind == LINK_POOL)
-            pool_forward(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool);
+            pool_forward(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool,
+                         plan->ops);
         else
             link_narrow_forward(v_upper, plan, v_lower, c + i * upper, n * upper, a + i * lower, scratch);
 }

@@ -12,8 +12,11 @@
 #ifndef NRMFLOW_OPS_H
 #define NRMFLOW_OPS_H
 
+#include "pool.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { OPS_LANES = 16, OPS_FLOW_IMAGES = 8 };
 
@@ -91,6 +94,18 @@ struct ops {
     void (*dense_back)(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower);
     void (*dense_joint)(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
                         size_t channels, size_t positions, bool accumulate);
+
+    /* A row of a pool's windows of one block of channels, for the modes with winners (pool.h): top and bottom
+     * [2 windows][16] are its rows of the lower variable, y, r and v [windows][16] of the upper one; codes
+     * [windows][16] have a bit for every position that wins.
+     *
+     *   evaluate   y = the maximum, codes = the winners
+     *   back       top, bottom = r shared by the winners, zero elsewhere
+     *   forward    v = the winners' mean of top and bottom */
+    void (*windows_evaluate)(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
+                             float tolerance, enum pool_mode mode);
+    void (*windows_back)(float *top, float *bottom, const float *r, const uint8_t *codes, size_t windows);
+    void (*windows_forward)(float *v, const float *top, const float *bottom, const uint8_t *codes, size_t windows);
 };
 
 /* The table of a name; NULL asks for the best that this processor has. Unknown or not available: NULL. */

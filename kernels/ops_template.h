@@ -5,6 +5,7 @@
 
 #include "ops_dense.h"
 #include "ops_narrow.h"
+#include "ops_pool.h"
 #include "ops_product.h"
 #include "ops_winograd.h"
 
@@ -13,6 +14,7 @@
     .width = PANEL, .winograd_input = winograd_input, .winograd_lower = winograd_lower,                                \
     .winograd_output = winograd_output, .product = product, .flow = flow, .narrow_forward = narrow_forward,            \
     .narrow_gradient = narrow_gradient, .dense_forward = dense_forward, .dense_back = dense_back,                      \
-    .dense_joint = dense_joint
+    .dense_joint = dense_joint, .windows_evaluate = windows_evaluate, .windows_back = windows_back,                    \
+    .windows_forward = windows_forward
 
 #endif

@@ -20,6 +20,8 @@
 
 #include <stddef.h>
 
+struct ops;
+
 enum pool_mode { POOL_WINNER, POOL_WINNER_LIVE, POOL_FIRST, POOL_PROPORTIONAL };
 
 #define POOL_TIE 2e-5 /* relative to the layer's maximum */
@@ -29,15 +31,16 @@ size_t pool_shares_floats(struct layout lower, enum pool_mode mode);
 
 /* y[j] = max of the window; and the shares. */
 void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, struct layout lower,
-                   struct layout upper, enum pool_mode mode);
+                   struct layout upper, enum pool_mode mode, const struct ops *ops);
 
 /* r_lower[i] = r(i|j) r_upper[j]. Overwrites r_lower. absorbed [C] or NULL: what the proportional mode's stabilizer
  * takes. */
 void pool_back(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
-               const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode);
+               const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode,
+               const struct ops *ops);
 
 /* v_upper[j] = sum_i v_lower[i] r(i|j): the adjoint. Overwrites v_upper. */
 void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
-                  struct layout lower, struct layout upper, enum pool_mode mode);
+                  struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops);
 
 #endif

@@ -1,5 +1,6 @@
 /* Max pools against plain formulas on odd shapes, with ties and dead windows, at the edge of forbidden pages. */
 #include "guarded.h"
+#include "isa_under_test.h"
 #include "pool.h"
 
 #include <float.h>
@@ -108,7 +109,7 @@ static struct laid_out lay_out(const float *a, struct shape lower, enum pool_mod
     l.above = guarded_alloc(layout_floats(l.upper));
     l.shares = guarded_alloc(pool_shares_floats(l.lower, mode));
     layout_from_planar(l.below.values, a, l.lower);
-    pool_evaluate(l.above.values, l.shares.values, l.below.values, l.lower, l.upper, mode);
+    pool_evaluate(l.above.values, l.shares.values, l.below.values, l.lower, l.upper, mode, isa_under_test());
     return l;
 }
 
@@ -133,7 +134,7 @@ static void run_back(float *r_lower, double *absorbed, const float *r_upper, con
     struct laid_out l = lay_out(a, lower, mode);
 
     layout_from_planar(l.above.values, r_upper, l.upper);
-    pool_back(l.below.values, absorbed, l.above.values, l.shares.values, l.lower, l.upper, mode);
+    pool_back(l.below.values, absorbed, l.above.values, l.shares.values, l.lower, l.upper, mode, isa_under_test());
     layout_to_planar(r_lower, l.below.values, l.lower);
     laid_out_free(&l);
 }
@@ -143,7 +144,7 @@ static void run_forward(float *v_upper, const float *v_lower, const float *a, st
     struct laid_out l = lay_out(a, lower, mode);
 
     layout_from_planar(l.below.values, v_lower, l.lower);
-    pool_forward(l.above.values, l.below.values, l.shares.values, l.lower, l.upper, mode);
+    pool_forward(l.above.values, l.below.values, l.shares.values, l.lower, l.upper, mode, isa_under_test());
     layout_to_planar(v_upper, l.above.values, l.upper);
     laid_out_free(&l);
 }
