@@ -453,7 +453,7 @@ static void prepare(float *c, const struct link_plan *plan, const float *a, cons
         else if (plan->method == LINK_LINEAR)
             denominator(own, plan, t, a, n, scratch);
         for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->method == LINK_NARROW; i++)
-            link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), z + i * floats, scratch);
+            link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), scratch);
         invert(own, plan->parts.term[t], z, n * floats);
         for (size_t i = 0; i < n; i++)
             layout_clear_border(own + i * floats, plan->upper);
@@ -466,7 +466,12 @@ static void evaluate_exactly(float *upper, float *c, const struct link_plan *pla
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
+    bool at_once = plan->method == LINK_NARROW && link_narrow_at_once(plan) && !denominator_is_z(plan);
 
+    for (size_t i = 0; i < n && at_once; i++)
+        link_narrow_evaluate_at_once(upper + i * floats, c + i * floats, plan, a + i * lower_floats(plan), scratch);
+    if (at_once)
+        return;
     if (plan->method == LINK_LINEAR)
         linear_forward(upper, a, plan->weight, &linear, plan->ops, n, false, scratch->work);
     for (size_t i = 0; i < n; i++)

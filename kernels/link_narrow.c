@@ -6,7 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { TAPS = 9 };
+enum {
+    TAPS = 9,
+    TOP = 1, /* sides of the map that a position is at */
+    BOTTOM = 2,
+    LEFT = 4,
+    RIGHT = 8,
+    PLACES = 16
+};
 
 /* ---- terms -------------------------------------------------------------------------------------------------------- */
 
@@ -34,11 +41,35 @@ static struct narrow shape_of(const struct link_plan *plan, size_t planes)
     return (struct narrow){planes, link->upper.channels, link->lower.height, link->lower.width};
 }
 
+static struct narrow span_shape(const struct link_plan *plan, struct span parts)
+{
+    return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
+}
+
 static struct narrow term_shape(const struct link_plan *plan, size_t term)
 {
-    struct span parts = parts_of(plan, term);
+    return span_shape(plan, parts_of(plan, term));
+}
 
-    return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
+/* The parts that go down: where a term's weights are W, W+ and W-, the first is the sum of the others. */
+static struct span parts_down(const struct link_plan *plan, size_t term)
+{
+    struct span parts = parts_of(plan, term);
+    const struct rule_part *part = &plan->parts.part[parts.first];
+    bool sum = parts.end - parts.first == 3 && part[0].form == FORM_WEIGHT && part[1].form == FORM_POSITIVE &&
+               part[2].form == FORM_NEGATIVE;
+
+    return (struct span){parts.first + sum, parts.end};
+}
+
+static struct narrow shape_down(const struct link_plan *plan, size_t term)
+{
+    return span_shape(plan, parts_down(plan, term));
+}
+
+static size_t padded(size_t channels)
+{
+    return (channels + LAYOUT_LANES - 1) / LAYOUT_LANES * LAYOUT_LANES;
 }
 
 /* Whether a part's x is the activation, or a sign of it. */
@@ -81,7 +112,7 @@ size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
 
 size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
 {
-    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
+    return narrow_weights_floats(plan->ops, adjoint ? shape_down(plan, term) : term_shape(plan, term), adjoint);
 }
 
 size_t link_narrow_own_floats(const struct link_plan *plan)
@@ -107,7 +138,7 @@ static bool stands_still(const struct link_plan *plan, size_t term)
 
 size_t link_narrow_still_floats(const struct link_plan *plan, size_t term)
 {
-    return stands_still(plan, term) ? layout_floats(plan->upper) : 0;
+    return stands_still(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
 }
 
 /* Weights times the constants, summed over the parts and channels, of one upper channel. */
@@ -125,39 +156,49 @@ static void constant_taps(double taps[TAPS], const struct link_plan *plan, size_
         }
 }
 
-/* A convolution of constants: every position sums the taps that are inside the map. */
+/* Whether a tap reads a neuron. */
+static bool inside(size_t tap, size_t place)
+{
+    return !(tap / 3 == 0 && place & TOP) && !(tap / 3 == 2 && place & BOTTOM) && !(tap % 3 == 0 && place & LEFT) &&
+           !(tap % 3 == 2 && place & RIGHT);
+}
+
+/* A convolution of constants, [PLACES][K]: every position sums the taps that are inside the map. */
 static void fill_still(float *still, const struct link_plan *plan, size_t term)
 {
-    struct shape shape = plan->link->upper;
+    size_t channels = plan->link->upper.channels;
     double taps[TAPS];
 
-    memset(still, 0, layout_floats(plan->upper) * sizeof *still);
-    for (size_t k = 0; k < shape.channels; k++) {
+    memset(still, 0, link_narrow_still_floats(plan, term) * sizeof *still);
+    for (size_t k = 0; k < channels; k++) {
         constant_taps(taps, plan, term, k);
-        for (size_t y = 0; y < shape.height; y++)
-            for (size_t x = 0; x < shape.width; x++) {
-                double sum = (double)plan->bias_forms[term][k];
-                for (size_t tap = 0; tap < TAPS; tap++)
-                    if (y + tap / 3 - 1 < shape.height && x + tap % 3 - 1 < shape.width) /* below zero wraps */
-                        sum += taps[tap];
-                still[layout_index(plan->upper, k, y, x)] = (float)sum;
-            }
+        for (size_t place = 0; place < PLACES; place++) {
+            double sum = (double)plan->bias_forms[term][k];
+            for (size_t tap = 0; tap < TAPS; tap++)
+                sum += inside(tap, place) ? taps[tap] : 0;
+            still[place * padded(channels) + k] = (float)sum;
+        }
     }
+}
+
+/* Weights [K][planes][3][3] of some parts. */
+static void join(float *to, const struct link_plan *plan, struct span parts)
+{
+    size_t each = plan->link->lower.channels * TAPS;
+
+    for (size_t k = 0; k < plan->link->upper.channels; k++)
+        for (size_t p = parts.first; p < parts.end; p++, to += each)
+            memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
 }
 
 void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan)
 {
-    size_t each = plan->link->lower.channels * TAPS;
-
     narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        struct span parts = parts_of(plan, t);
-        float *to = forms->joined[t];
-        for (size_t k = 0; k < plan->link->upper.channels; k++)
-            for (size_t p = parts.first; p < parts.end; p++, to += each)
-                memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
+        join(forms->joined[t], plan, parts_down(plan, t));
+        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, shape_down(plan, t));
+        join(forms->joined[t], plan, parts_of(plan, t));
         narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
-        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
         if (forms->still[t])
             fill_still(forms->still[t], plan, t);
     }
@@ -181,6 +222,11 @@ static float clamp(float v, float low, float high)
     return v < low ? low : v > high ? high : v;
 }
 
+static float value_of(struct factor x, float a)
+{
+    return x.moving ? clamp(a, x.low, x.high) : x.constant;
+}
+
 /* planes = x of every part of a term, or x v. */
 static void fill_planes(float *restrict planes, const struct link_plan *plan, size_t term, const float *restrict a,
                         const float *restrict v)
@@ -193,24 +239,26 @@ static void fill_planes(float *restrict planes, const struct link_plan *plan, si
             struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
             const float *own = a + c * positions, *weight = v ? v + c * positions : NULL;
             for (size_t i = 0; i < positions; i++)
-                planes[i] = (x.moving ? clamp(own[i], x.low, x.high) : x.constant) * (weight ? weight[i] : 1);
+                planes[i] = value_of(x, own[i]) * (weight ? weight[i] : 1);
         }
 }
 
-/* r (+)= sum over the parts of x planes. */
+/* r (+)= sum over the parts of x planes; a part that is the sum of the others adds its x to theirs. */
 static void add_planes(float *restrict r, const struct link_plan *plan, size_t term, const float *restrict a,
                        const float *restrict planes)
 {
     size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
-    struct span parts = parts_of(plan, term);
+    struct span parts = parts_down(plan, term), all = parts_of(plan, term);
 
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++, planes += positions) {
-            struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
+            struct factor x = factor_of(plan, plan->parts.part[p].factor, c), none = {.constant = 0};
+            struct factor sum = parts.first > all.first ? factor_of(plan, plan->parts.part[all.first].factor, c) : none;
+            bool first = term == 0 && p == parts.first;
             float *to = r + c * positions;
             const float *own = a + c * positions;
             for (size_t i = 0; i < positions; i++)
-                to[i] += (x.moving ? clamp(own[i], x.low, x.high) : x.constant) * planes[i];
+                to[i] = (first ? 0 : to[i]) + (value_of(x, own[i]) + value_of(sum, own[i])) * planes[i];
         }
 }
 
@@ -222,29 +270,45 @@ void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a
                    scratch->work);
 }
 
-/* out = z - b + still, of every neuron. */
-static void move_still(float *restrict out, const struct link_plan *plan, const float *restrict z,
-                       const float *restrict still)
+/* A row of z and of the coefficients from it. */
+static void finish_row(float *z, float *c, const struct link_plan *plan, size_t y)
 {
     struct shape shape = plan->link->upper;
+    struct rule_term term = plan->parts.term[0];
+    struct ops_finish finish = {.scale = (float)term.scale, .eps = (float)term.eps, .rectified = plan->link->rectified};
+    size_t row = (y == 0 ? TOP : 0) | (y + 1 == shape.height ? BOTTOM : 0);
 
-    memset(out, 0, layout_floats(plan->upper) * sizeof *out);
     for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES)
-        for (size_t y = 0; y < shape.height; y++)
-            for (size_t x = 0; x < shape.width; x++) {
-                size_t at = layout_index(plan->upper, k, y, x);
-                for (size_t l = 0; l < LAYOUT_LANES; l++)
-                    out[at + l] = z[at + l] - plan->own_bias[k + l] + still[at + l];
-            }
+        for (size_t x = 0, count; x < shape.width; x += count) {
+            size_t place = row | (x == 0 ? LEFT : 0) | (x + 1 == shape.width ? RIGHT : 0);
+            size_t at = layout_index(plan->upper, k, y, x);
+            finish.bias = plan->own_bias + k;
+            finish.still = plan->narrow_still[0] + place * padded(shape.channels) + k;
+            count = place & (LEFT | RIGHT) ? 1 : shape.width - 1 - x;
+            plan->ops->narrow_finish(z + at, c + at, count, &finish);
+        }
 }
 
-void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a, const float *z,
+bool link_narrow_at_once(const struct link_plan *plan)
+{
+    return plan->parts.nterms == 1 && plan->narrow_still[0] && plan->parts.term[0].selector == SELECT_ALL;
+}
+
+void link_narrow_evaluate_at_once(float *upper, float *c, const struct link_plan *plan, const float *a,
+                                  const struct link_scratch *scratch)
+{
+    for (size_t y = 0; y < plan->link->upper.height; y++) {
+        narrow_forward_row(upper, a, y, plan->narrow_own, plan->own_bias, plan->ops,
+                           shape_of(plan, plan->link->lower.channels), scratch->work);
+        finish_row(upper, c, plan, y);
+    }
+    layout_clear_border(upper, plan->upper);
+    layout_clear_border(c, plan->upper);
+}
+
+void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
                              const struct link_scratch *scratch)
 {
-    if (plan->narrow_still[term]) {
-        move_still(out, plan, z, plan->narrow_still[term]);
-        return;
-    }
     fill_planes(scratch->lower, plan, term, a, NULL);
     narrow_forward(out, scratch->lower, plan->narrow_up[term], plan->bias_forms[term], plan->ops,
                    term_shape(plan, term), scratch->work);
@@ -253,9 +317,8 @@ void link_narrow_denominator(float *out, const struct link_plan *plan, size_t te
 void link_narrow_back(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
                       const float *a, const struct link_scratch *scratch)
 {
-    memset(r_lower, 0, layout_floats(plan->lower) * sizeof *r_lower);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, term_shape(plan, t),
+        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, shape_down(plan, t),
                     scratch->work);
         add_planes(r_lower, plan, t, a, scratch->lower);
     }

@@ -11,9 +11,8 @@ enum { LINK_NARROW_CHANNELS = 4 };
 /* The weights of each term, and those of the link itself; NULL or their places in memory. */
 struct link_narrow_forms {
     float *joined[RULE_MAX_TERMS]; /* [K][planes][3][3] */
-    float *
-        still[RULE_MAX_TERMS]; /* what the parts with constant x and b' add to the denominator, like the upper variable,
-                                      where nothing else but the link's own z - b does */
+    float *still[RULE_MAX_TERMS];  /* what parts with constant x and b' add to the denominator, by the sides of the map
+                                      that a position is at; where nothing else but the link's own z - b does */
     float *up[RULE_MAX_TERMS], *down[RULE_MAX_TERMS], *own;
 };
 
@@ -31,8 +30,13 @@ struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan);
 /* z = W a + own_bias of one image. */
 void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a, const struct link_scratch *scratch);
 
-/* The denominator of a term: the sum over its parts, and b'; z is the link's own. */
-void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a, const float *z,
+/* Whether there is a way to z, the coefficients and the activation at once, which is this one. */
+bool link_narrow_at_once(const struct link_plan *plan);
+void link_narrow_evaluate_at_once(float *upper, float *c, const struct link_plan *plan, const float *a,
+                                  const struct link_scratch *scratch);
+
+/* The denominator of a term: the sum over its parts, and b'. */
+void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
                              const struct link_scratch *scratch);
 
 /* As link.h, of one image; c has all terms of this image, `stride` floats apart. */

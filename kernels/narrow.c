@@ -128,8 +128,8 @@ size_t narrow_scratch_floats(struct narrow shape)
     return padded(SIDE * shape.planes * line_floats(shape)) + padded(shape.channels) * shape.width + results;
 }
 
-void narrow_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
-                    struct narrow shape, float *scratch)
+void narrow_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
+                        const struct ops *ops, struct narrow shape, float *scratch)
 {
     struct layout layout = layout_of(shape);
     struct matrix m = matrix_of(shape, false);
@@ -140,11 +140,16 @@ void narrow_forward(float *y, const float *x, const float *packed, const float *
                                   .from_stride = line_floats(shape),
                                   .to_stride = layout.rows * layout.columns};
 
-    for (size_t row = 0; row < shape.height; row++) {
-        gather_lines(scratch, x, row, shape);
-        ops->narrow_forward(y + layout_index(layout, 0, row, 0), scratch, packed, bias, &product);
-    }
-    layout_clear_border(y, layout);
+    gather_lines(scratch, x, row, shape);
+    ops->narrow_forward(y + layout_index(layout, 0, row, 0), scratch, packed, bias, &product);
+}
+
+void narrow_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
+                    struct narrow shape, float *scratch)
+{
+    for (size_t row = 0; row < shape.height; row++)
+        narrow_forward_row(y, x, row, packed, bias, ops, shape, scratch);
+    layout_clear_border(y, layout_of(shape));
 }
 
 /* out[c, y + dy - 1, i] += sum_dx results[i + 1 - dx][dy,dx,c], whose first position is number -1. */

@@ -24,6 +24,10 @@ size_t narrow_scratch_floats(struct narrow shape);
 void narrow_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
                     struct narrow shape, float *scratch);
 
+/* One of its rows; what is no neuron stays as it is. */
+void narrow_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
+                        const struct ops *ops, struct narrow shape, float *scratch);
+
 /* out[c,q] = sum_{k,dy,dx} w[k,c,dy,dx] (s factor)[k, q - (dy-1, dx-1)]; factor is like s, NULL: one. */
 void narrow_back(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
                  struct narrow shape, float *scratch);

@@ -42,6 +42,13 @@ struct ops_product {
     size_t from_stride, to_stride;
 };
 
+/* What follows z in narrow_finish: vectors [16] of one block, numbers of all. */
+struct ops_finish {
+    const float *bias, *still;
+    float scale, eps;
+    bool rectified;
+};
+
 struct ops {
     const char *name;
     bool (*available)(void);
@@ -77,6 +84,10 @@ struct ops {
      * Lines are from_stride floats apart, depth counts their taps. */
     void (*narrow_forward)(float *to, const float *lines, const float *panels, const float *bias,
                            const struct ops_product *shape);
+
+    /* c = scale / stab(z - bias + still), stab(d) = d + eps, or d - eps where d < 0; zero where that is zero; and then
+     * z = max(z, 0) where it is rectified. Of positions of one block. */
+    void (*narrow_finish)(float *z, float *c, size_t positions, const struct ops_finish *finish);
 
     /* Row of its weight gradient: sums[d / 16][l * 3 + dx][d % 16] += sum_i lines[l][i + dx] row[i,d]. Lines are to_stride
      * floats apart, outputs counts their taps. */

@@ -16,11 +16,11 @@ typedef float quarter __attribute__((vector_size(16), may_alias)); /* of a vecto
 
 INLINE float lane_sum(vec v)
 {
-    const quarter *part = (const quarter *)&v;
-    quarter sum = part[0];
+    const quarter *quarters = (const quarter *)&v;
+    quarter sum = quarters[0];
 
     for (size_t q = 1; q < LANES / 4; q++)
-        sum += part[q];
+        sum += quarters[q];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
@@ -44,13 +44,13 @@ INLINE mask last_lanes(size_t n)
  * add in some such loops and not in others, and bits would depend on how many images there are. */
 INLINE vec load_last(const float *row, size_t length, size_t n, mask last)
 {
-    float part[LANES] = {0};
+    float last_floats[LANES] = {0};
 
     if (length >= LANES)
         return keep(last, load(row + length - LANES));
     for (size_t l = 0; l < n; l++)
-        part[LANES - n + l] = row[length - n + l];
-    return load(part);
+        last_floats[LANES - n + l] = row[length - n + l];
+    return load(last_floats);
 }
 
 /* y[i][r] (+)= sum_j x[i][j] w[r][j] */

@@ -62,6 +62,19 @@ static void narrow_forward(float *to, const float *lines, const float *panels, c
         forward_panels(to, lines, panels, bias, s, OPS_LANES / LANES);
 }
 
+static void narrow_finish(float *z, float *c, size_t positions, const struct ops_finish *f)
+{
+    const part eps = (part){0} + f->eps;
+
+    for (size_t i = 0; i < positions * OPS_LANES; i += PART) {
+        part v = load_part(z + i), d = v - load_part(f->bias + i % OPS_LANES) + load_part(f->still + i % OPS_LANES);
+        part stabilized = d + (keep_part(~(d < 0), eps) - keep_part(d < 0, eps));
+        store_part(c + i, keep_part(stabilized != 0, f->scale / stabilized));
+        if (f->rectified)
+            store_part(z + i, keep_part(~(v < 0), v)); /* keeps NaN */
+    }
+}
+
 /* sums[tap][lane] += sum_i line(tap)[i] row[i][lane] for `taps` taps. */
 INLINE void gradient_taps(float *sums, const float *row, const float *lines, size_t first, const struct ops_product *s,
                           const size_t taps)

@@ -4,32 +4,10 @@
 
 #include "ops_vector.h"
 
-enum {
-    CORNERS = 4, /* positions of a window */
-    /* Vectors as wide as registers are: compilers make slow code of wider masks. */
-    PART = UNROLLED == 1 ? 4 : LANES
-};
+enum { CORNERS = 4 /* positions of a window */ };
 
-typedef float part __attribute__((vector_size(PART * 4)));
-typedef float unaligned_part __attribute__((vector_size(PART * 4), aligned(4), may_alias));
-typedef int32_t part_bits __attribute__((vector_size(PART * 4))); /* of a lane: all, none, or a code */
 typedef uint8_t part_codes __attribute__((vector_size(PART)));
 typedef uint8_t unaligned_codes __attribute__((vector_size(PART), aligned(1), may_alias));
-
-INLINE part load_part(const float *from)
-{
-    return *(const unaligned_part *)from;
-}
-
-INLINE void store_part(float *to, part v)
-{
-    *(unaligned_part *)to = v;
-}
-
-INLINE part keep_part(part_bits m, part v)
-{
-    return (part)(m & (part_bits)v);
-}
 
 /* The larger one, NaN if one is. */
 INLINE part larger_part(part a, part b)

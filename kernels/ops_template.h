@@ -13,8 +13,8 @@
 #define OPS_MEMBERS                                                                                                    \
     .width = PANEL, .winograd_input = winograd_input, .winograd_lower = winograd_lower,                                \
     .winograd_output = winograd_output, .product = product, .flow = flow, .narrow_forward = narrow_forward,            \
-    .narrow_gradient = narrow_gradient, .dense_forward = dense_forward, .dense_back = dense_back,                      \
-    .dense_joint = dense_joint, .windows_evaluate = windows_evaluate, .windows_back = windows_back,                    \
-    .windows_forward = windows_forward
+    .narrow_finish = narrow_finish, .narrow_gradient = narrow_gradient, .dense_forward = dense_forward,                \
+    .dense_back = dense_back, .dense_joint = dense_joint, .windows_evaluate = windows_evaluate,                        \
+    .windows_back = windows_back, .windows_forward = windows_forward
 
 #endif

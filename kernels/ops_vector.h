@@ -78,4 +78,26 @@ INLINE vec keep(mask m, vec v)
     return (vec)(m & (mask)v);
 }
 
+/* Vectors as wide as registers are, for loops with many masks: compilers make slow code of wider ones. */
+enum { PART = UNROLLED == 1 ? 4 : LANES };
+
+typedef float part __attribute__((vector_size(PART * 4)));
+typedef float unaligned_part __attribute__((vector_size(PART * 4), aligned(4), may_alias));
+typedef int32_t part_bits __attribute__((vector_size(PART * 4)));
+
+INLINE part load_part(const float *from)
+{
+    return *(const unaligned_part *)from;
+}
+
+INLINE void store_part(float *to, part v)
+{
+    *(unaligned_part *)to = v;
+}
+
+INLINE part keep_part(part_bits m, part v)
+{
+    return (part)(m & (part_bits)v);
+}
+
 #endif
