@@ -513,6 +513,21 @@ static void summarise(struct channels_summary *summaries, const float *v, struct
         channels_summarise(summaries + i * layout.shape.channels, v + i * layout_floats(layout), NULL, layout);
 }
 
+/* Pools of n images. */
+static void evaluate_pools(float *upper, float *shares, const struct channels_summary *summaries,
+                           const struct link_plan *plan, const float *a, size_t n)
+{
+    size_t channels = plan->link->lower.channels;
+
+    for (size_t i = 0; i < n; i++, a += lower_floats(plan)) {
+        float largest = summaries ? 0 : pool_largest(a, plan->lower);
+        for (size_t c = i * channels; c < (i + 1) * channels && summaries; c++)
+            largest = summaries[c].largest > largest ? summaries[c].largest : largest;
+        pool_evaluate(upper + i * upper_floats(plan), shares + i * link_coefficients(plan, 1), a, largest, plan->lower,
+                      plan->upper, plan->pool, plan->ops);
+    }
+}
+
 void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
                    const float *a, size_t n, const struct link_scratch *scratch)
 {
@@ -521,9 +536,7 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
         return;
     }
     if (plan->link->kind == LINK_POOL)
-        for (size_t i = 0; i < n; i++)
-            pool_evaluate(upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1),
-                          a + i * lower_floats(plan), plan->lower, plan->upper, plan->pool, plan->ops);
+        evaluate_pools(upper, c, summaries, plan, a, n);
     else
         evaluate_exactly(upper, c, plan, a, n, scratch);
     summarise(summaries, upper, plan->upper, n);

@@ -106,7 +106,7 @@ size_t link_coefficients(const struct link_plan *plan, size_t n);
  *
  *   upper  out  the activation: max(z, 0) where the variable is rectified, else z
  *   c      out  link_coefficients(plan, n) floats
- *   summaries  out  of the activation's channels, [n][K]; NULL: not asked for
+ *   summaries  out  of the activation's channels, [n][K], and for a pool in: of those of a; NULL: neither
  *   a      in   lower activations */
 void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
                    const float *a, size_t n, const struct link_scratch *scratch);

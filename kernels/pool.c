@@ -108,15 +108,12 @@ size_t pool_shares_floats(struct layout lower, enum pool_mode mode)
     return mode == POOL_PROPORTIONAL ? windows * SHARES : (windows + sizeof(float) - 1) / sizeof(float);
 }
 
-static float layer_maximum(const float *a, size_t n)
+float pool_largest(const float *a, struct layout lower)
 {
-    float lanes[LANES] = {0}, most = 0;
+    float most = 0;
 
-    for (size_t i = 0; i < n; i += LANES)
-        for (size_t l = 0; l < LANES; l++)
-            lanes[l] = a[i + l] > lanes[l] ? a[i + l] : lanes[l];
-    for (size_t l = 0; l < LANES; l++)
-        most = lanes[l] > most ? lanes[l] : most;
+    for (size_t i = 0; i < layout_floats(lower); i++)
+        most = a[i] > most ? a[i] : most;
     return most;
 }
 
@@ -171,10 +168,10 @@ static void forward_proportions(float *restrict v_upper, const float *restrict v
 
 /* ---- the maps ---------------------------------------------------------------------------------------------------- */
 
-void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, struct layout lower,
-                   struct layout upper, enum pool_mode mode, const struct ops *ops)
+void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, float largest,
+                   struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops)
 {
-    float tolerance = (float)POOL_TIE * layer_maximum(a, layout_floats(lower)), buffer[RUN * LANES];
+    float tolerance = (float)POOL_TIE * largest, buffer[RUN * LANES];
 
     for (size_t row = 0; row < row_count(lower); row++)
         for (size_t x = 0; x < windows_across(lower); x += RUN) {

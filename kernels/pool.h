@@ -29,9 +29,12 @@ enum pool_mode { POOL_WINNER, POOL_WINNER_LIVE, POOL_FIRST, POOL_PROPORTIONAL };
 /* Floats that the shares of all windows take. */
 size_t pool_shares_floats(struct layout lower, enum pool_mode mode);
 
-/* y[j] = max of the window; and the shares. */
-void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, struct layout lower,
-                   struct layout upper, enum pool_mode mode, const struct ops *ops);
+/* The layer's maximum, at least zero. */
+float pool_largest(const float *a, struct layout lower);
+
+/* y[j] = max of the window; and the shares. `largest` is that of the layer. */
+void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, float largest,
+                   struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops);
 
 /* r_lower[i] = r(i|j) r_upper[j]. Overwrites r_lower. absorbed [C] or NULL: what the proportional mode's stabilizer
  * takes. */

@@ -109,7 +109,8 @@ static struct laid_out lay_out(const float *a, struct shape lower, enum pool_mod
     l.above = guarded_alloc(layout_floats(l.upper));
     l.shares = guarded_alloc(pool_shares_floats(l.lower, mode));
     layout_from_planar(l.below.values, a, l.lower);
-    pool_evaluate(l.above.values, l.shares.values, l.below.values, l.lower, l.upper, mode, isa_under_test());
+    pool_evaluate(l.above.values, l.shares.values, l.below.values, pool_largest(l.below.values, l.lower), l.lower,
+                  l.upper, mode, isa_under_test());
     return l;
 }
 
