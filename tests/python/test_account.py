@@ -28,7 +28,7 @@ class Slowest(RunCase):
         return stage, slowest
 
     def test_computing(self):
-        stage, line = self.account("measure.h5", {"data.images": "0:48", "run.block": 2, "measure.flows": "conv4_1-conv5_3"}, ranks=2)
+        stage, line = self.account("measure.h5", {"data.images": "0:256", "run.block": 2, "measure.flows": "conv4_1-conv5_3"}, ranks=2)
         self.assertEqual(stage, "measure")
         self.assertIn("more ranks", line)
 
