@@ -506,11 +506,14 @@ static void evaluate_winograd(float *upper, float *c, struct channels_summary *s
     winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
 }
 
-/* Of n arrays of a variable; NULL: not asked for. */
-static void summarise(struct channels_summary *summaries, const float *v, struct layout layout, size_t n)
+/* Of n arrays of a variable, times w unless that is NULL; summaries NULL: not asked for. */
+static void summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
+                      size_t n)
 {
+    size_t floats = layout_floats(layout);
+
     for (size_t i = 0; i < n && summaries; i++)
-        channels_summarise(summaries + i * layout.shape.channels, v + i * layout_floats(layout), NULL, layout);
+        channels_summarise(summaries + i * layout.shape.channels, v + i * floats, w ? w + i * floats : NULL, layout);
 }
 
 /* Pools of n images. */
@@ -539,7 +542,7 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
         evaluate_pools(upper, c, summaries, plan, a, n);
     else
         evaluate_exactly(upper, c, plan, a, n, scratch);
-    summarise(summaries, upper, plan->upper, n);
+    summarise(summaries, upper, NULL, plan->upper, n);
 }
 
 /* ---- the three operations -------------------------------------------------------------------------------------- */
@@ -628,6 +631,17 @@ static struct winograd_call winograd_down(const struct link_plan *plan, const fl
                                   .multiplier = a};
 }
 
+/* Let a call find what the ledger needs. */
+static void ask_ledger(struct winograd_call *call, const struct link_ledger *ledger, const struct link_scratch *scratch)
+{
+    if (!ledger)
+        return;
+    call->passed = scratch->sums;
+    call->summaries = ledger->summaries;
+    call->share = ledger->share;
+    call->shared = ledger->shared;
+}
+
 static void back_winograd(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
                           const float *r_upper, const float *c, const float *a, struct images images,
                           const struct link_scratch *scratch)
@@ -635,8 +649,7 @@ static void back_winograd(float *r_lower, const struct link_ledger *ledger, cons
     struct winograd_call call = winograd_down(plan, r_upper, c, a, images);
 
     call.y[0] = r_lower;
-    call.summaries = ledger ? ledger->summaries : NULL;
-    call.passed = ledger ? scratch->sums : NULL;
+    ask_ledger(&call, ledger, scratch);
     winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
 }
 
@@ -648,8 +661,7 @@ static void joint_winograd(float *joint, float *r_lower, const struct link_ledge
     struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct images){n, false});
 
     call.y[0] = r_lower;
-    call.summaries = ledger ? ledger->summaries : NULL;
-    call.passed = ledger ? scratch->sums : NULL;
+    ask_ledger(&call, ledger, scratch);
     call.joint = joint;
     call.stride.lower = lower_floats(plan);
     call.lower = a;
@@ -678,8 +690,10 @@ void link_back(float *r_lower, const struct link_ledger *ledger, const struct li
         back_winograd(r_lower, ledger, plan, r_upper, c, a, (struct images){n, false}, scratch);
     if (ledger && plan->link->kind != LINK_POOL)
         ledger_shares(ledger, plan, r_upper, c, n, scratch);
-    if (ledger && plan->method != LINK_WINOGRAD)
-        summarise(ledger->summaries, r_lower, plan->lower, n);
+    if (ledger && plan->method != LINK_WINOGRAD) {
+        summarise(ledger->summaries, r_lower, NULL, plan->lower, n);
+        summarise(ledger->shared, r_lower, ledger->share, plan->lower, n);
+    }
 }
 
 void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,

@@ -117,6 +117,8 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
 struct link_ledger {
     double *to_bias, *absorbed;         /* [n][K] */
     struct channels_summary *summaries; /* [n][C]; NULL: not asked for */
+    const float *share;                 /* weights of lower neurons, like r_lower, and */
+    struct channels_summary *shared;    /* the summary of what has them; NULL: not asked for */
 };
 
 /* Relevance down; ledger NULL: not asked for. For pools a is not read. */

@@ -151,9 +151,12 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
         channels = larger(channels, network_shape(plan->net, k).channels);
     work->scratch = link_scratch_place(need, arena);
     work->summaries = arena_bytes(arena, plan->options.group * channels * sizeof *work->summaries);
-    for (size_t k = plan->grouped; k <= plan->top; k++)
-        work->grouped[k] =
-            arena_bytes(arena, plan->options.group * network_shape(plan->net, k).channels * sizeof *work->grouped[k]);
+    work->shared = arena_bytes(arena, channels * sizeof *work->shared);
+    for (size_t k = plan->grouped; k <= plan->top; k++) {
+        size_t nbytes = plan->options.group * network_shape(plan->net, k).channels * sizeof *work->grouped[k];
+        work->grouped[k] = arena_bytes(arena, nbytes);
+        work->grouped_shared[k] = arena_bytes(arena, nbytes);
+    }
 }
 
 static void place_variables(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
@@ -515,6 +518,20 @@ static bool apart(const struct measure_plan *plan, size_t k)
     return k + 1 < masked_variables(plan);
 }
 
+/* What link k shall find: summaries of r, and of r h if h is there and M is r. */
+static struct link_ledger ledger_of(const struct measure_plan *plan, size_t k, size_t slot,
+                                    struct channels_summary *summaries, struct channels_summary *shared,
+                                    struct measure_workspace *work)
+{
+    bool fits = has_share(plan, k) && k >= masked_variables(plan) && shared;
+
+    return (struct link_ledger){.to_bias = work->to_bias[k],
+                                .absorbed = work->absorbed[k],
+                                .summaries = summaries,
+                                .share = fits ? share_of(plan, k, slot, work) : NULL,
+                                .shared = fits ? shared : NULL};
+}
+
 /* Room for the group's flows of a link below the dense layers, whose flows come on the way down; else NULL. */
 static float *group_joint(const struct measure_plan *plan, size_t k, const struct measure_workspace *work)
 {
@@ -526,7 +543,7 @@ static void step_group(struct measure_result *results, const struct measure_plan
                        struct measure_workspace *work)
 {
     const struct link_plan *link = &plan->links[k];
-    struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], work->grouped[k]};
+    struct link_ledger ledger = ledger_of(plan, k, 0, work->grouped[k], work->grouped_shared[k], work);
     size_t group = plan->options.group, channels = link->link->upper.channels;
 
     link_back_joint(work->r[k], apart(plan, k) ? NULL : group_joint(plan, k, work), &ledger, link, work->r[k + 1],
@@ -544,7 +561,7 @@ static void step_group(struct measure_result *results, const struct measure_plan
  * those of M. */
 static void step_group_masked(const struct measure_plan *plan, size_t k, struct measure_workspace *work)
 {
-    struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], NULL};
+    struct link_ledger ledger = ledger_of(plan, k, 0, NULL, NULL, work);
     size_t group = plan->options.group;
 
     if (k >= masked_variables(plan))
@@ -580,6 +597,7 @@ struct step {
     const float *r, *m;
     float *r_below, *m_below;
     const struct channels_summary *summaries; /* of r */
+    const struct channels_summary *recorded;  /* of M h, if known */
 };
 
 static struct step step_room(const struct measure_plan *plan, size_t link, struct measure_workspace *work)
@@ -589,13 +607,24 @@ static struct step step_room(const struct measure_plan *plan, size_t link, struc
     return (struct step){.r_below = work->relevance[link % 2], .m_below = work->masked[link % 2]};
 }
 
+/* Summaries of M h where M is r. */
+static const struct channels_summary *recorded_of(const struct measure_plan *plan, size_t k,
+                                                  const struct channels_summary *summaries,
+                                                  const struct channels_summary *shared)
+{
+    return k < masked_variables(plan) ? NULL : has_share(plan, k) ? shared : summaries;
+}
+
 /* Where the group has R and M. */
 static struct step step_of_group(const struct measure_plan *plan, size_t k, size_t slot,
                                  const struct measure_workspace *work)
 {
+    size_t first = slot * network_shape(plan->net, k).channels;
+
     return (struct step){.r = relevance_of(plan, k, slot, work),
                          .m = masked_of(plan, k, slot, work),
-                         .summaries = work->grouped[k] + slot * network_shape(plan->net, k).channels};
+                         .summaries = work->grouped[k] + first,
+                         .recorded = recorded_of(plan, k, work->grouped[k] + first, work->grouped_shared[k] + first)};
 }
 
 /* R and M one link down, with the ledger and the flow of M; to_bias and absorbed become those of M. */
@@ -606,19 +635,21 @@ static void step_down(struct measure_result *result, const struct measure_plan *
     const float *c = coefficients_of(plan, k, slot, work), *a = activations_of(plan, k, slot, work);
     const float *h = share_of(plan, k, slot, work);
     struct step next = step_room(plan, k, work);
-    struct link_ledger ledger = {work->to_bias[k], work->absorbed[k], work->summaries};
+    struct link_ledger ledger = ledger_of(plan, k, slot, work->summaries, work->shared, work);
 
     link_back_joint(next.r_below, apart(plan, k) ? NULL : work->joint[k], &ledger, link, at->r, c, a, h, 1,
                     &work->scratch);
-    ledger.summaries = NULL;
+    ledger.summaries = ledger.shared = NULL;
     result->bias[k] = result->bias[k + 1] + total(work->to_bias[k], link->link->upper.channels);
     result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k], link->link->upper.channels);
     if (apart(plan, k))
         link_back_joint(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, 1, &work->scratch);
     if (k < masked_variables(plan))
         apply_mask(next.m_below, plan, k, apart(plan, k) ? next.m_below : next.r_below, 1);
-    *at = (struct step){
-        .r = next.r_below, .m = k < masked_variables(plan) ? next.m_below : next.r_below, .summaries = work->summaries};
+    *at = (struct step){.r = next.r_below,
+                        .m = k < masked_variables(plan) ? next.m_below : next.r_below,
+                        .summaries = work->summaries,
+                        .recorded = recorded_of(plan, k, work->summaries, work->shared)};
 }
 
 /* What is kept of one variable. Returns whether what is recorded, under a condition other than the ledger, keeps to the
@@ -627,10 +658,9 @@ static bool record_step(struct measure_result *result, const struct measure_plan
                         struct step at, struct measure_sink sink, struct measure_workspace *work)
 {
     const float *h = share_of(plan, k, slot, work);
-    bool plain = !h && at.m == at.r;
 
     record_ledger(result, k, total_of(at.summaries, network_shape(plan->net, k).channels));
-    struct sums sums = record_variable(result, plan, slot, k, at.m, h, plain ? at.summaries : NULL, sink, work);
+    struct sums sums = record_variable(result, plan, slot, k, at.m, h, at.recorded, sink, work);
     if (k == plan->top && h)
         result->given_mass = sums.value;
     return sums.magnitude <= plan->options.variation_limit;

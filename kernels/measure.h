@@ -125,8 +125,10 @@ struct measure_workspace {
     float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
     float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, if images are kept */
     float *kept_c[NETWORK_MAX_LINKS];                                     /* of one image, of the dense links */
-    struct channels_summary *summaries;                      /* of the channels of one variable, of the group */
-    struct channels_summary *grouped[NETWORK_MAX_VARIABLES]; /* of r from `grouped` up to the top, [group][C] */
+    struct channels_summary *summaries;                             /* of the channels of one variable, of the group */
+    struct channels_summary *shared;                                /* of r h of one variable, of one image */
+    struct channels_summary *grouped_shared[NETWORK_MAX_VARIABLES]; /* of r h where `grouped` has those of r */
+    struct channels_summary *grouped[NETWORK_MAX_VARIABLES];        /* of r from `grouped` up to the top, [group][C] */
     struct link_scratch scratch;
 };
 

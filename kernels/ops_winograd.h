@@ -437,6 +437,19 @@ INLINE void put_evaluated(const struct winograd_call *call, const float *t, cons
     close_tile(s, &sums);
 }
 
+/* Summary of a tile's values, which are in y by now, times their shares. */
+INLINE void sum_shared(const struct winograd_call *call, struct target to, struct summing *s)
+{
+    struct tile_sums sums = {zeros(), zeros()};
+
+    for (size_t i = 0; i < to.rows; i++)
+        for (size_t j = 0; j < to.columns; j++) {
+            size_t at = to.at + i * to.stride + j * OPS_LANES;
+            sum_value(s, &sums, load(call->y[0] + at) * load(call->share + at), to.position + i * to.width + j);
+        }
+    close_tile(s, &sums);
+}
+
 INLINE struct target target_of(const struct winograd_call *call, struct place at, size_t block,
                                const struct ops_tiles *tiles, const size_t tile)
 {
@@ -453,15 +466,22 @@ INLINE struct target target_of(const struct winograd_call *call, struct place at
                            .width = tiles->width};
 }
 
+/* Of the channels of a block: of y[0], and times its shares. */
+struct block_sums {
+    struct summing own[OPS_LANES / LANES], shared[OPS_LANES / LANES];
+};
+
 /* A tile's results of all channels of a block. */
 INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
-                        struct target to, const struct ops_tiles *tiles, const size_t tile, struct summing *sums)
+                        struct target to, const struct ops_tiles *tiles, const size_t tile, struct block_sums *sums)
 {
     float t[16 * OPS_LANES], d[16 * OPS_LANES];
 
     prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
     if (call->output == WINOGRAD_MULTIPLY)
         prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
+    if (call->shared)
+        prefetch_square(call->share + to.at, tiles->columns, tile, tile);
     if (second && call->output != WINOGRAD_EVALUATE)
         prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
     for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
@@ -473,9 +493,11 @@ INLINE void finish_tile(const struct winograd_call *call, const float *m, const 
         if (second)
             output_tile(d, second + lane, plane, tile);
         if (call->output == WINOGRAD_EVALUATE)
-            put_evaluated(call, t, second ? d : NULL, own, tile, &sums[lane / LANES]);
+            put_evaluated(call, t, second ? d : NULL, own, tile, &sums->own[lane / LANES]);
         else
-            put(call, t, second ? d : NULL, own, tile, &sums[lane / LANES]);
+            put(call, t, second ? d : NULL, own, tile, &sums->own[lane / LANES]);
+        if (call->shared)
+            sum_shared(call, own, &sums->shared[lane / LANES]);
     }
 }
 
@@ -486,17 +508,21 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
-        struct summing sums[OPS_LANES / LANES];
+        struct block_sums sums;
         for (size_t i = 0; i < OPS_LANES / LANES; i++)
-            sums[i] = nothing_summed();
+            sums.own[i] = sums.shared[i] = nothing_summed();
         for (size_t i = 0; i < tiles->count; i++) {
             size_t from = (b * tiles->stride + i) * OPS_LANES, image = at.image;
             finish_tile(call, m + from, second ? second + from : NULL, plane, target_of(call, at, b, tiles, tile),
-                        tiles, tile, sums);
+                        tiles, tile, &sums);
             next_place(&at, tiles);
-            if (call->summaries && (at.image != image || i + 1 == tiles->count))
-                close_summing(call->summaries + image * tiles->outputs + b * OPS_LANES, sums,
-                              tiles->outputs - b * OPS_LANES);
+            if (at.image == image && i + 1 < tiles->count)
+                continue;
+            size_t first = image * tiles->outputs + b * OPS_LANES, channels = tiles->outputs - b * OPS_LANES;
+            if (call->summaries)
+                close_summing(call->summaries + first, sums.own, channels);
+            if (call->shared)
+                close_summing(call->shared + first, sums.shared, channels);
         }
     }
 }

@@ -237,8 +237,12 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
 
 static void start_sums(const struct winograd_call *call, struct winograd shape)
 {
+    const struct channels_summary nothing = {.largest = -INFINITY};
+
     for (size_t i = 0; i < call->images * shape.outputs && call->summaries; i++)
-        call->summaries[i] = (struct channels_summary){.largest = -INFINITY};
+        call->summaries[i] = nothing;
+    for (size_t i = 0; i < call->images * shape.outputs && call->shared; i++)
+        call->shared[i] = nothing;
     for (size_t i = 0; i < call->images * shape.inputs && call->passed; i++)
         call->passed[i] = (struct channels_flow){0, 0, 0};
 }
@@ -250,7 +254,7 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
 
     assert(call->images > 0 && shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
-    assert((!call->passed || call->factor) && (!call->summaries || call->y[0]));
+    assert((!call->passed || call->factor) && (!(call->summaries || call->shared) || call->y[0]));
     start_sums(call, shape);
     if (call->joint && !call->accumulate_joint)
         memset(call->joint, 0, call->images * shape.inputs * shape.outputs * sizeof *call->joint);

@@ -54,6 +54,9 @@ struct winograd_call {
      * [images][inputs]; found on the way. */
     struct channels_summary *summaries;
     struct channels_flow *passed;
+    /* The same of y[0] share, unless NULL; share is like y[0]. */
+    const float *share;
+    struct channels_summary *shared;
 
     /* Flow of every image, unless joint is NULL: weights packed as adjoint, one set, inputs the upper channels and
      * outputs the lower.

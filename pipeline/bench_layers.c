@@ -67,7 +67,8 @@ static void run_operation(enum bench_operation operation, const struct arrays *a
                           size_t k, size_t n)
 {
     const float *c = arrays->c[k], *a = arrays->a[k];
-    struct link_ledger ledger = {arrays->to_bias, arrays->absorbed, arrays->summaries};
+    struct link_ledger ledger = {
+        .to_bias = arrays->to_bias, .absorbed = arrays->absorbed, .summaries = arrays->summaries};
 
     switch (operation) {
     case BENCH_EVALUATE:
