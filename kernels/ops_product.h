@@ -8,7 +8,7 @@ enum {
     ROWS = 6,
     VECTORS = PANEL / LANES, /* of a panel, at most */
     WIDTH_2 = PANEL / 2 > OPS_LANES ? PANEL / 2 : OPS_LANES,
-    FLOW_DEPTH = 128 /* rows of a flow that are summed at a time */
+    FLOW_ROWS = 128 * OPS_FLOW_IMAGES /* of flows, of all images, that are summed at a time */
 };
 
 /* The first of `n` things that part i of `parts` begins with, in parts as even as can be. */
@@ -181,35 +181,35 @@ INLINE void flow_add(float *joint, const float *sums, size_t depth, size_t count
 }
 
 /* Rows of a part of the depth and one panel of outputs: of every image by itself, a point's weights for all. */
-INLINE void flow_part(float (*sums)[FLOW_DEPTH * PANEL], const float *from, const float *lower, const float *panel,
-                      size_t images, size_t depth, const struct ops_product *s, const size_t vectors)
+INLINE void flow_part(float *sums, const float *from, const float *lower, const float *panel, size_t images,
+                      size_t depth, const struct ops_product *s, const size_t vectors)
 {
     for (size_t i = 0; i < images; i++)
-        for (size_t b = 0; b < depth; b += OPS_LANES)
-            flow_block(sums[i] + b * vectors * LANES, from + b * s->from_stride + i * s->rows * OPS_LANES,
-                       lower + i * s->rows * OPS_LANES, panel + b * vectors * LANES, s, vectors);
+        for (size_t b = 0; b < depth; b += OPS_LANES, sums += OPS_LANES * vectors * LANES)
+            flow_block(sums, from + b * s->from_stride + i * s->rows * OPS_LANES, lower + i * s->rows * OPS_LANES,
+                       panel + b * vectors * LANES, s, vectors);
 }
 
 INLINE void flow_panels(float *joint, const float *from, const float *lower, const float *panels, size_t images,
                         size_t inputs, size_t outputs, size_t points, size_t from_plane, size_t lower_plane,
                         const struct ops_product *s, const size_t vectors)
 {
-    const size_t width = vectors * LANES;
-    float sums[OPS_FLOW_IMAGES][FLOW_DEPTH * PANEL];
+    const size_t width = vectors * LANES, most = FLOW_ROWS / images / OPS_LANES * OPS_LANES;
+    float sums[FLOW_ROWS * PANEL];
 
     for (size_t o = 0; o < outputs; o += width)
-        for (size_t d = 0; d < inputs; d += FLOW_DEPTH) {
-            size_t depth = s->depth - d < FLOW_DEPTH ? s->depth - d : FLOW_DEPTH;
-            for (size_t i = 0; i < images; i++)
-                for (size_t j = 0; j < depth * width; j++)
-                    sums[i][j] = 0;
+        for (size_t d = 0; d < inputs; d += most) {
+            size_t depth = s->depth - d < most ? s->depth - d : most;
+            for (size_t i = 0; i < images * depth * width; i++)
+                sums[i] = 0;
             for (size_t xi = 0; xi < points; xi++)
                 flow_part(sums, from + xi * from_plane + d * s->from_stride,
                           lower + xi * lower_plane + o * s->to_stride,
                           panels + (xi * s->outputs + o) * s->depth + d * width, images, depth, s, vectors);
             for (size_t i = 0; i < images; i++)
-                flow_add(joint + (i * inputs + d) * outputs + o, sums[i], inputs - d < depth ? inputs - d : depth,
-                         outputs - o < width ? outputs - o : width, outputs, width);
+                flow_add(joint + (i * inputs + d) * outputs + o, sums + i * depth * width,
+                         inputs - d < depth ? inputs - d : depth, outputs - o < width ? outputs - o : width, outputs,
+                         width);
         }
 }
 
