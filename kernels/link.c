@@ -2,13 +2,12 @@
 
 #include "linear.h"
 #include "link_narrow.h"
+#include "link_winograd.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-enum { LARGE_TILE = 4, SMALL_TILE = 2 };
 
 static struct linear linear_of(const struct link_plan *plan)
 {
@@ -35,39 +34,6 @@ static size_t lower_floats(const struct link_plan *plan)
     return layout_floats(plan->lower);
 }
 
-/* ---- Winograd ---------------------------------------------------------------------------------------------------- */
-
-/* Multiplications of the product for one pair of channels. */
-static size_t tile_cost(const struct link *link, size_t tile)
-{
-    return (link->upper.height + tile - 1) / tile * ((link->upper.width + tile - 1) / tile) * (tile + 2) * (tile + 2);
-}
-
-static size_t cheaper_tile(const struct link *link)
-{
-    return tile_cost(link, SMALL_TILE) < tile_cost(link, LARGE_TILE) ? SMALL_TILE : LARGE_TILE;
-}
-
-static struct winograd shape_up(const struct link *link, size_t sets)
-{
-    return (struct winograd){link->lower.channels, link->upper.channels, sets,
-                             link->upper.height,   link->upper.width,    cheaper_tile(link)};
-}
-
-struct winograd link_winograd_down(const struct link *link)
-{
-    return (struct winograd){link->upper.channels, link->lower.channels, 1,
-                             link->upper.height,   link->upper.width,    cheaper_tile(link)};
-}
-
-/* The rule's only denominator is at least z, up to its stabilizer, wherever relevance arrives. */
-static bool fits_winograd(const struct link_plan *plan, const struct link_setting *setting)
-{
-    return plan->link->kind == LINK_CONVOLUTION && (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) &&
-           plan->bias_mode == BIAS_NEURON && !setting->signed_input && !setting->both_branches &&
-           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
-}
-
 /* The network's input has few channels, in the planar order. */
 static bool fits_narrow(const struct link_plan *plan)
 {
@@ -92,7 +58,7 @@ void link_plan_init(struct link_plan *plan, const struct link *link, const struc
     plan->weight = model + link->weight;
     plan->bias = model + link->bias;
     plan->parts = rule_expand(setting->rule, setting->signed_input, setting->both_branches);
-    plan->method = fits_winograd(plan, setting) ? LINK_WINOGRAD : fits_narrow(plan) ? LINK_NARROW : LINK_LINEAR;
+    plan->method = link_winograd_fits(plan, setting) ? LINK_WINOGRAD : fits_narrow(plan) ? LINK_NARROW : LINK_LINEAR;
 }
 
 /* The first part with the same form of the weight. */
@@ -119,8 +85,9 @@ static bool bounded(const struct link_plan *plan)
 /* The arrays of a plan's derived weights in their order: every place is NULL or a pointer to set, every size in floats.
  * One walk over them measures, binds and finds what is to be computed. */
 struct forms {
-    float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *up[2], *down, *own_bias, *scale, *no_bias;
+    float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *own_bias, *scale, *no_bias;
     struct link_narrow_forms narrow;
+    struct link_winograd_forms winograd;
     size_t floats;
 };
 
@@ -162,9 +129,9 @@ static struct forms place_forms(const struct link_plan *plan, float *memory)
             forms.narrow.down[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, true));
         }
     } else {
-        forms.up[0] = next_form(&forms, memory, winograd_weights_floats(plan->ops, shape_up(link, 1)));
-        forms.up[1] = next_form(&forms, memory, winograd_weights_floats(plan->ops, shape_up(link, 1)));
-        forms.down = next_form(&forms, memory, winograd_weights_floats(plan->ops, link_winograd_down(link)));
+        forms.winograd.up[0] = next_form(&forms, memory, link_winograd_floats(plan));
+        forms.winograd.up[1] = next_form(&forms, memory, link_winograd_floats(plan));
+        forms.winograd.down = next_form(&forms, memory, link_winograd_floats(plan));
     }
     return forms;
 }
@@ -186,9 +153,9 @@ static void bind(struct link_plan *plan, const struct forms *from)
         plan->bias_forms[t] = forms.bias[t];
     plan->low = forms.low;
     plan->high = forms.high;
-    plan->packed_up[0] = forms.up[0];
-    plan->packed_up[1] = forms.up[1];
-    plan->packed_down = forms.down;
+    plan->packed_up[0] = forms.winograd.up[0];
+    plan->packed_up[1] = forms.winograd.up[1];
+    plan->packed_down = forms.winograd.down;
     plan->own_bias = forms.own_bias;
     plan->scale = forms.scale;
     plan->no_bias = forms.no_bias;
@@ -214,16 +181,6 @@ static void fill_form(float *restrict out, const float *restrict w, size_t n, en
         out[i] = (float)rule_form_value(form, gamma, (double)w[i]);
 }
 
-/* Weights W and W' for the same input, W' as adjoint, and what follows the product. */
-static void pack_winograd(const struct link_plan *plan, const struct forms *forms)
-{
-    const struct link *link = plan->link;
-
-    winograd_pack(forms->up[0], plan->weight, false, plan->ops, shape_up(link, 1));
-    winograd_pack(forms->up[1], forms->part[0], false, plan->ops, shape_up(link, 1));
-    winograd_pack(forms->down, forms->part[0], true, plan->ops, link_winograd_down(link));
-}
-
 /* What the fast maps need, from the derived weights of the parts. */
 static void pack(const struct link_plan *plan, const struct forms *forms)
 {
@@ -239,7 +196,7 @@ static void pack(const struct link_plan *plan, const struct forms *forms)
     }
     bind(&bound, forms);
     if (plan->method == LINK_WINOGRAD)
-        pack_winograd(plan, forms);
+        link_winograd_pack(&forms->winograd, plan, forms->part[0]);
     else
         link_narrow_pack(&forms->narrow, &bound);
 }
@@ -278,12 +235,8 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
         return need;
     if (plan->method == LINK_NARROW)
         return link_narrow_scratch(plan);
-    if (plan->method == LINK_WINOGRAD) {
-        need.sums *= n;
-        need.work = larger(winograd_scratch_floats(plan->ops, shape_up(link, 2)),
-                           winograd_scratch_floats(plan->ops, link_winograd_down(link)));
-        return need;
-    }
+    if (plan->method == LINK_WINOGRAD)
+        return link_winograd_scratch(plan, n);
     need.upper = n * upper_floats(plan);
     need.lower = n * lower_floats(plan);
     need.work = linear_scratch_floats(&linear);
@@ -484,28 +437,6 @@ static void evaluate_exactly(float *upper, float *c, const struct link_plan *pla
         upper[i] = upper[i] < 0 ? 0 : upper[i]; /* keeps NaN */
 }
 
-static void evaluate_winograd(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                              const float *a, size_t n, const struct link_scratch *scratch)
-{
-    struct rule_term term = plan->parts.term[0];
-    struct winograd_call call = {
-        .images = n,
-        .stride = {.x = lower_floats(plan), .y = upper_floats(plan)},
-        .x = a,
-        .y = {upper, c},
-        .summaries = summaries,
-        .packed = {plan->packed_up[0], plan->packed_up[1]},
-        .output = WINOGRAD_EVALUATE,
-        .bias = {plan->own_bias, plan->bias_forms[0]},
-        .scale = plan->scale,
-        .eps = (float)term.eps,
-        .select = true, /* nothing arrives elsewhere, so that c may be zero there */
-        .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
-    };
-
-    winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
-}
-
 /* Of n arrays of a variable, times w unless that is NULL; summaries NULL: not asked for. */
 static void summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
                       size_t n)
@@ -535,7 +466,7 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
                    const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->method == LINK_WINOGRAD) {
-        evaluate_winograd(upper, c, summaries, plan, a, n, scratch);
+        link_winograd_evaluate(upper, c, summaries, plan, a, n, scratch);
         return;
     }
     if (plan->link->kind == LINK_POOL)
@@ -610,65 +541,6 @@ static void back_linear(float *r_lower, const struct link_plan *plan, const floa
     }
 }
 
-/* Relevance or weights of n images, and their own coefficients and activations, or those that all share. */
-struct images {
-    size_t n;
-    bool share;
-};
-
-static struct winograd_call winograd_down(const struct link_plan *plan, const float *r_upper, const float *c,
-                                          const float *a, struct images images)
-{
-    return (struct winograd_call){.images = images.n,
-                                  .stride = {.x = upper_floats(plan),
-                                             .factor = images.share ? 0 : upper_floats(plan),
-                                             .y = lower_floats(plan),
-                                             .multiplier = images.share ? 0 : lower_floats(plan)},
-                                  .x = r_upper,
-                                  .factor = c,
-                                  .packed = {plan->packed_down},
-                                  .output = WINOGRAD_MULTIPLY,
-                                  .multiplier = a};
-}
-
-/* Let a call find what the ledger needs. */
-static void ask_ledger(struct winograd_call *call, const struct link_ledger *ledger, const struct link_scratch *scratch)
-{
-    if (!ledger)
-        return;
-    call->passed = scratch->sums;
-    call->summaries = ledger->summaries;
-    call->share = ledger->share;
-    call->shared = ledger->shared;
-}
-
-static void back_winograd(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                          const float *r_upper, const float *c, const float *a, struct images images,
-                          const struct link_scratch *scratch)
-{
-    struct winograd_call call = winograd_down(plan, r_upper, c, a, images);
-
-    call.y[0] = r_lower;
-    ask_ledger(&call, ledger, scratch);
-    winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
-}
-
-/* Flows, and unless NULL relevance and ledger. */
-static void joint_winograd(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                           const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                           const struct link_scratch *scratch)
-{
-    struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct images){n, false});
-
-    call.y[0] = r_lower;
-    ask_ledger(&call, ledger, scratch);
-    call.joint = joint;
-    call.stride.lower = lower_floats(plan);
-    call.lower = a;
-    call.lower_factor = h;
-    winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
-}
-
 static void back_narrow(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                         const float *a, size_t n, const struct link_scratch *scratch)
 {
@@ -687,7 +559,7 @@ void link_back(float *r_lower, const struct link_ledger *ledger, const struct li
     else if (plan->method == LINK_NARROW)
         back_narrow(r_lower, plan, r_upper, c, a, n, scratch);
     else
-        back_winograd(r_lower, ledger, plan, r_upper, c, a, (struct images){n, false}, scratch);
+        link_winograd_back(r_lower, ledger, plan, r_upper, c, a, (struct link_winograd_images){n, false}, scratch);
     if (ledger && plan->link->kind != LINK_POOL)
         ledger_shares(ledger, plan, r_upper, c, n, scratch);
     if (ledger && plan->method != LINK_WINOGRAD) {
@@ -706,7 +578,7 @@ void link_back_joint(float *r_lower, float *joint, const struct link_ledger *led
             link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, n, n}, scratch);
         return;
     }
-    joint_winograd(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
+    link_winograd_joint(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
     ledger_shares(ledger, plan, r_upper, c, n, scratch);
 }
 
@@ -732,24 +604,6 @@ static void forward_linear(float *v_upper, const struct link_plan *plan, const f
     }
 }
 
-static void forward_winograd(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                             const float *a, struct images images, const struct link_scratch *scratch)
-{
-    struct winograd_call call = {.images = images.n,
-                                 .stride = {.x = lower_floats(plan),
-                                            .factor = images.share ? 0 : lower_floats(plan),
-                                            .y = upper_floats(plan),
-                                            .multiplier = images.share ? 0 : upper_floats(plan)},
-                                 .x = v_lower,
-                                 .factor = a,
-                                 .packed = {plan->packed_up[1]},
-                                 .output = WINOGRAD_MULTIPLY,
-                                 .y = {v_upper, NULL},
-                                 .multiplier = c};
-
-    winograd_run(&call, plan->ops, shape_up(plan->link, 1), scratch->work);
-}
-
 void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
                   size_t n, const struct link_scratch *scratch)
 {
@@ -760,7 +614,7 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
         return;
     }
     if (plan->method == LINK_WINOGRAD) {
-        forward_winograd(v_upper, plan, v_lower, c, a, (struct images){n, false}, scratch);
+        link_winograd_forward(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, false}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
@@ -775,7 +629,7 @@ void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float 
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->method == LINK_WINOGRAD) {
-        back_winograd(r_lower, NULL, plan, r_upper, c, a, (struct images){n, true}, scratch);
+        link_winograd_back(r_lower, NULL, plan, r_upper, c, a, (struct link_winograd_images){n, true}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -786,7 +640,7 @@ void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const flo
                          const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->method == LINK_WINOGRAD) {
-        forward_winograd(v_upper, plan, v_lower, c, a, (struct images){n, true}, scratch);
+        link_winograd_forward(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, true}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -820,7 +674,7 @@ void link_joint(float *joint, const struct link_plan *plan, const float *r_upper
         return;
     }
     if (plan->method == LINK_WINOGRAD) {
-        joint_winograd(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
+        link_winograd_joint(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
         return;
     }
     for (size_t i = 0; i < images.count; i++)

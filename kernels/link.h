@@ -17,7 +17,6 @@
 #include "ops.h"
 #include "pool.h"
 #include "rule.h"
-#include "winograd.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -95,9 +94,6 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 /* The larger of two needs, and their place in an arena. */
 struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b);
 struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena);
-
-/* How LINK_WINOGRAD goes down, for whoever packs other weights. */
-struct winograd link_winograd_down(const struct link *link);
 
 /* Floats of the coefficients of n images, [nterms][n][upper floats], or of a pool's shares [n][...]. */
 size_t link_coefficients(const struct link_plan *plan, size_t n);

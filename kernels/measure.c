@@ -1,5 +1,7 @@
 #include "measure.h"
 
+#include "link_winograd.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -48,7 +50,7 @@ static size_t lowest_shared(const struct measure_plan *plan, bool down)
         if (link->kind == LINK_POOL)
             continue;
         if (plan_k->method == LINK_WINOGRAD && !down)
-            floats = winograd_weights_floats(plan_k->ops, link_winograd_down(link));
+            floats = link_winograd_floats(plan_k);
         if (plan_k->method != LINK_WINOGRAD || floats <= layout_floats(plan_k->lower))
             break;
         lowest = k;

@@ -3,8 +3,8 @@
 #include "guarded.h"
 #include "isa_under_test.h"
 #include "link_narrow.h"
+#include "link_winograd.h"
 #include "reference.h"
-#include "winograd.h"
 
 #include <float.h>
 #include <math.h>
