@@ -1,238 +1,10 @@
 #include "measure.h"
 
-#include "link_winograd.h"
+#include "measure_plan.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
-
-enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
-
-/* ---- plan and memory ------------------------------------------------------------------------------------------- */
-
-/* Whether relevance may arrive at neurons of variable k + 1 that are not positive: at the logits, and below rules that
- * give relevance to dead neurons; pools hand it on. */
-static bool both_branches(const struct network *net, const struct rule *rules, size_t k)
-{
-    if (k + 1 == net->nlinks)
-        return true;
-    if (net->links[k + 1].kind == LINK_POOL)
-        return both_branches(net, rules, k + 1);
-    return rule_reaches_dead(rules[k + 1].kind);
-}
-
-/* The link below a pool leaves out what cannot act at dead neurons, so that these must get nothing. */
-static enum pool_mode pool_mode_of(const struct measure_options *options, const struct network *net, size_t k)
-{
-    enum rule_kind kind = k > 0 ? options->rules[k - 1].kind : RULE_FLAT;
-    bool left_out = (kind == RULE_GAMMA || kind == RULE_ZPLUS) && !both_branches(net, options->rules, k - 1);
-
-    return options->pool == POOL_WINNER && left_out ? POOL_WINNER_LIVE : options->pool;
-}
-
-/* Number of variables whose M is not R: from the input up to the highest with a set. */
-static size_t masked_variables(const struct measure_plan *plan)
-{
-    return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
-}
-
-/* The lowest link from which on, up to the top, weights take more memory than an image's neurons, so that several images
- * should share a reading of them: as Winograd has transformed them, or for the way down, where more images need more
- * memory and what flows and the way down have in common is computed twice, as they are. */
-static size_t lowest_shared(const struct measure_plan *plan, bool down)
-{
-    size_t lowest = plan->top;
-
-    for (size_t k = plan->top; k-- > 0;) {
-        const struct link_plan *plan_k = &plan->links[k];
-        const struct link *link = plan_k->link;
-        size_t floats = 9 * link->lower.channels * link->upper.channels;
-        if (link->kind == LINK_POOL)
-            continue;
-        if (plan_k->method == LINK_WINOGRAD && !down)
-            floats = link_winograd_floats(plan_k);
-        if (plan_k->method != LINK_WINOGRAD || floats <= layout_floats(plan_k->lower))
-            break;
-        lowest = k;
-    }
-    return lowest;
-}
-
-static void find_condition(struct measure_plan *plan)
-{
-    bool found = false;
-
-    for (size_t k = 0; k <= plan->net->nlinks && plan->options.given == GIVEN_SETS; k++) {
-        if (!plan->options.masks[k])
-            continue;
-        plan->lowest = found ? plan->lowest : k;
-        plan->highest = k;
-        found = true;
-    }
-}
-
-void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
-                       const float *model)
-{
-    *plan = (struct measure_plan){.net = net, .options = *options};
-    for (size_t k = 0; k < net->nlinks; k++) {
-        struct link_setting setting = {.rule = options->rules[k],
-                                       .bias = options->bias,
-                                       .pool = pool_mode_of(options, net, k),
-                                       .signed_input = k == 0,
-                                       .both_branches = both_branches(net, options->rules, k),
-                                       .ops = options->ops,
-                                       .lower = network_layout(net, k),
-                                       .upper = network_layout(net, k + 1)};
-        link_plan_init(&plan->links[k], &net->links[k], &setting, model);
-        if (net->links[k].kind != LINK_DENSE)
-            plan->top = k + 1;
-    }
-    plan->grouped = lowest_shared(plan, true);
-    plan->evaluated = lowest_shared(plan, false);
-    for (size_t k = 0; k <= net->nlinks; k++)
-        plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
-    find_condition(plan);
-}
-
-size_t measure_forms_floats(const struct measure_plan *plan)
-{
-    size_t total = 0;
-
-    for (size_t k = 0; k < plan->net->nlinks; k++)
-        total += link_forms_floats(&plan->links[k]);
-    return total;
-}
-
-void measure_forms_bind(struct measure_plan *plan, const float *memory)
-{
-    for (size_t k = 0; k < plan->net->nlinks; k++) {
-        link_forms_bind(&plan->links[k], memory);
-        memory += link_forms_floats(&plan->links[k]);
-    }
-}
-
-void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds)
-{
-    for (size_t k = 0; k < plan->net->nlinks; k++) {
-        link_forms_compute(&plan->links[k], memory, bounds);
-        memory += link_forms_floats(&plan->links[k]);
-    }
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t variable_floats(const struct measure_plan *plan, size_t k)
-{
-    return layout_floats(network_layout(plan->net, k));
-}
-
-/* The variable feeds a pool: its activations are not kept, as the pool's shares say all that is needed of them. */
-static bool feeds_pool(const struct measure_plan *plan, size_t k)
-{
-    return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL;
-}
-
-/* Images that link k goes down for at once. */
-static size_t images_at_once(const struct measure_plan *plan, size_t k)
-{
-    return k < plan->grouped ? 1 : plan->options.group;
-}
-
-static void place_scratch(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    struct link_scratch_floats need = {0};
-    size_t channels = 0;
-
-    for (size_t k = 0; k < plan->net->nlinks; k++)
-        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_at_once(plan, k)));
-    for (size_t k = 0; k <= plan->net->nlinks; k++)
-        channels = larger(channels, network_shape(plan->net, k).channels);
-    work->scratch = link_scratch_place(need, arena);
-    work->summaries = arena_bytes(arena, plan->options.group * channels * sizeof *work->summaries);
-    work->shared = arena_bytes(arena, channels * sizeof *work->shared);
-    for (size_t k = plan->grouped; k <= plan->top; k++) {
-        size_t nbytes = plan->options.group * network_shape(plan->net, k).channels * sizeof *work->grouped[k];
-        work->grouped[k] = arena_bytes(arena, nbytes);
-        work->grouped_shared[k] = arena_bytes(arena, nbytes);
-    }
-}
-
-static void place_variables(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    size_t group = plan->options.group, most = 0, pooled = 0;
-
-    for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t floats = variable_floats(plan, k);
-        most = larger(most, floats);
-        if (feeds_pool(plan, k))
-            pooled = larger(pooled, (k < plan->evaluated ? 1 : group) * floats);
-        else
-            work->a[k] = arena_floats(arena, group * floats);
-        if (k < plan->net->nlinks)
-            work->c[k] = arena_floats(arena, group * link_coefficients(&plan->links[k], 1));
-        if (k >= plan->grouped)
-            work->r[k] = arena_floats(arena, group * floats);
-        if (k >= plan->grouped && k < masked_variables(plan))
-            work->m[k] = arena_floats(arena, group * floats);
-        if (plan->options.given != GIVEN_NONE && k >= plan->lowest)
-            work->h[k] = arena_floats(arena, group * floats);
-    }
-    work->pooled = arena_floats(arena, pooled);
-    for (size_t i = 0; i < 2; i++) {
-        work->relevance[i] = arena_floats(arena, most);
-        work->masked[i] = arena_floats(arena, masked_variables(plan) ? most : 0);
-    }
-}
-
-/* Of one image: relevance of every variable that the group has not, and coefficients as for one image. */
-static void place_kept(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t floats = variable_floats(plan, k);
-        if (k < plan->grouped)
-            work->kept_r[k] = arena_floats(arena, floats);
-        if (k < plan->grouped && k < masked_variables(plan))
-            work->kept_m[k] = arena_floats(arena, floats);
-        if (k >= plan->top && k < plan->net->nlinks)
-            work->kept_c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
-    }
-}
-
-static size_t joint_entries(const struct measure_plan *plan, size_t link)
-{
-    return plan->net->links[link].upper.channels * plan->net->links[link].lower.channels;
-}
-
-/* Images whose flows are computed together: in dense layers as many as memory allows, since weights are read for each. */
-static size_t joints_at_once(const struct measure_plan *plan, size_t link)
-{
-    size_t fit = JOINT_FLOATS / joint_entries(plan, link), images = images_at_once(plan, link);
-
-    if (link < plan->top)
-        return images;
-    return fit < 1 ? 1 : fit < images ? fit : images;
-}
-
-void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    *work = (struct measure_workspace){0};
-    place_variables(work, plan, arena);
-    place_scratch(work, plan, arena);
-    if (plan->options.images)
-        place_kept(work, plan, arena);
-    for (size_t k = 0; k < plan->net->nlinks; k++) {
-        const struct link *link = &plan->net->links[k];
-        size_t images = images_at_once(plan, k);
-        work->to_bias[k] = arena_doubles(arena, images * link->upper.channels);
-        work->absorbed[k] = arena_doubles(arena, images * link->upper.channels);
-        if (plan->options.flows[k])
-            work->joint[k] = arena_floats(arena, joints_at_once(plan, k) * joint_entries(plan, k));
-    }
-}
 
 /* Coefficients of one image of a link below the dense layers. */
 static float *coefficients_of(const struct measure_plan *plan, size_t link, size_t slot,
@@ -245,7 +17,7 @@ static float *coefficients_of(const struct measure_plan *plan, size_t link, size
 static float *activations_of(const struct measure_plan *plan, size_t variable, size_t slot,
                              const struct measure_workspace *work)
 {
-    return work->a[variable] ? work->a[variable] + slot * variable_floats(plan, variable) : NULL;
+    return work->a[variable] ? work->a[variable] + slot * measure_variable_floats(plan, variable) : NULL;
 }
 
 /* ---- summaries ------------------------------------------------------------------------------------------------- */
@@ -348,7 +120,7 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
 {
     const float *below = activations_of(plan, 0, slot, work);
 
-    memcpy(activations_of(plan, 0, slot, work), input, variable_floats(plan, 0) * sizeof *input);
+    memcpy(activations_of(plan, 0, slot, work), input, measure_variable_floats(plan, 0) * sizeof *input);
     channels_summarise(work->summaries, input, NULL, network_layout(plan->net, 0));
     record_activations(result, plan, 0, work->summaries);
     for (size_t k = 0; k < plan->evaluated; k++) {
@@ -443,7 +215,7 @@ static bool has_share(const struct measure_plan *plan, size_t variable)
 /* h of one image, NULL where it is one. */
 static float *share_of(const struct measure_plan *plan, size_t variable, size_t slot, struct measure_workspace *work)
 {
-    size_t floats = variable_floats(plan, variable);
+    size_t floats = measure_variable_floats(plan, variable);
 
     return has_share(plan, variable) ? work->h[variable] + slot * floats : NULL;
 }
@@ -452,21 +224,21 @@ static float *share_of(const struct measure_plan *plan, size_t variable, size_t 
 static const float *relevance_of(const struct measure_plan *plan, size_t variable, size_t slot,
                                  const struct measure_workspace *work)
 {
-    return work->r[variable] + slot * variable_floats(plan, variable);
+    return work->r[variable] + slot * measure_variable_floats(plan, variable);
 }
 
 static const float *masked_of(const struct measure_plan *plan, size_t variable, size_t slot,
                               const struct measure_workspace *work)
 {
-    const float *group = variable < masked_variables(plan) ? work->m[variable] : work->r[variable];
+    const float *group = variable < measure_masked_variables(plan) ? work->m[variable] : work->r[variable];
 
-    return group + slot * variable_floats(plan, variable);
+    return group + slot * measure_variable_floats(plan, variable);
 }
 
 /* out = v within the variable's set, of n images; out may be v. */
 static void apply_mask(float *out, const struct measure_plan *plan, size_t variable, const float *v, size_t n)
 {
-    size_t floats = variable_floats(plan, variable);
+    size_t floats = measure_variable_floats(plan, variable);
     const float *mask = plan->options.masks[variable];
 
     for (size_t i = 0; i < n; i++)
@@ -477,7 +249,7 @@ static void apply_mask(float *out, const struct measure_plan *plan, size_t varia
 /* h of the condition's lowest variable: its set, or all of the input. */
 static void start_share(float *h, const struct measure_plan *plan)
 {
-    size_t floats = variable_floats(plan, plan->lowest);
+    size_t floats = measure_variable_floats(plan, plan->lowest);
     const float *mask = plan->options.masks[plan->lowest];
 
     assert(mask || network_layout(plan->net, plan->lowest).lanes == 1);
@@ -517,7 +289,7 @@ static void sweep_up(const struct measure_result *results, const struct measure_
 /* Link k is under a set of the condition: M goes its own way. */
 static bool apart(const struct measure_plan *plan, size_t k)
 {
-    return k + 1 < masked_variables(plan);
+    return k + 1 < measure_masked_variables(plan);
 }
 
 /* What link k shall find: summaries of r, and of r h if h is there and M is r. */
@@ -525,7 +297,7 @@ static struct link_ledger ledger_of(const struct measure_plan *plan, size_t k, s
                                     struct channels_summary *summaries, struct channels_summary *shared,
                                     struct measure_workspace *work)
 {
-    bool fits = has_share(plan, k) && k >= masked_variables(plan) && shared;
+    bool fits = has_share(plan, k) && k >= measure_masked_variables(plan) && shared;
 
     return (struct link_ledger){.to_bias = work->to_bias[k],
                                 .absorbed = work->absorbed[k],
@@ -566,9 +338,9 @@ static void step_group_masked(const struct measure_plan *plan, size_t k, struct 
     struct link_ledger ledger = ledger_of(plan, k, 0, NULL, NULL, work);
     size_t group = plan->options.group;
 
-    if (k >= masked_variables(plan))
+    if (k >= measure_masked_variables(plan))
         return;
-    if (k + 1 == masked_variables(plan)) {
+    if (k + 1 == measure_masked_variables(plan)) {
         apply_mask(work->m[k], plan, k, work->r[k], group);
         return;
     }
@@ -582,7 +354,7 @@ static void sweep_group(struct measure_result *results, const struct measure_pla
 {
     size_t group = plan->options.group, last = plan->net->nlinks;
 
-    if (masked_variables(plan) == last + 1)
+    if (measure_masked_variables(plan) == last + 1)
         apply_mask(work->m[last], plan, last, work->r[last], group);
     for (size_t k = last; k-- > plan->grouped;) {
         step_group(results, plan, k, work);
@@ -614,7 +386,7 @@ static const struct channels_summary *recorded_of(const struct measure_plan *pla
                                                   const struct channels_summary *summaries,
                                                   const struct channels_summary *shared)
 {
-    return k < masked_variables(plan) ? NULL : has_share(plan, k) ? shared : summaries;
+    return k < measure_masked_variables(plan) ? NULL : has_share(plan, k) ? shared : summaries;
 }
 
 /* Where the group has R and M. */
@@ -646,10 +418,10 @@ static void step_down(struct measure_result *result, const struct measure_plan *
     result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k], link->link->upper.channels);
     if (apart(plan, k))
         link_back_joint(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, 1, &work->scratch);
-    if (k < masked_variables(plan))
+    if (k < measure_masked_variables(plan))
         apply_mask(next.m_below, plan, k, apart(plan, k) ? next.m_below : next.r_below, 1);
     *at = (struct step){.r = next.r_below,
-                        .m = k < masked_variables(plan) ? next.m_below : next.r_below,
+                        .m = k < measure_masked_variables(plan) ? next.m_below : next.r_below,
                         .summaries = work->summaries,
                         .recorded = recorded_of(plan, k, work->summaries, work->shared)};
 }
@@ -708,7 +480,7 @@ static void hand_flows_below(const struct measure_plan *plan, size_t slot, struc
     for (size_t k = 0; k < plan->top && sink.flow; k++) {
         size_t row = k < plan->grouped ? 0 : slot;
         if (plan->options.flows[k])
-            hand_flow(plan, slot, k, row, work->joint[k] + row * joint_entries(plan, k), sink, work);
+            hand_flow(plan, slot, k, row, work->joint[k] + row * measure_joint_entries(plan, k), sink, work);
     }
 }
 
@@ -716,7 +488,7 @@ static void hand_flows_below(const struct measure_plan *plan, size_t slot, struc
 static void finish_flows(const struct measure_result *results, const struct measure_plan *plan, size_t k,
                          struct measure_sink sink, struct measure_workspace *work)
 {
-    size_t group = plan->options.group, step = joints_at_once(plan, k);
+    size_t group = plan->options.group, step = measure_joints_at_once(plan, k);
 
     for (size_t first = 0; first < group; first += step) {
         size_t count = group - first < step ? group - first : step;
@@ -725,7 +497,7 @@ static void finish_flows(const struct measure_result *results, const struct meas
                    (struct link_images){first, count, group}, &work->scratch);
         for (size_t g = first; g < first + count; g++)
             if (results[g].status == MEASURE_OK)
-                hand_flow(plan, g, k, g, work->joint[k] + (g - first) * joint_entries(plan, k), sink, work);
+                hand_flow(plan, g, k, g, work->joint[k] + (g - first) * measure_joint_entries(plan, k), sink, work);
     }
 }
 
@@ -751,7 +523,7 @@ static void finish_dense(struct measure_result *results, const struct measure_pl
 static void keep_coefficients(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
     for (size_t k = plan->top; k < plan->net->nlinks; k++) {
-        size_t floats = variable_floats(plan, k + 1);
+        size_t floats = measure_variable_floats(plan, k + 1);
         for (size_t t = 0; t < plan->links[k].parts.nterms; t++)
             memcpy(work->kept_c[k] + t * floats, work->c[k] + (t * plan->options.group + slot) * floats,
                    floats * sizeof(float));
@@ -768,9 +540,9 @@ static void hand_image(const struct measure_plan *plan, size_t slot, struct meas
         bool alone = k < plan->grouped;
         image.a[k] = activations_of(plan, k, slot, work);
         image.r[k] = alone ? work->kept_r[k] : relevance_of(plan, k, slot, work);
-        image.m[k] = !alone                       ? masked_of(plan, k, slot, work)
-                     : k < masked_variables(plan) ? work->kept_m[k]
-                                                  : work->kept_r[k];
+        image.m[k] = !alone                               ? masked_of(plan, k, slot, work)
+                     : k < measure_masked_variables(plan) ? work->kept_m[k]
+                                                          : work->kept_r[k];
         image.h[k] = k <= plan->top ? share_of(plan, k, slot, work) : NULL;
         if (k < plan->net->nlinks)
             image.c[k] = k < plan->top ? coefficients_of(plan, k, slot, work) : work->kept_c[k];
@@ -800,7 +572,7 @@ static void clear_result(struct measure_result *result, const struct measure_pla
 static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    size_t floats = variable_floats(plan, plan->evaluated);
+    size_t floats = measure_variable_floats(plan, plan->evaluated);
 
     memset(work->r[last] + slot * n, 0, n * sizeof(float));
     memset(work->a[plan->evaluated] + slot * floats, 0, floats * sizeof(float));
