@@ -5,6 +5,7 @@
 #define NRMFLOW_CHANNELS_H
 
 #include "layout.h"
+#include "ops.h"
 
 #include <stdint.h>
 
@@ -14,9 +15,12 @@ struct channels_summary {
     uint32_t position;       /* y W + x of it */
 };
 
+/* Of no values. */
+extern const struct channels_summary channels_nothing;
+
 /* Of v = x, or v = x w where w is not NULL: out [C]; x, w [layout_floats]. */
 void channels_summarise(struct channels_summary *restrict out, const float *restrict x, const float *restrict w,
-                        struct layout layout);
+                        struct layout layout, const struct ops *ops);
 
 struct channels_flow {
     double flow, magnitude; /* sums of r c and r |c| */
@@ -25,6 +29,6 @@ struct channels_flow {
 
 /* What passes the coefficients c: out [C]; r, c, other [layout_floats]; `other` may be c. */
 void channels_flow(struct channels_flow *restrict out, const float *restrict r, const float *c, const float *other,
-                   struct layout layout);
+                   struct layout layout, const struct ops *ops);
 
 #endif

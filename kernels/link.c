@@ -439,12 +439,13 @@ static void evaluate_exactly(float *upper, float *c, const struct link_plan *pla
 
 /* Of n arrays of a variable, times w unless that is NULL; summaries NULL: not asked for. */
 static void summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
-                      size_t n)
+                      size_t n, const struct ops *ops)
 {
     size_t floats = layout_floats(layout);
 
     for (size_t i = 0; i < n && summaries; i++)
-        channels_summarise(summaries + i * layout.shape.channels, v + i * floats, w ? w + i * floats : NULL, layout);
+        channels_summarise(summaries + i * layout.shape.channels, v + i * floats, w ? w + i * floats : NULL, layout,
+                           ops);
 }
 
 /* Pools of n images. */
@@ -473,7 +474,7 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
         evaluate_pools(upper, c, summaries, plan, a, n);
     else
         evaluate_exactly(upper, c, plan, a, n, scratch);
-    summarise(summaries, upper, NULL, plan->upper, n);
+    summarise(summaries, upper, NULL, plan->upper, n, plan->ops);
 }
 
 /* ---- the three operations -------------------------------------------------------------------------------------- */
@@ -505,7 +506,7 @@ static void ledger_shares(const struct link_ledger *ledger, const struct link_pl
             const float *own = c + (t * n + i) * floats;
             bool known = plan->method == LINK_WINOGRAD;
             if (!known)
-                channels_flow(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper);
+                channels_flow(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper, plan->ops);
             add_shares(ledger->to_bias + i * channels, ledger->absorbed + i * channels, plan, t,
                        scratch->sums + (known ? i * channels : 0));
         }
@@ -563,8 +564,8 @@ void link_back(float *r_lower, const struct link_ledger *ledger, const struct li
     if (ledger && plan->link->kind != LINK_POOL)
         ledger_shares(ledger, plan, r_upper, c, n, scratch);
     if (ledger && plan->method != LINK_WINOGRAD) {
-        summarise(ledger->summaries, r_lower, NULL, plan->lower, n);
-        summarise(ledger->shared, r_lower, ledger->share, plan->lower, n);
+        summarise(ledger->summaries, r_lower, NULL, plan->lower, n, plan->ops);
+        summarise(ledger->shared, r_lower, ledger->share, plan->lower, n, plan->ops);
     }
 }
 

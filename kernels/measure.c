@@ -52,7 +52,7 @@ static struct sums sums_of(const struct measure_plan *plan, size_t variable, con
 {
     struct layout layout = network_layout(plan->net, variable);
 
-    channels_summarise(work->summaries, v, NULL, layout);
+    channels_summarise(work->summaries, v, NULL, layout, plan->options.ops);
     return total_of(work->summaries, layout.shape.channels);
 }
 
@@ -90,7 +90,7 @@ static struct sums record_variable(struct measure_result *result, const struct m
     if (sink.neurons)
         sink.neurons(sink.context, slot, variable, r, h);
     if (!known) {
-        channels_summarise(work->summaries, r, h, layout);
+        channels_summarise(work->summaries, r, h, layout, plan->options.ops);
         known = work->summaries;
     }
     for (size_t c = 0; c < layout.shape.channels; c++) {
@@ -121,7 +121,7 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
     const float *below = activations_of(plan, 0, slot, work);
 
     memcpy(activations_of(plan, 0, slot, work), input, measure_variable_floats(plan, 0) * sizeof *input);
-    channels_summarise(work->summaries, input, NULL, network_layout(plan->net, 0));
+    channels_summarise(work->summaries, input, NULL, network_layout(plan->net, 0), plan->options.ops);
     record_activations(result, plan, 0, work->summaries);
     for (size_t k = 0; k < plan->evaluated; k++) {
         float *above = activations_of(plan, k + 1, slot, work);

@@ -21,6 +21,8 @@
 enum { OPS_LANES = 16, OPS_FLOW_IMAGES = 8 };
 
 struct winograd_call;
+struct channels_summary;
+struct channels_flow;
 
 /* A run of the tiles of some images' maps, in the order of images and rows, and where their transforms lie:
  * [xi][channels / 16][stride][16], the points xi `plane` floats apart. */
@@ -47,6 +49,12 @@ struct ops_finish {
     const float *bias, *still;
     float scale, eps;
     bool rectified;
+};
+
+/* A block of up to 16 channels of a blocked array, from its first neuron on. */
+struct ops_block {
+    size_t channels, height, width;
+    size_t row; /* floats from a row to the next */
 };
 
 struct ops {
@@ -79,6 +87,12 @@ struct ops {
      *   shape          as in the product, which these panels are for; to_stride is lower's */
     void (*flow)(float *joint, const float *from, const float *lower, const float *panels, size_t images, size_t inputs,
                  size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *shape);
+
+    /* Add to the summaries of a block's channels, or to their flows, see channels.h. */
+    void (*channels_summary)(struct channels_summary *out, const float *v, const float *w,
+                             const struct ops_block *block);
+    void (*channels_pass)(struct channels_flow *out, const float *r, const float *c, const float *other,
+                          const struct ops_block *block);
 
     /* Row of a convolution of few planes (narrow.h): to[i,o] = bias[o] + sum_{l,dx} lines[l][i + dx] panels[l * 3 + dx,o].
      * Lines are from_stride floats apart, depth counts their taps. */

@@ -3,6 +3,7 @@
 #ifndef NRMFLOW_OPS_TEMPLATE_H
 #define NRMFLOW_OPS_TEMPLATE_H
 
+#include "ops_channels.h"
 #include "ops_dense.h"
 #include "ops_narrow.h"
 #include "ops_pool.h"
@@ -11,10 +12,11 @@
 
 /* Members of the table. */
 #define OPS_MEMBERS                                                                                                    \
-    .width = PANEL, .winograd_input = winograd_input, .winograd_lower = winograd_lower,                                \
-    .winograd_output = winograd_output, .product = product, .flow = flow, .narrow_forward = narrow_forward,            \
-    .narrow_finish = narrow_finish, .narrow_gradient = narrow_gradient, .dense_forward = dense_forward,                \
-    .dense_back = dense_back, .dense_joint = dense_joint, .windows_evaluate = windows_evaluate,                        \
-    .windows_back = windows_back, .windows_forward = windows_forward
+    .width = PANEL, .channels_summary = channels_summary, .channels_pass = channels_pass,                              \
+    .winograd_input = winograd_input, .winograd_lower = winograd_lower, .winograd_output = winograd_output,            \
+    .product = product, .flow = flow, .narrow_forward = narrow_forward, .narrow_finish = narrow_finish,                \
+    .narrow_gradient = narrow_gradient, .dense_forward = dense_forward, .dense_back = dense_back,                      \
+    .dense_joint = dense_joint, .windows_evaluate = windows_evaluate, .windows_back = windows_back,                    \
+    .windows_forward = windows_forward
 
 #endif

@@ -9,10 +9,8 @@
 #ifndef NRMFLOW_OPS_WINOGRAD_H
 #define NRMFLOW_OPS_WINOGRAD_H
 
-#include "ops_vector.h"
+#include "ops_channels.h"
 #include "winograd.h"
-
-#include <math.h>
 
 enum {
     POINTS = 6, /* the most along a line */
@@ -186,47 +184,19 @@ INLINE void next_place(struct place *at, const struct ops_tiles *tiles)
         *at = (struct place){at->image + 1, 0, 0};
 }
 
-INLINE size_t at_most(size_t n, size_t most)
-{
-    return n < most ? n : most;
-}
-
-/* Sums of what passes the factor, of LANES channels. */
-struct passing {
-    wide flow, magnitude, idle;
-};
-
 /* Of a tile without its border; floats that are no neuron's are zero and add nothing. */
 INLINE void tally_passing(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
 {
-    vec flow = zeros(), absolute = zeros(), idle = zeros();
+    struct tally tally = {zeros(), zeros(), zeros()};
 
 #pragma GCC unroll UNROLL
     for (size_t i = 1; i <= tile; i++)
 #pragma GCC unroll UNROLL
         for (size_t j = 1; j <= tile; j++) {
             size_t at = (i * columns + j) * OPS_LANES;
-            vec r = load(x + at), c = load(factor + at);
-            flow += r * c;
-            absolute += r * magnitude(c);
-            idle += keep(c == zeros(), r);
+            pass_value(&tally, load(x + at), load(factor + at), load(factor + at));
         }
-    sums->flow += widened(flow);
-    sums->magnitude += widened(absolute);
-    sums->idle += widened(idle);
-}
-
-/* Add the sums of a block's channels to those of their image, and start again. */
-static void close_passing(struct channels_flow *to, struct passing *sums, size_t channels)
-{
-    for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
-        const struct passing *from = &sums[lane / LANES];
-        to[lane].flow += from->flow[lane % LANES];
-        to[lane].magnitude += from->magnitude[lane % LANES];
-        to[lane].idle += from->idle[lane % LANES];
-    }
-    for (size_t i = 0; i < OPS_LANES / LANES; i++)
-        sums[i] = (struct passing){{0}, {0}, {0}};
+    close_tally(sums, &tally);
 }
 
 /* What is spread over the points: x, and factor unless that is NULL, of images so many floats apart. */
@@ -336,64 +306,11 @@ struct target {
     size_t width;         /* W */
 };
 
-/* Summary of the values of LANES channels. */
-struct summing {
-    wide value, magnitude;
-    vec most;
-    mask position;
-};
-
-INLINE struct summing nothing_summed(void)
-{
-    return (struct summing){.most = zeros() - INFINITY, .position = (mask){0} + INT32_MAX};
-}
-
-/* Sums of a tile's values so far. */
-struct tile_sums {
-    vec value, magnitude;
-};
-
-/* One more value; of equal ones the first position counts, in whatever order they come. */
-INLINE void sum_value(struct summing *s, struct tile_sums *tile, vec value, size_t position)
-{
-    mask here = (mask){0} + (int32_t)position;
-    mask better = (value > s->most) | ((value == s->most) & (here < s->position));
-
-    tile->value += value;
-    tile->magnitude += magnitude(value);
-    s->most = (vec)((better & (mask)value) | (~better & (mask)s->most));
-    s->position = (better & here) | (~better & s->position);
-}
-
-INLINE void close_tile(struct summing *s, const struct tile_sums *tile)
-{
-    s->value += widened(tile->value);
-    s->magnitude += widened(tile->magnitude);
-}
-
-/* Add the summary of a block's channels to those of their image, and start again. */
-static void close_summing(struct channels_summary *to, struct summing *s, size_t channels)
-{
-    for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
-        const struct summing *from = &s[lane / LANES];
-        float most = from->most[lane % LANES];
-        uint32_t position = (uint32_t)from->position[lane % LANES];
-        to[lane].value += from->value[lane % LANES];
-        to[lane].magnitude += from->magnitude[lane % LANES];
-        if (most > to[lane].largest || (most == to[lane].largest && position < to[lane].position)) {
-            to[lane].largest = most;
-            to[lane].position = position;
-        }
-    }
-    for (size_t i = 0; i < OPS_LANES / LANES; i++)
-        s[i] = nothing_summed();
-}
-
 /* LANES channels of t and, unless NULL, d, [tile][tile][16], to where they are neurons. */
 INLINE void put(const struct winograd_call *call, const float *t, const float *d, struct target to, size_t tile,
                 struct summing *s)
 {
-    struct tile_sums sums = {zeros(), zeros()};
+    struct few_sums sums = {zeros(), zeros()};
 
     for (size_t i = 0; i < to.rows; i++)
         for (size_t j = 0; j < to.columns; j++) {
@@ -406,14 +323,14 @@ INLINE void put(const struct winograd_call *call, const float *t, const float *d
             if (d)
                 store(call->y[1] + to.at + row, load(d + from));
         }
-    close_tile(s, &sums);
+    close_few(s, &sums);
 }
 
 /* The same for WINOGRAD_EVALUATE. */
 INLINE void put_evaluated(const struct winograd_call *call, const float *t, const float *d, struct target to,
                           size_t tile, struct summing *s)
 {
-    struct tile_sums sums = {zeros(), zeros()};
+    struct few_sums sums = {zeros(), zeros()};
     const vec bias = load(call->bias[0] + to.channel);
     const bool past = (uintptr_t)call->y[1] % (LANES * sizeof(float)) == 0; /* it is not needed soon */
     const vec bias_2 = d ? load(call->bias[1] + to.channel) : bias, scale = d ? load(call->scale + to.channel) : bias;
@@ -434,20 +351,20 @@ INLINE void put_evaluated(const struct winograd_call *call, const float *t, cons
             else
                 store(call->y[1] + at, second);
         }
-    close_tile(s, &sums);
+    close_few(s, &sums);
 }
 
 /* Summary of a tile's values, which are in y by now, times their shares. */
 INLINE void sum_shared(const struct winograd_call *call, struct target to, struct summing *s)
 {
-    struct tile_sums sums = {zeros(), zeros()};
+    struct few_sums sums = {zeros(), zeros()};
 
     for (size_t i = 0; i < to.rows; i++)
         for (size_t j = 0; j < to.columns; j++) {
             size_t at = to.at + i * to.stride + j * OPS_LANES;
             sum_value(s, &sums, load(call->y[0] + at) * load(call->share + at), to.position + i * to.width + j);
         }
-    close_tile(s, &sums);
+    close_few(s, &sums);
 }
 
 INLINE struct target target_of(const struct winograd_call *call, struct place at, size_t block,

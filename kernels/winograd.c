@@ -237,12 +237,10 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
 
 static void start_sums(const struct winograd_call *call, struct winograd shape)
 {
-    const struct channels_summary nothing = {.largest = -INFINITY};
-
     for (size_t i = 0; i < call->images * shape.outputs && call->summaries; i++)
-        call->summaries[i] = nothing;
+        call->summaries[i] = channels_nothing;
     for (size_t i = 0; i < call->images * shape.outputs && call->shared; i++)
-        call->shared[i] = nothing;
+        call->shared[i] = channels_nothing;
     for (size_t i = 0; i < call->images * shape.inputs && call->passed; i++)
         call->passed[i] = (struct channels_flow){0, 0, 0};
 }
