@@ -580,7 +580,8 @@ void link_back_joint(float *r_lower, float *joint, const struct link_ledger *led
         return;
     }
     link_winograd_joint(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
-    ledger_shares(ledger, plan, r_upper, c, n, scratch);
+    if (ledger)
+        ledger_shares(ledger, plan, r_upper, c, n, scratch);
 }
 
 static void forward_linear(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,

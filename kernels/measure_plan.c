@@ -2,6 +2,8 @@
 
 #include "link_winograd.h"
 
+#include <assert.h>
+
 enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 
 /* ---- plan ------------------------------------------------------------------------------------------------------- */
@@ -83,6 +85,7 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
         if (net->links[k].kind != LINK_DENSE)
             plan->top = k + 1;
     }
+    assert(plan->top < net->nlinks); /* there are dense layers */
     plan->grouped = lowest_shared(plan, true);
     plan->evaluated = lowest_shared(plan, false);
     for (size_t k = 0; k <= net->nlinks; k++)

@@ -6,7 +6,7 @@
 #include "ops.h"
 
 #include <stdint.h>
-#if defined(__AVX__)
+#ifdef OPS_STREAMS
 #include <immintrin.h>
 #endif
 
@@ -40,13 +40,12 @@ INLINE void store(float *to, vec v)
     *(unaligned *)to = v;
 }
 
-/* Store to an aligned place that nobody reads soon: it is not read from memory first, and drives nothing out. */
+/* Store to an aligned place that nobody reads soon; where the variant has that for whole cache lines, what is there is not read
+ * from memory first, and nothing is driven out. */
 INLINE void store_past_caches(float *to, vec v)
 {
-#if defined(__AVX512F__)
+#ifdef OPS_STREAMS
     _mm512_stream_ps(to, (__m512)v);
-#elif defined(__AVX__)
-    _mm256_stream_ps(to, (__m256)v);
 #else
     store(to, v);
 #endif

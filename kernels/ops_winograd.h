@@ -310,9 +310,8 @@ struct target {
 INLINE void put(const struct winograd_call *call, const float *t, const float *d, struct target to, size_t tile,
                 struct summing *s)
 {
-    struct few_sums sums = {zeros(), zeros()};
-
-    for (size_t i = 0; i < to.rows; i++)
+    for (size_t i = 0; i < to.rows; i++) {
+        struct few_sums sums = {zeros(), zeros()};
         for (size_t j = 0; j < to.columns; j++) {
             size_t row = i * to.stride + j * OPS_LANES, from = (i * tile + j) * OPS_LANES;
             vec value = load(t + from);
@@ -323,19 +322,20 @@ INLINE void put(const struct winograd_call *call, const float *t, const float *d
             if (d)
                 store(call->y[1] + to.at + row, load(d + from));
         }
-    close_few(s, &sums);
+        close_few(s, &sums);
+    }
 }
 
 /* The same for WINOGRAD_EVALUATE. */
 INLINE void put_evaluated(const struct winograd_call *call, const float *t, const float *d, struct target to,
                           size_t tile, struct summing *s)
 {
-    struct few_sums sums = {zeros(), zeros()};
     const vec bias = load(call->bias[0] + to.channel);
-    const bool past = (uintptr_t)call->y[1] % (LANES * sizeof(float)) == 0; /* it is not needed soon */
+    const bool past = ((uintptr_t)call->y[1] | call->stride.y * sizeof(float)) % (LANES * sizeof(float)) == 0;
     const vec bias_2 = d ? load(call->bias[1] + to.channel) : bias, scale = d ? load(call->scale + to.channel) : bias;
 
-    for (size_t i = 0; i < to.rows; i++)
+    for (size_t i = 0; i < to.rows; i++) {
+        struct few_sums sums = {zeros(), zeros()};
         for (size_t j = 0; j < to.columns; j++) {
             size_t at = to.at + i * to.stride + j * OPS_LANES, from = (i * tile + j) * OPS_LANES;
             vec value = rectified(load(t + from) + bias);
@@ -351,20 +351,21 @@ INLINE void put_evaluated(const struct winograd_call *call, const float *t, cons
             else
                 store(call->y[1] + at, second);
         }
-    close_few(s, &sums);
+        close_few(s, &sums);
+    }
 }
 
 /* Summary of a tile's values, which are in y by now, times their shares. */
 INLINE void sum_shared(const struct winograd_call *call, struct target to, struct summing *s)
 {
-    struct few_sums sums = {zeros(), zeros()};
-
-    for (size_t i = 0; i < to.rows; i++)
+    for (size_t i = 0; i < to.rows; i++) {
+        struct few_sums sums = {zeros(), zeros()};
         for (size_t j = 0; j < to.columns; j++) {
             size_t at = to.at + i * to.stride + j * OPS_LANES;
             sum_value(s, &sums, load(call->y[0] + at) * load(call->share + at), to.position + i * to.width + j);
         }
-    close_few(s, &sums);
+        close_few(s, &sums);
+    }
 }
 
 INLINE struct target target_of(const struct winograd_call *call, struct place at, size_t block,

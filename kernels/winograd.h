@@ -8,7 +8,8 @@
  * Arrays of variables are in the blocked layout (layout_blocked); what is no neuron must be zero in inputs and is zero in
  * outputs. F(4x4) needs 4 times fewer multiplications than direct convolution, and its rounding errors are about 1e-6 of
  * the array's maximum. It does not keep exact zeros; F(2x2) does: an output whose 3x3 inputs are all zero is exactly zero.
- * No failure, no allocation; the bits of an image's results depend on no other image of the call. Thread-safe.
+ * No failure, no allocation; the bits of an image's arrays depend on no other image of the call, those of its sums
+ * only on its number in it. Thread-safe.
  */
 #ifndef NRMFLOW_WINOGRAD_H
 #define NRMFLOW_WINOGRAD_H

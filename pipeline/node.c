@@ -133,7 +133,6 @@ static enum status map(struct node_block *block, int file, struct error *err)
 
     if (memory == MAP_FAILED)
         return error_system(err, "cannot map %.0f MB of shared memory", (double)block->nbytes / 1e6);
-    pages_prefer_large(memory, block->nbytes);
     block->memory = memory;
     block->mapped = block->nbytes;
     return OK;
@@ -156,8 +155,8 @@ static enum status create(struct node_block *block, char name[NAME], struct erro
         name[0] = '\0';
         return rc;
     }
-    TRY(map(block, file, err)); /* first, so that pages are of the size that it asks for */
     TRY(reserve(file, block->nbytes, err));
+    TRY(map(block, file, err));
 done:
     close(file);
     if (rc != OK) {
