@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-enum { LANES = LAYOUT_LANES, CHUNK = 16 /* positions that are summed in float32 */ };
+enum { LANES = LAYOUT_LANES };
 
 const struct channels_summary channels_nothing = {.largest = -INFINITY};
 
@@ -17,9 +17,9 @@ static struct channels_summary summarise_plane(const float *restrict x, const fl
 {
     struct channels_summary out = {.largest = -INFINITY};
 
-    for (size_t first = 0; first < n; first += CHUNK) {
+    for (size_t first = 0; first < n; first += CHANNELS_CHUNK) {
         float sum = 0, absolute = 0;
-        for (size_t i = first; i < smaller(n, first + CHUNK); i++) {
+        for (size_t i = first; i < smaller(n, first + CHANNELS_CHUNK); i++) {
             float v = w ? x[i] * w[i] : x[i];
             sum += v;
             absolute += fabsf(v);

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+enum { CHANNELS_CHUNK = 16 /* values that are summed in float32 */ };
+
 struct channels_summary {
     double value, magnitude; /* sums of v and |v| */
     float largest;           /* v at its first maximum */

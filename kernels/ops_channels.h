@@ -8,8 +8,6 @@
 
 #include <math.h>
 
-enum { CHUNK = 16 /* values that are summed in float32 */ };
-
 INLINE size_t at_most(size_t n, size_t most)
 {
     return n < most ? n : most;
@@ -60,10 +58,10 @@ static void channels_pass(struct channels_flow *out, const float *r, const float
     struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
 
     for (size_t y = 0; y < block->height; y++)
-        for (size_t x = 0; x < block->width; x += CHUNK)
+        for (size_t x = 0; x < block->width; x += CHANNELS_CHUNK)
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
                 struct tally tally = {zeros(), zeros(), zeros()};
-                for (size_t i = x; i < at_most(block->width, x + CHUNK); i++) {
+                for (size_t i = x; i < at_most(block->width, x + CHANNELS_CHUNK); i++) {
                     size_t at = y * block->row + i * OPS_LANES + lane;
                     pass_value(&tally, load(r + at), load(c + at), load(other + at));
                 }
@@ -135,10 +133,10 @@ static void channels_summary(struct channels_summary *out, const float *v, const
     for (size_t i = 0; i < OPS_LANES / LANES; i++)
         sums[i] = nothing_summed();
     for (size_t y = 0; y < block->height; y++)
-        for (size_t x = 0; x < block->width; x += CHUNK)
+        for (size_t x = 0; x < block->width; x += CHANNELS_CHUNK)
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
                 struct few_sums few = {zeros(), zeros()};
-                for (size_t i = x; i < at_most(block->width, x + CHUNK); i++) {
+                for (size_t i = x; i < at_most(block->width, x + CHANNELS_CHUNK); i++) {
                     size_t at = y * block->row + i * OPS_LANES + lane;
                     vec value = w ? load(v + at) * load(w + at) : load(v + at);
                     sum_value(&sums[lane / LANES], &few, value, y * block->width + i);
