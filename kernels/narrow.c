@@ -189,7 +189,7 @@ void narrow_back(float *out, const float *s, const float *factor, const float *p
     for (size_t y = 0; y < shape.height; y++) {
         struct row row = row_of(at.row, s, factor, y, shape);
         product.from_stride = row.stride;
-        ops->product(at.results + LANES, row.values, packed, &product);
+        ops->product(at.results + LANES, row.values, packed, &product, NULL);
         scatter_row(out, at.results, y, shape);
     }
 }

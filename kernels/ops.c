@@ -38,3 +38,8 @@ size_t ops_width(const struct ops *ops, size_t outputs)
         width /= 2;
     return width;
 }
+
+size_t ops_product_steps(const struct ops *ops, const struct ops_product *shape)
+{
+    return shape->outputs / shape->width * ((shape->rows + ops->rows - 1) / ops->rows) * (shape->depth / OPS_LANES);
+}

@@ -44,6 +44,21 @@ struct ops_product {
     size_t from_stride, to_stride;
 };
 
+/* Memory that is brought near by the way: `times` runs of `lines` cache lines, `stride` floats apart. */
+struct ops_span {
+    const float *from;
+    size_t lines, times, stride;
+};
+
+/* What a product brings near while it computes, a few lines at every step; no result depends on it. Its state is how far it
+ * has come. */
+struct ops_ahead {
+    const struct ops_span *spans;
+    size_t count;
+    size_t each;             /* lines of a step, see ops_product_steps */
+    size_t span, time, line; /* the next one */
+};
+
 /* What follows z in narrow_finish: vectors [16] of one block, numbers of all. */
 struct ops_finish {
     const float *bias, *still;
@@ -61,6 +76,7 @@ struct ops {
     const char *name;
     bool (*available)(void);
     size_t width; /* the widest panel: 16, 32 or 64 */
+    size_t rows;  /* of a left factor that a step of a product takes */
 
     /* v = B' (x * factor) B of every tile of the call and its border of one; factor NULL means one. */
     void (*winograd_input)(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
@@ -75,8 +91,9 @@ struct ops {
     void (*winograd_output)(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                             const struct ops_tiles *tiles);
 
-    /* to[r,o] = sum_d from[r,d] panels[d,o] */
-    void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape);
+    /* to[r,o] = sum_d from[r,d] panels[d,o]; ahead may be NULL */
+    void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape,
+                    struct ops_ahead *ahead);
 
     /* joint[i][d][o] += sum_xi panels[xi][d,o] sum_r from[xi][r,d] lower[xi][r,o], for d < inputs, o < outputs and the
      * rows r of image i, of which there are at most OPS_FLOW_IMAGES.
@@ -141,5 +158,8 @@ const char *ops_name(size_t i);
 
 /* Width of the panels that a table's products use for so many outputs. */
 size_t ops_width(const struct ops *ops, size_t outputs);
+
+/* How many steps a product takes, of which each brings something near. */
+size_t ops_product_steps(const struct ops *ops, const struct ops_product *shape);
 
 #endif

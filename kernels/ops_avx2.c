@@ -1,6 +1,7 @@
 /* x86 with AVX2 and FMA: 16 registers, 12 of them sums of a product of 6 x 16. */
 enum { LANES = 8, PANEL = 16, UNROLLED = 16 };
 
+#define OPS_AVX2
 #include "ops_template.h"
 
 static bool available(void)

@@ -1,7 +1,7 @@
 /* x86 with AVX-512: 32 registers, 24 of them sums of a product of 6 x 64. */
 enum { LANES = 16, PANEL = 64, UNROLLED = 16 };
 
-#define OPS_STREAMS
+#define OPS_AVX512
 #include "ops_template.h"
 
 static bool available(void)

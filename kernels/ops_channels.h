@@ -79,50 +79,79 @@ struct summing {
     mask position;
 };
 
-INLINE struct summing nothing_summed(void)
+/* Sums of a block's channels of an image start at zero, but the largest values are those so far, and padding has none. */
+static void open_summing(struct summing *s, const struct channels_summary *so_far, size_t channels)
 {
-    return (struct summing){.most = zeros() - INFINITY, .position = (mask){0} + INT32_MAX};
+    for (size_t i = 0; i < OPS_LANES / LANES; i++)
+        s[i] = (struct summing){.most = zeros() + INFINITY};
+    for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
+        s[lane / LANES].most[lane % LANES] = so_far[lane].largest;
+        s[lane / LANES].position[lane % LANES] = (int32_t)so_far[lane].position;
+    }
 }
 
-/* Sums of a few values. */
-struct few_sums {
-    vec value, magnitude;
+/* A part of a map: values are those of x, times those of factor unless that is NULL. */
+struct patch {
+    const float *x, *factor;
+    size_t stride;        /* floats from a row to the next */
+    size_t rows, columns; /* no more than CHANNELS_CHUNK values */
+    size_t position;      /* y W + x of the first */
+    size_t width;         /* W */
 };
 
-/* One more value; of equal ones the first position counts, in whatever order they come. */
-INLINE void sum_value(struct summing *s, struct few_sums *few, vec value, size_t position)
+INLINE vec load_product(const float *x, const float *factor, size_t at)
 {
-    mask here = (mask){0} + (int32_t)position;
-    mask better = (value > s->most) | ((value == s->most) & (here < s->position));
-
-    few->value += value;
-    few->magnitude += magnitude(value);
-    s->most = (vec)((better & (mask)value) | (~better & (mask)s->most));
-    s->position = (better & here) | (~better & s->position);
+    return factor ? load(x + at) * load(factor + at) : load(x + at);
 }
 
-INLINE void close_few(struct summing *s, const struct few_sums *few)
+/* Of equal values the first position counts, in whatever order they come. */
+static __attribute__((noinline)) void find_largest(struct summing *s, const struct patch *patch)
 {
-    s->value += widened(few->value);
-    s->magnitude += widened(few->magnitude);
+    for (size_t i = 0; i < patch->rows; i++)
+        for (size_t j = 0; j < patch->columns; j++) {
+            vec value = load_product(patch->x, patch->factor, i * patch->stride + j * OPS_LANES);
+            mask here = (mask){0} + (int32_t)(patch->position + i * patch->width + j);
+            mask better = (value > s->most) | ((value == s->most) & (here < s->position));
+            s->most = (vec)((better & (mask)value) | (~better & (mask)s->most));
+            s->position = (better & here) | (~better & s->position);
+        }
 }
 
-/* Add the summary of a block's channels to those of their image, and start again. */
-static void close_summing(struct channels_summary *to, struct summing *s, size_t channels)
+/* Add a patch, whose values [rows][stride] are at hand. Few have a channel's largest value so far, and only in those it is
+ * looked up where that is. */
+INLINE void sum_patch(struct summing *s, const struct patch *patch, const vec *values, const size_t stride,
+                     const size_t rows, const size_t columns)
+{
+    vec value = zeros(), size = zeros(), most = zeros() - INFINITY;
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        vec row = values[i * stride], row_size = magnitude(row);
+        most = larger(row, most);
+#pragma GCC unroll UNROLL
+        for (size_t j = 1; j < columns; j++) {
+            row += values[i * stride + j];
+            row_size += magnitude(values[i * stride + j]);
+            most = larger(values[i * stride + j], most);
+        }
+        value += row;
+        size += row_size;
+    }
+    s->value += widened(value);
+    s->magnitude += widened(size);
+    if (any((most > s->most) | ((most == s->most) & ((mask){0} + (int32_t)patch->position < s->position))))
+        find_largest(s, patch);
+}
+
+static void close_summing(struct channels_summary *to, const struct summing *s, size_t channels)
 {
     for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
         const struct summing *from = &s[lane / LANES];
-        float most = from->most[lane % LANES];
-        uint32_t position = (uint32_t)from->position[lane % LANES];
         to[lane].value += from->value[lane % LANES];
         to[lane].magnitude += from->magnitude[lane % LANES];
-        if (most > to[lane].largest || (most == to[lane].largest && position < to[lane].position)) {
-            to[lane].largest = most;
-            to[lane].position = position;
-        }
+        to[lane].largest = from->most[lane % LANES];
+        to[lane].position = (uint32_t)from->position[lane % LANES];
     }
-    for (size_t i = 0; i < OPS_LANES / LANES; i++)
-        s[i] = nothing_summed();
 }
 
 static void channels_summary(struct channels_summary *out, const float *v, const float *w,
@@ -130,18 +159,20 @@ static void channels_summary(struct channels_summary *out, const float *v, const
 {
     struct summing sums[OPS_LANES / LANES];
 
-    for (size_t i = 0; i < OPS_LANES / LANES; i++)
-        sums[i] = nothing_summed();
+    open_summing(sums, out, block->channels);
     for (size_t y = 0; y < block->height; y++)
         for (size_t x = 0; x < block->width; x += CHANNELS_CHUNK)
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
-                struct few_sums few = {zeros(), zeros()};
-                for (size_t i = x; i < at_most(block->width, x + CHANNELS_CHUNK); i++) {
-                    size_t at = y * block->row + i * OPS_LANES + lane;
-                    vec value = w ? load(v + at) * load(w + at) : load(v + at);
-                    sum_value(&sums[lane / LANES], &few, value, y * block->width + i);
-                }
-                close_few(&sums[lane / LANES], &few);
+                size_t from = y * block->row + x * OPS_LANES + lane;
+                struct patch patch = {.x = v + from,
+                                           .factor = w ? w + from : NULL,
+                                           .rows = 1,
+                                           .columns = at_most(block->width - x, CHANNELS_CHUNK),
+                                           .position = y * block->width + x};
+                vec values[CHANNELS_CHUNK];
+                for (size_t i = 0; i < patch.columns; i++)
+                    values[i] = load_product(patch.x, patch.factor, i * OPS_LANES);
+                sum_patch(&sums[lane / LANES], &patch, values, CHANNELS_CHUNK, 1, patch.columns);
             }
     close_summing(out, sums, block->channels);
 }

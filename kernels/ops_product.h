@@ -19,11 +19,29 @@ INLINE size_t part_begin(size_t n, size_t parts, size_t i)
 
 /* ---- to = from panel ------------------------------------------------------------------------------------------------ */
 
-/* What a call of the innermost loop brings near on the way: `lines` cache lines for each block of the depth. */
+/* What a call of the innermost loop brings near on the way: `lines` cache lines of the next panel for each block of the
+ * depth, and what the caller asked for, unless that is NULL. */
 struct ahead {
     const float *next;
     size_t lines;
+    struct ops_ahead *other;
 };
+
+/* A step's lines. */
+INLINE void bring_near(struct ops_ahead *ahead)
+{
+    for (size_t i = 0; i < ahead->each && ahead->span < ahead->count; i++) {
+        const struct ops_span *span = &ahead->spans[ahead->span];
+        __builtin_prefetch(span->from + ahead->time * span->stride + ahead->line * 16, 0, 2);
+        if (++ahead->line < span->lines)
+            continue;
+        ahead->line = 0;
+        if (++ahead->time < span->times)
+            continue;
+        ahead->time = 0;
+        ahead->span++;
+    }
+}
 
 /* to[i][o] = sum[i][o] */
 INLINE void store_sums(float *to, vec (*sum)[VECTORS], size_t stride, const size_t rows, const size_t vectors)
@@ -49,6 +67,8 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
     for (size_t d = 0; d < s->depth; d += OPS_LANES, from += s->from_stride * OPS_LANES) {
         for (size_t l = 0; l < ahead.lines; l++, ahead.next += 16)
             __builtin_prefetch(ahead.next, 0, 2);
+        if (ahead.other)
+            bring_near(ahead.other);
 #pragma GCC unroll UNROLL
         for (size_t c = 0; c < OPS_LANES; c++) {
             vec u[VECTORS];
@@ -93,7 +113,7 @@ INLINE void product_some_rows(float *to, const float *from, const float *panel, 
 
 /* One panel, its rows in groups as even as can be; meanwhile the next panel is brought near. */
 INLINE void product_panel(float *to, const float *from, const float *panel, const struct ops_product *s,
-                          const size_t vectors)
+                          struct ops_ahead *other, const size_t vectors)
 {
     size_t groups = (s->rows + ROWS - 1) / ROWS, lines = vectors * LANES;
     size_t each = (lines + groups - 1) / groups;
@@ -101,26 +121,27 @@ INLINE void product_panel(float *to, const float *from, const float *panel, cons
 
     for (size_t g = 0; g < groups; g++) {
         size_t row = part_begin(s->rows, groups, g), rows = part_begin(s->rows, groups, g + 1) - row;
-        struct ahead ahead = {next + g * each * s->depth, g * each < lines ? each : 0};
+        struct ahead ahead = {next + g * each * s->depth, g * each < lines ? each : 0, other};
         product_some_rows(to + row * OPS_LANES, from + row * OPS_LANES, panel, s, ahead, rows, vectors);
     }
 }
 
 INLINE void product_panels(float *to, const float *from, const float *panels, const struct ops_product *s,
-                           const size_t vectors)
+                           struct ops_ahead *other, const size_t vectors)
 {
     for (size_t o = 0; o < s->outputs; o += vectors * LANES)
-        product_panel(to + o * s->to_stride, from, panels + o * s->depth, s, vectors);
+        product_panel(to + o * s->to_stride, from, panels + o * s->depth, s, other, vectors);
 }
 
-static void product(float *to, const float *from, const float *panels, const struct ops_product *s)
+static void product(float *to, const float *from, const float *panels, const struct ops_product *s,
+                    struct ops_ahead *other)
 {
     if (s->width == PANEL)
-        product_panels(to, from, panels, s, VECTORS);
+        product_panels(to, from, panels, s, other, VECTORS);
     else if (s->width == WIDTH_2)
-        product_panels(to, from, panels, s, WIDTH_2 / LANES);
+        product_panels(to, from, panels, s, other, WIDTH_2 / LANES);
     else
-        product_panels(to, from, panels, s, OPS_LANES / LANES);
+        product_panels(to, from, panels, s, other, OPS_LANES / LANES);
 }
 
 /* ---- joint += panel * (from' lower) ----------------------------------------------------------------------------------- */

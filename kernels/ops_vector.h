@@ -1,4 +1,5 @@
-/* Vectors of LANES floats for the variants of ops.h, which define LANES and UNROLLED and include this first. Everything here is
+/* Vectors of LANES floats for the variants of ops.h, which define LANES and UNROLLED, and OPS_AVX512
+ * or OPS_AVX2 where they may use that, and include this first. Everything here is
  * inlined: nothing may leave a file that is compiled for more instructions than others. */
 #ifndef NRMFLOW_OPS_VECTOR_H
 #define NRMFLOW_OPS_VECTOR_H
@@ -6,7 +7,7 @@
 #include "ops.h"
 
 #include <stdint.h>
-#ifdef OPS_STREAMS
+#if defined(OPS_AVX512) || defined(OPS_AVX2)
 #include <immintrin.h>
 #endif
 
@@ -44,7 +45,7 @@ INLINE void store(float *to, vec v)
  * from memory first, and nothing is driven out. */
 INLINE void store_past_caches(float *to, vec v)
 {
-#ifdef OPS_STREAMS
+#ifdef OPS_AVX512
     _mm512_stream_ps(to, (__m512)v);
 #else
     store(to, v);
@@ -75,6 +76,36 @@ INLINE vec magnitude(vec v)
 INLINE vec keep(mask m, vec v)
 {
     return (vec)(m & (mask)v);
+}
+
+/* The larger one; b where a is NaN. */
+INLINE vec larger(vec a, vec b)
+{
+#if defined(OPS_AVX512)
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(OPS_AVX2)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    mask left = a > b;
+
+    return (vec)((left & (mask)a) | (~left & (mask)b));
+#endif
+}
+
+/* Whether any lane is set. */
+INLINE bool any(mask m)
+{
+#if defined(OPS_AVX512)
+    return _mm512_movepi32_mask((__m512i)m) != 0;
+#elif defined(OPS_AVX2)
+    return _mm256_movemask_ps((__m256)m) != 0;
+#else
+    int32_t bits = 0;
+
+    for (size_t i = 0; i < LANES; i++)
+        bits |= m[i];
+    return bits != 0;
+#endif
 }
 
 /* Vectors as wide as registers are, for loops with many masks: compilers make slow code of wider ones. */

@@ -86,11 +86,6 @@ INLINE void lower_line(vec *restrict m, const vec *restrict t, const size_t tile
 
 /* ---- one tile of LANES channels ------------------------------------------------------------------------------------ */
 
-INLINE vec load_product(const float *x, const float *factor, size_t at)
-{
-    return factor ? load(x + at) * load(factor + at) : load(x + at);
-}
-
 /* From a square of positions to the points: the tile itself (lower), or with its border of one. */
 INLINE void spread_line(vec *restrict v, const vec *restrict d, const bool lower, const size_t tile)
 {
@@ -136,8 +131,8 @@ INLINE void spread_tile(float *v, size_t plane, const float *x, const float *fac
     }
 }
 
-/* One vector of t [tile][tile][16]. */
-INLINE void output_tile(float *t, const float *m, size_t plane, const size_t tile)
+/* One vector of t [tile][tile]. */
+INLINE void output_tile(vec *restrict t, const float *m, size_t plane, const size_t tile)
 {
     const size_t n = tile + 2;
     vec half[4 * POINTS], in[POINTS], out[4];
@@ -158,7 +153,7 @@ INLINE void output_tile(float *t, const float *m, size_t plane, const size_t til
         output_line(out, half + i * POINTS, tile);
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < tile; j++)
-            store(t + (i * tile + j) * OPS_LANES, out[j]);
+            t[i * tile + j] = out[j];
     }
 }
 
@@ -184,6 +179,14 @@ INLINE void next_place(struct place *at, const struct ops_tiles *tiles)
         *at = (struct place){at->image + 1, 0, 0};
 }
 
+/* Number, after the i-th tile of a block, of the first one of the next image. */
+INLINE size_t end_of_image(const struct ops_tiles *tiles, size_t i)
+{
+    size_t all = tiles->down * tiles->across, image = (tiles->first + i) / all;
+
+    return at_most(tiles->count, (image + 1) * all - tiles->first);
+}
+
 /* Of a tile without its border; floats that are no neuron's are zero and add nothing. */
 INLINE void tally_passing(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
 {
@@ -199,6 +202,20 @@ INLINE void tally_passing(struct passing *sums, const float *x, const float *fac
     close_tally(sums, &tally);
 }
 
+/* All channels of a block of a tile. */
+INLINE void spread_block(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
+                         const size_t tile)
+{
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+        spread_tile(v + lane, plane, x + lane, factor ? factor + lane : NULL, columns, lower, tile);
+}
+
+INLINE void tally_block(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
+{
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+        tally_passing(&sums[lane / LANES], x + lane, factor + lane, columns, tile);
+}
+
 /* What is spread over the points: x, and factor unless that is NULL, of images so many floats apart. */
 struct source {
     const float *x, *factor;
@@ -210,26 +227,26 @@ struct source {
 INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
                    const bool lower, const size_t tile)
 {
-    const size_t border = lower ? 1 : 0;
+    const size_t border = lower ? 1 : 0, side = lower ? tile : tile + 2;
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
-        struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
-        for (size_t t = 0; t < tiles->count; t++) {
-            size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
-            size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
-            const float *x = source.x + at.image * source.x_stride + from;
-            const float *factor = source.factor ? source.factor + at.image * source.factor_stride + from : NULL;
-            prefetch_square(x, tiles->columns, lower ? tile : tile + 2, tile);
-            if (factor)
-                prefetch_square(factor, tiles->columns, lower ? tile : tile + 2, tile);
-            for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
-                spread_tile(v + to + lane, plane, x + lane, factor ? factor + lane : NULL, tiles->columns, lower, tile);
-            for (size_t lane = 0; lane < OPS_LANES && !lower && factor && source.passed; lane += LANES)
-                tally_passing(&sums[lane / LANES], x + lane, factor + lane, tiles->columns, tile);
-            size_t image = at.image;
-            next_place(&at, tiles);
-            if (source.passed && (at.image != image || t + 1 == tiles->count))
+        for (size_t t = 0; t < tiles->count;) {
+            size_t end = end_of_image(tiles, t), image = at.image;
+            struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
+            for (; t < end; t++, next_place(&at, tiles)) {
+                size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
+                size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
+                const float *x = source.x + image * source.x_stride + from;
+                const float *factor = source.factor ? source.factor + image * source.factor_stride + from : NULL;
+                prefetch_square(x, tiles->columns, side, tile);
+                if (factor)
+                    prefetch_square(factor, tiles->columns, side, tile);
+                spread_block(v + to, plane, x, factor, tiles->columns, lower, tile);
+                if (!lower && factor && source.passed)
+                    tally_block(sums, x, factor, tiles->columns, tile);
+            }
+            if (source.passed)
                 close_passing(source.passed + image * source.channels + b * OPS_LANES, sums,
                               source.channels - b * OPS_LANES);
         }
@@ -306,66 +323,108 @@ struct target {
     size_t width;         /* W */
 };
 
-/* LANES channels of t and, unless NULL, d, [tile][tile][16], to where they are neurons. */
-INLINE void put(const struct winograd_call *call, const float *t, const float *d, struct target to, size_t tile,
-                struct summing *s)
+INLINE void put(float *to, size_t stride, const vec *t, const size_t tile, const size_t rows, const size_t columns)
 {
-    for (size_t i = 0; i < to.rows; i++) {
-        struct few_sums sums = {zeros(), zeros()};
-        for (size_t j = 0; j < to.columns; j++) {
-            size_t row = i * to.stride + j * OPS_LANES, from = (i * tile + j) * OPS_LANES;
-            vec value = load(t + from);
-            if (call->output == WINOGRAD_MULTIPLY)
-                value *= load(call->multiplier + to.multiplier + row);
-            sum_value(s, &sums, value, to.position + i * to.width + j);
-            store(call->y[0] + to.at + row, value);
-            if (d)
-                store(call->y[1] + to.at + row, load(d + from));
-        }
-        close_few(s, &sums);
-    }
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++)
+            store(to + i * stride + j * OPS_LANES, t[i * tile + j]);
 }
 
-/* The same for WINOGRAD_EVALUATE. */
-INLINE void put_evaluated(const struct winograd_call *call, const float *t, const float *d, struct target to,
-                          size_t tile, struct summing *s)
+INLINE void multiply(vec *t, const float *by, size_t stride, const size_t tile, const size_t rows, const size_t columns)
 {
-    const vec bias = load(call->bias[0] + to.channel);
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++)
+            t[i * tile + j] *= load(by + i * stride + j * OPS_LANES);
+}
+
+INLINE void add_bias(vec *t, vec bias, const size_t tile)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < tile * tile; i++)
+        t[i] = rectified(t[i] + bias);
+}
+
+/* The evaluation's second results, of the first ones. */
+INLINE void put_factors(const struct winograd_call *call, const vec *value, const vec *d, const struct target *to,
+                        const size_t tile, const size_t rows, const size_t columns)
+{
     const bool past = ((uintptr_t)call->y[1] | call->stride.y * sizeof(float)) % (LANES * sizeof(float)) == 0;
-    const vec bias_2 = d ? load(call->bias[1] + to.channel) : bias, scale = d ? load(call->scale + to.channel) : bias;
+    const vec bias = load(call->bias[1] + to->channel), scale = load(call->scale + to->channel);
 
-    for (size_t i = 0; i < to.rows; i++) {
-        struct few_sums sums = {zeros(), zeros()};
-        for (size_t j = 0; j < to.columns; j++) {
-            size_t at = to.at + i * to.stride + j * OPS_LANES, from = (i * tile + j) * OPS_LANES;
-            vec value = rectified(load(t + from) + bias);
-            sum_value(s, &sums, value, to.position + i * to.width + j);
-            store(call->y[0] + at, value);
-            if (!d)
-                continue;
-            vec second = call->nonnegative ? rectified(load(d + from)) : load(d + from);
-            second = stabilized_inverse(second + bias_2, call->eps, scale);
-            second = call->select ? keep(value > zeros(), second) : second;
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++) {
+            float *at = call->y[1] + to->at + i * to->stride + j * OPS_LANES;
+            vec second = d[i * tile + j];
+            second = call->nonnegative ? rectified(second) : second;
+            second = stabilized_inverse(second + bias, call->eps, scale);
+            second = call->select ? keep(value[i * tile + j] > zeros(), second) : second;
             if (past)
-                store_past_caches(call->y[1] + at, second);
+                store_past_caches(at, second);
             else
-                store(call->y[1] + at, second);
+                store(at, second);
         }
-        close_few(s, &sums);
+}
+
+/* Of the channels of a block: of y[0], and times its shares. */
+struct block_sums {
+    struct summing own[OPS_LANES / LANES], shared[OPS_LANES / LANES];
+};
+
+/* LANES channels of a tile, of which so many rows and columns are neurons. */
+INLINE void finish_vector(const struct winograd_call *call, const float *m, const float *second, size_t plane,
+                          const struct target *to, struct summing *own, struct summing *shared, const size_t tile,
+                          const size_t rows, const size_t columns)
+{
+    struct patch patch = {.x = call->y[0] + to->at,
+                               .stride = to->stride,
+                               .rows = rows,
+                               .columns = columns,
+                               .position = to->position,
+                               .width = to->width};
+    vec t[16], d[16];
+
+    output_tile(t, m, plane, tile);
+    if (call->output == WINOGRAD_EVALUATE)
+        add_bias(t, load(call->bias[0] + to->channel), tile);
+    if (call->output == WINOGRAD_MULTIPLY)
+        multiply(t, call->multiplier + to->multiplier, to->stride, tile, rows, columns);
+    put(call->y[0] + to->at, to->stride, t, tile, rows, columns);
+    if (call->summaries)
+        sum_patch(own, &patch, t, tile, rows, columns);
+    if (second) {
+        output_tile(d, second, plane, tile);
+        if (call->output == WINOGRAD_EVALUATE)
+            put_factors(call, t, d, to, tile, rows, columns);
+        else
+            put(call->y[1] + to->at, to->stride, d, tile, rows, columns);
+    }
+    if (call->shared) {
+        patch.factor = call->share + to->at;
+        multiply(t, patch.factor, to->stride, tile, rows, columns);
+        sum_patch(shared, &patch, t, tile, rows, columns);
     }
 }
 
-/* Summary of a tile's values, which are in y by now, times their shares. */
-INLINE void sum_shared(const struct winograd_call *call, struct target to, struct summing *s)
+INLINE void open_sums(struct block_sums *sums, const struct winograd_call *call, size_t first, size_t channels)
 {
-    for (size_t i = 0; i < to.rows; i++) {
-        struct few_sums sums = {zeros(), zeros()};
-        for (size_t j = 0; j < to.columns; j++) {
-            size_t at = to.at + i * to.stride + j * OPS_LANES;
-            sum_value(s, &sums, load(call->y[0] + at) * load(call->share + at), to.position + i * to.width + j);
-        }
-        close_few(s, &sums);
-    }
+    if (call->summaries)
+        open_summing(sums->own, call->summaries + first, channels);
+    if (call->shared)
+        open_summing(sums->shared, call->shared + first, channels);
+}
+
+INLINE void close_sums(const struct winograd_call *call, const struct block_sums *sums, size_t first, size_t channels)
+{
+    if (call->summaries)
+        close_summing(call->summaries + first, sums->own, channels);
+    if (call->shared)
+        close_summing(call->shared + first, sums->shared, channels);
 }
 
 INLINE struct target target_of(const struct winograd_call *call, struct place at, size_t block,
@@ -384,17 +443,10 @@ INLINE struct target target_of(const struct winograd_call *call, struct place at
                            .width = tiles->width};
 }
 
-/* Of the channels of a block: of y[0], and times its shares. */
-struct block_sums {
-    struct summing own[OPS_LANES / LANES], shared[OPS_LANES / LANES];
-};
-
 /* A tile's results of all channels of a block. */
 INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
                         struct target to, const struct ops_tiles *tiles, const size_t tile, struct block_sums *sums)
 {
-    float t[16 * OPS_LANES], d[16 * OPS_LANES];
-
     prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
     if (call->output == WINOGRAD_MULTIPLY)
         prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
@@ -402,20 +454,18 @@ INLINE void finish_tile(const struct winograd_call *call, const float *m, const 
         prefetch_square(call->share + to.at, tiles->columns, tile, tile);
     if (second && call->output != WINOGRAD_EVALUATE)
         prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
-    for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+    for (size_t i = 0; i < OPS_LANES / LANES; i++) {
+        const size_t lane = i * LANES;
+        const float *next = second ? second + lane : NULL;
         struct target own = to;
         own.at += lane;
         own.multiplier += lane;
         own.channel += lane;
-        output_tile(t, m + lane, plane, tile);
-        if (second)
-            output_tile(d, second + lane, plane, tile);
-        if (call->output == WINOGRAD_EVALUATE)
-            put_evaluated(call, t, second ? d : NULL, own, tile, &sums->own[lane / LANES]);
+        if (to.rows == tile && to.columns == tile)
+            finish_vector(call, m + lane, next, plane, &own, &sums->own[i], &sums->shared[i], tile, tile, tile);
         else
-            put(call, t, second ? d : NULL, own, tile, &sums->own[lane / LANES]);
-        if (call->shared)
-            sum_shared(call, own, &sums->shared[lane / LANES]);
+            finish_vector(call, m + lane, next, plane, &own, &sums->own[i], &sums->shared[i], tile, to.rows,
+                          to.columns);
     }
 }
 
@@ -426,21 +476,17 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
-        struct block_sums sums;
-        for (size_t i = 0; i < OPS_LANES / LANES; i++)
-            sums.own[i] = sums.shared[i] = nothing_summed();
-        for (size_t i = 0; i < tiles->count; i++) {
-            size_t from = (b * tiles->stride + i) * OPS_LANES, image = at.image;
-            finish_tile(call, m + from, second ? second + from : NULL, plane, target_of(call, at, b, tiles, tile),
-                        tiles, tile, &sums);
-            next_place(&at, tiles);
-            if (at.image == image && i + 1 < tiles->count)
-                continue;
-            size_t first = image * tiles->outputs + b * OPS_LANES, channels = tiles->outputs - b * OPS_LANES;
-            if (call->summaries)
-                close_summing(call->summaries + first, sums.own, channels);
-            if (call->shared)
-                close_summing(call->shared + first, sums.shared, channels);
+        for (size_t i = 0; i < tiles->count;) {
+            size_t end = end_of_image(tiles, i), channels = tiles->outputs - b * OPS_LANES;
+            size_t first = at.image * tiles->outputs + b * OPS_LANES;
+            struct block_sums sums;
+            open_sums(&sums, call, first, channels);
+            for (; i < end; i++, next_place(&at, tiles)) {
+                size_t from = (b * tiles->stride + i) * OPS_LANES;
+                finish_tile(call, m + from, second ? second + from : NULL, plane, target_of(call, at, b, tiles, tile),
+                            tiles, tile, &sums);
+            }
+            close_sums(call, &sums, first, channels);
         }
     }
 }

@@ -104,6 +104,7 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
 struct cut {
     size_t across, down; /* tiles of a map */
     size_t tiles;        /* of a run of tiles that is cut by itself: of an image for flows, else of all */
+    size_t unit;         /* tiles that are not cut: a row of them, unless that is long */
     size_t runs, blocks; /* how many there are, and blocks of each */
     size_t together;     /* runs that make one block, where a block could take more than one */
     size_t stride;       /* of tiles, at least those of a block */
@@ -111,19 +112,23 @@ struct cut {
     size_t in_plane, out_plane;
 };
 
-/* Tiles whose transforms are worked on together: few, so that they stay near, but enough to reuse the weights, which
- * count for more the more channels there are. */
+/* Tiles whose transforms are worked on together, at most: few, so that they stay near, but enough to reuse the weights,
+ * which count for more the more channels there are. */
 static size_t tiles_at_once(struct winograd shape)
 {
-    size_t weights = padded(shape.inputs) * columns_of(shape);
-
-    return weights <= 64 * 128 ? 24 : weights <= 128 * 256 ? 64 : 128;
+    return padded(shape.inputs) * columns_of(shape) <= 128 * 256 ? 56 : 128;
 }
 
 /* Lines of a plane: an odd number, so that the points of a tile do not meet in one set of a cache. */
 static size_t plane_floats(size_t blocks, size_t stride)
 {
     return (blocks * stride | 1) * LINE;
+}
+
+/* a / b, rounded up */
+static size_t quotient(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -133,17 +138,18 @@ static size_t smaller(size_t a, size_t b)
 
 static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
 {
-    size_t most = tiles_at_once(shape);
-    struct cut cut = {.across = (shape.width + shape.tile - 1) / shape.tile,
-                      .down = (shape.height + shape.tile - 1) / shape.tile,
+    const size_t most = tiles_at_once(shape);
+    struct cut cut = {.across = quotient(shape.width, shape.tile),
+                      .down = quotient(shape.height, shape.tile),
                       .in_blocks = padded(shape.inputs) / LANES,
                       .out_blocks = columns_of(shape) / LANES};
 
     cut.runs = flows ? images : 1;
     cut.tiles = images * cut.down * cut.across / cut.runs;
-    cut.blocks = (cut.tiles + most - 1) / most;
+    cut.unit = cut.across <= most ? cut.across : 1;
+    cut.blocks = quotient(cut.tiles / cut.unit, most / cut.unit);
     cut.together = cut.blocks > 1 ? 1 : smaller(smaller(most / cut.tiles, cut.runs), OPS_FLOW_IMAGES);
-    cut.stride = cut.together * ((cut.tiles + cut.blocks - 1) / cut.blocks) | 1;
+    cut.stride = cut.together * cut.unit * quotient(cut.tiles / cut.unit, cut.blocks) | 1;
     cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
     cut.out_plane = plane_floats(cut.out_blocks, cut.stride);
     return cut;
@@ -189,9 +195,60 @@ static struct work plan_work(const struct winograd_call *call, const struct ops 
     return work;
 }
 
+/* ---- what products bring near ------------------------------------------------------------------------------------- */
+
+enum { SPANS = 64 }; /* at most; of more, the first ones */
+
+struct near {
+    struct ops_span spans[SPANS];
+    size_t count, lines;
+};
+
+/* The rows of the positions of a block's tiles, `more` further down, in an array of every image. */
+static void want(struct near *near, const float *array, size_t image_stride, size_t blocks, size_t more,
+                 const struct ops_tiles *tiles)
+{
+    size_t end = tiles->first + tiles->count, line = tiles->across, map = tiles->down;
+
+    for (size_t row = tiles->first / line, next; array && row * line < end && near->count < SPANS; row = next) {
+        size_t image = row / map, top = row % map * tiles->tile + 1 + more;
+        next = smaller((image + 1) * map, quotient(end, line));
+        size_t rows = (next - row) * tiles->tile;
+        struct ops_span span = {.from = array + image * image_stride + top * tiles->columns * LANES,
+                                .lines = rows * tiles->columns,
+                                .times = blocks,
+                                .stride = tiles->rows * tiles->columns * LANES};
+        near->spans[near->count++] = span;
+        near->lines += span.lines * span.times;
+    }
+}
+
+/* What follows a block's products: the arrays of its outputs, and the inputs of the next block. */
+static struct near want_near(const struct winograd_call *call, const struct work *work)
+{
+    const struct cut *cut = &work->cut;
+    struct ops_tiles next = work->tiles;
+    struct near near = {.count = 0};
+    size_t outputs = (work->tiles.outputs + LANES - 1) / LANES;
+
+    want(&near, call->y[0], call->stride.y, outputs, 0, &work->tiles);
+    if (call->output == WINOGRAD_MULTIPLY)
+        want(&near, call->multiplier, call->stride.multiplier, outputs, 0, &work->tiles);
+    if (call->shared)
+        want(&near, call->share, call->stride.y, outputs, 0, &work->tiles);
+    next.first += next.count;
+    next.count = smaller(next.count, call->images * next.across * next.down - next.first);
+    want(&near, call->x, call->stride.x, cut->in_blocks, 1, &next);
+    want(&near, call->factor, call->stride.factor, cut->in_blocks, 1, &next);
+    return near;
+}
+
 static void run_products(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                          const struct work *work, const float *v, float *m)
 {
+    struct near near = want_near(call, work);
+    size_t steps = points_of(shape) * shape.sets * ops_product_steps(ops, &work->product);
+    struct ops_ahead ahead = {.spans = near.spans, .count = near.count, .each = near.lines / steps + 1};
     const struct cut *cut = &work->cut;
     const struct ops_product *product = &work->product;
     size_t set_floats = cut->out_blocks / shape.sets * cut->stride * LANES;
@@ -199,7 +256,7 @@ static void run_products(const struct winograd_call *call, const struct ops *ops
     for (size_t xi = 0; xi < points_of(shape); xi++)
         for (size_t set = 0; set < shape.sets; set++)
             ops->product(m + xi * cut->out_plane + set * set_floats, v + xi * cut->in_plane,
-                         call->packed[set] + xi * product->depth * product->outputs, product);
+                         call->packed[set] + xi * product->depth * product->outputs, product, &ahead);
     ops->winograd_output(call, m, cut->out_blocks / shape.sets, cut->out_plane, &work->tiles);
 }
 
@@ -224,9 +281,10 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
     const struct cut *cut = &work->cut;
     float *v = scratch, *m = scratch + points_of(shape) * cut->in_plane;
     size_t tiles = cut->tiles * smaller(cut->together, cut->runs - first);
+    size_t units = tiles / cut->unit, begin = units * block / cut->blocks, end = units * (block + 1) / cut->blocks;
 
-    work->tiles.first = first * cut->tiles + tiles * block / cut->blocks;
-    work->tiles.count = first * cut->tiles + tiles * (block + 1) / cut->blocks - work->tiles.first;
+    work->tiles.first = first * cut->tiles + begin * cut->unit;
+    work->tiles.count = (end - begin) * cut->unit;
     work->product.rows = work->tiles.count;
     ops->winograd_input(v, call, cut->in_blocks, cut->in_plane, &work->tiles);
     if (call->y[0])
