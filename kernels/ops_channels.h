@@ -120,7 +120,7 @@ static __attribute__((noinline)) void find_largest(struct summing *s, const stru
 /* Add a patch, whose values [rows][stride] are at hand. Few have a channel's largest value so far, and only in those it is
  * looked up where that is. */
 INLINE void sum_patch(struct summing *s, const struct patch *patch, const vec *values, const size_t stride,
-                     const size_t rows, const size_t columns)
+                      const size_t rows, const size_t columns)
 {
     vec value = zeros(), size = zeros(), most = zeros() - INFINITY;
 
@@ -165,10 +165,10 @@ static void channels_summary(struct channels_summary *out, const float *v, const
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
                 size_t from = y * block->row + x * OPS_LANES + lane;
                 struct patch patch = {.x = v + from,
-                                           .factor = w ? w + from : NULL,
-                                           .rows = 1,
-                                           .columns = at_most(block->width - x, CHANNELS_CHUNK),
-                                           .position = y * block->width + x};
+                                      .factor = w ? w + from : NULL,
+                                      .rows = 1,
+                                      .columns = at_most(block->width - x, CHANNELS_CHUNK),
+                                      .position = y * block->width + x};
                 vec values[CHANNELS_CHUNK];
                 for (size_t i = 0; i < patch.columns; i++)
                     values[i] = load_product(patch.x, patch.factor, i * OPS_LANES);

@@ -12,7 +12,7 @@
 
 /* Members of the table. */
 #define OPS_MEMBERS                                                                                                    \
-    .width = PANEL, .rows = ROWS, .channels_summary = channels_summary, .channels_pass = channels_pass,                              \
+    .width = PANEL, .rows = ROWS, .channels_summary = channels_summary, .channels_pass = channels_pass,                \
     .winograd_input = winograd_input, .winograd_lower = winograd_lower, .winograd_output = winograd_output,            \
     .product = product, .flow = flow, .narrow_forward = narrow_forward, .narrow_finish = narrow_finish,                \
     .narrow_gradient = narrow_gradient, .dense_forward = dense_forward, .dense_back = dense_back,                      \

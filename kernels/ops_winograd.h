@@ -382,11 +382,11 @@ INLINE void finish_vector(const struct winograd_call *call, const float *m, cons
                           const size_t rows, const size_t columns)
 {
     struct patch patch = {.x = call->y[0] + to->at,
-                               .stride = to->stride,
-                               .rows = rows,
-                               .columns = columns,
-                               .position = to->position,
-                               .width = to->width};
+                          .stride = to->stride,
+                          .rows = rows,
+                          .columns = columns,
+                          .position = to->position,
+                          .width = to->width};
     vec t[16], d[16];
 
     output_tile(t, m, plane, tile);
