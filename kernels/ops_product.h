@@ -8,7 +8,7 @@ enum {
     ROWS = 6,
     VECTORS = PANEL / LANES, /* of a panel, at most */
     WIDTH_2 = PANEL / 2 > OPS_LANES ? PANEL / 2 : OPS_LANES,
-    FLOW_ROWS = 128 * OPS_FLOW_IMAGES /* of flows, of all images, that are summed at a time */
+    FLOW_ROWS = 64 * OPS_FLOW_IMAGES /* of flows, of all images, that are summed at a time */
 };
 
 /* The first of `n` things that part i of `parts` begins with, in parts as even as can be. */
