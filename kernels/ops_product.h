@@ -146,9 +146,10 @@ static void product(float *to, const float *from, const float *panels, const str
 
 /* ---- joint += panel * (from' lower) ----------------------------------------------------------------------------------- */
 
-/* sums[d][o] += panel[d][o] sum_r from[r,d] lower[r,o] for `count` values of d and one panel's width. */
+/* sums[d][o] += panel[d][o] sum_r from[r,d] lower[r,o] for `count` values of d and one panel's width. Every row brings some
+ * lines of the next point's part of the panel near. */
 INLINE void flow_rows(float *sums, const float *from, const float *lower, const float *panel,
-                      const struct ops_product *s, const size_t count, const size_t vectors)
+                      const struct ops_product *s, struct ahead next, const size_t count, const size_t vectors)
 {
     vec sum[ROWS][VECTORS];
 #pragma GCC unroll UNROLL
@@ -158,6 +159,8 @@ INLINE void flow_rows(float *sums, const float *from, const float *lower, const 
             sum[i][j] = zeros();
     for (size_t r = 0; r < s->rows; r++, from += OPS_LANES, lower += OPS_LANES) {
         vec u[VECTORS];
+        for (size_t l = 0; l < next.lines; l++, next.next += 16)
+            __builtin_prefetch(next.next, 0, 2);
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < vectors; j++) {
             size_t lane = j * LANES;
@@ -179,18 +182,17 @@ INLINE void flow_rows(float *sums, const float *from, const float *lower, const 
         }
 }
 
-/* One block of OPS_LANES values of d; the next point's part of the panel is brought near. */
+/* One block of OPS_LANES values of d. */
 INLINE void flow_block(float *sums, const float *from, const float *lower, const float *panel,
-                       const struct ops_product *s, const size_t vectors)
+                       const struct ops_product *s, struct ahead next, const size_t vectors)
 {
-    const size_t width = vectors * LANES;
-    const float *next = panel + s->outputs * s->depth;
+    const size_t width = vectors * LANES, third = next.lines * s->rows * 16;
 
-    for (size_t line = 0; line < width; line++)
-        __builtin_prefetch(next + line * 16, 0, 2);
-    flow_rows(sums, from, lower, panel, s, 6, vectors);
-    flow_rows(sums + 6 * width, from + 6, lower, panel + 6 * width, s, 5, vectors);
-    flow_rows(sums + 11 * width, from + 11, lower, panel + 11 * width, s, 5, vectors);
+    flow_rows(sums, from, lower, panel, s, next, 6, vectors);
+    next.next += third;
+    flow_rows(sums + 6 * width, from + 6, lower, panel + 6 * width, s, next, 5, vectors);
+    next.next += third;
+    flow_rows(sums + 11 * width, from + 11, lower, panel + 11 * width, s, next, 5, vectors);
 }
 
 /* joint[d][o] += sums[d][o] for what is not padding. */
@@ -205,10 +207,14 @@ INLINE void flow_add(float *joint, const float *sums, size_t depth, size_t count
 INLINE void flow_part(float *sums, const float *from, const float *lower, const float *panel, size_t images,
                       size_t depth, const struct ops_product *s, const size_t vectors)
 {
+    const size_t width = vectors * LANES, each = (width + 3 * s->rows - 1) / (3 * s->rows);
+
     for (size_t i = 0; i < images; i++)
-        for (size_t b = 0; b < depth; b += OPS_LANES, sums += OPS_LANES * vectors * LANES)
+        for (size_t b = 0; b < depth; b += OPS_LANES, sums += OPS_LANES * width) {
+            struct ahead next = {panel + s->outputs * s->depth + b * width, i == 0 ? each : 0, NULL};
             flow_block(sums, from + b * s->from_stride + i * s->rows * OPS_LANES, lower + i * s->rows * OPS_LANES,
-                       panel + b * vectors * LANES, s, vectors);
+                       panel + b * width, s, next, vectors);
+        }
 }
 
 INLINE void flow_panels(float *joint, const float *from, const float *lower, const float *panels, size_t images,
