@@ -9,7 +9,9 @@ enum {
     DENSE_IMAGES = 8,
     DENSE_ROWS = PANEL == 64 ? 3 : 1, /* that are multiplied at a time, as registers allow */
     DENSE_STEP = 8,                   /* rows that are added at a time */
-    DENSE_AHEAD = 128                 /* floats of a row from those at work to those that are asked for */
+    DENSE_JOINT_ROWS =
+        LANES / DENSE_IMAGES, /* that a joint takes at a time: their sums, of all images, are the lanes */
+    DENSE_AHEAD = 128         /* floats of a row from those at work to those that are asked for */
 };
 
 typedef float quarter __attribute__((vector_size(16), may_alias)); /* of a vector of 16 */
@@ -22,6 +24,31 @@ INLINE float lane_sum(vec v)
     for (size_t q = 1; q < LANES / 4; q++)
         sum += quarters[q];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* Lane l is the sum of the lanes of v[l], of LANES vectors. */
+INLINE vec lane_sums(const vec *v)
+{
+#if defined(OPS_AVX512)
+    __m512 quads[4];
+
+#pragma GCC unroll 4
+    for (size_t q = 0; q < 4; q++) {
+        __m512 a = (__m512)v[4 * q], b = (__m512)v[4 * q + 1], c = (__m512)v[4 * q + 2], d = (__m512)v[4 * q + 3];
+        __m512 ab = _mm512_unpacklo_ps(a, b) + _mm512_unpackhi_ps(a, b);
+        __m512 cd = _mm512_unpacklo_ps(c, d) + _mm512_unpackhi_ps(c, d);
+        quads[q] = _mm512_shuffle_ps(ab, cd, 0x44) + _mm512_shuffle_ps(ab, cd, 0xee);
+    }
+    __m512 low = _mm512_shuffle_f32x4(quads[0], quads[1], 0x44) + _mm512_shuffle_f32x4(quads[0], quads[1], 0xee);
+    __m512 high = _mm512_shuffle_f32x4(quads[2], quads[3], 0x44) + _mm512_shuffle_f32x4(quads[2], quads[3], 0xee);
+    return (vec)(_mm512_shuffle_f32x4(low, high, 0x88) + _mm512_shuffle_f32x4(low, high, 0xdd));
+#else
+    vec sums = zeros();
+
+    for (size_t l = 0; l < LANES; l++)
+        sums[l] = lane_sum(v[l]);
+    return sums;
+#endif
 }
 
 /* Of weights, which no cache holds: processors look ahead by themselves, but not across pages. */
@@ -155,30 +182,54 @@ static void dense_back(float *x, const float *s, const float *w, size_t images, 
         back_images(x + i * lower, s + i * upper, w, upper, lower, 1);
 }
 
-/* joint[i][c] (+)= s[i] sum_p w[c][p] x[i][c][p] of one row */
-INLINE void joint_row(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
-                      size_t positions, bool accumulate, const size_t images)
+/* joint[i][r][c] (+)= s[i][r] sum_p w[r][c][p] x[i][c][p]; the sum of row r and image i is lane r DENSE_IMAGES + i. */
+INLINE void joint_rows(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
+                       size_t positions, bool accumulate, const size_t images, const size_t rows)
 {
     size_t lower = channels * positions, rest = positions % LANES;
     mask last = last_lanes(rest);
+    vec scale = zeros();
 
-    for (size_t c = 0; c < channels; c++, x += positions, w += positions) {
-        vec lanes[DENSE_IMAGES], u = rest ? load_last(w, positions, rest, last) : zeros();
-#pragma GCC unroll 8
+    for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < images; i++)
-            lanes[i] = rest ? load_last(x + i * lower, positions, rest, last) * u : zeros();
-        for (size_t p = 0; p < positions - rest; p += LANES) {
-            u = load_ahead(w + p);
+            scale[r * DENSE_IMAGES + i] = s[i * upper + r];
+    for (size_t c = 0; c < channels; c++, x += positions, w += positions) {
+        vec lanes[LANES] = {zeros()};
+        if (rest)
+#pragma GCC unroll 8
+            for (size_t r = 0; r < rows; r++) {
+                vec u = load_last(w + r * lower, positions, rest, last);
+#pragma GCC unroll 8
+                for (size_t i = 0; i < images; i++)
+                    lanes[r * DENSE_IMAGES + i] = load_last(x + i * lower, positions, rest, last) * u;
+            }
+        for (size_t p = 0; p < positions - rest; p += LANES)
 #pragma GCC unroll 8
             for (size_t i = 0; i < images; i++)
-                lanes[i] += load(x + i * lower + p) * u;
-        }
 #pragma GCC unroll 8
-        for (size_t i = 0; i < images; i++) {
-            float *entry = &joint[i * upper * channels + c], share = s[i * upper] * lane_sum(lanes[i]);
-            *entry = accumulate ? *entry + share : share;
-        }
+                for (size_t r = 0; r < rows; r++)
+                    lanes[r * DENSE_IMAGES + i] += load(x + i * lower + p) * load_ahead(w + r * lower + p);
+        vec shares = lane_sums(lanes) * scale;
+#pragma GCC unroll 8
+        for (size_t i = 0; i < images; i++)
+#pragma GCC unroll 8
+            for (size_t r = 0; r < rows; r++) {
+                float *entry = &joint[(i * upper + r) * channels + c];
+                *entry = (accumulate ? *entry : 0) + shares[r * DENSE_IMAGES + i];
+            }
     }
+}
+
+INLINE void joint_images(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
+                         size_t positions, bool accumulate, const size_t images)
+{
+    size_t k = 0, lower = channels * positions;
+
+    for (; k + DENSE_JOINT_ROWS <= upper; k += DENSE_JOINT_ROWS)
+        joint_rows(joint + k * channels, s + k, x, w + k * lower, upper, channels, positions, accumulate, images,
+                   DENSE_JOINT_ROWS);
+    for (; k < upper; k++)
+        joint_rows(joint + k * channels, s + k, x, w + k * lower, upper, channels, positions, accumulate, images, 1);
 }
 
 /* The same where a channel is one neuron. */
@@ -194,27 +245,23 @@ INLINE void joint_neurons(float *joint, float s, const float *x, const float *w,
         joint[c] = (accumulate ? joint[c] : 0) + s * (x[c] * w[c]);
 }
 
-/* One row of weights with every image. */
-INLINE void joint_images(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
-                         size_t channels, size_t positions, bool accumulate)
-{
-    size_t i = 0, each = upper * channels, lower = channels * positions;
-
-    for (; i < images && positions == 1; i++)
-        joint_neurons(joint + i * each, s[i * upper], x + i * lower, w, channels, accumulate);
-    for (; i + DENSE_IMAGES <= images; i += DENSE_IMAGES)
-        joint_row(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate,
-                  DENSE_IMAGES);
-    for (; i < images; i++)
-        joint_row(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate, 1);
-}
-
 static void dense_joint(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
                         size_t channels, size_t positions, bool accumulate)
 {
-    for (size_t k = 0; k < upper; k++)
-        joint_images(joint + k * channels, s + k, x, w + k * channels * positions, images, upper, channels, positions,
-                     accumulate);
+    size_t each = upper * channels, lower = channels * positions, many = images / DENSE_IMAGES * DENSE_IMAGES;
+
+    if (positions == 1) {
+        for (size_t k = 0; k < upper; k++)
+            for (size_t i = 0; i < images; i++)
+                joint_neurons(joint + i * each + k * channels, s[i * upper + k], x + i * lower, w + k * lower, channels,
+                              accumulate);
+        return;
+    }
+    for (size_t i = 0; i < many; i += DENSE_IMAGES)
+        joint_images(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate,
+                     DENSE_IMAGES);
+    for (size_t i = many; i < images; i++)
+        joint_images(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate, 1);
 }
 
 #endif
