@@ -34,6 +34,15 @@ static size_t lower_floats(const struct link_plan *plan)
     return layout_floats(plan->lower);
 }
 
+enum { WAY_LINEAR, WAY_NARROW, WAY_WINOGRAD_4, WAY_WINOGRAD_2 };
+
+const struct link_way link_ways[LINK_WAYS] = {
+    [WAY_LINEAR] = {"linear", LINK_LINEAR, 0},
+    [WAY_NARROW] = {"narrow", LINK_NARROW, 0},
+    [WAY_WINOGRAD_4] = {"F(4x4)", LINK_WINOGRAD, 4},
+    [WAY_WINOGRAD_2] = {"F(2x2)", LINK_WINOGRAD, 2},
+};
+
 /* The network's input has few channels, in the planar order. */
 static bool fits_narrow(const struct link_plan *plan)
 {
@@ -58,7 +67,21 @@ void link_plan_init(struct link_plan *plan, const struct link *link, const struc
     plan->weight = model + link->weight;
     plan->bias = model + link->bias;
     plan->parts = rule_expand(setting->rule, setting->signed_input, setting->both_branches);
-    plan->method = link_winograd_fits(plan, setting) ? LINK_WINOGRAD : fits_narrow(plan) ? LINK_NARROW : LINK_LINEAR;
+    if (link_winograd_fits(plan, setting))
+        plan->way = link_ways[link_winograd_small(link) ? WAY_WINOGRAD_2 : WAY_WINOGRAD_4];
+    else
+        plan->way = link_ways[fits_narrow(plan) ? WAY_NARROW : WAY_LINEAR];
+}
+
+bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_way *way)
+{
+    bool fits[] = {[LINK_LINEAR] = plan->link->kind != LINK_POOL,
+                   [LINK_NARROW] = fits_narrow(plan),
+                   [LINK_WINOGRAD] = plan->way.method == LINK_WINOGRAD};
+
+    *out = *plan;
+    out->way = *way;
+    return fits[way->method];
 }
 
 /* The first part with the same form of the weight. */
@@ -114,12 +137,12 @@ static struct forms place_forms(const struct link_plan *plan, float *memory)
         forms.low = next_form(&forms, memory, link->lower.channels);
         forms.high = next_form(&forms, memory, link->lower.channels);
     }
-    if (link->kind == LINK_POOL || plan->method == LINK_LINEAR)
+    if (link->kind == LINK_POOL || plan->way.method == LINK_LINEAR)
         return forms;
     forms.own_bias = next_form(&forms, memory, link->upper.channels);
     forms.scale = next_form(&forms, memory, link->upper.channels);
     forms.no_bias = next_form(&forms, memory, link->upper.channels);
-    if (plan->method == LINK_NARROW) {
+    if (plan->way.method == LINK_NARROW) {
         forms.narrow.own = next_form(&forms, memory, link_narrow_own_floats(plan));
         for (size_t t = 0; t < plan->parts.nterms; t++) {
             forms.narrow.joined[t] = next_form(&forms, memory, link_narrow_joined_floats(plan, t));
@@ -195,7 +218,7 @@ static void pack(const struct link_plan *plan, const struct forms *forms)
         forms->scale[k] = (float)plan->parts.term[0].scale;
     }
     bind(&bound, forms);
-    if (plan->method == LINK_WINOGRAD)
+    if (plan->way.method == LINK_WINOGRAD)
         link_winograd_pack(&forms->winograd, plan, forms->part[0]);
     else
         link_narrow_pack(&forms->narrow, &bound);
@@ -219,7 +242,7 @@ void link_forms_compute(const struct link_plan *plan, float *memory, struct link
         forms.low[c] = plan->rule.input_bounds ? input_bounds.low[c] : (float)plan->rule.a;
         forms.high[c] = plan->rule.input_bounds ? input_bounds.high[c] : (float)plan->rule.b;
     }
-    if (plan->method != LINK_LINEAR)
+    if (plan->way.method != LINK_LINEAR)
         pack(plan, &forms);
 }
 
@@ -233,9 +256,9 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 
     if (link->kind == LINK_POOL)
         return need;
-    if (plan->method == LINK_NARROW)
+    if (plan->way.method == LINK_NARROW)
         return link_narrow_scratch(plan);
-    if (plan->method == LINK_WINOGRAD)
+    if (plan->way.method == LINK_WINOGRAD)
         return link_winograd_scratch(plan, n);
     need.upper = n * upper_floats(plan);
     need.lower = n * lower_floats(plan);
@@ -403,9 +426,9 @@ static void prepare(float *c, const struct link_plan *plan, const float *a, cons
         float *own = c + t * n * floats;
         if (denominator_is_z(plan))
             memcpy(own, z, n * floats * sizeof *own);
-        else if (plan->method == LINK_LINEAR)
+        else if (plan->way.method == LINK_LINEAR)
             denominator(own, plan, t, a, n, scratch);
-        for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->method == LINK_NARROW; i++)
+        for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->way.method == LINK_NARROW; i++)
             link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), scratch);
         invert(own, plan->parts.term[t], z, n * floats);
         for (size_t i = 0; i < n; i++)
@@ -419,16 +442,16 @@ static void evaluate_exactly(float *upper, float *c, const struct link_plan *pla
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
-    bool at_once = plan->method == LINK_NARROW && link_narrow_at_once(plan) && !denominator_is_z(plan);
+    bool at_once = plan->way.method == LINK_NARROW && link_narrow_at_once(plan) && !denominator_is_z(plan);
 
     for (size_t i = 0; i < n && at_once; i++)
         link_narrow_evaluate_at_once(upper + i * floats, c + i * floats, plan, a + i * lower_floats(plan), scratch);
     if (at_once)
         return;
-    if (plan->method == LINK_LINEAR)
+    if (plan->way.method == LINK_LINEAR)
         linear_forward(upper, a, plan->weight, &linear, plan->ops, n, false, scratch->work);
     for (size_t i = 0; i < n; i++)
-        if (plan->method == LINK_LINEAR)
+        if (plan->way.method == LINK_LINEAR)
             add_bias(upper + i * floats, plan->bias, plan->upper);
         else
             link_narrow_evaluate(upper + i * floats, plan, a + i * lower_floats(plan), scratch);
@@ -466,7 +489,7 @@ static void evaluate_pools(float *upper, float *shares, const struct channels_su
 void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
                    const float *a, size_t n, const struct link_scratch *scratch)
 {
-    if (plan->method == LINK_WINOGRAD) {
+    if (plan->way.method == LINK_WINOGRAD) {
         link_winograd_evaluate(upper, c, summaries, plan, a, n, scratch);
         return;
     }
@@ -504,7 +527,7 @@ static void ledger_shares(const struct link_ledger *ledger, const struct link_pl
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < plan->parts.nterms; t++) {
             const float *own = c + (t * n + i) * floats;
-            bool known = plan->method == LINK_WINOGRAD;
+            bool known = plan->way.method == LINK_WINOGRAD;
             if (!known)
                 channels_flow(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper, plan->ops);
             add_shares(ledger->to_bias + i * channels, ledger->absorbed + i * channels, plan, t,
@@ -555,15 +578,15 @@ void link_back(float *r_lower, const struct link_ledger *ledger, const struct li
 {
     if (plan->link->kind == LINK_POOL)
         back_pools(r_lower, ledger, plan, r_upper, c, n);
-    else if (plan->method == LINK_LINEAR)
+    else if (plan->way.method == LINK_LINEAR)
         back_linear(r_lower, plan, r_upper, c, a, n, scratch);
-    else if (plan->method == LINK_NARROW)
+    else if (plan->way.method == LINK_NARROW)
         back_narrow(r_lower, plan, r_upper, c, a, n, scratch);
     else
         link_winograd_back(r_lower, ledger, plan, r_upper, c, a, (struct link_winograd_images){n, false}, scratch);
     if (ledger && plan->link->kind != LINK_POOL)
         ledger_shares(ledger, plan, r_upper, c, n, scratch);
-    if (ledger && plan->method != LINK_WINOGRAD) {
+    if (ledger && plan->way.method != LINK_WINOGRAD) {
         summarise(ledger->summaries, r_lower, NULL, plan->lower, n, plan->ops);
         summarise(ledger->shared, r_lower, ledger->share, plan->lower, n, plan->ops);
     }
@@ -573,7 +596,7 @@ void link_back_joint(float *r_lower, float *joint, const struct link_ledger *led
                      const float *r_upper, const float *c, const float *a, const float *h, size_t n,
                      const struct link_scratch *scratch)
 {
-    if (!joint || plan->method != LINK_WINOGRAD) {
+    if (!joint || plan->way.method != LINK_WINOGRAD) {
         link_back(r_lower, ledger, plan, r_upper, c, a, n, scratch);
         if (joint)
             link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, n, n}, scratch);
@@ -611,11 +634,11 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
 {
     size_t upper = upper_floats(plan), lower = lower_floats(plan);
 
-    if (plan->link->kind != LINK_POOL && plan->method == LINK_LINEAR) {
+    if (plan->link->kind != LINK_POOL && plan->way.method == LINK_LINEAR) {
         forward_linear(v_upper, plan, v_lower, c, a, n, scratch);
         return;
     }
-    if (plan->method == LINK_WINOGRAD) {
+    if (plan->way.method == LINK_WINOGRAD) {
         link_winograd_forward(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, false}, scratch);
         return;
     }
@@ -630,7 +653,7 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
 void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
-    if (plan->method == LINK_WINOGRAD) {
+    if (plan->way.method == LINK_WINOGRAD) {
         link_winograd_back(r_lower, NULL, plan, r_upper, c, a, (struct link_winograd_images){n, true}, scratch);
         return;
     }
@@ -641,7 +664,7 @@ void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float 
 void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                          const float *a, size_t n, const struct link_scratch *scratch)
 {
-    if (plan->method == LINK_WINOGRAD) {
+    if (plan->way.method == LINK_WINOGRAD) {
         link_winograd_forward(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, true}, scratch);
         return;
     }
@@ -671,11 +694,11 @@ void link_joint(float *joint, const struct link_plan *plan, const float *r_upper
     size_t entries = plan->link->upper.channels * plan->link->lower.channels;
 
     assert(plan->link->kind != LINK_POOL && images.first + images.count <= images.all);
-    if (plan->method == LINK_LINEAR) {
+    if (plan->way.method == LINK_LINEAR) {
         joint_linear(joint, plan, r_upper, c, a, h, images, scratch);
         return;
     }
-    if (plan->method == LINK_WINOGRAD) {
+    if (plan->way.method == LINK_WINOGRAD) {
         link_winograd_joint(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
         return;
     }

@@ -29,6 +29,16 @@ enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
  * while relevance arrives. */
 enum link_method { LINK_LINEAR, LINK_NARROW, LINK_WINOGRAD };
 
+/* A way to compute the maps: a method, and for LINK_WINOGRAD the tile of winograd.h. */
+struct link_way {
+    const char *name;
+    enum link_method method;
+    size_t tile;
+};
+
+enum { LINK_WAYS = 4 };
+extern const struct link_way link_ways[LINK_WAYS];
+
 /* What a link is to do. */
 struct link_setting {
     struct rule rule;
@@ -52,7 +62,7 @@ struct link_plan {
     struct rule_parts parts;
     enum bias_mode bias_mode;
     enum pool_mode pool;
-    enum link_method method;
+    struct link_way way;
     const struct ops *ops;
     struct layout lower, upper;
     const float *weight, *bias;              /* the network's own */
@@ -82,6 +92,9 @@ struct link_scratch_floats {
 /* Describe a link under a rule; `model` are the model's weights, at whose offsets the link's weight and bias are. */
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
                     const float *model);
+
+/* The same link another way; not bound, and its maps and their scratch are others. False: that way is not for this link. */
+bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_way *way);
 
 /* Derived weights: how many floats a plan needs, their place (read-only use), and their computation into that place by
  * whoever owns the memory. Weights that a part uses as they are need no room. */

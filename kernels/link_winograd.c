@@ -1,7 +1,5 @@
 #include "link_winograd.h"
 
-enum { LARGE_TILE = 4, SMALL_TILE = 2 };
-
 static size_t upper_floats(const struct link_plan *plan)
 {
     return layout_floats(plan->upper);
@@ -20,21 +18,25 @@ static size_t tile_cost(const struct link *link, size_t tile)
     return (link->upper.height + tile - 1) / tile * ((link->upper.width + tile - 1) / tile) * (tile + 2) * (tile + 2);
 }
 
-static size_t cheaper_tile(const struct link *link)
+bool link_winograd_small(const struct link *link)
 {
-    return tile_cost(link, SMALL_TILE) < tile_cost(link, LARGE_TILE) ? SMALL_TILE : LARGE_TILE;
+    return tile_cost(link, 2) < tile_cost(link, 4);
 }
 
-static struct winograd shape_up(const struct link *link, size_t sets)
+static struct winograd shape_up(const struct link_plan *plan, size_t sets)
 {
+    const struct link *link = plan->link;
+
     return (struct winograd){link->lower.channels, link->upper.channels, sets,
-                             link->upper.height,   link->upper.width,    cheaper_tile(link)};
+                             link->upper.height,   link->upper.width,    plan->way.tile};
 }
 
-struct winograd link_winograd_down(const struct link *link)
+struct winograd link_winograd_down(const struct link_plan *plan)
 {
+    const struct link *link = plan->link;
+
     return (struct winograd){link->upper.channels, link->lower.channels, 1,
-                             link->upper.height,   link->upper.width,    cheaper_tile(link)};
+                             link->upper.height,   link->upper.width,    plan->way.tile};
 }
 
 bool link_winograd_fits(const struct link_plan *plan, const struct link_setting *setting)
@@ -46,22 +48,20 @@ bool link_winograd_fits(const struct link_plan *plan, const struct link_setting 
 
 size_t link_winograd_floats(const struct link_plan *plan)
 {
-    return winograd_weights_floats(plan->ops, link_winograd_down(plan->link));
+    return winograd_weights_floats(plan->ops, link_winograd_down(plan));
 }
 
 void link_winograd_pack(const struct link_winograd_forms *forms, const struct link_plan *plan, const float *part)
 {
-    const struct link *link = plan->link;
-
-    winograd_pack(forms->up[0], plan->weight, false, plan->ops, shape_up(link, 1));
-    winograd_pack(forms->up[1], part, false, plan->ops, shape_up(link, 1));
-    winograd_pack(forms->down, part, true, plan->ops, link_winograd_down(link));
+    winograd_pack(forms->up[0], plan->weight, false, plan->ops, shape_up(plan, 1));
+    winograd_pack(forms->up[1], part, false, plan->ops, shape_up(plan, 1));
+    winograd_pack(forms->down, part, true, plan->ops, link_winograd_down(plan));
 }
 
 struct link_scratch_floats link_winograd_scratch(const struct link_plan *plan, size_t n)
 {
-    size_t up = winograd_scratch_floats(plan->ops, shape_up(plan->link, 2));
-    size_t down = winograd_scratch_floats(plan->ops, link_winograd_down(plan->link));
+    size_t up = winograd_scratch_floats(plan->ops, shape_up(plan, 2));
+    size_t down = winograd_scratch_floats(plan->ops, link_winograd_down(plan));
 
     return (struct link_scratch_floats){.work = up > down ? up : down, .sums = n * plan->link->upper.channels};
 }
@@ -87,7 +87,7 @@ void link_winograd_evaluate(float *upper, float *c, struct channels_summary *sum
         .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
     };
 
-    winograd_run(&call, plan->ops, shape_up(plan->link, 2), scratch->work);
+    winograd_run(&call, plan->ops, shape_up(plan, 2), scratch->work);
 }
 
 static struct winograd_call winograd_down(const struct link_plan *plan, const float *r_upper, const float *c,
@@ -124,7 +124,7 @@ void link_winograd_back(float *r_lower, const struct link_ledger *ledger, const 
 
     call.y[0] = r_lower;
     ask_ledger(&call, ledger, scratch);
-    winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
+    winograd_run(&call, plan->ops, link_winograd_down(plan), scratch->work);
 }
 
 void link_winograd_joint(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
@@ -139,7 +139,7 @@ void link_winograd_joint(float *joint, float *r_lower, const struct link_ledger 
     call.stride.lower = lower_floats(plan);
     call.lower = a;
     call.lower_factor = h;
-    winograd_run(&call, plan->ops, link_winograd_down(plan->link), scratch->work);
+    winograd_run(&call, plan->ops, link_winograd_down(plan), scratch->work);
 }
 
 void link_winograd_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
@@ -157,5 +157,5 @@ void link_winograd_forward(float *v_upper, const struct link_plan *plan, const f
                                  .y = {v_upper, NULL},
                                  .multiplier = c};
 
-    winograd_run(&call, plan->ops, shape_up(plan->link, 1), scratch->work);
+    winograd_run(&call, plan->ops, shape_up(plan, 1), scratch->work);
 }

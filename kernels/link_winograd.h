@@ -9,8 +9,11 @@
 /* The rule's only denominator is at least z, up to its stabilizer, wherever relevance arrives. */
 bool link_winograd_fits(const struct link_plan *plan, const struct link_setting *setting);
 
+/* Tiles of 2 x 2 need fewer multiplications than those of 4 x 4. */
+bool link_winograd_small(const struct link *link);
+
 /* How a link goes down. */
-struct winograd link_winograd_down(const struct link *link);
+struct winograd link_winograd_down(const struct link_plan *plan);
 
 /* Weights W and W' for the same input, and W' as adjoint: link_winograd_floats each. */
 struct link_winograd_forms {

@@ -46,9 +46,9 @@ static size_t lowest_shared(const struct measure_plan *plan, bool down)
         size_t floats = 9 * link->lower.channels * link->upper.channels;
         if (link->kind == LINK_POOL)
             continue;
-        if (plan_k->method == LINK_WINOGRAD && !down)
+        if (plan_k->way.method == LINK_WINOGRAD && !down)
             floats = link_winograd_floats(plan_k);
-        if (plan_k->method != LINK_WINOGRAD || floats <= layout_floats(plan_k->lower))
+        if (plan_k->way.method != LINK_WINOGRAD || floats <= layout_floats(plan_k->lower))
             break;
         lowest = k;
     }

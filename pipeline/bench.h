@@ -20,6 +20,7 @@ struct bench_options {
     size_t repeats;
     bool accuracy; /* compare every link with the double reference */
     bool flows;    /* measure a far pair */
+    bool tune;     /* compute every link every way */
 };
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -61,6 +62,9 @@ struct bench_layer {
     double share; /* of these two in the network's */
     bool compared;
     double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
+    const char *way;                 /* of link_ways, that the run takes; NULL: a pool */
+    bool tuned;
+    double ways[LINK_WAYS]; /* where tuned: seconds of evaluate and back, 0 for a way that is not for the link */
 };
 
 enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,

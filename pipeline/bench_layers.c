@@ -135,6 +135,52 @@ static enum status find_errors(struct bench_layer *layer, const struct arrays *a
     return bench_accuracy(layer->errors, &operands, err);
 }
 
+/* Memory for a link of n images that goes another way. */
+static void place_way(struct arrays *arrays, float **forms, const struct link_plan *link, size_t n, struct arena *arena)
+{
+    *forms = arena_floats(arena, link_forms_floats(link));
+    arrays->scratch = link_scratch_place(link_scratch_floats(link, n), arena);
+}
+
+static enum status time_way(double *seconds, const struct arrays *arrays, const struct link_plan *link, size_t k,
+                            size_t n, size_t repeats, struct error *err)
+{
+    struct arrays own = *arrays;
+    struct link_plan bound = *link;
+    struct arena arena = arena_over(NULL, 0);
+    float *forms;
+
+    place_way(&own, &forms, link, n, &arena);
+    size_t nbytes = arena.peak;
+    void *memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    if (!memory)
+        return error_set(err, FAIL_SYSTEM, "no memory for %zu MiB of transformed weights", nbytes >> 20);
+    memset(memory, 0, nbytes);
+    arena = arena_over(memory, nbytes);
+    place_way(&own, &forms, link, n, &arena);
+    link_forms_compute(link, forms, (struct link_bounds){link->low, link->high});
+    link_forms_bind(&bound, forms);
+    *seconds = time_operation(BENCH_EVALUATE, &own, &bound, k, n, repeats) +
+               time_operation(BENCH_BACK, &own, &bound, k, n, repeats);
+    free(memory);
+    return OK;
+}
+
+/* Every way of a link, on the arrays that the operations have left. */
+static enum status tune(struct bench_layer *layer, const struct arrays *arrays, const struct measure_plan *plan,
+                        size_t k, size_t repeats, struct error *err)
+{
+    struct link_plan another;
+    enum status rc = OK;
+
+    layer->tuned = true;
+    for (size_t w = 0; w < LINK_WAYS; w++)
+        if (link_plan_another(&another, &plan->links[k], &link_ways[w]))
+            TRY(time_way(&layer->ways[w], arrays, &another, k, images_of(plan, k), repeats, err));
+done:
+    return rc;
+}
+
 /* Relevance from the first logit down, and one step up at every link, from its activations. */
 static enum status run_down(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
                             const struct bench_options *options, struct error *err)
@@ -154,6 +200,8 @@ static enum status run_down(struct bench_layer *layers, const struct arrays *arr
                 layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, options->repeats);
         if (options->accuracy && !pool)
             TRY(find_errors(&layers[k], arrays, plan, k, err));
+        if (options->tune && !pool)
+            TRY(tune(&layers[k], arrays, plan, k, options->repeats, err));
     }
 done:
     return rc;
@@ -169,6 +217,9 @@ static void finish(struct bench_layer *layers, const struct measure_plan *plan, 
         const struct link_plan *link = &plan->links[k];
         for (size_t o = 0; o < BENCH_OPERATIONS; o++)
             l->seconds[o] = bench_slowest(l->seconds[o], node);
+        for (size_t w = 0; w < LINK_WAYS; w++)
+            l->ways[w] = bench_slowest(l->ways[w], node);
+        l->way = link->link->kind == LINK_POOL ? NULL : link->way.name;
         own[k] = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_BACK];
         all += own[k];
         l->flops = cost_map(link->link) * (double)(1 + cost_denominators(link) + link->parts.nparts);

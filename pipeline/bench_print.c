@@ -1,6 +1,7 @@
 #include "bench.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -69,6 +70,27 @@ static void print_errors(const struct bench_results *results)
          "channels of 12 x 12 neurons, of joint in 8 x 8 channels, of a dense layer's back in 4 channels below");
 }
 
+static void print_ways(const struct bench_results *results)
+{
+    printf("\n%-10s", "ms");
+    for (size_t w = 0; w < LINK_WAYS; w++)
+        printf("%11s", link_ways[w].name);
+    putchar('\n');
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        if (!l->tuned)
+            continue;
+        printf("%-10s", results->net.links[k].name);
+        for (size_t w = 0; w < LINK_WAYS; w++)
+            if (l->ways[w] > 0)
+                printf("%10.3f%c", l->ways[w] * MILLI, strcmp(l->way, link_ways[w].name) == 0 ? '*' : ' ');
+            else
+                printf("%10s ", "-");
+        putchar('\n');
+    }
+    puts("evaluate and back of a layer, every way that fits its rule; * is the way that runs take");
+}
+
 static void print_images(const struct bench_results *results)
 {
     printf("\n%-24s%10s%10s%10s%10s%12s%10s%14s\n", "one image, ms", "all", "decode", "wait", "measure", "statistics",
@@ -101,6 +123,8 @@ void bench_print(const struct bench_results *results)
     print_layers(results);
     if (results->layers[0].compared)
         print_errors(results);
+    if (results->layers[0].tuned)
+        print_ways(results);
     print_images(results);
     puts("decode: in a thread beside the rank, which waits for what is not there in time");
     if (results->has_far)
@@ -150,6 +174,16 @@ static json_t *json_errors(const struct bench_layer *layer)
     return object;
 }
 
+static json_t *json_ways(const struct bench_layer *layer)
+{
+    json_t *object = json_object();
+
+    for (size_t w = 0; w < LINK_WAYS; w++)
+        if (layer->ways[w] > 0)
+            json_object_set_new(object, link_ways[w].name, json_real(layer->ways[w]));
+    return object;
+}
+
 static json_t *json_layers(const struct bench_results *results)
 {
     json_t *list = json_array();
@@ -162,6 +196,10 @@ static json_t *json_layers(const struct bench_results *results)
             json_object_set_new(item, bench_operation_names[o], json_real(l->seconds[o]));
         if (l->compared)
             json_object_set_new(item, "errors", json_errors(l));
+        if (l->way)
+            json_object_set_new(item, "way", json_string(l->way));
+        if (l->tuned)
+            json_object_set_new(item, "ways", json_ways(l));
         json_array_append_new(list, item);
     }
     return list;

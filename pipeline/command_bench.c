@@ -13,7 +13,7 @@ struct arguments {
     const char *config, *network, *side, *narrow, *repeats, *composite, *block;
     struct option_list sets;
     char settings[2][BENCH_NAME]; /* of options that stand for a key */
-    bool json, accuracy, flows;
+    bool json, accuracy, flows, tune;
 };
 
 static enum status read_whole(size_t *out, const char *text, const char *option, size_t low, size_t high,
@@ -52,7 +52,8 @@ static enum status choose(struct bench_options *out, struct arguments *arguments
                                   .random = {arguments->network ? arguments->network : "vgg16", 224, 1, 1000},
                                   .repeats = 3,
                                   .accuracy = arguments->accuracy,
-                                  .flows = arguments->flows};
+                                  .flows = arguments->flows,
+                                  .tune = arguments->tune};
     TRY(read_whole(&out->random.side, arguments->side, "side", 32, 1024, err));
     TRY(read_whole(&out->random.narrow, arguments->narrow, "narrow", 1, 4096, err));
     TRY(read_whole(&out->repeats, arguments->repeats, "repeats", 1, BENCH_MAX_REPEATS, err));
@@ -80,6 +81,8 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
          "compare every layer's operations with the double reference, on some of its channels"},
         {"flows", 0, OPTION_FLAG, &out->flows, NULL,
          "measure the far pair of conv4_2 and the last convolution, against a sweep for every channel"},
+        {"tune", 0, OPTION_FLAG, &out->tune, NULL,
+         "compute every layer every way that fits its rule, and mark the way that runs take; a minute more"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object, times in seconds"},
     };
     const struct option_table table = {

@@ -78,6 +78,20 @@ class BenchCommand(RunCase):
                 for operation, error in layer.get("errors", {}).items():
                     self.assertLess(error, 1e-4, (composite, layer["name"], operation))
 
+    def test_every_way_of_every_weighted_layer(self):
+        done = nrmflow("bench", "--json", *SMALL, "--tune")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        layers = {layer["name"]: layer for layer in json.loads(done.stdout)["layers"]}
+        self.assertEqual(set(layers["conv1_1"]["ways"]), {"linear", "narrow"})
+        self.assertEqual(set(layers["conv2_1"]["ways"]), {"linear", "F(4x4)", "F(2x2)"})
+        self.assertEqual(set(layers["fc8"]["ways"]), {"linear"})
+        for name, layer in layers.items():
+            self.assertEqual("ways" in layer, not name.startswith("pool"))
+            if "ways" in layer:
+                self.assertGreater(layer["ways"][layer["way"]], 0, name)
+        table = nrmflow("bench", *SMALL, "--tune").stdout
+        self.assertRegex(table, r"\nconv2_1 +[0-9.]+  +-  +[0-9.]+\*? +[0-9.]+\*?")
+
     def test_a_far_pair_is_that_of_single_sweeps(self):
         done = nrmflow("bench", "--json", *SMALL, "--flows")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -204,8 +204,11 @@ static struct layout layout_of(const struct link *link, bool lower)
     return planar ? layout_planar(shape) : layout_blocked(shape);
 }
 
-static void sample_init(struct sample *s, const struct link *link, const char *rule_text, enum bias_mode bias,
-                        enum arrival arrival, struct random *random)
+static void sample_free(struct sample *s);
+
+/* False, and nothing to free: the link does not go that way. */
+static bool sample_init(struct sample *s, const struct link *link, const char *rule_text, enum bias_mode bias,
+                        enum arrival arrival, const struct link_way *way, struct random *random)
 {
     struct link_setting setting = {.bias = bias,
                                    .pool = POOL_WINNER,
@@ -214,13 +217,18 @@ static void sample_init(struct sample *s, const struct link *link, const char *r
                                    .ops = isa_under_test(),
                                    .lower = layout_of(link, true),
                                    .upper = layout_of(link, false)};
+    struct link_plan plan;
     char message[128];
 
     *s = (struct sample){
         .link = *link, .arrival = arrival, .upper = shape_neurons(link->upper), .lower = shape_neurons(link->lower)};
     assert_true(rule_parse(&setting.rule, message, sizeof message, rule_text));
     make_arrays(s, random, setting.signed_input);
-    link_plan_init(&s->plan, &s->link, &setting, s->model);
+    link_plan_init(&plan, &s->link, &setting, s->model);
+    if (!link_plan_another(&s->plan, &plan, way)) {
+        sample_free(s);
+        return false;
+    }
     s->forms = floats(link_forms_floats(&s->plan));
     link_forms_compute(&s->plan, s->forms, (struct link_bounds){s->low, s->high});
     link_forms_bind(&s->plan, s->forms);
@@ -232,6 +240,7 @@ static void sample_init(struct sample *s, const struct link *link, const char *r
     for (size_t i = 0; i < IMAGES * s->upper && arrival == ALIVE; i++)
         s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     make_reference(s);
+    return true;
 }
 
 static void sample_free(struct sample *s)
@@ -259,23 +268,25 @@ static void sample_free(struct sample *s)
         free(arrays[i]);
 }
 
-/* Call `check` for every link, rule, bias mode and arrival. */
+/* Call `check` for every link, rule, bias mode, arrival and way that fits them. */
 static void for_all(const char *name, void (*check)(struct sample *s, const char *what))
 {
     struct random random = random_seed(name);
-    char what[96];
+    char what[128];
 
-    for (size_t i = 0; i < LENGTH(links) * LENGTH(rules) * 2 * ARRIVALS; i++) {
-        const struct link *link = &links[i / 2 / ARRIVALS / LENGTH(rules)];
-        const char *rule = rules[i / 2 / ARRIVALS % LENGTH(rules)];
-        enum bias_mode bias = i / ARRIVALS % 2 ? BIAS_SPREAD : BIAS_NEURON;
-        enum arrival arrival = (enum arrival)(i % ARRIVALS);
+    for (size_t i = 0; i < LENGTH(links) * LENGTH(rules) * 2 * ARRIVALS * LINK_WAYS; i++) {
+        const struct link_way *way = &link_ways[i % LINK_WAYS];
+        enum arrival arrival = (enum arrival)(i / LINK_WAYS % ARRIVALS);
+        enum bias_mode bias = i / LINK_WAYS / ARRIVALS % 2 ? BIAS_SPREAD : BIAS_NEURON;
+        const char *rule = rules[i / LINK_WAYS / ARRIVALS / 2 % LENGTH(rules)];
+        const struct link *link = &links[i / LINK_WAYS / ARRIVALS / 2 / LENGTH(rules)];
         struct sample s;
         if (!link->rectified && arrival == ALIVE)
             continue; /* logits */
-        snprintf(what, sizeof what, "link %s, rule %s, bias %s%s", link->name, rule,
-                 bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "");
-        sample_init(&s, link, rule, bias, arrival, &random);
+        snprintf(what, sizeof what, "link %s, rule %s, bias %s%s, %s", link->name, rule,
+                 bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "", way->name);
+        if (!sample_init(&s, link, rule, bias, arrival, way, &random))
+            continue;
         check(&s, what);
         sample_free(&s);
     }
@@ -444,13 +455,13 @@ static void the_ledger_closes(void **state)
 static float *repack(struct sample *s)
 {
     struct link_plan *plan = &s->plan;
-    struct winograd shape = link_winograd_down(&s->link);
+    struct winograd shape = link_winograd_down(plan);
     struct link_narrow_forms forms = {.own = NULL};
     size_t used = 0;
 
-    if (plan->method == LINK_LINEAR)
+    if (plan->way.method == LINK_LINEAR)
         return NULL;
-    if (plan->method == LINK_WINOGRAD) {
+    if (plan->way.method == LINK_WINOGRAD) {
         float *packed = floats(winograd_weights_floats(plan->ops, shape));
         winograd_pack(packed, plan->forms[0], true, plan->ops, shape);
         plan->packed_down = packed;
