@@ -32,6 +32,7 @@ struct ops_tiles {
     size_t across, down;    /* tiles in a row and in a column of a map */
     size_t height, width;   /* neurons of the map */
     size_t inputs, outputs; /* channels */
+    size_t block;           /* of outputs, the first one */
     size_t rows, columns;   /* positions of an array's plane, border included */
     size_t stride;          /* tiles from one block of channels to the next, >= count */
 };
@@ -42,6 +43,14 @@ struct ops_product {
     size_t outputs; /* columns, a multiple of width */
     size_t width;   /* of a panel, see ops_width */
     size_t from_stride, to_stride;
+};
+
+struct ops_flow {
+    size_t images;          /* at most OPS_FLOW_IMAGES */
+    size_t inputs, outputs; /* of a joint */
+    size_t first;           /* column of it */
+    size_t points;          /* xi, whose arrays are so many floats apart: */
+    size_t from_plane, lower_plane, panels_plane;
 };
 
 /* Memory that is brought near by the way: `times` runs of `lines` cache lines, `stride` floats apart. */
@@ -56,6 +65,7 @@ struct ops_ahead {
     const struct ops_span *spans;
     size_t count;
     size_t each;             /* lines of a step, see ops_product_steps */
+    const float *panel;      /* what the next product begins with; NULL: what follows this one's panels */
     size_t span, time, line; /* the next one */
 };
 
@@ -82,12 +92,13 @@ struct ops {
     void (*winograd_input)(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles);
 
-    /* v = A (lower * lower_factor) A' of every tile without a border, the adjoint of the output transform. */
+    /* v = A (lower * lower_factor) A' of every tile without a border, the adjoint of the output transform, for `blocks`
+     * blocks of channels from tiles.block. */
     void (*winograd_lower)(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles);
 
-    /* t = A' m A of every tile, and what the call makes of it; writes neurons only. m has the call's sets of `blocks`
-     * blocks of channels, one behind the other. */
+    /* t = A' m A of every tile, and what the call makes of it, for `blocks` blocks of channels from tiles.block; writes
+     * neurons only. m has these blocks of the call's sets, one set behind the other. */
     void (*winograd_output)(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                             const struct ops_tiles *tiles);
 
@@ -95,15 +106,14 @@ struct ops {
     void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape,
                     struct ops_ahead *ahead);
 
-    /* joint[i][d][o] += sum_xi panels[xi][d,o] sum_r from[xi][r,d] lower[xi][r,o], for d < inputs, o < outputs and the
-     * rows r of image i, of which there are at most OPS_FLOW_IMAGES.
+    /* joint[i][d][first + o] += sum_xi panels[xi][d,o] sum_r from[xi][r,d] lower[xi][r,o], for the rows r of image i
+     * and what is no padding.
      *
      *   joint          [images][inputs][outputs], row-major, not padded
-     *   from, lower    [images][rows] of points xi, from_plane and lower_plane floats apart; shape.rows are an image's
-     *   panels         of points xi, one behind the other
-     *   shape          as in the product, which these panels are for; to_stride is lower's */
-    void (*flow)(float *joint, const float *from, const float *lower, const float *panels, size_t images, size_t inputs,
-                 size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *shape);
+     *   from, lower    [images][rows]; shape.rows are an image's
+     *   shape          as in the product; to_stride is lower's */
+    void (*flow)(float *joint, const float *from, const float *lower, const float *panels, const struct ops_flow *flow,
+                 const struct ops_product *shape);
 
     /* Add to the summaries of a block's channels, or to their flows, see channels.h. */
     void (*channels_summary)(struct channels_summary *out, const float *v, const float *w,

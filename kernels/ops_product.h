@@ -113,11 +113,10 @@ INLINE void product_some_rows(float *to, const float *from, const float *panel, 
 
 /* One panel, its rows in groups as even as can be; meanwhile the next panel is brought near. */
 INLINE void product_panel(float *to, const float *from, const float *panel, const struct ops_product *s,
-                          struct ops_ahead *other, const size_t vectors)
+                          const float *next, struct ops_ahead *other, const size_t vectors)
 {
     size_t groups = (s->rows + ROWS - 1) / ROWS, lines = vectors * LANES;
     size_t each = (lines + groups - 1) / groups;
-    const float *next = panel + s->depth * vectors * LANES;
 
     for (size_t g = 0; g < groups; g++) {
         size_t row = part_begin(s->rows, groups, g), rows = part_begin(s->rows, groups, g + 1) - row;
@@ -129,8 +128,13 @@ INLINE void product_panel(float *to, const float *from, const float *panel, cons
 INLINE void product_panels(float *to, const float *from, const float *panels, const struct ops_product *s,
                            struct ops_ahead *other, const size_t vectors)
 {
-    for (size_t o = 0; o < s->outputs; o += vectors * LANES)
-        product_panel(to + o * s->to_stride, from, panels + o * s->depth, s, other, vectors);
+    const size_t width = vectors * LANES;
+
+    for (size_t o = 0; o < s->outputs; o += width) {
+        bool last = o + width >= s->outputs && other && other->panel;
+        product_panel(to + o * s->to_stride, from, panels + o * s->depth, s,
+                      last ? other->panel : panels + (o + width) * s->depth, other, vectors);
+    }
 }
 
 static void product(float *to, const float *from, const float *panels, const struct ops_product *s,
@@ -204,53 +208,57 @@ INLINE void flow_add(float *joint, const float *sums, size_t depth, size_t count
 }
 
 /* Rows of a part of the depth and one panel of outputs: of every image by itself, a point's weights for all. */
-INLINE void flow_part(float *sums, const float *from, const float *lower, const float *panel, size_t images,
-                      size_t depth, const struct ops_product *s, const size_t vectors)
+INLINE void flow_part(float *sums, const float *from, const float *lower, const float *panel, size_t depth,
+                      const struct ops_flow *f, const struct ops_product *s, const size_t vectors)
 {
     const size_t width = vectors * LANES, each = (width + 3 * s->rows - 1) / (3 * s->rows);
 
-    for (size_t i = 0; i < images; i++)
+    for (size_t i = 0; i < f->images; i++)
         for (size_t b = 0; b < depth; b += OPS_LANES, sums += OPS_LANES * width) {
-            struct ahead next = {panel + s->outputs * s->depth + b * width, i == 0 ? each : 0, NULL};
+            struct ahead next = {panel + f->panels_plane + b * width, i == 0 ? each : 0, NULL};
             flow_block(sums, from + b * s->from_stride + i * s->rows * OPS_LANES, lower + i * s->rows * OPS_LANES,
                        panel + b * width, s, next, vectors);
         }
 }
 
-INLINE void flow_panels(float *joint, const float *from, const float *lower, const float *panels, size_t images,
-                        size_t inputs, size_t outputs, size_t points, size_t from_plane, size_t lower_plane,
-                        const struct ops_product *s, const size_t vectors)
+/* One panel of outputs, from column `first` of the joint. */
+INLINE void flow_panel(float *joint, const float *from, const float *lower, const float *panel, size_t first,
+                       const struct ops_flow *f, const struct ops_product *s, const size_t vectors)
 {
-    const size_t width = vectors * LANES, most = FLOW_ROWS / images / OPS_LANES * OPS_LANES;
+    const size_t width = vectors * LANES, most = FLOW_ROWS / f->images / OPS_LANES * OPS_LANES;
+    size_t outputs = f->outputs - first < width ? f->outputs - first : width;
     float sums[FLOW_ROWS * PANEL];
 
-    for (size_t o = 0; o < outputs; o += width)
-        for (size_t d = 0; d < inputs; d += most) {
-            size_t depth = s->depth - d < most ? s->depth - d : most;
-            for (size_t i = 0; i < images * depth * width; i++)
-                sums[i] = 0;
-            for (size_t xi = 0; xi < points; xi++)
-                flow_part(sums, from + xi * from_plane + d * s->from_stride,
-                          lower + xi * lower_plane + o * s->to_stride,
-                          panels + (xi * s->outputs + o) * s->depth + d * width, images, depth, s, vectors);
-            for (size_t i = 0; i < images; i++)
-                flow_add(joint + (i * inputs + d) * outputs + o, sums + i * depth * width,
-                         inputs - d < depth ? inputs - d : depth, outputs - o < width ? outputs - o : width, outputs,
-                         width);
-        }
+    for (size_t d = 0; d < f->inputs; d += most) {
+        size_t depth = s->depth - d < most ? s->depth - d : most,
+               inputs = f->inputs - d < depth ? f->inputs - d : depth;
+        for (size_t i = 0; i < f->images * depth * width; i++)
+            sums[i] = 0;
+        for (size_t xi = 0; xi < f->points; xi++)
+            flow_part(sums, from + xi * f->from_plane + d * s->from_stride, lower + xi * f->lower_plane,
+                      panel + xi * f->panels_plane + d * width, depth, f, s, vectors);
+        for (size_t i = 0; i < f->images; i++)
+            flow_add(joint + (i * f->inputs + d) * f->outputs + first, sums + i * depth * width, inputs, outputs,
+                     f->outputs, width);
+    }
 }
 
-static void flow(float *joint, const float *from, const float *lower, const float *panels, size_t images, size_t inputs,
-                 size_t outputs, size_t points, size_t from_plane, size_t lower_plane, const struct ops_product *s)
+INLINE void flow_panels(float *joint, const float *from, const float *lower, const float *panels,
+                        const struct ops_flow *f, const struct ops_product *s, const size_t vectors)
+{
+    for (size_t o = 0; o < s->outputs && f->first + o < f->outputs; o += vectors * LANES)
+        flow_panel(joint, from, lower + o * s->to_stride, panels + o * s->depth, f->first + o, f, s, vectors);
+}
+
+static void flow(float *joint, const float *from, const float *lower, const float *panels, const struct ops_flow *f,
+                 const struct ops_product *s)
 {
     if (s->width == PANEL)
-        flow_panels(joint, from, lower, panels, images, inputs, outputs, points, from_plane, lower_plane, s, VECTORS);
+        flow_panels(joint, from, lower, panels, f, s, VECTORS);
     else if (s->width == WIDTH_2)
-        flow_panels(joint, from, lower, panels, images, inputs, outputs, points, from_plane, lower_plane, s,
-                    WIDTH_2 / LANES);
+        flow_panels(joint, from, lower, panels, f, s, WIDTH_2 / LANES);
     else
-        flow_panels(joint, from, lower, panels, images, inputs, outputs, points, from_plane, lower_plane, s,
-                    OPS_LANES / LANES);
+        flow_panels(joint, from, lower, panels, f, s, OPS_LANES / LANES);
 }
 
 #endif

@@ -227,7 +227,7 @@ struct source {
 INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
                    const bool lower, const size_t tile)
 {
-    const size_t border = lower ? 1 : 0, side = lower ? tile : tile + 2;
+    const size_t border = lower ? 1 : 0, side = lower ? tile : tile + 2, block = lower ? tiles->block : 0;
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
@@ -235,7 +235,7 @@ INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, 
             size_t end = end_of_image(tiles, t), image = at.image;
             struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
             for (; t < end; t++, next_place(&at, tiles)) {
-                size_t row = b * tiles->rows + at.row * tile + border, column = at.column * tile + border;
+                size_t row = (block + b) * tiles->rows + at.row * tile + border, column = at.column * tile + border;
                 size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
                 const float *x = source.x + image * source.x_stride + from;
                 const float *factor = source.factor ? source.factor + image * source.factor_stride + from : NULL;
@@ -477,14 +477,15 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);
         for (size_t i = 0; i < tiles->count;) {
-            size_t end = end_of_image(tiles, i), channels = tiles->outputs - b * OPS_LANES;
-            size_t first = at.image * tiles->outputs + b * OPS_LANES;
+            size_t end = end_of_image(tiles, i), block = tiles->block + b;
+            size_t first = at.image * tiles->outputs + block * OPS_LANES;
+            size_t channels = tiles->outputs - block * OPS_LANES;
             struct block_sums sums;
             open_sums(&sums, call, first, channels);
             for (; i < end; i++, next_place(&at, tiles)) {
                 size_t from = (b * tiles->stride + i) * OPS_LANES;
-                finish_tile(call, m + from, second ? second + from : NULL, plane, target_of(call, at, b, tiles, tile),
-                            tiles, tile, &sums);
+                finish_tile(call, m + from, second ? second + from : NULL, plane,
+                            target_of(call, at, block, tiles, tile), tiles, tile, &sums);
             }
             close_sums(call, &sums, first, channels);
         }

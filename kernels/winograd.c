@@ -6,7 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = OPS_LANES, MAX_POINTS = 6, TAPS = 3, LINE = 16 /* floats of a cache line */ };
+enum {
+    LANES = OPS_LANES,
+    MAX_POINTS = 6,
+    TAPS = 3,
+    LINE = 16, /* floats of a cache line */
+    CHUNK =
+        4 /* blocks of outputs that are computed together: whole panels, that stay near until they are transformed */
+};
 
 static size_t padded(size_t channels)
 {
@@ -102,13 +109,14 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
 
 /* How the maps of a call are cut in blocks of tiles, and where their transforms lie in the scratch memory. */
 struct cut {
-    size_t across, down; /* tiles of a map */
-    size_t tiles;        /* of a run of tiles that is cut by itself: of an image for flows, else of all */
-    size_t unit;         /* tiles that are not cut: a row of them, unless that is long */
-    size_t runs, blocks; /* how many there are, and blocks of each */
-    size_t together;     /* runs that make one block, where a block could take more than one */
-    size_t stride;       /* of tiles, at least those of a block */
-    size_t in_blocks, out_blocks;
+    size_t across, down;          /* tiles of a map */
+    size_t tiles;                 /* of a run of tiles that is cut by itself: of an image for flows, else of all */
+    size_t unit;                  /* tiles that are not cut: a row of them, unless that is long */
+    size_t runs, blocks;          /* how many there are, and blocks of each */
+    size_t together;              /* runs that make one block, where a block could take more than one */
+    size_t stride;                /* of tiles, at least those of a block */
+    size_t in_blocks, out_blocks; /* of channels; out of one set */
+    size_t chunk;                 /* blocks of every set that are computed together */
     size_t in_plane, out_plane;
 };
 
@@ -136,13 +144,19 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t blocks_at_once(struct winograd shape)
+{
+    return smaller(padded(shape.outputs) / LANES, CHUNK);
+}
+
 static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
 {
     const size_t most = tiles_at_once(shape);
     struct cut cut = {.across = quotient(shape.width, shape.tile),
                       .down = quotient(shape.height, shape.tile),
                       .in_blocks = padded(shape.inputs) / LANES,
-                      .out_blocks = columns_of(shape) / LANES};
+                      .out_blocks = padded(shape.outputs) / LANES,
+                      .chunk = blocks_at_once(shape)};
 
     cut.runs = flows ? images : 1;
     cut.tiles = images * cut.down * cut.across / cut.runs;
@@ -151,7 +165,7 @@ static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
     cut.together = cut.blocks > 1 ? 1 : smaller(smaller(most / cut.tiles, cut.runs), OPS_FLOW_IMAGES);
     cut.stride = cut.together * cut.unit * quotient(cut.tiles / cut.unit, cut.blocks) | 1;
     cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
-    cut.out_plane = plane_floats(cut.out_blocks, cut.stride);
+    cut.out_plane = plane_floats(shape.sets * cut.chunk, cut.stride);
     return cut;
 }
 
@@ -160,8 +174,8 @@ size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
     size_t stride = tiles_at_once(shape) | 1;
 
     (void)ops;
-    return points_of(shape) *
-           (plane_floats(padded(shape.inputs) / LANES, stride) + plane_floats(columns_of(shape) / LANES, stride));
+    return points_of(shape) * (plane_floats(padded(shape.inputs) / LANES, stride) +
+                               plane_floats(shape.sets * blocks_at_once(shape), stride));
 }
 
 /* What the tables' loops get: the tiles of a block, and the shape of the product of every point. */
@@ -204,74 +218,104 @@ struct near {
     size_t count, lines;
 };
 
-/* The rows of the positions of a block's tiles, `more` further down, in an array of every image. */
-static void want(struct near *near, const float *array, size_t image_stride, size_t blocks, size_t more,
-                 const struct ops_tiles *tiles)
+/* An array's blocks of channels, of every image, in the rows of the positions of some tiles, `more` further down. */
+struct region {
+    const float *array;
+    size_t image_stride, first, blocks, more;
+};
+
+static void want(struct near *near, struct region region, const struct ops_tiles *tiles)
 {
     size_t end = tiles->first + tiles->count, line = tiles->across, map = tiles->down;
+    size_t plane = tiles->rows * tiles->columns * LANES;
 
-    for (size_t row = tiles->first / line, next; array && row * line < end && near->count < SPANS; row = next) {
-        size_t image = row / map, top = row % map * tiles->tile + 1 + more;
+    if (!region.array || region.blocks == 0)
+        return;
+    for (size_t row = tiles->first / line, next; row * line < end && near->count < SPANS; row = next) {
+        size_t image = row / map, top = row % map * tiles->tile + 1 + region.more;
         next = smaller((image + 1) * map, quotient(end, line));
-        size_t rows = (next - row) * tiles->tile;
-        struct ops_span span = {.from = array + image * image_stride + top * tiles->columns * LANES,
+        size_t rows = (next - row) * tiles->tile, at = region.first * plane + top * tiles->columns * LANES;
+        struct ops_span span = {.from = region.array + image * region.image_stride + at,
                                 .lines = rows * tiles->columns,
-                                .times = blocks,
-                                .stride = tiles->rows * tiles->columns * LANES};
+                                .times = region.blocks,
+                                .stride = plane};
         near->spans[near->count++] = span;
         near->lines += span.lines * span.times;
     }
 }
 
-/* What follows a block's products: the arrays of its outputs, and the inputs of the next block. */
-static struct near want_near(const struct winograd_call *call, const struct work *work)
+/* What follows the products of a chunk: the arrays of its outputs; and a part of the inputs of the next block. */
+static struct near want_near(const struct winograd_call *call, const struct work *work, size_t first, size_t blocks)
 {
     const struct cut *cut = &work->cut;
     struct ops_tiles next = work->tiles;
     struct near near = {.count = 0};
-    size_t outputs = (work->tiles.outputs + LANES - 1) / LANES;
+    size_t from = cut->in_blocks * first / cut->out_blocks, to = cut->in_blocks * (first + blocks) / cut->out_blocks;
+    bool multiplied = call->output == WINOGRAD_MULTIPLY;
 
-    want(&near, call->y[0], call->stride.y, outputs, 0, &work->tiles);
-    if (call->output == WINOGRAD_MULTIPLY)
-        want(&near, call->multiplier, call->stride.multiplier, outputs, 0, &work->tiles);
-    if (call->shared)
-        want(&near, call->share, call->stride.y, outputs, 0, &work->tiles);
+    want(&near, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
+    want(&near, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
+         &work->tiles);
+    want(&near, (struct region){call->shared ? call->share : NULL, call->stride.y, first, blocks, 0}, &work->tiles);
     next.first += next.count;
     next.count = smaller(next.count, call->images * next.across * next.down - next.first);
-    want(&near, call->x, call->stride.x, cut->in_blocks, 1, &next);
-    want(&near, call->factor, call->stride.factor, cut->in_blocks, 1, &next);
+    want(&near, (struct region){call->x, call->stride.x, from, to - from, 1}, &next);
+    want(&near, (struct region){call->factor, call->stride.factor, from, to - from, 1}, &next);
     return near;
 }
 
+/* Weights of the i-th product of a chunk, sets inside and points outside; after the last one those of the next chunk. */
+static const float *panels_of(const struct winograd_call *call, struct winograd shape, const struct work *work,
+                              size_t first, size_t i)
+{
+    const struct cut *cut = &work->cut;
+    size_t products = points_of(shape) * shape.sets, depth = work->product.depth;
+
+    if (i == products)
+        first = first + cut->chunk < cut->out_blocks ? first + cut->chunk : 0;
+    i %= products;
+    return call->packed[i % shape.sets] + i / shape.sets * depth * cut->out_blocks * LANES + first * LANES * depth;
+}
+
+/* The chunk of outputs that the work is at. */
 static void run_products(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                          const struct work *work, const float *v, float *m)
 {
-    struct near near = want_near(call, work);
-    size_t steps = points_of(shape) * shape.sets * ops_product_steps(ops, &work->product);
-    struct ops_ahead ahead = {.spans = near.spans, .count = near.count, .each = near.lines / steps + 1};
     const struct cut *cut = &work->cut;
-    const struct ops_product *product = &work->product;
-    size_t set_floats = cut->out_blocks / shape.sets * cut->stride * LANES;
+    size_t first = work->tiles.block, blocks = work->product.outputs / LANES;
+    size_t products = points_of(shape) * shape.sets;
+    struct near near = want_near(call, work, first, blocks);
+    size_t steps = products * ops_product_steps(ops, &work->product);
+    struct ops_ahead ahead = {.spans = near.spans, .count = near.count, .each = near.lines / steps + 1};
 
-    for (size_t xi = 0; xi < points_of(shape); xi++)
-        for (size_t set = 0; set < shape.sets; set++)
-            ops->product(m + xi * cut->out_plane + set * set_floats, v + xi * cut->in_plane,
-                         call->packed[set] + xi * product->depth * product->outputs, product, &ahead);
-    ops->winograd_output(call, m, cut->out_blocks / shape.sets, cut->out_plane, &work->tiles);
+    for (size_t i = 0; i < products; i++) {
+        size_t xi = i / shape.sets, set = i % shape.sets;
+        ahead.panel = panels_of(call, shape, work, first, i + 1);
+        ops->product(m + xi * cut->out_plane + set * blocks * cut->stride * LANES, v + xi * cut->in_plane,
+                     panels_of(call, shape, work, first, i), &work->product, &ahead);
+    }
+    ops->winograd_output(call, m, blocks, cut->out_plane, &work->tiles);
 }
 
-/* Flows of the block's images, from the first one; v holds the transforms of the upper variable. */
+/* Their columns of the flows of the block's images, from the first one; v holds the transforms of the upper variable. */
 static void run_flows(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                       const struct work *work, size_t first, const float *v, float *m)
 {
     const struct cut *cut = &work->cut;
-    size_t images = cut->blocks > 1 ? 1 : work->tiles.count / cut->tiles;
     struct ops_product product = work->product;
+    struct ops_flow flow = {.images = cut->blocks > 1 ? 1 : work->tiles.count / cut->tiles,
+                            .inputs = shape.inputs,
+                            .outputs = shape.outputs,
+                            .first = work->tiles.block * LANES,
+                            .points = points_of(shape),
+                            .from_plane = cut->in_plane,
+                            .lower_plane = cut->out_plane,
+                            .panels_plane = product.depth * cut->out_blocks * LANES};
 
-    product.rows /= images;
-    ops->winograd_lower(m, call, cut->out_blocks, cut->out_plane, &work->tiles);
-    ops->flow(call->joint + first * shape.inputs * shape.outputs, v, m, call->packed[0], images, shape.inputs,
-              shape.outputs, points_of(shape), cut->in_plane, cut->out_plane, &product);
+    product.rows /= flow.images;
+    ops->winograd_lower(m, call, product.outputs / LANES, cut->out_plane, &work->tiles);
+    ops->flow(call->joint + first * shape.inputs * shape.outputs, v, m, call->packed[0] + flow.first * product.depth,
+              &flow, &product);
 }
 
 /* Block number `block` of the runs from the first one; v and m have a plane for every point. */
@@ -287,10 +331,14 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
     work->tiles.count = (end - begin) * cut->unit;
     work->product.rows = work->tiles.count;
     ops->winograd_input(v, call, cut->in_blocks, cut->in_plane, &work->tiles);
-    if (call->y[0])
-        run_products(call, ops, shape, work, v, m);
-    if (call->joint)
-        run_flows(call, ops, shape, work, first, v, m);
+    for (size_t chunk = 0; chunk < cut->out_blocks; chunk += cut->chunk) {
+        work->tiles.block = chunk;
+        work->product.outputs = smaller(cut->chunk, cut->out_blocks - chunk) * LANES;
+        if (call->y[0])
+            run_products(call, ops, shape, work, v, m);
+        if (call->joint)
+            run_flows(call, ops, shape, work, first, v, m);
+    }
 }
 
 static void start_sums(const struct winograd_call *call, struct winograd shape)
