@@ -11,7 +11,7 @@ enum {
     DENSE_STEP = 8,                   /* rows that are added at a time */
     DENSE_JOINT_ROWS =
         LANES / DENSE_IMAGES, /* that a joint takes at a time: their sums, of all images, are the lanes */
-    DENSE_AHEAD = 128         /* floats of a row from those at work to those that are asked for */
+    DENSE_AHEAD = 512         /* floats of a row from those at work to those that are asked for */
 };
 
 typedef float quarter __attribute__((vector_size(16), may_alias)); /* of a vector of 16 */
