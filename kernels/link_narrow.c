@@ -41,18 +41,9 @@ static struct narrow shape_of(const struct link_plan *plan, size_t planes)
     return (struct narrow){planes, link->upper.channels, link->lower.height, link->lower.width};
 }
 
-static struct narrow span_shape(const struct link_plan *plan, struct span parts)
-{
-    return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
-}
-
-static struct narrow term_shape(const struct link_plan *plan, size_t term)
-{
-    return span_shape(plan, parts_of(plan, term));
-}
-
-/* The parts that go down: where a term's weights are W, W+ and W-, the first is the sum of the others. */
-static struct span parts_down(const struct link_plan *plan, size_t term)
+/* The parts that are computed: where a term's weights are W, W+ and W-, the first is the sum of the others, and its x goes
+ * with theirs. */
+static struct span computed_parts(const struct link_plan *plan, size_t term)
 {
     struct span parts = parts_of(plan, term);
     const struct rule_part *part = &plan->parts.part[parts.first];
@@ -62,9 +53,11 @@ static struct span parts_down(const struct link_plan *plan, size_t term)
     return (struct span){parts.first + sum, parts.end};
 }
 
-static struct narrow shape_down(const struct link_plan *plan, size_t term)
+static struct narrow term_shape(const struct link_plan *plan, size_t term)
 {
-    return span_shape(plan, parts_down(plan, term));
+    struct span parts = computed_parts(plan, term);
+
+    return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
 }
 
 static size_t padded(size_t channels)
@@ -103,6 +96,36 @@ static struct factor factor_of(const struct link_plan *plan, enum rule_factor ki
     return (struct factor){.low = -INFINITY, .high = INFINITY, .moving = true};
 }
 
+static float clamp(float v, float low, float high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+static float value_of(struct factor x, float a)
+{
+    return x.moving ? clamp(a, x.low, x.high) : x.constant;
+}
+
+/* x of one channel of a part that is computed: its own, and that of the part that is not. */
+struct factors {
+    struct factor own, other;
+};
+
+static struct factors factors_of(const struct link_plan *plan, size_t term, size_t part, size_t channel)
+{
+    size_t first = parts_of(plan, term).first;
+    struct factors x = {.own = factor_of(plan, plan->parts.part[part].factor, channel)};
+
+    if (computed_parts(plan, term).first > first)
+        x.other = factor_of(plan, plan->parts.part[first].factor, channel);
+    return x;
+}
+
+static float sum_of(struct factors x, float a)
+{
+    return value_of(x.own, a) + value_of(x.other, a);
+}
+
 /* ---- weights ------------------------------------------------------------------------------------------------------ */
 
 size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
@@ -112,7 +135,7 @@ size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
 
 size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
 {
-    return narrow_weights_floats(plan->ops, adjoint ? shape_down(plan, term) : term_shape(plan, term), adjoint);
+    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
 }
 
 size_t link_narrow_own_floats(const struct link_plan *plan)
@@ -181,9 +204,10 @@ static void fill_still(float *still, const struct link_plan *plan, size_t term)
     }
 }
 
-/* Weights [K][planes][3][3] of some parts. */
-static void join(float *to, const struct link_plan *plan, struct span parts)
+/* Weights [K][planes][3][3] of the parts that are computed. */
+static void join(float *to, const struct link_plan *plan, size_t term)
 {
+    struct span parts = computed_parts(plan, term);
     size_t each = plan->link->lower.channels * TAPS;
 
     for (size_t k = 0; k < plan->link->upper.channels; k++)
@@ -195,9 +219,8 @@ void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_p
 {
     narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        join(forms->joined[t], plan, parts_down(plan, t));
-        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, shape_down(plan, t));
-        join(forms->joined[t], plan, parts_of(plan, t));
+        join(forms->joined[t], plan, t);
+        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
         narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
         if (forms->still[t])
             fill_still(forms->still[t], plan, t);
@@ -217,48 +240,37 @@ struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
 
 /* ---- planes ------------------------------------------------------------------------------------------------------- */
 
-static float clamp(float v, float low, float high)
-{
-    return v < low ? low : v > high ? high : v;
-}
-
-static float value_of(struct factor x, float a)
-{
-    return x.moving ? clamp(a, x.low, x.high) : x.constant;
-}
-
-/* planes = x of every part of a term, or x v. */
+/* planes = x of every part of a term that is computed, or x v. */
 static void fill_planes(float *restrict planes, const struct link_plan *plan, size_t term, const float *restrict a,
                         const float *restrict v)
 {
     size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
-    struct span parts = parts_of(plan, term);
+    struct span parts = computed_parts(plan, term);
 
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++, planes += positions) {
-            struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
+            struct factors x = factors_of(plan, term, p, c);
             const float *own = a + c * positions, *weight = v ? v + c * positions : NULL;
             for (size_t i = 0; i < positions; i++)
-                planes[i] = value_of(x, own[i]) * (weight ? weight[i] : 1);
+                planes[i] = sum_of(x, own[i]) * (weight ? weight[i] : 1);
         }
 }
 
-/* r (+)= sum over the parts of x planes; a part that is the sum of the others adds its x to theirs. */
+/* r (+)= sum over the parts that are computed of x planes. */
 static void add_planes(float *restrict r, const struct link_plan *plan, size_t term, const float *restrict a,
                        const float *restrict planes)
 {
     size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
-    struct span parts = parts_down(plan, term), all = parts_of(plan, term);
+    struct span parts = computed_parts(plan, term);
 
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++, planes += positions) {
-            struct factor x = factor_of(plan, plan->parts.part[p].factor, c), none = {.constant = 0};
-            struct factor sum = parts.first > all.first ? factor_of(plan, plan->parts.part[all.first].factor, c) : none;
+            struct factors x = factors_of(plan, term, p, c);
             bool first = term == 0 && p == parts.first;
             float *to = r + c * positions;
             const float *own = a + c * positions;
             for (size_t i = 0; i < positions; i++)
-                to[i] = (first ? 0 : to[i]) + (value_of(x, own[i]) + value_of(sum, own[i])) * planes[i];
+                to[i] = (first ? 0 : to[i]) + sum_of(x, own[i]) * planes[i];
         }
 }
 
@@ -318,7 +330,7 @@ void link_narrow_back(float *r_lower, const struct link_plan *plan, const float 
                       const float *a, const struct link_scratch *scratch)
 {
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, shape_down(plan, t),
+        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, term_shape(plan, t),
                     scratch->work);
         add_planes(r_lower, plan, t, a, scratch->lower);
     }
