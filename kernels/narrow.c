@@ -100,6 +100,17 @@ static struct row row_of(float *buffer, const float *s, const float *factor, siz
     return (struct row){buffer, shape.width};
 }
 
+/* Row y of such an array, to be brought near. */
+static struct ops_span span_of(const float *array, size_t y, struct narrow shape)
+{
+    struct layout layout = layout_of(shape);
+
+    return (struct ops_span){.from = array ? array + layout_index(layout, 0, y, 0) : NULL,
+                             .lines = shape.width,
+                             .times = padded(shape.channels) / LANES,
+                             .stride = layout.rows * layout.columns * LANES};
+}
+
 /* ---- the three maps ------------------------------------------------------------------------------------------------ */
 
 /* The scratch memory: lines of the image, a row of the variable, and either a row of results with a position before and
@@ -188,8 +199,11 @@ void narrow_back(float *out, const float *s, const float *factor, const float *p
     memset(at.results, 0, m.columns * line_floats(shape) * sizeof *at.results);
     for (size_t y = 0; y < shape.height; y++) {
         struct row row = row_of(at.row, s, factor, y, shape);
+        struct ops_span spans[2] = {span_of(s, y + 1, shape), span_of(factor, y + 1, shape)};
+        struct ops_ahead ahead = {.spans = spans, .count = y + 1 == shape.height ? 0 : factor ? 2 : 1};
         product.from_stride = row.stride;
-        ops->product(at.results + LANES, row.values, packed, &product, NULL);
+        ahead.each = ahead.count * spans[0].lines * spans[0].times / ops_product_steps(ops, &product) + 1;
+        ops->product(at.results + LANES, row.values, packed, &product, &ahead);
         scatter_row(out, at.results, y, shape);
     }
 }

@@ -64,12 +64,17 @@ static void narrow_forward(float *to, const float *lines, const float *panels, c
 
 static void narrow_finish(float *z, float *c, size_t positions, const struct ops_finish *f)
 {
+    const bool past = (uintptr_t)c % (PART * sizeof(float)) == 0;
     const part eps = (part){0} + f->eps;
 
     for (size_t i = 0; i < positions * OPS_LANES; i += PART) {
         part v = load_part(z + i), d = v - load_part(f->bias + i % OPS_LANES) + load_part(f->still + i % OPS_LANES);
         part stabilized = d + (keep_part(~(d < 0), eps) - keep_part(d < 0, eps));
-        store_part(c + i, keep_part(stabilized != 0, f->scale / stabilized));
+        part factor = keep_part(stabilized != 0, f->scale / stabilized);
+        if (past)
+            store_part_past_caches(c + i, factor);
+        else
+            store_part(c + i, factor);
         if (f->rectified)
             store_part(z + i, keep_part(~(v < 0), v)); /* keeps NaN */
     }

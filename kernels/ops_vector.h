@@ -125,6 +125,16 @@ INLINE void store_part(float *to, part v)
     *(unaligned_part *)to = v;
 }
 
+/* As store_past_caches. */
+INLINE void store_part_past_caches(float *to, part v)
+{
+#ifdef OPS_AVX512
+    store_past_caches(to, (vec)v);
+#else
+    store_part(to, v);
+#endif
+}
+
 INLINE part keep_part(part_bits m, part v)
 {
     return (part)(m & (part_bits)v);
