@@ -71,7 +71,7 @@ struct link_plan {
     const float *low, *high;                 /* [C], zbox only */
     const float *packed_up[2], *packed_down; /* LINK_WINOGRAD: W and W', and W' as adjoint */
     const float *own_bias, *scale, *no_bias; /* b, the term's scale, and none: [K] and zeros; not for LINK_LINEAR */
-    const float *narrow_own;                 /* LINK_NARROW: W, and of every term W' of its parts, see link_narrow.h */
+    const float *narrow_own; /* LINK_NARROW: W, and of every term W' of the parts that are computed (link_narrow.h) */
     const float *narrow_joined[RULE_MAX_TERMS], *narrow_up[RULE_MAX_TERMS], *narrow_down[RULE_MAX_TERMS];
     const float *narrow_still[RULE_MAX_TERMS]; /* NULL where the term has none */
 };
@@ -93,7 +93,8 @@ struct link_scratch_floats {
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
                     const float *model);
 
-/* The same link another way; not bound, and its maps and their scratch are others. False: that way is not for this link. */
+/* The same link another way: as link_plan_init left it, not bound, and its maps and their scratch are others. False: that
+ * way is not for this link. */
 bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_way *way);
 
 /* Derived weights: how many floats a plan needs, their place (read-only use), and their computation into that place by

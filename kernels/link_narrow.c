@@ -50,7 +50,7 @@ static struct span computed_parts(const struct link_plan *plan, size_t term)
     bool sum = parts.end - parts.first == 3 && part[0].form == FORM_WEIGHT && part[1].form == FORM_POSITIVE &&
                part[2].form == FORM_NEGATIVE;
 
-    return (struct span){parts.first + sum, parts.end};
+    return (struct span){sum ? parts.first + 1 : parts.first, parts.end};
 }
 
 static struct narrow term_shape(const struct link_plan *plan, size_t term)
@@ -227,13 +227,22 @@ void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_p
     }
 }
 
+/* Of any term. */
+static size_t most_planes(const struct link_plan *plan)
+{
+    size_t most = 0;
+
+    for (size_t t = 0; t < plan->parts.nterms; t++)
+        most = most > term_shape(plan, t).planes ? most : term_shape(plan, t).planes;
+    return most;
+}
+
 struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
 {
-    size_t planes = plan->parts.nparts * plan->link->lower.channels;
-    size_t gradient = plan->link->upper.channels * planes * TAPS;
+    size_t planes = most_planes(plan), gradient = plan->link->upper.channels * planes * TAPS;
 
     return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
-                                        .lower = plan->parts.nparts * layout_floats(plan->lower),
+                                        .lower = planes * shape_positions(plan->link->lower),
                                         .work = narrow_scratch_floats(shape_of(plan, planes)),
                                         .sums = plan->link->upper.channels};
 }

@@ -1,5 +1,6 @@
-/* The maps of a link between the network's input and the first blocked variable, for any rule (narrow.h): all parts of a
- * term go through one convolution of their planes x, [parts of the term][C][H][W]. For link.c only. */
+/* The maps of a link between the network's input and the first blocked variable, for any rule (narrow.h): the
+ * parts of a term go through one convolution of their planes x, [parts][C][H][W], without the first where its weights are
+ * the sum of the others'. For link.c only. */
 #ifndef NRMFLOW_LINK_NARROW_H
 #define NRMFLOW_LINK_NARROW_H
 
@@ -10,7 +11,7 @@ enum { LINK_NARROW_CHANNELS = 4 };
 
 /* The weights of each term, and those of the link itself; NULL or their places in memory. */
 struct link_narrow_forms {
-    float *joined[RULE_MAX_TERMS]; /* [K][planes][3][3] */
+    float *joined[RULE_MAX_TERMS]; /* [K][planes][3][3], of the parts that are computed */
     float *still[RULE_MAX_TERMS];  /* what parts with constant x and b' add to the denominator, by the sides of the map
                                       that a position is at; where nothing else but the link's own z - b does */
     float *up[RULE_MAX_TERMS], *down[RULE_MAX_TERMS], *own;

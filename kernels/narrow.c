@@ -200,7 +200,7 @@ void narrow_back(float *out, const float *s, const float *factor, const float *p
     for (size_t y = 0; y < shape.height; y++) {
         struct row row = row_of(at.row, s, factor, y, shape);
         struct ops_span spans[2] = {span_of(s, y + 1, shape), span_of(factor, y + 1, shape)};
-        struct ops_ahead ahead = {.spans = spans, .count = y + 1 == shape.height ? 0 : factor ? 2 : 1};
+        struct ops_ahead ahead = {.spans = spans, .count = y + 1 == shape.height ? 0 : factor ? 2 : 1, .panel = packed};
         product.from_stride = row.stride;
         ahead.each = ahead.count * spans[0].lines * spans[0].times / ops_product_steps(ops, &product) + 1;
         ops->product(at.results + LANES, row.values, packed, &product, &ahead);

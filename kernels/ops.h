@@ -65,7 +65,7 @@ struct ops_ahead {
     const struct ops_span *spans;
     size_t count;
     size_t each;             /* lines of a step, see ops_product_steps */
-    const float *panel;      /* what the next product begins with; NULL: what follows this one's panels */
+    const float *panel;      /* what the next product begins with */
     size_t span, time, line; /* the next one */
 };
 
@@ -102,7 +102,7 @@ struct ops {
     void (*winograd_output)(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                             const struct ops_tiles *tiles);
 
-    /* to[r,o] = sum_d from[r,d] panels[d,o]; ahead may be NULL */
+    /* to[r,o] = sum_d from[r,d] panels[d,o]; meanwhile `ahead` comes near */
     void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape,
                     struct ops_ahead *ahead);
 

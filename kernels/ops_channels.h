@@ -39,8 +39,8 @@ INLINE void close_tally(struct passing *sums, const struct tally *tally)
     sums->idle += widened(tally->idle);
 }
 
-/* Add the sums of a block's channels to those of their image, and start again. */
-static void close_passing(struct channels_flow *to, struct passing *sums, size_t channels)
+/* Add the sums of a block's channels to those of their image. */
+static void close_passing(struct channels_flow *to, const struct passing *sums, size_t channels)
 {
     for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
         const struct passing *from = &sums[lane / LANES];
@@ -48,8 +48,6 @@ static void close_passing(struct channels_flow *to, struct passing *sums, size_t
         to[lane].magnitude += from->magnitude[lane % LANES];
         to[lane].idle += from->idle[lane % LANES];
     }
-    for (size_t i = 0; i < OPS_LANES / LANES; i++)
-        sums[i] = (struct passing){{0}, {0}, {0}};
 }
 
 static void channels_pass(struct channels_flow *out, const float *r, const float *c, const float *other,

@@ -1,4 +1,4 @@
-/* Any processor: vectors of 16 are what the compiler makes of them. The same code as avx512, where it can be tested. */
+/* Any processor: vectors of 16 are what the compiler makes of them. The loops are those of avx512. */
 enum { LANES = 16, PANEL = 64, UNROLLED = 1 };
 
 #include "ops_template.h"

@@ -20,7 +20,7 @@ INLINE size_t part_begin(size_t n, size_t parts, size_t i)
 /* ---- to = from panel ------------------------------------------------------------------------------------------------ */
 
 /* What a call of the innermost loop brings near on the way: `lines` cache lines of the next panel for each block of the
- * depth, and what the caller asked for, unless that is NULL. */
+ * depth, and what the caller asked for. */
 struct ahead {
     const float *next;
     size_t lines;
@@ -67,8 +67,7 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
     for (size_t d = 0; d < s->depth; d += OPS_LANES, from += s->from_stride * OPS_LANES) {
         for (size_t l = 0; l < ahead.lines; l++, ahead.next += 16)
             __builtin_prefetch(ahead.next, 0, 2);
-        if (ahead.other)
-            bring_near(ahead.other);
+        bring_near(ahead.other);
 #pragma GCC unroll UNROLL
         for (size_t c = 0; c < OPS_LANES; c++) {
             vec u[VECTORS];
@@ -131,7 +130,7 @@ INLINE void product_panels(float *to, const float *from, const float *panels, co
     const size_t width = vectors * LANES;
 
     for (size_t o = 0; o < s->outputs; o += width) {
-        bool last = o + width >= s->outputs && other && other->panel;
+        bool last = o + width >= s->outputs;
         product_panel(to + o * s->to_stride, from, panels + o * s->depth, s,
                       last ? other->panel : panels + (o + width) * s->depth, other, vectors);
     }

@@ -1,5 +1,5 @@
 /* A table of ops.h: what a variant includes after it has defined LANES and PANEL, floats of a vector and of the widest
- * panel. */
+ * panel, UNROLLED, how often loops are unrolled at most, and OPS_AVX2 or OPS_AVX512, whose instructions it may use. */
 #ifndef NRMFLOW_OPS_TEMPLATE_H
 #define NRMFLOW_OPS_TEMPLATE_H
 

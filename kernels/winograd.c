@@ -11,8 +11,7 @@ enum {
     MAX_POINTS = 6,
     TAPS = 3,
     LINE = 16, /* floats of a cache line */
-    CHUNK =
-        4 /* blocks of outputs that are computed together: whole panels, that stay near until they are transformed */
+    CHUNK = 4  /* blocks of outputs computed together: whole panels, that stay near until they are transformed */
 };
 
 static size_t padded(size_t channels)
@@ -191,6 +190,7 @@ static struct work plan_work(const struct winograd_call *call, const struct ops 
     struct work work = {.cut = cut_maps(shape, call->images, call->joint)};
     size_t columns = padded(shape.outputs);
 
+    assert(CHUNK * LANES % ops->width == 0);
     work.tiles = (struct ops_tiles){.tile = shape.tile,
                                     .across = work.cut.across,
                                     .down = work.cut.down,
@@ -218,13 +218,13 @@ struct near {
     size_t count, lines;
 };
 
-/* An array's blocks of channels, of every image, in the rows of the positions of some tiles, `more` further down. */
+/* An array's blocks of channels, of every image, in the rows of the positions of some tiles and `rows_below`. */
 struct region {
     const float *array;
-    size_t image_stride, first, blocks, more;
+    size_t image_stride, first, blocks, rows_below;
 };
 
-static void want(struct near *near, struct region region, const struct ops_tiles *tiles)
+static void add_spans(struct near *near, struct region region, const struct ops_tiles *tiles)
 {
     size_t end = tiles->first + tiles->count, line = tiles->across, map = tiles->down;
     size_t plane = tiles->rows * tiles->columns * LANES;
@@ -232,7 +232,7 @@ static void want(struct near *near, struct region region, const struct ops_tiles
     if (!region.array || region.blocks == 0)
         return;
     for (size_t row = tiles->first / line, next; row * line < end && near->count < SPANS; row = next) {
-        size_t image = row / map, top = row % map * tiles->tile + 1 + region.more;
+        size_t image = row / map, top = row % map * tiles->tile + 1 + region.rows_below;
         next = smaller((image + 1) * map, quotient(end, line));
         size_t rows = (next - row) * tiles->tile, at = region.first * plane + top * tiles->columns * LANES;
         struct ops_span span = {.from = region.array + image * region.image_stride + at,
@@ -253,46 +253,43 @@ static struct near want_near(const struct winograd_call *call, const struct work
     size_t from = cut->in_blocks * first / cut->out_blocks, to = cut->in_blocks * (first + blocks) / cut->out_blocks;
     bool multiplied = call->output == WINOGRAD_MULTIPLY;
 
-    want(&near, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
-    want(&near, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
-         &work->tiles);
-    want(&near, (struct region){call->shared ? call->share : NULL, call->stride.y, first, blocks, 0}, &work->tiles);
+    add_spans(&near, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
+    add_spans(&near, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
+              &work->tiles);
+    add_spans(&near, (struct region){call->shared ? call->share : NULL, call->stride.y, first, blocks, 0},
+              &work->tiles);
     next.first += next.count;
     next.count = smaller(next.count, call->images * next.across * next.down - next.first);
-    want(&near, (struct region){call->x, call->stride.x, from, to - from, 1}, &next);
-    want(&near, (struct region){call->factor, call->stride.factor, from, to - from, 1}, &next);
+    add_spans(&near, (struct region){call->x, call->stride.x, from, to - from, 1}, &next);
+    add_spans(&near, (struct region){call->factor, call->stride.factor, from, to - from, 1}, &next);
     return near;
 }
 
-/* Weights of the i-th product of a chunk, sets inside and points outside; after the last one those of the next chunk. */
-static const float *panels_of(const struct winograd_call *call, struct winograd shape, const struct work *work,
-                              size_t first, size_t i)
+/* A set's weights of one point, from a block of outputs on. */
+static const float *panels_of(const struct winograd_call *call, const struct work *work, size_t xi, size_t set,
+                              size_t first)
 {
-    const struct cut *cut = &work->cut;
-    size_t products = points_of(shape) * shape.sets, depth = work->product.depth;
-
-    if (i == products)
-        first = first + cut->chunk < cut->out_blocks ? first + cut->chunk : 0;
-    i %= products;
-    return call->packed[i % shape.sets] + i / shape.sets * depth * cut->out_blocks * LANES + first * LANES * depth;
+    return call->packed[set] + (xi * work->cut.out_blocks + first) * LANES * work->product.depth;
 }
 
-/* The chunk of outputs that the work is at. */
+/* The chunk of outputs that the work is at. Behind a product comes the next one's begin near, behind the last of a chunk
+ * that of the next chunk. */
 static void run_products(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                          const struct work *work, const float *v, float *m)
 {
     const struct cut *cut = &work->cut;
     size_t first = work->tiles.block, blocks = work->product.outputs / LANES;
+    size_t after = first + blocks < cut->out_blocks ? first + blocks : 0;
     size_t products = points_of(shape) * shape.sets;
     struct near near = want_near(call, work, first, blocks);
     size_t steps = products * ops_product_steps(ops, &work->product);
     struct ops_ahead ahead = {.spans = near.spans, .count = near.count, .each = near.lines / steps + 1};
 
     for (size_t i = 0; i < products; i++) {
-        size_t xi = i / shape.sets, set = i % shape.sets;
-        ahead.panel = panels_of(call, shape, work, first, i + 1);
+        size_t xi = i / shape.sets, set = i % shape.sets, next = (i + 1) % products;
+        ahead.panel = panels_of(call, work, next / shape.sets, next % shape.sets, i + 1 < products ? first : after);
         ops->product(m + xi * cut->out_plane + set * blocks * cut->stride * LANES, v + xi * cut->in_plane,
-                     panels_of(call, shape, work, first, i), &work->product, &ahead);
+                     panels_of(call, work, xi, set, first), &work->product, &ahead);
     }
     ops->winograd_output(call, m, blocks, cut->out_plane, &work->tiles);
 }

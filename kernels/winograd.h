@@ -9,7 +9,7 @@
  * outputs. F(4x4) needs 4 times fewer multiplications than direct convolution, and its rounding errors are about 1e-6 of
  * the array's maximum. It does not keep exact zeros; F(2x2) does: an output whose 3x3 inputs are all zero is exactly zero.
  * No failure, no allocation; the bits of an image's arrays depend on no other image of the call, those of its sums
- * only on its number in it. Thread-safe.
+ * only on its number in it and on how many there are. Thread-safe.
  */
 #ifndef NRMFLOW_WINOGRAD_H
 #define NRMFLOW_WINOGRAD_H

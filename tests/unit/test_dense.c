@@ -126,9 +126,11 @@ static void check_neighbours(struct dense all, size_t channels, struct random *r
         ops->dense_back(group.values, s.values, w.values, all.images, upper, lower);
         ops->dense_back(alone.values, own_s, w.values, 1, upper, lower);
         assert_memory_equal(group.values + i * lower, alone.values, lower * sizeof(float));
-        ops->dense_joint(group.values, s.values, x.values, w.values, all.images, upper, channels, positions, false);
-        ops->dense_joint(alone.values, own_s, own_x, w.values, 1, upper, channels, positions, false);
-        assert_memory_equal(group.values + i * upper * channels, alone.values, upper * channels * sizeof(float));
+        for (size_t twice = 0; twice < 2; twice++) {
+            ops->dense_joint(group.values, s.values, x.values, w.values, all.images, upper, channels, positions, twice);
+            ops->dense_joint(alone.values, own_s, own_x, w.values, 1, upper, channels, positions, twice);
+            assert_memory_equal(group.values + i * upper * channels, alone.values, upper * channels * sizeof(float));
+        }
     }
     guarded_free(&x);
     guarded_free(&s);

@@ -277,11 +277,29 @@ static const struct {
     struct winograd shape;
     bool adjoint;
 } cases[] = {
-    {{1, 1, 1, 1, 1, 4}, false},    {{4, 8, 2, 2, 2, 4}, false},   {{8, 4, 1, 3, 5, 4}, true},
-    {{16, 16, 2, 4, 4, 4}, false},  {{17, 33, 1, 7, 9, 4}, true},  {{20, 35, 2, 14, 14, 4}, false},
-    {{35, 64, 1, 14, 6, 4}, true},  {{3, 130, 1, 4, 4, 4}, false}, {{1, 1, 2, 1, 1, 2}, false},
-    {{4, 8, 2, 2, 2, 2}, false},    {{8, 4, 1, 3, 5, 2}, true},    {{17, 33, 2, 7, 9, 2}, false},
-    {{35, 20, 1, 14, 14, 2}, true}, {{2, 3, 1, 30, 57, 4}, true},  {{2, 3, 2, 31, 22, 2}, false},
+    {{1, 1, 1, 1, 1, 4}, false},
+    {{4, 8, 2, 2, 2, 4}, false},
+    {{8, 4, 1, 3, 5, 4}, true},
+    {{16, 16, 2, 4, 4, 4}, false},
+    {{17, 33, 1, 7, 9, 4}, true},
+    {{20, 35, 2, 14, 14, 4}, false},
+    {{35, 64, 1, 14, 6, 4}, true},
+    {{3, 130, 1, 4, 4, 4}, false},
+    {{1, 1, 2, 1, 1, 2}, false},
+    {{4, 8, 2, 2, 2, 2}, false},
+    {{8, 4, 1, 3, 5, 2}, true},
+    {{17, 33, 2, 7, 9, 2}, false},
+    {{35, 20, 1, 14, 14, 2}, true},
+    {{2, 3, 1, 30, 57, 4}, true},
+    {{2, 3, 2, 31, 22, 2}, false},
+    /* outputs in several chunks, the last one smaller */
+    {{5, 80, 2, 5, 5, 4}, false},
+    {{3, 160, 2, 5, 5, 2}, false},
+    {{3, 128, 1, 4, 4, 4}, true},
+    /* rows of more tiles than a block has */
+    {{2, 3, 1, 5, 230, 4}, true},
+    {{2, 3, 2, 3, 300, 2}, false},
+    {{2, 3, 1, 9, 513, 4}, false},
 };
 
 static void check_case(const struct ops *ops)
@@ -339,19 +357,19 @@ static void bits_depend_on_values_only(void **state)
     for_each_variant(check_bits);
 }
 
-enum { IMAGES = 5 };
+enum { IMAGES = 11 };
 
-/* Several images at once, with a factor and a multiplier that all share, are the same bits as one by one. */
-static void check_images(const struct ops *ops)
+/* Several images at once, with a factor and a multiplier that all share, are the same bits as one by one, their flows too.
+ */
+static void check_images(const struct ops *ops, struct winograd s, struct random *random)
 {
-    struct random random = random_seed("images");
-    struct winograd s = {19, 37, 1, 14, 13, 4};
-    struct arrays a = arrays_alloc(&random, s, false, 0);
-    size_t in = layout_floats(a.in), out = layout_floats(a.out);
+    struct arrays a = arrays_alloc(random, s, true, 0);
+    size_t in = layout_floats(a.in), out = layout_floats(a.out), pairs = s.inputs * s.outputs;
     struct guarded x = guarded_alloc(IMAGES * in), y = guarded_alloc(IMAGES * out);
+    struct guarded joint = guarded_alloc(IMAGES * pairs);
 
     for (size_t i = 0; i < IMAGES; i++) {
-        struct guarded one = random_blocked(&random, a.in, 0, a.planar_x);
+        struct guarded one = random_blocked(random, a.in, 0, a.planar_x);
         memcpy(x.values + i * in, one.values, in * sizeof(float));
         guarded_free(&one);
     }
@@ -359,28 +377,44 @@ static void check_images(const struct ops *ops)
     struct winograd_call call = stored(&a);
     call.output = WINOGRAD_MULTIPLY;
     call.multiplier = a.multiplier.values;
+    call.joint = a.joint.values;
+    call.lower = a.lower.values;
     struct winograd_call all = call;
     all.images = IMAGES;
     all.stride.x = in;
     all.stride.y = out;
     all.x = x.values;
     all.y[0] = y.values;
+    all.joint = joint.values;
     winograd_run(&all, ops, s, a.scratch.values);
     for (size_t i = 0; i < IMAGES; i++) {
         call.x = x.values + i * in;
         winograd_run(&call, ops, s, a.scratch.values);
         assert_memory_equal(y.values + i * out, call.y[0], out * sizeof(float));
+        assert_memory_equal(joint.values + i * pairs, call.joint, pairs * sizeof(float));
     }
     arrays_unpack(&a);
     arrays_free(&a);
     guarded_free(&x);
     guarded_free(&y);
+    guarded_free(&joint);
+}
+
+/* An image has several blocks of tiles, or a block has several images, the last one fewer. */
+static void check_groups(const struct ops *ops)
+{
+    static const struct winograd shapes[] = {
+        {19, 37, 1, 14, 13, 4}, {5, 20, 1, 4, 4, 4}, {33, 70, 1, 8, 7, 4}, {5, 20, 1, 5, 4, 2}, {3, 5, 1, 60, 57, 4}};
+    struct random random = random_seed("images");
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        check_images(ops, shapes[i], &random);
 }
 
 static void images_at_once_equal_one_by_one(void **state)
 {
     (void)state;
-    for_each_variant(check_images);
+    for_each_variant(check_groups);
 }
 
 /* F(2x2) of an input that is zero except at one position: exactly zero where that is not among the 3x3 inputs. */
