@@ -14,7 +14,7 @@ import time
 
 
 def ranks_of(launcher):
-    """Process numbers of the program's descendants of a process."""
+    """Process numbers of the program's descendants of a process, without those that a rank makes to read a file apart."""
     children, found = {}, []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -25,12 +25,13 @@ def ranks_of(launcher):
     waiting = [launcher]
     while waiting:
         process = waiting.pop()
-        waiting += children.get(process, [])
         try:
             if os.path.samefile(f"/proc/{process}/exe", os.environ["NRMFLOW"]):
                 found.append(process)
+                continue
         except OSError:
-            continue
+            pass
+        waiting += children.get(process, [])
     return sorted(found)
 
 
