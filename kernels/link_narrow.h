@@ -1,6 +1,6 @@
 /* The maps of a link between the network's input and the first blocked variable, for any rule (narrow.h): the
  * parts of a term go through one convolution of their planes x, [parts][C][H][W], without the first where its weights are
- * the sum of the others'. For link.c only. */
+ * the sum of the others'. For link.c and link_plan.c only. */
 #ifndef NRMFLOW_LINK_NARROW_H
 #define NRMFLOW_LINK_NARROW_H
 

@@ -1,5 +1,5 @@
 /* The maps of a link between blocked variables by winograd.h, where the rule never divides by a sum that can be exactly zero
- * while relevance arrives. For link.c and measure.c only. */
+ * while relevance arrives. For link.c, link_plan.c and measure.c only. */
 #ifndef NRMFLOW_LINK_WINOGRAD_H
 #define NRMFLOW_LINK_WINOGRAD_H
 
