@@ -83,7 +83,7 @@ enum status bench_images_make(char folder[BENCH_IMAGES_PATH], size_t count, cons
 
     memset(folder, 0, BENCH_IMAGES_PATH);
     if (node->rank == 0) {
-        snprintf(folder, BENCH_IMAGES_PATH, "%s/nrmflow-bench-XXXXXX", place && *place ? place : "/tmp");
+        snprintf(folder, BENCH_IMAGES_PATH, "%s/nrmflow-bench-XXXXXX", place && *place ? place : P_tmpdir);
         if (!mkdtemp(folder)) {
             rc = error_system(err, "%s: cannot be made; set TMPDIR", folder);
             *folder = '\0';

@@ -78,7 +78,7 @@ debian_main() {
     done
     [ -n "$(package_sources)" ] || skip "apt has no package lists of Debian $suite here (\`apt-get update\` gets them)"
     child=
-    folder=$(mktemp -d "${TMPDIR:-/tmp}/debian.XXXXXX")
+    folder=$(mktemp -d -t debian.XXXXXX)
     trap debian_cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP

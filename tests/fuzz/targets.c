@@ -74,7 +74,7 @@ static void make_folder(void)
     struct stat info;
 
     owner = (long)getpid();
-    snprintf(folder, sizeof folder, "%s/nrmflow-fuzz-XXXXXX", stat("/dev/shm", &info) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(folder, sizeof folder, "%s/nrmflow-fuzz-XXXXXX", stat("/dev/shm", &info) == 0 ? "/dev/shm" : P_tmpdir);
     if (!mkdtemp(folder))
         fuzz_fail("cannot make a folder for files");
     atexit(remove_folder);

@@ -16,7 +16,7 @@ for tool in slurmctld slurmd sbatch srun munged python3; do
 done
 [ $# -gt 0 ] || { echo "usage: tests/slurm/cluster.sh COMMAND ..." >&2 && exit 2; }
 
-folder=$(mktemp -d "${TMPDIR:-/tmp}/slurm.XXXXXX")
+folder=$(mktemp -d -t slurm.XXXXXX)
 daemons=()
 cleanup() {
     local daemon

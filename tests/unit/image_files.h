@@ -1,9 +1,9 @@
-/* Files for the tests of images and data sets: a temporary folder, filled by a Python helper or by hand. */
+/* Files for the tests of images and data sets, by a Python helper or by hand. */
 #ifndef NRMFLOW_IMAGE_FILES_H
 #define NRMFLOW_IMAGE_FILES_H
 
-#include <errno.h>
-#include <ftw.h>
+#include "temporary.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,29 +13,6 @@
 #include <unistd.h>
 
 enum { PATH_LENGTH = 4096 };
-
-static inline int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status, (void)kind, (void)place;
-    return remove(path);
-}
-
-static inline void remove_folder(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A fresh folder; the path is written to `path` [PATH_LENGTH]. */
-static inline void make_folder(char *path)
-{
-    const char *base = getenv("TMPDIR");
-
-    snprintf(path, PATH_LENGTH, "%s/nrmflow_images_XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(path)) {
-        perror(path);
-        abort();
-    }
-}
 
 /* Let a Python script of this folder do its job `task` in another. */
 static inline bool run_python(const char *script, const char *task, const char *folder)

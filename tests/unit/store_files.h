@@ -2,6 +2,8 @@
 #ifndef STORE_FILES_H
 #define STORE_FILES_H
 
+#include "temporary.h"
+
 #include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,18 +18,19 @@
 
 #include <cmocka.h>
 
-static char files_folder[] = "/tmp/nrmflow-test-XXXXXX";
+static char files_folder[TEMPORARY_PATH];
 
 static inline int files_setup(void **state)
 {
     (void)state;
-    return mkdtemp(files_folder) ? 0 : -1;
+    temporary_folder(files_folder);
+    return 0;
 }
 
 /* The path of a file in the folder; valid until the fourth call after this one. */
 static inline const char *files_path(const char *name)
 {
-    static char paths[4][320];
+    static char paths[4][2 * TEMPORARY_PATH];
     static size_t turn;
     char *path = paths[turn++ % 4];
 

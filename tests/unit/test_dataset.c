@@ -23,8 +23,8 @@ static int make_fixture(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     *state = f;
-    make_folder(f->good);
-    make_folder(f->bad);
+    temporary_folder(f->good);
+    temporary_folder(f->bad);
     return run_python("make_datasets.py", "good", f->good) && run_python("make_datasets.py", "bad", f->bad) ? 0 : -1;
 }
 
@@ -32,8 +32,8 @@ static int remove_fixture(void **state)
 {
     struct fixture *f = *state;
 
-    remove_folder(f->good);
-    remove_folder(f->bad);
+    temporary_remove(f->good);
+    temporary_remove(f->bad);
     image_free(&f->image);
     free(f);
     return 0;

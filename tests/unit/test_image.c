@@ -45,8 +45,8 @@ static int make_fixture(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     *state = f;
-    make_folder(f->folder);
-    make_folder(f->truncated);
+    temporary_folder(f->folder);
+    temporary_folder(f->truncated);
     if (!run_python("make_images.py", "images", f->folder) || !run_python("make_images.py", "truncated", f->truncated))
         return -1;
     read_cases(f);
@@ -57,8 +57,8 @@ static int remove_fixture(void **state)
 {
     struct fixture *f = *state;
 
-    remove_folder(f->folder);
-    remove_folder(f->truncated);
+    temporary_remove(f->folder);
+    temporary_remove(f->truncated);
     image_free(&f->image);
     free(f);
     return 0;

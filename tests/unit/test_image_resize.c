@@ -40,11 +40,11 @@ static struct records make_records(const char *task)
     char folder[PATH_LENGTH], path[PATH_LENGTH + 16];
     struct records r;
 
-    make_folder(folder);
+    temporary_folder(folder);
     assert_true(run_python("make_images.py", task, folder));
     snprintf(path, sizeof path, "%s/cases.bin", folder);
     r.next = r.bytes = read_file(path, &r.nbytes);
-    remove_folder(folder);
+    temporary_remove(folder);
     return r;
 }
 

@@ -1,4 +1,5 @@
 #include "sha256.h"
+#include "temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,14 +39,11 @@ static void published_examples_are_met(void **state)
 
 static void file_has_the_checksum_of_its_bytes(void **state)
 {
-    const char *base = getenv("TMPDIR");
-    char path[256], line[1000], hex[SHA256_HEX];
+    char path[TEMPORARY_PATH], line[1000], hex[SHA256_HEX];
     struct error err = {0};
 
     (void)state;
-    snprintf(path, sizeof path, "%s/nrmflow-sha256-XXXXXX", base ? base : P_tmpdir);
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    int fd = temporary_file(path);
     memset(line, 'a', sizeof line);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(write(fd, line, sizeof line), sizeof line);

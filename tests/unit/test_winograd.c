@@ -292,7 +292,7 @@ static const struct {
     {{35, 20, 1, 14, 14, 2}, true},
     {{2, 3, 1, 30, 57, 4}, true},
     {{2, 3, 2, 31, 22, 2}, false},
-    /* outputs in several chunks, the last one smaller */
+    /* outputs in several chunks, whose last one can be smaller */
     {{5, 80, 2, 5, 5, 4}, false},
     {{3, 160, 2, 5, 5, 2}, false},
     {{3, 128, 1, 4, 4, 4}, true},

@@ -2,9 +2,9 @@
 #ifndef NRMFLOW_WEIGHTS_FIXTURE_H
 #define NRMFLOW_WEIGHTS_FIXTURE_H
 
+#include "temporary.h"
 #include "weights.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -18,21 +18,13 @@
 enum { FIXTURE_PATH = 512 };
 
 struct fixture {
-    char folder[FIXTURE_PATH / 2];
+    char folder[TEMPORARY_PATH];
 };
-
-static inline int fixture_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
 
 static inline int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
-    int code = f ? nftw(f->folder, fixture_remove, 8, FTW_DEPTH | FTW_PHYS) : 0;
+    int code = f ? temporary_remove(f->folder) : 0;
 
     free(f);
     return code;
@@ -42,15 +34,12 @@ static inline int fixture_teardown(void **state)
 static inline int fixture_setup(void **state, const char *kind)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    const char *base = getenv("TMPDIR");
     char command[2 * FIXTURE_PATH];
 
     *state = f;
     if (!f)
         return -1;
-    snprintf(f->folder, sizeof f->folder, "%s/nrmflow-weights-XXXXXX", base ? base : P_tmpdir);
-    if (!mkdtemp(f->folder))
-        return -1;
+    temporary_folder(f->folder);
     snprintf(command, sizeof command, "%s -B '%s/../tests/unit/make_weights.py' '%s' %s", TEST_PYTHON, JOBS, f->folder,
              kind);
     return system(command);
