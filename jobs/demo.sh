@@ -29,7 +29,7 @@ export OMPI_MCA_btl_vader_single_copy_mechanism=none
 
 mkdir -p out
 # Open MPI counts two hardware threads as one slot; nproc counts both.
-mpirun --oversubscribe --bind-to none -n "$(cores)" build/release/nrmflow run jobs/demo.ini --output "$store" \
+mpirun --oversubscribe --bind-to none -n "$(cores)" build/release/nrmflow run jobs/demo/demo.ini --output "$store" \
     --restart </dev/null
 printf '\nThe store is %s. What `nrmflow info` says of it:\n\n' "$PWD/$store"
 build/release/nrmflow info "$store"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The Debian package: jobs/nrmflow.def, section by section as Apptainer runs it, builds it on one bare Debian 12 and
+# The Debian package: jobs/package/nrmflow.def, section by section as Apptainer runs it, builds it on one bare Debian 12 and
 # installs it on another one, where a user computes with two ranks. Needs root and 2 GB in $TMPDIR; takes minutes (label
 # slow).
 set -euo pipefail
 . "$(dirname "$0")/debian.sh"
-definition=$checkout/jobs/nrmflow.def
+definition=$checkout/jobs/package/nrmflow.def
 
 # Lines of a section of stage 1 or 2: section STAGE NAME
 section() {
@@ -34,9 +34,9 @@ use() {
         cd
         test "$(command -v nrmflow)" = /usr/bin/nrmflow
         nrmflow --version | grep -qx "build type        Release"
-        mpirun --oversubscribe -n 2 nrmflow run /usr/share/nrmflow/demo.ini --set data.images=0:200 --output demo.h5
+        mpirun --oversubscribe -n 2 nrmflow run /usr/share/nrmflow/demo/demo.ini --set data.images=0:200 --output demo.h5
         nrmflow info demo.h5 --json | grep -q "\"complete\": true"
-        nrmflow report demo.h5 --images /usr/share/nrmflow/demo.ini --set data.images=0:200
+        nrmflow report demo.h5 --images /usr/share/nrmflow/demo/demo.ini --set data.images=0:200
         test -s demo.html
         for page in nrmflow nrmflow-run nrmflow-info; do test -e /usr/share/man/man1/$page.1; done
         bash -ec ". /usr/share/bash-completion/completions/nrmflow; complete -p nrmflow"

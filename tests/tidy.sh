@@ -10,6 +10,6 @@ if ! command -v clang-tidy >/dev/null; then
     echo "tests/tidy.sh: clang-tidy is missing; on Debian: apt-get install clang-tidy"
     exit 77
 fi
-[ $# -gt 0 ] || set -- kernels/*.c io/*.c pipeline/*.c
+[ $# -gt 0 ] || set -- kernels/*/*.c io/*/*.c pipeline/*/*.c
 printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$folder" --quiet 2>/dev/null
 echo "clang-tidy: $# files without a finding"

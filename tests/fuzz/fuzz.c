@@ -1,5 +1,5 @@
 /* libFuzzer's entry points; NRMFLOW_FUZZ_TARGET names the target. */
-#include "targets.h"
+#include "tests/fuzz/targets.h"
 
 #include <pthread.h>
 #include <sanitizer/common_interface_defs.h>

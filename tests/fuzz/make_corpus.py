@@ -88,7 +88,7 @@ def keras(corpus):
 
 def texts(corpus):
     """Configurations of jobs/ and of the unit test, and the latter's set expressions."""
-    for path in (TESTS.parent / 'jobs').glob('*.ini'):
+    for path in (TESTS.parent / 'jobs').rglob('*.ini'):
         shutil.copy(path, corpus / 'config' / path.name)
     literal = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
     for target, source in ('config', 'test_config.c'), ('sets', 'test_sets.c'):

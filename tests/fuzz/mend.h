@@ -1,7 +1,7 @@
 /* Make the checksums of a changed file right again, so that what lies behind them is reached. Sizes of images are kept
  * small, so that time goes into decoding and not into clearing memory. Bytes that are no such file are left alone. */
-#ifndef FUZZ_MEND_H
-#define FUZZ_MEND_H
+#ifndef NRMFLOW_TESTS_FUZZ_MEND_H
+#define NRMFLOW_TESTS_FUZZ_MEND_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
  *     replay --list                    names of the targets
  *     replay TARGET ROUNDS FILE...     each file as it is, and ROUNDS times with a few bytes changed
  */
-#include "samples.h"
-#include "targets.h"
+#include "tests/fuzz/samples.h"
+#include "tests/fuzz/targets.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "samples.h"
+#include "tests/fuzz/samples.h"
 
-#include "store.h"
+#include "io/store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Small stores and part files to start from. */
-#ifndef FUZZ_SAMPLES_H
-#define FUZZ_SAMPLES_H
+#ifndef NRMFLOW_TESTS_FUZZ_SAMPLES_H
+#define NRMFLOW_TESTS_FUZZ_SAMPLES_H
 
-#include "partfile.h"
+#include "io/store/partfile.h"
 
 enum { SAMPLES_COLUMNS = 3 };
 

@@ -1,6 +1,6 @@
 /* Data sets: an error, or images with labels that the listing's classes hold. */
-#include "dataset.h"
-#include "targets.h"
+#include "io/dataset/dataset.h"
+#include "tests/fuzz/targets.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* Stores, finished or not, and part files, as `info`, `run` and others read them. */
-#include "partfile.h"
-#include "samples.h"
-#include "store.h"
-#include "summary.h"
-#include "targets.h"
+#include "io/store/partfile.h"
+#include "io/store/store.h"
+#include "pipeline/results/summary.h"
+#include "tests/fuzz/samples.h"
+#include "tests/fuzz/targets.h"
 
 #include <stdio.h>
 #include <stdlib.h>

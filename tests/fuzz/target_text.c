@@ -1,7 +1,7 @@
 /* What users write: configurations and set expressions. */
-#include "config.h"
-#include "sets.h"
-#include "targets.h"
+#include "pipeline/config/config.h"
+#include "pipeline/sets/sets.h"
+#include "tests/fuzz/targets.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Weights files: an error that names the file, or numbers that are all finite. */
-#include "targets.h"
-#include "weights.h"
-#include "weights_pickle.h"
+#include "io/weights/pickle.h"
+#include "io/weights/weights.h"
+#include "tests/fuzz/targets.h"
 
 #include <math.h>
 #include <stdio.h>

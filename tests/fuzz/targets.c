@@ -1,6 +1,6 @@
-#include "targets.h"
+#include "tests/fuzz/targets.h"
 
-#include "mend.h"
+#include "tests/fuzz/mend.h"
 
 #include <stdio.h>
 #include <stdlib.h>

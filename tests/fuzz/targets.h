@@ -3,10 +3,10 @@
  * Whatever the bytes are, a reader answers with data or with an error that says what, and ends. A target that sees
  * anything else aborts.
  */
-#ifndef FUZZ_TARGETS_H
-#define FUZZ_TARGETS_H
+#ifndef NRMFLOW_TESTS_FUZZ_TARGETS_H
+#define NRMFLOW_TESTS_FUZZ_TARGETS_H
 
-#include "error.h"
+#include "io/base/error.h"
 
 #include <stddef.h>
 

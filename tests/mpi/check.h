@@ -1,6 +1,6 @@
 /* Checks for the tests that run under MPI: a failure is printed with its place and ends all ranks. */
-#ifndef NRMFLOW_TEST_CHECK_H
-#define NRMFLOW_TEST_CHECK_H
+#ifndef NRMFLOW_TESTS_MPI_CHECK_H
+#define NRMFLOW_TESTS_MPI_CHECK_H
 
 #include <stdbool.h>
 #include <stdio.h>

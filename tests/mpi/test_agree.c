@@ -1,5 +1,5 @@
-#include "agree.h"
-#include "check.h"
+#include "pipeline/mpi/agree.h"
+#include "tests/mpi/check.h"
 
 #include <string.h>
 

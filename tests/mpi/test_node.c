@@ -1,5 +1,5 @@
-#include "check.h"
-#include "node.h"
+#include "pipeline/mpi/node.h"
+#include "tests/mpi/check.h"
 
 #include <stdint.h>
 #include <string.h>

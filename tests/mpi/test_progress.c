@@ -1,5 +1,5 @@
-#include "check.h"
-#include "progress.h"
+#include "pipeline/mpi/progress.h"
+#include "tests/mpi/check.h"
 
 #include <string.h>
 #include <time.h>

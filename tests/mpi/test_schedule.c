@@ -1,5 +1,5 @@
-#include "check.h"
-#include "schedule.h"
+#include "pipeline/mpi/schedule.h"
+#include "tests/mpi/check.h"
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /* Blocks added by all ranks of all nodes, in any order, give the bits that one rank gets alone. */
-#include "check.h"
-#include "node.h"
-#include "schedule.h"
-#include "sums_reduce.h"
+#include "pipeline/mpi/node.h"
+#include "pipeline/mpi/schedule.h"
+#include "pipeline/stats/sums_reduce.h"
+#include "tests/mpi/check.h"
 
 #include <math.h>
 #include <stdint.h>

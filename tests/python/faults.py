@@ -1,4 +1,4 @@
-"""Failures on purpose (io/fault.h): what the quick test and the slow one share."""
+"""Failures on purpose (io/base/fault.h): what the quick test and the slow one share."""
 
 import os
 import random
@@ -96,7 +96,7 @@ class FaultCase(RunCase):
         type(self).injected += 1
         if fault.endswith("kill"):
             type(self).kills += 1
-            # a process apart (io/apart.h) may meet the point first; then the program sees it end, and fails
+            # a process apart (io/base/sandbox.h) may meet the point first; then the program sees it end, and fails
             self.assertIn(hit.returncode, (KILLED, 1), f"{fault}: {hit.stderr}")
         else:
             self.assertIn(hit.returncode, (0, 1), f"{fault}: {hit.stderr}")

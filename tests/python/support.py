@@ -15,7 +15,7 @@ import numpy
 
 NRMFLOW, MPIRUN, JOBS = os.environ["NRMFLOW"], os.environ["MPIRUN"], os.environ["JOBS"]
 TINY = os.path.join(os.environ["TEST_DATA"], "tiny_vgg11.safetensors")  # 3 x 32 x 32, 7 classes
-DEMO = os.path.join(JOBS, "demo.ini")
+DEMO = os.path.join(JOBS, "demo", "demo.ini")
 DEMO_WEIGHTS = os.path.join(JOBS, "demo", "fashion_vgg16.safetensors")  # 1 x 32 x 32, 10 classes
 DEMO_IMAGES = 10000
 

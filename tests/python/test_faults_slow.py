@@ -1,4 +1,4 @@
-"""Every meeting of every point of io/fault.h, failing and killed; of points that are met very often, a sample."""
+"""Every meeting of every point of io/base/fault.h, failing and killed; of points that are met very often, a sample."""
 
 import unittest
 

@@ -78,7 +78,7 @@ class HostileHdf5(support.RunCase):
     def test_images(self):
         path = os.path.join(self.folder, "images.h5")
         write_hostile(path, LINKS)
-        self.expect_refusal(path, nrmflow("run", os.path.join(support.JOBS, "demo.ini"), "--set", f"data.path={path}",
+        self.expect_refusal(path, nrmflow("run", support.DEMO, "--set", f"data.path={path}",
                                           "--set", "data.format=hdf5", "--set", "data.labels=", "--output",
                                           os.path.join(self.folder, "out.h5")))
 

@@ -44,7 +44,7 @@ class Install(RunCase):
         self.assertEqual(self.read("share", "zsh", "site-functions", "_nrmflow"), nrmflow("help", "--completion", "zsh").stdout)
 
     def test_the_demo_is_whole(self):
-        demo = self.path("second", "share", "nrmflow", "demo.ini")
+        demo = self.path("second", "share", "nrmflow", "demo", "demo.ini")
         plan = nrmflow("run", demo, "--dry-run", "--json", "--output", self.path("x.h5"), "--set", "data.images=0:16")
         self.assertEqual(plan.returncode, 0, plan.stderr)
         self.assertEqual(json.loads(plan.stdout)["images"], 16)
@@ -79,7 +79,7 @@ class Recipes(unittest.TestCase):
         spack.CMakePackage = type("CMakePackage", (), {})
         spack.depends_on = lambda spec, when="", **_: names[when].append(spec)
         spack.license = spack.variant = spack.version = spack.generator = lambda *_, **__: None
-        place = ROOT / "jobs" / "spack" / "packages" / "nrmflow" / "package.py"
+        place = ROOT / "jobs" / "package" / "spack" / "packages" / "nrmflow" / "package.py"
         modules = {"spack": types.ModuleType("spack"), "spack.package": spack}
         saved = {name: sys.modules.get(name) for name in modules}
         sys.modules.update(modules)
@@ -108,7 +108,7 @@ class Recipes(unittest.TestCase):
         self.assertEqual(recipe.git, ROOT.resolve().as_uri())
 
     def test_the_container_copies_what_cmake_builds_from(self):
-        definition = (ROOT / "jobs" / "nrmflow.def").read_text(encoding="utf-8")
+        definition = (ROOT / "jobs" / "package" / "nrmflow.def").read_text(encoding="utf-8")
         copied = re.findall(r"^    (\S+) /source/\1$", definition, re.MULTILINE)
         for name in copied:
             self.assertTrue((ROOT / name).exists(), name)

@@ -188,7 +188,7 @@ class Machines(MergeCase):
         output = self.path("resumed.h5")
         settings = {**SMALL, "run.epoch": 0}
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        command = ["run", os.path.join(os.environ["JOBS"], "demo.ini"), "--output", output, *sets]
+        command = ["run", os.path.join(os.environ["JOBS"], "demo", "demo.ini"), "--output", output, *sets]
         hit = nrmflow(*command, environment={**self.OTHER, "NRMFLOW_FAULT": "reduce:3"})
         self.assertEqual(hit.returncode, 1)
         theirs = self.core(output)

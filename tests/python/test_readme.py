@@ -49,7 +49,7 @@ class Store(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
         os.mkdir(os.path.join(cls.folder.name, "out"))
-        run = nrmflow("run", str(ROOT / "jobs" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:200",
+        run = nrmflow("run", str(ROOT / "jobs" / "demo" / "demo.ini"), "--output", "out/demo.h5", "--set", "data.images=0:200",
                       cwd=cls.folder.name)
         assert run.returncode == 0, run.stdout
 

@@ -47,10 +47,10 @@ class Slurm(RunCase):
         cls.long = cls.run_store("long.h5", cls.long_settings, ranks=2)
 
     def submit(self, name, settings, *arguments, options=(), environment=None):
-        """Submit jobs/imagenet.sbatch; number of the job, path of the store."""
+        """Submit jobs/slurm/imagenet.sbatch; number of the job, path of the store."""
         store = self.path(name)
         command = ["sbatch", "--parsable", "--ntasks-per-node=2", f"--output={store}.log", *options,
-                   os.path.join(JOBS, "imagenet.sbatch"), DEMO, store, *sets(settings), *arguments]
+                   os.path.join(JOBS, "slurm", "imagenet.sbatch"), DEMO, store, *sets(settings), *arguments]
         done = subprocess.run(command, check=True, capture_output=True, text=True,
                               env={**os.environ, "NRMFLOW": NRMFLOW, **(environment or {})})
         return int(done.stdout), store
@@ -130,7 +130,7 @@ class Slurm(RunCase):
         store = self.path("array.h5")
         environment = {**os.environ, "NRMFLOW": NRMFLOW,
                        "SBATCH": f"--ntasks-per-node=2 --output={store}.%a.log --time=1 --signal=B:USR1@60"}
-        done = subprocess.run([os.path.join(JOBS, "imagenet-array.sh"), "3", DEMO, store, *sets(self.long_settings)],
+        done = subprocess.run([os.path.join(JOBS, "slurm", "imagenet-array.sh"), "3", DEMO, store, *sets(self.long_settings)],
                               check=True, capture_output=True, text=True, env=environment, cwd=self.folder)
         _, merge = map(int, re.findall(r"job (\d+) ", done.stdout))
         known = self.await_job(merge)

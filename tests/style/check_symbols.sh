@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every global symbol is a source file's name or begins with its first word: io/weights_keras.c exports weights_*.
+# Every global symbol is a source file's name or begins with its first word: io/weights/keras.c exports weights_*.
 # Usage: check_symbols.sh LIBRARY.a ...
 status=0
 for library in "$@"; do

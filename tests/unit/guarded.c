@@ -1,4 +1,4 @@
-#include "guarded.h"
+#include "tests/unit/guarded.h"
 
 #include <math.h>
 #include <stdio.h>

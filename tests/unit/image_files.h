@@ -1,8 +1,8 @@
 /* Files for the tests of images and data sets, by a Python helper or by hand. */
-#ifndef NRMFLOW_IMAGE_FILES_H
-#define NRMFLOW_IMAGE_FILES_H
+#ifndef NRMFLOW_TESTS_UNIT_IMAGE_FILES_H
+#define NRMFLOW_TESTS_UNIT_IMAGE_FILES_H
 
-#include "temporary.h"
+#include "tests/unit/temporary.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "isa_under_test.h"
+#include "tests/unit/isa_under_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>

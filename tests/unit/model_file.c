@@ -1,6 +1,6 @@
-#include "model_file.h"
+#include "tests/unit/model_file.h"
 
-#include "weights.h"
+#include "io/weights/weights.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

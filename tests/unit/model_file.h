@@ -1,8 +1,8 @@
 /* A model for tests: network, weights and one image's worth of helpers, read through the program's own reader. */
-#ifndef NRMFLOW_TEST_MODEL_FILE_H
-#define NRMFLOW_TEST_MODEL_FILE_H
+#ifndef NRMFLOW_TESTS_UNIT_MODEL_FILE_H
+#define NRMFLOW_TESTS_UNIT_MODEL_FILE_H
 
-#include "network.h"
+#include "kernels/base/network.h"
 
 struct model_file {
     struct network net;

@@ -1,4 +1,4 @@
-#include "random_image.h"
+#include "tests/unit/random_image.h"
 
 #include <stdint.h>
 #include <stdlib.h>

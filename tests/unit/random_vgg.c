@@ -1,7 +1,7 @@
-#include "random_vgg.h"
+#include "tests/unit/random_vgg.h"
 
-#include "isa_under_test.h"
-#include "reference.h"
+#include "kernels/layer/reference.h"
+#include "tests/unit/isa_under_test.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,11 +1,11 @@
-#include "sampling_study.h"
+#include "tests/unit/sampling_study.h"
 
-#include "dataset.h"
-#include "far.h"
-#include "isa_under_test.h"
-#include "mask.h"
-#include "model_file.h"
-#include "sample.h"
+#include "io/dataset/dataset.h"
+#include "kernels/layer/mask.h"
+#include "kernels/measure/far.h"
+#include "kernels/measure/sample.h"
+#include "tests/unit/isa_under_test.h"
+#include "tests/unit/model_file.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -17,7 +17,7 @@ enum { GROUP = 4, SWEEP_BYTES = 32 << 20, SEGMENTS = 16 };
 
 static const char *const names[STUDY_PAIRS][2] = {
     {"conv1_2", "conv5_3"}, {"conv3_3", "conv5_3"}, {"conv4_2", "conv5_1"}};
-static const float mean = 0.2860f, deviation = 0.3530f; /* of jobs/demo.ini */
+static const float mean = 0.2860f, deviation = 0.3530f; /* of jobs/demo/demo.ini */
 
 /* One pair's sums over the images. Arrays are [rows][columns] but for the last. */
 struct sums {

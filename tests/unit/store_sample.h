@@ -1,9 +1,9 @@
 /* A store with every field of the table, whose numbers follow from the field's place in the table and the element's. */
-#ifndef STORE_SAMPLE_H
-#define STORE_SAMPLE_H
+#ifndef NRMFLOW_TESTS_UNIT_STORE_SAMPLE_H
+#define NRMFLOW_TESTS_UNIT_STORE_SAMPLE_H
 
-#include "store.h"
-#include "store_files.h"
+#include "io/store/store.h"
+#include "tests/unit/store_files.h"
 
 static const struct {
     const char *name;

@@ -1,4 +1,4 @@
-#include "temporary.h"
+#include "tests/unit/temporary.h"
 
 #include <ftw.h>
 #include <stdbool.h>

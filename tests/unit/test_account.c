@@ -1,4 +1,4 @@
-#include "account.h"
+#include "pipeline/run/time_profile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

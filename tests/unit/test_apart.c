@@ -1,5 +1,5 @@
 /* A process apart answers, and its end is an error and nothing more. */
-#include "apart.h"
+#include "io/base/sandbox.h"
 
 #include <setjmp.h>
 #include <signal.h>

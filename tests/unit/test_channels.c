@@ -1,9 +1,9 @@
 /* Summaries of channels (channels.h) against plain scans, by themselves and on the way through a convolution, on values
  * that are often equal, infinite or not numbers. */
-#include "channels.h"
-#include "guarded.h"
-#include "isa_under_test.h"
-#include "winograd.h"
+#include "kernels/layer/channels.h"
+#include "kernels/layer/winograd.h"
+#include "tests/unit/guarded.h"
+#include "tests/unit/isa_under_test.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
-#include "command_info.h"
-#include "store.h"
-#include "store_files.h"
+#include "io/store/store.h"
+#include "pipeline/command/info.h"
+#include "tests/unit/store_files.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -1,9 +1,9 @@
-#include "config.h"
-#include "config_help.h"
-#include "config_table.h"
-#include "config_text.h"
-#include "rule.h"
-#include "temporary.h"
+#include "kernels/layer/rule.h"
+#include "pipeline/config/config.h"
+#include "pipeline/config/help.h"
+#include "pipeline/config/table.h"
+#include "pipeline/config/text.h"
+#include "tests/unit/temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "cost.h"
+#include "kernels/measure/cost.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Data sets of every kind against what tests/unit/make_datasets.py put into them. */
-#include "dataset.h"
-#include "image_files.h"
+#include "io/dataset/dataset.h"
+#include "tests/unit/image_files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Dense layers' loops (ops.h) against plain double loops, on odd shapes, at the edge of forbidden pages. */
-#include "guarded.h"
-#include "isa_under_test.h"
+#include "tests/unit/guarded.h"
+#include "tests/unit/isa_under_test.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "exact.h"
+#include "pipeline/util/exact.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Which pairs measure.flows asks for in a VGG16, and what it says of those that do not fit. */
-#include "flows.h"
+#include "pipeline/stats/flows.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
-#include "h5.h"
-#include "h5_aside.h"
-#include "store_files.h"
+#include "io/h5/atomic.h"
+#include "io/h5/h5.h"
+#include "tests/unit/store_files.h"
 
 #include <signal.h>
 #include <sys/resource.h>

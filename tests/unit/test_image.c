@@ -1,6 +1,6 @@
 /* Decoding against PIL, which tests/unit/make_images.py asks. */
-#include "image.h"
-#include "image_files.h"
+#include "io/image/image.h"
+#include "tests/unit/image_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Resizing and preprocessing against PIL, torch and (where installed) torchvision. */
-#include "image.h"
-#include "image_files.h"
+#include "io/image/image.h"
+#include "tests/unit/image_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

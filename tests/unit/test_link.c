@@ -1,10 +1,10 @@
 /* The operations of a link, for every rule, against the double reference and against the laws of the measure, on random
  * links of odd shapes. */
-#include "guarded.h"
-#include "isa_under_test.h"
-#include "link_narrow.h"
-#include "link_winograd.h"
-#include "reference.h"
+#include "kernels/layer/link_direct.h"
+#include "kernels/layer/link_winograd.h"
+#include "kernels/layer/reference.h"
+#include "tests/unit/guarded.h"
+#include "tests/unit/isa_under_test.h"
 
 #include <float.h>
 #include <math.h>

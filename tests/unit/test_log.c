@@ -1,4 +1,4 @@
-#include "log.h"
+#include "pipeline/util/log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

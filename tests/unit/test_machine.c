@@ -1,4 +1,4 @@
-#include "machine.h"
+#include "pipeline/mpi/provenance.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

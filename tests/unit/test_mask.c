@@ -1,6 +1,6 @@
 /* Masks in planar and in blocked layouts. */
-#include "guarded.h"
-#include "mask.h"
+#include "kernels/layer/mask.h"
+#include "tests/unit/guarded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

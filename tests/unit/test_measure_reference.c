@@ -3,11 +3,11 @@
  * The shipped tests/data/reference.h5 is a part of the full results; NRMFLOW_REFERENCE names another file of the same
  * layout.
  */
-#include "far.h"
-#include "isa_under_test.h"
-#include "measure.h"
-#include "model_file.h"
-#include "reference.h"
+#include "kernels/layer/reference.h"
+#include "kernels/measure/far.h"
+#include "kernels/measure/measure.h"
+#include "tests/unit/isa_under_test.h"
+#include "tests/unit/model_file.h"
 
 #include <math.h>
 #include <setjmp.h>

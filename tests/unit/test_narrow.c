@@ -1,8 +1,8 @@
 /* Convolutions of few planes in every variant that this processor has, against plain double loops, at the edge of
  * forbidden pages. */
-#include "guarded.h"
-#include "layout.h"
-#include "narrow.h"
+#include "kernels/base/layout.h"
+#include "kernels/layer/direct.h"
+#include "tests/unit/guarded.h"
 
 #include <float.h>
 #include <math.h>

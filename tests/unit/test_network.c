@@ -1,4 +1,4 @@
-#include "network.h"
+#include "kernels/base/network.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

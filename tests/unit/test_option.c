@@ -1,4 +1,4 @@
-#include "option.h"
+#include "pipeline/util/option.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "peak.h"
+#include "kernels/ops/peak.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

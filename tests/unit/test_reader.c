@@ -1,4 +1,4 @@
-#include "reader.h"
+#include "pipeline/run/reader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Part files that are not what this run has written. */
-#include "rows.h"
-#include "store_files.h"
+#include "pipeline/run/rows.h"
+#include "tests/unit/store_files.h"
 
 enum { ROWS_OF_FILE = 64, BLOCK = 4 };
 

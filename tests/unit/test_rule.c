@@ -1,4 +1,4 @@
-#include "rule.h"
+#include "kernels/layer/rule.h"
 
 #include <math.h>
 #include <setjmp.h>

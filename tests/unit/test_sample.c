@@ -1,8 +1,8 @@
 /* Sampled rows of flows: probabilities, draws, and that the estimates are unbiased with the errors that they claim. */
-#include "far.h"
-#include "mask.h"
-#include "random_image.h"
-#include "sample.h"
+#include "kernels/layer/mask.h"
+#include "kernels/measure/far.h"
+#include "kernels/measure/sample.h"
+#include "tests/unit/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

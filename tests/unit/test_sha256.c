@@ -1,5 +1,5 @@
-#include "sha256.h"
-#include "temporary.h"
+#include "io/base/sha256.h"
+#include "tests/unit/temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "shard.h"
+#include "pipeline/config/shard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

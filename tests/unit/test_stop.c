@@ -1,4 +1,4 @@
-#include "stop.h"
+#include "pipeline/run/stop.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "store_sample.h"
+#include "tests/unit/store_sample.h"
 
 #include <math.h>
 #include <signal.h>

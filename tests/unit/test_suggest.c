@@ -1,4 +1,4 @@
-#include "suggest.h"
+#include "pipeline/util/suggest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "sums.h"
+#include "pipeline/stats/sums.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-#include "spark.h"
-#include "table.h"
+#include "pipeline/util/spark.h"
+#include "pipeline/util/table.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "toplist.h"
+#include "pipeline/util/toplist.h"
 
 #include <math.h>
 #include <setjmp.h>

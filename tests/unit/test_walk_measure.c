@@ -1,8 +1,8 @@
 /* Joint relevance of channel walks: against the sum over all walks of neurons, and bounds of measures without signs. */
-#include "mask.h"
-#include "random_image.h"
-#include "walk_measure.h"
-#include "walk_search.h"
+#include "kernels/layer/mask.h"
+#include "kernels/measure/walk_measure.h"
+#include "pipeline/results/walk_search.h"
+#include "tests/unit/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "weights_fixture.h"
+#include "tests/unit/weights_fixture.h"
 
 #include <math.h>
 

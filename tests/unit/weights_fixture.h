@@ -1,9 +1,9 @@
 /* A temporary folder of weights files made by make_weights.py, for the tests of the readers. */
-#ifndef NRMFLOW_WEIGHTS_FIXTURE_H
-#define NRMFLOW_WEIGHTS_FIXTURE_H
+#ifndef NRMFLOW_TESTS_UNIT_WEIGHTS_FIXTURE_H
+#define NRMFLOW_TESTS_UNIT_WEIGHTS_FIXTURE_H
 
-#include "temporary.h"
-#include "weights.h"
+#include "io/weights/weights.h"
+#include "tests/unit/temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "winograd_reference.h"
+#include "tests/unit/winograd_reference.h"
 
 #include <float.h>
 #include <math.h>

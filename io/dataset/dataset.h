@@ -1,0 +1,102 @@
+/* Image data sets: what is in them, and the pixels of one image at a time.
+ *
+ * A listing names every image and its label. It is one block of memory without pointers: a copy of its bytes anywhere,
+ * aligned to 16, is the same listing. So one process scans, and the others are sent the block or share it.
+ *
+ *   folder  torchvision's ImageFolder: a folder a class, classes sorted by name, in each the files with an image's name
+ *           (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp, in any case), sorted as os.walk and sorted() give them;
+ *           symbolic links are followed; a class without a file is an error. A folder of images without subfolders is
+ *           accepted, without labels.
+ *   list    a text file, a line an image: its path, absolute or relative to the list's folder, and a label (an integer
+ *           from 0, or -1) after a tab or the last space; without a label when none follows. Blank lines and lines that
+ *           begin with # are skipped.
+ *   idx     an IDX file of unsigned bytes, (N,H,W), (N,C,H,W) or (N,H,W,C) with C = 1 or 3, plain or gzipped. Labels
+ *           come from `labels`, else from the file beside it whose name has "labels" for "images" and "idx1" for
+ * "idx3", if there is one. The pixels are kept in the listing. hdf5    a dataset of unsigned bytes of those shapes:
+ * FILE or FILE:/DATASET; by default `data`, else the first of three or four dimensions. Labels come from the integer
+ * dataset (N) `labels`, else `label`, if there is one. tar     plain tar shards in WebDataset's naming: one file, a
+ * folder of *.tar, or a pattern for glob(7). Members of one sample follow each other and share their name up to the
+ * first dot; KEY.jpg, .jpeg, .png (or another image's name) is the image, KEY.cls its label, in decimal digits. Shards
+ * are sorted by name.
+ *
+ * A label is the class's index, or -1 when it is not known. Not collective; no MPI; one object is used by one thread.
+ */
+#ifndef NRMFLOW_IO_DATASET_DATASET_H
+#define NRMFLOW_IO_DATASET_DATASET_H
+
+#include "io/base/error.h"
+#include "io/image/image.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    DATASET_MAX_IMAGES = 100000000,
+    DATASET_MAX_CLASSES = 100000, /* labels are below */
+    DATASET_SHA256 = 32
+};
+
+struct dataset_options {
+    const char *path;
+    const char *format; /* one of the words above, or NULL: told from the path and its first bytes */
+    const char *labels; /* idx: path of the label file; hdf5: name of the label dataset; NULL: as above */
+};
+
+struct dataset_listing;
+
+/* Look through a data set.
+ *
+ *   out      the listing, one block from malloc; the caller frees it with free()
+ *   options  borrowed for the call
+ * Errors: FAIL_CONFIG for a format or an option that does not fit, FAIL_SYSTEM for what cannot be read, FAIL_FORMAT for
+ * damage, wrong labels or no image at all, FAIL_UNSUPPORTED for kinds that are not read (compressed tar files, HDF5 of
+ * other types or filters), FAIL_LIMIT. Images are not decoded: whether one can be is found when it is read. */
+enum status dataset_scan(struct dataset_listing **out, const struct dataset_options *options, struct error *err);
+
+/* Size of the block. */
+size_t dataset_listing_bytes(const struct dataset_listing *listing);
+
+/* Number of images, at least one. */
+size_t dataset_listing_count(const struct dataset_listing *listing);
+
+/* Number of classes: the folders; elsewhere the largest label plus one, zero without labels. */
+size_t dataset_listing_classes(const struct dataset_listing *listing);
+
+/* Name of class k: the folder's; elsewhere its number. Lives in the block. */
+const char *dataset_listing_class(const struct dataset_listing *listing, size_t k);
+
+/* Label of image i, or -1. */
+int dataset_listing_label(const struct dataset_listing *listing, size_t i);
+
+/* Name of image i, relative to the data set's folder: "class/file.jpg", "t10k-images-idx3-ubyte.gz[17]",
+ * "images.h5:/data[17]", "train-000.tar:key.jpg".
+ *
+ *   out   [size] cut off if necessary, always ended by NUL
+ * Returns the whole name's length without the NUL, as snprintf. */
+size_t dataset_listing_name(char *out, size_t size, const struct dataset_listing *listing, size_t i);
+
+/* SHA-256 of what the listing says: names, labels, classes, shapes, places in shards, and the pixels that it holds; not
+ * of the folder's place, and not of the image files. [DATASET_SHA256] in the block. */
+const unsigned char *dataset_listing_sha256(const struct dataset_listing *listing);
+
+struct dataset;
+
+/* Open a data set for reading. Files are opened when they are needed.
+ *
+ *   out      caller closes it with dataset_close
+ *   listing  borrowed until then
+ * Errors: FAIL_SYSTEM, FAIL_FORMAT; FAIL_MISMATCH if an HDF5 file is no longer what was scanned. */
+enum status dataset_open(struct dataset **out, const struct dataset_listing *listing, struct error *err);
+
+/* Read and decode image `index`.
+ *
+ *   out       the image; undefined on failure, but still to be freed or reused
+ *   channels  1 or 3; converted as image_decode and image_convert do it
+ * Errors, of this image only: FAIL_SYSTEM if the file cannot be read, otherwise as image_decode; the message begins
+ * with the file's path. FAIL_RESOURCE, of no image, also if the whole folder has gone. */
+enum status dataset_read(struct image *out, struct dataset *dataset, size_t index, size_t channels, struct error *err);
+
+/* NULL is fine. */
+void dataset_close(struct dataset *dataset);
+
+#endif

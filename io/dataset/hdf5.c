@@ -1,0 +1,153 @@
+/* HDF5 is called in a process apart (base/sandbox.h), which is asked for one thing after the other. */
+#include "io/dataset/builder.h"
+#include "io/dataset/hdf5_sandboxed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct dataset_hdf5 {
+    struct apart *apart;
+    char path[DATASET_PATH], name[DATASET_PATH]; /* of the file, and of the array in it */
+    size_t image_bytes;
+    const struct dataset_listing *listing; /* borrowed; NULL while scanning */
+};
+
+enum status dataset_hdf5_split(char *file, char *name, const char *path, struct error *err)
+{
+    const char *colon = NULL;
+
+    if (access(path, F_OK) != 0)
+        for (const char *at = strstr(path, ":/"); at; at = strstr(at + 1, ":/"))
+            colon = at;
+    size_t length = colon ? (size_t)(colon - path) : strlen(path);
+    if (length >= DATASET_PATH || strlen(path) >= DATASET_PATH)
+        return error_set(err, FAIL_LIMIT, "%.200s...: the path is too long", path);
+    snprintf(file, DATASET_PATH, "%.*s", (int)length, path);
+    snprintf(name, DATASET_PATH, "%s", colon ? colon + 2 : "");
+    return OK;
+}
+
+/* Open the array `name`, or with "" the first one that may hold images, and say in `builder` what it is. */
+static enum status open_array(struct dataset_hdf5 *f, struct dataset_builder *builder, const char *name,
+                              struct error *err)
+{
+    struct dataset_hdf5_local local = {.file = H5I_INVALID_HID};
+    const struct apart_request request = {.path = f->path, .what = DATASET_HDF5_OPEN, .texts = {f->path, name}};
+    struct apart_reply reply = {0};
+    char where[2 * DATASET_PATH + 4];
+    enum status rc;
+
+    dataset_h5array_init(&local.pixels);
+    apart_end(f->apart);
+    f->apart = NULL;
+    TRY(apart_start(&f->apart, dataset_hdf5_local_answer, &local, err));
+    TRY(apart_ask(&reply, f->apart, &request, err));
+    snprintf(f->name, sizeof f->name, "%s", (const char *)reply.bytes);
+    snprintf(where, sizeof where, "%s: /%s", f->path, f->name);
+    if (reply.numbers[0] > H5_MAX_DIMS)
+        TRY(error_set(err, FAIL_FORMAT, "%s is damaged", where));
+    TRY(dataset_builder_array(builder, &reply.numbers[1], reply.numbers[0], where, err));
+    f->image_bytes = (size_t)(builder->shape.height * builder->shape.width * builder->shape.channels);
+done:
+    free(reply.bytes);
+    return rc;
+}
+
+/* ---- scanning -------------------------------------------------------------------------------------------------- */
+
+static enum status read_labels(struct dataset_builder *builder, struct dataset_hdf5 *f, const char *name,
+                               struct error *err)
+{
+    const struct apart_request request = {
+        .path = f->path, .what = DATASET_HDF5_LABELS, .texts = {f->path, name ? name : ""}};
+    struct apart_reply reply = {0};
+    char where[2 * DATASET_PATH + 4];
+    enum status rc;
+
+    TRY(apart_ask(&reply, f->apart, &request, err));
+    if (reply.numbers[0] == 0)
+        goto done;
+    snprintf(where, sizeof where, "%s: /%s", f->path, name ? name + strspn(name, "/") : "label");
+    if (reply.nbytes != builder->count * sizeof(long long))
+        TRY(error_set(err, FAIL_FORMAT, "%s is damaged", where));
+    rc = dataset_builder_labels(builder, reply.bytes, builder->count, where, err);
+done:
+    free(reply.bytes);
+    return rc;
+}
+
+enum status dataset_hdf5_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err)
+{
+    struct dataset_hdf5 *f = calloc(1, sizeof *f);
+    char name[DATASET_PATH] = "";
+    enum status rc = OK;
+
+    if (!f)
+        TRY(error_set(err, FAIL_RESOURCE, "no memory to open an HDF5 file"));
+    TRY(dataset_hdf5_split(f->path, name, o->path, err));
+    TRY(dataset_builder_file(builder, f->path, err));
+    TRY(open_array(f, builder, name, err));
+    TRY(dataset_builder_source(builder, f->name, err));
+    rc = read_labels(builder, f, o->labels, err);
+done:
+    dataset_hdf5_close(f);
+    return rc;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+/* The same checks as when it was scanned, since the file may have been replaced in between. */
+static enum status open_again(struct dataset_hdf5 *f, struct error *err)
+{
+    const struct dataset_listing *listing = f->listing;
+    const char *root = dataset_listing_section(listing, DATASET_ROOT);
+    struct dataset_builder seen;
+    enum status rc;
+
+    dataset_builder_init(&seen, DATASET_HDF5);
+    TRY(dataset_buffer_join(f->path, root, dataset_listing_string(listing, DATASET_SOURCES, 0), err));
+    TRY(open_array(f, &seen, dataset_listing_string(listing, DATASET_SOURCES, 1), err));
+    if (seen.count != listing->count || memcmp(&seen.shape, &listing->shape, sizeof seen.shape) != 0)
+        rc = error_set(err, FAIL_MISMATCH, "%s: /%s has changed since the data set was scanned", f->path, f->name);
+done:
+    return rc;
+}
+
+enum status dataset_hdf5_open(struct dataset_hdf5 **out, const struct dataset_listing *listing, struct error *err)
+{
+    struct dataset_hdf5 *f = *out = calloc(1, sizeof *f);
+    enum status rc;
+
+    if (!f)
+        return error_set(err, FAIL_SYSTEM, "no memory to open an HDF5 file");
+    f->listing = listing;
+    rc = open_again(f, err);
+    if (rc != OK) {
+        dataset_hdf5_close(f);
+        *out = NULL;
+    }
+    return rc;
+}
+
+/* An image on which the library crashes must not take others along, or which ones would depend on who reads them. */
+enum status dataset_hdf5_read(unsigned char *out, struct dataset_hdf5 *file, size_t index, struct error *err)
+{
+    enum status rc;
+
+    const struct apart_request request = {.path = file->path, .what = DATASET_HDF5_READ, .numbers = {index}};
+
+    if (!file->apart || apart_has_ended(file->apart))
+        TRY(open_again(file, err));
+    rc = apart_ask_into(out, file->image_bytes, file->apart, &request, err);
+done:
+    return rc;
+}
+
+void dataset_hdf5_close(struct dataset_hdf5 *file)
+{
+    if (file)
+        apart_end(file->apart);
+    free(file);
+}

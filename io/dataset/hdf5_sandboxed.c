@@ -1,0 +1,169 @@
+#include "io/dataset/hdf5_sandboxed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- pixels ---------------------------------------------------------------------------------------------------- */
+
+static enum status check_bytes(const struct dataset_h5array *pixels, struct error *err)
+{
+    hid_t type = H5Dget_type(pixels->data);
+    H5T_class_t class = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
+    bool bytes = class == H5T_INTEGER && H5Tget_size(type) == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
+
+    h5_close(&type);
+    return bytes ? OK
+                 : error_set(err, FAIL_UNSUPPORTED,
+                             "%s holds %s; only unsigned bytes from 0 to 255 are read, so store the pixels as uint8, "
+                             "without scaling or normalisation",
+                             pixels->where, class == H5T_FLOAT ? "floating-point numbers" : "another type");
+}
+
+/* Stop at the first dataset that may hold images, and leave its name in `found` [DATASET_PATH]. */
+static herr_t visit(hid_t group, const char *name, const H5L_info_t *info, void *found)
+{
+    hid_t object = H5I_INVALID_HID, space = H5I_INVALID_HID;
+    int ndim = 0;
+
+    if (info->type != H5L_TYPE_HARD || strlen(name) >= DATASET_PATH)
+        return 0;
+    object = H5Oopen(group, name, H5P_DEFAULT);
+    if (object >= 0 && H5Iget_type(object) == H5I_DATASET) {
+        space = H5Dget_space(object);
+        ndim = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
+    }
+    h5_close(&space);
+    h5_close(&object);
+    if (ndim != 3 && ndim != 4)
+        return 0;
+    snprintf(found, DATASET_PATH, "%s", name);
+    return 1;
+}
+
+static enum status find_data(char *name, hid_t file, const char *path, struct error *err)
+{
+    snprintf(name, DATASET_PATH, "data");
+    if (h5_exists(file, name))
+        return OK;
+    herr_t found = H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, NULL, visit, name);
+    if (found < 0)
+        return h5_error(err, FAIL_FORMAT, "%s: its groups cannot be read", path);
+    return found ? OK
+                 : error_set(err, FAIL_FORMAT,
+                             "%s: has no dataset of three or four dimensions in its root; name it as %s:/DATASET", path,
+                             path);
+}
+
+/* The array of this name, or the first that may hold images; the reply is its shape and its name. */
+static enum status open_pixels(struct apart_reply *reply, struct dataset_hdf5_local *local, const char *path,
+                               const char *name, struct error *err)
+{
+    char found[DATASET_PATH] = "";
+    enum status rc;
+
+    TRY(h5_open(&local->file, path, err));
+    if (!name[0])
+        TRY(find_data(found, local->file, path, err));
+    TRY(dataset_h5array_open(&local->pixels, local->file, name[0] ? name : found, path, err));
+    TRY(check_bytes(&local->pixels, err));
+    reply->bytes = strdup(name[0] ? name : found);
+    if (!reply->bytes)
+        TRY(error_system(err, "%s: no memory to read it", path));
+    reply->nbytes = strlen(reply->bytes);
+    reply->numbers[0] = local->pixels.ndim;
+    memcpy(&reply->numbers[1], local->pixels.dims, local->pixels.ndim * sizeof local->pixels.dims[0]);
+done:
+    return rc;
+}
+
+static enum status read_pixels(struct apart_reply *reply, struct dataset_hdf5_local *local, size_t index,
+                               struct error *err)
+{
+    reply->nbytes = local->pixels.row_bytes;
+    reply->bytes = malloc(reply->nbytes);
+    if (!reply->bytes)
+        return error_system(err, "%s: no memory for an image", local->pixels.where);
+    return dataset_h5array_read(reply->bytes, &local->pixels, index, 1, err);
+}
+
+/* ---- labels ---------------------------------------------------------------------------------------------------- */
+
+/* Multi-hot labels, (N,C), do not name one class: the images have no label then. */
+static bool is_vector(hid_t file, const char *name)
+{
+    hid_t object = h5_exists(file, name) ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
+    hid_t space = object >= 0 && H5Iget_type(object) == H5I_DATASET ? H5Dget_space(object) : H5I_INVALID_HID;
+    bool vector = space >= 0 && H5Sget_simple_extent_ndims(space) == 1;
+
+    h5_close(&space);
+    h5_close(&object);
+    return vector;
+}
+
+static const char *default_labels(hid_t file)
+{
+    return is_vector(file, "labels") ? "labels" : is_vector(file, "label") ? "label" : NULL;
+}
+
+static enum status convert_labels(struct apart_reply *reply, struct dataset_h5array *labels, hid_t type,
+                                  struct error *err)
+{
+    size_t n = labels->dims[0];
+    long long *values = n <= DATASET_MAX_IMAGES ? malloc(n * sizeof *values) : NULL;
+    enum status rc = OK;
+
+    if (!values)
+        return error_set(err, FAIL_RESOURCE, "%s: no memory for %zu labels", labels->where, n);
+    reply->bytes = values;
+    reply->nbytes = n * sizeof *values;
+    reply->numbers[0] = 1;
+    TRY(dataset_h5array_read((unsigned char *)values, labels, 0, n, err));
+    if (H5Tconvert(type, H5T_NATIVE_LLONG, n, values, NULL, H5P_DEFAULT) < 0)
+        rc = h5_error(err, FAIL_FORMAT, "%s: the labels cannot be converted", labels->where);
+done:
+    return rc;
+}
+
+static enum status read_labels(struct apart_reply *reply, struct dataset_hdf5_local *local, const char *path,
+                               const char *name, struct error *err)
+{
+    struct dataset_h5array labels;
+    hid_t type = H5I_INVALID_HID;
+    enum status rc;
+
+    if (!name[0])
+        name = default_labels(local->file);
+    if (!name)
+        return OK;
+    while (name[0] == '/')
+        name++;
+    dataset_h5array_init(&labels);
+    TRY(dataset_h5array_open(&labels, local->file, name, path, err));
+    type = H5Dget_type(labels.data);
+    if (labels.ndim != 1 || H5Tget_class(type) != H5T_INTEGER || labels.dims[0] != local->pixels.dims[0])
+        rc = error_set(err, FAIL_FORMAT, "%s must be one integer for each of the %zu images", labels.where,
+                       local->pixels.dims[0]);
+    else
+        rc = convert_labels(reply, &labels, type, err);
+done:
+    h5_close(&type);
+    dataset_h5array_close(&labels);
+    return rc;
+}
+
+enum status dataset_hdf5_local_answer(struct apart_reply *reply, void *state, const struct apart_request *r,
+                                      struct error *err)
+{
+    struct dataset_hdf5_local *local = state;
+
+    switch ((enum dataset_hdf5_what)r->what) {
+    case DATASET_HDF5_OPEN:
+        return open_pixels(reply, local, r->texts[0], r->texts[1], err);
+    case DATASET_HDF5_LABELS:
+        return read_labels(reply, local, r->texts[0], r->texts[1], err);
+    case DATASET_HDF5_READ:
+        return read_pixels(reply, local, r->numbers[0], err);
+    }
+    return error_set(err, FAIL_FORMAT, "nobody knows what was asked of an HDF5 file");
+}

@@ -1,0 +1,89 @@
+#include "io/dataset/builder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LIST_BYTES = 1 << 30 };
+
+/* "-1" or digits only. */
+static bool parse_label(long long *label, const char *text)
+{
+    char *end = NULL;
+
+    if ((text[0] < '0' || text[0] > '9') && text[0] != '-')
+        return false;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*end || end == text || errno)
+        return false;
+    *label = value;
+    return true;
+}
+
+static void strip_end(char *line)
+{
+    size_t n = strlen(line);
+
+    while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == ' ' || line[n - 1] == '\t'))
+        line[--n] = '\0';
+}
+
+/* Cut the label off the path. What follows a tab must be one; after a space it may be part of a name. */
+static enum status split(long long *label, char *line, const char *where, struct error *err)
+{
+    char *tab = strrchr(line, '\t'), *space = strrchr(line, ' '), *at = tab ? tab : space;
+
+    *label = -1;
+    if (!at)
+        return OK;
+    if (!parse_label(label, at + 1))
+        return tab ? error_set(err, FAIL_FORMAT, "%s: \"%.100s\" is no label; it must be an integer", where, at + 1)
+                   : OK;
+    *at = '\0';
+    strip_end(line);
+    return dataset_builder_check_label(*label, where, err);
+}
+
+static enum status add_line(struct dataset_builder *builder, char *line, size_t length, const char *where,
+                            struct error *err)
+{
+    long long label;
+    enum status rc = OK;
+
+    if (strlen(line) != length)
+        return error_set(err, FAIL_FORMAT, "%s: there is a NUL byte; the list is no text file", where);
+    strip_end(line);
+    if (line[0] == '\0' || line[0] == '#')
+        return OK;
+    TRY(split(&label, line, where, err));
+    if (line[0] == '\0')
+        return error_set(err, FAIL_FORMAT, "%s: there is a label but no path", where);
+    rc = dataset_builder_image(builder, line, (int)label, err);
+done:
+    return rc;
+}
+
+enum status dataset_list_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err)
+{
+    struct dataset_buffer text = {0};
+    enum status rc;
+
+    TRY(dataset_buffer_read(&text, o->path, MAX_LIST_BYTES, err));
+    TRY(dataset_buffer_append(&text, "\n", 1, err));
+    TRY(dataset_builder_file(builder, o->path, err));
+    char *line = (char *)text.bytes, *end = line + text.size;
+    if (strncmp(line, "\xef\xbb\xbf", 3) == 0)
+        line += 3;
+    for (size_t number = 1; line < end; number++) {
+        char where[DATASET_PATH + 32], *newline = memchr(line, '\n', (size_t)(end - line));
+        *newline = '\0';
+        snprintf(where, sizeof where, "%s, line %zu", o->path, number);
+        TRY(add_line(builder, line, (size_t)(newline - line), where, err));
+        line = newline + 1;
+    }
+done:
+    dataset_buffer_free(&text);
+    return rc;
+}

@@ -1,0 +1,321 @@
+#include "io/h5/atomic.h"
+
+#include "io/base/fault.h"
+#include "io/h5/h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if H5_VERSION_GE(1, 13, 0)
+#include <H5FDdevelop.h>
+#endif
+
+enum { MAX_NAMES = 100, DRIVER_VALUE = 600 /* above the range that HDF5 reserves for itself */ };
+
+struct h5_aside {
+    char *path, *temporary;
+    hid_t file, driver;
+    int fd;
+    int failure; /* errno of the first write that failed, 0 if none has */
+};
+
+/* ---- the driver: plain reads and writes, whose failures are remembered instead of reported --------------------- */
+
+struct driver_file {
+    H5FD_t common; /* HDF5's part, must come first */
+    struct h5_aside *aside;
+    haddr_t eoa, eof;
+};
+
+static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr_t maxaddr)
+{
+    struct h5_aside *const *aside = H5Pget_driver_info(access);
+    struct driver_file *file = aside ? calloc(1, sizeof *file) : NULL;
+
+    (void)name, (void)flags, (void)maxaddr;
+    if (!file)
+        return NULL;
+    file->aside = *aside;
+    return &file->common;
+}
+
+static herr_t driver_close(H5FD_t *file)
+{
+    free(file);
+    return 0;
+}
+
+static herr_t driver_query(const H5FD_t *file, unsigned long *flags)
+{
+    (void)file;
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
+             H5FD_FEAT_AGGREGATE_SMALLDATA | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
+    return 0;
+}
+
+static haddr_t driver_get_eoa(const H5FD_t *file, H5FD_mem_t type)
+{
+    (void)type;
+    return ((const struct driver_file *)file)->eoa;
+}
+
+static herr_t driver_set_eoa(H5FD_t *file, H5FD_mem_t type, haddr_t address)
+{
+    (void)type;
+    ((struct driver_file *)file)->eoa = address;
+    return 0;
+}
+
+static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type)
+{
+    (void)type;
+    return ((const struct driver_file *)file)->eof;
+}
+
+static herr_t driver_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t nbytes, void *buffer)
+{
+    const struct driver_file *file = (const struct driver_file *)common;
+    char *to = buffer;
+
+    (void)type, (void)transfer;
+    while (nbytes) {
+        ssize_t got = pread(file->aside->fd, to, nbytes, (off_t)address);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0) {
+            memset(to, 0, nbytes); /* HDF5 asks for what it has not written yet, and means zeros */
+            return 0;
+        }
+        to += got;
+        address += (haddr_t)got;
+        nbytes -= (size_t)got;
+    }
+    return 0;
+}
+
+static herr_t driver_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t nbytes,
+                           const void *buffer)
+{
+    struct driver_file *file = (struct driver_file *)common;
+    const char *from = buffer;
+
+    (void)type, (void)transfer;
+    if (file->eof < address + nbytes)
+        file->eof = address + nbytes;
+    while (nbytes && !file->aside->failure) {
+        ssize_t put = fault_hit(FAULT_WRITE) ? -1 : pwrite(file->aside->fd, from, nbytes, (off_t)address);
+
+        if (put < 0 && errno != EINTR)
+            file->aside->failure = errno;
+        if (put > 0) {
+            from += put;
+            address += (haddr_t)put;
+            nbytes -= (size_t)put;
+        }
+    }
+    return 0;
+}
+
+static herr_t driver_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
+{
+    struct driver_file *file = (struct driver_file *)common;
+
+    (void)transfer, (void)closing;
+    if (!file->aside->failure && (fault_hit(FAULT_TRUNCATE) || ftruncate(file->aside->fd, (off_t)file->eoa) != 0))
+        file->aside->failure = errno;
+    file->eof = file->eoa;
+    return 0;
+}
+
+static const H5FD_class_t driver_class = {
+#if H5_VERSION_GE(1, 13, 0)
+    .version = H5FD_CLASS_VERSION,
+    .value = (H5FD_class_value_t)DRIVER_VALUE,
+#endif
+    .name = "nrmflow_aside",
+    .maxaddr = (haddr_t)1 << 62,
+    .fc_degree = H5F_CLOSE_STRONG,
+    .fapl_size = sizeof(struct h5_aside *),
+    .open = driver_open,
+    .close = driver_close,
+    .query = driver_query,
+    .get_eoa = driver_get_eoa,
+    .set_eoa = driver_set_eoa,
+    .get_eof = driver_get_eof,
+    .read = driver_read,
+    .write = driver_write,
+    .truncate = driver_truncate,
+    .fl_map = H5FD_FLMAP_DICHOTOMY,
+};
+
+/* ---- the file -------------------------------------------------------------------------------------------------- */
+
+static enum status choose_path(struct h5_aside *aside, const char *path, struct error *err)
+{
+    struct stat info;
+    char *real = realpath(path, NULL); /* NULL if there is no such file yet */
+
+    if (real && stat(real, &info) == 0 && !S_ISREG(info.st_mode)) {
+        free(real);
+        error_set(err, FAIL_CONFIG, "%s: is not a regular file, so it is not overwritten; choose another name", path);
+        return FAIL_CONFIG;
+    }
+    aside->path = real ? real : strdup(path);
+    if (aside->path)
+        return OK;
+    error_system(err, "%s: no memory for its name", path);
+    return FAIL_SYSTEM;
+}
+
+/* O_EXCL follows no link and opens no file that exists. The number is for containers, where process ids repeat. */
+static enum status open_temporary(struct h5_aside *aside, struct error *err)
+{
+    size_t nbytes = strlen(aside->path) + 48;
+
+    aside->temporary = malloc(nbytes);
+    if (!aside->temporary)
+        return error_system(err, "%s: no memory for its name", aside->path);
+    snprintf(aside->temporary, nbytes, "%s.tmp-%ld", aside->path, (long)getpid());
+    for (int i = 1; i <= MAX_NAMES; i++) {
+        aside->fd = fault_hit(FAULT_CREATE)
+                        ? -1
+                        : open(aside->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (aside->fd >= 0)
+            return OK;
+        if (errno != EEXIST)
+            break;
+        snprintf(aside->temporary, nbytes, "%s.tmp-%ld-%d", aside->path, (long)getpid(), i);
+    }
+    enum status rc = error_system(err, "%s: cannot be created; check its directory and permissions", aside->temporary);
+
+    free(aside->temporary);
+    aside->temporary = NULL;
+    return rc;
+}
+
+/* The format of HDF5 1.10 has checksums on its metadata and allows attributes above 64 KiB. */
+static enum status open_file(struct h5_aside *aside, struct error *err)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
+
+    aside->driver = H5FDregister(&driver_class);
+    if (aside->driver >= 0 && H5Pset_driver(access, aside->driver, &aside) >= 0 &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 && h5_set_group(creation) >= 0)
+        aside->file = H5Fcreate(aside->temporary, H5F_ACC_TRUNC, creation, access);
+    enum status rc = aside->file >= 0 ? OK : h5_error(err, FAIL_SYSTEM, "%s: cannot be created", aside->path);
+
+    h5_close(&creation);
+    h5_close(&access);
+    return rc;
+}
+
+enum status h5_aside_create(struct h5_aside **out, const char *path, struct error *err)
+{
+    enum status rc = OK;
+    struct h5_aside *aside = calloc(1, sizeof *aside);
+
+    *out = NULL;
+    if (!aside)
+        return error_system(err, "%s: cannot be created", path);
+    *aside = (struct h5_aside){.file = H5I_INVALID_HID, .driver = H5I_INVALID_HID, .fd = -1};
+    h5_start();
+    TRY(choose_path(aside, path, err));
+    TRY(open_temporary(aside, err));
+    TRY(open_file(aside, err));
+    *out = aside;
+    aside = NULL;
+done:
+    h5_aside_discard(aside);
+    return rc;
+}
+
+hid_t h5_aside_file(const struct h5_aside *aside)
+{
+    return aside->file;
+}
+
+const char *h5_aside_path(const struct h5_aside *aside)
+{
+    return aside->path;
+}
+
+enum status h5_aside_check(const struct h5_aside *aside, struct error *err)
+{
+    if (!aside->failure)
+        return OK;
+    errno = aside->failure;
+    return error_system(err, "%s: cannot be written; what was there before is untouched", aside->path);
+}
+
+/* Everything but the temporary file itself. */
+static void release(struct h5_aside *aside)
+{
+    h5_close(&aside->file);
+    if (aside->driver >= 0)
+        H5FDunregister(aside->driver);
+    aside->driver = H5I_INVALID_HID;
+    if (aside->fd >= 0)
+        close(aside->fd);
+    aside->fd = -1;
+}
+
+static enum status sync_directory(const struct h5_aside *aside, struct error *err)
+{
+    char *copy = strdup(aside->path);
+    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    /* A file system that cannot sync a directory says EINVAL. */
+    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
+    enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be made durable", aside->path);
+
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return rc;
+}
+
+enum status h5_aside_commit(struct h5_aside *aside, struct error *err)
+{
+    enum status rc = OK;
+
+    if (H5Fclose(aside->file) < 0)
+        rc = h5_error(err, FAIL_SYSTEM, "%s: cannot be closed", aside->path);
+    aside->file = H5I_INVALID_HID;
+    TRY(rc);
+    TRY(h5_aside_check(aside, err));
+    if (fault_hit(FAULT_SYNC) || fsync(aside->fd) != 0) {
+        rc = error_system(err, "%s: cannot be made durable", aside->temporary);
+        goto done;
+    }
+    if (fault_hit(FAULT_RENAME) || rename(aside->temporary, aside->path) != 0) {
+        rc = error_system(err, "%s: cannot be renamed to %s", aside->temporary, aside->path);
+        goto done;
+    }
+    free(aside->temporary);
+    aside->temporary = NULL;
+    TRY(sync_directory(aside, err));
+done:
+    h5_aside_discard(aside);
+    return rc;
+}
+
+void h5_aside_discard(struct h5_aside *aside)
+{
+    if (!aside)
+        return;
+    release(aside);
+    if (aside->temporary)
+        unlink(aside->temporary);
+    free(aside->temporary);
+    free(aside->path);
+    free(aside);
+}

@@ -1,0 +1,186 @@
+#include "io/store/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of the UTF-8 character at `text`, which ends with NUL; 0 if there is none. Neither surrogates, nor overlong
+ * forms, nor what is above U+10FFFF. */
+static size_t character_bytes(const unsigned char *text)
+{
+    static const struct {
+        unsigned char first, last; /* of the first byte */
+        unsigned char low, high;   /* of the second one */
+        size_t nbytes;
+    } forms[] = {
+        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+
+    if (text[0] < 0x80)
+        return 1;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (text[0] < forms[i].first || text[0] > forms[i].last)
+            continue;
+        if (text[1] < forms[i].low || text[1] > forms[i].high)
+            return 0;
+        for (size_t k = 2; k < forms[i].nbytes; k++)
+            if ((text[k] & 0xc0) != 0x80)
+                return 0;
+        return forms[i].nbytes;
+    }
+    return 0;
+}
+
+void store_copy_text(char *to, size_t width, const char *from)
+{
+    size_t at = 0;
+
+    while (at < width && from[at]) {
+        size_t nbytes = character_bytes((const unsigned char *)from + at);
+
+        if (nbytes == 0 || nbytes > width - at) {
+            to[at++] = '?';
+            continue;
+        }
+        memcpy(to + at, from + at, nbytes);
+        at += nbytes;
+    }
+    memset(to + at, 0, width - at);
+}
+
+static enum status set_attribute(const struct store *store, hid_t object, const char *path, const char *name,
+                                 hid_t file, hid_t memory, size_t count, const void *value, struct error *err)
+{
+    hsize_t dims = count;
+    hid_t space = count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
+    hid_t attribute = H5I_INVALID_HID;
+    bool ok = file >= 0 && memory >= 0 && space >= 0;
+
+    if (ok && H5Aexists(object, name) > 0)
+        ok = H5Adelete(object, name) >= 0;
+    if (ok)
+        attribute = H5Acreate2(object, name, file, space, H5P_DEFAULT, H5P_DEFAULT);
+    ok = attribute >= 0 && H5Awrite(attribute, memory, value) >= 0;
+    h5_close(&attribute);
+    h5_close(&space);
+    return ok ? OK : store_write_failure(store, path, err);
+}
+
+enum status store_attribute_texts(const struct store *store, hid_t object, const char *path, const char *name,
+                                  const char *const *values, size_t count, struct error *err)
+{
+    size_t width = 1;
+
+    for (size_t i = 0; i < count; i++)
+        width = strlen(values[i]) > width ? strlen(values[i]) : width;
+    char *padded = malloc(width * count);
+
+    if (!padded)
+        return error_system(err, "%s: no memory for the attribute %s of /%s", h5_aside_path(store->aside), name, path);
+    for (size_t i = 0; i < count; i++)
+        store_copy_text(padded + i * width, width, values[i]);
+    hid_t type = h5_text_type(width);
+    enum status rc = set_attribute(store, object, path, name, type, type, count, padded, err);
+
+    h5_close(&type);
+    free(padded);
+    return rc;
+}
+
+enum status store_attribute_text(const struct store *store, hid_t object, const char *path, const char *name,
+                                 const char *value, struct error *err)
+{
+    return store_attribute_texts(store, object, path, name, &value, 1, err);
+}
+
+/* ---- groups and objects ---------------------------------------------------------------------------------------- */
+
+static hid_t make_group(hid_t file, const char *path)
+{
+    hid_t creation = H5Pcreate(H5P_GROUP_CREATE), links = H5Pcreate(H5P_LINK_CREATE), group = H5I_INVALID_HID;
+
+    if (h5_set_group(creation) >= 0 && H5Pset_char_encoding(links, H5T_CSET_UTF8) >= 0)
+        group = H5Gcreate2(file, path, links, creation, H5P_DEFAULT);
+    h5_close(&links);
+    h5_close(&creation);
+    return group;
+}
+
+enum status store_make_groups(const struct store *store, const char *path, struct error *err)
+{
+    hid_t file = h5_aside_file(store->aside);
+    char part[4 * STORE_NAME];
+
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
+        size_t length = (size_t)(slash - path);
+
+        if (length >= sizeof part)
+            return error_set(err, FAIL_FORMAT, "%s: the path %s is too long", h5_aside_path(store->aside), path);
+        memcpy(part, path, length);
+        part[length] = '\0';
+        if (H5Lexists(file, part, H5P_DEFAULT) > 0)
+            continue;
+        hid_t group = make_group(file, part);
+
+        if (group < 0)
+            return store_write_failure(store, part, err);
+        h5_close(&group);
+    }
+    return OK;
+}
+
+/* Open the object of an attribute, and make it if it is a group of the table. */
+static enum status open_object(hid_t *object, const struct store *store, const char *path, struct error *err)
+{
+    hid_t file = h5_aside_file(store->aside);
+
+    *object = H5I_INVALID_HID;
+    if (h5_exists(file, path)) {
+        *object = H5Oopen(file, path[0] ? path : "/", H5P_DEFAULT);
+    } else {
+        if (!store_find_group(path))
+            return error_set(err, FAIL_FORMAT, "%s: /%s has not been written and is no group of the store",
+                             h5_aside_path(store->aside), path);
+        enum status rc = store_make_groups(store, path, err);
+
+        if (rc != OK)
+            return rc;
+        *object = make_group(file, path);
+    }
+    return *object < 0 ? store_write_failure(store, path, err) : OK;
+}
+
+enum status store_set_text(struct store *store, const char *object, const char *name, const char *value,
+                           struct error *err)
+{
+    hid_t id;
+    enum status rc = open_object(&id, store, object, err);
+
+    if (rc == OK)
+        rc = store_attribute_text(store, id, object, name, value, err);
+    h5_close(&id);
+    return rc;
+}
+
+enum status store_set_int(struct store *store, const char *object, const char *name, int64_t value, struct error *err)
+{
+    hid_t id;
+    enum status rc = open_object(&id, store, object, err);
+
+    if (rc == OK)
+        rc = set_attribute(store, id, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, 1, &value, err);
+    h5_close(&id);
+    return rc;
+}
+
+enum status store_set_real(struct store *store, const char *object, const char *name, double value, struct error *err)
+{
+    hid_t id;
+    enum status rc = open_object(&id, store, object, err);
+
+    if (rc == OK)
+        rc = set_attribute(store, id, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 1, &value, err);
+    h5_close(&id);
+    return rc;
+}

@@ -1,0 +1,262 @@
+#include "io/store/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Files of ImageNet's size decide the types: what is stored per image and channel, or per class and pair, is float32.
+ */
+static const struct store_field fields[] = {
+    {"images/path", STORE_TEXT, "image", "Path of the image in the dataset", "text"},
+    {"images/label", STORE_I32, "image", "Class of the image; -1: unknown", "class"},
+    {"images/predicted", STORE_I32, "image", "Class with the highest logit", "class"},
+    {"images/target", STORE_I32, "image", "Class whose logit is explained", "class"},
+    {"images/logit", STORE_F32, "image", "Logit of the target; for a contrast A-B the difference of the two", "1"},
+    {"images/probability", STORE_F32, "image", "Softmax probability of the target; NaN for a contrast", "1"},
+    {"images/status", STORE_STATUS, "image", "What became of the image", "code"},
+    {"images/mass", STORE_F64, "image,variable", "Relevance of all neurons of a variable; mass + bias + absorbed = 1",
+     "1"},
+    {"images/variation", STORE_F64, "image,variable",
+     "Total variation: sum of |relevance| over neurons, bias and absorbed", "1"},
+    {"images/bias", STORE_F64, "image,variable", "Relevance of the bias neuron of a variable", "1"},
+    {"images/absorbed", STORE_F64, "image,variable", "Relevance taken by stabilizers and empty denominators", "1"},
+    {"images/given_mass", STORE_F64, "image", "Relevance of the condition; 1 without one. Its mean divides the means",
+     "1"},
+    {"images/variable", STORE_TEXT, "variable", "Names of the variables, from the input to the logits", "text"},
+
+    {"layers/*/channel", STORE_I32, "channel", "Channel number", "index"},
+    {"layers/*/count", STORE_U64, "channel", "Images counted", "images"},
+    {"layers/*/mean", STORE_F64, "channel", "Mean relevance of a channel over the images", "1"},
+    {"layers/*/std", STORE_F64, "channel", "Standard deviation of the relevance over the images (n - 1)", "1"},
+    {"layers/*/std_error", STORE_F64, "channel", "Standard error of the mean", "1"},
+    {"layers/*/mean_positive", STORE_F64, "channel", "Mean of max(relevance, 0) over all images", "1"},
+    {"layers/*/mean_negative", STORE_F64, "channel", "Mean of min(relevance, 0) over all images", "1"},
+    {"layers/*/min", STORE_F64, "channel", "Lowest relevance of an image, not divided by the condition", "1"},
+    {"layers/*/max", STORE_F64, "channel", "Highest relevance of an image, not divided by the condition", "1"},
+    {"layers/*/histogram", STORE_U64, "channel,bin", "Images by relevance, not divided by the condition", "images"},
+    {"layers/*/histogram_edges", STORE_F64, "edge", "Edges of the histogram's bins, signed logarithmic", "1"},
+    {"layers/*/class_mean", STORE_F64, "class,channel", "Mean relevance over the images of a class", "1"},
+    {"layers/*/class_std_error", STORE_F64, "class,channel", "Standard error of a class's mean", "1"},
+    {"layers/*/class_count", STORE_U64, "class", "Images of a class", "images"},
+    {"layers/*/map_mean", STORE_F32, "channel,y,x", "Mean relevance of a neuron over the images", "1"},
+    {"layers/*/relevance", STORE_F32, "image,channel", "Relevance of an image, not divided by the condition", "1"},
+    {"layers/*/top_image", STORE_I64, "channel,rank", "Images with the channel's highest relevance; unused: -1",
+     "image"},
+    {"layers/*/top_value", STORE_F64, "channel,rank", "Relevance of the channel in these images", "1"},
+    {"layers/*/top_position", STORE_I64, "channel,rank", "Position y*W+x of the channel's largest neuron in them",
+     "index"},
+    {"layers/*/active_image", STORE_I64, "channel,rank", "Images with the channel's highest activation; unused: -1",
+     "image"},
+    {"layers/*/active_value", STORE_F64, "channel,rank", "Activation of the channel's largest neuron in these images",
+     "1"},
+    {"layers/*/active_position", STORE_I64, "channel,rank", "Position y*W+x of that neuron", "index"},
+
+    {"flows/*/upper_channel", STORE_I32, "upper", "Channel number in the upper variable", "index"},
+    {"flows/*/lower_channel", STORE_I32, "lower", "Channel number in the lower variable", "index"},
+    {"flows/*/mean", STORE_F64, "upper,lower", "Mean joint relevance of two channels over the images", "1"},
+    {"flows/*/std_error", STORE_F64, "upper,lower", "Standard error of the mean", "1"},
+    {"flows/*/to_bias", STORE_F64, "upper", "Mean relevance that goes from a channel to the bias neuron", "1"},
+    {"flows/*/absorbed", STORE_F64, "upper", "Mean relevance of a channel that the link absorbs", "1"},
+    {"flows/*/lost", STORE_F64, "upper", "Mean relevance of a channel that never reaches the lower variable", "1"},
+    {"flows/*/left_out", STORE_F64, "upper", "Mean relevance of a channel in images without a row of it", "1"},
+    {"flows/*/class_mean", STORE_F32, "flow_class,upper,lower", "Mean joint relevance over the images of a class", "1"},
+    {"flows/*/class_std_error", STORE_F32, "flow_class,upper,lower", "Standard error of a class's mean", "1"},
+    {"flows/*/sampling_error", STORE_F64, "upper,lower", "Standard error against the exact mean of these images", "1"},
+    {"flows/*/draws", STORE_U64, "upper", "Images whose row of a channel was computed", "images"},
+    {"flows/*/chances", STORE_U64, "upper", "Those of them that were drawn with a probability below one", "images"},
+
+    {"queries/*/value", STORE_F64, "image", "Relevance of the query's numerator", "1"},
+    {"queries/*/given", STORE_F64, "image", "Relevance of the query's condition; 1 without one", "1"},
+    {"queries/*/mean", STORE_F64, "", "Ratio of the means of value and given", "1"},
+    {"queries/*/std_error", STORE_F64, "", "Standard error of the mean", "1"},
+    {"queries/*/channel", STORE_I32, "channel", "Channel number in the layer of the map", "index"},
+    {"queries/*/map", STORE_F32, "image,channel,y,x", "Relevance of the query's walks through a neuron of a layer",
+     "1"},
+
+    {"classes/name", STORE_TEXT, "class", "Names of the classes", "text"},
+    {"classes/count", STORE_U64, "class", "Images of a class", "images"},
+    {"classes/given_mass", STORE_F64, "class", "Mean relevance of the condition over the images of a class", "1"},
+    {"classes/given_std_error", STORE_F64, "class", "Standard error of given_mass", "1"},
+    {"classes/flow_class", STORE_I32, "flow_class", "Classes with flow matrices of their own", "class"},
+
+    {"state/sums", STORE_U64, "word", "Exact sums over the finished blocks, from which the run goes on", "code"},
+    {"state/layers", STORE_I64, "weighted,size",
+     "Outputs and inputs of the weighted layers, which tell a merge the network", "1"},
+    {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
+     "text"},
+};
+
+/* Datasets that a store may lack even where it has their group: options of a run, or of one kind of flow. */
+static const char *const optional[] = {
+    "layers/*/histogram",      "layers/*/histogram_edges",
+    "layers/*/class_mean",     "layers/*/class_std_error",
+    "layers/*/class_count",    "layers/*/map_mean",
+    "layers/*/relevance",      "flows/*/to_bias",
+    "flows/*/absorbed",        "flows/*/lost",
+    "flows/*/left_out",        "flows/*/class_mean",
+    "flows/*/class_std_error", "flows/*/sampling_error",
+    "flows/*/draws",           "flows/*/chances",
+    "queries/*/channel",       "queries/*/map",
+    "classes/count",           "classes/given_mass",
+    "classes/given_std_error", "classes/flow_class",
+};
+
+static const struct store_attribute attributes[] = {
+    {"", "format", STORE_ATTRIBUTE_TEXT, true},
+    {"", "format_version", STORE_ATTRIBUTE_INT, true},
+    {"", "program_version", STORE_ATTRIBUTE_TEXT, true},
+    {"", "config", STORE_ATTRIBUTE_TEXT, true},
+    {"", "network", STORE_ATTRIBUTE_TEXT, true},
+    {"", "composite", STORE_ATTRIBUTE_TEXT, true},
+    {"", "bias", STORE_ATTRIBUTE_TEXT, true},
+    {"", "pool", STORE_ATTRIBUTE_TEXT, true},
+    {"", "given", STORE_ATTRIBUTE_TEXT, true},
+    {"", "target", STORE_ATTRIBUTE_TEXT, true},
+    {"", "model_sha256", STORE_ATTRIBUTE_TEXT, true},
+    {"", "dataset", STORE_ATTRIBUTE_TEXT, true},
+    {"", "dataset_sha256", STORE_ATTRIBUTE_TEXT, true},
+    {"", "dataset_count", STORE_ATTRIBUTE_INT, true},
+    {"", "first_image", STORE_ATTRIBUTE_INT, true},
+    {"", "isa", STORE_ATTRIBUTE_TEXT, true},
+    {"", "blas_core", STORE_ATTRIBUTE_TEXT, true},
+    {"", "seed", STORE_ATTRIBUTE_INT, true},
+    {"", "shard", STORE_ATTRIBUTE_TEXT, false},
+    {"", "complete", STORE_ATTRIBUTE_INT, true},
+    {"", "finished", STORE_ATTRIBUTE_INT, false},
+    {"", "given_mean", STORE_ATTRIBUTE_REAL, true},
+    {"", "given_std_error", STORE_ATTRIBUTE_REAL, true},
+    {"", "weak_condition", STORE_ATTRIBUTE_INT, false},
+    {"flows/*", "method", STORE_ATTRIBUTE_TEXT, true},
+    {"queries/*", "expression", STORE_ATTRIBUTE_TEXT, true},
+    {"queries/*", "given_mean", STORE_ATTRIBUTE_REAL, true},
+    {"queries/*", "given_std_error", STORE_ATTRIBUTE_REAL, true},
+    {"queries/*", "weak_condition", STORE_ATTRIBUTE_INT, false},
+};
+
+/* A scale beside the dataset (no slash) or in another group. */
+static const struct store_axis axes[] = {
+    {"image", "images/path", false, 0},  {"variable", "images/variable", false, 0},
+    {"class", "classes/name", false, 0}, {"flow_class", "classes/flow_class", false, 0},
+    {"channel", "channel", true, 0},     {"upper", "upper_channel", true, 0},
+    {"lower", "lower_channel", true, 0}, {"bin", "histogram_edges", false, 1},
+};
+
+static const struct store_group groups[] = {
+    {"", "NXroot", NULL, {NULL}},          {"images", "NXdata", "probability", {"."}},
+    {"layers", "NXentry", NULL, {NULL}},   {"layers/*", "NXdata", "mean", {"channel"}},
+    {"flows", "NXentry", NULL, {NULL}},    {"flows/*", "NXdata", "mean", {"upper_channel", "lower_channel"}},
+    {"queries", "NXentry", NULL, {NULL}},  {"queries/*", "NXdata", "value", {"."}},
+    {"classes", "NXdata", "count", {"."}}, {"state", "NXcollection", NULL, {NULL}},
+};
+
+const struct store_field *store_fields(size_t *count)
+{
+    *count = sizeof fields / sizeof fields[0];
+    return fields;
+}
+
+/* A name that a star may stand for. */
+static bool good_name(const char *name, size_t length)
+{
+    return length > 0 && length < STORE_NAME && !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.')));
+}
+
+static bool matches(const char *pattern, const char *path)
+{
+    for (;;) {
+        size_t npattern = strcspn(pattern, "/"), npath = strcspn(path, "/");
+        bool star = npattern == 1 && pattern[0] == '*';
+
+        if (star ? !good_name(path, npath) : npattern != npath || strncmp(pattern, path, npath) != 0)
+            return false;
+        if (pattern[npattern] != path[npath])
+            return false;
+        if (!pattern[npattern])
+            return true;
+        pattern += npattern + 1;
+        path += npath + 1;
+    }
+}
+
+const struct store_field *store_field(const char *path)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (matches(fields[i].path, path))
+            return &fields[i];
+    return NULL;
+}
+
+bool store_field_optional(const struct store_field *field)
+{
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
+        if (strcmp(optional[i], field->path) == 0)
+            return true;
+    return false;
+}
+
+bool store_field_in(const struct store_field *field, const char *group)
+{
+    const char *slash = strrchr(field->path, '/');
+    char pattern[STORE_NAME];
+
+    snprintf(pattern, sizeof pattern, "%.*s", (int)(slash - field->path), field->path);
+    return matches(pattern, group);
+}
+
+const struct store_attribute *store_next_attribute(const struct store_attribute *after, const char *object)
+{
+    const struct store_attribute *end = attributes + sizeof attributes / sizeof attributes[0];
+
+    for (after = after ? after + 1 : attributes; after < end; after++)
+        if (matches(after->object, object))
+            return after;
+    return NULL;
+}
+
+const struct store_axis *store_find_axis(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
+        if (strlen(axes[i].name) == length && strncmp(axes[i].name, name, length) == 0)
+            return &axes[i];
+    return NULL;
+}
+
+const struct store_group *store_find_group(const char *path)
+{
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        if (matches(groups[i].path, path))
+            return &groups[i];
+    return NULL;
+}
+
+size_t store_count_axes(const struct store_field *field)
+{
+    size_t count = field->axes[0] != '\0';
+
+    for (const char *at = field->axes; (at = strchr(at, ',')); at++)
+        count++;
+    return count;
+}
+
+const char *store_axis_name(const struct store_field *field, size_t axis, size_t *length)
+{
+    const char *name = field->axes;
+
+    for (; axis; axis--)
+        name = strchr(name, ',') + 1;
+    *length = strcspn(name, ",");
+    return name;
+}
+
+const char *store_status_name(int64_t status)
+{
+    static const char *const names[] = {"ok", "unread", "unsupported", "exploded", "undefined"};
+
+    return status >= 0 && status < STORE_NSTATUS ? names[status] : "invalid";
+}
+
+const char *store_type_name(enum store_type type)
+{
+    static const char *const names[] = {"float32", "float64", "int32", "int64", "uint64", "enum", "text"};
+
+    return names[type];
+}

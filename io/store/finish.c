@@ -1,0 +1,196 @@
+#include "io/store/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hdf5_hl.h>
+
+/* ---- scales ---------------------------------------------------------------------------------------------------- */
+
+static bool has_slash(const char *path)
+{
+    return strchr(path, '/') != NULL;
+}
+
+void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
+{
+    const char *slash = strrchr(dataset, '/');
+    int folder = slash && !has_slash(axis->scale) ? (int)(slash + 1 - dataset) : 0;
+
+    snprintf(path, nbytes, "%.*s%s", folder, dataset, axis->scale);
+}
+
+static enum status write_numbers(struct store *store, const char *path, size_t count, struct error *err)
+{
+    int32_t *numbers = malloc((count ? count : 1) * sizeof *numbers);
+
+    if (!numbers)
+        return error_system(err, "%s: no memory for /%s", h5_aside_path(store->aside), path);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = (int32_t)i;
+    enum status rc = store_write(store, path, numbers, 1, &count, err);
+
+    free(numbers);
+    return rc;
+}
+
+static enum status attach(struct store *store, const char *path, size_t axis, const char *scale, const char *name,
+                          struct error *err)
+{
+    hid_t file = h5_aside_file(store->aside);
+    hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT), scale_dataset = H5Dopen2(file, scale, H5P_DEFAULT);
+    bool ok = dataset >= 0 && scale_dataset >= 0 &&
+              (H5DSis_scale(scale_dataset) > 0 || H5DSset_scale(scale_dataset, name) >= 0) &&
+              H5DSattach_scale(dataset, scale_dataset, (unsigned)axis) >= 0;
+
+    h5_close(&scale_dataset);
+    h5_close(&dataset);
+    return ok ? OK : store_write_failure(store, path, err);
+}
+
+/* The entries may move while a scale is written, so they are looked up again. */
+static enum status scale_axis(struct store *store, const char *path, size_t d, const char *name, struct error *err)
+{
+    enum status rc = OK;
+    const struct store_axis *axis = store_find_axis(name, strlen(name));
+    char scale[4 * STORE_NAME];
+    size_t length = store_find_entry(store, path)->dims[d];
+
+    if (!axis)
+        return OK;
+    store_scale_path(scale, sizeof scale, axis, path);
+    if (strcmp(scale, path) == 0)
+        return OK;
+    if (axis->numbered && !store_find_entry(store, scale))
+        TRY(write_numbers(store, scale, length, err));
+    const struct store_entry *found = store_find_entry(store, scale);
+
+    if (!found)
+        return OK;
+    if (found->dims[0] != length + axis->longer)
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu along the axis %s, and /%s has %zu",
+                         h5_aside_path(store->aside), path, length, name, scale, found->dims[0]);
+    TRY(attach(store, path, d, scale, name, err));
+done:
+    return rc;
+}
+
+static enum status label_axis(struct store *store, const char *path, size_t d, const char *name, struct error *err)
+{
+    hid_t dataset = H5Dopen2(h5_aside_file(store->aside), path, H5P_DEFAULT);
+    bool ok = dataset >= 0 && H5DSset_label(dataset, (unsigned)d, name) >= 0;
+
+    h5_close(&dataset);
+    return ok ? OK : store_write_failure(store, path, err);
+}
+
+static enum status scale_dataset(struct store *store, size_t entry, struct error *err)
+{
+    enum status rc = OK;
+    const struct store_field *field = store->entries[entry].field;
+
+    for (size_t d = 0; d < store->entries[entry].ndim; d++) {
+        size_t length;
+        const char *at = store_axis_name(field, d, &length);
+        char name[32];
+
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        TRY(scale_axis(store, store->entries[entry].path, d, name, err));
+        TRY(label_axis(store, store->entries[entry].path, d, name, err));
+    }
+done:
+    return rc;
+}
+
+/* ---- NeXus ----------------------------------------------------------------------------------------------------- */
+
+static const char *default_signal(hid_t file, const char *path, const struct store_group *group)
+{
+    char signal[4 * STORE_NAME];
+
+    if (!group->signal)
+        return NULL;
+    snprintf(signal, sizeof signal, "%s/%s", path, group->signal);
+    return h5_exists(file, signal) ? group->signal : NULL;
+}
+
+static enum status describe_group(struct store *store, const char *path, struct error *err)
+{
+    enum status rc = OK;
+    const struct store_group *group = store_find_group(path);
+    const char *signal = default_signal(h5_aside_file(store->aside), path, group);
+    size_t naxes = group->axes[1] ? 2 : 1;
+    hid_t id = H5Gopen2(h5_aside_file(store->aside), path[0] ? path : "/", H5P_DEFAULT);
+
+    if (id < 0)
+        return store_write_failure(store, path, err);
+    if (H5Aexists(id, "NX_class") > 0)
+        goto done;
+    TRY(store_attribute_text(store, id, path, "NX_class", group->nexus_class, err));
+    if (signal) {
+        TRY(store_attribute_text(store, id, path, "signal", signal, err));
+        TRY(store_attribute_texts(store, id, path, "axes", group->axes, naxes, err));
+    }
+done:
+    h5_close(&id);
+    return rc;
+}
+
+/* What a viewer opens below `parent`, unless the caller has chosen something: the first group that came. */
+static enum status choose_default(struct store *store, const char *parent, const char *child, struct error *err)
+{
+    hid_t id = H5Gopen2(h5_aside_file(store->aside), parent[0] ? parent : "/", H5P_DEFAULT);
+    enum status rc = OK;
+
+    if (id < 0)
+        rc = store_write_failure(store, parent, err);
+    else if (H5Aexists(id, "default") <= 0)
+        rc = store_attribute_text(store, id, parent, "default", child, err);
+    h5_close(&id);
+    return rc;
+}
+
+static enum status describe_entry(struct store *store, size_t entry, struct error *err)
+{
+    enum status rc = OK;
+    char top[STORE_NAME], group[4 * STORE_NAME];
+    const char *path = store->entries[entry].path, *slash = strrchr(path, '/');
+
+    snprintf(group, sizeof group, "%.*s", (int)(slash - path), path);
+    snprintf(top, sizeof top, "%.*s", (int)strcspn(path, "/"), path);
+    TRY(describe_group(store, top, err));
+    if (strcmp(top, group) != 0) {
+        TRY(describe_group(store, group, err));
+        TRY(choose_default(store, top, group + strlen(top) + 1, err));
+    }
+done:
+    return rc;
+}
+
+/* The root opens on the layers, if there are any. */
+static enum status describe_root(struct store *store, struct error *err)
+{
+    static const char *const order[] = {"layers", "flows", "queries", "images", "classes"};
+    enum status rc = OK;
+
+    TRY(describe_group(store, "", err));
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (h5_exists(h5_aside_file(store->aside), order[i]))
+            TRY(choose_default(store, "", order[i], err));
+done:
+    return rc;
+}
+
+enum status store_finish(struct store *store, struct error *err)
+{
+    enum status rc = OK;
+
+    for (size_t i = 0; i < store->nentries; i++) { /* the list grows by the scales that are written on the way */
+        TRY(scale_dataset(store, i, err));
+        TRY(describe_entry(store, i, err));
+    }
+    TRY(describe_root(store, err));
+done:
+    return rc;
+}

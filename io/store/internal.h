@@ -1,0 +1,104 @@
+/* What the files of the store share; no part of its interface. */
+#ifndef NRMFLOW_IO_STORE_INTERNAL_H
+#define NRMFLOW_IO_STORE_INTERNAL_H
+
+#include "io/h5/atomic.h"
+#include "io/h5/h5.h"
+#include "io/store/store.h"
+
+/* An axis that has a scale. */
+struct store_axis {
+    const char *name;
+    const char *scale; /* path of the scale; without a slash: in the group of the dataset */
+    bool numbered;     /* the scale is 0, 1, 2, ... (int32) and written by the store itself */
+    size_t longer;     /* how much longer than the axis the scale is: 1 for edges */
+};
+
+/* A group, with its NeXus class and what a viewer plots of it. */
+struct store_group {
+    const char *path;
+    const char *nexus_class;
+    const char *signal;  /* NULL if the group only holds groups */
+    const char *axes[2]; /* of the signal; "." if an axis has no scale of numbers */
+};
+
+/* An attribute, by type as store_set_* has them. */
+enum store_attribute_kind { STORE_ATTRIBUTE_TEXT, STORE_ATTRIBUTE_INT, STORE_ATTRIBUTE_REAL };
+
+struct store_attribute {
+    const char *object; /* "" for the root, or a group of the table */
+    const char *name;
+    enum store_attribute_kind kind;
+    bool required; /* where the object is */
+};
+
+/* The attribute of an object after another one of it, or the first one; NULL if there is none. */
+const struct store_attribute *store_next_attribute(const struct store_attribute *after, const char *object);
+
+/* Whether a field belongs right below a group such as "layers/conv1_1". */
+bool store_field_in(const struct store_field *field, const char *group);
+
+/* NULL if there is none. */
+const struct store_axis *store_find_axis(const char *name, size_t length);
+const struct store_group *store_find_group(const char *path);
+
+size_t store_count_axes(const struct store_field *field);
+
+/* Name of an axis of a field: `length` bytes of the result. */
+const char *store_axis_name(const struct store_field *field, size_t axis, size_t *length);
+
+/* A dataset of a store that is being written. */
+struct store_entry {
+    char *path;
+    const struct store_field *field;
+    size_t ndim, dims[STORE_MAX_DIMS];
+    hid_t dataset; /* open while rows may come */
+    hid_t element; /* its type in memory */
+    size_t row_elements;
+};
+
+struct store {
+    struct h5_aside *aside;
+    unsigned deflate;
+    bool plain_state;
+    struct store_entry *entries; /* in the order of writing */
+    size_t nentries, capacity;
+};
+
+/* Type of an element in memory; `width` is that of text. Caller closes it; negative on failure. */
+hid_t store_element_type(enum store_type type, size_t width);
+
+/* The same in the file. */
+hid_t store_file_type(enum store_type type, size_t width);
+
+/* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type of `element_bytes`. Without `converted`
+ * the file's type must be of the same class and size. */
+enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
+                            const struct store_reader *reader, const char *path, size_t first, size_t nrows,
+                            size_t width, struct error *err);
+
+/* Path of the scale of an axis of a dataset: beside it, unless the table says otherwise. */
+void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset);
+
+/* The entry of a path; NULL if nothing has been written there. */
+struct store_entry *store_find_entry(const struct store *store, const char *path);
+
+/* A failure while writing `path`: the disk's, if there was one, else HDF5's. */
+enum status store_write_failure(const struct store *store, const char *path, struct error *err);
+
+/* Attach scales and set NeXus attributes, before the file is closed. */
+enum status store_finish(struct store *store, struct error *err);
+
+/* Set an attribute of an open object; `path` is for messages. One value is a scalar, several are an array. */
+enum status store_attribute_text(const struct store *store, hid_t object, const char *path, const char *name,
+                                 const char *value, struct error *err);
+enum status store_attribute_texts(const struct store *store, hid_t object, const char *path, const char *name,
+                                  const char *const *values, size_t count, struct error *err);
+
+/* Create the groups on the way to `path` that do not exist. */
+enum status store_make_groups(const struct store *store, const char *path, struct error *err);
+
+/* Copy at most `width` bytes of text, pad with NUL, and replace what is not UTF-8 by '?'. */
+void store_copy_text(char *to, size_t width, const char *from);
+
+#endif

@@ -1,0 +1,183 @@
+/* HDF5 is called in a process apart (base/sandbox.h), which is asked for one thing after the other. */
+#include "io/store/partfile_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char partfile_format_name[] = "nrmflow-part";
+
+const size_t partfile_element_bytes[PARTFILE_NTYPES] = {4, 8, 4, 8};
+
+hid_t partfile_memory_type(enum partfile_type type)
+{
+    const hid_t types[PARTFILE_NTYPES] = {H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, H5T_NATIVE_INT32, H5T_NATIVE_INT64};
+
+    return types[type];
+}
+
+hid_t partfile_file_type(enum partfile_type type)
+{
+    const hid_t types[PARTFILE_NTYPES] = {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_STD_I32LE, H5T_STD_I64LE};
+
+    return types[type];
+}
+
+bool partfile_good_columns(const struct partfile_column *columns, size_t ncolumns, size_t rows_per_block)
+{
+    if (ncolumns == 0 || ncolumns > PARTFILE_MAX_COLUMNS || rows_per_block == 0 || rows_per_block > PARTFILE_MAX_BLOCK)
+        return false;
+    for (size_t i = 0; i < ncolumns; i++) {
+        size_t nbytes = partfile_element_bytes[columns[i].type];
+
+        if (__builtin_mul_overflow(nbytes, columns[i].width, &nbytes) || nbytes == 0 || nbytes > PARTFILE_MAX_ROW ||
+            nbytes * rows_per_block > PARTFILE_MAX_BLOCK_BYTES)
+            return false;
+    }
+    return true;
+}
+
+bool partfile_column_path(char path[static PARTFILE_PATH], const char *name)
+{
+    size_t length = strlen(name);
+
+    if (length == 0 || length > PARTFILE_MAX_NAME || strchr(name, '/') || name[0] == '.')
+        return false;
+    snprintf(path, PARTFILE_PATH, "columns/%s", name);
+    return true;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+struct partfile_reader {
+    struct apart *apart;
+    const struct partfile_column *columns; /* borrowed */
+    size_t ncolumns;
+};
+
+struct partfile {
+    struct partfile_reader *reader;
+    char *path;
+    size_t number; /* in the process apart */
+    size_t nblocks, rows_per_block;
+    int64_t *first_image, *nrows; /* [nblocks] in one piece of memory */
+};
+
+enum status partfile_reader_start(struct partfile_reader **out, const struct partfile_column *columns, size_t ncolumns,
+                                  struct error *err)
+{
+    struct partfile_reader *reader = calloc(1, sizeof *reader);
+    struct partfile_shelf shelf = {.columns = columns, .ncolumns = ncolumns};
+    enum status rc = OK;
+
+    *out = NULL;
+    if (!reader)
+        TRY(error_system(err, "no memory to read part files"));
+    reader->columns = columns;
+    reader->ncolumns = ncolumns;
+    if (!partfile_good_columns(columns, ncolumns, 1))
+        TRY(error_set(err, FAIL_LIMIT, "no such columns can be in a part file"));
+    TRY(apart_start(&reader->apart, partfile_local_answer, &shelf, err));
+    *out = reader;
+    reader = NULL;
+done:
+    partfile_reader_end(reader);
+    return rc;
+}
+
+void partfile_reader_end(struct partfile_reader *reader)
+{
+    if (!reader)
+        return;
+    apart_end(reader->apart);
+    free(reader);
+}
+
+/* Take over a reply's list of blocks, after a look at it. */
+static bool take_blocks(struct partfile *part, struct apart_reply *reply)
+{
+    size_t nblocks = reply->numbers[1], rows = reply->numbers[2];
+
+    if (nblocks > PARTFILE_MAX_BLOCKS || reply->nbytes != 2 * nblocks * sizeof(int64_t) || rows < 1 ||
+        rows > PARTFILE_MAX_BLOCK)
+        return false;
+    part->number = reply->numbers[0];
+    part->nblocks = nblocks;
+    part->rows_per_block = rows;
+    part->first_image = reply->bytes;
+    part->nrows = part->first_image + nblocks;
+    reply->bytes = NULL;
+    for (size_t b = 0; b < nblocks; b++)
+        if (part->nrows[b] < 1 || part->nrows[b] > (int64_t)rows || part->first_image[b] < 0 ||
+            part->first_image[b] > INT64_MAX - part->nrows[b])
+            return false;
+    return true;
+}
+
+enum status partfile_open(struct partfile **out, struct partfile_reader *reader, const char *path, struct error *err)
+{
+    const struct apart_request request = {.path = path, .what = PARTFILE_WHAT_OPEN, .texts = {path}};
+    struct partfile *part = calloc(1, sizeof *part);
+    struct apart_reply reply = {0};
+    enum status rc = OK;
+
+    *out = NULL;
+    if (!part || !(part->path = strdup(path)))
+        TRY(error_system(err, "%s: no memory to open it", path));
+    part->reader = reader;
+    TRY(apart_ask(&reply, reader->apart, &request, err));
+    if (!take_blocks(part, &reply))
+        TRY(error_set(err, FAIL_FORMAT, "%s: its list of blocks is damaged", path));
+    *out = part;
+    part = NULL;
+done:
+    free(reply.bytes);
+    if (part) {
+        free(part->first_image);
+        free(part->path);
+        free(part);
+    }
+    return rc;
+}
+
+void partfile_close(struct partfile *part)
+{
+    if (!part)
+        return;
+    const struct apart_request request = {.path = part->path, .what = PARTFILE_WHAT_CLOSE, .numbers = {part->number}};
+
+    (void)apart_ask_into(NULL, 0, part->reader->apart, &request, NULL);
+    free(part->first_image);
+    free(part->path);
+    free(part);
+}
+
+size_t partfile_nblocks(const struct partfile *part)
+{
+    return part->nblocks;
+}
+
+size_t partfile_rows_per_block(const struct partfile *part)
+{
+    return part->rows_per_block;
+}
+
+size_t partfile_first_image(const struct partfile *part, size_t block)
+{
+    return (size_t)part->first_image[block];
+}
+
+size_t partfile_nrows(const struct partfile *part, size_t block)
+{
+    return (size_t)part->nrows[block];
+}
+
+enum status partfile_read(void *out, const struct partfile *part, size_t block, size_t column, struct error *err)
+{
+    const struct partfile_column *c = &part->reader->columns[column];
+    const struct apart_request request = {
+        .path = part->path, .what = PARTFILE_WHAT_READ, .numbers = {part->number, block, column}};
+
+    return apart_ask_into(out, (size_t)part->nrows[block] * c->width * partfile_element_bytes[c->type],
+                          part->reader->apart, &request, err);
+}

@@ -1,0 +1,44 @@
+/* What the files of part files share; no part of their interface. */
+#ifndef NRMFLOW_IO_STORE_PARTFILE_INTERNAL_H
+#define NRMFLOW_IO_STORE_PARTFILE_INTERNAL_H
+
+#include "io/base/sandbox.h"
+#include "io/h5/h5.h"
+#include "io/store/partfile.h"
+
+enum {
+    PARTFILE_FORMAT_VERSION = 1,
+    PARTFILE_MAX_BLOCK_BYTES = 1 << 28,
+    PARTFILE_MAX_BLOCKS = 1 << 26,
+    PARTFILE_PATH = PARTFILE_MAX_NAME + 16
+};
+
+extern const char partfile_format_name[sizeof "nrmflow-part"];
+extern const size_t partfile_element_bytes[PARTFILE_NTYPES];
+
+hid_t partfile_memory_type(enum partfile_type type);
+hid_t partfile_file_type(enum partfile_type type);
+
+/* Whether there can be such columns. */
+bool partfile_good_columns(const struct partfile_column *columns, size_t ncolumns, size_t rows_per_block);
+
+/* Path of a column in the file; false if there can be none of this name. */
+bool partfile_column_path(char path[static PARTFILE_PATH], const char *name);
+
+/* What a process apart is asked; in brackets: numbers, text > numbers, bytes of the reply. */
+enum partfile_what {
+    PARTFILE_WHAT_OPEN, /* [] path > [part, nblocks, rows per block] first images and rows, int64_t each */
+    PARTFILE_WHAT_READ, /* [part, block, column] > [] rows */
+    PARTFILE_WHAT_CLOSE /* [part] */
+};
+
+/* Its state: the files that it has open. */
+struct partfile_shelf {
+    const struct partfile_column *columns; /* [ncolumns] */
+    size_t ncolumns, nparts;
+    struct partfile_local **parts; /* [nparts] NULL where one was closed */
+};
+
+apart_answer partfile_local_answer;
+
+#endif

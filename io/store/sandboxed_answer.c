@@ -1,0 +1,166 @@
+#include "io/store/sandboxed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum status no_memory(const struct store_local *local, struct error *err)
+{
+    return error_set(err, FAIL_RESOURCE, "%s: no memory to read it", local->path);
+}
+
+/* An answer of a few bytes. */
+static enum status reply_copy(struct apart_reply *reply, const void *bytes, size_t nbytes,
+                              const struct store_local *local, struct error *err)
+{
+    reply->bytes = malloc(nbytes);
+    if (!reply->bytes)
+        return no_memory(local, err);
+    memcpy(reply->bytes, bytes, nbytes);
+    reply->nbytes = nbytes;
+    return OK;
+}
+
+static enum status reply_number(struct apart_reply *reply, const struct store_local *local,
+                                const struct apart_request *r, struct error *err)
+{
+    int64_t integer = 0;
+    double real = 0;
+    bool whole = r->what == STORE_WHAT_GET_INT;
+    enum status rc = OK;
+
+    TRY(whole ? store_local_get_int(&integer, local, r->texts[0], r->texts[1], err)
+              : store_local_get_real(&real, local, r->texts[0], r->texts[1], err));
+    rc = whole ? reply_copy(reply, &integer, sizeof integer, local, err)
+               : reply_copy(reply, &real, sizeof real, local, err);
+done:
+    return rc;
+}
+
+static enum status reply_text(struct apart_reply *reply, const struct store_local *local, const struct apart_request *r,
+                              struct error *err)
+{
+    char *text = NULL;
+    enum status rc = store_local_get_text(&text, local, r->texts[0], r->texts[1], err);
+
+    reply->bytes = text;
+    reply->nbytes = text ? strlen(text) : 0;
+    return rc;
+}
+
+static enum status reply_names(struct apart_reply *reply, const struct store_local *local,
+                               const struct apart_request *r, struct error *err)
+{
+    struct store_names names = {0};
+    size_t nbytes = 0;
+    char *text = NULL;
+    enum status rc;
+
+    TRY(r->what == STORE_WHAT_LIST ? store_local_list(&names, local, r->texts[0], err)
+                                   : store_local_list_attributes(&names, local, r->texts[0], err));
+    for (size_t i = 0; i < names.count; i++)
+        nbytes += strlen(names.names[i]) + 1;
+    text = malloc(nbytes + 1);
+    if (!text)
+        TRY(no_memory(local, err));
+    reply->bytes = text;
+    reply->nbytes = nbytes;
+    reply->numbers[0] = names.count;
+    for (size_t i = 0; i < names.count; i++, text += strlen(text) + 1)
+        memcpy(text, names.names[i], strlen(names.names[i]) + 1);
+done:
+    store_names_free(&names);
+    return rc;
+}
+
+static enum status reply_check(struct apart_reply *reply, const struct store_local *local, struct error *err)
+{
+    struct store_problems problems = {0};
+    size_t nbytes = 0;
+    enum status rc = OK;
+
+    TRY(store_local_check(&problems, local, err));
+    for (size_t i = 0; i < problems.count; i++)
+        nbytes += strlen(problems.items[i].place) + strlen(problems.items[i].what) + 2;
+    char *at = malloc(nbytes + 1);
+    if (!at)
+        TRY(no_memory(local, err));
+    reply->bytes = at;
+    reply->nbytes = nbytes;
+    reply->numbers[0] = problems.count;
+    reply->numbers[1] = problems.left_out;
+    reply->numbers[2] = problems.datasets;
+    reply->numbers[3] = problems.unreadable;
+    for (size_t i = 0; i < problems.count; i++) {
+        at = stpcpy(at, problems.items[i].place) + 1;
+        at = stpcpy(at, problems.items[i].what) + 1;
+    }
+done:
+    store_problems_free(&problems);
+    return rc;
+}
+
+static enum status reply_words(struct apart_reply *reply, const struct store_local *local,
+                               const struct apart_request *r, struct error *err)
+{
+    reply->nbytes = r->numbers[2] * sizeof(uint64_t);
+    return store_local_read_words(&reply->bytes, local, r->texts[0], r->numbers[0], r->numbers[1], r->numbers[2], err);
+}
+
+static enum status reply_slab(struct apart_reply *reply, const struct store_local *local, const struct apart_request *r,
+                              struct error *err)
+{
+    struct store_slab slab;
+
+    memcpy(&slab, r->bytes, sizeof slab);
+    reply->nbytes = slab.nrows * slab.width * slab.element_bytes;
+    return store_local_read_slab(&reply->bytes, local, r->texts[0], &slab, err);
+}
+
+enum status store_local_answer(struct apart_reply *reply, void *state, const struct apart_request *r, struct error *err)
+{
+    struct store_local *local = state;
+    enum status rc = OK;
+
+    memcpy(reply->numbers, r->numbers, sizeof reply->numbers);
+    switch ((enum store_what)r->what) {
+    case STORE_WHAT_OPEN:
+        rc = store_local_open(local, err);
+        reply->numbers[0] = (size_t)local->nbytes;
+        return rc;
+    case STORE_WHAT_HAS:
+        reply->numbers[0] = store_local_has(local, r->texts[0]);
+        return OK;
+    case STORE_WHAT_HAS_ATTRIBUTE:
+        reply->numbers[0] = store_local_has_attribute(local, r->texts[0], r->texts[1]);
+        return OK;
+    case STORE_WHAT_GET_TEXT:
+        return reply_text(reply, local, r, err);
+    case STORE_WHAT_GET_INT:
+    case STORE_WHAT_GET_REAL:
+        return reply_number(reply, local, r, err);
+    case STORE_WHAT_LIST:
+    case STORE_WHAT_ATTRIBUTES:
+        return reply_names(reply, local, r, err);
+    case STORE_WHAT_SHAPE:
+        return store_local_shape(&reply->numbers[0], &reply->numbers[1], local, r->texts[0], err);
+    case STORE_WHAT_BYTES:
+        reply->numbers[0] = store_local_bytes(local, r->texts[0]);
+        return OK;
+    case STORE_WHAT_REAL:
+    case STORE_WHAT_FLOAT:
+    case STORE_WHAT_INT:
+        return store_local_read(&reply->bytes, &reply->nbytes, local, r->texts[0], (enum store_what)r->what,
+                                r->numbers[0], &reply->numbers[1], err);
+    case STORE_WHAT_TEXT:
+        return store_local_read_text(&reply->bytes, &reply->nbytes, local, r->texts[0], &reply->numbers[0], err);
+    case STORE_WHAT_WORDS:
+        return reply_words(reply, local, r, err);
+    case STORE_WHAT_CHECK:
+        return reply_check(reply, local, err);
+    case STORE_WHAT_SLAB:
+        return reply_slab(reply, local, r, err);
+    case STORE_WHATS:
+        break;
+    }
+    return error_set(err, FAIL_FORMAT, "%s: nobody knows what was asked of it", local->path);
+}

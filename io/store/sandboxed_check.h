@@ -1,0 +1,23 @@
+/* The form of a store, looked at in the process apart (store/sandboxed.h); for io/store_local_* only. */
+#ifndef NRMFLOW_IO_STORE_SANDBOXED_CHECK_H
+#define NRMFLOW_IO_STORE_SANDBOXED_CHECK_H
+
+#include "io/store/check.h"
+#include "io/store/sandboxed.h"
+
+enum { STORE_PATH = 4 * STORE_NAME };
+
+/* Description and units, labels and scales of a dataset of the table that has the table's axes.
+ *
+ *   dataset  in  open
+ *   dims     in  [axes] */
+void store_local_check_dataset(struct store_problems *problems, const struct store_local *local, const char *path,
+                               const struct store_field *field, hid_t dataset, const size_t *dims);
+
+/* NeXus attributes of a group of the table ("" for the root), and those of the table of attributes. */
+void store_local_check_group(struct store_problems *problems, const struct store_local *local, const char *path);
+
+/* Whether it is a store of maps, which has images and a query, but no statistics. */
+bool store_local_only_maps(const struct store_local *local);
+
+#endif

@@ -1,0 +1,426 @@
+#include "io/store/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONTIGUOUS_BYTES = 4096, /* smaller datasets are neither chunked nor compressed */
+    CHUNK_BYTES = 1 << 18,
+    TEXT_BYTES = 1 << 20, /* buffer of store_write_text */
+    COPY_BYTES = 1 << 22, /* buffer of store_copy_rows */
+    MAX_TEXT = 1 << 16    /* bytes of one string of a column */
+};
+
+/* ---- types ----------------------------------------------------------------------------------------------------- */
+
+static hid_t status_type(void)
+{
+    hid_t type = H5Tenum_create(H5T_STD_U8LE);
+
+    for (uint8_t i = 0; type >= 0 && i < STORE_NSTATUS; i++)
+        if (H5Tenum_insert(type, store_status_name(i), &i) < 0)
+            h5_close(&type);
+    return type;
+}
+
+hid_t store_element_type(enum store_type type, size_t width)
+{
+    const hid_t types[] = {[STORE_F32] = H5T_NATIVE_FLOAT,
+                           [STORE_F64] = H5T_NATIVE_DOUBLE,
+                           [STORE_I32] = H5T_NATIVE_INT32,
+                           [STORE_I64] = H5T_NATIVE_INT64,
+                           [STORE_U64] = H5T_NATIVE_UINT64};
+
+    return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
+}
+
+hid_t store_file_type(enum store_type type, size_t width)
+{
+    const hid_t types[] = {[STORE_F32] = H5T_IEEE_F32LE,
+                           [STORE_F64] = H5T_IEEE_F64LE,
+                           [STORE_I32] = H5T_STD_I32LE,
+                           [STORE_I64] = H5T_STD_I64LE,
+                           [STORE_U64] = H5T_STD_U64LE};
+
+    return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
+}
+
+/* What an element that is never written reads as; text stays empty. */
+static herr_t set_fill(hid_t properties, enum store_type type, hid_t memory)
+{
+    const float f32 = NAN;
+    const double f64 = NAN;
+    const int32_t i32 = -1;
+    const int64_t i64 = -1;
+    const uint64_t u64 = 0;
+    const uint8_t status = STORE_IMAGE_UNREAD;
+    const void *const values[STORE_NTYPES] = {&f32, &f64, &i32, &i64, &u64, &status, NULL};
+
+    return values[type] ? H5Pset_fill_value(properties, memory, values[type]) : 0;
+}
+
+/* ---- entries --------------------------------------------------------------------------------------------------- */
+
+enum status store_write_failure(const struct store *store, const char *path, struct error *err)
+{
+    if (h5_aside_check(store->aside, err) != OK)
+        return FAIL_SYSTEM;
+    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_aside_path(store->aside), path);
+}
+
+struct store_entry *store_find_entry(const struct store *store, const char *path)
+{
+    for (size_t i = 0; i < store->nentries; i++)
+        if (strcmp(store->entries[i].path, path) == 0)
+            return &store->entries[i];
+    return NULL;
+}
+
+static void close_entry(struct store_entry *entry)
+{
+    h5_close(&entry->dataset);
+    h5_close(&entry->element);
+}
+
+static enum status grow(struct store *store, struct error *err)
+{
+    if (store->nentries < store->capacity)
+        return OK;
+    size_t capacity = store->capacity ? 2 * store->capacity : 64;
+    struct store_entry *entries = realloc(store->entries, capacity * sizeof *entries);
+
+    if (!entries)
+        return error_system(err, "%s: no memory for its list of datasets", h5_aside_path(store->aside));
+    store->entries = entries;
+    store->capacity = capacity;
+    return OK;
+}
+
+static enum status check_new(const struct store *store, const struct store_field *field, const char *path, size_t ndim,
+                             bool text, struct error *err)
+{
+    const char *where = h5_aside_path(store->aside);
+
+    if (!field)
+        return error_set(err, FAIL_FORMAT, "%s: /%s is no field of the store", where, path);
+    if (store_find_entry(store, path))
+        return error_set(err, FAIL_FORMAT, "%s: /%s is written twice", where, path);
+    if (store_count_axes(field) != ndim)
+        return error_set(err, FAIL_FORMAT, "%s: /%s has the axes (%s), and %zu are given", where, path, field->axes,
+                         ndim);
+    if ((field->type == STORE_TEXT) != text)
+        return error_set(err, FAIL_FORMAT, "%s: /%s holds %s", where, path, store_type_name(field->type));
+    return OK;
+}
+
+/* Whole rows as far as they fit into a chunk, else parts of one. */
+static void choose_chunk(hsize_t *chunk, size_t ndim, const size_t *dims, size_t element_bytes)
+{
+    size_t budget = CHUNK_BYTES / element_bytes;
+
+    budget = budget ? budget : 1;
+    for (size_t d = ndim; d-- > 0;) {
+        chunk[d] = dims[d] < budget ? dims[d] : budget;
+        budget /= chunk[d];
+    }
+}
+
+static bool in_state(const struct store_entry *entry)
+{
+    return strncmp(entry->path, "state/", 6) == 0;
+}
+
+/* What a run goes on from has checksums; a damaged mean is one wrong number, a damaged sum would spread. */
+static bool set_filters(hid_t properties, const struct store *store, const struct store_entry *entry)
+{
+    bool compressed = store->deflate && !(store->plain_state && in_state(entry));
+
+    return (!compressed || (H5Pset_shuffle(properties) >= 0 && H5Pset_deflate(properties, store->deflate) >= 0)) &&
+           (!in_state(entry) || H5Pset_fletcher32(properties) >= 0);
+}
+
+static hid_t creation_properties(const struct store *store, const struct store_entry *entry, size_t nbytes)
+{
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t chunk[STORE_MAX_DIMS];
+    bool ok = properties >= 0 && H5Pset_obj_track_times(properties, false) >= 0 &&
+              set_fill(properties, entry->field->type, entry->element) >= 0;
+
+    if (ok && entry->ndim && nbytes > CONTIGUOUS_BYTES) {
+        choose_chunk(chunk, entry->ndim, entry->dims, H5Tget_size(entry->element));
+        ok = H5Pset_chunk(properties, (int)entry->ndim, chunk) >= 0 && set_filters(properties, store, entry);
+    }
+    if (!ok)
+        h5_close(&properties);
+    return properties;
+}
+
+static enum status check_size(size_t *nbytes, const struct store *store, struct store_entry *entry,
+                              size_t element_bytes, struct error *err)
+{
+    *nbytes = element_bytes;
+    entry->row_elements = 1;
+    for (size_t d = 0; d < entry->ndim; d++) {
+        if (__builtin_mul_overflow(*nbytes, entry->dims[d], nbytes))
+            return error_set(err, FAIL_FORMAT, "%s: /%s is too large", h5_aside_path(store->aside), entry->path);
+        entry->row_elements *= d ? entry->dims[d] : 1;
+    }
+    return OK;
+}
+
+static enum status create_dataset(struct store *store, struct store_entry *entry, hid_t type, struct error *err)
+{
+    enum status rc = OK;
+    hid_t space = H5I_INVALID_HID, properties = H5I_INVALID_HID;
+    hsize_t dims[STORE_MAX_DIMS] = {0};
+    size_t nbytes;
+
+    TRY(check_size(&nbytes, store, entry, H5Tget_size(type), err));
+    for (size_t d = 0; d < entry->ndim; d++)
+        dims[d] = entry->dims[d];
+    space = entry->ndim ? H5Screate_simple((int)entry->ndim, dims, NULL) : H5Screate(H5S_SCALAR);
+    properties = creation_properties(store, entry, nbytes);
+    TRY(store_make_groups(store, entry->path, err));
+    entry->dataset =
+        H5Dcreate2(h5_aside_file(store->aside), entry->path, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    if (entry->dataset < 0) {
+        rc = store_write_failure(store, entry->path, err);
+        goto done;
+    }
+    TRY(store_attribute_text(store, entry->dataset, entry->path, "description", entry->field->description, err));
+    TRY(store_attribute_text(store, entry->dataset, entry->path, "units", entry->field->units, err));
+done:
+    h5_close(&properties);
+    h5_close(&space);
+    return rc;
+}
+
+/* `width` of text, 0 for numbers. The entry stays in the list whatever comes of it; its names and handles go with it.
+ */
+static enum status begin(struct store_entry **out, struct store *store, const char *path, size_t width, size_t ndim,
+                         const size_t *dims, struct error *err)
+{
+    enum status rc = OK;
+    const struct store_field *field = store_field(path);
+    hid_t type = H5I_INVALID_HID;
+
+    TRY(check_new(store, field, path, ndim, width > 0, err));
+    TRY(grow(store, err));
+    struct store_entry *entry = &store->entries[store->nentries];
+
+    *entry = (struct store_entry){.path = strdup(path), .field = field, .ndim = ndim, .dataset = H5I_INVALID_HID};
+    if (!entry->path)
+        return error_system(err, "%s: no memory for /%s", h5_aside_path(store->aside), path);
+    store->nentries++;
+    if (ndim)
+        memcpy(entry->dims, dims, ndim * sizeof *dims);
+    type = store_file_type(field->type, width);
+    entry->element = store_element_type(field->type, width);
+    if (type < 0 || entry->element < 0) {
+        rc = store_write_failure(store, path, err);
+        goto done;
+    }
+    TRY(create_dataset(store, entry, type, err));
+    *out = entry;
+done:
+    h5_close(&type);
+    return rc;
+}
+
+static enum status write_slab(struct store *store, struct store_entry *entry, size_t first, size_t nrows,
+                              const void *data, struct error *err)
+{
+    hsize_t start[STORE_MAX_DIMS] = {first}, count[STORE_MAX_DIMS] = {nrows};
+    hid_t file_space = H5Dget_space(entry->dataset), memory_space = H5I_INVALID_HID;
+    bool ok = file_space >= 0;
+
+    for (size_t d = 1; d < entry->ndim; d++)
+        count[d] = entry->dims[d];
+    if (ok && entry->ndim) {
+        memory_space = H5Screate_simple((int)entry->ndim, count, NULL);
+        ok = H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0;
+    }
+    ok = ok && H5Dwrite(entry->dataset, entry->element, entry->ndim ? memory_space : H5S_ALL, file_space, H5P_DEFAULT,
+                        data) >= 0;
+    h5_close(&memory_space);
+    h5_close(&file_space);
+    return ok && h5_aside_check(store->aside, NULL) == OK ? OK : store_write_failure(store, entry->path, err);
+}
+
+/* ---- interface ------------------------------------------------------------------------------------------------- */
+
+enum status store_create(struct store **out, const char *path, unsigned deflate, struct error *err)
+{
+    enum status rc = OK;
+    struct store *store = calloc(1, sizeof *store);
+
+    *out = NULL;
+    if (!store)
+        return error_system(err, "%s: cannot be created", path);
+    store->deflate = deflate;
+    if (deflate > 9) {
+        rc = error_set(err, FAIL_CONFIG, "%s: compression %u is not between 0 and 9", path, deflate);
+        goto done;
+    }
+    TRY(h5_aside_create(&store->aside, path, err));
+    TRY(store_set_text(store, "", "format", "nrmflow", err));
+    TRY(store_set_int(store, "", "format_version", STORE_FORMAT_VERSION, err));
+    *out = store;
+    store = NULL;
+done:
+    store_discard(store);
+    return rc;
+}
+
+void store_plain_state(struct store *store)
+{
+    store->plain_state = true;
+}
+
+enum status store_write(struct store *store, const char *path, const void *data, size_t ndim, const size_t *dims,
+                        struct error *err)
+{
+    enum status rc = OK;
+    struct store_entry *entry = NULL;
+
+    TRY(begin(&entry, store, path, 0, ndim, dims, err));
+    if (entry && (ndim == 0 || (entry->dims[0] && entry->row_elements)))
+        TRY(write_slab(store, entry, 0, ndim ? entry->dims[0] : 1, data, err));
+done:
+    if (entry)
+        close_entry(entry);
+    return rc;
+}
+
+static enum status longest(size_t *width, const struct store *store, const char *path, const char *const *values,
+                           size_t count, struct error *err)
+{
+    *width = 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(values[i]);
+
+        if (length > MAX_TEXT)
+            return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes, at most %d are stored",
+                             h5_aside_path(store->aside), i, path, length, (int)MAX_TEXT);
+        *width = length > *width ? length : *width;
+    }
+    return OK;
+}
+
+enum status store_write_text(struct store *store, const char *path, const char *const *values, size_t count,
+                             struct error *err)
+{
+    enum status rc = OK;
+    struct store_entry *entry = NULL;
+    char *rows = NULL;
+    size_t width;
+
+    TRY(longest(&width, store, path, values, count, err));
+    TRY(begin(&entry, store, path, width, 1, &count, err));
+    size_t block = TEXT_BYTES / width;
+
+    rows = malloc(block * width);
+    if (!rows) {
+        rc = error_system(err, "%s: no memory to write /%s", h5_aside_path(store->aside), path);
+        goto done;
+    }
+    for (size_t first = 0; first < count; first += block) {
+        size_t n = count - first < block ? count - first : block;
+
+        for (size_t i = 0; i < n; i++)
+            store_copy_text(rows + i * width, width, values[first + i]);
+        TRY(write_slab(store, entry, first, n, rows, err));
+    }
+done:
+    free(rows);
+    if (entry)
+        close_entry(entry);
+    return rc;
+}
+
+enum status store_create_rows(struct store *store, const char *path, size_t ndim, const size_t *dims, struct error *err)
+{
+    struct store_entry *entry;
+
+    if (ndim == 0)
+        return error_set(err, FAIL_FORMAT, "%s: /%s is a scalar and has no rows", h5_aside_path(store->aside), path);
+    return begin(&entry, store, path, 0, ndim, dims, err);
+}
+
+enum status store_write_rows(struct store *store, const char *path, size_t first, size_t nrows, const void *data,
+                             struct error *err)
+{
+    struct store_entry *entry = store_find_entry(store, path);
+    const char *where = h5_aside_path(store->aside);
+
+    if (!entry || entry->dataset < 0)
+        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", where, path);
+    if (first > entry->dims[0] || nrows > entry->dims[0] - first)
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu rows, and %zu from %zu on are written", where, path,
+                         entry->dims[0], nrows, first);
+    return nrows && entry->row_elements ? write_slab(store, entry, first, nrows, data, err) : OK;
+}
+
+enum status store_copy_rows(struct store *store, const char *path, size_t first, const struct store_reader *from,
+                            size_t nrows, struct error *err)
+{
+    const struct store_entry *entry = store_find_entry(store, path);
+    void *rows = NULL;
+    enum status rc = OK;
+
+    if (!entry || entry->dataset < 0)
+        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_aside_path(store->aside), path);
+    size_t element_bytes = H5Tget_size(entry->element), row_bytes = entry->row_elements * element_bytes;
+    size_t step = COPY_BYTES / (row_bytes + 1) + 1;
+
+    rows = malloc(step * row_bytes + 1);
+    if (!rows)
+        return error_system(err, "%s: no memory to copy /%s", h5_aside_path(store->aside), path);
+    for (size_t at = 0; at < nrows; at += step) {
+        size_t n = nrows - at < step ? nrows - at : step;
+
+        TRY(store_read_slab(rows, entry->field->type, element_bytes, false, from, path, at, n, entry->row_elements,
+                            err));
+        TRY(store_write_rows(store, path, first + at, n, rows, err));
+    }
+done:
+    free(rows);
+    return rc;
+}
+
+static void release(struct store *store)
+{
+    for (size_t i = 0; i < store->nentries; i++) {
+        close_entry(&store->entries[i]);
+        free(store->entries[i].path);
+    }
+    free(store->entries);
+    free(store);
+}
+
+enum status store_commit(struct store *store, struct error *err)
+{
+    enum status rc = OK;
+
+    for (size_t i = 0; i < store->nentries; i++)
+        close_entry(&store->entries[i]);
+    TRY(store_finish(store, err));
+done:
+    if (rc == OK)
+        rc = h5_aside_commit(store->aside, err);
+    else
+        h5_aside_discard(store->aside);
+    release(store);
+    return rc;
+}
+
+void store_discard(struct store *store)
+{
+    if (!store)
+        return;
+    for (size_t i = 0; i < store->nentries; i++)
+        close_entry(&store->entries[i]);
+    h5_aside_discard(store->aside);
+    release(store);
+}

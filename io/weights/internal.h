@@ -1,0 +1,121 @@
+/* What the readers of weights files share; private to weights*.c.
+ *
+ * A format's `open` fills the list of records with weights_add; names, conversion and order are dealt with elsewhere.
+ */
+#ifndef NRMFLOW_IO_WEIGHTS_INTERNAL_H
+#define NRMFLOW_IO_WEIGHTS_INTERNAL_H
+
+#include "io/weights/weights.h"
+
+#include <stdint.h>
+
+enum {
+    WEIGHTS_MAX_NAME = 255,
+    WEIGHTS_MAX_TENSORS = 1 << 16,
+    WEIGHTS_MAX_HEADER = 1 << 24, /* bytes of a JSON header or of a pickle */
+    WEIGHTS_MAX_FLOATS = 1 << 30
+};
+
+/* A type of numbers; `decode` is NULL for those that no layer can have. */
+struct weights_dtype {
+    const char *name;
+    size_t nbytes;
+    void (*decode)(double *values, const unsigned char *bytes, size_t n); /* from little endian */
+};
+
+/* The type of this name in safetensors' spelling, or NULL. */
+const struct weights_dtype *weights_dtype_find(const char *name);
+
+/* A tensor and where its numbers are. */
+struct weights_record {
+    struct weights_tensor info;
+    char *name; /* what info.name points to */
+    const struct weights_dtype *dtype;
+    size_t elements;
+    uint64_t offset;                  /* bytes from the start of the file, or of the zip entry, to element 0 */
+    uint64_t entry;                   /* of a zip archive */
+    size_t strides[WEIGHTS_MAX_DIMS]; /* elements */
+    bool contiguous;                  /* strides are those of C order */
+    bool whole;                       /* can only be fetched from its first to its last element */
+    size_t span;                      /* elements from the first to the last in memory; `elements` if contiguous */
+};
+
+enum weights_part {
+    WEIGHTS_WEIGHT,
+    WEIGHTS_BIAS,
+    WEIGHTS_GAMMA,
+    WEIGHTS_BETA,
+    WEIGHTS_MEAN,
+    WEIGHTS_VARIANCE,
+    WEIGHTS_PARTS
+};
+
+/* The records of one layer; NULL where there is none. */
+struct weights_source {
+    const struct weights_record *parts[WEIGHTS_PARTS];
+};
+
+struct weights_format {
+    const char *name;
+    bool keras; /* HWIO kernels, [in][out] matrices, inputs of the first dense layer in the order [H][W][C] */
+
+    /* Whether a file that begins with these bytes is one of this format. */
+    bool (*recognise)(const unsigned char *head, size_t nhead);
+
+    enum status (*open)(struct weights *w, struct error *err);
+
+    /* Raw little-endian elements first .. first + n of a record, as they lie in memory. */
+    enum status (*fetch)(unsigned char *bytes, const struct weights *w, const struct weights_record *r, size_t first,
+                         size_t n, struct error *err);
+
+    void (*close)(struct weights *w);
+};
+
+extern const struct weights_format weights_safetensors_format;
+extern const struct weights_format weights_keras_format;
+extern const struct weights_format weights_pth_zip_format;
+extern const struct weights_format weights_pth_stream_format;
+
+struct weights_remark {
+    char *key, *value;
+};
+
+struct weights {
+    char *path;
+    int fd;
+    uint64_t nbytes; /* of the file */
+    const struct weights_format *format;
+    void *state; /* of the format; what it points to may change while the weights are const */
+
+    struct weights_record *records;
+    size_t nrecords, capacity;
+    struct weights_remark *remarks;
+    size_t nremarks;
+
+    struct weights_layer layers[WEIGHTS_MAX_LAYERS];
+    struct weights_source sources[WEIGHTS_MAX_LAYERS];
+    size_t nlayers, nfloats;
+};
+
+/* Make room for one more item in an array that holds n. Returns the array, which may have moved, or NULL without
+ * memory; then the old one is still there. */
+void *weights_grow(void *array, size_t *capacity, size_t n, size_t item_bytes);
+
+/* Whether this may be a name: 1 to WEIGHTS_MAX_NAME bytes without control characters, as names go into messages and
+ * listings and must not be able to confuse a terminal. */
+bool weights_is_name(const char *name, size_t n);
+
+/* Append a contiguous record; *out is valid until the next one is appended. Sizes and name are checked. */
+enum status weights_add(struct weights_record **out, struct weights *w, const char *name, size_t nname,
+                        const struct weights_dtype *dtype, const size_t *dims, size_t ndim, struct error *err);
+
+/* Read n bytes of the file from an offset; a file that ends before them is FAIL_FORMAT. */
+enum status weights_pread(void *bytes, const struct weights *w, uint64_t offset, size_t n, struct error *err);
+
+/* Numbers of one leading index: the product of the other dimensions. */
+size_t weights_row(const struct weights_record *r);
+
+/* Fill layers and sources from the records' names and shapes. */
+enum status weights_names_recognise(struct weights *w, struct error *err);
+
+#endif

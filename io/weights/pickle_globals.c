@@ -1,0 +1,180 @@
+/* The globals of state dicts, and what stands for a tensor and a storage. */
+#include "io/weights/pickle_machine.h"
+
+#include <string.h>
+
+typedef struct weights_pickle_machine machine;
+typedef const struct weights_pickle_value value;
+
+static enum status damaged(machine *m, const char *reason)
+{
+    return weights_pickle_machine_damaged(m, reason);
+}
+
+static bool read_sizes(size_t *out, size_t *n, const struct weights_pickle *p, value *tuple)
+{
+    value *sizes[WEIGHTS_MAX_DIMS] = {NULL};
+
+    *n = tuple->length;
+    if (tuple->kind != WEIGHTS_PICKLE_TUPLE || *n > WEIGHTS_MAX_DIMS ||
+        !weights_pickle_machine_items(sizes, p, tuple, *n))
+        return false;
+    for (size_t d = 0; d < *n; d++) {
+        if (sizes[d]->kind != WEIGHTS_PICKLE_INTEGER || sizes[d]->integer < 0)
+            return false;
+        out[d] = (size_t)sizes[d]->integer;
+    }
+    return true;
+}
+
+/* _rebuild_tensor(storage, offset, size, stride), and _v2 with requires_grad and hooks, which say nothing here. */
+static enum status rebuild_tensor(machine *m, value *arguments)
+{
+    struct weights_pickle *p = m->p;
+    value *a[4] = {NULL};
+    struct weights_pickle_tensor tensor = {0};
+    size_t nstrides = 0;
+
+    if (!weights_pickle_machine_items(a, p, arguments, 4) || a[0]->kind != WEIGHTS_PICKLE_STORAGE ||
+        a[1]->kind != WEIGHTS_PICKLE_INTEGER || a[1]->integer < 0)
+        return damaged(m, "a tensor is not made from a storage and an offset");
+    if (!read_sizes(tensor.dims, &tensor.ndim, p, a[2]) || !read_sizes(tensor.strides, &nstrides, p, a[3]) ||
+        nstrides != tensor.ndim)
+        return damaged(m, "a tensor's size or stride is wrong, or it has more than 8 dimensions");
+    tensor.storage = (size_t)a[0]->integer;
+    tensor.offset = (size_t)a[1]->integer;
+    struct weights_pickle_tensor *tensors =
+        weights_grow(p->tensors, &p->tensors_capacity, p->ntensors, sizeof *tensors);
+    if (!tensors)
+        return weights_pickle_machine_memory(m);
+    p->tensors = tensors;
+    tensors[p->ntensors] = tensor;
+    struct weights_pickle_value made = {.kind = WEIGHTS_PICKLE_TENSOR, .integer = (long long)p->ntensors++};
+    return weights_pickle_machine_push(m, made);
+}
+
+/* A parameter is its tensor. */
+static enum status parameter(machine *m, value *arguments)
+{
+    value *tensor = NULL;
+
+    if (!weights_pickle_machine_items(&tensor, m->p, arguments, 1) || tensor->kind != WEIGHTS_PICKLE_TENSOR)
+        return damaged(m, "a parameter is no tensor");
+    return weights_pickle_machine_push(m, *tensor);
+}
+
+/* OrderedDict(), or Python 2's OrderedDict([[key, value], ...]). */
+static enum status ordered_dict(machine *m, value *arguments)
+{
+    value *list = NULL;
+    bool any = weights_pickle_machine_items(&list, m->p, arguments, 1);
+    enum status rc;
+
+    if (arguments->length > 1 || (any && list->kind != WEIGHTS_PICKLE_LIST))
+        return damaged(m, "an OrderedDict is not made from pairs");
+    long cell = any ? list->first : WEIGHTS_PICKLE_END;
+    TRY(weights_pickle_machine_push_container(m, WEIGHTS_PICKLE_DICT));
+    size_t dict = m->stack[m->nstack - 1];
+    for (; cell != WEIGHTS_PICKLE_END; cell = m->p->cells[cell].next) {
+        value *pair = &m->p->values[m->p->cells[cell].value];
+        if ((pair->kind != WEIGHTS_PICKLE_LIST && pair->kind != WEIGHTS_PICKLE_TUPLE) || pair->length != 2)
+            return damaged(m, "an OrderedDict is not made from pairs");
+        const struct weights_pickle_cell *key = &m->p->cells[pair->first];
+        TRY(weights_pickle_machine_append(m, dict, key->value, m->p->cells[key->next].value));
+    }
+done:
+    return rc;
+}
+
+static const struct global {
+    const char *module, *name;
+    enum status (*call)(machine *m, value *arguments); /* NULL for a type */
+    const char *dtype;                                 /* of a storage */
+} globals[] = {
+    {"collections", "OrderedDict", ordered_dict, NULL},
+    {"torch._utils", "_rebuild_tensor", rebuild_tensor, NULL},
+    {"torch._utils", "_rebuild_tensor_v2", rebuild_tensor, NULL},
+    {"torch._utils", "_rebuild_parameter", parameter, NULL},
+    {"torch.nn.parameter", "Parameter", parameter, NULL},
+    {"torch", "FloatStorage", NULL, "F32"},
+    {"torch", "HalfStorage", NULL, "F16"},
+    {"torch", "BFloat16Storage", NULL, "BF16"},
+    {"torch", "DoubleStorage", NULL, "F64"},
+    {"torch", "LongStorage", NULL, "I64"},
+};
+
+enum status weights_pickle_globals_push(machine *m, const char *module, const char *name)
+{
+    for (size_t i = 0; i < sizeof globals / sizeof globals[0]; i++) {
+        struct weights_pickle_value found = {.kind = WEIGHTS_PICKLE_GLOBAL, .integer = (long long)i};
+        if (strcmp(module, globals[i].module) == 0 && strcmp(name, globals[i].name) == 0)
+            return weights_pickle_machine_push(m, found);
+    }
+    return error_set(m->err, FAIL_UNSUPPORTED,
+                     "%s: the pickle asks for %s.%s, which is no part of a state dict; nothing was executed. Save the "
+                     "model's state_dict() alone",
+                     m->path, module, name);
+}
+
+enum status weights_pickle_globals_call(machine *m, value *global, value *arguments)
+{
+    const struct global *g = &globals[global->integer];
+    struct weights_pickle_value copy = *arguments; /* values may move while one is made */
+
+    if (!g->call)
+        return error_set(m->err, FAIL_UNSUPPORTED, "%s: the pickle calls %s.%s, which a state dict does not", m->path,
+                         g->module, g->name);
+    return g->call(m, &copy);
+}
+
+static enum status find_storage(size_t *number, machine *m, const struct weights_pickle_storage *wanted)
+{
+    struct weights_pickle *p = m->p;
+
+    for (size_t i = 0; i < p->nstorages; i++) {
+        const struct weights_pickle_storage *s = &p->storages[i];
+        if (s->nkey != wanted->nkey || memcmp(s->key, wanted->key, s->nkey) != 0)
+            continue;
+        *number = i;
+        return s->dtype == wanted->dtype && s->numel == wanted->numel
+                   ? OK
+                   : damaged(m, "two storages of one key differ in type or size");
+    }
+    if (p->nstorages == WEIGHTS_PICKLE_MAX_STORAGES)
+        return weights_pickle_machine_full(m);
+    struct weights_pickle_storage *storages =
+        weights_grow(p->storages, &p->storages_capacity, p->nstorages, sizeof *storages);
+    if (!storages)
+        return weights_pickle_machine_memory(m);
+    p->storages = storages;
+    storages[p->nstorages] = *wanted;
+    *number = p->nstorages++;
+    return OK;
+}
+
+/* ('storage', type, key, location, numel) and, in the stream form, None or the place in another storage. */
+enum status weights_pickle_globals_storage(machine *m, value *id)
+{
+    value *a[6] = {NULL};
+    struct weights_pickle_value made = {.kind = WEIGHTS_PICKLE_STORAGE};
+    size_t number = 0;
+    enum status rc;
+
+    if (!weights_pickle_machine_items(a, m->p, id, 5) || !weights_pickle_is_text(a[0], "storage"))
+        return damaged(m, "a persistent identifier is not of a storage");
+    if (a[1]->kind != WEIGHTS_PICKLE_GLOBAL || !globals[a[1]->integer].dtype || a[2]->kind != WEIGHTS_PICKLE_STRING ||
+        !weights_is_name((const char *)a[2]->text, a[2]->length) || a[4]->kind != WEIGHTS_PICKLE_INTEGER ||
+        a[4]->integer < 0)
+        return damaged(m, "a storage's type, key or size is wrong");
+    if (weights_pickle_machine_items(a, m->p, id, 6) && a[5]->kind != WEIGHTS_PICKLE_OTHER)
+        return error_set(m->err, FAIL_UNSUPPORTED,
+                         "%s: a storage is a view of another one; save the weights again with a newer PyTorch",
+                         m->path);
+    struct weights_pickle_storage wanted = {.key = a[2]->text, .nkey = a[2]->length, .numel = (size_t)a[4]->integer};
+    wanted.dtype = weights_dtype_find(globals[a[1]->integer].dtype);
+    TRY(find_storage(&number, m, &wanted));
+    made.integer = (long long)number;
+    rc = weights_pickle_machine_push(m, made);
+done:
+    return rc;
+}

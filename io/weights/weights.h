@@ -1,0 +1,101 @@
+/* Trained weights of a VGG network from a file: safetensors, Keras' HDF5, PyTorch's zip form and its old stream form.
+ *
+ * The first bytes of a file decide its format, not its name. Nothing in a file is ever executed: a pickle is read by an
+ * unpickler that knows state dicts and refuses everything else by name. Every size that a file states is checked
+ * against the file's own before memory is asked for. Numbers are read when weights_load asks for them, a few megabytes
+ * at a time.
+ *
+ * Known names: torchvision (`features.N`, `classifier.N`; BatchNorm at `features.N`), timm (`pre_logits.fc1`,
+ * `pre_logits.fc2`, `head.fc`), Keras (`block1_conv1`, ..., `fc1`, `fc2`, `predictions`); for PyTorch files also with
+ * the prefix `module.`, and in a dict under `state_dict` or `model`.
+ *
+ * A handle is used by one thread at a time.
+ */
+#ifndef NRMFLOW_IO_WEIGHTS_WEIGHTS_H
+#define NRMFLOW_IO_WEIGHTS_WEIGHTS_H
+
+#include "io/base/error.h"
+#include "io/base/sha256.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    WEIGHTS_MAX_DIMS = 8,
+    WEIGHTS_MAX_LAYERS = 64,
+    WEIGHTS_ALIGN_FLOATS = 16 /* layers start at multiples of 64 bytes, seen from an aligned array */
+};
+
+struct weights;
+
+/* A tensor as it is in the file. */
+struct weights_tensor {
+    const char *name;  /* for Keras "group/dataset" */
+    const char *dtype; /* "F32", "F16", "BF16", "F64", "I64", ... */
+    size_t ndim;
+    size_t dims[WEIGHTS_MAX_DIMS];
+};
+
+/* A weighted layer as weights_load lays it out. */
+struct weights_layer {
+    const char *name; /* of the file's weight tensor */
+    bool convolution;
+    bool batchnorm;      /* a BatchNorm follows in the file; weights_load folds it into the layer */
+    size_t out, in;      /* channels of a convolution, neurons of a dense layer */
+    size_t weight, bias; /* floats from the start of the loaded array: [out][in][3][3] or [out][in], and [out] */
+};
+
+/* Open a weights file and recognise the layers of a VGG network in it.
+ *
+ *   out   out  the weights; NULL on failure
+ *   path  in   a regular file
+ *
+ * Ownership: caller closes it with weights_close. Errors: FAIL_SYSTEM if it cannot be read, FAIL_FORMAT if it is
+ * damaged or its tensors are no VGG's, FAIL_UNSUPPORTED, FAIL_LIMIT; the message names file, tensor and reason. */
+enum status weights_open(struct weights **out, const char *path, struct error *err);
+
+/* The same in two steps, for listing files that hold something else: without weights_recognise there are no layers and
+ * no floats, and weights_load must not be called. */
+enum status weights_open_container(struct weights **out, const char *path, struct error *err);
+enum status weights_recognise(struct weights *w, struct error *err);
+
+/* Close; NULL is allowed. Names and layers end with it. */
+void weights_close(struct weights *w);
+
+/* "safetensors", "keras", "pytorch zip" or "pytorch stream". */
+const char *weights_format_name(const struct weights *w);
+
+/* The file's tensors, in its own order. */
+size_t weights_ntensors(const struct weights *w);
+const struct weights_tensor *weights_tensor(const struct weights *w, size_t tensor);
+
+/* The file's own remark under this key (`__metadata__` of safetensors), or NULL; it may hold any character. */
+const char *weights_metadata(const struct weights *w, const char *key);
+
+/* The layers in the order of the network: [weights_nlayers] convolutions, then three dense layers. */
+size_t weights_nlayers(const struct weights *w);
+const struct weights_layer *weights_layers(const struct weights *w);
+
+/* Length of the array that weights_load fills; at most 2^30. */
+size_t weights_floats(const struct weights *w);
+
+/* Whether the network was trained on Keras' `caffe` preprocessing: values 0 to 255 minus the mean (in the order R, G,
+ * B: 123.68, 116.779, 103.939), not scaled. The loaded first convolution reads R, G, B whatever the file says. */
+bool weights_keras_preprocessing(const struct weights *w);
+
+/* Whether any layer has a BatchNorm that is folded. */
+bool weights_batchnorm(const struct weights *w);
+
+/* The checksum of the whole file; about a second for 550 MB, and not remembered. Errors: FAIL_SYSTEM. */
+enum status weights_sha256(char hex[SHA256_HEX], const struct weights *w, struct error *err);
+
+/* Read, convert and check all layers.
+ *
+ *   dest  out  [weights_floats] as the layers' offsets say; gaps between layers are zero; undefined on failure
+ *
+ * Kernels become [out][in][3][3], dense matrices [out][in] with the inputs of the first in the order [C][H][W]. A
+ * BatchNorm is folded in double: w' = w g / sqrt(v + 1e-5), b' = (b - m) g / sqrt(v + 1e-5) + beta.
+ * Errors: FAIL_SYSTEM, FAIL_FORMAT; a number that is not finite in float is an error that names tensor and element. */
+enum status weights_load(float *dest, const struct weights *w, struct error *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* 3x3 convolutions with stride 1 and zero padding 1 between few planes, as of an image, and a blocked variable, directly.
+ *
+ * Shapes: x and out [P][H][W], contiguous; y and s [K][H][W] in the blocked layout (layout_blocked), zero where there is
+ * no neuron; w [K][P][3][3]. Planes need not be an image's channels: a plane of ones has weights of its own. No failure,
+ * no allocation; arrays must not overlap; results are the same bits on every call with the same input. Thread-safe.
+ */
+#ifndef NRMFLOW_KERNELS_LAYER_DIRECT_H
+#define NRMFLOW_KERNELS_LAYER_DIRECT_H
+
+#include "kernels/ops/ops.h"
+
+struct narrow {
+    size_t planes, channels; /* P and K */
+    size_t height, width;
+};
+
+/* Floats of weights packed for narrow_forward or, as adjoint, for narrow_back; for tables of the same width only. */
+size_t narrow_weights_floats(const struct ops *ops, struct narrow shape, bool adjoint);
+void narrow_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct narrow shape);
+
+size_t narrow_scratch_floats(struct narrow shape);
+
+/* y[k,p] = bias[k] + sum_{c,dy,dx} w[k,c,dy,dx] x[c, p + (dy-1, dx-1)]. bias has zeros up to a multiple of 16 channels. */
+void narrow_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
+                    struct narrow shape, float *scratch);
+
+/* One of its rows; what is no neuron stays as it is. */
+void narrow_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
+                        const struct ops *ops, struct narrow shape, float *scratch);
+
+/* out[c,q] = sum_{k,dy,dx} w[k,c,dy,dx] (s factor)[k, q - (dy-1, dx-1)]; factor is like s, NULL: one. */
+void narrow_back(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
+                 struct narrow shape, float *scratch);
+
+/* g[k,c,dy,dx] = sum_p (s factor)[k,p] x[c, p + (dy-1, dx-1)], [K][P][3][3]: the weight gradient. */
+void narrow_gradient(float *g, const float *s, const float *factor, const float *x, const struct ops *ops,
+                     struct narrow shape, float *scratch);
+
+#endif

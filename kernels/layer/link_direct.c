@@ -1,0 +1,379 @@
+#include "kernels/layer/link_direct.h"
+
+#include "kernels/layer/direct.h"
+#include "kernels/layer/linear.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    TAPS = 9,
+    TOP = 1, /* sides of the map that a position is at */
+    BOTTOM = 2,
+    LEFT = 4,
+    RIGHT = 8,
+    PLACES = 16
+};
+
+/* ---- terms -------------------------------------------------------------------------------------------------------- */
+
+/* The parts of a term lie together: the first one, and one behind the last. */
+struct span {
+    size_t first, end;
+};
+
+static struct span parts_of(const struct link_plan *plan, size_t term)
+{
+    struct span span = {plan->parts.nparts, 0};
+
+    for (size_t p = 0; p < plan->parts.nparts; p++)
+        if (plan->parts.part[p].term == term) {
+            span.first = p < span.first ? p : span.first;
+            span.end = p + 1;
+        }
+    return span;
+}
+
+static struct narrow shape_of(const struct link_plan *plan, size_t planes)
+{
+    const struct link *link = plan->link;
+
+    return (struct narrow){planes, link->upper.channels, link->lower.height, link->lower.width};
+}
+
+/* The parts that are computed: where a term's weights are W, W+ and W-, the first is the sum of the others, and its x goes
+ * with theirs. */
+static struct span computed_parts(const struct link_plan *plan, size_t term)
+{
+    struct span parts = parts_of(plan, term);
+    const struct rule_part *part = &plan->parts.part[parts.first];
+    bool sum = parts.end - parts.first == 3 && part[0].form == FORM_WEIGHT && part[1].form == FORM_POSITIVE &&
+               part[2].form == FORM_NEGATIVE;
+
+    return (struct span){sum ? parts.first + 1 : parts.first, parts.end};
+}
+
+static struct narrow term_shape(const struct link_plan *plan, size_t term)
+{
+    struct span parts = computed_parts(plan, term);
+
+    return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
+}
+
+static size_t padded(size_t channels)
+{
+    return (channels + LAYOUT_LANES - 1) / LAYOUT_LANES * LAYOUT_LANES;
+}
+
+/* Whether a part's x is the activation, or a sign of it. */
+static bool moves(enum rule_factor kind)
+{
+    return kind == FACTOR_ACTIVATION || kind == FACTOR_POSITIVE || kind == FACTOR_NEGATIVE;
+}
+
+/* x of one channel of a part: the activation within bounds, or a constant. */
+struct factor {
+    float low, high, constant;
+    bool moving;
+};
+
+static struct factor factor_of(const struct link_plan *plan, enum rule_factor kind, size_t channel)
+{
+    switch (kind) {
+    case FACTOR_ONE:
+        return (struct factor){.constant = 1};
+    case FACTOR_MINUS_LOW:
+        return (struct factor){.constant = -plan->low[channel]};
+    case FACTOR_MINUS_HIGH:
+        return (struct factor){.constant = -plan->high[channel]};
+    case FACTOR_POSITIVE:
+        return (struct factor){.low = 0, .high = INFINITY, .moving = true};
+    case FACTOR_NEGATIVE:
+        return (struct factor){.low = -INFINITY, .high = 0, .moving = true};
+    case FACTOR_ACTIVATION:
+        break;
+    }
+    return (struct factor){.low = -INFINITY, .high = INFINITY, .moving = true};
+}
+
+static float clamp(float v, float low, float high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+static float value_of(struct factor x, float a)
+{
+    return x.moving ? clamp(a, x.low, x.high) : x.constant;
+}
+
+/* x of one channel of a part that is computed: its own, and that of the part that is not. */
+struct factors {
+    struct factor own, other;
+};
+
+static struct factors factors_of(const struct link_plan *plan, size_t term, size_t part, size_t channel)
+{
+    size_t first = parts_of(plan, term).first;
+    struct factors x = {.own = factor_of(plan, plan->parts.part[part].factor, channel)};
+
+    if (computed_parts(plan, term).first > first)
+        x.other = factor_of(plan, plan->parts.part[first].factor, channel);
+    return x;
+}
+
+static float sum_of(struct factors x, float a)
+{
+    return value_of(x.own, a) + value_of(x.other, a);
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------ */
+
+size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
+{
+    return plan->link->upper.channels * term_shape(plan, term).planes * TAPS;
+}
+
+size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
+{
+    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
+}
+
+size_t link_narrow_own_floats(const struct link_plan *plan)
+{
+    return narrow_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
+}
+
+/* Of a term's parts only that of the link's own z has x that varies. */
+static bool stands_still(const struct link_plan *plan, size_t term)
+{
+    struct span parts = parts_of(plan, term);
+    size_t own = 0;
+
+    for (size_t p = parts.first; p < parts.end; p++) {
+        const struct rule_part *part = &plan->parts.part[p];
+        bool is_z = part->factor == FACTOR_ACTIVATION && part->form == FORM_WEIGHT;
+        if (!is_z && moves(part->factor))
+            return false;
+        own += is_z;
+    }
+    return own == 1;
+}
+
+size_t link_narrow_still_floats(const struct link_plan *plan, size_t term)
+{
+    return stands_still(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
+}
+
+/* Weights times the constants, summed over the parts and channels, of one upper channel. */
+static void constant_taps(double taps[TAPS], const struct link_plan *plan, size_t term, size_t k)
+{
+    struct span parts = parts_of(plan, term);
+    size_t channels = plan->link->lower.channels;
+
+    memset(taps, 0, TAPS * sizeof *taps);
+    for (size_t p = parts.first; p < parts.end; p++)
+        for (size_t c = 0; c < channels; c++) {
+            struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
+            for (size_t tap = 0; tap < TAPS && !x.moving; tap++)
+                taps[tap] += (double)x.constant * (double)plan->forms[p][(k * channels + c) * TAPS + tap];
+        }
+}
+
+/* Whether a tap reads a neuron. */
+static bool inside(size_t tap, size_t place)
+{
+    return !(tap / 3 == 0 && place & TOP) && !(tap / 3 == 2 && place & BOTTOM) && !(tap % 3 == 0 && place & LEFT) &&
+           !(tap % 3 == 2 && place & RIGHT);
+}
+
+/* A convolution of constants, [PLACES][K]: every position sums the taps that are inside the map. */
+static void fill_still(float *still, const struct link_plan *plan, size_t term)
+{
+    size_t channels = plan->link->upper.channels;
+    double taps[TAPS];
+
+    memset(still, 0, link_narrow_still_floats(plan, term) * sizeof *still);
+    for (size_t k = 0; k < channels; k++) {
+        constant_taps(taps, plan, term, k);
+        for (size_t place = 0; place < PLACES; place++) {
+            double sum = (double)plan->bias_forms[term][k];
+            for (size_t tap = 0; tap < TAPS; tap++)
+                sum += inside(tap, place) ? taps[tap] : 0;
+            still[place * padded(channels) + k] = (float)sum;
+        }
+    }
+}
+
+/* Weights [K][planes][3][3] of the parts that are computed. */
+static void join(float *to, const struct link_plan *plan, size_t term)
+{
+    struct span parts = computed_parts(plan, term);
+    size_t each = plan->link->lower.channels * TAPS;
+
+    for (size_t k = 0; k < plan->link->upper.channels; k++)
+        for (size_t p = parts.first; p < parts.end; p++, to += each)
+            memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
+}
+
+void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan)
+{
+    narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        join(forms->joined[t], plan, t);
+        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
+        narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
+        if (forms->still[t])
+            fill_still(forms->still[t], plan, t);
+    }
+}
+
+/* Of any term. */
+static size_t most_planes(const struct link_plan *plan)
+{
+    size_t most = 0;
+
+    for (size_t t = 0; t < plan->parts.nterms; t++)
+        most = most > term_shape(plan, t).planes ? most : term_shape(plan, t).planes;
+    return most;
+}
+
+struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
+{
+    size_t planes = most_planes(plan), gradient = plan->link->upper.channels * planes * TAPS;
+
+    return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
+                                        .lower = planes * shape_positions(plan->link->lower),
+                                        .work = narrow_scratch_floats(shape_of(plan, planes)),
+                                        .sums = plan->link->upper.channels};
+}
+
+/* ---- planes ------------------------------------------------------------------------------------------------------- */
+
+/* planes = x of every part of a term that is computed, or x v. */
+static void fill_planes(float *restrict planes, const struct link_plan *plan, size_t term, const float *restrict a,
+                        const float *restrict v)
+{
+    size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
+    struct span parts = computed_parts(plan, term);
+
+    for (size_t p = parts.first; p < parts.end; p++)
+        for (size_t c = 0; c < channels; c++, planes += positions) {
+            struct factors x = factors_of(plan, term, p, c);
+            const float *own = a + c * positions, *weight = v ? v + c * positions : NULL;
+            for (size_t i = 0; i < positions; i++)
+                planes[i] = sum_of(x, own[i]) * (weight ? weight[i] : 1);
+        }
+}
+
+/* r (+)= sum over the parts that are computed of x planes. */
+static void add_planes(float *restrict r, const struct link_plan *plan, size_t term, const float *restrict a,
+                       const float *restrict planes)
+{
+    size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
+    struct span parts = computed_parts(plan, term);
+
+    for (size_t p = parts.first; p < parts.end; p++)
+        for (size_t c = 0; c < channels; c++, planes += positions) {
+            struct factors x = factors_of(plan, term, p, c);
+            bool first = term == 0 && p == parts.first;
+            float *to = r + c * positions;
+            const float *own = a + c * positions;
+            for (size_t i = 0; i < positions; i++)
+                to[i] = (first ? 0 : to[i]) + sum_of(x, own[i]) * planes[i];
+        }
+}
+
+/* ---- maps --------------------------------------------------------------------------------------------------------- */
+
+void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a, const struct link_scratch *scratch)
+{
+    narrow_forward(z, a, plan->narrow_own, plan->own_bias, plan->ops, shape_of(plan, plan->link->lower.channels),
+                   scratch->work);
+}
+
+/* A row of z and of the coefficients from it. */
+static void finish_row(float *z, float *c, const struct link_plan *plan, size_t y)
+{
+    struct shape shape = plan->link->upper;
+    struct rule_term term = plan->parts.term[0];
+    struct ops_finish finish = {.scale = (float)term.scale, .eps = (float)term.eps, .rectified = plan->link->rectified};
+    size_t row = (y == 0 ? TOP : 0) | (y + 1 == shape.height ? BOTTOM : 0);
+
+    for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES)
+        for (size_t x = 0, count; x < shape.width; x += count) {
+            size_t place = row | (x == 0 ? LEFT : 0) | (x + 1 == shape.width ? RIGHT : 0);
+            size_t at = layout_index(plan->upper, k, y, x);
+            finish.bias = plan->own_bias + k;
+            finish.still = plan->narrow_still[0] + place * padded(shape.channels) + k;
+            count = place & (LEFT | RIGHT) ? 1 : shape.width - 1 - x;
+            plan->ops->narrow_finish(z + at, c + at, count, &finish);
+        }
+}
+
+bool link_narrow_at_once(const struct link_plan *plan)
+{
+    return plan->parts.nterms == 1 && plan->narrow_still[0] && plan->parts.term[0].selector == SELECT_ALL;
+}
+
+void link_narrow_evaluate_at_once(float *upper, float *c, const struct link_plan *plan, const float *a,
+                                  const struct link_scratch *scratch)
+{
+    for (size_t y = 0; y < plan->link->upper.height; y++) {
+        narrow_forward_row(upper, a, y, plan->narrow_own, plan->own_bias, plan->ops,
+                           shape_of(plan, plan->link->lower.channels), scratch->work);
+        finish_row(upper, c, plan, y);
+    }
+    layout_clear_border(upper, plan->upper);
+    layout_clear_border(c, plan->upper);
+}
+
+void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
+                             const struct link_scratch *scratch)
+{
+    fill_planes(scratch->lower, plan, term, a, NULL);
+    narrow_forward(out, scratch->lower, plan->narrow_up[term], plan->bias_forms[term], plan->ops,
+                   term_shape(plan, term), scratch->work);
+}
+
+void link_narrow_back(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+                      const float *a, const struct link_scratch *scratch)
+{
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, term_shape(plan, t),
+                    scratch->work);
+        add_planes(r_lower, plan, t, a, scratch->lower);
+    }
+}
+
+void link_narrow_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                         size_t stride, const float *a, const struct link_scratch *scratch)
+{
+    size_t floats = layout_floats(plan->upper);
+
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        fill_planes(scratch->lower, plan, t, a, v_lower);
+        narrow_forward(scratch->upper, scratch->lower, plan->narrow_up[t], plan->no_bias, plan->ops,
+                       term_shape(plan, t), scratch->work);
+        for (size_t i = 0; i < floats; i++)
+            v_upper[i] = (t ? v_upper[i] : 0) + c[t * stride + i] * scratch->upper[i];
+    }
+}
+
+void link_narrow_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+                       const float *a, const float *h, const struct link_scratch *scratch)
+{
+    size_t channels = plan->link->lower.channels;
+    float *gradient = scratch->upper + layout_floats(plan->upper);
+
+    memset(joint, 0, plan->link->upper.channels * channels * sizeof *joint);
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        size_t planes = term_shape(plan, t).planes;
+        fill_planes(scratch->lower, plan, t, a, h);
+        narrow_gradient(gradient, r_upper, c + t * stride, scratch->lower, plan->ops, term_shape(plan, t),
+                        scratch->work);
+        for (size_t i = 0; i < plan->link->upper.channels * planes; i++)
+            for (size_t tap = 0; tap < TAPS; tap++)
+                joint[i / planes * channels + i % channels] +=
+                    plan->narrow_joined[t][i * TAPS + tap] * gradient[i * TAPS + tap];
+    }
+}

@@ -1,0 +1,44 @@
+/* Sets of neurons of one variable as arrays of weights, 1 for the neurons of the set and 0 for the others. */
+#ifndef NRMFLOW_KERNELS_LAYER_MASK_H
+#define NRMFLOW_KERNELS_LAYER_MASK_H
+
+#include "kernels/base/layout.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Neurons first <= i < end in each direction. */
+struct mask_range {
+    size_t first, end;
+};
+
+struct mask_box {
+    struct mask_range channels, rows, columns;
+};
+
+/* All neurons of a variable. */
+struct mask_box mask_everything(struct shape shape);
+
+/* Is the box within the variable? An empty one, first >= end, is. */
+bool mask_fits(struct mask_box box, struct shape shape);
+
+/* mask[i] = 1 where neuron i is in any of the boxes (complement: in none of them), else 0.
+ *
+ *   mask   out  [layout_floats] overwritten; floats that are no neuron's get 0
+ *   boxes  in   [nboxes] within the variable; may overlap */
+void mask_fill(float *restrict mask, const struct mask_box *boxes, size_t nboxes, bool complement,
+               struct layout layout);
+
+/* x[i] *= mask[i] for n arrays x, [n][layout_floats]. */
+void mask_apply(float *restrict x, const float *restrict mask, size_t n, struct layout layout);
+
+/* out[i] = x[i] for the neurons of one channel, 1 for them if x is NULL; the others stay as they are. */
+void mask_copy_channel(float *restrict out, const float *restrict x, size_t channel, struct layout layout);
+
+/* sums[C] = the sum over every channel's positions of x[i] w[i], of |x[i] w[i]| if `absolute`; w NULL stands for ones.
+ *
+ *   products  scratch  [layout_floats]; not used without w and `absolute` */
+void mask_channel_sums(double *restrict sums, float *restrict products, const float *restrict x,
+                       const float *restrict w, bool absolute, struct layout layout);
+
+#endif

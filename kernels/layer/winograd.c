@@ -1,0 +1,368 @@
+#include "kernels/layer/winograd.h"
+
+#include "kernels/base/layout.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+    LANES = OPS_LANES,
+    MAX_POINTS = 6,
+    TAPS = 3,
+    LINE = 16, /* floats of a cache line */
+    CHUNK = 4  /* blocks of outputs computed together: whole panels, that stay near until they are transformed */
+};
+
+static size_t padded(size_t channels)
+{
+    return (channels + LANES - 1) / LANES * LANES;
+}
+
+static size_t points_of(struct winograd shape)
+{
+    return (shape.tile + 2) * (shape.tile + 2);
+}
+
+static size_t columns_of(struct winograd shape)
+{
+    return shape.sets * padded(shape.outputs);
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------- */
+
+/* Values of LANES outputs on a square: of taps, of points, or halfway. */
+typedef double square[MAX_POINTS][MAX_POINTS][LANES];
+
+/* The matrix G of ops/winograd.h. Rows of F(4x4): (1, p, p^2) / prod (p - q) over the other finite points q. */
+static void weight_matrix(double g[MAX_POINTS][TAPS], size_t tile)
+{
+    static const double points[] = {0, 0.75, -0.75, 1.5, -1.5};
+    static const double two[4][TAPS] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+
+    memset(g, 0, MAX_POINTS * sizeof *g);
+    if (tile == 2) {
+        memcpy(g, two, sizeof two);
+        return;
+    }
+    for (size_t i = 0; i < 5; i++) {
+        double product = 1;
+        for (size_t j = 0; j < 5; j++)
+            product *= j == i ? 1 : points[i] - points[j];
+        g[i][0] = 1 / product;
+        g[i][1] = points[i] / product;
+        g[i][2] = points[i] * points[i] / product;
+    }
+    g[5][2] = 1;
+}
+
+/* out[j][i] = sum_tap g[i][tap] in[tap][j]: applied twice it gives G in G'. */
+static void transform_columns(square out, square in, double g[MAX_POINTS][TAPS], size_t points, size_t columns)
+{
+    for (size_t i = 0; i < points; i++)
+        for (size_t j = 0; j < columns; j++)
+            for (size_t lane = 0; lane < LANES; lane++)
+                out[j][i][lane] = g[i][0] * in[0][j][lane] + g[i][1] * in[1][j][lane] + g[i][2] * in[2][j][lane];
+}
+
+/* Taps of the outputs first .. first + LANES - 1 at one input; those of padding are zero. */
+static void gather_taps(square taps, const float *w, size_t input, size_t first, bool adjoint, struct winograd shape)
+{
+    for (size_t lane = 0; lane < LANES; lane++) {
+        size_t output = first + lane;
+        bool inside = input < shape.inputs && output < shape.outputs;
+        const float *at = w + 9 * (adjoint ? input * shape.outputs + output : output * shape.inputs + input);
+        for (size_t tap = 0; tap < 9; tap++)
+            taps[tap / 3][tap % 3][lane] = inside ? (double)at[adjoint ? 8 - tap : tap] : 0;
+    }
+}
+
+size_t winograd_weights_floats(const struct ops *ops, struct winograd shape)
+{
+    (void)ops;
+    return points_of(shape) * padded(shape.inputs) * padded(shape.outputs);
+}
+
+void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
+{
+    size_t depth = padded(shape.inputs), columns = padded(shape.outputs), width = ops_width(ops, columns);
+    size_t points = shape.tile + 2;
+    double g[MAX_POINTS][TAPS];
+    square taps, half, full;
+
+    assert(shape.tile == 2 || shape.tile == 4);
+    weight_matrix(g, shape.tile);
+    for (size_t first = 0; first < padded(shape.outputs); first += LANES)
+        for (size_t input = 0; input < depth; input++) {
+            float *to = packed + (first / width * depth + input) * width + first % width;
+            gather_taps(taps, w, input, first, adjoint, shape);
+            transform_columns(half, taps, g, points, TAPS);
+            transform_columns(full, half, g, points, points);
+            for (size_t xi = 0; xi < points * points; xi++)
+                for (size_t lane = 0; lane < LANES; lane++)
+                    to[xi * depth * columns + lane] = (float)full[xi / points][xi % points][lane];
+        }
+}
+
+/* ---- runs ---------------------------------------------------------------------------------------------------------- */
+
+/* How the maps of a call are cut in blocks of tiles, and where their transforms lie in the scratch memory. */
+struct cut {
+    size_t across, down;          /* tiles of a map */
+    size_t tiles;                 /* of a run of tiles that is cut by itself: of an image for flows, else of all */
+    size_t unit;                  /* tiles that are not cut: a row of them, unless that is long */
+    size_t runs, blocks;          /* how many there are, and blocks of each */
+    size_t together;              /* runs that make one block, where a block could take more than one */
+    size_t stride;                /* of tiles, at least those of a block */
+    size_t in_blocks, out_blocks; /* of channels; out of one set */
+    size_t chunk;                 /* blocks of every set that are computed together */
+    size_t in_plane, out_plane;
+};
+
+/* Tiles whose transforms are worked on together, at most: few, so that they stay near, but enough to reuse the weights,
+ * which count for more the more channels there are. */
+static size_t tiles_at_once(struct winograd shape)
+{
+    return padded(shape.inputs) * columns_of(shape) <= 128 * 256 ? 56 : 128;
+}
+
+/* Lines of a plane: an odd number, so that the points of a tile do not meet in one set of a cache. */
+static size_t plane_floats(size_t blocks, size_t stride)
+{
+    return (blocks * stride | 1) * LINE;
+}
+
+/* a / b, rounded up */
+static size_t quotient(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t blocks_at_once(struct winograd shape)
+{
+    return smaller(padded(shape.outputs) / LANES, CHUNK);
+}
+
+static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
+{
+    const size_t most = tiles_at_once(shape);
+    struct cut cut = {.across = quotient(shape.width, shape.tile),
+                      .down = quotient(shape.height, shape.tile),
+                      .in_blocks = padded(shape.inputs) / LANES,
+                      .out_blocks = padded(shape.outputs) / LANES,
+                      .chunk = blocks_at_once(shape)};
+
+    cut.runs = flows ? images : 1;
+    cut.tiles = images * cut.down * cut.across / cut.runs;
+    cut.unit = cut.across <= most ? cut.across : 1;
+    cut.blocks = quotient(cut.tiles / cut.unit, most / cut.unit);
+    cut.together = cut.blocks > 1 ? 1 : smaller(smaller(most / cut.tiles, cut.runs), OPS_FLOW_IMAGES);
+    cut.stride = cut.together * cut.unit * quotient(cut.tiles / cut.unit, cut.blocks) | 1;
+    cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
+    cut.out_plane = plane_floats(shape.sets * cut.chunk, cut.stride);
+    return cut;
+}
+
+size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
+{
+    size_t stride = tiles_at_once(shape) | 1;
+
+    (void)ops;
+    return points_of(shape) * (plane_floats(padded(shape.inputs) / LANES, stride) +
+                               plane_floats(shape.sets * blocks_at_once(shape), stride));
+}
+
+/* What the tables' loops get: the tiles of a block, and the shape of the product of every point. */
+struct work {
+    struct cut cut;
+    struct ops_tiles tiles;
+    struct ops_product product;
+};
+
+static struct work plan_work(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                             struct layout layout)
+{
+    struct work work = {.cut = cut_maps(shape, call->images, call->joint)};
+    size_t columns = padded(shape.outputs);
+
+    assert(CHUNK * LANES % ops->width == 0);
+    work.tiles = (struct ops_tiles){.tile = shape.tile,
+                                    .across = work.cut.across,
+                                    .down = work.cut.down,
+                                    .height = shape.height,
+                                    .width = shape.width,
+                                    .inputs = shape.inputs,
+                                    .outputs = shape.outputs,
+                                    .rows = layout.rows,
+                                    .columns = layout.columns,
+                                    .stride = work.cut.stride};
+    work.product = (struct ops_product){.depth = padded(shape.inputs),
+                                        .outputs = columns,
+                                        .width = ops_width(ops, columns),
+                                        .from_stride = work.cut.stride,
+                                        .to_stride = work.cut.stride};
+    return work;
+}
+
+/* ---- what products bring near ------------------------------------------------------------------------------------- */
+
+enum { SPANS = 64 }; /* at most; of more, the first ones */
+
+struct near {
+    struct ops_span spans[SPANS];
+    size_t count, lines;
+};
+
+/* An array's blocks of channels, of every image, in the rows of the positions of some tiles and `rows_below`. */
+struct region {
+    const float *array;
+    size_t image_stride, first, blocks, rows_below;
+};
+
+static void add_spans(struct near *near, struct region region, const struct ops_tiles *tiles)
+{
+    size_t end = tiles->first + tiles->count, line = tiles->across, map = tiles->down;
+    size_t plane = tiles->rows * tiles->columns * LANES;
+
+    if (!region.array || region.blocks == 0)
+        return;
+    for (size_t row = tiles->first / line, next; row * line < end && near->count < SPANS; row = next) {
+        size_t image = row / map, top = row % map * tiles->tile + 1 + region.rows_below;
+        next = smaller((image + 1) * map, quotient(end, line));
+        size_t rows = (next - row) * tiles->tile, at = region.first * plane + top * tiles->columns * LANES;
+        struct ops_span span = {.from = region.array + image * region.image_stride + at,
+                                .lines = rows * tiles->columns,
+                                .times = region.blocks,
+                                .stride = plane};
+        near->spans[near->count++] = span;
+        near->lines += span.lines * span.times;
+    }
+}
+
+/* What follows the products of a chunk: the arrays of its outputs; and a part of the inputs of the next block. */
+static struct near want_near(const struct winograd_call *call, const struct work *work, size_t first, size_t blocks)
+{
+    const struct cut *cut = &work->cut;
+    struct ops_tiles next = work->tiles;
+    struct near near = {.count = 0};
+    size_t from = cut->in_blocks * first / cut->out_blocks, to = cut->in_blocks * (first + blocks) / cut->out_blocks;
+    bool multiplied = call->output == WINOGRAD_MULTIPLY;
+
+    add_spans(&near, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
+    add_spans(&near, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
+              &work->tiles);
+    add_spans(&near, (struct region){call->shared ? call->share : NULL, call->stride.y, first, blocks, 0},
+              &work->tiles);
+    next.first += next.count;
+    next.count = smaller(next.count, call->images * next.across * next.down - next.first);
+    add_spans(&near, (struct region){call->x, call->stride.x, from, to - from, 1}, &next);
+    add_spans(&near, (struct region){call->factor, call->stride.factor, from, to - from, 1}, &next);
+    return near;
+}
+
+/* A set's weights of one point, from a block of outputs on. */
+static const float *panels_of(const struct winograd_call *call, const struct work *work, size_t xi, size_t set,
+                              size_t first)
+{
+    return call->packed[set] + (xi * work->cut.out_blocks + first) * LANES * work->product.depth;
+}
+
+/* The chunk of outputs that the work is at. Behind a product comes the next one's begin near, behind the last of a chunk
+ * that of the next chunk. */
+static void run_products(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                         const struct work *work, const float *v, float *m)
+{
+    const struct cut *cut = &work->cut;
+    size_t first = work->tiles.block, blocks = work->product.outputs / LANES;
+    size_t after = first + blocks < cut->out_blocks ? first + blocks : 0;
+    size_t products = points_of(shape) * shape.sets;
+    struct near near = want_near(call, work, first, blocks);
+    size_t steps = products * ops_product_steps(ops, &work->product);
+    struct ops_ahead ahead = {.spans = near.spans, .count = near.count, .each = near.lines / steps + 1};
+
+    for (size_t i = 0; i < products; i++) {
+        size_t xi = i / shape.sets, set = i % shape.sets, next = (i + 1) % products;
+        ahead.panel = panels_of(call, work, next / shape.sets, next % shape.sets, i + 1 < products ? first : after);
+        ops->product(m + xi * cut->out_plane + set * blocks * cut->stride * LANES, v + xi * cut->in_plane,
+                     panels_of(call, work, xi, set, first), &work->product, &ahead);
+    }
+    ops->winograd_output(call, m, blocks, cut->out_plane, &work->tiles);
+}
+
+/* Their columns of the flows of the block's images, from the first one; v holds the transforms of the upper variable. */
+static void run_flows(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
+                      const struct work *work, size_t first, const float *v, float *m)
+{
+    const struct cut *cut = &work->cut;
+    struct ops_product product = work->product;
+    struct ops_flow flow = {.images = cut->blocks > 1 ? 1 : work->tiles.count / cut->tiles,
+                            .inputs = shape.inputs,
+                            .outputs = shape.outputs,
+                            .first = work->tiles.block * LANES,
+                            .points = points_of(shape),
+                            .from_plane = cut->in_plane,
+                            .lower_plane = cut->out_plane,
+                            .panels_plane = product.depth * cut->out_blocks * LANES};
+
+    product.rows /= flow.images;
+    ops->winograd_lower(m, call, product.outputs / LANES, cut->out_plane, &work->tiles);
+    ops->flow(call->joint + first * shape.inputs * shape.outputs, v, m, call->packed[0] + flow.first * product.depth,
+              &flow, &product);
+}
+
+/* Block number `block` of the runs from the first one; v and m have a plane for every point. */
+static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape, struct work *work,
+                      size_t first, size_t block, float *scratch)
+{
+    const struct cut *cut = &work->cut;
+    float *v = scratch, *m = scratch + points_of(shape) * cut->in_plane;
+    size_t tiles = cut->tiles * smaller(cut->together, cut->runs - first);
+    size_t units = tiles / cut->unit, begin = units * block / cut->blocks, end = units * (block + 1) / cut->blocks;
+
+    work->tiles.first = first * cut->tiles + begin * cut->unit;
+    work->tiles.count = (end - begin) * cut->unit;
+    work->product.rows = work->tiles.count;
+    ops->winograd_input(v, call, cut->in_blocks, cut->in_plane, &work->tiles);
+    for (size_t chunk = 0; chunk < cut->out_blocks; chunk += cut->chunk) {
+        work->tiles.block = chunk;
+        work->product.outputs = smaller(cut->chunk, cut->out_blocks - chunk) * LANES;
+        if (call->y[0])
+            run_products(call, ops, shape, work, v, m);
+        if (call->joint)
+            run_flows(call, ops, shape, work, first, v, m);
+    }
+}
+
+static void start_sums(const struct winograd_call *call, struct winograd shape)
+{
+    for (size_t i = 0; i < call->images * shape.outputs && call->summaries; i++)
+        call->summaries[i] = channels_nothing;
+    for (size_t i = 0; i < call->images * shape.outputs && call->shared; i++)
+        call->shared[i] = channels_nothing;
+    for (size_t i = 0; i < call->images * shape.inputs && call->passed; i++)
+        call->passed[i] = (struct channels_flow){0, 0, 0};
+}
+
+void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
+{
+    struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
+    struct work work = plan_work(call, ops, shape, layout);
+
+    assert(call->images > 0 && shape.sets == (call->y[1] ? 2 : 1) &&
+           (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
+    assert((!call->passed || call->factor) && (!(call->summaries || call->shared) || call->y[0]));
+    start_sums(call, shape);
+    if (call->joint && !call->accumulate_joint)
+        memset(call->joint, 0, call->images * shape.inputs * shape.outputs * sizeof *call->joint);
+    for (size_t first = 0; first < work.cut.runs; first += work.cut.together)
+        for (size_t block = 0; block < work.cut.blocks; block++)
+            run_block(call, ops, shape, &work, first, block, scratch);
+    for (size_t set = 0; set < shape.sets && call->y[set]; set++)
+        for (size_t i = 0; i < call->images; i++)
+            layout_clear_border(call->y[set] + i * call->stride.y, layout);
+}

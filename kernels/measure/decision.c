@@ -1,0 +1,206 @@
+#include "kernels/measure/decision.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ---- extent and memory ----------------------------------------------------------------------------------------- */
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t variable_floats(const struct measure_plan *plan, size_t k)
+{
+    return layout_floats(network_layout(plan->net, k));
+}
+
+/* The variable to which a step's states go on; its own after the last. A bias is handed over to the variable below. */
+static size_t variable_after(const struct decision *decision, size_t step)
+{
+    return decision->steps[step + 1 < decision->nsteps ? step + 1 : step].variable;
+}
+
+struct decision_extent decision_extent(const struct decision *decision)
+{
+    struct decision_extent extent = {.lowest = SIZE_MAX, .highest = 0, .states = 1};
+
+    for (size_t i = 0; i < decision->nsteps; i++) {
+        const struct decision_step *step = &decision->steps[i];
+        size_t lowest = step->variable - (step->counts != NULL);
+        extent.lowest = lowest < extent.lowest ? lowest : extent.lowest;
+        extent.highest = larger(extent.highest, step->variable);
+        extent.states = larger(extent.states, larger(step->nin, step->nout));
+    }
+    return extent;
+}
+
+struct decision_extent decision_extent_both(struct decision_extent a, struct decision_extent b)
+{
+    return (struct decision_extent){a.lowest < b.lowest ? a.lowest : b.lowest, larger(a.highest, b.highest),
+                                    larger(a.states, b.states), a.maps || b.maps};
+}
+
+size_t decision_passes(const struct decision *decision)
+{
+    size_t passes = 0;
+
+    for (size_t i = 0; i < decision->nsteps; i++) {
+        const struct decision_step *step = &decision->steps[i];
+        passes += step->nout * (step->variable - variable_after(decision, i));
+        for (size_t s = 0; step->counts && s < step->nin; s++)
+            passes += step->counts[s];
+    }
+    return passes;
+}
+
+void decision_place(struct decision_workspace *work, const struct measure_plan *plan, struct decision_extent extent,
+                    struct arena *arena)
+{
+    size_t floats = 0, channels = 0;
+
+    *work = (struct decision_workspace){.sweep.plan = plan};
+    if (extent.lowest > extent.highest)
+        return; /* no step at all */
+    for (size_t k = extent.lowest; k <= extent.highest; k++) {
+        floats = larger(floats, variable_floats(plan, k));
+        channels = larger(channels, network_shape(plan->net, k).channels);
+    }
+    work->states = arena_floats(arena, extent.states * floats);
+    if (extent.maps)
+        work->weights = arena_floats(arena, extent.states * floats);
+    work->to_bias = arena_doubles(arena, 2 * channels);
+    if (extent.lowest < extent.highest)
+        sweep_place(&work->sweep, plan, extent.lowest, extent.highest, extent.states, arena);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------------------------- */
+
+/* Sort the neurons of one state: into the arrays of the states to which they go, or counted. */
+static double sort_state(float *restrict out, const float *restrict in, const struct decision_step *step, size_t state,
+                         size_t floats)
+{
+    const uint8_t *next = step->next + state * step->natoms;
+    double counted = 0;
+
+    for (size_t i = 0; i < floats; i++) {
+        uint8_t to = next[step->atom ? step->atom[i] : 0];
+        if (to == DECISION_IN)
+            counted += (double)in[i];
+        else if (to != DECISION_OUT)
+            out[to * floats + i] += in[i];
+    }
+    return counted;
+}
+
+/* What the link that writes the step's variable hands to its bias, of the states that count there. */
+static double count_bias(const struct decision_step *step, const struct measure_image *image,
+                         struct decision_workspace *work)
+{
+    const struct link_plan *link = &work->sweep.plan->links[step->variable - 1];
+    size_t floats = variable_floats(work->sweep.plan, step->variable), channels = link->link->upper.channels;
+    struct link_ledger ledger = {.to_bias = work->to_bias, .absorbed = work->to_bias + channels};
+    double counted = 0;
+
+    for (size_t s = 0; s < step->nin; s++) {
+        if (!step->counts[s])
+            continue;
+        link_back(work->sweep.arrays[1], &ledger, link, work->states + s * floats, image->c[step->variable - 1],
+                  image->a[step->variable - 1], 1, &work->sweep.scratch);
+        for (size_t c = 0; c < channels; c++)
+            counted += work->to_bias[c];
+    }
+    return counted;
+}
+
+/* Do step number i to work->states, and bring what is undecided to the next step's variable. Returns what is counted. */
+static double take_step(const struct decision *decision, size_t i, const struct measure_image *image,
+                        struct decision_workspace *work)
+{
+    const struct decision_step *step = &decision->steps[i];
+    size_t floats = variable_floats(work->sweep.plan, step->variable), below = variable_after(decision, i);
+    float *out = step->nout ? sweep_start(&work->sweep, step->variable, step->nout) : NULL;
+    double counted = step->counts ? count_bias(step, image, work) : 0;
+
+    for (size_t s = 0; s < step->nin; s++)
+        counted += sort_state(out, work->states + s * floats, step, s, floats);
+    if (step->nout == 0)
+        return counted;
+    const float *arrived =
+        sweep_go(&work->sweep, image, step->variable, below, step->nout, NULL, (struct sweep_visitor){NULL, NULL});
+    memcpy(work->states, arrived, step->nout * variable_floats(work->sweep.plan, below) * sizeof *arrived);
+    return counted;
+}
+
+/* The plain measure at the first step's variable is the first state. */
+static void start(const struct decision *decision, const struct measure_image *image, struct decision_workspace *work)
+{
+    size_t top = decision->steps[0].variable;
+
+    assert(decision->steps[0].nin == 1);
+    memcpy(work->states, image->r[top], variable_floats(work->sweep.plan, top) * sizeof(float));
+}
+
+double decision_value(const struct decision *decision, const struct measure_image *image,
+                      struct decision_workspace *work)
+{
+    double value = 0;
+
+    if (decision->nsteps)
+        start(decision, image, work);
+    for (size_t i = 0; i < decision->nsteps; i++)
+        value += take_step(decision, i, image, work);
+    return value;
+}
+
+/* ---- maps ------------------------------------------------------------------------------------------------------ */
+
+/* The share of a neuron's walks that is in, for every state before a step: from the shares after it, if there are any. */
+static void weigh(float *restrict out, const float *restrict after, const struct decision_step *step, size_t floats)
+{
+    for (size_t s = 0; s < step->nin; s++)
+        for (size_t i = 0; i < floats; i++) {
+            uint8_t to = step->next[s * step->natoms + step->atom[i]];
+            bool state = to != DECISION_IN && to != DECISION_OUT;
+            out[s * floats + i] = to == DECISION_IN ? 1 : state ? after[to * floats + i] : 0;
+        }
+}
+
+/* Shares of the states after step number `at`, from the steps below it, into work->weights. */
+static void weigh_below(const struct decision *decision, size_t at, const struct measure_image *image,
+                        struct decision_workspace *work)
+{
+    for (size_t i = decision->nsteps; i-- > at + 1;) {
+        const struct decision_step *step = &decision->steps[i];
+        size_t floats = variable_floats(work->sweep.plan, step->variable), above = decision->steps[i - 1].variable;
+        float *shares = sweep_start(&work->sweep, step->variable, step->nin);
+        weigh(shares, work->weights, step, floats);
+        const float *arrived =
+            sweep_go(&work->sweep, image, step->variable, above, step->nin, NULL, (struct sweep_visitor){NULL, NULL});
+        memcpy(work->weights, arrived, step->nin * variable_floats(work->sweep.plan, above) * sizeof *arrived);
+    }
+}
+
+void decision_map(float *map, const struct decision *decision, size_t variable, const struct measure_image *image,
+                  struct decision_workspace *work)
+{
+    size_t floats = variable_floats(work->sweep.plan, variable), at = 0;
+
+    memset(map, 0, floats * sizeof *map);
+    if (decision->nsteps == 0)
+        return;
+    start(decision, image, work);
+    for (; at < decision->nsteps && decision->steps[at].variable != variable; at++)
+        take_step(decision, at, image, work);
+    if (at == decision->nsteps)
+        return; /* no walk gets this far */
+    weigh_below(decision, at, image, work);
+    const struct decision_step *step = &decision->steps[at];
+    for (size_t s = 0; s < step->nin; s++)
+        for (size_t i = 0; i < floats; i++) {
+            uint8_t to = step->next[s * step->natoms + step->atom[i]];
+            float share = to == DECISION_IN ? 1 : to == DECISION_OUT ? 0 : work->weights[to * floats + i];
+            map[i] += share * work->states[s * floats + i];
+        }
+}

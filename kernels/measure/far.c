@@ -1,0 +1,223 @@
+#include "kernels/measure/far.h"
+
+#include "kernels/layer/mask.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_SWEEPS = 64 };
+
+static const struct sweep_visitor nobody = {NULL, NULL};
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct layout layout_of(const struct far_work *work, size_t variable)
+{
+    return network_layout(work->plan->net, variable);
+}
+
+static size_t channels_of(const struct far_work *work, size_t variable)
+{
+    return network_shape(work->plan->net, variable).channels;
+}
+
+/* Whether walks through an upper neuron may miss the lower variable: all of the condition's pass its lowest variable
+ * and those above. */
+static bool loses(const struct measure_plan *plan, struct far_pair pair)
+{
+    return plan->options.given == GIVEN_NONE || pair.lower < plan->lowest;
+}
+
+static const float *const *masks_of(const struct far_work *work)
+{
+    return work->plan->options.given == GIVEN_SETS ? work->plan->options.masks : NULL;
+}
+
+/* ---- plan and memory ------------------------------------------------------------------------------------------- */
+
+struct far_cost far_cost(const struct measure_plan *plan, struct far_pair pair)
+{
+    size_t upper = network_shape(plan->net, pair.upper).channels, lower = network_shape(plan->net, pair.lower).channels;
+    size_t down = pair.rows && pair.rows < upper ? pair.rows : upper;
+    struct far_cost cost = {.up = lower < down, .sweeps = smaller(lower, down)};
+
+    if (loses(plan, pair))
+        cost.sweeps++;
+    cost.flops = (double)cost.sweeps * sweep_flops(plan, pair.lower, pair.upper);
+    return cost;
+}
+
+void far_place(struct far_work *work, const struct measure_plan *plan, struct far_pair pair, size_t nbytes,
+               struct arena *arena)
+{
+    /* the condition's share is known up to the top pool; above, it is swept up from there */
+    size_t lowest = pair.upper > plan->top ? smaller(pair.lower, plan->top) : pair.lower;
+
+    *work = (struct far_work){.plan = plan, .pair = pair, .cost = far_cost(plan, pair)};
+    size_t most = smaller(work->cost.sweeps, MOST_SWEEPS);
+    size_t lower = layout_floats(layout_of(work, pair.lower)), upper = layout_floats(layout_of(work, pair.upper));
+    sweep_place(&work->sweep, plan, lowest, pair.upper, sweep_batch(plan, lowest, pair.upper, most, nbytes), arena);
+    work->products = arena_floats(arena, larger(lower, upper));
+    if (plan->options.given != GIVEN_NONE) {
+        work->share_lower = arena_floats(arena, lower);
+        work->share_upper = arena_floats(arena, upper);
+    }
+    work->sums = arena_doubles(arena, larger(channels_of(work, pair.lower), channels_of(work, pair.upper)));
+    work->channels = arena_bytes(arena, channels_of(work, pair.upper) * sizeof *work->channels);
+}
+
+/* ---- the condition's share --------------------------------------------------------------------------------------- */
+
+/* Start one sweep from the weights v, ones if that is NULL. */
+static void start_weights(struct far_work *work, size_t variable, const float *v)
+{
+    struct layout layout = layout_of(work, variable);
+    float *start = sweep_start(&work->sweep, variable, 1);
+
+    for (size_t c = 0; c < layout.shape.channels; c++)
+        mask_copy_channel(start, v, c, layout);
+}
+
+/* Share of a variable's neurons that fulfils the condition; NULL where it is one. */
+static const float *share_of(float *room, struct far_work *work, const struct measure_image *image, size_t variable)
+{
+    const struct measure_plan *plan = work->plan;
+    size_t from = larger(plan->top, plan->lowest);
+
+    if (plan->options.given == GIVEN_NONE || variable < plan->lowest || variable <= plan->top)
+        return image->h[variable];
+    start_weights(work, from, image->h[from]);
+    const float *share = sweep_go(&work->sweep, image, from, variable, 1, masks_of(work), nobody);
+    memcpy(room, share, layout_floats(layout_of(work, variable)) * sizeof *room);
+    return room;
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+/* Mark the `rows` channels of largest |marginal|. */
+static void choose_rows(bool *present, const double *marginal, size_t channels, size_t rows)
+{
+    for (size_t c = 0; c < channels; c++) {
+        size_t better = 0;
+        for (size_t other = 0; other < channels; other++)
+            better +=
+                fabs(marginal[other]) > fabs(marginal[c]) || (fabs(marginal[other]) == fabs(marginal[c]) && other < c);
+        present[c] = better < rows;
+    }
+}
+
+static void start_flow(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
+                       const float *share_upper)
+{
+    size_t upper = channels_of(work, work->pair.upper), lower = channels_of(work, work->pair.lower);
+
+    memset(flow->joint, 0, upper * lower * sizeof *flow->joint);
+    memset(flow->lost, 0, upper * sizeof *flow->lost);
+    memset(flow->left_out, 0, upper * sizeof *flow->left_out);
+    for (size_t c = 0; c < upper; c++)
+        flow->present[c] = true;
+    if (work->pair.rows == 0 || work->pair.rows >= upper)
+        return;
+    mask_channel_sums(work->sums, work->products, image->m[work->pair.upper], share_upper, false,
+                      layout_of(work, work->pair.upper));
+    choose_rows(flow->present, work->sums, upper, work->pair.rows);
+    for (size_t c = 0; c < upper; c++)
+        flow->left_out[c] = flow->present[c] ? 0 : work->sums[c];
+}
+
+/* Present channels that have relevance: the others' rows are zero. */
+static size_t list_channels(struct far_work *work, const struct measure_image *image, const bool *present)
+{
+    size_t n = 0;
+
+    mask_channel_sums(work->sums, work->products, image->m[work->pair.upper], NULL, true,
+                      layout_of(work, work->pair.upper));
+    for (size_t c = 0; c < channels_of(work, work->pair.upper); c++)
+        if (present[c] && work->sums[c] != 0)
+            work->channels[n++] = c;
+    return n;
+}
+
+static void sweep_rows(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
+                       const float *share_lower)
+{
+    struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
+    size_t total = list_channels(work, image, flow->present), lower = below.shape.channels, n;
+
+    for (size_t first = 0; first < total; first += n) {
+        n = smaller(total - first, work->sweep.most);
+        float *start = sweep_start(&work->sweep, work->pair.upper, n);
+        for (size_t i = 0; i < n; i++)
+            mask_copy_channel(start + i * layout_floats(above), image->m[work->pair.upper], work->channels[first + i],
+                              above);
+        const float *found =
+            sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, masks_of(work), nobody);
+        for (size_t i = 0; i < n; i++) {
+            mask_channel_sums(work->sums, work->products, found + i * layout_floats(below), share_lower, false, below);
+            for (size_t c = 0; c < lower; c++)
+                flow->joint[work->channels[first + i] * lower + c] = (float)work->sums[c];
+        }
+    }
+}
+
+/* ---- columns ------------------------------------------------------------------------------------------------------ */
+
+static void sweep_columns(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
+                          const float *share_lower)
+{
+    struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
+    size_t total = below.shape.channels, n;
+
+    for (size_t first = 0; first < total; first += n) {
+        n = smaller(total - first, work->sweep.most);
+        float *start = sweep_start(&work->sweep, work->pair.lower, n);
+        for (size_t i = 0; i < n; i++)
+            mask_copy_channel(start + i * layout_floats(below), share_lower, first + i, below);
+        const float *found =
+            sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, masks_of(work), nobody);
+        for (size_t i = 0; i < n; i++) {
+            mask_channel_sums(work->sums, work->products, found + i * layout_floats(above), image->m[work->pair.upper],
+                              false, above);
+            for (size_t c = 0; c < above.shape.channels; c++)
+                flow->joint[c * total + first + i] = flow->present[c] ? (float)work->sums[c] : 0;
+        }
+    }
+}
+
+/* M_j (h_j - up(1)_j) by channel, in double. */
+static void sweep_lost(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
+                       const float *share_upper)
+{
+    struct layout above = layout_of(work, work->pair.upper);
+
+    start_weights(work, work->pair.lower, NULL);
+    const float *kept = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, masks_of(work), nobody);
+    for (size_t i = 0; i < layout_floats(above); i++)
+        work->products[i] = image->m[work->pair.upper][i] * ((share_upper ? share_upper[i] : 1) - kept[i]);
+    layout_channel_sums(work->sums, work->products, above);
+    for (size_t c = 0; c < above.shape.channels; c++)
+        flow->lost[c] = flow->present[c] ? work->sums[c] : 0;
+}
+
+void far_compute(struct far_flow *flow, struct far_work *work, const struct measure_image *image)
+{
+    bool needed = work->pair.rows != 0 || loses(work->plan, work->pair);
+    const float *share_upper = needed ? share_of(work->share_upper, work, image, work->pair.upper) : NULL;
+
+    start_flow(flow, work, image, share_upper);
+    const float *share_lower = share_of(work->share_lower, work, image, work->pair.lower);
+    if (work->cost.up)
+        sweep_columns(flow, work, image, share_lower);
+    else
+        sweep_rows(flow, work, image, share_lower);
+    if (loses(work->plan, work->pair))
+        sweep_lost(flow, work, image, share_upper);
+}

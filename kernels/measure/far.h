@@ -1,0 +1,65 @@
+/* Flows between two variables that are no neighbours, exact, for one image.
+ *
+ *   joint[c_u, c_l] = R(channel c_u of u, channel c_l of l)        of the plain measure, or of the condition's walks
+ *   lost[c_u]       = sum over j in c_u of M_j (h_j - up(1)_j)     what never reaches a neuron of l; 0 from the lowest
+ *                                                                  variable of the condition up (M and h: measure.h)
+ *
+ * by whichever costs less: sweeps down from the upper channels, each M of u on one of them, or sweeps up from the lower
+ * channels, weighted by M of u in the end. Row sums of the joint plus lost are the marginals of u;
+ * column sums are those of l.
+ *
+ * With `rows` only the upper channels of largest |marginal relevance| in this image have rows, ties going to the lower
+ * channel; the others' marginals are `left_out`: then row sums plus lost plus left_out are the marginals of u.
+ */
+#ifndef NRMFLOW_KERNELS_MEASURE_FAR_H
+#define NRMFLOW_KERNELS_MEASURE_FAR_H
+
+#include "kernels/base/arena.h"
+#include "kernels/measure/measure.h"
+#include "kernels/measure/sweep.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct far_pair {
+    size_t lower, upper; /* variables, lower < upper */
+    size_t rows;         /* 0: every upper channel */
+};
+
+/* How a pair is computed, and what that costs for one image if no channel is without relevance. */
+struct far_cost {
+    bool up;       /* sweeps up from the lower channels, else down from the upper ones */
+    size_t sweeps; /* one from each channel, and one for `lost` */
+    double flops;
+};
+
+struct far_cost far_cost(const struct measure_plan *plan, struct far_pair pair);
+
+/* One image's flow. All arrays are the caller's and overwritten. */
+struct far_flow {
+    float *joint;     /* [C_upper][C_lower]; zeros in rows that are absent */
+    double *lost;     /* [C_upper]; zero where the row is absent */
+    double *left_out; /* [C_upper]; zero where the row is present */
+    bool *present;    /* [C_upper] */
+};
+
+/* Working memory, placed in an arena; nothing to free. */
+struct far_work {
+    const struct measure_plan *plan; /* borrowed */
+    struct far_pair pair;
+    struct far_cost cost;
+    struct sweep sweep;
+    float *products, *share_lower, *share_upper; /* [floats of a variable] */
+    double *sums;                                /* [channels of a variable] */
+    size_t *channels;                            /* [C_upper] */
+};
+
+/* Place memory for a pair, with as many sweeps at once as fit into so many bytes, at least one; with a measuring arena
+ * only its size comes out. The plan must keep images. */
+void far_place(struct far_work *work, const struct measure_plan *plan, struct far_pair pair, size_t nbytes,
+               struct arena *arena);
+
+/* Compute the flow of an image. No failure, no allocation. */
+void far_compute(struct far_flow *flow, struct far_work *work, const struct measure_image *image);
+
+#endif

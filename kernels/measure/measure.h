@@ -1,0 +1,156 @@
+/* The normalized relevance measure of a group of images: forward pass, marginals, ledger, condition and adjacent flows.
+ *
+ * A group has a fixed number of slots, because the bits of a dense layer's batched product depend on it; an absent
+ * image leaves its slot as zeros. Results of a slot do not depend on what the other slots hold.
+ *
+ * A condition B is a set of neurons in each of one or more variables: the walks through all of them. One sweep down, M,
+ * and one sweep up, h, give everything under it:
+ *
+ *   M(j)  relevance of walks that pass the sets of j's variable and of those above
+ *   h(j)  share of neuron j's relevance that goes on through the sets of its variable and of those below; one below the
+ *         lowest set
+ *   R(j, B) = M(j) h(j),    R(B) = sum_j R(j, B) at and above the lowest set's variable
+ *
+ * Quantities of one image, R the plain measure:
+ *   plain ledger  mass[k] = sum_j R(j), variation[k] = sum_j |R(j)| + |bias[k]| + |absorbed[k]|,
+ *                 mass + bias + absorbed = 1
+ *   relevance     of a channel A: R(A) without a condition, else R(A, B)
+ *   flow          J[c_u, c_l] of consecutive weighted layers, of the same walks
+ */
+#ifndef NRMFLOW_KERNELS_MEASURE_MEASURE_H
+#define NRMFLOW_KERNELS_MEASURE_MEASURE_H
+
+#include "kernels/base/arena.h"
+#include "kernels/base/network.h"
+#include "kernels/layer/link.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Walks that count: all, those that start at an input neuron, those through given sets. */
+enum measure_given { GIVEN_NONE, GIVEN_INPUT, GIVEN_SETS };
+
+enum target_kind { TARGET_PREDICTED, TARGET_CLASS, TARGET_CONTRAST };
+
+/* What is explained: the predicted class, class a, or the contrast z_a - z_b. */
+struct measure_target {
+    enum target_kind kind;
+    size_t a, b;
+};
+
+/* A contrast with |z_a - z_b| below this share of max |z| is undefined. */
+#define MEASURE_CONTRAST_LIMIT 1e-3
+
+struct measure_options {
+    struct rule rules[NETWORK_MAX_LINKS];
+    enum bias_mode bias;
+    enum pool_mode pool;
+    enum measure_given given;
+    /* GIVEN_SETS: 1 in the variable's set and 0 elsewhere, NULL for a variable without a set; at least one if images are
+     * to be measured; borrowed */
+    const float *masks[NETWORK_MAX_VARIABLES];
+    double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
+    bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
+    bool images;                   /* keep what further sweeps need and hand it to the sink */
+    const struct ops *ops;         /* kernels of an instruction set; NULL: none, only to describe a plan */
+    size_t group;                  /* slots */
+};
+
+/* What to compute, immutable; borrows the network and the model's weights. In a copy options.given may become GIVEN_NONE. */
+struct measure_plan {
+    const struct network *net;
+    struct measure_options options;
+    struct link_plan links[NETWORK_MAX_LINKS];
+    size_t top;             /* number of links below the dense layers */
+    size_t grouped;         /* links from this one up, at most the top, go down for all slots at once */
+    size_t evaluated;       /* links from this one up, at most `grouped`, are evaluated for all slots at once */
+    size_t lowest, highest; /* variables with a set of the condition */
+    size_t channel[NETWORK_MAX_VARIABLES +
+                   1]; /* first channel of variable k among all channels; the last is their number */
+};
+
+enum measure_status { MEASURE_OK, MEASURE_ABSENT, MEASURE_EXPLODED, MEASURE_UNDEFINED };
+
+/* Result of one slot. The arrays, [number of channels], are the caller's. */
+struct measure_result {
+    enum measure_status status;
+    size_t predicted, target;
+    double logit;       /* of the target; z_a - z_b for a contrast */
+    double probability; /* softmax of the target, NaN for a contrast */
+    double given_mass;  /* R(B), or 1 without a condition */
+    double mass[NETWORK_MAX_VARIABLES], variation[NETWORK_MAX_VARIABLES];
+    double bias[NETWORK_MAX_VARIABLES], absorbed[NETWORK_MAX_VARIABLES];
+    double *relevance;            /* of every channel */
+    uint32_t *relevance_position; /* y W + x of its most relevant neuron */
+    float *activation;            /* highest activation of every channel */
+    uint32_t *activation_position;
+};
+
+/* One image after its sweeps, as the operations of link.h take it with n = 1. Borrowed, valid during the call. */
+struct measure_image {
+    const float
+        *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool, whose c has the shares */
+    const float *r[NETWORK_MAX_VARIABLES]; /* the plain measure */
+    const float *m[NETWORK_MAX_VARIABLES]; /* M of the condition; r where no set is at or above the variable */
+    const float *h[NETWORK_MAX_VARIABLES]; /* h of the condition, up to the top pool; NULL where it is one */
+    const float *c[NETWORK_MAX_LINKS];
+};
+
+/* Receives arrays that are too large to keep. Every function may be NULL.
+ *
+ *   neurons  relevance r h of variable k in its layout, h NULL meaning one; called while the image is computed, before
+ *            its status is known
+ *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] of link k's pair, of the condition's walks (zeros
+ *            at and above its lowest variable); called only for images whose status is OK, after given_mass is final
+ *   image    with options.images: of images whose status is OK, after given_mass is final */
+struct measure_sink {
+    void *context;
+    void (*neurons)(void *context, size_t slot, size_t variable, const float *r, const float *h);
+    void (*flow)(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
+                 const double *absorbed);
+    void (*image)(void *context, size_t slot, const struct measure_image *image);
+};
+
+/* Working memory, placed in an arena by measure_workspace_place. */
+struct measure_workspace {
+    float *a[NETWORK_MAX_VARIABLES]; /* activations [group][floats]; NULL for a variable that feeds a pool */
+    float *pooled;                   /* activations of such a variable, of one image, or of the group */
+    float *c[NETWORK_MAX_LINKS];     /* coefficients and shares of the group */
+    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the variables from `grouped` up, [group][floats] */
+    float *m[NETWORK_MAX_VARIABLES]; /* M of the same, where it is not r */
+    float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one */
+    float *joint[NETWORK_MAX_LINKS]; /* flow matrices: of one image, of the group from `grouped` up to the top */
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] from `grouped` up, [K] below */
+    float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
+    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, if images are kept */
+    float *kept_c[NETWORK_MAX_LINKS];                                     /* of one image, of the dense links */
+    struct channels_summary *summaries;                             /* of the channels of one variable, of the group */
+    struct channels_summary *shared;                                /* of r h of one variable, of one image */
+    struct channels_summary *grouped_shared[NETWORK_MAX_VARIABLES]; /* of r h where `grouped` has those of r */
+    struct channels_summary *grouped[NETWORK_MAX_VARIABLES];        /* of r from `grouped` up to the top, [group][C] */
+    struct link_scratch scratch;
+};
+
+/* Describe a measure. `model` are the network's weights. */
+void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
+                       const float *model);
+
+/* Derived weights of all links: floats needed; use of a place that holds (or will hold) them; their computation. */
+size_t measure_forms_floats(const struct measure_plan *plan);
+void measure_forms_bind(struct measure_plan *plan, const float *memory);
+void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds);
+
+/* Place the working memory; with a measuring arena only its size comes out. */
+void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena);
+
+/* Compute a group.
+ *
+ *   results  out  [group]; fields are overwritten, arrays filled where the status is OK, zeroed otherwise
+ *   inputs   in   [group] preprocessed images [C][H][W], NULL where absent
+ *   targets  in   [group]
+ * No failure, no allocation. */
+void measure_group(struct measure_result *results, const struct measure_plan *plan, const float *const *inputs,
+                   const struct measure_target *targets, struct measure_sink sink, struct measure_workspace *work);
+
+#endif

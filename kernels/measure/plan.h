@@ -1,0 +1,18 @@
+/* What the parts of measure.h have in common: sizes that a plan says. For measure.c and measure/plan.c only. */
+#ifndef NRMFLOW_KERNELS_MEASURE_PLAN_H
+#define NRMFLOW_KERNELS_MEASURE_PLAN_H
+
+#include "kernels/measure/measure.h"
+
+/* Floats of variable k of one image, in its layout. */
+size_t measure_variable_floats(const struct measure_plan *plan, size_t k);
+
+/* Number of variables whose M is not R: from the input up to the highest with a set. */
+size_t measure_masked_variables(const struct measure_plan *plan);
+
+/* Entries of a link's flow matrix, and images whose matrices are there together: in dense layers as many as memory allows,
+ * since weights are read for each. */
+size_t measure_joint_entries(const struct measure_plan *plan, size_t link);
+size_t measure_joints_at_once(const struct measure_plan *plan, size_t link);
+
+#endif

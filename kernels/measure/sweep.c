@@ -1,0 +1,101 @@
+#include "kernels/measure/sweep.h"
+
+#include "kernels/layer/mask.h"
+
+#include <assert.h>
+#include <string.h>
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t variable_floats(const struct measure_plan *plan, size_t k)
+{
+    return layout_floats(network_layout(plan->net, k));
+}
+
+void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lowest, size_t highest, size_t most,
+                 struct arena *arena)
+{
+    struct link_scratch_floats need = {0};
+    size_t floats = 0;
+
+    assert(lowest < highest && highest <= plan->net->nlinks && most > 0);
+    *sweep = (struct sweep){.plan = plan, .lowest = lowest, .highest = highest, .most = most};
+    for (size_t k = lowest; k <= highest; k++)
+        floats = larger(floats, variable_floats(plan, k));
+    for (size_t k = lowest; k < highest; k++)
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], most));
+    for (size_t i = 0; i < 2; i++)
+        sweep->arrays[i] = arena_floats(arena, most * floats);
+    sweep->scratch = link_scratch_place(need, arena);
+}
+
+size_t sweep_batch(const struct measure_plan *plan, size_t lowest, size_t highest, size_t most, size_t nbytes)
+{
+    size_t n = 1;
+
+    for (; n < most; n++) {
+        struct arena arena = arena_over(NULL, 0);
+        struct sweep sweep;
+        sweep_place(&sweep, plan, lowest, highest, n + 1, &arena);
+        if (arena.peak > nbytes)
+            break;
+    }
+    return n;
+}
+
+float *sweep_start(struct sweep *sweep, size_t variable, size_t n)
+{
+    assert(variable >= sweep->lowest && variable <= sweep->highest && n > 0 && n <= sweep->most);
+    memset(sweep->arrays[0], 0, n * variable_floats(sweep->plan, variable) * sizeof(float));
+    return sweep->arrays[0];
+}
+
+/* Mask and show what has arrived at a variable. */
+static void arrive(float *values, const struct measure_plan *plan, size_t variable, size_t n, const float *const *masks,
+                   struct sweep_visitor visitor)
+{
+    if (masks && masks[variable])
+        mask_apply(values, masks[variable], n, network_layout(plan->net, variable));
+    if (visitor.visit)
+        visitor.visit(visitor.context, variable, values, n);
+}
+
+const float *sweep_go(struct sweep *sweep, const struct measure_image *image, size_t from, size_t to, size_t n,
+                      const float *const *masks, struct sweep_visitor visitor)
+{
+    float *now = sweep->arrays[0], *next = sweep->arrays[1];
+
+    assert(to >= sweep->lowest && to <= sweep->highest && n > 0 && n <= sweep->most);
+    arrive(now, sweep->plan, from, n, masks, visitor);
+    for (size_t at = from; at != to;) {
+        size_t k = to < from ? at - 1 : at;
+        const struct link_plan *link = &sweep->plan->links[k];
+        if (to < from)
+            link_back_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
+        else
+            link_forward_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
+        at = to < from ? at - 1 : at + 1;
+        arrive(next, sweep->plan, at, n, masks, visitor);
+        float *other = now;
+        now = next;
+        next = other;
+    }
+    return now;
+}
+
+double sweep_flops(const struct measure_plan *plan, size_t lower, size_t upper)
+{
+    double flops = 0;
+
+    for (size_t k = lower; k < upper; k++) {
+        const struct link *link = &plan->net->links[k];
+        double inputs =
+            link->kind == LINK_CONVOLUTION ? 9 * (double)link->lower.channels : (double)shape_neurons(link->lower);
+        if (link->kind != LINK_POOL)
+            flops += 2 * (double)plan->links[k].parts.nparts * inputs * (double)shape_neurons(link->upper);
+    }
+    return flops;
+}

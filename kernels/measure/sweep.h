@@ -1,0 +1,66 @@
+/* Sweeps through the links of one image: relevance of a variable down, or weights of its neurons up, many at once.
+ *
+ *   down  R_k = back(R_{k+1})       up  v_{k+1} = forward(v_k)       (link.h)
+ *
+ * At every variable passed, both ends included, the values are multiplied by the variable's mask. So, R being the
+ * measure of variable u,
+ *
+ *   down from R with masks A at u, B at k   gives R(A, B, i) of every neuron i below k
+ *   up from a mask A at l                   gives R(A | j) of every neuron j above l, and R(A, j) = R(A | j) R(j)
+ *
+ * The two are adjoint: sum_j R_j up(v)_j = sum_i v_i down(R)_i.
+ *
+ * Usage: place once; for each batch of n sweeps fill the arrays that sweep_start hands out, then go down or up.
+ */
+#ifndef NRMFLOW_KERNELS_MEASURE_SWEEP_H
+#define NRMFLOW_KERNELS_MEASURE_SWEEP_H
+
+#include "kernels/base/arena.h"
+#include "kernels/measure/measure.h"
+
+#include <stddef.h>
+
+/* Working memory for sweeps between two variables; placed in an arena, nothing to free. */
+struct sweep {
+    const struct measure_plan *plan; /* borrowed */
+    size_t lowest, highest;          /* variables that a sweep may reach */
+    size_t most;                     /* sweeps at once */
+    float *arrays[2];                /* [most][floats of the largest variable] */
+    struct link_scratch scratch;
+};
+
+/* Gets the n arrays of every variable that a sweep passes, [n][layout_floats of the variable], after its mask; the first
+ * call is for the variable where the sweep starts. Borrowed, valid during the call. */
+struct sweep_visitor {
+    void *context;
+    void (*visit)(void *context, size_t variable, const float *values, size_t n);
+};
+
+/* Place memory for up to `most` sweeps at once between variables lowest < highest; with a measuring arena only its size
+ * comes out. The plan must keep images (options.images) for its sink to hand them out. */
+void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lowest, size_t highest, size_t most,
+                 struct arena *arena);
+
+/* How many sweeps at once, at least one and at most `most`, take no more than so many bytes. */
+size_t sweep_batch(const struct measure_plan *plan, size_t lowest, size_t highest, size_t most, size_t nbytes);
+
+/* Zeroed arrays [n][layout_floats of `variable`] for the caller to fill, 1 <= n <= most. Owned by the sweep. */
+float *sweep_start(struct sweep *sweep, size_t variable, size_t n);
+
+/* Go from variable `from`, whose arrays sweep_start has handed out last, to variable `to`: down if to < from, up if
+ * to > from; with to == from only the mask is applied.
+ *
+ *   image    in   what the sink of measure.h got; an a[k] that is NULL below a pool is not read
+ *   n        in   as given to sweep_start
+ *   masks    in   [number of variables] arrays of layout_floats of their variable, NULL for one without a mask; NULL
+ *                 for none at all
+ *   visitor  in   `visit` may be NULL
+ * Returns the arrays of `to`, valid until the next sweep_start. No failure, no allocation. */
+const float *sweep_go(struct sweep *sweep, const struct measure_image *image, size_t from, size_t to, size_t n,
+                      const float *const *masks, struct sweep_visitor visitor);
+
+/* Floating-point operations of one sweep between two variables, the same down and up: two for every weight and position
+ * of every part of the links' rules. */
+double sweep_flops(const struct measure_plan *plan, size_t lower, size_t upper);
+
+#endif

@@ -1,0 +1,12 @@
+/* Any processor: vectors of 16 are what the compiler makes of them. The loops are those of avx512. */
+enum { LANES = 16, PANEL = 64, UNROLLED = 1 };
+
+#include "kernels/ops/template.h"
+
+static bool available(void)
+{
+    return true;
+}
+
+extern const struct ops ops_generic;
+const struct ops ops_generic = {.name = "generic", .available = available, OPS_MEMBERS};

@@ -1,0 +1,143 @@
+/* Vectors of LANES floats for the variants of ops.h, which define LANES and UNROLLED, and OPS_AVX512
+ * or OPS_AVX2 where they may use that, and include this first. Everything here is
+ * inlined: nothing may leave a file that is compiled for more instructions than others. */
+#ifndef NRMFLOW_KERNELS_OPS_VECTOR_H
+#define NRMFLOW_KERNELS_OPS_VECTOR_H
+
+#include "kernels/ops/ops.h"
+
+#include <stdint.h>
+#if defined(OPS_AVX512) || defined(OPS_AVX2)
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* How often loops over parts of a tile are unrolled: not where a sanitizer checks every access. */
+#ifdef OPS_SANITIZED
+enum { UNROLL = 1 };
+#else
+enum { UNROLL = UNROLLED };
+#endif
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t mask __attribute__((vector_size(LANES * 4))); /* all bits of a lane set, or none */
+typedef float unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+typedef double wide __attribute__((vector_size(LANES * 8)));
+
+INLINE wide widened(vec v)
+{
+    return __builtin_convertvector(v, wide);
+}
+
+INLINE vec load(const float *from)
+{
+    return *(const unaligned *)from;
+}
+
+INLINE void store(float *to, vec v)
+{
+    *(unaligned *)to = v;
+}
+
+/* Store to an aligned place that nobody reads soon; where the variant has that for whole cache lines, what is there is not read
+ * from memory first, and nothing is driven out. */
+INLINE void store_past_caches(float *to, vec v)
+{
+#ifdef OPS_AVX512
+    _mm512_stream_ps(to, (__m512)v);
+#else
+    store(to, v);
+#endif
+}
+
+/* i, of which a compiler knows nothing: else it keeps the addresses of all planes of a loop, for which there are not
+ * registers enough. */
+INLINE size_t anew(size_t i)
+{
+#if defined(__GNUC__)
+    __asm__("" : "+r"(i));
+#endif
+    return i;
+}
+
+INLINE vec zeros(void)
+{
+    return (vec){0};
+}
+
+INLINE vec magnitude(vec v)
+{
+    return (vec)((mask)v & INT32_MAX);
+}
+
+/* v where m is set, zero elsewhere */
+INLINE vec keep(mask m, vec v)
+{
+    return (vec)(m & (mask)v);
+}
+
+/* The larger one; b where a is NaN. */
+INLINE vec larger(vec a, vec b)
+{
+#if defined(OPS_AVX512)
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(OPS_AVX2)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    mask left = a > b;
+
+    return (vec)((left & (mask)a) | (~left & (mask)b));
+#endif
+}
+
+/* Whether any lane is set. */
+INLINE bool any(mask m)
+{
+#if defined(OPS_AVX512)
+    return _mm512_movepi32_mask((__m512i)m) != 0;
+#elif defined(OPS_AVX2)
+    return _mm256_movemask_ps((__m256)m) != 0;
+#else
+    int32_t bits = 0;
+
+    for (size_t i = 0; i < LANES; i++)
+        bits |= m[i];
+    return bits != 0;
+#endif
+}
+
+/* Vectors as wide as registers are, for loops with many masks: compilers make slow code of wider ones. */
+enum { PART = UNROLLED == 1 ? 4 : LANES };
+
+typedef float part __attribute__((vector_size(PART * 4)));
+typedef float unaligned_part __attribute__((vector_size(PART * 4), aligned(4), may_alias));
+typedef int32_t part_bits __attribute__((vector_size(PART * 4)));
+
+INLINE part load_part(const float *from)
+{
+    return *(const unaligned_part *)from;
+}
+
+INLINE void store_part(float *to, part v)
+{
+    *(unaligned_part *)to = v;
+}
+
+/* As store_past_caches. */
+INLINE void store_part_past_caches(float *to, part v)
+{
+#ifdef OPS_AVX512
+    store_past_caches(to, (vec)v);
+#else
+    store_part(to, v);
+#endif
+}
+
+INLINE part keep_part(part_bits m, part v)
+{
+    return (part)(m & (part_bits)v);
+}
+
+#endif

@@ -1,0 +1,504 @@
+/* Winograd transforms for the variants of ops.h: F(4x4, 3x3) with the points 0, +-P, +-Q, infinity, and F(2x2, 3x3) with
+ * 0, 1, -1, infinity. Of one line, with n = m + 2 points:
+ *
+ *   outputs = A' ((G weights) * (B' inputs)),   A' [m][n], G [n][3] (in winograd.c), B' [n][n]
+ *
+ * and of a tile, along its rows and then its columns. All constants are exact in float32. Values of F(2x2) depend on
+ * nothing but their own 3x3 inputs, those of F(4x4) on the whole tile by rounding.
+ */
+#ifndef NRMFLOW_KERNELS_OPS_WINOGRAD_H
+#define NRMFLOW_KERNELS_OPS_WINOGRAD_H
+
+#include "kernels/ops/channels.h"
+#include "kernels/ops/ops.h"
+
+enum {
+    POINTS = 6, /* the most along a line */
+    AHEAD = 2   /* tiles from the one at work to the one that is brought near */
+};
+
+#define P1 0.75f
+#define Q1 1.5f
+#define P2 (P1 * P1)
+#define Q2 (Q1 * Q1)
+#define P3 (P2 * P1)
+#define Q3 (Q2 * Q1)
+
+/* ---- one line: tile is 2 or 4, and known when this is compiled ---------------------------------------------------- */
+
+/* B' d */
+INLINE void input_line(vec *restrict v, const vec *restrict d, const size_t tile)
+{
+    if (tile == 2) {
+        v[0] = d[0] - d[2];
+        v[1] = d[1] + d[2];
+        v[2] = d[2] - d[1];
+        v[3] = d[3] - d[1];
+        return;
+    }
+    vec even = d[4] - Q2 * d[2], odd = d[3] - Q2 * d[1];
+    v[1] = even + P1 * odd;
+    v[2] = even - P1 * odd;
+    even = d[4] - P2 * d[2];
+    odd = d[3] - P2 * d[1];
+    v[3] = even + Q1 * odd;
+    v[4] = even - Q1 * odd;
+    v[0] = d[4] - (P2 + Q2) * d[2] + P2 * Q2 * d[0];
+    v[5] = d[5] - (P2 + Q2) * d[3] + P2 * Q2 * d[1];
+}
+
+/* A' m */
+INLINE void output_line(vec *restrict t, const vec *restrict m, const size_t tile)
+{
+    vec even = m[1] + m[2], odd = m[1] - m[2];
+
+    if (tile == 2) {
+        t[0] = m[0] + even;
+        t[1] = odd + m[3];
+        return;
+    }
+    vec even_q = m[3] + m[4], odd_q = m[3] - m[4];
+    t[0] = m[0] + even + even_q;
+    t[1] = P1 * odd + Q1 * odd_q;
+    t[2] = P2 * even + Q2 * even_q;
+    t[3] = m[5] + P3 * odd + Q3 * odd_q;
+}
+
+/* A t */
+INLINE void lower_line(vec *restrict m, const vec *restrict t, const size_t tile)
+{
+    m[0] = t[0];
+    if (tile == 2) {
+        m[1] = t[0] + t[1];
+        m[2] = t[0] - t[1];
+        m[3] = t[1];
+        return;
+    }
+    vec even = t[0] + P2 * t[2], odd = t[1] + P2 * t[3];
+    m[1] = even + P1 * odd;
+    m[2] = even - P1 * odd;
+    even = t[0] + Q2 * t[2];
+    odd = t[1] + Q2 * t[3];
+    m[3] = even + Q1 * odd;
+    m[4] = even - Q1 * odd;
+    m[5] = t[3];
+}
+
+/* ---- one tile of LANES channels ------------------------------------------------------------------------------------ */
+
+/* From a square of positions to the points: the tile itself (lower), or with its border of one. */
+INLINE void spread_line(vec *restrict v, const vec *restrict d, const bool lower, const size_t tile)
+{
+    if (lower)
+        lower_line(v, d, tile);
+    else
+        input_line(v, d, tile);
+}
+
+/* Bring near what the tile AHEAD tiles further in the row will use. */
+INLINE void prefetch_square(const float *x, size_t columns, const size_t side, const size_t tile)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < side; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = side - tile; j < side; j++)
+            __builtin_prefetch(x + (i * columns + j + AHEAD * tile) * OPS_LANES);
+}
+
+INLINE void spread_tile(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
+                        const size_t tile)
+{
+    const size_t n = tile + 2, side = lower ? tile : n;
+    vec half[POINTS * POINTS], in[POINTS], out[POINTS];
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < side; i++) {
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < side; j++)
+            in[j] = load_product(x, factor, (i * columns + j) * OPS_LANES);
+        spread_line(out, in, lower, tile);
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < n; j++)
+            half[j * POINTS + i] = out[j];
+    }
+    size_t at = 0;
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < n; j++, at = anew(at + plane)) {
+        spread_line(out, half + j * POINTS, lower, tile);
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < n; i++)
+            store(v + at + i * n * plane, out[i]);
+    }
+}
+
+/* One vector of t [tile][tile]. */
+INLINE void output_tile(vec *restrict t, const float *m, size_t plane, const size_t tile)
+{
+    const size_t n = tile + 2;
+    vec half[4 * POINTS], in[POINTS], out[4];
+
+    size_t at = 0;
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < n; j++, at = anew(at + plane)) {
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < n; i++)
+            in[i] = load(m + at + i * n * plane);
+        output_line(out, in, tile);
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < tile; i++)
+            half[i * POINTS + j] = out[i];
+    }
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < tile; i++) {
+        output_line(out, half + i * POINTS, tile);
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < tile; j++)
+            t[i * tile + j] = out[j];
+    }
+}
+
+/* ---- blocks of tiles: channels outside, tiles inside --------------------------------------------------------------- */
+
+struct place {
+    size_t image, row, column; /* of the tile */
+};
+
+INLINE struct place first_place(const struct ops_tiles *tiles)
+{
+    size_t row = tiles->first / tiles->across;
+
+    return (struct place){row / tiles->down, row % tiles->down, tiles->first % tiles->across};
+}
+
+INLINE void next_place(struct place *at, const struct ops_tiles *tiles)
+{
+    if (++at->column < tiles->across)
+        return;
+    at->column = 0;
+    if (++at->row == tiles->down)
+        *at = (struct place){at->image + 1, 0, 0};
+}
+
+/* Number, after the i-th tile of a block, of the first one of the next image. */
+INLINE size_t end_of_image(const struct ops_tiles *tiles, size_t i)
+{
+    size_t all = tiles->down * tiles->across, image = (tiles->first + i) / all;
+
+    return at_most(tiles->count, (image + 1) * all - tiles->first);
+}
+
+/* Of a tile without its border; floats that are no neuron's are zero and add nothing. */
+INLINE void tally_passing(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
+{
+    struct tally tally = {zeros(), zeros(), zeros()};
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 1; i <= tile; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 1; j <= tile; j++) {
+            size_t at = (i * columns + j) * OPS_LANES;
+            pass_value(&tally, load(x + at), load(factor + at), load(factor + at));
+        }
+    close_tally(sums, &tally);
+}
+
+/* All channels of a block of a tile. */
+INLINE void spread_block(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
+                         const size_t tile)
+{
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+        spread_tile(v + lane, plane, x + lane, factor ? factor + lane : NULL, columns, lower, tile);
+}
+
+INLINE void tally_block(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
+{
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+        tally_passing(&sums[lane / LANES], x + lane, factor + lane, columns, tile);
+}
+
+/* What is spread over the points: x, and factor unless that is NULL, of images so many floats apart. */
+struct source {
+    const float *x, *factor;
+    size_t x_stride, factor_stride;
+    struct channels_flow *passed; /* [images][channels]; NULL: not asked for */
+    size_t channels;
+};
+
+INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
+                   const bool lower, const size_t tile)
+{
+    const size_t border = lower ? 1 : 0, side = lower ? tile : tile + 2, block = lower ? tiles->block : 0;
+
+    for (size_t b = 0; b < blocks; b++) {
+        struct place at = first_place(tiles);
+        for (size_t t = 0; t < tiles->count;) {
+            size_t end = end_of_image(tiles, t), image = at.image;
+            struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
+            for (; t < end; t++, next_place(&at, tiles)) {
+                size_t row = (block + b) * tiles->rows + at.row * tile + border, column = at.column * tile + border;
+                size_t from = (row * tiles->columns + column) * OPS_LANES, to = (b * tiles->stride + t) * OPS_LANES;
+                const float *x = source.x + image * source.x_stride + from;
+                const float *factor = source.factor ? source.factor + image * source.factor_stride + from : NULL;
+                prefetch_square(x, tiles->columns, side, tile);
+                if (factor)
+                    prefetch_square(factor, tiles->columns, side, tile);
+                spread_block(v + to, plane, x, factor, tiles->columns, lower, tile);
+                if (!lower && factor && source.passed)
+                    tally_block(sums, x, factor, tiles->columns, tile);
+            }
+            if (source.passed)
+                close_passing(source.passed + image * source.channels + b * OPS_LANES, sums,
+                              source.channels - b * OPS_LANES);
+        }
+    }
+}
+
+INLINE void spread_either(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
+                          const bool lower, const size_t tile)
+{
+    struct source alone = {.x = source.x, .x_stride = source.x_stride};
+
+    if (source.factor)
+        spread(v, source, blocks, plane, tiles, lower, tile);
+    else
+        spread(v, alone, blocks, plane, tiles, lower, tile);
+}
+
+static void winograd_input(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles)
+{
+    struct source source = {.x = call->x,
+                            .factor = call->factor,
+                            .x_stride = call->stride.x,
+                            .factor_stride = call->stride.factor,
+                            .passed = call->passed,
+                            .channels = tiles->inputs};
+
+    if (tiles->tile == 2)
+        spread_either(v, source, blocks, plane, tiles, false, 2);
+    else
+        spread_either(v, source, blocks, plane, tiles, false, 4);
+}
+
+static void winograd_lower(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
+                           const struct ops_tiles *tiles)
+{
+    struct source source = {.x = call->lower,
+                            .factor = call->lower_factor,
+                            .x_stride = call->stride.lower,
+                            .factor_stride = call->stride.lower};
+
+    if (tiles->tile == 2)
+        spread_either(v, source, blocks, plane, tiles, true, 2);
+    else
+        spread_either(v, source, blocks, plane, tiles, true, 4);
+}
+
+/* ---- outputs: what becomes of t ------------------------------------------------------------------------------------ */
+
+/* scale / stab(d), zero where that would divide by zero */
+INLINE vec stabilized_inverse(vec d, float least, vec scale)
+{
+    vec eps = zeros() + least;
+    mask sign = (d < zeros()) & INT32_MIN;
+    vec stable = d + (vec)((mask)eps ^ sign);
+
+    return keep(stable != zeros(), scale / stable);
+}
+
+/* max(z, 0), NaN kept */
+INLINE vec rectified(vec z)
+{
+    return keep(~(z <= zeros()), z);
+}
+
+/* A tile's place in the output arrays. */
+struct target {
+    size_t at;            /* float of its first position in y */
+    size_t multiplier;    /* likewise */
+    size_t stride;        /* floats from a row to the next */
+    size_t channel;       /* the first of the block */
+    size_t rows, columns; /* that are neurons */
+    size_t position;      /* y W + x of its first */
+    size_t width;         /* W */
+};
+
+INLINE void put(float *to, size_t stride, const vec *t, const size_t tile, const size_t rows, const size_t columns)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++)
+            store(to + i * stride + j * OPS_LANES, t[i * tile + j]);
+}
+
+INLINE void multiply(vec *t, const float *by, size_t stride, const size_t tile, const size_t rows, const size_t columns)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++)
+            t[i * tile + j] *= load(by + i * stride + j * OPS_LANES);
+}
+
+INLINE void add_bias(vec *t, vec bias, const size_t tile)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < tile * tile; i++)
+        t[i] = rectified(t[i] + bias);
+}
+
+/* The evaluation's second results, of the first ones. */
+INLINE void put_factors(const struct winograd_call *call, const vec *value, const vec *d, const struct target *to,
+                        const size_t tile, const size_t rows, const size_t columns)
+{
+    const bool past = ((uintptr_t)call->y[1] | call->stride.y * sizeof(float)) % (LANES * sizeof(float)) == 0;
+    const vec bias = load(call->bias[1] + to->channel), scale = load(call->scale + to->channel);
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++) {
+            float *at = call->y[1] + to->at + i * to->stride + j * OPS_LANES;
+            vec second = d[i * tile + j];
+            second = call->nonnegative ? rectified(second) : second;
+            second = stabilized_inverse(second + bias, call->eps, scale);
+            second = call->select ? keep(value[i * tile + j] > zeros(), second) : second;
+            if (past)
+                store_past_caches(at, second);
+            else
+                store(at, second);
+        }
+}
+
+/* Of the channels of a block: of y[0], and times its shares. */
+struct block_sums {
+    struct summing own[OPS_LANES / LANES], shared[OPS_LANES / LANES];
+};
+
+/* LANES channels of a tile, of which so many rows and columns are neurons. */
+INLINE void finish_vector(const struct winograd_call *call, const float *m, const float *second, size_t plane,
+                          const struct target *to, struct summing *own, struct summing *shared, const size_t tile,
+                          const size_t rows, const size_t columns)
+{
+    struct patch patch = {.x = call->y[0] + to->at,
+                          .stride = to->stride,
+                          .rows = rows,
+                          .columns = columns,
+                          .position = to->position,
+                          .width = to->width};
+    vec t[16], d[16];
+
+    output_tile(t, m, plane, tile);
+    if (call->output == WINOGRAD_EVALUATE)
+        add_bias(t, load(call->bias[0] + to->channel), tile);
+    if (call->output == WINOGRAD_MULTIPLY)
+        multiply(t, call->multiplier + to->multiplier, to->stride, tile, rows, columns);
+    put(call->y[0] + to->at, to->stride, t, tile, rows, columns);
+    if (call->summaries)
+        sum_patch(own, &patch, t, tile, rows, columns);
+    if (second) {
+        output_tile(d, second, plane, tile);
+        if (call->output == WINOGRAD_EVALUATE)
+            put_factors(call, t, d, to, tile, rows, columns);
+        else
+            put(call->y[1] + to->at, to->stride, d, tile, rows, columns);
+    }
+    if (call->shared) {
+        patch.factor = call->share + to->at;
+        multiply(t, patch.factor, to->stride, tile, rows, columns);
+        sum_patch(shared, &patch, t, tile, rows, columns);
+    }
+}
+
+INLINE void open_sums(struct block_sums *sums, const struct winograd_call *call, size_t first, size_t channels)
+{
+    if (call->summaries)
+        open_summing(sums->own, call->summaries + first, channels);
+    if (call->shared)
+        open_summing(sums->shared, call->shared + first, channels);
+}
+
+INLINE void close_sums(const struct winograd_call *call, const struct block_sums *sums, size_t first, size_t channels)
+{
+    if (call->summaries)
+        close_summing(call->summaries + first, sums->own, channels);
+    if (call->shared)
+        close_summing(call->shared + first, sums->shared, channels);
+}
+
+INLINE struct target target_of(const struct winograd_call *call, struct place at, size_t block,
+                               const struct ops_tiles *tiles, const size_t tile)
+{
+    size_t row = block * tiles->rows + at.row * tile + 1, column = at.column * tile + 1;
+    size_t first = (row * tiles->columns + column) * OPS_LANES;
+
+    return (struct target){.at = at.image * call->stride.y + first,
+                           .multiplier = at.image * call->stride.multiplier + first,
+                           .stride = tiles->columns * OPS_LANES,
+                           .channel = block * OPS_LANES,
+                           .rows = at_most(tiles->height - at.row * tile, tile),
+                           .columns = at_most(tiles->width - at.column * tile, tile),
+                           .position = at.row * tile * tiles->width + at.column * tile,
+                           .width = tiles->width};
+}
+
+/* A tile's results of all channels of a block. */
+INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
+                        struct target to, const struct ops_tiles *tiles, const size_t tile, struct block_sums *sums)
+{
+    prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
+    if (call->output == WINOGRAD_MULTIPLY)
+        prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
+    if (call->shared)
+        prefetch_square(call->share + to.at, tiles->columns, tile, tile);
+    if (second && call->output != WINOGRAD_EVALUATE)
+        prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
+    for (size_t i = 0; i < OPS_LANES / LANES; i++) {
+        const size_t lane = i * LANES;
+        const float *next = second ? second + lane : NULL;
+        struct target own = to;
+        own.at += lane;
+        own.multiplier += lane;
+        own.channel += lane;
+        if (to.rows == tile && to.columns == tile)
+            finish_vector(call, m + lane, next, plane, &own, &sums->own[i], &sums->shared[i], tile, tile, tile);
+        else
+            finish_vector(call, m + lane, next, plane, &own, &sums->own[i], &sums->shared[i], tile, to.rows,
+                          to.columns);
+    }
+}
+
+INLINE void finish(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
+                   const struct ops_tiles *tiles, const size_t tile)
+{
+    const float *second = call->y[1] ? m + blocks * tiles->stride * OPS_LANES : NULL;
+
+    for (size_t b = 0; b < blocks; b++) {
+        struct place at = first_place(tiles);
+        for (size_t i = 0; i < tiles->count;) {
+            size_t end = end_of_image(tiles, i), block = tiles->block + b;
+            size_t first = at.image * tiles->outputs + block * OPS_LANES;
+            size_t channels = tiles->outputs - block * OPS_LANES;
+            struct block_sums sums;
+            open_sums(&sums, call, first, channels);
+            for (; i < end; i++, next_place(&at, tiles)) {
+                size_t from = (b * tiles->stride + i) * OPS_LANES;
+                finish_tile(call, m + from, second ? second + from : NULL, plane,
+                            target_of(call, at, block, tiles, tile), tiles, tile, &sums);
+            }
+            close_sums(call, &sums, first, channels);
+        }
+    }
+}
+
+static void winograd_output(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
+                            const struct ops_tiles *tiles)
+{
+    if (tiles->tile == 2)
+        finish(call, m, blocks, plane, tiles, 2);
+    else
+        finish(call, m, blocks, plane, tiles, 4);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* Maps of a set expression: for every image, the relevance of the expression's walks through each neuron of one layer.
+ *
+ *   map(i) = R(walks that are counted, and pass i)        i a neuron of the layer; with `given` that of the numerator
+ *
+ * They become a store FOLDER/maps.h5, and one picture an image, FOLDER/<number, 8 digits>.png, whose colours are the sum over
+ * channels. Each rank draws what it computes; rank 0 gets the maps of every round of blocks and writes them, so that no rank
+ * holds more than a block of them.
+ */
+#ifndef NRMFLOW_PIPELINE_ANALYSIS_MAPS_H
+#define NRMFLOW_PIPELINE_ANALYSIS_MAPS_H
+
+#include "pipeline/run/probe.h"
+#include "pipeline/stats/queries.h"
+
+/* Name of the query's group in the store. */
+#define MAPS_QUERY "map"
+
+struct maps_options {
+    struct look_options look; /* with a query */
+    const char *at;           /* the layer */
+    const char *folder;       /* made if it is not there */
+};
+
+struct maps_image {
+    double sum;     /* of the map */
+    double largest; /* of |sum over channels| at one position */
+    bool drawn;     /* there is a picture: the layer has positions, and the condition is not too small to divide by */
+};
+
+struct maps {
+    struct look look;
+    struct shape shape;        /* of the layer */
+    char *path;                /* of the store; owned */
+    struct queries_mean mean;  /* on rank 0 */
+    struct maps_image *images; /* [look.count], on rank 0; owned */
+};
+
+/* Compute and write the maps.
+ *
+ *   out  out  to be freed with maps_free on all ranks, also after a failure
+ * Errors, the same on all ranks: as look_begin and look_go; FAIL_CONFIG if there is no such layer or what is at the store's
+ * place is no store; FAIL_SYSTEM if a file cannot be written. What is in the folder then has no maps.h5, or the old one.
+ * Collective. */
+enum status maps_make(struct maps *out, const struct maps_options *options, const struct node *node, struct log *log,
+                      struct error *err);
+
+/* File of an image's picture, [n] cut off if necessary. */
+void maps_picture(char *path, size_t n, const char *folder, size_t image);
+
+/* All zero is fine. Collective. */
+void maps_free(struct maps *maps);
+
+#endif

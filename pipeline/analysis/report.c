@@ -1,0 +1,187 @@
+#include "pipeline/analysis/report.h"
+
+#include "pipeline/analysis/report_arrays.h"
+#include "pipeline/analysis/report_page.h"
+#include "pipeline/results/classes.h"
+#include "pipeline/results/summary_json.h"
+#include "pipeline/util/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LISTED_FAILURES = 200 };
+
+/* Whatever a report is made of, while it is being made. */
+struct report {
+    struct summary summary;
+    struct store_reader *reader;
+    struct page *page;
+    json_t *json;
+    struct report_arrays arrays;
+};
+
+/* ---- images ---------------------------------------------------------------------------------------------------- */
+
+/* Rows of images that are not OK: number, path, status. */
+static enum status add_failures(struct report *report, struct error *err)
+{
+    size_t n = report->summary.images, npaths = STORE_ANY;
+    int64_t *status = NULL;
+    char **paths = NULL;
+    json_t *list = json_array();
+    enum status rc = OK;
+
+    json_object_set_new(report->json, "failures", list);
+    if (n == 0 || !report->summary.complete || report->summary.by_status[STORE_IMAGE_OK] == n)
+        return OK;
+    TRY(store_read_int(&status, report->reader, "images/status", 1, &n, err));
+    TRY(store_read_text(&paths, report->reader, "images/path", &npaths, err));
+    for (size_t i = 0; i < n && i < npaths && json_array_size(list) < LISTED_FAILURES; i++)
+        if (status[i] != STORE_IMAGE_OK)
+            json_array_append_new(list, json_pack("{s:I,s:o,s:s}", "image", (json_int_t)i, "path",
+                                                  command_json_text(paths[i]), "status", store_status_name(status[i])));
+done:
+    free(status);
+    free(paths);
+    return rc;
+}
+
+/* For every class its images by label, and those that the network gets right. */
+static enum status count_correct(json_t *list, const struct report *report, struct error *err)
+{
+    size_t n = report->summary.images, nclasses = json_array_size(list);
+    int64_t *label = NULL, *predicted = NULL;
+    size_t *counts = calloc(2 * nclasses + 1, sizeof *counts);
+    enum status rc = OK;
+
+    if (!counts)
+        TRY(error_system(err, "no memory for counts by class"));
+    TRY(store_read_int(&label, report->reader, "images/label", 1, &n, err));
+    TRY(store_read_int(&predicted, report->reader, "images/predicted", 1, &n, err));
+    for (size_t i = 0; i < n; i++)
+        if (predicted[i] >= 0 && label[i] >= 0 && (size_t)label[i] < nclasses) {
+            counts[2 * label[i]]++;
+            counts[2 * label[i] + 1] += label[i] == predicted[i];
+        }
+    for (size_t k = 0; k < nclasses; k++) {
+        json_object_set_new(json_array_get(list, k), "labelled", json_integer((json_int_t)counts[2 * k]));
+        json_object_set_new(json_array_get(list, k), "correct", json_integer((json_int_t)counts[2 * k + 1]));
+    }
+done:
+    free(label);
+    free(predicted);
+    free(counts);
+    return rc;
+}
+
+/* ---- classes --------------------------------------------------------------------------------------------------- */
+
+static enum status add_classes(struct report *report, const char *path, struct error *err)
+{
+    struct classes classes = {0};
+    json_t *list = json_array();
+    enum status rc = OK;
+
+    json_object_set_new(report->json, "classes", list);
+    if (!store_has(report->reader, "classes/count"))
+        return OK;
+    TRY(classes_read(&classes, report->reader, path, err));
+    for (size_t k = 0; k < classes.count; k++)
+        json_array_append_new(list, json_pack("{s:o,s:I,s:o,s:o}", "name", command_json_text(classes.names[k]),
+                                              "images", (json_int_t)classes.images[k], "given_mass",
+                                              command_json_real(classes.given[k]), "given_std_error",
+                                              command_json_real(classes.given_error[k])));
+    if (report->summary.labelled)
+        TRY(count_correct(list, report, err));
+done:
+    classes_free(&classes);
+    return rc;
+}
+
+/* Matrices of flows; "flow_classes" are the classes that have some of their own. */
+static enum status add_flows(struct report *report, struct error *err)
+{
+    size_t stored = STORE_ANY, shown;
+    int64_t *numbers = NULL;
+    json_t *list = json_array();
+    enum status rc = OK;
+
+    json_object_set_new(report->json, "flow_classes", list);
+    if (store_has(report->reader, "classes/flow_class"))
+        TRY(store_read_int(&numbers, report->reader, "classes/flow_class", 1, &stored, err));
+    shown = numbers ? stored : 0;
+    TRY(report_arrays_flows(&report->arrays, &report->summary, &shown, err));
+    for (size_t i = 0; numbers && i < shown; i++)
+        json_array_append_new(list, json_integer((json_int_t)numbers[i]));
+    json_object_set_new(report->json, "flow_classes_stored", json_integer(numbers ? (json_int_t)stored : 0));
+done:
+    free(numbers);
+    return rc;
+}
+
+/* ---- the page -------------------------------------------------------------------------------------------------- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static enum status fill(struct report *report, const struct report_options *options, const struct node *node,
+                        struct log *log, struct error *err)
+{
+    json_t *arrays = json_object();
+    enum status rc = OK;
+
+    json_object_set_new(report->json, "store", command_json_text(base_name(options->store)));
+    json_object_set_new(report->json, "summary", summary_json(&report->summary));
+    json_object_set_new(report->json, "arrays", arrays);
+    report->arrays = (struct report_arrays){report->page, report->reader, arrays};
+    TRY(add_failures(report, err));
+    TRY(add_classes(report, options->store, err));
+    TRY(report_arrays_layers(&report->arrays, &report->summary, err));
+    TRY(add_flows(report, err));
+    if (options->images.config)
+        TRY(report_images_add(&report->arrays, report->json, &report->summary, &options->images, node, log, err));
+done:
+    return rc;
+}
+
+static enum status check_page(struct error *err)
+{
+    if (report_page_nhead && report_page_ntail)
+        return OK;
+    return error_set(err, FAIL_UNSUPPORTED,
+                     "this nrmflow was built without the report's page, which needs Node.js 18 or newer and npm, and "
+                     "access to the npm registry while it is built. Install them (Debian: apt-get install nodejs npm), "
+                     "then build again: cmake --preset release -DNRMFLOW_REPORT=ON && cmake --build --preset release");
+}
+
+enum status report_write(size_t *nbytes, const struct report_options *options, const struct node *node, struct log *log,
+                         struct error *err)
+{
+    struct report report = {.json = json_object()};
+    char *text = NULL;
+    enum status rc = OK;
+
+    TRY(check_page(err));
+    TRY(summary_read(&report.summary, options->store, err));
+    TRY(store_open_read(&report.reader, options->store, err));
+    TRY(page_create(&report.page, options->output, report_page_head, report_page_nhead, err));
+    TRY(fill(&report, options, node, log, err));
+    text = json_dumps(report.json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (!text)
+        TRY(error_set(err, FAIL_RESOURCE, "no memory for the text of a report"));
+    struct page *page = report.page;
+
+    report.page = NULL;
+    TRY(page_commit(nbytes, page, text, report_page_tail, report_page_ntail, err));
+done:
+    page_discard(report.page);
+    free(text);
+    json_decref(report.json);
+    store_close(report.reader);
+    summary_free(&report.summary);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* A report: one HTML page that shows what is in a store, and needs nothing else. One rank; node and log are needed for images only. */
+#ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_H
+#define NRMFLOW_PIPELINE_ANALYSIS_REPORT_H
+
+#include "pipeline/analysis/report_images.h"
+
+#include <stddef.h>
+
+struct report_options {
+    const char *store;  /* path */
+    const char *output; /* path of the page; replaced if it is there */
+    struct report_images_options images;
+};
+
+/* Write a report.
+ *
+ *   nbytes  out  size of the page
+ * Errors: FAIL_UNSUPPORTED if the program was built without the page; as store_open_read, store_read_*, page_create,
+ * report_images_add. */
+enum status report_write(size_t *nbytes, const struct report_options *options, const struct node *node, struct log *log,
+                         struct error *err);
+
+#endif

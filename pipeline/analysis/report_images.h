@@ -1,0 +1,29 @@
+/* Images for a report: of the most relevant channels of every layer those in which they are most relevant (RelMax) and most
+ * active (ActMax), each with the channel's relevance at the pixels. The images are measured again. Not collective: one rank.
+ *
+ * Arrays of the page: images/pixels [image][y][x][channel] as the network sees them; for every layer images/<layer>/maps
+ * [channel][list][rank][y][x], list 0 RelMax and 1 ActMax: 32 + 31 sign(v) sqrt(|v| / scale), 0 where there is no map, and
+ * images/<layer>/scale [channel][list][rank].
+ */
+#ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H
+#define NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H
+
+#include "pipeline/analysis/report_arrays.h"
+#include "pipeline/mpi/node.h"
+#include "pipeline/util/log.h"
+
+enum { REPORT_IMAGES_CHANNELS = 16, REPORT_IMAGES_DEPTH = 4 };
+
+struct report_images_options {
+    const char *config;      /* path of the run's configuration; NULL: no images */
+    const char *const *sets; /* [nsets] "section.key=value" */
+    size_t nsets;
+};
+
+/* Add the images to the page, and what is to be said of them to `json`.
+ * Errors: FAIL_MISMATCH if the configuration's model, data or measure is not the store's; as look_begin, look_go. */
+enum status report_images_add(const struct report_arrays *arrays, json_t *json, const struct summary *summary,
+                              const struct report_images_options *options, const struct node *node, struct log *log,
+                              struct error *err);
+
+#endif

@@ -1,0 +1,11 @@
+/* The document of a report, without numbers, cut in two where these go. Made by pipeline/report/build.mjs when npm is
+ * there at build time; otherwise both parts are empty. */
+#ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_PAGE_H
+#define NRMFLOW_PIPELINE_ANALYSIS_REPORT_PAGE_H
+
+#include <stddef.h>
+
+extern const unsigned char report_page_head[], report_page_tail[];
+extern const size_t report_page_nhead, report_page_ntail;
+
+#endif

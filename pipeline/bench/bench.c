@@ -1,0 +1,29 @@
+#include "pipeline/bench/bench.h"
+
+#include <stdlib.h>
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+double bench_slowest(double seconds, const struct node *node)
+{
+    double slowest;
+
+    MPI_Allreduce(&seconds, &slowest, 1, MPI_DOUBLE, MPI_MAX, node->world);
+    return slowest;
+}
+
+double bench_floor_ratio(const struct bench_results *results)
+{
+    return results->floor / results->machine.peak / results->images[BENCH_PLAIN].total;
+}

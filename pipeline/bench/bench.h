@@ -1,0 +1,150 @@
+/* What `nrmflow bench` measures, and its stages. Every stage is computed by all ranks at the same time and takes medians
+ * of repeats; times are those of the slowest rank. All functions are collective over the node's world.
+ */
+#ifndef NRMFLOW_PIPELINE_BENCH_BENCH_H
+#define NRMFLOW_PIPELINE_BENCH_BENCH_H
+
+#include "pipeline/run/block.h"
+#include "pipeline/run/internal.h"
+#include "pipeline/stats/flows.h"
+#include "pipeline/util/option.h"
+
+enum { BENCH_MAX_REPEATS = 101, BENCH_MAX_PEAKS = 4, BENCH_NAME = 64 };
+
+/* What is measured. */
+struct bench_options {
+    const char *config;         /* path of a configuration, or NULL: random weights and images */
+    struct model_random random; /* without a configuration */
+    const char *const *sets;    /* [nsets] "key=value" */
+    size_t nsets;
+    size_t repeats;
+    bool accuracy; /* compare every link with the double reference */
+    bool flows;    /* measure a far pair */
+    bool tune;     /* compute every link every way */
+};
+
+/* ---- the machine ----------------------------------------------------------------------------------------------- */
+
+struct bench_peak {
+    const char *isa;
+    double flops; /* a second */
+};
+
+/* OpenBLAS' product [m][k] x [k][n] in the shape of a layer. */
+struct bench_product {
+    const char *layer;
+    size_t m, n, k;
+    double flops; /* a second */
+};
+
+struct bench_machine {
+    size_t npeaks;
+    struct bench_peak peaks[BENCH_MAX_PEAKS];
+    double peak; /* the fastest of them */
+    size_t nproducts;
+    struct bench_product products[NETWORK_MAX_LINKS];
+    double product; /* a second, over all products */
+};
+
+enum status bench_machine(struct bench_machine *out, const struct network *net, size_t repeats, const struct node *node,
+                          struct error *err);
+
+/* ---- the links ------------------------------------------------------------------------------------------------- */
+
+enum bench_operation { BENCH_EVALUATE, BENCH_BACK, BENCH_JOINT, BENCH_FORWARD, BENCH_OPERATIONS };
+
+extern const char *const bench_operation_names[BENCH_OPERATIONS];
+
+/* One link's times for one image, in seconds. */
+struct bench_layer {
+    double seconds[BENCH_OPERATIONS];
+    double flops; /* of evaluate and back, by direct convolution */
+    double share; /* of these two in the network's */
+    bool compared;
+    double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
+    const char *way;                 /* of link_ways, that the run takes; NULL: a pool */
+    bool tuned;
+    double ways[LINK_WAYS]; /* where tuned: seconds of evaluate and back, 0 for a way that is not for the link */
+};
+
+enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,
+                         const struct bench_options *options, const struct node *node, struct error *err);
+
+/* ---- whole images ---------------------------------------------------------------------------------------------- */
+
+enum bench_variant { BENCH_PLAIN, BENCH_FLOWS, BENCH_INPUT, BENCH_INPUT_FLOWS, BENCH_VARIANTS };
+
+struct bench_variant_settings {
+    const char *name, *given, *flows;
+};
+
+extern const struct bench_variant_settings bench_variants[BENCH_VARIANTS];
+
+/* Seconds for one image on one rank, everything in. */
+struct bench_image {
+    double total, stages[BLOCK_STAGES];
+    double load; /* reading and decoding, in whichever thread; stages have what the rank waits for it */
+    size_t rank_bytes, shared_bytes;
+};
+
+/* What the end of an epoch takes. */
+struct bench_store {
+    double seconds;
+    double bytes;
+};
+
+/* Median of `repeats` blocks, or fewer where they take long, after one that is not counted. */
+enum status bench_image(struct bench_image *out, struct run *run, size_t repeats, struct error *err);
+
+/* Write what the run has gathered to an unfinished store, as at the end of an epoch. */
+enum status bench_store(struct bench_store *out, struct run *run, struct error *err);
+
+/* A far pair, conv4_2 with the last convolution, of one image: all at once, and by one masked sweep for every upper
+ * channel, of which `swept` were made and the time scaled to all. */
+struct bench_far {
+    char name[FLOWS_NAME];
+    size_t sweeps, channels, swept;
+    double seconds, single_seconds;
+    double error; /* between the two, over the largest |value| of a row */
+};
+
+/* With a run whose measure keeps images and whose first block has one. */
+enum status bench_far(struct bench_far *out, struct run *run, struct error *err);
+
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
+
+struct bench_results {
+    struct network net;
+    char composite[BENCH_NAME];
+    double floor; /* operations of one image */
+    size_t ranks, block;
+    const char *blas_core, *isa;
+    struct bench_machine machine;
+    struct bench_layer layers[NETWORK_MAX_LINKS];
+    struct bench_image images[BENCH_VARIANTS];
+    struct bench_store store;
+    bool has_far;
+    struct bench_far far;
+    double epoch; /* seconds between two stores */
+};
+
+enum status bench_measure(struct bench_results *out, const struct bench_options *options, const struct node *node,
+                          struct log *log, struct error *err);
+
+/* floor / own time: 1 is the time that direct convolution would take at the measured peak. */
+double bench_floor_ratio(const struct bench_results *results);
+
+void bench_print(const struct bench_results *results);
+
+/* Returns false if standard output cannot be written. */
+bool bench_print_json(const struct bench_results *results);
+
+/* ---- for the stages -------------------------------------------------------------------------------------------- */
+
+/* The median of n values, whose order is changed. */
+double bench_median(double *values, size_t n);
+
+/* The slowest rank's time. */
+double bench_slowest(double seconds, const struct node *node);
+
+#endif

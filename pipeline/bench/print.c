@@ -1,0 +1,253 @@
+#include "pipeline/bench/bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+static const double GIGA = 1e-9, MILLI = 1e3;
+
+static double overhead(const struct bench_results *results, enum bench_variant variant)
+{
+    return results->images[variant].total / results->images[BENCH_PLAIN].total - 1;
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------------ */
+
+static void print_machine(const struct bench_machine *machine)
+{
+    puts("\nmachine, one core                      GFLOP/s");
+    for (size_t i = 0; i < machine->npeaks; i++)
+        printf("  multiply-add peak, %-16s  %8.1f\n", machine->peaks[i].isa, machine->peaks[i].flops * GIGA);
+    printf("  sgemm on the network's shapes       %8.1f\n", machine->product * GIGA);
+    for (size_t i = 0; i < machine->nproducts; i++) {
+        const struct bench_product *p = &machine->products[i];
+        printf("    %-8s %5zu x %-5zu x %-5zu       %8.1f\n", p->layer, p->m, p->n, p->k, p->flops * GIGA);
+    }
+}
+
+static void print_layers(const struct bench_results *results)
+{
+    double total[BENCH_OPERATIONS] = {0};
+
+    printf("\n%-10s", "ms");
+    for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+        printf("%10s", bench_operation_names[o]);
+    printf("%10s%9s\n", "GFLOP/s", "share");
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        double own = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_BACK];
+        printf("%-10s", results->net.links[k].name);
+        for (size_t o = 0; o < BENCH_OPERATIONS; o++) {
+            printf("%10.3f", l->seconds[o] * MILLI);
+            total[o] += l->seconds[o];
+        }
+        printf("%10.1f%8.1f%%\n", l->flops / own * GIGA, 100 * l->share);
+    }
+    printf("%-10s", "all");
+    for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+        printf("%10.3f", total[o] * MILLI);
+    puts("\nGFLOP/s and share: of evaluate and back, counted as direct convolution");
+}
+
+static void print_errors(const struct bench_results *results)
+{
+    printf("\n%-10s", "error");
+    for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+        printf("%10s", bench_operation_names[o]);
+    putchar('\n');
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        if (!l->compared)
+            continue;
+        printf("%-10s", results->net.links[k].name);
+        for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+            printf("%10.1e", l->errors[o]);
+        putchar('\n');
+    }
+    puts("largest |error| over largest |value| against the double reference (of evaluate: activations and "
+         "denominators), in 16\n"
+         "channels of 12 x 12 neurons, of joint in 8 x 8 channels, of a dense layer's back in 4 channels below");
+}
+
+static void print_ways(const struct bench_results *results)
+{
+    printf("\n%-10s", "ms");
+    for (size_t w = 0; w < LINK_WAYS; w++)
+        printf("%11s", link_ways[w].name);
+    putchar('\n');
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        if (!l->tuned)
+            continue;
+        printf("%-10s", results->net.links[k].name);
+        for (size_t w = 0; w < LINK_WAYS; w++)
+            if (l->ways[w] > 0)
+                printf("%10.3f%c", l->ways[w] * MILLI, strcmp(l->way, link_ways[w].name) == 0 ? '*' : ' ');
+            else
+                printf("%10s ", "-");
+        putchar('\n');
+    }
+    puts("evaluate and back of a layer, every way that fits its rule; * is the way that runs take");
+}
+
+static void print_images(const struct bench_results *results)
+{
+    printf("\n%-24s%10s%10s%10s%10s%12s%10s%14s\n", "one image, ms", "all", "decode", "wait", "measure", "statistics",
+           "more", "rank, MiB");
+    for (size_t v = 0; v < BENCH_VARIANTS; v++) {
+        const struct bench_image *i = &results->images[v];
+        printf("%-24s%10.2f%10.2f%10.2f%10.2f%12.2f%9.1f%%%14zu\n", bench_variants[v].name, i->total * MILLI,
+               i->load * MILLI, i->stages[STAGE_DECODE] * MILLI, i->stages[STAGE_MEASURE] * MILLI,
+               i->stages[STAGE_STATISTICS] * MILLI, 100 * overhead(results, (enum bench_variant)v),
+               i->rank_bytes >> 20);
+    }
+}
+
+static void print_far(const struct bench_far *far)
+{
+    printf("\n%s of one image: %.3f s by %zu sweeps; by one alone for each of %zu channels %.3f s (%zu measured);\n"
+           "%.1f times faster, largest difference in a row %.1e\n",
+           far->name, far->seconds, far->sweeps, far->channels, far->single_seconds, far->swept,
+           far->single_seconds / far->seconds, far->error);
+}
+
+void bench_print(const struct bench_results *results)
+{
+    struct shape input = network_shape(&results->net, 0);
+
+    printf("%s, %zu x %zu x %zu, %s, %zu rank%s, blocks of %zu, kernels %s, OpenBLAS %s\n", results->net.name,
+           input.channels, input.height, input.width, results->composite, results->ranks,
+           results->ranks == 1 ? "" : "s", results->block, results->isa, results->blas_core);
+    print_machine(&results->machine);
+    print_layers(results);
+    if (results->layers[0].compared)
+        print_errors(results);
+    if (results->layers[0].tuned)
+        print_ways(results);
+    print_images(results);
+    puts("decode: in a thread beside the rank, which waits for what is not there in time");
+    if (results->has_far)
+        print_far(&results->far);
+    printf("\nan epoch's store          %.2f s, %.1f MiB; every %.0f s\n", results->store.seconds,
+           results->store.bytes / 0x1p20, results->epoch);
+    printf("floor                     %.1f GFLOP at the peak: %.2f ms\n", results->floor * GIGA,
+           results->floor / results->machine.peak * MILLI);
+    printf("floor / own time          %.2f\n", bench_floor_ratio(results));
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------ */
+
+static json_t *integer(size_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *json_peaks(const struct bench_machine *machine)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < machine->npeaks; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:f}", "isa", machine->peaks[i].isa, "gflops", machine->peaks[i].flops * GIGA));
+    return list;
+}
+
+static json_t *json_products(const struct bench_machine *machine)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < machine->nproducts; i++) {
+        const struct bench_product *p = &machine->products[i];
+        json_array_append_new(list, json_pack("{s:s, s:[ooo], s:f}", "layer", p->layer, "shape", integer(p->m),
+                                              integer(p->n), integer(p->k), "gflops", p->flops * GIGA));
+    }
+    return list;
+}
+
+static json_t *json_errors(const struct bench_layer *layer)
+{
+    json_t *object = json_object();
+
+    for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+        json_object_set_new(object, bench_operation_names[o], json_real(layer->errors[o]));
+    return object;
+}
+
+static json_t *json_ways(const struct bench_layer *layer)
+{
+    json_t *object = json_object();
+
+    for (size_t w = 0; w < LINK_WAYS; w++)
+        if (layer->ways[w] > 0)
+            json_object_set_new(object, link_ways[w].name, json_real(layer->ways[w]));
+    return object;
+}
+
+static json_t *json_layers(const struct bench_results *results)
+{
+    json_t *list = json_array();
+
+    for (size_t k = 0; k < results->net.nlinks; k++) {
+        const struct bench_layer *l = &results->layers[k];
+        json_t *item = json_pack("{s:s, s:f, s:f}", "name", results->net.links[k].name, "gflop", l->flops * GIGA,
+                                 "share", l->share);
+        for (size_t o = 0; o < BENCH_OPERATIONS; o++)
+            json_object_set_new(item, bench_operation_names[o], json_real(l->seconds[o]));
+        if (l->compared)
+            json_object_set_new(item, "errors", json_errors(l));
+        if (l->way)
+            json_object_set_new(item, "way", json_string(l->way));
+        if (l->tuned)
+            json_object_set_new(item, "ways", json_ways(l));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static json_t *json_images(const struct bench_results *results)
+{
+    json_t *list = json_array();
+
+    for (size_t v = 0; v < BENCH_VARIANTS; v++) {
+        const struct bench_image *i = &results->images[v];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "given",
+                                              bench_variants[v].given, "flows", bench_variants[v].flows, "seconds",
+                                              i->total, "decode", i->load, "wait", i->stages[STAGE_DECODE], "measure",
+                                              i->stages[STAGE_MEASURE], "statistics", i->stages[STAGE_STATISTICS],
+                                              "rank_bytes", integer(i->rank_bytes), "shared_bytes",
+                                              integer(i->shared_bytes)));
+    }
+    return list;
+}
+
+static json_t *json_far(const struct bench_results *results)
+{
+    const struct bench_far *far = &results->far;
+
+    if (!results->has_far)
+        return json_null();
+    return json_pack("{s:s, s:o, s:f, s:o, s:f, s:f, s:f}", "pair", far->name, "sweeps", integer(far->sweeps),
+                     "seconds", far->seconds, "channels", integer(far->channels), "single_seconds", far->single_seconds,
+                     "ratio", far->single_seconds / far->seconds, "difference", far->error);
+}
+
+bool bench_print_json(const struct bench_results *results)
+{
+    json_t *root = json_pack(
+        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}",
+        "network", results->net.name, "composite", results->composite, "ranks", integer(results->ranks), "block",
+        integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_gflops",
+        results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
+        results->machine.product * GIGA, "sgemm", json_products(&results->machine), "floor_gflop",
+        results->floor * GIGA, "floor_ratio", bench_floor_ratio(results), "image_seconds",
+        results->images[BENCH_PLAIN].total, "flows_overhead", overhead(results, BENCH_FLOWS), "given_overhead",
+        overhead(results, BENCH_INPUT), "store_seconds", results->store.seconds, "store_bytes", results->store.bytes,
+        "epoch_seconds", results->epoch, "far", json_far(results), "images", json_images(results), "layers",
+        json_layers(results));
+    bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
+
+    putchar('\n');
+    json_decref(root);
+    return printed;
+}

@@ -1,0 +1,179 @@
+#include "pipeline/command/check.h"
+
+#include "pipeline/command/command.h"
+#include "pipeline/results/check.h"
+#include "pipeline/util/json.h"
+#include "pipeline/util/option.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+/* ---- the table of fields --------------------------------------------------------------------------------------- */
+
+/* In Markdown: bars are escaped, axes are separated by a comma and a space. */
+static void print_cell(const char *text, bool list)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            putchar('\\');
+        putchar(*text);
+        if (list && *text == ',')
+            putchar(' ');
+    }
+}
+
+static void print_table(void)
+{
+    size_t nfields;
+    const struct store_field *fields = store_fields(&nfields);
+
+    puts("| dataset | type | axes | meaning |\n|---|---|---|---|");
+    for (size_t i = 0; i < nfields; i++) {
+        printf("| `%s` | %s | ", fields[i].path, store_type_name(fields[i].type));
+        print_cell(fields[i].axes[0] ? fields[i].axes : "scalar", true);
+        fputs(" | ", stdout);
+        print_cell(fields[i].description, false);
+        puts(" |");
+    }
+}
+
+static json_t *json_axes(const char *axes)
+{
+    json_t *list = json_array();
+
+    for (size_t length; *axes; axes += length + (axes[length] == ',')) {
+        length = strcspn(axes, ",");
+        json_array_append_new(list, json_stringn(axes, length));
+    }
+    return list;
+}
+
+static json_t *json_table(void)
+{
+    size_t nfields;
+    const struct store_field *fields = store_fields(&nfields);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < nfields; i++)
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:s,s:s,s:b}", "path", fields[i].path, "type",
+                                              store_type_name(fields[i].type), "axes", json_axes(fields[i].axes),
+                                              "description", fields[i].description, "units", fields[i].units,
+                                              "optional", store_field_optional(&fields[i])));
+    return json_pack("{s:i,s:o}", "format_version", STORE_FORMAT_VERSION, "datasets", list);
+}
+
+/* ---- a store --------------------------------------------------------------------------------------------------- */
+
+/* Text from a file may hold what a terminal would obey. */
+static void print_line(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        putchar(c < 0x20 || c == 0x7f ? '?' : c);
+    }
+    putchar('\n');
+}
+
+static bool sound(const struct check_result *result)
+{
+    return result->problems.count == 0;
+}
+
+static void print_result(const struct check_result *result, const char *path)
+{
+    const struct store_problems *problems = &result->problems;
+
+    for (size_t i = 0; i < problems->count; i++) {
+        printf("%s: ", problems->items[i].place);
+        print_line(problems->items[i].what);
+    }
+    if (problems->left_out)
+        printf("and %zu more\n", problems->left_out);
+    if (!result->numbers)
+        puts("The numbers have not been looked at, because of what is missing or has another shape.");
+    if (sound(result))
+        printf("%s: a sound store%s: %zu datasets; %zu images, %zu layers, %zu flows, %zu queries\n", path,
+               result->complete ? "" : " of a run that is not complete", problems->datasets, result->images,
+               result->layers, result->flows, result->queries);
+}
+
+static json_t *json_result(const struct check_result *result, const char *path)
+{
+    const struct store_problems *problems = &result->problems;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < problems->count; i++)
+        json_array_append_new(list, json_pack("{s:o,s:o}", "place", command_json_text(problems->items[i].place), "what",
+                                              command_json_text(problems->items[i].what)));
+    return json_pack("{s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "store", command_json_text(path), "sound",
+                     sound(result), "complete", result->complete, "numbers_checked", result->numbers, "datasets",
+                     (json_int_t)problems->datasets, "images", (json_int_t)result->images, "layers",
+                     (json_int_t)result->layers, "flows", (json_int_t)result->flows, "queries",
+                     (json_int_t)result->queries, "more_problems", (json_int_t)problems->left_out, "problems", list);
+}
+
+/* ---- command --------------------------------------------------------------------------------------------------- */
+
+static int show_table(bool json)
+{
+    if (json)
+        command_json_print(json_table());
+    else
+        print_table();
+    return command_finish(COMMAND_OK);
+}
+
+static int show_result(const char *path, bool json)
+{
+    struct check_result result;
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (check_store(&result, path, &err) != OK)
+        status = command_fail(&err);
+    else if (json)
+        command_json_print(json_result(&result, path));
+    else
+        print_result(&result, path);
+    if (status == COMMAND_OK && !sound(&result))
+        status = COMMAND_FAILED;
+    check_free(&result);
+    return command_finish(status);
+}
+
+int command_check(int argc, char **argv)
+{
+    bool json = false, table_only = false;
+    int status;
+    const struct option_row rows[] = {
+        {"table", 0, OPTION_FLAG, &table_only, NULL, "list the datasets that stores have instead, as Markdown"},
+        {"json", 0, OPTION_FLAG, &json, NULL, "print one JSON object: sound, problems; with --table: datasets"},
+    };
+    const struct option_table table = {
+        "nrmflow check",
+        "STORE",
+        0,
+        1,
+        "Says what is wrong with a store: datasets that are missing, or have another type, shape, unit or scale than "
+        "the table of the format says, and numbers that contradict each other: open ledgers, flows that do not sum to "
+        "the relevance of their layers, counts and means that are not those of the rows. Fails if there is anything.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list words;
+    struct error err = {0};
+
+    if (!command_start(&status, &words, &table, argc, argv))
+        return status;
+    if (table_only && words.count) {
+        error_set(&err, FAIL_CONFIG, "--table is not about a store: it lists what all stores have");
+        return command_usage(&err, table.command);
+    }
+    if (!table_only && words.count == 0) {
+        error_set(&err, FAIL_CONFIG, "something is missing: %s %s", table.command, table.arguments);
+        return command_usage(&err, table.command);
+    }
+    return table_only ? show_table(json) : show_result(words.items[0], json);
+}

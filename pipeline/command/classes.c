@@ -1,0 +1,311 @@
+#include "pipeline/command/classes.h"
+
+#include "pipeline/command/command.h"
+#include "pipeline/results/classes.h"
+#include "pipeline/results/partial.h"
+#include "pipeline/util/json.h"
+#include "pipeline/util/option.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+enum { LISTED = 10, MOST_LISTED = 1000000 };
+
+struct arguments {
+    const char *path, *a, *b; /* a and b NULL: list the classes */
+    const char *layer, *flow, *top;
+    bool json;
+    size_t listed; /* of --top */
+};
+
+static enum status read_top(struct arguments *out, struct error *err)
+{
+    char *end;
+
+    if (!out->top)
+        return OK;
+    unsigned long long n = strtoull(out->top, &end, 10);
+    if (*out->top < '0' || *out->top > '9' || *end || n == 0 || n > MOST_LISTED)
+        return error_set(err, FAIL_CONFIG, "--top %s: is no number from 1 to %d", out->top, MOST_LISTED);
+    out->listed = (size_t)n;
+    return OK;
+}
+
+static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
+{
+    if (words->count == 2)
+        return error_set(err, FAIL_CONFIG, "a class to compare %s with is missing", words->items[1]);
+    if (words->count == 1 && (out->layer || out->flow || out->top))
+        return error_set(err, FAIL_CONFIG, "--layer, --flow and --top go with two classes");
+    if (out->layer && out->flow)
+        return error_set(err, FAIL_CONFIG, "--layer and --flow exclude each other");
+    return read_top(out, err);
+}
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"layer", 0, OPTION_TEXT, &out->layer, "LAYER", "only the channels of this layer; by default those of all"},
+        {"flow", 0, OPTION_TEXT, &out->flow, "PAIR",
+         "the entries of this flow, as conv4_3-conv5_1, in place of channels"},
+        {"top", 0, OPTION_TEXT, &out->top, "N", "list the N largest differences; by default 10, with --json all"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
+    };
+    const struct option_table table = {
+        "nrmflow classes",
+        "STORE [A B]",
+        1,
+        3,
+        "Lists the classes of a store, or compares two of them, A and B, given by number or name: the mean relevance "
+        "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
+        "mass of the condition. A star marks differences beyond three standard errors; among thousands of channels a "
+        "few are beyond that by chance.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list words;
+    struct error err = {0};
+
+    if (!command_start(status, &words, &table, argc, argv))
+        return false;
+    if (check(out, &words, &err) != OK) {
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    out->path = words.items[0];
+    out->a = words.count == 3 ? words.items[1] : NULL;
+    out->b = words.count == 3 ? words.items[2] : NULL;
+    return true;
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+/* Text from a file may hold what a terminal would obey. */
+static void print_name(const char *name, int width)
+{
+    int n = 0;
+
+    for (; name[n]; n++)
+        putchar((unsigned char)name[n] < 0x20 || name[n] == 0x7f ? '?' : name[n]);
+    printf("%*s", width > n ? width - n : 0, "");
+}
+
+/* `mark` is what the class is called below. */
+static void print_class(const struct classes *classes, size_t i, const char *mark)
+{
+    printf("%s%5zu  ", mark, i);
+    print_name(classes->names[i], 24);
+    printf("  %9" PRId64, classes->images[i]);
+    if (classes->images[i] > 0)
+        printf("  %10.4g +- %.2g%s", classes->given[i], classes->given_error[i],
+               classes_weak(classes, i) ? "  weak" : "");
+    putchar('\n');
+}
+
+static void print_head(const char *mark)
+{
+    printf("%s%5s  %-24s  %9s  %10s\n", mark, "class", "name", "images", "given mass");
+}
+
+static void print_weak(const struct classes *classes, size_t first, size_t second)
+{
+    bool weak = false;
+
+    for (size_t i = 0; i < classes->count; i++)
+        weak = weak || ((i == first || i == second || first == classes->count) && classes_weak(classes, i));
+    if (weak)
+        puts("\nwarning: weak: the condition's mean in this class is within 3 standard errors of zero, so that means\n"
+             "divided by it mean little. Run again with `given = none`, or with a composite of nonnegative rules.");
+}
+
+static void print_differences(const struct classes_differences *d, const char *name, bool flow, size_t listed)
+{
+    putchar('\n');
+    print_name(name, 0);
+    printf("\n%s%8s  %22s  %22s  %22s\n", flow ? "   upper  " : "", flow ? "lower" : "channel", "A", "B", "A - B");
+    for (size_t i = 0; i < d->count && i < listed; i++) {
+        const struct classes_difference *x = &d->items[i];
+        if (flow)
+            printf("%8zu  ", x->upper);
+        printf("%8zu  %11.4g +- %-7.1g  %11.4g +- %-7.1g  %11.4g +- %-7.1g%s\n", x->channel, x->a, x->a_error, x->b,
+               x->b_error, x->difference, x->std_error, fabs(x->difference) > 3 * x->std_error ? " *" : "");
+    }
+    if (d->count > listed)
+        printf("and %zu more, which --top or --json lists\n", d->count - listed);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static json_t *json_class(const struct classes *classes, size_t i)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "class", json_integer((json_int_t)i));
+    json_object_set_new(object, "name", command_json_text(classes->names[i]));
+    json_object_set_new(object, "images", json_integer((json_int_t)classes->images[i]));
+    json_object_set_new(object, "given_mass", command_json_real(classes->given[i]));
+    json_object_set_new(object, "given_std_error", command_json_real(classes->given_error[i]));
+    json_object_set_new(object, "weak_condition", json_boolean(classes_weak(classes, i)));
+    return object;
+}
+
+static json_t *json_differences(const struct classes_differences *d, bool flow, size_t listed)
+{
+    static const char *const flow_names[] = {"upper", "lower"}, *const layer_names[] = {"channel"};
+    static const char *const names[] = {"a", "a_std_error", "b", "b_std_error", "difference", "std_error"};
+
+    enum { COLUMNS = sizeof names / sizeof names[0] };
+
+    json_t *object = json_object(), *places[2], *lists[COLUMNS];
+
+    command_json_columns(places, object, flow ? flow_names : layer_names, flow ? 2 : 1);
+    command_json_columns(lists, object, names, COLUMNS);
+    for (size_t i = 0; i < d->count && i < listed; i++) {
+        const struct classes_difference *x = &d->items[i];
+        json_t *cells[COLUMNS] = {command_json_real(x->a),          command_json_real(x->a_error),
+                                  command_json_real(x->b),          command_json_real(x->b_error),
+                                  command_json_real(x->difference), command_json_real(x->std_error)};
+        if (flow)
+            json_array_append_new(places[0], json_integer((json_int_t)x->upper));
+        json_array_append_new(places[flow], json_integer((json_int_t)x->channel));
+        command_json_row(lists, cells, COLUMNS);
+    }
+    return object;
+}
+
+/* ---- command ----------------------------------------------------------------------------------------------------- */
+
+static void list_classes(const struct store_reader *reader, const struct classes *classes, bool json)
+{
+    json_t *object, *list;
+
+    if (json) {
+        object = json_object();
+        list = json_array();
+        json_object_set_new(object, "complete", json_boolean(partial_complete(reader)));
+        for (size_t i = 0; i < classes->count; i++)
+            json_array_append_new(list, json_class(classes, i));
+        json_object_set_new(object, "classes", list);
+        command_json_print(object);
+        return;
+    }
+    print_head("");
+    for (size_t i = 0; i < classes->count; i++)
+        print_class(classes, i, "");
+    print_weak(classes, classes->count, classes->count);
+}
+
+/* Two classes, and what they are compared in. */
+struct comparison {
+    const struct store_reader *reader;
+    const struct classes *classes;
+    const struct arguments *arguments;
+    size_t a, b;
+    bool headed;   /* the classes have been printed */
+    json_t *parts; /* by layer or flow; NULL: print */
+};
+
+static void print_comparison(struct comparison *c, const struct classes_differences *d, const char *name, size_t listed)
+{
+    if (!c->headed) {
+        print_head("   ");
+        print_class(c->classes, c->a, "A  ");
+        print_class(c->classes, c->b, "B  ");
+    }
+    c->headed = true;
+    print_differences(d, name, c->arguments->flow != NULL, listed);
+}
+
+/* One layer or flow. */
+static enum status show(struct comparison *c, const char *name, struct error *err)
+{
+    bool flow = c->arguments->flow != NULL;
+    size_t listed = c->arguments->listed ? c->arguments->listed : c->parts ? SIZE_MAX : LISTED;
+    struct classes_differences d;
+    enum status rc = flow ? classes_compare_flow(&d, c->reader, name, c->a, c->b, err)
+                          : classes_compare_layer(&d, c->reader, name, c->a, c->b, err);
+
+    if (rc == OK && c->parts)
+        json_object_set_new(c->parts, name, json_differences(&d, flow, listed));
+    else if (rc == OK)
+        print_comparison(c, &d, name, listed);
+    free(d.items);
+    return rc;
+}
+
+/* The layers that are to be shown, or the flow. */
+static enum status list_names(struct store_names *names, const struct store_reader *reader,
+                              const struct arguments *arguments, struct error *err)
+{
+    const char *one = arguments->flow ? arguments->flow : arguments->layer;
+
+    if (!one)
+        return store_list(names, reader, "layers", err);
+    names->names = calloc(1, sizeof *names->names);
+    if (names->names)
+        names->names[0] = strdup(one);
+    names->count = names->names ? 1 : 0;
+    return names->count && names->names[0] ? OK : error_set(err, FAIL_SYSTEM, "no memory for a name");
+}
+
+static enum status check_class(const struct classes *classes, size_t class, const char *path, struct error *err)
+{
+    if (classes->images[class] > 0)
+        return OK;
+    return error_set(err, FAIL_CONFIG, "%s has no images of class %zu, %s", path, class, classes->names[class]);
+}
+
+static enum status compare_classes(const struct store_reader *reader, const struct classes *classes,
+                                   const struct arguments *arguments, struct error *err)
+{
+    struct comparison c = {reader, classes, arguments, .parts = arguments->json ? json_object() : NULL};
+    struct store_names names = {0};
+    enum status rc = OK;
+
+    TRY(classes_find(&c.a, classes, arguments->a, err));
+    TRY(classes_find(&c.b, classes, arguments->b, err));
+    TRY(check_class(classes, c.a, arguments->path, err));
+    TRY(check_class(classes, c.b, arguments->path, err));
+    TRY(list_names(&names, reader, arguments, err));
+    for (size_t i = 0; i < names.count; i++)
+        TRY(show(&c, names.names[i], err));
+    if (c.parts)
+        command_json_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", partial_complete(reader), "a",
+                                     json_class(classes, c.a), "b", json_class(classes, c.b),
+                                     arguments->flow ? "flows" : "layers", c.parts));
+    else
+        print_weak(classes, c.a, c.b);
+done:
+    json_decref(c.parts);
+    store_names_free(&names);
+    return rc;
+}
+
+int command_classes(int argc, char **argv)
+{
+    struct arguments arguments = {.json = false};
+    struct classes classes = {.count = 0};
+    struct store_reader *reader = NULL;
+    struct error err = {0};
+    int status = COMMAND_OK;
+    enum status rc = OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    TRY(store_open_read(&reader, arguments.path, &err));
+    TRY(classes_read(&classes, reader, arguments.path, &err));
+    partial_warn(reader, arguments.path);
+    if (arguments.a)
+        TRY(compare_classes(reader, &classes, &arguments, &err));
+    else
+        list_classes(reader, &classes, arguments.json);
+done:
+    classes_free(&classes);
+    store_close(reader);
+    return rc == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+}

@@ -1,0 +1,129 @@
+#include "pipeline/command/export.h"
+
+#include "pipeline/analysis/export_virelay.h"
+#include "pipeline/command/command.h"
+#include "pipeline/command/parallel.h"
+#include "pipeline/util/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+struct arguments {
+    struct export_options options;
+    struct option_list layers, sets;
+    bool json;
+};
+
+/* ---- command line -------------------------------------------------------------------------------------------------- */
+
+static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
+{
+    if (strcmp(words->items[0], "virelay") != 0)
+        return error_set(err, FAIL_CONFIG, "there is no export to \"%s\", only to virelay: nrmflow export virelay %s",
+                         words->items[0], words->count > 1 ? words->items[1] : "STORE");
+    if (words->count < 2)
+        return error_set(err, FAIL_CONFIG, "something is missing: nrmflow export virelay STORE");
+    if (!out->options.folder)
+        return error_set(err, FAIL_CONFIG, "where to? Name a new folder with --output");
+    if (!out->options.config)
+        return error_set(err, FAIL_CONFIG,
+                         "the relevance of pixels is computed again, for which the configuration of "
+                         "the run is needed: --config CONFIG");
+    out->options.store = words->items[1];
+    out->options.layers = out->layers.items;
+    out->options.nlayers = out->layers.count;
+    out->options.sets = out->sets.items;
+    out->options.nsets = out->sets.count;
+    return OK;
+}
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &out->options.folder, "FOLDER", "a folder that is not there yet, or empty"},
+        {"config", 0, OPTION_TEXT, &out->options.config, "CONFIG", "the configuration of the store's run"},
+        {"layer", 0, OPTION_LIST, &out->layers, "LAYER",
+         "analyse this layer; by default the highest convolution of store.per_image"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as data.path=/data/val"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
+    };
+    const struct option_table table = {
+        "nrmflow export",
+        "virelay STORE",
+        1,
+        2,
+        "Writes the files that ViRelAy opens: images, the relevance of their pixels, logits, and for every class "
+        "embeddings and clusters of its images by the relevance of a layer's channels, which the store must have for "
+        "single images (store.per_image). Then: virelay FOLDER/project.yaml. Under mpirun ranks share the images.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list words;
+    struct error err = {0};
+
+    if (!command_start(status, &words, &table, argc, argv))
+        return false;
+    if (check(out, &words, &err) == OK)
+        return true;
+    *status = command_usage(&err, table.command);
+    return false;
+}
+
+/* ---- result -------------------------------------------------------------------------------------------------------- */
+
+static void print_text(const struct export_result *result, const char *folder)
+{
+    printf("%s/project.yaml: %zu images", folder, result->images);
+    if (result->ok < result->images)
+        printf(", of which %zu have no relevance and are black", result->images - result->ok);
+    putchar('\n');
+    for (size_t i = 0; i < result->nanalyses; i++) {
+        const struct export_analysis *analysis = &result->analyses[i];
+        printf("%s: %zu classes", analysis->layer, analysis->categories);
+        if (analysis->small)
+            printf("; %zu have fewer than %d images, and are left out", analysis->small, (int)EXPORT_LEAST_IMAGES);
+        putchar('\n');
+    }
+}
+
+static void print_json(const struct export_result *result, const char *folder)
+{
+    json_t *list = json_array(), *object;
+
+    for (size_t i = 0; i < result->nanalyses; i++) {
+        const struct export_analysis *analysis = &result->analyses[i];
+        json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "layer", analysis->layer, "classes",
+                                              (json_int_t)analysis->categories, "classes_left_out",
+                                              (json_int_t)analysis->small));
+    }
+    object = json_pack("{s:o,s:I,s:I,s:o}", "folder", command_json_text(folder), "images", (json_int_t)result->images,
+                       "images_with_relevance", (json_int_t)result->ok, "analyses", list);
+    command_json_print(object);
+}
+
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
+{
+    const struct arguments *arguments = context;
+    struct export_result result;
+
+    enum status rc = export_virelay(&result, &arguments->options, node, log, err);
+
+    if (rc == OK && node->rank == 0 && arguments->json)
+        print_json(&result, arguments->options.folder);
+    else if (rc == OK && node->rank == 0)
+        print_text(&result, arguments->options.folder);
+    export_free(&result);
+    return rc;
+}
+
+int command_export(int argc, char **argv)
+{
+    struct arguments arguments = {.json = false};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    return command_parallel(answer, &arguments);
+}

@@ -1,0 +1,439 @@
+#include "pipeline/command/info.h"
+
+#include "pipeline/command/command.h"
+#include "pipeline/results/summary.h"
+#include "pipeline/results/summary_json.h"
+#include "pipeline/run/time_profile.h"
+#include "pipeline/util/option.h"
+#include "pipeline/util/paint.h"
+#include "pipeline/util/spark.h"
+#include "pipeline/util/table.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+/* A ledger is closed to this much, relative to the total variation (design section 7). */
+#define LEDGER_TOLERANCE 1e-5
+
+enum { MAX_CONFIG_LINES = 60, MOST_SPARKS = 128 };
+
+/* What the tables below show, and whether in colours. */
+struct view {
+    const struct summary *summary;
+    bool colours;
+};
+
+/* ---- the run ---------------------------------------------------------------------------------------------------- */
+
+static void print_line(const char *label, const char *text)
+{
+    printf("%-18s", label);
+    table_text(stdout, text);
+    putchar('\n');
+}
+
+/* "35.3 MiB: layers 9.7 MiB, flows 12.0 MiB, images 2.3 MiB"; what is left is headers and attributes. */
+static void print_size(const struct summary *summary)
+{
+    uint64_t layers = 0, flows = 0;
+    char size[TABLE_CELL];
+
+    for (size_t i = 0; i < summary->nlayers; i++)
+        layers += summary->layers[i].nbytes;
+    for (size_t i = 0; i < summary->nflows; i++)
+        flows += summary->flows[i].nbytes;
+
+    const struct {
+        const char *name;
+        uint64_t nbytes;
+    } parts[] = {{"layers", layers},
+                 {"flows", flows},
+                 {"images", summary->images_bytes},
+                 {"sums to go on from", summary->state_bytes}};
+
+    const char *separator = ": ";
+
+    table_size(size, summary->nbytes);
+    printf("%-18s%s", "size", size);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].nbytes == 0)
+            continue;
+        table_size(size, parts[i].nbytes);
+        printf("%s%s %s", separator, parts[i].name, size);
+        separator = ", ";
+    }
+    putchar('\n');
+}
+
+static void print_run(const struct summary *summary, const char *path)
+{
+    print_line("store", path);
+    print_size(summary);
+    for (size_t i = 0; i < summary->nattributes; i++) {
+        const struct summary_attribute *attribute = &summary->attributes[i];
+
+        if (attribute->text)
+            print_line(attribute->name, attribute->text);
+        else
+            printf("%-18s%" PRId64 "\n", attribute->name, attribute->integer);
+    }
+}
+
+/* The lines of the configuration that say something: "section.key = value". */
+static void print_config(const char *config)
+{
+    char section[64] = "", text[TABLE_CELL];
+    size_t count = 0, left_out = 0;
+
+    for (const char *line = config; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *start = line + strspn(line, " \t\r");
+        size_t length = strcspn(start, "\r\n");
+
+        if (length == 0 || start[0] == ';' || start[0] == '#' || start[length - 1] == '=')
+            continue;
+        if (start[0] == '[') {
+            snprintf(section, sizeof section, "%.*s", (int)strcspn(start + 1, "]\r\n"), start + 1);
+            continue;
+        }
+        if (count == MAX_CONFIG_LINES) {
+            left_out++;
+            continue;
+        }
+        snprintf(text, sizeof text, "%s.%.*s", section, (int)length, start);
+        fputs(count++ ? "  " : "\nconfiguration\n  ", stdout);
+        table_text(stdout, text);
+        putchar('\n');
+    }
+    if (left_out)
+        printf("  and %zu more lines, in the attribute config\n", left_out);
+}
+
+static void print_images(const struct view *view)
+{
+    const struct summary *summary = view->summary;
+    enum paint paint = summary->complete ? PAINT_PLAIN : PAINT_YELLOW;
+
+    printf("\n%-18s%zu, of which %zu finished%s%s%s\n", "images", summary->images, summary->finished,
+           paint_start(view->colours, paint),
+           summary->complete ? "" : " (the run is not complete: start it again to continue)",
+           paint_end(view->colours, paint));
+    for (int status = 0; status < STORE_NSTATUS; status++)
+        if (summary->by_status[status]) {
+            paint = status == STORE_IMAGE_OK ? PAINT_PLAIN : PAINT_YELLOW;
+            printf("  %-16s%s%zu%s\n", store_status_name(status), paint_start(view->colours, paint),
+                   summary->by_status[status], paint_end(view->colours, paint));
+        }
+    if (summary->labelled)
+        printf("%-18s%.4f (%zu of %zu images with a label)\n", "accuracy",
+               (double)summary->correct / (double)summary->labelled, summary->correct, summary->labelled);
+    if (summary->has_given)
+        printf("%-18s%.4g +- %.2g\n", "given mass", summary->given_mean, summary->given_error);
+}
+
+/* ---- tables ----------------------------------------------------------------------------------------------------- */
+
+static void put_text(char out[TABLE_CELL], const char *text)
+{
+    if (snprintf(out, TABLE_CELL, "%s", text) >= TABLE_CELL)
+        memcpy(out + TABLE_CELL - 4, "...", 4);
+}
+
+enum { LAYER, CHANNELS, MASS, BIAS, ABSORBED, VARIATION, GAP, LAYER_SIZE };
+
+static void ledger_cell(char out[TABLE_CELL], const struct summary_layer *layer, size_t column)
+{
+    switch (column) {
+    case MASS:
+        snprintf(out, TABLE_CELL, "%.5f", layer->mass);
+        break;
+    case BIAS:
+        snprintf(out, TABLE_CELL, "%.5f", layer->bias);
+        break;
+    case ABSORBED:
+        snprintf(out, TABLE_CELL, "%.2e", layer->absorbed);
+        break;
+    case VARIATION:
+        snprintf(out, TABLE_CELL, "%.4g", layer->variation);
+        break;
+    default:
+        snprintf(out, TABLE_CELL, "%.1e", layer->gap);
+    }
+}
+
+static void layer_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
+
+    if (column == LAYER)
+        put_text(out, layer->name);
+    else if (column == CHANNELS && layer->channels)
+        snprintf(out, TABLE_CELL, "%zu", layer->channels);
+    else if (column == LAYER_SIZE && layer->channels)
+        table_size(out, layer->nbytes);
+    else if (column >= MASS && column <= GAP && layer->has_ledger)
+        ledger_cell(out, layer, column);
+}
+
+static enum paint layer_paint(const void *data, size_t row, size_t column)
+{
+    const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
+
+    return column == GAP && layer->relative_gap > LEDGER_TOLERANCE ? PAINT_RED : PAINT_PLAIN;
+}
+
+static void print_layers(const struct view *view)
+{
+    static const struct table_column columns[] = {{"layer", true}, {"channels", false}, {"mass", false},
+                                                  {"bias", false}, {"absorbed", false}, {"variation", false},
+                                                  {"gap", false},  {"size", false}};
+
+    table_print(stdout,
+                &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nlayers, view, layer_cell,
+                                layer_paint},
+                view->colours);
+}
+
+/* The mass of all variables at a glance, from the input to the logits. */
+static void print_spark(const struct summary *summary)
+{
+    double masses[MOST_SPARKS], top = 1;
+    char bars[MOST_SPARKS * SPARK_BYTES + 1];
+    size_t n = 0;
+
+    for (size_t i = 0; i < summary->nlayers && n < MOST_SPARKS; i++)
+        if (summary->layers[i].has_ledger)
+            masses[n++] = summary->layers[i].mass;
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        top = masses[i] > top && isfinite(masses[i]) ? masses[i] : top;
+    spark_draw(bars, masses, n, top, spark_unicode());
+    printf("\n%-18s%s  0 to %.3g, from the input up\n", "mass by layer", bars, top);
+}
+
+enum { FLOW, UPPER, LOWER, METHOD, FLOW_SIZE };
+
+static void flow_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary_flow *flow = &((const struct view *)data)->summary->flows[row];
+
+    if (column == FLOW)
+        put_text(out, flow->name);
+    else if (column == UPPER)
+        snprintf(out, TABLE_CELL, "%zu", flow->upper);
+    else if (column == LOWER)
+        snprintf(out, TABLE_CELL, "%zu", flow->lower);
+    else if (column == METHOD)
+        put_text(out, flow->method);
+    else
+        table_size(out, flow->nbytes);
+}
+
+static void print_flows(const struct view *view)
+{
+    static const struct table_column columns[] = {
+        {"flow", true}, {"upper", false}, {"lower", false}, {"method", true}, {"size", false}};
+
+    table_print(
+        stdout,
+        &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nflows, view, flow_cell, NULL},
+        view->colours);
+}
+
+enum { QUERY, MEAN, STD_ERROR, EXPRESSION };
+
+static void query_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary_query *query = &((const struct view *)data)->summary->queries[row];
+
+    if (column == QUERY)
+        put_text(out, query->name);
+    else if (column == MEAN)
+        snprintf(out, TABLE_CELL, "%.5g", query->mean);
+    else if (column == STD_ERROR)
+        snprintf(out, TABLE_CELL, "%.2g", query->std_error);
+    else if (query->expression)
+        put_text(out, query->expression);
+}
+
+static void print_queries(const struct view *view)
+{
+    static const struct table_column columns[] = {
+        {"query", true}, {"mean", false}, {"std error", false}, {"expression", true}};
+
+    table_print(
+        stdout,
+        &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nqueries, view, query_cell, NULL},
+        view->colours);
+}
+
+enum { STAGE, SECONDS, SHARE, SLOWEST };
+
+static double all_seconds(const struct summary *summary)
+{
+    double total = 0;
+
+    for (size_t i = 0; i < summary->nstages; i++)
+        total += summary->stages[i].seconds;
+    return total;
+}
+
+static void stage_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary *summary = ((const struct view *)data)->summary;
+    const struct summary_stage *stage = &summary->stages[row];
+
+    if (column == STAGE)
+        put_text(out, stage->name);
+    else if (column == SECONDS)
+        snprintf(out, TABLE_CELL, "%.1f", stage->seconds);
+    else if (column == SHARE)
+        snprintf(out, TABLE_CELL, "%.0f %%", 100 * stage->seconds / all_seconds(summary));
+    else if (row == 0)
+        put_text(out, "slowest");
+}
+
+static void print_stages(const struct view *view)
+{
+    static const struct table_column columns[] = {{"stage", true}, {"seconds", false}, {"share", false}, {"", true}};
+    size_t n = all_seconds(view->summary) > 0 ? view->summary->nstages : 0;
+
+    const char *advice = n ? account_advice(view->summary->stages[0].name) : NULL;
+
+    table_print(stdout, &(struct table){columns, sizeof columns / sizeof columns[0], n, view, stage_cell, NULL},
+                view->colours);
+    if (advice)
+        printf("\n%-18s%s\n", "advice", advice);
+}
+
+/* ---- warnings --------------------------------------------------------------------------------------------------- */
+
+static double largest_gap(const struct summary *summary)
+{
+    double gap = 0;
+
+    for (size_t i = 0; i < summary->nlayers; i++)
+        gap = fmax(gap, summary->layers[i].relative_gap);
+    return gap;
+}
+
+/* Where a store was computed by several instruction sets, OpenBLAS cores or versions, the attribute lists them. */
+static bool is_mixed(const struct summary *summary)
+{
+    static const char *const names[] = {"isa", "blas_core", "program_version"};
+
+    for (size_t i = 0; i < summary->nattributes; i++)
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+            if (strcmp(summary->attributes[i].name, names[k]) == 0 && summary->attributes[i].text &&
+                strchr(summary->attributes[i].text, ','))
+                return true;
+    return false;
+}
+
+static bool is_shard(const struct summary *summary)
+{
+    for (size_t i = 0; i < summary->nattributes; i++)
+        if (strcmp(summary->attributes[i].name, "shard") == 0)
+            return true;
+    return false;
+}
+
+static void print_warnings(const struct view *view)
+{
+    const struct summary *summary = view->summary;
+    double gap = largest_gap(summary);
+    size_t exploded = summary->by_status[STORE_IMAGE_EXPLODED];
+    char warning[32];
+
+    snprintf(warning, sizeof warning, "\n%swarning:%s ", paint_start(view->colours, PAINT_YELLOW),
+             paint_end(view->colours, PAINT_YELLOW));
+    if (is_shard(summary))
+        printf("%sthis is one shard, with a part of the run's images; `nrmflow merge` puts all together.\n", warning);
+    if (is_mixed(summary))
+        printf("%scomputed in parts by different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
+               "results differ in the last bits.\n",
+               warning);
+    if (summary->weak_condition)
+        printf("%sthe mean mass of the condition cannot be told from zero (weak_condition), so that what is divided by "
+               "it\nmeans little. Run again with `given = none`, or with a composite of nonnegative rules.\n",
+               warning);
+    if (gap > LEDGER_TOLERANCE)
+        printf("%sthe ledger is open by up to %.1e of the total variation (%.0e is tolerated): some relevance is\n"
+               "unaccounted for.\n",
+               warning, gap, LEDGER_TOLERANCE);
+    if (summary->failed)
+        printf("%s%zu image%s could not be used; images/status and images/path say which.\n", warning, summary->failed,
+               summary->failed == 1 ? "" : "s");
+    if (exploded)
+        printf("%s%zu image%s exploded (a layer's total variation is above the limit), in no mean.\n", warning,
+               exploded, exploded == 1 ? "" : "s");
+}
+
+static void print_all(const struct summary *summary, const char *path)
+{
+    const struct view view = {summary, paint_wanted(stdout)};
+
+    print_run(summary, path);
+    if (summary->config)
+        print_config(summary->config);
+    print_images(&view);
+    print_layers(&view);
+    print_spark(summary);
+    print_flows(&view);
+    print_queries(&view);
+    print_stages(&view);
+    print_warnings(&view);
+}
+
+/* ---- command --------------------------------------------------------------------------------------------------- */
+
+static int show(const char *path, bool json)
+{
+    struct summary summary;
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (summary_read(&summary, path, &err) != OK) {
+        status = command_fail(&err);
+        fputs("A store is what `nrmflow run ... --output STORE` writes.\n", stderr);
+    } else if (json) {
+        json_t *object = summary_json(&summary);
+
+        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+        putchar('\n');
+        json_decref(object);
+    } else {
+        print_all(&summary, path);
+    }
+    summary_free(&summary);
+    return command_finish(status);
+}
+
+int command_info(int argc, char **argv)
+{
+    bool json = false;
+    const struct option_row rows[] = {
+        {"json", 0, OPTION_FLAG, &json, NULL,
+         "print one JSON object: images, finished, failed, complete, layers, flows and more"},
+    };
+    const struct option_table table = {
+        "nrmflow info",
+        "STORE",
+        1,
+        1,
+        "Shows what is in a store that `nrmflow run` has written: the run, its images by status, accuracy, the ledger "
+        "of every variable, the flow matrices, the slowest stage. For every variable, mass + bias + absorbed = 1 in "
+        "each image; the gap is the largest difference from it.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list files;
+    int status;
+
+    return command_start(&status, &files, &table, argc, argv) ? show(files.items[0], json) : status;
+}

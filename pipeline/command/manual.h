@@ -1,0 +1,19 @@
+/* Manual pages in roff, for man(1), from the tables of commands, options and configuration keys. */
+#ifndef NRMFLOW_PIPELINE_COMMAND_MANUAL_H
+#define NRMFLOW_PIPELINE_COMMAND_MANUAL_H
+
+#include "pipeline/command/command.h"
+
+#include <stdio.h>
+
+/* The page of the program, nrmflow(1). */
+void manual_program(FILE *out, const struct command_list *commands);
+
+/* The page of a command, nrmflow-run(1), is these three; the command itself prints the middle one, and manual_keys where
+ * its help has the keys of the configuration. */
+void manual_begin(FILE *out, const struct command *command);
+void manual_command(FILE *out, const struct option_table *table);
+void manual_keys(FILE *out);
+void manual_end(FILE *out);
+
+#endif

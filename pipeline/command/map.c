@@ -1,0 +1,176 @@
+#include "pipeline/command/map.h"
+
+#include "pipeline/analysis/maps.h"
+#include "pipeline/command/command.h"
+#include "pipeline/command/parallel.h"
+#include "pipeline/util/json.h"
+#include "pipeline/util/option.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Images that are listed on a terminal. */
+enum { LISTED = 40, PATH = 4096 };
+
+struct arguments {
+    struct maps_options maps;
+    struct option_list sets;
+    bool json;
+};
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &out->maps.folder, "FOLDER", "where maps.h5 and the pictures go; made if need be"},
+        {"at", 0, OPTION_TEXT, &out->maps.at, "LAYER", "map the neurons of this layer; by default the input's"},
+        {"images", 0, OPTION_TEXT, &out->maps.look.images, "A:B", "only images A <= i < B; by default those of CONFIG"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
+         "change a key of the configuration, as measure.composite=zero"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
+    };
+    const struct option_table table = {
+        "nrmflow map",
+        "CONFIG EXPRESSION",
+        2,
+        2,
+        "Shows where the walks through sets of neurons pass a layer: the relevance of the expression together with "
+        "every single neuron there. Expressions are those of `nrmflow query`, without bias(...).\n"
+        "\n"
+        "  input                               the image's whole heatmap; times the logit it is that of LRP\n"
+        "  conv5_3[155]                        what conv5_3's channel 155 saw (CRP's conditional heatmap)\n"
+        "  conv5_3[155] given conv4_3[7]       relative to the walks through conv4_3's channel 7\n"
+        "\n"
+        "FOLDER/maps.h5 gets the maps as numbers, (image, channel, y, x) in queries/map/map, with the numerator's "
+        "value and the condition's, which divides both, of every image beside them. FOLDER/00000017.png is image 17 "
+        "and beside it the sum over channels laid over it: red above zero, blue below, in full colour the image's "
+        "largest.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list words;
+    struct error err = {0};
+
+    if (!command_start(status, &words, &table, argc, argv))
+        return false;
+    if (!out->maps.folder) {
+        error_set(&err, FAIL_CONFIG, "--output FOLDER is missing: it says where the maps go");
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    out->maps.look.config = words.items[0];
+    out->maps.look.query = words.items[1];
+    out->maps.look.sets = out->sets.items;
+    out->maps.look.nsets = out->sets.count;
+    if (!out->maps.at)
+        out->maps.at = "input";
+    return true;
+}
+
+/* ---- what is printed --------------------------------------------------------------------------------------------- */
+
+/* One image: all but the first NaN unless it is OK. */
+struct line {
+    const struct look_image *image;
+    double sum, largest; /* of the map, relative to the condition */
+    char picture[PATH];  /* "" if there is none */
+};
+
+static struct line line_of(const struct maps *maps, const struct arguments *arguments, size_t i)
+{
+    const struct look_image *image = &maps->look.images[i];
+    const struct maps_image *map = &maps->images[i];
+    struct line line = {.image = image,
+                        .sum = queries_ratio(map->sum, image->given),
+                        .largest = fabs(queries_ratio(map->largest, image->given))};
+
+    if (map->drawn)
+        maps_picture(line.picture, sizeof line.picture, arguments->maps.folder, maps->look.first + i);
+    return line;
+}
+
+static void print_text(const struct maps *maps, const struct arguments *arguments)
+{
+    size_t n = maps->look.count;
+
+    printf("%s at %s, %zu x %zu x %zu\n\n%-8s  %12s  %12s  %12s  target\n", arguments->maps.look.query,
+           arguments->maps.at, maps->shape.channels, maps->shape.height, maps->shape.width, "image", "relevance",
+           "of the map", "full colour");
+    for (size_t i = 0; i < n && i < LISTED; i++) {
+        struct line line = line_of(maps, arguments, i);
+        printf("%-8zu", maps->look.first + i);
+        if (line.image->status != STORE_IMAGE_OK)
+            printf("  %s\n", store_status_name(line.image->status));
+        else if (isnan(line.sum))
+            printf("  %12s  the condition, %.3g, is too small to divide by\n", "-", line.image->given);
+        else
+            printf("  %12.5g  %12.5g  %12.5g  %d %s\n", queries_ratio(line.image->value, line.image->given), line.sum,
+                   line.largest, line.image->target, look_class(&maps->look, line.image->target));
+    }
+    if (n > LISTED)
+        printf("and %zu more, which --json lists\n", n - LISTED);
+    printf("\nmean of %zu images: %.6g +- %.2g\n%s\n", maps->mean.images, maps->mean.mean, maps->mean.std_error,
+           maps->path);
+    if (maps->shape.height * maps->shape.width == 1)
+        printf("%s has no positions, so that there are no pictures.\n", arguments->maps.at);
+    if (maps->mean.weak)
+        puts("warning: the condition's mean is within 3 standard errors of zero, so that ratios mean little.");
+}
+
+static void print_json(const struct maps *maps, const struct arguments *arguments)
+{
+    static const char *const names[] = {"images", "status", "target",  "logit",   "values",
+                                        "given",  "sums",   "largest", "pictures"};
+
+    enum { COLUMNS = sizeof names / sizeof names[0] };
+
+    json_t *object = json_object(), *lists[COLUMNS];
+
+    json_object_set_new(object, "expression", command_json_text(arguments->maps.look.query));
+    json_object_set_new(object, "layer", command_json_text(arguments->maps.at));
+    json_object_set_new(object, "file", command_json_text(maps->path));
+    command_json_columns(lists, object, names, COLUMNS);
+    for (size_t i = 0; i < maps->look.count; i++) {
+        struct line line = line_of(maps, arguments, i);
+        json_t *cells[COLUMNS] = {json_integer((json_int_t)(maps->look.first + i)),
+                                  command_json_text(store_status_name(line.image->status)),
+                                  json_integer(line.image->target),
+                                  command_json_real(line.image->logit),
+                                  command_json_real(line.image->value),
+                                  command_json_real(line.image->given),
+                                  command_json_real(line.sum),
+                                  command_json_real(line.largest),
+                                  *line.picture ? command_json_text(line.picture) : json_null()};
+        command_json_row(lists, cells, COLUMNS);
+    }
+    json_object_set_new(object, "mean", command_json_real(maps->mean.mean));
+    json_object_set_new(object, "std_error", command_json_real(maps->mean.std_error));
+    json_object_set_new(object, "weak_condition", json_boolean(maps->mean.weak));
+    command_json_print(object);
+}
+
+/* ---- command ----------------------------------------------------------------------------------------------------- */
+
+static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
+{
+    const struct arguments *arguments = context;
+    struct maps maps;
+
+    enum status rc = maps_make(&maps, &arguments->maps, node, log, err);
+    if (rc == OK && node->rank == 0 && arguments->json)
+        print_json(&maps, arguments);
+    else if (rc == OK && node->rank == 0)
+        print_text(&maps, arguments);
+    maps_free(&maps);
+    return rc;
+}
+
+int command_map(int argc, char **argv)
+{
+    struct arguments arguments = {.json = false};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    return command_parallel(answer, &arguments);
+}

@@ -1,0 +1,148 @@
+#include "pipeline/command/merge.h"
+
+#include "pipeline/command/command.h"
+#include "pipeline/config/text.h"
+#include "pipeline/run/merge.h"
+#include "pipeline/run/output.h"
+#include "pipeline/run/parts.h"
+#include "pipeline/util/json.h"
+#include "pipeline/util/option.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct arguments {
+    const char *output;
+    struct option_list shards;
+    bool restart, mixed, json;
+};
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &out->output, "STORE", "the store to write"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
+        {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
+         "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store will say so"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: store, images, shards, mixed, written"},
+    };
+    const struct option_table table = {
+        "nrmflow merge",
+        "SHARD ...",
+        1,
+        OPTION_MAX_ITEMS,
+        "Puts the stores of all shards of a run (data.shard = 1/n to n/n) together. The store is that of one run over "
+        "all images, to the last bit. Needs neither images nor weights.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct error err = {0};
+
+    if (!command_start(status, &out->shards, &table, argc, argv))
+        return false;
+    if (!out->output) {
+        error_set(&err, FAIL_CONFIG, "--output is missing: name the store to write");
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    return true;
+}
+
+/* The output is none of the shards. */
+static enum status check_place(const struct arguments *arguments, struct error *err)
+{
+    struct stat there, shard;
+
+    if (stat(arguments->output, &there) != 0)
+        return OK;
+    for (size_t i = 0; i < arguments->shards.count; i++)
+        if (stat(arguments->shards.items[i], &shard) == 0 && shard.st_dev == there.st_dev &&
+            shard.st_ino == there.st_ino)
+            return error_set(err, FAIL_CONFIG, "%s: is one of the shards; choose another --output", arguments->output);
+    return OK;
+}
+
+/* Whether the output is there already, as this merge would write it. */
+static enum status compare_output(bool *complete, const struct arguments *arguments, const struct merge_parts *parts,
+                                  struct error *err)
+{
+    char *config = config_text(&parts->config);
+    struct machine machine = parts->machine;
+    struct output_identity mine = {config ? config : "", parts->parts[0].model_sha256, parts->parts[0].dataset_sha256};
+    enum status rc = output_compare(complete, &machine, arguments->output, &mine, true, err);
+
+    if (rc == OK && !*complete)
+        rc = error_set(err, FAIL_CONFIG, "%s: an unfinished run is there; let it end, or choose another --output",
+                       arguments->output);
+    free(config);
+    return rc;
+}
+
+/* `written`: not there already. */
+static void print(const struct arguments *arguments, const struct merge_parts *parts, bool written)
+{
+    size_t images = parts->whole.end - parts->whole.first;
+    bool mixed = machine_mixed(&parts->machine);
+
+    if (arguments->json)
+        command_json_print(json_pack("{s:o,s:I,s:I,s:b,s:b}", "store", command_json_text(arguments->output), "images",
+                                     (json_int_t)images, "shards", (json_int_t)parts->count, "mixed", mixed, "written",
+                                     written));
+    else if (written)
+        printf("%s: %zu images of %zu shards%s\n", arguments->output, images, parts->count,
+               mixed ? ", computed on different machines" : "");
+    else
+        printf("%s is complete, nothing to do; --restart merges again\n", arguments->output);
+}
+
+/* Merge under the lock of the output, unless its store is there already. */
+static enum status merge_into(const struct arguments *arguments, const struct merge_parts *parts, struct error *err)
+{
+    struct write_summary summary;
+    bool exists = false, complete = false;
+    enum status rc = OK;
+
+    TRY(output_check(&exists, arguments->output, &parts->config, err));
+    if (exists && !arguments->restart)
+        TRY(compare_output(&complete, arguments, parts, err));
+    if (!complete)
+        TRY(merge_stores(&summary, parts, arguments->output, err));
+    print(arguments, parts, !complete);
+    if (!complete)
+        TRY(write_check_failed(&summary, &parts->config, arguments->output, err));
+done:
+    return rc;
+}
+
+static enum status merge(const struct arguments *arguments, struct error *err)
+{
+    struct merge_parts parts = {0};
+    struct parts place = {.lock = -1};
+    char host[NODE_HOST] = "";
+    size_t removed;
+    enum status rc = OK;
+
+    gethostname(host, sizeof host - 1);
+    TRY(check_place(arguments, err));
+    TRY(merge_parts_read(&parts, arguments->shards.items, arguments->shards.count, arguments->mixed, err));
+    TRY(parts_enter(&place, arguments->output, host, err));
+    TRY(merge_into(arguments, &parts, err));
+    TRY(parts_keep(&place, &removed, arguments->output, NULL, 0, err)); /* what killed runs and merges have left */
+done:
+    parts_free(&place);
+    merge_parts_free(&parts);
+    return rc;
+}
+
+int command_merge(int argc, char **argv)
+{
+    struct arguments arguments = {.restart = false};
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    return merge(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+}

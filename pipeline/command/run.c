@@ -1,0 +1,178 @@
+#include "pipeline/command/run.h"
+
+#include "pipeline/command/command.h"
+#include "pipeline/config/config.h"
+#include "pipeline/config/load.h"
+#include "pipeline/mpi/node.h"
+#include "pipeline/run/dry.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/stop.h"
+#include "pipeline/util/log.h"
+#include "pipeline/util/option.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The command line. */
+struct arguments {
+    const char *config, *output, *limit, *reserve;
+    struct option_list sets;
+    struct stop_times times;
+    bool restart, mixed, verbose, dry, json;
+};
+
+/* What the options mean together. */
+static enum status check(struct arguments *out, struct error *err)
+{
+    if (out->json && !out->dry)
+        return error_set(err, FAIL_CONFIG,
+                         "--json goes with --dry-run; a run writes a store, which `nrmflow info --json` shows");
+    return stop_read_times(&out->times, out->limit, out->reserve, err);
+}
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &out->output, "STORE",
+         "the store to write; by default CONFIG's name with .h5, here"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as measure.given=none"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "delete a store that is there, whatever run it is of"},
+        {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
+         "continue a store that another instruction set, OpenBLAS core or version of nrmflow began; it will say so"},
+        {"time-limit", 0, OPTION_TEXT, &out->limit, "TIME",
+         "save and exit with status 75 before this time is over, as 90m or 23.5h; the same command continues"},
+        {"reserve", 0, OPTION_TEXT, &out->reserve, "TIME",
+         "what is left of it, or of a Slurm job, when no more blocks are begun; by default what the longest block "
+         "so far and saving take, and at least a minute"},
+        {"dry-run", 0, OPTION_FLAG, &out->dry, NULL,
+         "compute one block on every rank, and say what the run would take; nothing is written"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "with --dry-run: print one JSON object"},
+        {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "write messages for developers, from all ranks"},
+    };
+    const struct option_table table = {
+        "nrmflow run",
+        "CONFIG",
+        1,
+        1,
+        "Computes the relevance of a dataset's images and writes one HDF5 store. Start it with mpirun or `srun "
+        "--mpi=pmix` to share the work between ranks: mpirun -n 8 nrmflow run imagenet.ini",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list files;
+    struct error err = {0};
+
+    if (!command_start_with_keys(status, &files, &table, argc, argv))
+        return false;
+    if (check(out, &err) != OK) {
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    out->config = files.items[0];
+    return true;
+}
+
+/* "runs/demo.ini" gives "demo.h5". */
+static void default_output(char *out, size_t n, const char *config)
+{
+    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config, *dot = strrchr(name, '.');
+    size_t length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+
+    snprintf(out, n, "%.*s.h5", (int)length, name);
+}
+
+/* Tasks of the Slurm step that started this process; 1 outside of one. */
+static long step_tasks(void)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+
+    return tasks ? strtol(tasks, NULL, 10) : 1;
+}
+
+/* An Open MPI that cannot use what this srun offers ends the program in MPI_Init, with advice for those who build it. One
+ * that has no need of PMIx goes on. */
+static void advise_launch(void)
+{
+    const char *task = getenv("SLURM_PROCID");
+
+    if (step_tasks() > 1 && !getenv("PMIX_NAMESPACE") && task && strcmp(task, "0") == 0)
+        fprintf(stderr,
+                "nrmflow: this Slurm step has %ld tasks and no PMIx; if MPI fails now, start with `srun --mpi=pmix`\n",
+                step_tasks());
+}
+
+/* Without a common MPI every task is a world of its own, and all would write the same store. */
+static enum status check_launch(const struct node *node, struct error *err)
+{
+    if (node->nranks == 1 && step_tasks() > 1)
+        return error_set(err, FAIL_CONFIG,
+                         "this Slurm step has %ld tasks, but MPI sees only one rank: start with `srun --mpi=pmix`",
+                         step_tasks());
+    return OK;
+}
+
+static enum status run_dry(const struct config *config, const char *output, bool json, const struct node *node,
+                           struct log *log, struct error *err)
+{
+    struct dry_plan plan;
+    enum status rc = OK;
+
+    TRY(dry_run(&plan, config, output, node, log, err));
+    if (node->rank == 0 && !json)
+        dry_print(&plan);
+    if (node->rank == 0 && json)
+        dry_print_json(&plan);
+done:
+    return rc;
+}
+
+static enum status run(enum stop_reason *reason, const struct arguments *arguments, const struct node *node,
+                       struct error *err)
+{
+    struct config config = {0};
+    struct stop stop;
+    struct log log;
+    char output[PATH_MAX];
+    struct run_options options = {arguments->output ? arguments->output : output, arguments->restart, arguments->mixed};
+    enum status rc = OK;
+
+    log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
+    default_output(output, sizeof output, arguments->config);
+    TRY(check_launch(node, err));
+    TRY(settings_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
+    if (arguments->dry) {
+        TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
+    } else {
+        TRY(stop_start(&stop, &arguments->times, options.output, node, &log, err));
+        TRY(run_store(&config, &options, &stop, node, &log, err));
+        *reason = stop.reason;
+    }
+done:
+    config_free(&config);
+    return rc;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct node node;
+    struct error err = {0};
+    int status = COMMAND_OK;
+    enum stop_reason reason = STOP_NONE;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    stop_install();
+    advise_launch();
+    node_begin(&node);
+    if (run(&reason, &arguments, &node, &err) != OK)
+        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
+    else if (reason != STOP_NONE)
+        status = COMMAND_STOPPED;
+    else if (arguments.dry)
+        status = command_finish(status);
+    node_end(&node);
+    return status;
+}

@@ -1,0 +1,341 @@
+#include "pipeline/command/walks.h"
+
+#include "pipeline/analysis/walk_ranking_exact.h"
+#include "pipeline/command/command.h"
+#include "pipeline/command/parallel.h"
+#include "pipeline/mpi/agree.h"
+#include "pipeline/results/partial.h"
+#include "pipeline/results/walk_ranking.h"
+#include "pipeline/util/json.h"
+#include "pipeline/util/option.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+enum { TOP = 20, CANDIDATES = 5 /* times --top */, MOST_WALKS = 2000, EXPRESSION = 1024 };
+
+struct arguments {
+    const char *path, *top_text, *candidates_text;
+    struct strongest_options wanted;
+    struct strongest_verify_options verify; /* config NULL: do not */
+    struct option_list sets;
+    size_t top;
+    bool json;
+};
+
+/* What is to be printed. */
+struct answer {
+    const struct arguments *arguments;
+    const struct strongest *found;
+    const struct strongest_verified *verified; /* NULL: not verified */
+    const char *given;
+    bool weak;     /* the store's condition */
+    size_t *order; /* [nwalks] strongest first */
+    size_t listed;
+    bool complete; /* the store */
+};
+
+/* ---- command line ------------------------------------------------------------------------------------------------ */
+
+static enum status read_number(size_t *out, const char *text, const char *option, struct error *err)
+{
+    char *end;
+
+    if (!text)
+        return OK;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || n == 0 || n > MOST_WALKS)
+        return error_set(err, FAIL_CONFIG, "%s %s: is no number from 1 to %d", option, text, MOST_WALKS);
+    *out = (size_t)n;
+    return OK;
+}
+
+static enum status check(struct arguments *out, struct error *err)
+{
+    enum status rc = OK;
+
+    out->top = TOP;
+    TRY(read_number(&out->top, out->top_text, "--top", err));
+    out->wanted.candidates = out->top;
+    if (out->verify.config)
+        out->wanted.candidates = out->top * CANDIDATES < MOST_WALKS ? out->top * CANDIDATES : MOST_WALKS;
+    TRY(read_number(&out->wanted.candidates, out->candidates_text, "--candidates", err));
+    if (out->wanted.candidates < out->top)
+        TRY(error_set(err, FAIL_CONFIG, "--candidates must not be below --top, %zu", out->top));
+    if (out->wanted.layers && (out->wanted.from || out->wanted.to))
+        TRY(error_set(err, FAIL_CONFIG, "--layers is instead of --from and --to"));
+    if (!out->verify.config && (out->verify.images || out->sets.count || out->candidates_text))
+        TRY(error_set(err, FAIL_CONFIG, "--images, --set and --candidates go with --verify"));
+    out->verify.sets = out->sets.items;
+    out->verify.nsets = out->sets.count;
+done:
+    return rc;
+}
+
+static bool parse(struct arguments *out, int argc, char **argv, int *status)
+{
+    const struct option_row rows[] = {
+        {"from", 0, OPTION_TEXT, &out->wanted.from, "LAYER", "lowest layer; by default the first convolution"},
+        {"to", 0, OPTION_TEXT, &out->wanted.to, "LAYER", "highest layer; by default the last convolution"},
+        {"layers", 0, OPTION_TEXT, &out->wanted.layers, "A,B,...",
+         "these layers instead, between which the store has flows"},
+        {"class", 0, OPTION_TEXT, &out->wanted.class_name, "CLASS",
+         "walks of the images of a class (number or name) of store.class_flows"},
+        {"top", 0, OPTION_TEXT, &out->top_text, "N", "list N walks; by default 20"},
+        {"verify", 0, OPTION_TEXT, &out->verify.config, "CONFIG",
+         "compute the walks' joint relevance exactly, on the images of CONFIG"},
+        {"images", 0, OPTION_TEXT, &out->verify.images, "A:B", "with --verify: only images A <= i < B"},
+        {"candidates", 0, OPTION_TEXT, &out->candidates_text, "M",
+         "with --verify: compute M walks and list the strongest; by default 5 N, at most 2000"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --verify: change a key of the configuration"},
+        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
+    };
+    const struct option_table table = {
+        "nrmflow walks",
+        "STORE",
+        1,
+        1,
+        "Finds the channel walks of largest joint relevance through consecutive layers. Flows of pairs of layers do "
+        "not decide the joint relevance of three and more: walks are found by the estimate that below every channel "
+        "they go on regardless of where they came from, which is a heuristic. With --verify the joint relevance of the "
+        "found walks is exact; and where no rule hands down anything negative, other walks are bounded by the smallest "
+        "flow on their way, so that the strongest ones are known to be the strongest.",
+        rows,
+        sizeof rows / sizeof rows[0],
+    };
+    struct option_list words;
+    struct error err = {0};
+
+    if (!command_start(status, &words, &table, argc, argv))
+        return false;
+    if (check(out, &err) != OK) {
+        *status = command_usage(&err, table.command);
+        return false;
+    }
+    out->path = words.items[0];
+    return true;
+}
+
+/* ---- what is printed ---------------------------------------------------------------------------------------------- */
+
+static double strength(const struct answer *a, size_t walk)
+{
+    double value = a->verified ? a->verified->means[walk].mean : a->found->walks[walk].product;
+
+    return isfinite(value) ? fabs(value) : -1;
+}
+
+/* Strongest first; the search's order stays among equals. */
+static void sort(struct answer *a)
+{
+    for (size_t i = 0; i < a->found->nwalks; i++) {
+        size_t at = i;
+        for (; at > 0 && strength(a, a->order[at - 1]) < strength(a, i); at--)
+            a->order[at] = a->order[at - 1];
+        a->order[at] = i;
+    }
+    a->listed = a->found->nwalks < a->arguments->top ? a->found->nwalks : a->arguments->top;
+}
+
+/* "conv5_3[7] and conv5_2[3]", as `nrmflow query` takes it. */
+static void write_expression(char out[EXPRESSION], const struct strongest *found, size_t walk)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t k = 0; k < found->nlayers && used + 1 < EXPRESSION; k++) {
+        int n = snprintf(out + used, EXPRESSION - used, "%s%.20s[%zu]", k ? " and " : "", found->layers[k],
+                         found->walks[walk].channels[k]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+/* Whether walks that were not found are known to be no stronger than the bound. */
+static bool bounded(const struct answer *a)
+{
+    return a->verified && a->verified->nonnegative && a->verified->same_images && !a->found->sampled;
+}
+
+/* How many of the listed walks are known to be stronger than any walk that was not found. */
+static size_t certain(const struct answer *a)
+{
+    size_t n = 0;
+
+    while (bounded(a) && n < a->listed && strength(a, a->order[n]) >= a->found->others)
+        n++;
+    return n;
+}
+
+static void print_notes(const struct answer *a)
+{
+    if (!a->verified)
+        puts("\nThe estimate is a heuristic: flows of pairs do not decide joint relevance. --verify CONFIG computes "
+             "it.");
+    else if (bounded(a) && certain(a) == a->listed)
+        printf("\nNo other walk is stronger than these: without negative relevance none can exceed %.3g.\n",
+               a->found->others);
+    else if (bounded(a))
+        printf("\nThe first %zu are the strongest of all: without negative relevance no other walk can exceed %.3g.\n"
+               "Among the others one that was not found may be; --candidates looks at more.\n",
+               certain(a), a->found->others);
+    else
+        printf("\nThe joint relevance is exact, but the search is a heuristic: %s, so that walks\n"
+               "that were not found may be stronger.\n",
+               !a->verified->nonnegative   ? "relevance can be negative"
+               : !a->verified->same_images ? "the images are not all those of the store"
+                                           : "its flows are not exact");
+    if (a->found->sampled)
+        puts("Some flows of the search were estimated by sampling, or lack rows in some images.");
+    if (a->weak || (a->verified && a->verified->means[0].weak))
+        puts("warning: the condition's mean is within 3 standard errors of zero, so that numbers relative to it mean\n"
+             "little. Run again with `given = none`, or with a composite of nonnegative rules.");
+}
+
+static void print_text(const struct answer *a)
+{
+    char expression[EXPRESSION];
+
+    printf("%zu walks through %zu layers from %s down to %s, given %s", a->listed, a->found->nlayers,
+           a->found->layers[0], a->found->layers[a->found->nlayers - 1], a->given);
+    if (a->found->by_class)
+        printf(", class %zu", a->found->class_number);
+    if (a->verified)
+        printf(", %zu images", a->verified->images);
+    printf("\n\n%s%11s  walk\n", a->verified ? "           relevance  " : "", "estimate");
+    for (size_t i = 0; i < a->listed; i++) {
+        size_t walk = a->order[i];
+        write_expression(expression, a->found, walk);
+        if (a->verified)
+            printf("%10.4g +- %-7.1g", a->verified->means[walk].mean, a->verified->means[walk].std_error);
+        printf("%11.4g  %s\n", a->found->walks[walk].product, expression);
+    }
+    print_notes(a);
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+
+static json_t *json_walk(const struct answer *a, size_t walk)
+{
+    json_t *object = json_object(), *channels = json_array();
+    char expression[EXPRESSION];
+
+    write_expression(expression, a->found, walk);
+    for (size_t k = 0; k < a->found->nlayers; k++)
+        json_array_append_new(channels, json_integer((json_int_t)a->found->walks[walk].channels[k]));
+    json_object_set_new(object, "channels", channels);
+    json_object_set_new(object, "expression", command_json_text(expression));
+    json_object_set_new(object, "estimate", command_json_real(a->found->walks[walk].product));
+    json_object_set_new(object, "smallest_flow", command_json_real(a->found->walks[walk].bottleneck));
+    if (a->verified) {
+        json_object_set_new(object, "relevance", command_json_real(a->verified->means[walk].mean));
+        json_object_set_new(object, "std_error", command_json_real(a->verified->means[walk].std_error));
+    }
+    return object;
+}
+
+static void print_json(const struct answer *a)
+{
+    json_t *object = json_object(), *layers = json_array(), *walks = json_array();
+
+    for (size_t k = 0; k < a->found->nlayers; k++)
+        json_array_append_new(layers, command_json_text(a->found->layers[k]));
+    for (size_t i = 0; i < a->listed; i++)
+        json_array_append_new(walks, json_walk(a, a->order[i]));
+    json_object_set_new(object, "complete", json_boolean(a->complete));
+    json_object_set_new(object, "layers", layers);
+    json_object_set_new(object, "given", command_json_text(a->given));
+    json_object_set_new(object, "class",
+                        a->found->by_class ? json_integer((json_int_t)a->found->class_number) : json_null());
+    json_object_set_new(object, "sampled", json_boolean(a->found->sampled));
+    json_object_set_new(object, "weak_condition", json_boolean(a->weak || (a->verified && a->verified->means[0].weak)));
+    json_object_set_new(object, "verified", json_boolean(a->verified != NULL));
+    json_object_set_new(object, "images", a->verified ? json_integer((json_int_t)a->verified->images) : json_null());
+    json_object_set_new(object, "bound_of_others", bounded(a) ? command_json_real(a->found->others) : json_null());
+    json_object_set_new(object, "certain", json_integer((json_int_t)certain(a)));
+    json_object_set_new(object, "walks", walks);
+    command_json_print(object);
+}
+
+/* ---- command ------------------------------------------------------------------------------------------------------ */
+
+static enum status print(const struct arguments *arguments, const struct store_reader *reader,
+                         const struct strongest *found, const struct strongest_verified *verified, struct error *err)
+{
+    char *given = NULL;
+    struct answer a = {arguments,
+                       found,
+                       verified,
+                       NULL,
+                       store_has_attribute(reader, "", "weak_condition"),
+                       calloc(found->nwalks + 1, sizeof(size_t)),
+                       0,
+                       partial_complete(reader)};
+    enum status rc = OK;
+
+    if (!a.order)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu walks", found->nwalks));
+    TRY(store_get_text(&given, reader, "", "given", err));
+    a.given = given;
+    partial_warn(reader, arguments->path);
+    sort(&a);
+    if (arguments->json)
+        print_json(&a);
+    else
+        print_text(&a);
+done:
+    free(given);
+    free(a.order);
+    return rc;
+}
+
+static enum status search(const struct arguments *arguments, struct error *err)
+{
+    struct store_reader *reader = NULL;
+    struct strongest found = {.nlayers = 0};
+    enum status rc = OK;
+
+    TRY(store_open_read(&reader, arguments->path, err));
+    TRY(strongest_search(&found, reader, arguments->path, &arguments->wanted, err));
+    TRY(print(arguments, reader, &found, NULL, err));
+done:
+    strongest_free(&found);
+    store_close(reader);
+    return rc;
+}
+
+static enum status verify(const void *context, const struct node *node, struct log *log, struct error *err)
+{
+    const struct arguments *arguments = context;
+    struct store_reader *reader = NULL;
+    struct strongest found = {.nlayers = 0};
+    struct strongest_verified verified = {.images = 0};
+    enum status rc = OK;
+
+    TRY(agree(node->world, store_open_read(&reader, arguments->path, err), err));
+    TRY(strongest_verify(&found, &verified, reader, arguments->path, &arguments->wanted, &arguments->verify, node, log,
+                         err));
+    if (node->rank == 0)
+        TRY(print(arguments, reader, &found, &verified, err));
+done:
+    strongest_verify_free(&verified);
+    strongest_free(&found);
+    store_close(reader);
+    return rc;
+}
+
+int command_walks(int argc, char **argv)
+{
+    struct arguments arguments = {.json = false};
+    struct error err = {0};
+    int status = COMMAND_OK;
+
+    if (!parse(&arguments, argc, argv, &status))
+        return status;
+    if (!arguments.verify.config)
+        return search(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+    return command_parallel(verify, &arguments);
+}

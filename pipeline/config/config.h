@@ -1,0 +1,188 @@
+/* The configuration of a run: an INI file, changed by --set section.key=value.
+ *
+ * One table (config/table.c) says everything about a key: section, name, type, default, range and help. It drives the
+ * parser, the help (config/help.h), the checks and the text kept in the store (config/text.h). After config_parse the
+ * struct is const.
+ *
+ * Paths are relative to the folder of the INI file, or with --set to the working folder. An empty value means "not
+ * given" where the type allows that. A line that begins with a blank continues the value before.
+ *
+ * Not collective: rank 0 reads the file, all ranks parse the same text.
+ */
+#ifndef NRMFLOW_PIPELINE_CONFIG_CONFIG_H
+#define NRMFLOW_PIPELINE_CONFIG_CONFIG_H
+
+#include "io/base/error.h"
+#include "kernels/measure/measure.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CONFIG_MAX_KEYS = 48, CONFIG_MAX_REALS = 16, CONFIG_MAX_BYTES = 1 << 20 };
+
+enum config_format {
+    CONFIG_FORMAT_AUTO,
+    CONFIG_FORMAT_FOLDER,
+    CONFIG_FORMAT_LIST,
+    CONFIG_FORMAT_IDX,
+    CONFIG_FORMAT_HDF5,
+    CONFIG_FORMAT_TAR
+};
+
+enum config_target_kind {
+    CONFIG_TARGET_PREDICTED,
+    CONFIG_TARGET_LABEL,
+    CONFIG_TARGET_CLASS,   /* class a */
+    CONFIG_TARGET_CONTRAST /* z_a - z_b */
+};
+
+enum config_class_by { CONFIG_BY_TARGET, CONFIG_BY_LABEL };
+
+enum { CONFIG_FLOWS_ADJACENT = 1, CONFIG_FLOWS_DENSE = 2, CONFIG_FLOWS_ALL = 4 };
+
+struct config_target {
+    enum config_target_kind kind;
+    size_t a, b;
+};
+
+/* A path, both "" if not given. For formats where the value is not a path, as the name of a data set of an HDF5 file,
+ * use it as given. */
+struct config_path {
+    char *given; /* as written */
+    char *file;  /* ready to open */
+};
+
+/* A whole number that may be left to the program to choose. */
+struct config_size {
+    bool set;
+    size_t value;
+};
+
+struct config_reals {
+    size_t count; /* 0: not given */
+    double values[CONFIG_MAX_REALS];
+};
+
+/* first <= i < end; end is SIZE_MAX if the range is open. */
+struct config_range {
+    size_t first, end;
+};
+
+/* Part `index` of `count`, 1 <= index <= count. */
+struct config_shard {
+    size_t index, count;
+};
+
+/* Names, or all there are. */
+struct config_words {
+    bool all;
+    size_t count;
+    char **items;
+};
+
+/* Flow matrices: groups of pairs, and single pairs "conv3_3-conv5_3", "conv3_3-conv5_3:16" in ascending order. */
+struct config_flows {
+    unsigned groups; /* CONFIG_FLOWS_... */
+    struct config_words pairs;
+};
+
+/* Numbers in ascending order without repetition, or all there are. */
+struct config_classes {
+    bool all;
+    size_t count;
+    size_t *items;
+};
+
+/* Keys whose names the user chooses, as rule.<layer>, in ascending order of their names. */
+struct config_pair {
+    char *name, *text;
+    size_t line; /* as config.lines */
+};
+
+struct config_pairs {
+    size_t count;
+    struct config_pair *items;
+};
+
+struct config_data {
+    struct config_path path, labels;
+    enum config_format format;
+    struct config_range images;
+    struct config_shard shard;
+    struct config_size resize, crop, pad;
+    struct config_reals mean, std;
+    double max_failed; /* share of the images, 0 to 1 */
+};
+
+struct config_model {
+    char *network; /* "auto" or "vgg16", ... */
+    struct config_path weights, classes;
+};
+
+struct config_measure {
+    char *composite;
+    struct config_pairs rules;
+    enum bias_mode bias;
+    enum pool_mode pool;
+    char *given; /* none, input, or a set expression for the network to be found */
+    struct config_target target;
+    struct config_flows flows;
+    double sweeps; /* of sampled flows, from every layer for an image */
+    struct config_pairs queries;
+};
+
+struct config_store {
+    struct config_words per_image;
+    size_t top;
+    enum config_class_by class_by;
+    struct config_classes classes, class_flows;
+    struct config_words maps;
+    size_t histogram_bins;
+    size_t compression;
+};
+
+struct config_run {
+    size_t block;
+    double epoch; /* seconds */
+    uint64_t seed;
+    struct config_size memory; /* bytes */
+    double variation_limit;
+};
+
+struct config {
+    struct config_data data;
+    struct config_model model;
+    struct config_measure measure;
+    struct config_store store;
+    struct config_run run;
+    char *name;                    /* of the INI file, for messages */
+    size_t lines[CONFIG_MAX_KEYS]; /* where each key of the table was set: CONFIG_DEFAULT, CONFIG_SET or a line */
+};
+
+enum { CONFIG_DEFAULT = 0 };
+
+#define CONFIG_SET SIZE_MAX
+
+/* Read an INI file whole. The caller frees *text. Errors: FAIL_SYSTEM if it cannot be read, FAIL_CONFIG if it is no
+ * text or larger than CONFIG_MAX_BYTES. */
+enum status config_read(char **text, const char *path, struct error *err);
+
+/* Parse an INI text and the assignments of --set, "section.key=value".
+ *
+ *   out    out  to be freed with config_free, also after a failure
+ *   text   in   contents of the file
+ *   path   in   its path, for messages and as the place that relative paths start from
+ *   sets   in   [nsets] applied last
+ * Errors: FAIL_CONFIG with file, line, key and the nearest valid name; FAIL_SYSTEM without memory. */
+enum status config_parse(struct config *out, const char *text, const char *path, const char *const *sets, size_t nsets,
+                         struct error *err);
+
+void config_free(struct config *config);
+
+/* Fail because of a key's value, naming the place where it was set: "demo.ini:12: measure.rule.conv9_9: there is no
+ * such layer". `key` is "section.key". Returns FAIL_CONFIG. */
+enum status config_fail(const struct config *config, struct error *err, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

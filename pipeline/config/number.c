@@ -1,0 +1,215 @@
+#include "pipeline/config/number.h"
+
+#include "pipeline/config/token.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "whole numbers are written as size_t");
+
+static enum status check_bounds(double value, const struct config_key *key, const char *text, struct error *err)
+{
+    if ((key->low == 0 && key->high == 0) || (value >= key->low && value <= key->high))
+        return OK;
+    return error_set(err, FAIL_CONFIG, "%s is not between %.17g and %.17g", text, key->low, key->high);
+}
+
+enum status config_number_parse_whole(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    size_t value;
+    const char *at = text;
+
+    if (!config_token_whole(&at, &value) || *at)
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no whole number", text);
+    enum status rc = check_bounds((double)value, key, text, err);
+    if (rc == OK)
+        *(size_t *)field = value;
+    return rc;
+}
+
+void config_number_print_whole(FILE *out, const void *field, const struct config_key *key)
+{
+    (void)key;
+    fprintf(out, "%zu", *(const size_t *)field);
+}
+
+enum status config_number_parse_optional(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    struct config_size size = {.set = *text != '\0'};
+    enum status rc = size.set ? config_number_parse_whole(&size.value, key, text, err) : OK;
+
+    *(struct config_size *)field = size;
+    return rc;
+}
+
+void config_number_print_optional(FILE *out, const void *field, const struct config_key *key)
+{
+    const struct config_size *size = field;
+
+    if (size->set)
+        config_number_print_whole(out, &size->value, key);
+}
+
+/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. `more` may follow the letter. */
+static bool take_scaled(const char **at, double *value, const char *units, const double *factors, const char *more)
+{
+    if (!config_token_real(at, value))
+        return false;
+    *at += strspn(*at, " \t");
+    const char *unit = **at ? strchr(units, **at) : NULL;
+    if (unit) {
+        *value *= factors[unit - units];
+        ++*at;
+        *at += strncmp(*at, more, strlen(more)) == 0 ? strlen(more) : 0;
+    }
+    return **at == '\0';
+}
+
+enum status config_number_parse_bytes(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    static const double factors[] = {0x1p10, 0x1p20, 0x1p30, 0x1p40};
+    struct config_size size = {.set = *text != '\0'};
+    const char *at = text;
+    double value;
+    enum status rc = OK;
+
+    if (size.set && !take_scaled(&at, &value, "KMGT", factors, "iB"))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no size such as 900M, 1.5G or 2GiB", text);
+    if (size.set)
+        rc = check_bounds(value, key, text, err);
+    if (size.set && rc == OK)
+        size.value = (size_t)value;
+    *(struct config_size *)field = size;
+    return rc;
+}
+
+static enum status store_real(void *field, double value, const struct config_key *key, const char *text,
+                              struct error *err)
+{
+    enum status rc = check_bounds(value, key, text, err);
+
+    *(double *)field = value;
+    return rc;
+}
+
+enum status config_number_parse_real(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    const char *at = text;
+    double value;
+
+    if (!config_token_real(&at, &value) || *at)
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no number", text);
+    return store_real(field, value, key, text, err);
+}
+
+enum status config_number_parse_share(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    static const double percent[] = {0.01};
+    const char *at = text;
+    double value;
+
+    if (!take_scaled(&at, &value, "%", percent, ""))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no share such as 0.01 or 1 %%", text);
+    return store_real(field, value, key, text, err);
+}
+
+enum status config_number_parse_seconds(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    static const double factors[] = {1, 60, 3600, 86400};
+    const char *at = text;
+    double value;
+
+    if (!take_scaled(&at, &value, "smhd", factors, ""))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no time such as 90, 90s, 10m or 1.5h", text);
+    return store_real(field, value, key, text, err);
+}
+
+void config_number_print_real(FILE *out, const void *field, const struct config_key *key)
+{
+    (void)key;
+    config_token_print_real(out, *(const double *)field);
+}
+
+enum status config_number_parse_reals(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    struct config_reals reals = {0};
+    char item[CONFIG_TOKEN];
+    const char *at = text;
+    enum config_token token;
+
+    while ((token = config_token_item(item, &at, text)) == CONFIG_TOKEN_WORD) {
+        if (reals.count == CONFIG_MAX_REALS)
+            return error_set(err, FAIL_CONFIG, "more than %d numbers", CONFIG_MAX_REALS);
+        enum status rc = config_number_parse_real(&reals.values[reals.count++], key, item, err);
+        if (rc != OK)
+            return rc;
+    }
+    if (token == CONFIG_TOKEN_BAD)
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no list of numbers with commas", text);
+    *(struct config_reals *)field = reals;
+    return OK;
+}
+
+void config_number_print_reals(FILE *out, const void *field, const struct config_key *key)
+{
+    const struct config_reals *reals = field;
+
+    for (size_t i = 0; i < reals->count; i++) {
+        fputs(i ? ", " : "", out);
+        config_number_print_real(out, &reals->values[i], key);
+    }
+}
+
+enum status config_number_parse_range(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    struct config_range range = {0, SIZE_MAX};
+    const char *at = text;
+
+    (void)key;
+    if (*text) {
+        bool first = config_token_whole(&at, &range.first);
+        bool colon = config_token_mark(&at, ':');
+        bool end = config_token_whole(&at, &range.end);
+        if (!colon || *at || !(first || end))
+            return error_set(err, FAIL_CONFIG, "\"%s\" is no range such as 0:100, 500: or :100", text);
+    }
+    if (range.first >= range.end)
+        return error_set(err, FAIL_CONFIG, "the range %s is empty; its end does not belong to it", text);
+    *(struct config_range *)field = range;
+    return OK;
+}
+
+void config_number_print_range(FILE *out, const void *field, const struct config_key *key)
+{
+    const struct config_range *range = field;
+
+    (void)key;
+    if (range->first == 0 && range->end == SIZE_MAX)
+        return;
+    fprintf(out, "%zu:", range->first);
+    if (range->end != SIZE_MAX)
+        fprintf(out, "%zu", range->end);
+}
+
+enum status config_number_parse_shard(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    struct config_shard shard;
+    const char *at = text;
+
+    (void)key;
+    if (!config_token_whole(&at, &shard.index) || !config_token_mark(&at, '/') ||
+        !config_token_whole(&at, &shard.count) || *at)
+        return error_set(err, FAIL_CONFIG, "\"%s\" is no shard such as 1/4", text);
+    if (shard.index < 1 || shard.index > shard.count)
+        return error_set(err, FAIL_CONFIG, "there is no shard %s; they are numbered 1/%zu to %zu/%zu", text,
+                         shard.count, shard.count, shard.count);
+    *(struct config_shard *)field = shard;
+    return OK;
+}
+
+void config_number_print_shard(FILE *out, const void *field, const struct config_key *key)
+{
+    const struct config_shard *shard = field;
+
+    (void)key;
+    fprintf(out, "%zu/%zu", shard->index, shard->count);
+}

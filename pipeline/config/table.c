@@ -1,0 +1,117 @@
+#include "pipeline/config/table.h"
+
+#include <string.h>
+
+#define FIELD(member) offsetof(struct config, member)
+
+#define COMPOSITES                                                                                                     \
+    "epsilon_gamma_box|epsilon_plus|epsilon_plus_flat|epsilon_alpha2_beta1|epsilon_alpha2_beta1_flat|zero|epsilon|"    \
+    "gamma|zplus"
+
+static const int bias_modes[] = {BIAS_NEURON, BIAS_SPREAD};
+static const int pool_modes[] = {POOL_WINNER, POOL_FIRST, POOL_PROPORTIONAL};
+
+static const struct config_key keys[] = {
+    {"data", "path", CONFIG_TYPE_PATH, FIELD(data.path), "",
+     .help = "folder of class folders, list, IDX, HDF5 or tar file(s)", .required = true, .may_differ = true},
+    {"data", "format", CONFIG_TYPE_CHOICE, FIELD(data.format), "auto",
+     .help = "kind of dataset; auto looks at the path", .allowed = "auto|folder|list|idx|hdf5|tar", .may_differ = true},
+    {"data", "labels", CONFIG_TYPE_PATH, FIELD(data.labels), "",
+     .help = "labels where they are apart: the IDX file, or the name of the HDF5 dataset", .may_differ = true},
+    {"data", "images", CONFIG_TYPE_RANGE, FIELD(data.images), "", .help = "only images a <= i < b; empty for all"},
+    {"data", "shard", CONFIG_TYPE_SHARD, FIELD(data.shard), "1/1",
+     .help = "part k of n of the images, in whole blocks"},
+    {"data", "resize", CONFIG_TYPE_OPTIONAL, FIELD(data.resize), "",
+     .help = "length of the short side after resizing; empty: what the model was trained with", .low = 1,
+     .high = 16384},
+    {"data", "crop", CONFIG_TYPE_OPTIONAL, FIELD(data.crop), "",
+     .help = "side of the square cut out of the centre; empty: the network's input", .low = 1, .high = 16384},
+    {"data", "pad", CONFIG_TYPE_OPTIONAL, FIELD(data.pad), "",
+     .help = "zeros put around the image on every side; empty: none", .low = 0, .high = 4096},
+    {"data", "mean", CONFIG_TYPE_REALS, FIELD(data.mean), "",
+     .help = "subtracted from each channel; empty: what the model was trained with", .low = -1e6, .high = 1e6},
+    {"data", "std", CONFIG_TYPE_REALS, FIELD(data.std), "",
+     .help = "divisor of each channel; empty: what the model was trained with", .low = 1e-6, .high = 1e6},
+    {"data", "max_failed", CONFIG_TYPE_SHARE, FIELD(data.max_failed), "0.01",
+     .help = "share of the images that may fail before the run counts as failed", .high = 1, .may_differ = true},
+
+    {"model", "network", CONFIG_TYPE_NAME, FIELD(model.network), "auto", .help = "auto: recognised from the weights",
+     .allowed = "auto|vgg11|vgg13|vgg16|vgg19", .may_differ = true},
+    {"model", "weights", CONFIG_TYPE_PATH, FIELD(model.weights), "",
+     .help = "safetensors, Keras .h5 or PyTorch .pth file", .required = true, .may_differ = true},
+    {"model", "classes", CONFIG_TYPE_PATH, FIELD(model.classes), "",
+     .help = "text file with a class name on every line", .may_differ = true},
+
+    {"measure", "composite", CONFIG_TYPE_NAME, FIELD(measure.composite), "epsilon_gamma_box",
+     .help = "relevance rules of all layers", .allowed = COMPOSITES},
+    {"measure", "rule", CONFIG_TYPE_PAIRS, FIELD(measure.rules), "",
+     .help = "rule of one layer: zero, epsilon E, gamma G, zplus, alphabeta A B, zbox LOW HIGH, wsquare, flat",
+     .allowed = "<layer>"},
+    {"measure", "bias", CONFIG_TYPE_CHOICE, FIELD(measure.bias), "neuron",
+     .help = "a bias is a neuron of its own, or spread over the others", .allowed = "neuron|spread",
+     .values = bias_modes},
+    {"measure", "pool", CONFIG_TYPE_CHOICE, FIELD(measure.pool), "winner", .help = "how max pooling shares relevance",
+     .allowed = "winner|first|proportional", .values = pool_modes},
+    {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "input",
+     .help = "count only what reaches the pixels, or passes sets of one or more layers joined by `and`, or everything"},
+    {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
+     .help = "what is explained: a class, or one class against another"},
+    {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "adjacent",
+     .help =
+         "flow matrices: adjacent reaches from the input to fc6, dense adds fc6-fc7 and fc7-fc8; all: every pair of "
+         "input and convolutions, far ones sampled; conv3_3-conv5_3: a pair, exact; with :K only the K most relevant "
+         "upper channels of every image",
+     .allowed = "none|adjacent|dense|all", .note = "or a pair of layers, as conv3_3-conv5_3"},
+    {"measure", "sweeps", CONFIG_TYPE_REAL, FIELD(measure.sweeps), "1",
+     .help = "sampled flows: sweeps from every layer for an image, on average", .low = 1e-3, .high = 1e6},
+    {"measure", "query", CONFIG_TYPE_PAIRS, FIELD(measure.queries), "",
+     .help = "a set expression, as conv5_3[155] and conv4_3[7,20:24] given conv5_1[12]@(0:6,0:6)", .allowed = "<name>"},
+
+    {"store", "per_image", CONFIG_TYPE_WORDS, FIELD(store.per_image), "none",
+     .help = "layers whose channel relevance is kept for every image"},
+    {"store", "top", CONFIG_TYPE_WHOLE, FIELD(store.top), "16",
+     .help = "images in the list of every channel's highest values", .low = 0, .high = 1000},
+    {"store", "class_by", CONFIG_TYPE_CHOICE, FIELD(store.class_by), "target",
+     .help = "what puts an image into a class", .allowed = "target|label"},
+    {"store", "classes", CONFIG_TYPE_CLASSES, FIELD(store.classes), "all", .help = "classes with means of their own"},
+    {"store", "class_flows", CONFIG_TYPE_CLASSES, FIELD(store.class_flows), "none",
+     .help = "classes with flow matrices of their own"},
+    {"store", "maps", CONFIG_TYPE_WORDS, FIELD(store.maps), "none",
+     .help = "layers whose mean relevance is kept for every neuron"},
+    {"store", "histogram_bins", CONFIG_TYPE_WHOLE, FIELD(store.histogram_bins), "64",
+     .help = "bins of every channel's histogram; 0 for none", .low = 0, .high = 4096},
+    {"store", "compression", CONFIG_TYPE_WHOLE, FIELD(store.compression), "4", .help = "deflate level, 0 for none",
+     .low = 0, .high = 9, .may_differ = true},
+
+    {"run", "block", CONFIG_TYPE_WHOLE, FIELD(run.block), "16", .help = "images that are computed together", .low = 1,
+     .high = 4096},
+    {"run", "epoch", CONFIG_TYPE_SECONDS, FIELD(run.epoch), "10m",
+     .help = "time between two durable states; 0: after every block", .low = 0, .high = 1e7, .may_differ = true},
+    {"run", "seed", CONFIG_TYPE_WHOLE, FIELD(run.seed), "0", .help = "of whatever is drawn", .high = 0x1p64},
+    {"run", "memory", CONFIG_TYPE_BYTES, FIELD(run.memory), "",
+     .help = "most memory that the ranks of one node may plan for; empty: no limit", .low = 1, .high = 0x1p60,
+     .may_differ = true},
+    {"run", "variation_limit", CONFIG_TYPE_REAL, FIELD(run.variation_limit), "1000",
+     .help = "an image with a layer of larger total variation counts as exploded", .low = 1, .high = 0x1p23},
+};
+
+enum { NKEYS = sizeof keys / sizeof keys[0] };
+
+_Static_assert((int)NKEYS <= (int)CONFIG_MAX_KEYS, "config.lines has a place for every key");
+
+const struct config_key *config_table_key(size_t i)
+{
+    return i < NKEYS ? &keys[i] : NULL;
+}
+
+size_t config_table_find(const char *section, const char *name)
+{
+    for (size_t i = 0; i < NKEYS; i++) {
+        size_t n = strlen(keys[i].name);
+        if (strcmp(section, keys[i].section) != 0 || strncmp(name, keys[i].name, n) != 0)
+            continue;
+        if (keys[i].type == CONFIG_TYPE_PAIRS ? name[n] == '.' && name[n + 1] != '\0' : name[n] == '\0')
+            return i;
+    }
+    return NKEYS;
+}

@@ -1,0 +1,180 @@
+#include "pipeline/config/text.h"
+
+#include "pipeline/config/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A list is wrapped so that its lines stay below the limit of the INI reader. */
+enum { WRAP = 120 };
+
+static void print_wrapped(FILE *out, const char *value, size_t column)
+{
+    for (const char *c = value; *c; c++, column++) {
+        if (column > WRAP && c - value >= 2 && c[-2] == ',' && c[-1] == ' ') {
+            fputs("\n    ", out);
+            column = 4;
+        }
+        fputc(*c, out);
+    }
+}
+
+static void print_line(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, "%s =%s", name, *value ? " " : "");
+    print_wrapped(out, value, strlen(name) + 3);
+    fputc('\n', out);
+}
+
+/* A pair without a name was given on a command line, and is no key. */
+static void print_pairs(FILE *out, const struct config_key *key, const struct config_pairs *pairs)
+{
+    for (size_t i = 0; i < pairs->count; i++)
+        if (*pairs->items[i].name)
+            fprintf(out, "%s.%s = %s\n", key->name, pairs->items[i].name, pairs->items[i].text);
+}
+
+/* The text of one value; NULL without memory. */
+static char *value_text(const struct config_key *key, const void *field)
+{
+    char *value = NULL;
+    size_t nbytes;
+    FILE *memory = open_memstream(&value, &nbytes);
+
+    if (!memory)
+        return NULL;
+    config_value_print(memory, field, key);
+    if (fclose(memory) != 0) {
+        free(value);
+        return NULL;
+    }
+    return value;
+}
+
+char *config_text_value(const struct config *config, const char *section, const char *name)
+{
+    const struct config_key *key = config_table_key(config_table_find(section, name));
+
+    return key ? value_text(key, (const char *)config + key->offset) : NULL;
+}
+
+/* False without memory. */
+static bool print_key(FILE *out, const struct config_key *key, const void *field)
+{
+    if (key->type == CONFIG_TYPE_PAIRS) {
+        print_pairs(out, key, field);
+        return true;
+    }
+    char *value = value_text(key, field);
+    if (!value)
+        return false;
+    print_line(out, key->name, value);
+    free(value);
+    return true;
+}
+
+char *config_text(const struct config *config)
+{
+    char *text = NULL;
+    size_t nbytes;
+    const char *section = "";
+    const struct config_key *key;
+    bool complete = true;
+    FILE *out = open_memstream(&text, &nbytes);
+
+    if (!out)
+        return NULL;
+    for (size_t i = 0; complete && (key = config_table_key(i)) != NULL; i++) {
+        if (strcmp(section, key->section) != 0)
+            fprintf(out, "%s[%s]\n", i ? "\n" : "", key->section);
+        section = key->section;
+        complete = print_key(out, key, (const char *)config + key->offset);
+    }
+    if (fclose(out) != 0 || !complete) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------------------------- */
+
+/* One assignment of a canonical text: its section and the span from its name to the end of its value. */
+struct entry {
+    char section[32], name[128];
+    const char *value;
+    int nvalue;
+};
+
+/* The end of a value is a line end that no continuation follows. */
+static const char *value_end(const char *at)
+{
+    const char *end = at + strcspn(at, "\n");
+
+    while (end[0] == '\n' && end[1] == ' ')
+        end += 1 + strcspn(end + 1, "\n");
+    return end;
+}
+
+static bool next_entry(struct entry *e, const char **at)
+{
+    while (**at) {
+        const char *line = *at, *end = value_end(line), *equals = strchr(line, '=');
+        *at = *end ? end + 1 : end;
+        if (*line == '[') {
+            snprintf(e->section, sizeof e->section, "%.*s", (int)strcspn(line + 1, "]\n"), line + 1);
+        } else if (equals && equals < end) {
+            snprintf(e->name, sizeof e->name, "%.*s", (int)strcspn(line, " =\n"), line);
+            e->value = equals + 1 + strspn(equals + 1, " ");
+            e->value = e->value < end ? e->value : end;
+            e->nvalue = (int)(end - e->value);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Find the assignment to the same key; its value reads "not set" if there is none. */
+static void find_entry(struct entry *found, const char *text, const struct entry *wanted)
+{
+    *found = (struct entry){0};
+    while (next_entry(found, &text))
+        if (strcmp(found->section, wanted->section) == 0 && strcmp(found->name, wanted->name) == 0)
+            return;
+    *found = *wanted;
+    found->value = "not set";
+    found->nvalue = 7;
+}
+
+static bool counts(const struct entry *e)
+{
+    const struct config_key *key = config_table_key(config_table_find(e->section, e->name));
+
+    return !key || !key->may_differ;
+}
+
+/* First assignment of a that counts and that b has not, or not with this value. */
+static bool find_difference(struct entry *in_a, struct entry *in_b, const char *a, const char *b)
+{
+    *in_a = (struct entry){0};
+    while (next_entry(in_a, &a)) {
+        if (!counts(in_a))
+            continue;
+        find_entry(in_b, b, in_a);
+        if (in_a->nvalue != in_b->nvalue || memcmp(in_a->value, in_b->value, (size_t)in_a->nvalue) != 0)
+            return true;
+    }
+    return false;
+}
+
+bool config_text_differs(char *message, size_t n, const char *mine, const char *stored)
+{
+    struct entry here, there;
+
+    if (!find_difference(&here, &there, mine, stored) && !find_difference(&there, &here, stored, mine))
+        return false;
+    snprintf(message, n, "%s.%s is \"%.*s\" here, but \"%.*s\" in the store", here.section, here.name, here.nvalue,
+             here.value, there.nvalue, there.value);
+    return true;
+}

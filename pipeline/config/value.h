@@ -1,0 +1,59 @@
+/* Types of configuration values: from text, to canonical text, and out of memory. */
+#ifndef NRMFLOW_PIPELINE_CONFIG_VALUE_H
+#define NRMFLOW_PIPELINE_CONFIG_VALUE_H
+
+#include "pipeline/config/config.h"
+
+#include <stdio.h>
+
+enum config_type {
+    CONFIG_TYPE_PATH,       /* struct config_path */
+    CONFIG_TYPE_NAME,       /* char *: one of the allowed words */
+    CONFIG_TYPE_EXPRESSION, /* char *: none, or a set expression, which the network must fit */
+    CONFIG_TYPE_CHOICE,     /* an enum: value of the allowed word */
+    CONFIG_TYPE_FLOWS,      /* struct config_flows: the first allowed word, alone, is 0, the others bits 0, 1, ... */
+    CONFIG_TYPE_WHOLE,      /* size_t or uint64_t */
+    CONFIG_TYPE_OPTIONAL,   /* struct config_size */
+    CONFIG_TYPE_BYTES,      /* struct config_size */
+    CONFIG_TYPE_REAL,       /* double */
+    CONFIG_TYPE_SHARE,      /* double, 0 to 1 */
+    CONFIG_TYPE_SECONDS,    /* double */
+    CONFIG_TYPE_REALS,      /* struct config_reals */
+    CONFIG_TYPE_RANGE,      /* struct config_range */
+    CONFIG_TYPE_SHARD,      /* struct config_shard */
+    CONFIG_TYPE_TARGET,     /* struct config_target */
+    CONFIG_TYPE_WORDS,      /* struct config_words */
+    CONFIG_TYPE_CLASSES,    /* struct config_classes */
+    CONFIG_TYPE_PAIRS       /* struct config_pairs; the key's name is followed by a dot and a name of the user's */
+};
+
+struct config_key {
+    const char *section, *name;
+    enum config_type type;
+    size_t offset;        /* of the field in struct config */
+    const char *fallback; /* default as text */
+    const char *help;     /* one line */
+    const char *allowed;  /* words separated by '|' */
+    const int *values;    /* of a choice's words; NULL: 0, 1, ... */
+    double low, high;     /* of numbers; unused if both are 0 */
+    const char *note;     /* added to the message about a bad value */
+    bool required;
+    bool may_differ; /* it does not change the numbers of a store */
+};
+
+/* Set a field from text without surrounding blanks. What the field held is released. `folder` is where relative paths
+ * start from ("" for the working folder). Not for pairs. Errors: FAIL_CONFIG with what is wrong and what would be
+ * right, FAIL_SYSTEM. */
+enum status config_value_parse(void *field, const struct config_key *key, const char *text, const char *folder,
+                               struct error *err);
+
+/* Print a field in its canonical form. Not for pairs. */
+void config_value_print(FILE *out, const void *field, const struct config_key *key);
+
+/* Free what a field owns. All zero is fine. */
+void config_value_release(void *field, const struct config_key *key);
+
+/* How a value of this key is written, for help: "16", "a:b", "auto | folder | list". */
+const char *config_value_form(const struct config_key *key);
+
+#endif

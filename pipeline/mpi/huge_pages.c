@@ -1,0 +1,17 @@
+#include "pipeline/mpi/huge_pages.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void pages_prefer_large(void *memory, size_t nbytes)
+{
+#ifdef MADV_HUGEPAGE
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)memory % page) % page;
+
+    if (nbytes > before)
+        madvise((char *)memory + before, (nbytes - before) / page * page, MADV_HUGEPAGE);
+#else
+    (void)memory, (void)nbytes;
+#endif
+}

@@ -1,0 +1,39 @@
+#include "pipeline/mpi/isa.h"
+
+#include "pipeline/mpi/agree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Number of a name among all; tables are ordered from the most portable on. */
+static int number_of(const char *name)
+{
+    int i = 0;
+
+    while (strcmp(ops_name((size_t)i), name) != 0)
+        i++;
+    return i;
+}
+
+static enum status unknown(const char *wanted, struct error *err)
+{
+    for (size_t i = 0; ops_name(i); i++)
+        if (strcmp(ops_name(i), wanted) == 0)
+            return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: this processor does not have it", wanted);
+    return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: there is no such instruction set; generic always works",
+                     wanted);
+}
+
+enum status isa_choose(const struct ops **ops, const struct node *node, struct error *err)
+{
+    const char *wanted = getenv("NRMFLOW_ISA");
+    const struct ops *mine = ops_select(wanted && *wanted ? wanted : NULL);
+    int lowest = mine ? number_of(mine->name) : 0;
+    enum status rc = mine ? OK : unknown(wanted ? wanted : "", err);
+
+    TRY(agree(node->world, rc, err));
+    MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, node->world);
+    *ops = ops_select(ops_name((size_t)lowest));
+done:
+    return rc;
+}

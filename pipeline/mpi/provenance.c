@@ -1,0 +1,117 @@
+#include "pipeline/mpi/provenance.h"
+
+#include "pipeline/mpi/blas.h"
+#include "pipeline/util/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *attribute, *what;
+} traits[MACHINE_TRAITS] = {
+    [MACHINE_ISA] = {"isa", "instruction set"},
+    [MACHINE_BLAS_CORE] = {"blas_core", "OpenBLAS' kernels"},
+    [MACHINE_PROGRAM] = {"program_version", "version of nrmflow"},
+};
+
+static const char separator[] = ", ", more[] = "...";
+
+void machine_here(struct machine *out, const char *isa)
+{
+    const char *const names[MACHINE_TRAITS] = {
+        [MACHINE_ISA] = isa, [MACHINE_BLAS_CORE] = blas_core(), [MACHINE_PROGRAM] = version_string()};
+
+    for (size_t i = 0; i < MACHINE_TRAITS; i++)
+        snprintf(out->traits[i], MACHINE_TEXT, "%s", names[i]);
+}
+
+/* The next name of a list, which *at is moved behind; its length, 0 at the end. */
+static size_t next_name(const char **name, const char **at)
+{
+    const char *end = strstr(*at, separator);
+    size_t length = end ? (size_t)(end - *at) : strlen(*at);
+
+    *name = *at;
+    *at += end ? length + strlen(separator) : length;
+    return length;
+}
+
+static bool lists(const char *list, const char *name, size_t length)
+{
+    const char *own;
+    size_t n;
+
+    while ((n = next_name(&own, &list)) > 0)
+        if (n == length && strncmp(own, name, n) == 0)
+            return true;
+    return false;
+}
+
+bool machine_differs(char *message, size_t n, const struct machine *mine, const struct machine *stored)
+{
+    for (size_t i = 0; i < MACHINE_TRAITS; i++) {
+        const char *name, *at = mine->traits[i];
+        size_t length;
+        while ((length = next_name(&name, &at)) > 0) {
+            if (lists(stored->traits[i], name, length))
+                continue;
+            snprintf(message, n, "%s: %.*s, not %s", traits[i].what, (int)length, name, stored->traits[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool machine_mixed(const struct machine *machine)
+{
+    for (size_t i = 0; i < MACHINE_TRAITS; i++)
+        if (strstr(machine->traits[i], separator))
+            return true;
+    return false;
+}
+
+static void append(char list[MACHINE_TEXT], const char *name, size_t length)
+{
+    size_t used = strlen(list), room = strlen(separator) + strlen(more) + 1;
+
+    if (used + strlen(separator) + length + room <= MACHINE_TEXT)
+        snprintf(list + used, MACHINE_TEXT - used, "%s%.*s", used ? separator : "", (int)length, name);
+    else if (!lists(list, more, strlen(more)))
+        snprintf(list + used, MACHINE_TEXT - used, "%s%s", separator, more);
+}
+
+void machine_join(struct machine *into, const struct machine *from)
+{
+    for (size_t i = 0; i < MACHINE_TRAITS; i++) {
+        const char *name, *at = from->traits[i];
+        size_t length;
+        while ((length = next_name(&name, &at)) > 0)
+            if (!lists(into->traits[i], name, length))
+                append(into->traits[i], name, length);
+    }
+}
+
+enum status machine_write(struct store *store, const struct machine *machine, struct error *err)
+{
+    enum status rc = OK;
+
+    for (size_t i = 0; rc == OK && i < MACHINE_TRAITS; i++)
+        rc = store_set_text(store, "", traits[i].attribute, machine->traits[i], err);
+    return rc;
+}
+
+enum status machine_read(struct machine *out, const struct store_reader *store, struct error *err)
+{
+    enum status rc = OK;
+
+    *out = (struct machine){0};
+    for (size_t i = 0; rc == OK && i < MACHINE_TRAITS; i++) {
+        char *text = NULL;
+        rc = store_get_text(&text, store, "", traits[i].attribute, err);
+        if (rc == OK)
+            snprintf(out->traits[i], MACHINE_TEXT, "%s", text);
+        free(text);
+    }
+    return rc;
+}

@@ -1,0 +1,235 @@
+#include "pipeline/results/check_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- helpers --------------------------------------------------------------------------------------------------- */
+
+void check_offend(struct check_offenders *offenders, size_t i, bool bad)
+{
+    if (!bad || (offenders->count && offenders->last == i))
+        return;
+    offenders->first = offenders->count ? offenders->first : i;
+    offenders->last = i;
+    offenders->count++;
+}
+
+void check_report(struct check *c, const char *path, struct check_offenders offenders, const char *things,
+                  const char *what)
+{
+    if (offenders.count)
+        store_problem_add(c->problems, path, "%s (%zu of the %s, first %zu)", what, offenders.count, things,
+                          offenders.first);
+}
+
+bool check_near(double a, double b, double tolerance)
+{
+    return (isnan(a) && isnan(b)) || a == b || fabs(a - b) <= tolerance;
+}
+
+bool check_is_ok(const struct check *c, size_t image)
+{
+    return c->status[image] == STORE_IMAGE_OK;
+}
+
+enum status check_allocate(double **out, size_t n, struct check *c)
+{
+    *out = calloc(n + 1, sizeof **out);
+    return *out ? OK : error_set(c->err, FAIL_SYSTEM, "no memory for %zu numbers of the store", n);
+}
+
+enum status check_read(double **out, struct check *c, const char *group, const char *name, size_t ndim,
+                       const size_t *dims)
+{
+    char path[CHECK_PATH];
+    size_t wanted[STORE_MAX_DIMS];
+
+    for (size_t d = 0; d < ndim; d++)
+        wanted[d] = dims[d];
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    return store_read_real(out, c->reader, path, ndim, wanted, c->err);
+}
+
+bool check_has(const struct check *c, const char *group, const char *name)
+{
+    char path[CHECK_PATH];
+
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    return store_has(c->reader, path);
+}
+
+const struct check_layer *check_find_layer(const struct check *c, const char *name)
+{
+    for (size_t i = 0; i < c->nlayers; i++)
+        if (strcmp(c->layers[i].name, name) == 0)
+            return &c->layers[i];
+    return NULL;
+}
+
+/* ---- groups ---------------------------------------------------------------------------------------------------- */
+
+/* Damage in one place is a problem of the store and no reason to stop. */
+static enum status keep_going(struct check *c, enum status rc, const char *path)
+{
+    if (rc != FAIL_FORMAT && rc != FAIL_UNSUPPORTED && rc != FAIL_LIMIT)
+        return rc;
+    store_problem_add(c->problems, path, "cannot be read: %s", c->err->message);
+    error_clear(c->err);
+    return OK;
+}
+
+static enum status read_config(struct check *c)
+{
+    char *text = NULL;
+    enum status rc = OK;
+
+    TRY(store_get_text(&text, c->reader, "", "config", c->err));
+    TRY(config_parse(&c->config, text, "config", NULL, 0, c->err));
+done:
+    free(text);
+    if (rc == FAIL_CONFIG) {
+        error_clear(c->err);
+        rc = error_set(c->err, FAIL_FORMAT, "the attribute config is no configuration of this program");
+    }
+    return rc;
+}
+
+/* The layers' names and channels. */
+static enum status read_layers(struct check *c)
+{
+    char path[CHECK_PATH];
+    size_t ndim, dims[STORE_MAX_DIMS];
+    enum status rc = OK;
+
+    c->nlayers = c->classes = STORE_ANY;
+    TRY(store_read_text(&c->names, c->reader, "images/variable", &c->nlayers, c->err));
+    c->layers = calloc(c->nlayers + 1, sizeof *c->layers);
+    if (!c->layers)
+        return error_set(c->err, FAIL_SYSTEM, "no memory for %zu layers", c->nlayers);
+    for (size_t i = 0; i < c->nlayers; i++) {
+        c->layers[i].name = c->names[i];
+        snprintf(path, sizeof path, "layers/%s/mean", c->names[i]);
+        TRY(store_shape(&ndim, dims, c->reader, path, c->err));
+        c->layers[i].channels = dims[0];
+    }
+    TRY(store_shape(&ndim, dims, c->reader, "classes/name", c->err));
+    c->classes = dims[0];
+done:
+    return rc;
+}
+
+static enum status check_layers(struct check *c)
+{
+    struct store_names names = {0};
+    char path[CHECK_PATH];
+    enum status rc = OK;
+
+    TRY(store_list(&names, c->reader, "layers", c->err));
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(path, sizeof path, "layers/%s", names.names[i]);
+        if (!check_find_layer(c, names.names[i]))
+            store_problem_add(c->problems, path, "is no variable of images/variable");
+    }
+    for (size_t i = 0; i < c->nlayers; i++) {
+        snprintf(path, sizeof path, "layers/%s", c->names[i]);
+        TRY(keep_going(c, check_layer(c, &c->layers[i]), path));
+    }
+done:
+    store_names_free(&names);
+    return rc;
+}
+
+/* All groups below `parent`, which may be missing. */
+static enum status check_each(size_t *count, struct check *c, const char *parent,
+                              enum status (*check)(struct check *c, const char *name))
+{
+    struct store_names names = {0};
+    char path[CHECK_PATH];
+    enum status rc = OK;
+
+    if (!store_has(c->reader, parent))
+        return OK;
+    TRY(store_list(&names, c->reader, parent, c->err));
+    *count = names.count;
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(path, sizeof path, "%s/%s", parent, names.names[i]);
+        TRY(keep_going(c, check(c, names.names[i]), path));
+    }
+done:
+    store_names_free(&names);
+    return rc;
+}
+
+/* A store of maps has no ledger and no statistics. */
+static enum status check_maps(struct check_result *out, struct check *c)
+{
+    enum status rc = OK;
+
+    c->images = STORE_ANY;
+    TRY(store_read_int(&c->status, c->reader, "images/status", 1, &c->images, c->err));
+    out->images = c->images;
+    TRY(check_each(&out->queries, c, "queries", check_query));
+done:
+    return rc;
+}
+
+static enum status check_numbers(struct check_result *out, struct check *c)
+{
+    enum status rc = OK;
+
+    if (store_has(c->reader, "queries/map/map") && !store_has(c->reader, "layers"))
+        return check_maps(out, c);
+    TRY(read_config(c));
+    TRY(read_layers(c));
+    TRY(check_images(c));
+    out->images = c->images;
+    out->layers = c->nlayers;
+    TRY(check_layers(c));
+    TRY(check_each(&out->flows, c, "flows", check_flow));
+    TRY(check_each(&out->queries, c, "queries", check_query));
+    TRY(keep_going(c, check_classes(c), "classes"));
+done:
+    return rc;
+}
+
+static void release(struct check *c)
+{
+    for (size_t i = 0; c->layers && i < c->nlayers; i++)
+        free(c->layers[i].mean);
+    free(c->layers);
+    free(c->names);
+    free(c->status);
+    free(c->class);
+    free(c->given);
+    config_free(&c->config);
+}
+
+enum status check_store(struct check_result *out, const char *path, struct error *err)
+{
+    struct store_reader *reader = NULL;
+    struct check c = {.problems = &out->problems, .err = err};
+    int64_t complete = 0;
+    enum status rc = OK;
+
+    *out = (struct check_result){.images = 0};
+    TRY(store_open_read(&reader, path, err));
+    c.reader = reader;
+    TRY(store_check(&out->problems, reader, err));
+    out->complete = store_get_int(&complete, reader, "", "complete", NULL) == OK && complete == 1;
+    out->numbers = !out->problems.unreadable;
+    if (out->numbers)
+        TRY(keep_going(&c, check_numbers(out, &c), ""));
+    if (out->problems.no_memory)
+        TRY(error_set(err, FAIL_SYSTEM, "%s: no memory for what is wrong with it", path));
+done:
+    release(&c);
+    store_close(reader);
+    return rc;
+}
+
+void check_free(struct check_result *result)
+{
+    store_problems_free(&result->problems);
+}

@@ -1,0 +1,77 @@
+/* What is in a store, in a few numbers: for `nrmflow info` and whoever else wants to show it.
+ *
+ * Not collective; reads on the calling rank. Everything but the format attributes may be missing from a store.
+ */
+#ifndef NRMFLOW_PIPELINE_RESULTS_SUMMARY_H
+#define NRMFLOW_PIPELINE_RESULTS_SUMMARY_H
+
+#include "io/store/store.h"
+
+/* One variable. The ledger is that of the plain measure, over the images with status ok. */
+struct summary_layer {
+    char name[STORE_NAME];
+    size_t channels;                        /* 0 if the store has no statistics of the layer */
+    uint64_t nbytes;                        /* of these statistics in the file */
+    bool has_ledger;                        /* the rest is set */
+    double mass, bias, absorbed, variation; /* means over the images */
+    double gap;                             /* max |mass + bias + absorbed - 1|; INFINITY if one is not finite */
+    double relative_gap; /* the same, relative to the image's largest total variation here and above, as rounding is */
+};
+
+struct summary_flow {
+    char name[STORE_NAME]; /* "conv4_3-conv5_1" */
+    size_t upper, lower;   /* channels */
+    char method[16];       /* "exact", "sampled" or "" */
+    uint64_t nbytes;       /* in the file */
+};
+
+struct summary_query {
+    char name[STORE_NAME];
+    char *expression; /* NULL if the store does not say */
+    double mean, std_error;
+};
+
+struct summary_stage {
+    char name[STORE_NAME];
+    double seconds;
+};
+
+/* An attribute of the root that describes the run. */
+struct summary_attribute {
+    const char *name; /* static */
+    char *text;       /* NULL for an integer */
+    int64_t integer;
+};
+
+enum { SUMMARY_MAX_ATTRIBUTES = 16 };
+
+struct summary {
+    uint64_t nbytes;       /* of the file */
+    uint64_t images_bytes; /* of the rows of images, and of the sums that an unfinished run goes on from */
+    uint64_t state_bytes;
+    bool complete;
+    size_t images, finished;         /* rows; rows that the run has dealt with */
+    size_t by_status[STORE_NSTATUS]; /* of the finished ones */
+    size_t failed;                   /* unread or unsupported */
+    size_t labelled, correct;        /* images with a label and a prediction; those where they agree */
+    bool has_given, weak_condition;
+    double given_mean, given_error; /* of images/given_mass over the images with status ok, and its standard error */
+
+    size_t nlayers, nflows, nqueries, nstages, nattributes;
+    struct summary_layer *layers;  /* [nlayers] from the input to the logits */
+    struct summary_flow *flows;    /* [nflows] in the order of the network */
+    struct summary_query *queries; /* [nqueries] */
+    struct summary_stage *stages;  /* [nstages] slowest first */
+    struct summary_attribute attributes[SUMMARY_MAX_ATTRIBUTES];
+    char *config; /* NULL if there is none */
+};
+
+/* Read a summary.
+ *
+ *   out  out  caller frees with summary_free, after a failure, too
+ * Errors: as store_open_read and store_read_*. */
+enum status summary_read(struct summary *out, const char *path, struct error *err);
+
+void summary_free(struct summary *summary);
+
+#endif

@@ -1,0 +1,41 @@
+/* The channel walks of largest joint relevance that a store's flow matrices point to. Not collective; reads on the calling
+ * rank. */
+#ifndef NRMFLOW_PIPELINE_RESULTS_WALK_RANKING_H
+#define NRMFLOW_PIPELINE_RESULTS_WALK_RANKING_H
+
+#include "io/base/error.h"
+#include "io/store/store.h"
+#include "pipeline/results/walk_search.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct strongest_options {
+    const char *from, *to;  /* lowest and highest layer of the walks; NULL: the first and the last convolution */
+    const char *layers;     /* instead: names of layers, separated by commas, in any order; NULL: from .. to */
+    const char *class_name; /* walks of a class, by number or name; NULL: of all images */
+    size_t candidates;      /* walks that are found */
+    bool bound;             /* nothing is negative: also find as many of largest bottleneck */
+};
+
+/* Walks that were found, in units of the store: relative to the mean mass of its condition. */
+struct strongest {
+    size_t nlayers;
+    char *layers[WALK_SEARCH_MOST_LAYERS];    /* from the top down; owned */
+    size_t channels[WALK_SEARCH_MOST_LAYERS]; /* of every layer */
+    size_t nwalks;
+    struct walk *walks; /* [nwalks] largest |product| first; owned */
+    double others;      /* with `bound`: no other walk has a larger joint relevance */
+    bool sampled;       /* some flow was estimated by sampling, or lacks rows in some images */
+    bool by_class;
+    size_t class_number;
+};
+
+/* Search a store. Errors: FAIL_CONFIG (no such layer or class, or the flows between the layers were not computed; the
+ * message says what to run), FAIL_SYSTEM, else as store_read_*. `out` is for strongest_free, also after a failure. */
+enum status strongest_search(struct strongest *out, const struct store_reader *reader, const char *path,
+                             const struct strongest_options *options, struct error *err);
+
+void strongest_free(struct strongest *strongest);
+
+#endif

@@ -1,0 +1,330 @@
+#include "pipeline/run/block.h"
+
+#include "pipeline/mpi/huge_pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+static size_t input_floats(const struct block_context *context)
+{
+    return shape_neurons(network_shape(&context->model->net, 0));
+}
+
+static void place(struct block_worker *worker, const struct block_context *context, struct arena *arena)
+{
+    const struct measure_plan *plan = &context->model->plan;
+    size_t channels = plan->channel[plan->net->nlinks + 1];
+
+    worker->inputs = arena_floats(arena, 2 * BLOCK_GROUP * input_floats(context));
+    for (size_t i = 0; i < BLOCK_GROUP; i++) {
+        struct measure_result *r = &worker->results[i];
+        r->relevance = arena_doubles(arena, channels);
+        r->relevance_position = arena_bytes(arena, channels * sizeof *r->relevance_position);
+        r->activation = arena_floats(arena, channels);
+        r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
+    }
+    measure_workspace_place(&worker->workspace, plan, arena);
+    tally_place(&worker->tally, context->statistics, arena);
+    queries_place(&worker->queries, context->queries, plan, arena);
+    sweeper_place(&worker->sweeper, context->statistics, context->config->run.seed, arena);
+}
+
+size_t block_worker_bytes(const struct block_context *context)
+{
+    struct block_worker worker;
+    struct arena arena = arena_over(NULL, 0);
+
+    place(&worker, context, &arena);
+    return arena.peak;
+}
+
+enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err)
+{
+    enum status rc = OK;
+
+    *worker = (struct block_worker){.context = context, .announced = SIZE_MAX, .nbytes = block_worker_bytes(context)};
+    worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
+    if (!worker->memory)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
+    pages_prefer_large(worker->memory, worker->nbytes);
+    struct arena arena = arena_over(worker->memory, worker->nbytes);
+    place(worker, context, &arena);
+    TRY(reader_open(&worker->reader, context->listing, &context->model->preprocessing, BLOCK_GROUP, worker->inputs,
+                    err));
+done:
+    return rc;
+}
+
+void block_worker_free(struct block_worker *worker)
+{
+    reader_close(worker->reader);
+    worker->reader = NULL;
+    free(worker->memory);
+    worker->memory = NULL;
+}
+
+/* ---- one block ------------------------------------------------------------------------------------------------- */
+
+/* Add the time since *start to *total and start again. */
+static void lap(double *start, double *total)
+{
+    double now = log_seconds();
+
+    *total += now - *start;
+    *start = now;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void block_announce(struct block_worker *worker, size_t block)
+{
+    worker->announced = block;
+}
+
+void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end)
+{
+    size_t size = context->config->run.block;
+
+    *first = larger(block * size, context->first);
+    *end = smaller((block + 1) * size, context->end);
+}
+
+/* What is explained about an image. With `target = label` an image without label has nothing to explain. */
+static bool choose_target(struct measure_target *target, const struct config *config, int label)
+{
+    const struct config_target *wanted = &config->measure.target;
+
+    static const enum target_kind kinds[] = {
+        [CONFIG_TARGET_PREDICTED] = TARGET_PREDICTED,
+        [CONFIG_TARGET_LABEL] = TARGET_CLASS,
+        [CONFIG_TARGET_CLASS] = TARGET_CLASS,
+        [CONFIG_TARGET_CONTRAST] = TARGET_CONTRAST,
+    };
+
+    *target = (struct measure_target){kinds[wanted->kind], wanted->a, wanted->b};
+    if (wanted->kind != CONFIG_TARGET_LABEL)
+        return true;
+    target->a = label < 0 ? 0 : (size_t)label;
+    return label >= 0;
+}
+
+/* What became of an image that was read; what is wrong with it is a line in the log. Errors: FAIL_RESOURCE, for which the
+ * image is not to blame. */
+static enum status judge_image(enum store_status *status, const struct reader_image *image, size_t index,
+                               struct log *log, struct error *err)
+{
+    enum status rc = image->rc;
+
+    *status = rc == OK ? STORE_IMAGE_OK : rc == FAIL_UNSUPPORTED ? STORE_IMAGE_UNSUPPORTED : STORE_IMAGE_UNREAD;
+    if (rc == FAIL_RESOURCE)
+        return error_set(err, rc, "image %zu: %s", index, image->why.message);
+    if (rc != OK)
+        log_error(log, "image failed index=%zu reason=\"%s\"", index, image->why.message);
+    return OK;
+}
+
+/* A group that is being measured. */
+struct measuring {
+    struct block_worker *worker;
+    struct sums *sums;
+    enum status rc; /* of what goes into the sums at once */
+    struct error *err;
+};
+
+static void take_neurons(void *context, size_t slot, size_t variable, const float *r, const float *h)
+{
+    struct measuring *m = context;
+
+    tally_neurons(&m->worker->tally, slot, variable, r, h);
+}
+
+static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)
+{
+    if (context->config->store.class_by == CONFIG_BY_TARGET)
+        return result->target;
+    return label < 0 ? SIZE_MAX : (size_t)label;
+}
+
+static void take_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
+                      const double *absorbed)
+{
+    struct measuring *m = context;
+    struct block_worker *worker = m->worker;
+    const struct measure_result *result = &worker->results[slot];
+
+    tally_flow(&worker->tally, link, joint, to_bias, absorbed, result->given_mass);
+    if (m->rc == OK)
+        m->rc = tally_class_flow(&worker->tally, link, joint, result->given_mass,
+                                 class_of(worker->context, result, worker->label[slot]), m->sums, m->err);
+}
+
+/* What sweeps of its own need an image for. */
+static void take_image(void *context, size_t slot, const struct measure_image *image)
+{
+    struct measuring *m = context;
+    struct block_worker *worker = m->worker;
+    struct block_watcher watcher = worker->context->watcher;
+    const struct measure_result *result = &worker->results[slot];
+
+    queries_compute(&worker->queries, worker->context->queries, slot, image);
+    if (watcher.image)
+        watcher.image(watcher.context, worker->start + slot, result, image);
+    if (m->rc == OK)
+        m->rc = sweeper_image(&worker->sweeper, &worker->tally, m->sums, image, worker->start + slot,
+                              result->given_mass, class_of(worker->context, result, worker->label[slot]), m->err);
+}
+
+static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
+{
+    if (loaded != STORE_IMAGE_OK)
+        return loaded;
+    if (!has_target || measured == MEASURE_UNDEFINED)
+        return STORE_IMAGE_UNDEFINED;
+    return measured == MEASURE_OK ? STORE_IMAGE_OK : STORE_IMAGE_EXPLODED;
+}
+
+static void count(struct block_outcome *outcome, enum store_status status)
+{
+    outcome->images++;
+    outcome->failed += status == STORE_IMAGE_UNREAD || status == STORE_IMAGE_UNSUPPORTED;
+    outcome->excluded += status == STORE_IMAGE_EXPLODED || status == STORE_IMAGE_UNDEFINED;
+}
+
+/* Images of one dense product; a slot is an image's place in the group, wherever the run begins. */
+struct group {
+    size_t start; /* image of slot 0 */
+    size_t first, end;
+    const float *inputs[BLOCK_GROUP];
+    struct measure_target targets[BLOCK_GROUP];
+    enum store_status loaded[BLOCK_GROUP];
+    bool has_target[BLOCK_GROUP];
+};
+
+/* The group of a block that begins at image `at`. */
+static struct group group_at(const struct block_context *context, size_t block, size_t at)
+{
+    size_t first, end;
+
+    block_range(context, block, &first, &end);
+    return (struct group){.start = at, .first = larger(at, first), .end = smaller(at + BLOCK_GROUP, end)};
+}
+
+/* The first group from image `at` on in the block that has images; without one, its first is not before its end. */
+static struct group next_group(const struct block_context *context, size_t block, size_t at)
+{
+    size_t end = (block + 1) * context->config->run.block;
+    struct group group = group_at(context, block, at);
+
+    while (group.first >= group.end && at + BLOCK_GROUP < end)
+        group = group_at(context, block, at += BLOCK_GROUP);
+    return group;
+}
+
+static enum status load_group(struct group *group, struct block_worker *worker, struct error *err)
+{
+    const struct block_context *context = worker->context;
+    const struct reader_batch *batch = reader_take(worker->reader, group->first, group->end);
+    enum status rc = OK;
+
+    for (size_t index = group->first; index < group->end; index++) {
+        size_t slot = index - group->start, at = index - group->first;
+        worker->label[slot] = dataset_listing_label(context->listing, index);
+        TRY(judge_image(&group->loaded[slot], &batch->images[at], index, context->log, err));
+        group->has_target[slot] = choose_target(&group->targets[slot], context->config, worker->label[slot]);
+        if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
+            group->inputs[slot] = batch->inputs + at * input_floats(context);
+    }
+done:
+    return rc;
+}
+
+/* Let the reader begin with the group after the one at image `at` of the block. */
+static void read_ahead(struct block_worker *worker, size_t block, size_t at)
+{
+    const struct block_context *context = worker->context;
+    size_t size = context->config->run.block;
+    struct group next = {0};
+
+    if (at + BLOCK_GROUP < (block + 1) * size)
+        next = next_group(context, block, at + BLOCK_GROUP);
+    if (next.first >= next.end && worker->announced != SIZE_MAX)
+        next = next_group(context, worker->announced, worker->announced * size);
+    if (next.first < next.end)
+        reader_ahead(worker->reader, next.first, next.end);
+}
+
+static enum status record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
+                                size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
+{
+    const struct block_context *context = worker->context;
+    enum status rc = OK;
+
+    for (size_t index = group->first; index < group->end; index++) {
+        size_t slot = index - group->start, row = index - context->first;
+        const struct measure_result *result = &worker->results[slot];
+        enum store_status status = status_of(group->loaded[slot], group->has_target[slot], result->status);
+        count(outcome, status);
+        rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
+                 queries_numbers(&worker->queries, context->queries, slot));
+        if (status == STORE_IMAGE_OK)
+            TRY(tally_image(&worker->tally, slot, result, row, class_of(context, result, worker->label[slot]), sums,
+                            err));
+    }
+done:
+    return rc;
+}
+
+static enum status compute_group(struct block_outcome *outcome, struct group group, struct block_worker *worker,
+                                 size_t block, size_t first_row, struct rows *rows, struct sums *sums,
+                                 struct error *err)
+{
+    double start = log_seconds();
+    struct measuring measuring = {worker, sums, OK, err};
+    enum status rc = OK;
+
+    TRY(load_group(&group, worker, err));
+    lap(&start, &worker->seconds[STAGE_DECODE]);
+    read_ahead(worker, block, group.start);
+    worker->start = group.start;
+    measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
+                  (struct measure_sink){&measuring, take_neurons, take_flow, take_image}, &worker->workspace);
+    lap(&start, &worker->seconds[STAGE_MEASURE]);
+    TRY(measuring.rc);
+    rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
+    lap(&start, &worker->seconds[STAGE_STATISTICS]);
+done:
+    return rc;
+}
+
+enum status block_compute(struct block_outcome *outcome, struct block_worker *worker, size_t block, struct rows *rows,
+                          struct sums *sums, struct error *err)
+{
+    size_t size = worker->context->config->run.block, first, end;
+    double start;
+    enum status rc = OK;
+
+    *outcome = (struct block_outcome){0};
+    block_range(worker->context, block, &first, &end);
+    tally_reset(&worker->tally);
+    TRY(rows_add_block(rows, first - worker->context->first, end - first, err));
+    for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
+        struct group group = group_at(worker->context, block, at);
+        if (group.first < group.end)
+            TRY(compute_group(outcome, group, worker, block, first - worker->context->first, rows, sums, err));
+    }
+    start = log_seconds();
+    TRY(tally_commit(&worker->tally, sums, err));
+    lap(&start, &worker->seconds[STAGE_STATISTICS]);
+done:
+    return rc;
+}

@@ -1,0 +1,174 @@
+#include "pipeline/run/dry.h"
+
+#include "kernels/measure/cost.h"
+#include "pipeline/mpi/agree.h"
+#include "pipeline/run/calibrate.h"
+#include "pipeline/run/memory.h"
+#include "pipeline/run/output.h"
+#include "pipeline/util/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- sizes ----------------------------------------------------------------------------------------------------- */
+
+/* Doubles of a channel's statistics besides histogram, classes and lists: count, mean, std, ..., max. */
+enum { CHANNEL_NUMBERS = 8 };
+
+/* Datasets of a variable and of a pair, and what HDF5 keeps of one besides its numbers: header, attributes, scales. */
+enum { LAYER_DATASETS = 20, FLOW_DATASETS = 10, DATASET_BYTES = 2048 };
+
+static size_t rows_size(const struct run *run, size_t blocks)
+{
+    size_t name = dataset_listing_name(NULL, 0, run->context.listing, run->context.first);
+
+    return blocks * (run->layout.offset[run->layout.ncolumns] + run->config->run.block * (name + sizeof(int32_t)));
+}
+
+static size_t layers_size(const struct statistics *s)
+{
+    size_t numbers = CHANNEL_NUMBERS + s->options.bins + 2 * s->options.class_means.count + 6 * s->options.top;
+    size_t total = (s->measure->net->nlinks + 2) * LAYER_DATASETS * DATASET_BYTES; /* and as many for the images */
+
+    for (size_t k = 0; k <= s->measure->net->nlinks; k++)
+        if (s->options.maps[k])
+            total += shape_neurons(network_shape(s->measure->net, k)) * sizeof(float);
+    return total + statistics_channels(s) * numbers * sizeof(double);
+}
+
+/* Mean and error of every entry, and of every class's in half as many bytes; of a sampled pair also its sampling error. */
+static size_t flows_size(const struct statistics *s)
+{
+    size_t entries = 0, pairs = statistics_far_pairs(s), means = 2 + s->options.class_flows.count;
+
+    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
+        entries += s->measure->options.flows[k] ? means * statistics_flow_entries(s, k) : 0;
+        pairs += s->measure->options.flows[k];
+    }
+    for (size_t i = 0; i < statistics_far_pairs(s); i++)
+        entries += (s->options.flows->pairs[i].sampled ? 3 : means) *
+                   statistics_far_entries(s, s->options.flows->pairs[i].pair);
+    return entries * sizeof(double) + pairs * FLOW_DATASETS * DATASET_BYTES;
+}
+
+/* ---- the plan -------------------------------------------------------------------------------------------------- */
+
+static enum status measure_sizes(struct dry_plan *out, const struct run *run, struct error *err)
+{
+    unsigned long long node;
+    struct memory_plan memory;
+    size_t size = run->config->run.block;
+    enum status rc = OK;
+
+    TRY(agree(run->node->world, memory_plan(&memory, run, err), err));
+    node = memory.node;
+    MPI_Allreduce(MPI_IN_PLACE, &node, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, run->node->world);
+    memcpy(out->network, run->model.net.name, sizeof out->network);
+    for (size_t k = 0; k < run->model.net.nlinks; k++)
+        out->adjacent += run->statistics.measure->options.flows[k];
+    out->images = run->context.end - run->context.first;
+    out->blocks = (run->context.end + size - 1) / size - run->context.first / size;
+    out->ranks = (size_t)run->node->nranks;
+    out->nodes = (size_t)run->node->nnodes;
+    out->rank_bytes = memory.work + memory.rows;
+    out->shared_bytes = memory.shared;
+    out->writing_bytes = memory.writing;
+    out->node_bytes = (size_t)node;
+    out->store_bytes = rows_size(run, out->blocks) + layers_size(&run->statistics) + flows_size(&run->statistics);
+    out->flops = cost_floor(&run->model.plan);
+    out->far = flows_cost(&run->model.flows, &run->model.plan);
+done:
+    return rc;
+}
+
+/* A block that took less is computed again, in memory that has been touched. */
+static const double short_block = 5; /* seconds */
+
+/* Every rank computes a block, of the first ones. */
+static enum status measure_time(struct dry_plan *out, struct run *run, struct error *err)
+{
+    size_t block = run->context.first / run->config->run.block + (size_t)run->node->rank % out->blocks;
+    struct calibrate_times times;
+    enum status rc = OK;
+
+    for (int i = 0; i < 2 && (i == 0 || out->block_seconds < short_block); i++) {
+        TRY(calibrate_block(&times, run, block, err));
+        MPI_Allreduce(&times.total, &out->block_seconds, 1, MPI_DOUBLE, MPI_MAX, run->node->world);
+    }
+    out->seconds = out->block_seconds * ceil((double)out->blocks / (double)out->ranks);
+done:
+    return rc;
+}
+
+enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
+                    struct log *log, struct error *err)
+{
+    struct run run = {.config = config, .output = output, .node = node, .log = log, .parts = {.lock = -1}};
+    bool exists = false;
+    enum status rc = OK;
+
+    *out = (struct dry_plan){.output = output, .composite = config->measure.composite, .given = config->measure.given};
+    if (node->rank == 0)
+        rc = output_check(&exists, output, config, err);
+    TRY(agree(node->world, rc, err));
+    TRY(run_set_up(&run, err));
+    TRY(measure_sizes(out, &run, err));
+    TRY(measure_time(out, &run, err));
+done:
+    run_tear_down(&run);
+    return rc;
+}
+
+/* ---- showing it ------------------------------------------------------------------------------------------------ */
+
+static void print_time(double seconds)
+{
+    if (seconds < 120)
+        printf("%.1f s\n", seconds);
+    else if (seconds < 7200)
+        printf("%.0f min\n", seconds / 60);
+    else
+        printf("%.1f h\n", seconds / 3600);
+}
+
+void dry_print(const struct dry_plan *plan)
+{
+    printf("network           %s, %s, given %s\n", plan->network, plan->composite, plan->given);
+    printf("flows             %zu pairs of neighbours, %zu far pairs exact, %zu sampled\n", plan->adjacent,
+           plan->far.exact, plan->far.sampled);
+    printf("images            %zu in %zu block%s\n", plan->images, plan->blocks, plan->blocks == 1 ? "" : "s");
+    printf("ranks             %zu on %zu node%s\n", plan->ranks, plan->nodes, plan->nodes == 1 ? "" : "s");
+    printf("memory of a rank  %zu MiB\n", plan->rank_bytes >> 20);
+    printf("memory of a node  %zu MiB, of which %zu MiB are shared by its ranks\n", plan->node_bytes >> 20,
+           plan->shared_bytes >> 20);
+    printf("store             %s, %.1f MiB at most, before compression\n", plan->output,
+           (double)plan->store_bytes / 0x1p20);
+    printf("an image          %.1f GFLOP by direct convolution\n", plan->flops * 1e-9);
+    if (plan->far.exact + plan->far.sampled)
+        printf("its far flows     %.1f GFLOP, %.1f sweeps\n", plan->far.flops * 1e-9, plan->far.sweeps);
+    printf("a block           %.2f s, measured\n", plan->block_seconds);
+    fputs("expected          ", stdout);
+    print_time(plan->seconds);
+}
+
+static json_t *integer(size_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+void dry_print_json(const struct dry_plan *plan)
+{
+    json_t *root = json_pack(
+        "{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}",
+        "store", command_json_text(plan->output), "network", plan->network, "composite", plan->composite, "given",
+        plan->given, "adjacent", integer(plan->adjacent), "images", integer(plan->images), "blocks",
+        integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
+        integer(plan->rank_bytes), "shared_bytes", integer(plan->shared_bytes), "writing_bytes",
+        integer(plan->writing_bytes), "node_bytes", integer(plan->node_bytes), "store_bytes",
+        integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop", plan->far.flops * 1e-9,
+        "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
+        integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds);
+
+    command_json_print(root);
+}

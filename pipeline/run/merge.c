@@ -1,0 +1,311 @@
+#include "pipeline/run/merge.h"
+
+#include "pipeline/run/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Outputs or inputs of a layer. */
+enum { MOST_NEURONS = 1 << 26 };
+
+/* What a merge has. */
+struct merge {
+    const struct merge_parts *all;
+    struct run run; /* a plan without work: model, statistics, queries and rows */
+    void *memory[2];
+    struct sums total, part;
+    char *dataset, **class_names;
+    double seconds[BLOCK_STAGES];
+};
+
+/* ---- the plan of the run --------------------------------------------------------------------------------------- */
+
+/* The network that the shards are of. */
+static enum status read_network(struct network *net, const struct store_reader *store, const char *path,
+                                struct error *err)
+{
+    struct network_layer layers[NETWORK_MAX_LINKS];
+    size_t dims[] = {STORE_ANY, 2};
+    int64_t *sizes = NULL;
+    char message[256];
+    enum status rc = OK;
+
+    TRY(store_read_int(&sizes, store, "state/layers", 2, dims, err));
+    bool good = dims[0] <= NETWORK_MAX_LINKS;
+    for (size_t i = 0; good && i < dims[0]; i++) {
+        const int64_t *s = sizes + 2 * i;
+        good = s[0] > 0 && s[0] <= MOST_NEURONS && s[1] > 0 && s[1] <= MOST_NEURONS;
+        layers[i] = (struct network_layer){i + 3 < dims[0], (size_t)s[0], (size_t)s[1], 0, 0};
+    }
+    if (!good || !network_init(net, message, sizeof message, layers, dims[0]))
+        rc = error_set(err, FAIL_FORMAT, "%s: /state/layers is damaged", path);
+done:
+    free(sizes);
+    return rc;
+}
+
+static enum status plan(struct merge *m, struct error *err)
+{
+    const struct merge_part *first = &m->all->parts[0];
+    struct store_reader *store = NULL;
+    struct network net;
+    size_t classes;
+    enum status rc = OK;
+
+    m->run.config = &m->all->config;
+    m->run.whole = m->all->whole;
+    TRY(store_open_read(&store, first->path, err));
+    TRY(read_network(&net, store, first->path, err));
+    TRY(model_outline(&m->run.model, &net, m->run.config, err));
+    snprintf(m->run.model.sha256, sizeof m->run.model.sha256, "%s", first->model_sha256);
+    TRY(run_plan(&m->run, err));
+    classes = network_shape(&net, net.nlinks).channels;
+    TRY(store_read_text(&m->class_names, store, "classes/name", &classes, err));
+    TRY(store_get_text(&m->dataset, store, "", "dataset", err));
+done:
+    store_close(store);
+    return rc;
+}
+
+/* ---- sums ------------------------------------------------------------------------------------------------------ */
+
+/* Rows of the part are rows of the whole from `before` on. */
+static enum status add_sums(struct merge *m, const struct merge_part *part, struct error *err)
+{
+    size_t before = part->first - m->all->whole.first;
+    struct store_reader *store = NULL;
+    enum status rc = OK;
+
+    TRY(store_open_read(&store, part->path, err));
+    TRY(write_read_sums(&m->part, store, part->rows, err));
+    sums_shift_images(&m->part, before);
+    sums_merge(&m->total, &m->part);
+    TRY(sums_accept(&m->total, before + part->rows, err));
+    for (size_t i = 0; i < BLOCK_STAGES; i++) {
+        double seconds = 0;
+        TRY(store_get_real(&seconds, store, "", write_stage(i), err));
+        m->seconds[i] += seconds;
+    }
+done:
+    store_close(store);
+    return rc;
+}
+
+static enum status merge_sums(struct merge *m, struct error *err)
+{
+    const struct sums_plan *plan = &m->run.statistics.plan;
+    struct sums *const sums[] = {&m->total, &m->part};
+    enum status rc = OK;
+
+    for (size_t i = 0; i < 2; i++) {
+        m->memory[i] = aligned_alloc(SUMS_ALIGNMENT, sums_bytes(plan));
+        if (!m->memory[i])
+            TRY(error_set(err, FAIL_SYSTEM, "no memory for sums of twice %zu MiB", sums_bytes(plan) >> 20));
+        sums_attach(sums[i], plan, m->memory[i]);
+    }
+    sums_reset(&m->total);
+    for (size_t i = 0; i < m->all->count; i++)
+        TRY(add_sums(m, &m->all->parts[i], err));
+done:
+    return rc;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+static size_t image_count(const struct merge *m)
+{
+    return m->all->whole.end - m->all->whole.first;
+}
+
+static enum status write_paths(struct store *store, const struct merge *m, struct error *err)
+{
+    size_t n = image_count(m), done = 0;
+    const char **names = calloc(n, sizeof *names);
+    char ***texts = calloc(m->all->count, sizeof *texts);
+    struct store_reader *reader = NULL;
+    enum status rc = OK;
+
+    if (!names || !texts)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
+    for (size_t i = 0; i < m->all->count; i++) {
+        size_t rows = m->all->parts[i].rows;
+        TRY(store_open_read(&reader, m->all->parts[i].path, err));
+        TRY(store_read_text(&texts[i], reader, "images/path", &rows, err));
+        for (size_t row = 0; row < rows; row++)
+            names[done++] = texts[i][row];
+        store_close(reader);
+        reader = NULL;
+    }
+    TRY(store_write_text(store, "images/path", names, n, err));
+done:
+    store_close(reader);
+    for (size_t i = 0; texts && i < m->all->count; i++)
+        free(texts[i]);
+    free(texts);
+    free(names);
+    return rc;
+}
+
+static enum status count_status(size_t *counts, const struct store_reader *reader, const struct merge_part *part,
+                                struct error *err)
+{
+    int64_t *status = NULL;
+    size_t rows = part->rows;
+    enum status rc = store_read_int(&status, reader, "images/status", 1, &rows, err);
+
+    for (size_t i = 0; rc == OK && i < rows; i++) {
+        if (status[i] < 0 || status[i] >= STORE_NSTATUS)
+            rc = error_set(err, FAIL_FORMAT, "%s: /images/status holds the unknown status %lld", part->path,
+                           (long long)status[i]);
+        else
+            counts[status[i]]++;
+    }
+    free(status);
+    return rc;
+}
+
+static enum status copy_part(struct store *store, struct write_summary *summary, const struct merge *m,
+                             const struct merge_part *part, struct error *err)
+{
+    const struct rows_layout *layout = &m->run.layout;
+    size_t before = part->first - m->all->whole.first;
+    struct store_reader *reader = NULL;
+    enum status rc = OK;
+
+    TRY(store_open_read(&reader, part->path, err));
+    TRY(count_status(summary->counts, reader, part, err));
+    TRY(store_copy_rows(store, "images/label", before, reader, part->rows, err));
+    for (size_t column = 0; column < layout->ncolumns; column++)
+        TRY(store_copy_rows(store, layout->paths[column], before, reader, part->rows, err));
+done:
+    store_close(reader);
+    return rc;
+}
+
+static enum status merge_rows(struct store *store, struct write_summary *summary, const struct merge *m,
+                              struct error *err)
+{
+    const struct rows_layout *layout = &m->run.layout;
+    size_t n = image_count(m);
+    enum status rc = OK;
+
+    TRY(store_create_rows(store, "images/label", 1, &n, err));
+    for (size_t column = 0; column < layout->ncolumns; column++) {
+        size_t dims[] = {n, layout->columns[column].width};
+        TRY(store_create_rows(store, layout->paths[column], layout->wide[column] ? 2 : 1, dims, err));
+    }
+    for (size_t i = 0; i < m->all->count; i++)
+        TRY(copy_part(store, summary, m, &m->all->parts[i], err));
+done:
+    return rc;
+}
+
+/* ---- queries --------------------------------------------------------------------------------------------------- */
+
+/* Value and condition of a query, [image_count] each. */
+static enum status read_query(double *value, double *given, const struct merge *m, size_t query, struct error *err)
+{
+    const struct rows_layout *layout = &m->run.layout;
+    struct store_reader *reader = NULL;
+    enum status rc = OK;
+
+    for (size_t i = 0; i < m->all->count; i++) {
+        const struct merge_part *part = &m->all->parts[i];
+        size_t before = part->first - m->all->whole.first, column = layout->query + 2 * query;
+        TRY(store_open_read(&reader, part->path, err));
+        TRY(store_read_rows(value + before, reader, layout->paths[column], 0, part->rows, 1, err));
+        TRY(store_read_rows(given + before, reader, layout->paths[column + 1], 0, part->rows, 1, err));
+        store_close(reader);
+        reader = NULL;
+    }
+done:
+    store_close(reader);
+    return rc;
+}
+
+static enum status merge_queries(struct store *store, const struct merge *m, struct error *err)
+{
+    size_t n = image_count(m);
+    double *value = malloc(n * sizeof *value), *given = malloc(n * sizeof *given);
+    enum status rc = OK;
+
+    if (!value || !given)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the queries of %zu images", n));
+    for (size_t i = 0; i < m->run.queries.count; i++) {
+        const struct query *query = &m->run.queries.items[i];
+        TRY(read_query(value, given, m, i, err));
+        TRY(queries_finish(store, query->name, query->text, value, given, n, err));
+    }
+done:
+    free(value);
+    free(given);
+    return rc;
+}
+
+/* ---- the store ------------------------------------------------------------------------------------------------- */
+
+static struct write_run description(const struct merge *m)
+{
+    const struct merge_part *first = &m->all->parts[0];
+    struct write_run what = {.config = &m->all->config,
+                             .model = &m->run.model,
+                             .machine = &m->all->machine,
+                             .dataset = m->dataset,
+                             .dataset_sha256 = first->dataset_sha256,
+                             .dataset_count = first->dataset_count,
+                             .first = m->all->whole.first,
+                             .end = m->all->whole.end,
+                             .statistics = &m->run.statistics,
+                             .layout = &m->run.layout,
+                             .queries = &m->run.queries,
+                             .class_names = m->class_names};
+
+    memcpy(what.seconds, m->seconds, sizeof what.seconds);
+    return what;
+}
+
+static enum status write_merged(struct write_summary *summary, const struct merge *m, const char *output,
+                                struct error *err)
+{
+    struct write_run what = description(m);
+    struct finish_given given = finish_given(&m->run.statistics, &m->total);
+    struct store *store = NULL;
+    enum status rc = OK;
+
+    *summary = (struct write_summary){.images = image_count(m), .weak_condition = given.weak};
+    TRY(store_create(&store, output, (unsigned)m->all->config.store.compression, err));
+    TRY(write_head(store, &what, given, true, err));
+    TRY(write_paths(store, m, err));
+    TRY(merge_rows(store, summary, m, err));
+    TRY(merge_queries(store, m, err));
+    TRY(finish_statistics(store, &m->run.statistics, &m->total, err));
+    rc = store_commit(store, err);
+    store = NULL;
+done:
+    store_discard(store);
+    return rc;
+}
+
+enum status merge_stores(struct write_summary *summary, const struct merge_parts *parts, const char *output,
+                         struct error *err)
+{
+    struct merge *m = calloc(1, sizeof *m);
+    enum status rc = OK;
+
+    if (!m)
+        return error_set(err, FAIL_SYSTEM, "no memory for a merge");
+    m->all = parts;
+    TRY(plan(m, err));
+    TRY(merge_sums(m, err));
+    TRY(write_merged(summary, m, output, err));
+done:
+    free(m->memory[0]);
+    free(m->memory[1]);
+    free(m->dataset);
+    free(m->class_names);
+    queries_free(&m->run.queries);
+    statistics_free(&m->run.statistics);
+    free(m);
+    return rc;
+}

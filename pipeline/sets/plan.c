@@ -1,0 +1,318 @@
+#include "pipeline/sets/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_STEPS = 2 * NETWORK_MAX_VARIABLES };
+
+/* What is left to be fulfilled by the walks of each state. */
+struct states {
+    size_t count;
+    struct sets_ways rest[DECISION_MOST_STATES]; /* owned */
+};
+
+struct planner {
+    struct sets_plan *out;
+    const struct sets *sets;
+    size_t map;
+    struct states now; /* before the next step */
+    struct error *err;
+};
+
+static void forget(struct states *states)
+{
+    for (size_t s = 0; s < states->count; s++)
+        sets_ways_free(&states->rest[s]);
+    states->count = 0;
+}
+
+static enum status no_memory(struct error *err)
+{
+    return error_set(err, FAIL_SYSTEM, "no memory for the plan of a set expression");
+}
+
+/* ---- layers ---------------------------------------------------------------------------------------------------- */
+
+/* Sets of neurons of a variable, or its bias, among those that the states need. */
+static uint64_t sets_at(const struct planner *p, size_t variable, bool bias)
+{
+    uint64_t needed = 0, here = 0;
+
+    for (size_t s = 0; s < p->now.count; s++)
+        needed |= sets_ways_sets(&p->now.rest[s]);
+    for (size_t i = 0; i < p->sets->nsets; i++)
+        if (p->sets->sets[i].variable == variable && p->sets->sets[i].bias == bias)
+            here |= UINT64_C(1) << i;
+    return needed & here;
+}
+
+/* Classes of neurons: those that are in the same sets. */
+struct atoms {
+    size_t count;
+    uint64_t in[DECISION_MOST_ATOMS];
+};
+
+/* The class of neurons that are in these sets; DECISION_MOST_ATOMS if there is no room for one more. */
+static size_t atom_of(struct atoms *atoms, uint64_t in)
+{
+    size_t i = 0;
+
+    while (i < atoms->count && atoms->in[i] != in)
+        i++;
+    if (i == atoms->count && i + 1 < DECISION_MOST_ATOMS)
+        atoms->in[atoms->count++] = in;
+    return i < atoms->count ? i : DECISION_MOST_ATOMS;
+}
+
+static uint64_t sets_of_neuron(const struct sets *sets, uint64_t here, size_t i)
+{
+    uint64_t in = 0;
+
+    for (uint64_t left = here; left; left &= left - 1) {
+        size_t number = (size_t)__builtin_ctzll(left);
+        if (sets_has(&sets->sets[number], i))
+            in |= UINT64_C(1) << number;
+    }
+    return in;
+}
+
+/* Put every neuron of a variable into a class; floats that are no neurons are of the one after the last. */
+static enum status classify(struct planner *p, uint8_t *atom, struct atoms *atoms, struct layout layout, uint64_t here,
+                            const char *name)
+{
+    struct shape shape = layout.shape;
+
+    memset(atom, DECISION_OUT, layout_floats(layout));
+    for (size_t c = 0, i = 0; c < shape.channels; c++)
+        for (size_t y = 0; y < shape.height; y++)
+            for (size_t x = 0; x < shape.width; x++, i++) {
+                size_t class = atom_of(atoms, sets_of_neuron(p->sets, here, i));
+                if (class == DECISION_MOST_ATOMS)
+                    return error_set(p->err, FAIL_CONFIG,
+                                     "the sets cut %s into more than %d pieces; ask in several parts", name,
+                                     DECISION_MOST_ATOMS - 1);
+                atom[layout_index(layout, c, y, x)] = (uint8_t) class;
+            }
+    for (size_t i = 0; i < layout_floats(layout); i++)
+        if (atom[i] == DECISION_OUT)
+            atom[i] = (uint8_t)atoms->count;
+    return OK;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------------------------- */
+
+/* Number of the state in which these ways are left. Takes them over. Everything is decided at and below a map only. */
+static enum status number_state(struct planner *p, uint8_t *number, struct states *states, struct sets_ways *rest,
+                                size_t variable)
+{
+    size_t s = 0;
+
+    *number = DECISION_OUT;
+    if (rest->count == 0)
+        return OK;
+    *number = DECISION_IN;
+    if (sets_ways_everything(rest) && (p->map == SETS_NO_MAP || variable <= p->map))
+        return OK;
+    while (s < states->count && !sets_ways_equal(&states->rest[s], rest))
+        s++;
+    if (s == DECISION_MOST_STATES)
+        return error_set(p->err, FAIL_CONFIG,
+                         "the expression needs more than %d sweeps at a time; ask in several parts",
+                         (int)DECISION_MOST_STATES);
+    if (s == states->count) {
+        states->rest[states->count++] = *rest;
+        *rest = (struct sets_ways){0};
+    }
+    *number = (uint8_t)s;
+    return OK;
+}
+
+/* Where the walks of every state go. Replaces the planner's states by those after the step. */
+static enum status route(struct planner *p, uint8_t *next, const struct decision_step *step, const struct atoms *atoms,
+                         uint64_t here)
+{
+    struct states after = {0};
+    struct sets_ways rest = {0};
+    enum status rc = OK;
+
+    memset(next, DECISION_OUT, step->nin * step->natoms);
+    for (size_t s = 0; s < step->nin; s++)
+        for (size_t a = 0; a < atoms->count; a++) {
+            TRY(sets_ways_rest(&rest, &p->now.rest[s], here, atoms->in[a], p->err));
+            TRY(number_state(p, &next[s * step->natoms + a], &after, &rest, step->variable));
+            sets_ways_free(&rest);
+        }
+    forget(&p->now);
+    p->now = after;
+    after.count = 0;
+done:
+    sets_ways_free(&rest);
+    forget(&after);
+    return rc;
+}
+
+/* Room for one more step. Its arrays belong to the plan from now on. */
+static struct decision_step *add_step(struct planner *p, size_t variable, size_t natoms)
+{
+    struct decision_step *step = &p->out->steps[p->out->decision.nsteps++];
+
+    *step = (struct decision_step){.variable = variable, .nin = p->now.count, .natoms = natoms};
+    return step;
+}
+
+static enum status step_at_layer(struct planner *p, size_t variable, uint64_t here)
+{
+    struct layout layout = network_layout(p->sets->net, variable);
+    struct atoms atoms = {0};
+    struct decision_step *step = add_step(p, variable, 0);
+    uint8_t *atom = malloc(layout_floats(layout)), *next = NULL;
+    enum status rc = OK;
+
+    step->atom = atom;
+    if (!atom)
+        TRY(no_memory(p->err));
+    TRY(classify(p, atom, &atoms, layout, here, network_variable(p->sets->net, variable)));
+    step->natoms = atoms.count + 1;
+    step->next = next = malloc(step->nin * step->natoms);
+    if (!next)
+        TRY(no_memory(p->err));
+    TRY(route(p, next, step, &atoms, here));
+    step->nout = p->now.count;
+done:
+    return rc;
+}
+
+/* A walk that goes to the bias is in no set below: it is in if nothing else is left. */
+static enum status step_at_bias(struct planner *p, size_t variable, uint64_t here)
+{
+    struct decision_step *step = add_step(p, variable, 1);
+    struct atoms goes_on = {.count = 1};
+    uint8_t *next = malloc(step->nin);
+    bool *counts = calloc(step->nin, sizeof *counts);
+    enum status rc = OK;
+
+    step->next = next;
+    step->counts = counts;
+    if (!next || !counts)
+        TRY(no_memory(p->err));
+    for (size_t s = 0; s < step->nin; s++)
+        for (size_t i = 0; i < p->now.rest[s].count; i++)
+            counts[s] = counts[s] || p->now.rest[s].ways[i] == here;
+    TRY(route(p, next, step, &goes_on, here));
+    step->nout = p->now.count;
+done:
+    return rc;
+}
+
+/* ---- the plan -------------------------------------------------------------------------------------------------- */
+
+static enum status add_steps(struct planner *p)
+{
+    enum status rc = OK;
+
+    for (size_t k = p->sets->net->nlinks + 1; k-- > 0 && p->now.count;) {
+        uint64_t neurons = sets_at(p, k, false);
+        if (neurons || k == p->map)
+            TRY(step_at_layer(p, k, neurons));
+        uint64_t bias = sets_at(p, k, true);
+        if (bias && p->map != SETS_NO_MAP)
+            TRY(error_set(p->err, FAIL_CONFIG, "a map shows walks through neurons, and bias(...) has none"));
+        if (bias)
+            TRY(step_at_bias(p, k, bias));
+    }
+done:
+    return rc;
+}
+
+enum status sets_plan_init(struct sets_plan *plan, const struct sets *sets, const struct sets_ways *ways, size_t map,
+                           struct error *err)
+{
+    struct planner p = {.out = plan, .sets = sets, .map = map, .err = err};
+    enum status rc = OK;
+
+    *plan = (struct sets_plan){.everything = sets_ways_everything(ways)};
+    if (ways->count == 0 || (plan->everything && map == SETS_NO_MAP))
+        return OK;
+    plan->steps = calloc(MOST_STEPS, sizeof *plan->steps);
+    plan->decision.steps = plan->steps;
+    if (!plan->steps)
+        TRY(no_memory(err));
+    TRY(sets_ways_rest(&p.now.rest[0], ways, 0, 0, err));
+    p.now.count = 1;
+    TRY(add_steps(&p));
+done:
+    forget(&p.now);
+    return rc;
+}
+
+static void release(const void *memory)
+{
+    union {
+        const void *constant;
+        void *own;
+    } pointer = {memory};
+
+    free(pointer.own);
+}
+
+void sets_plan_free(struct sets_plan *plan)
+{
+    for (size_t i = 0; i < plan->decision.nsteps; i++) {
+        release(plan->steps[i].atom);
+        release(plan->steps[i].next);
+        release(plan->steps[i].counts);
+    }
+    free(plan->steps);
+    *plan = (struct sets_plan){0};
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------------ */
+
+/* Neurons of which some state's walks are counted, or go on. */
+static void count_neurons(size_t *in, size_t *on, const struct decision_step *step, const struct network *net)
+{
+    size_t floats = layout_floats(network_layout(net, step->variable));
+
+    *in = *on = 0;
+    for (size_t i = 0; i < floats; i++) {
+        bool counted = false, carried = false;
+        for (size_t s = 0; s < step->nin; s++) {
+            uint8_t to = step->next[s * step->natoms + step->atom[i]];
+            counted = counted || to == DECISION_IN;
+            carried = carried || to < DECISION_MOST_STATES;
+        }
+        *in += counted;
+        *on += carried;
+    }
+}
+
+static void print_step(FILE *out, const struct decision_step *step, const struct network *net)
+{
+    const char *name = network_variable(net, step->variable);
+    size_t in, on;
+
+    if (step->counts) {
+        fprintf(out, "  %-8s  what its link hands to its bias is counted; %zu sweep%s on\n", name, step->nout,
+                step->nout == 1 ? " goes" : "s go");
+        return;
+    }
+    count_neurons(&in, &on, step, net);
+    fprintf(out, "  %-8s  of %zu neurons", name, shape_neurons(network_shape(net, step->variable)));
+    if (in || !on)
+        fprintf(out, " %zu are counted", in);
+    if (on)
+        fprintf(out, "%s %zu go on in %zu sweep%s", in ? " and" : "", on, step->nout, step->nout == 1 ? "" : "s");
+    fputc('\n', out);
+}
+
+void sets_plan_print(FILE *out, const struct sets_plan *plan, const struct network *net)
+{
+    size_t passes = decision_passes(&plan->decision);
+
+    if (plan->decision.nsteps == 0)
+        fprintf(out, "  nothing to compute: %s\n", plan->everything ? "all walks, one" : "no walk, zero");
+    for (size_t i = 0; i < plan->decision.nsteps; i++)
+        print_step(out, &plan->steps[i], net);
+    if (plan->decision.nsteps)
+        fprintf(out, "  %zu masked pass%s of a link\n", passes, passes == 1 ? "" : "es");
+}

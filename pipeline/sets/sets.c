@@ -1,0 +1,167 @@
+#include "pipeline/sets/sets.h"
+
+#include "pipeline/sets/grammar.h"
+
+#include <stdlib.h>
+
+bool sets_has(const struct sets_set *set, size_t i)
+{
+    return set->bits[i / 8] >> i % 8 & 1;
+}
+
+/* ---- simplification -------------------------------------------------------------------------------------------- */
+
+/* How far down a walk has to be among the neurons to be in a set: a bias is handed over below its variable. */
+static size_t depth_of(const struct sets_set *set)
+{
+    return 2 * set->variable + (set->bias ? 0 : 1);
+}
+
+/* Whether some neuron of each layer is in all of a way's sets of that layer. */
+static bool possible(const struct sets *sets, uint64_t way)
+{
+    for (uint64_t left = way; left; left &= left - 1) {
+        const struct sets_set *first = &sets->sets[__builtin_ctzll(left)];
+        size_t neurons = shape_neurons(network_shape(sets->net, first->variable)), common = 0;
+        for (size_t byte = 0; byte < (neurons + 7) / 8 && !first->bias && !common; byte++) {
+            unsigned both = first->bits[byte];
+            for (uint64_t other = left; other; other &= other - 1) {
+                const struct sets_set *set = &sets->sets[__builtin_ctzll(other)];
+                if (!set->bias && set->variable == first->variable)
+                    both &= set->bits[byte];
+            }
+            common = both;
+        }
+        if (!first->bias && !common)
+            return false;
+    }
+    return true;
+}
+
+/* Leaves a way out that no walk can go, and out of it the whole layers above another of its sets. */
+static uint64_t simplify_way(const void *context, uint64_t way, bool *keep)
+{
+    const struct sets *sets = context;
+    size_t lowest = SIZE_MAX;
+    bool handed_over = false;
+
+    *keep = possible(sets, way);
+    for (size_t i = 0; i < sets->nsets; i++) {
+        const struct sets_set *set = &sets->sets[i];
+        if (!(way >> i & 1))
+            continue;
+        if (set->bias && handed_over)
+            *keep = false;
+        handed_over = handed_over || set->bias;
+        lowest = depth_of(set) < lowest ? depth_of(set) : lowest;
+    }
+    for (size_t i = 0; i < sets->nsets; i++) {
+        const struct sets_set *set = &sets->sets[i];
+        if (!(way >> i & 1))
+            continue;
+        if (handed_over && !set->bias && depth_of(set) == lowest)
+            *keep = false; /* a set below a bias */
+        if (!set->bias && set->count == shape_neurons(network_shape(sets->net, set->variable)) &&
+            depth_of(set) > lowest)
+            way &= ~(UINT64_C(1) << i);
+    }
+    return way;
+}
+
+static enum status simplify(struct sets_ways *ways, const struct sets *sets, struct error *err)
+{
+    struct sets_ways simple;
+    enum status rc = sets_ways_change(&simple, ways, simplify_way, sets, err);
+
+    sets_ways_free(ways);
+    *ways = simple;
+    return rc;
+}
+
+/* ---- expressions ----------------------------------------------------------------------------------------------- */
+
+enum status sets_parse(struct sets *out, const char *text, const struct network *net, struct error *err)
+{
+    struct sets_ways value = {0}, given = {0};
+    enum status rc = OK;
+
+    *out = (struct sets){.net = net};
+    TRY(sets_grammar(out, &value, &given, text, err));
+    if (out->conditional) {
+        TRY(sets_ways_and(&out->value, &value, &given, err));
+        TRY(sets_ways_change(&out->given, &given, simplify_way, out, err));
+    } else {
+        TRY(sets_ways_or(&out->value, &value, &given, err));
+        TRY(sets_ways_one(&out->given, 0, err));
+    }
+    TRY(simplify(&out->value, out, err));
+done:
+    sets_ways_free(&value);
+    sets_ways_free(&given);
+    return rc;
+}
+
+void sets_free(struct sets *sets)
+{
+    for (size_t i = 0; i < sets->nsets; i++)
+        free(sets->sets[i].bits);
+    sets_ways_free(&sets->value);
+    sets_ways_free(&sets->given);
+    *sets = (struct sets){.net = NULL};
+}
+
+/* ---- masks ----------------------------------------------------------------------------------------------------- */
+
+/* Multiply a variable's mask by a set. */
+static enum status restrict_mask(float **mask, const struct sets_set *set, const struct network *net, struct error *err)
+{
+    struct layout layout = network_layout(net, set->variable);
+    struct shape shape = layout.shape;
+    bool first = !*mask;
+
+    if (first)
+        *mask = calloc(layout_floats(layout), sizeof **mask);
+    if (!*mask)
+        return error_set(err, FAIL_SYSTEM, "no memory for the masks of a condition");
+    for (size_t c = 0, i = 0; c < shape.channels; c++)
+        for (size_t y = 0; y < shape.height; y++)
+            for (size_t x = 0; x < shape.width; x++, i++) {
+                float *at = *mask + layout_index(layout, c, y, x);
+                *at = sets_has(set, i) && (first || *at > 0) ? 1.0f : 0.0f;
+            }
+    return OK;
+}
+
+enum status sets_masks(float *masks[NETWORK_MAX_VARIABLES], const char *text, const struct network *net,
+                       struct error *err)
+{
+    struct sets sets;
+    enum status rc = OK;
+
+    for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
+        masks[k] = NULL;
+    TRY(sets_parse(&sets, text, net, err));
+    if (sets.conditional)
+        TRY(error_set(err, FAIL_CONFIG, "a condition has no \"given\" of its own:\n  %s", text));
+    if (sets.value.count == 0)
+        TRY(error_set(err, FAIL_CONFIG, "no walk is in all of these sets:\n  %s", text));
+    if (sets.value.count > 1)
+        TRY(error_set(err, FAIL_CONFIG, "only sets of single layers joined by \"and\" can be a condition:\n  %s",
+                      text));
+    for (size_t i = 0; i < sets.nsets; i++) {
+        if (!(sets.value.ways[0] >> i & 1))
+            continue;
+        if (sets.sets[i].bias)
+            TRY(error_set(err, FAIL_CONFIG, "a bias is no set of neurons and cannot be a condition:\n  %s", text));
+        TRY(restrict_mask(&masks[sets.sets[i].variable], &sets.sets[i], net, err));
+    }
+done:
+    sets_free(&sets);
+    return rc;
+}
+
+void sets_masks_free(float *masks[NETWORK_MAX_VARIABLES])
+{
+    for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
+        free(masks[k]);
+}

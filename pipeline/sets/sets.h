@@ -1,0 +1,69 @@
+/* Set expressions: which walks of the measure are meant.
+ *
+ *   expression  = union [ "given" union ]
+ *   union       = section { "or" section }
+ *   section     = part { "and" part }
+ *   part        = "not" part | "(" union ")" | set
+ *   set         = layer [ "[" channels "]" ] [ "@" "(" range "," range ")" ] | "bias" "(" layer ")"
+ *   channels    = "*" | range { "," range }
+ *   range       = number | number ":" number          half-open; rows come before columns
+ *
+ * A set is a choice of neurons of one layer: a walk is in it if it passes one of them. A bare layer is all its neurons.
+ * `not` takes the other neurons of one layer, without its bias. bias(conv4_2) is the walks that conv4_2's link hands to its
+ * bias: they pass a neuron of conv4_2 and of every layer above, and none below, so that its intersection with a set below,
+ * or with another bias, is empty.
+ */
+#ifndef NRMFLOW_PIPELINE_SETS_SETS_H
+#define NRMFLOW_PIPELINE_SETS_SETS_H
+
+#include "io/base/error.h"
+#include "kernels/base/network.h"
+#include "pipeline/sets/dnf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SETS_MOST = 64, SETS_DEPTH = 64 };
+
+struct sets_set {
+    size_t variable;
+    bool bias;           /* what the link that writes `variable` hands to its bias */
+    size_t count;        /* neurons */
+    unsigned char *bits; /* [neurons + 7 / 8] in the order [C][H][W], low bit first; owned; NULL for a bias */
+};
+
+/* An expression. */
+struct sets {
+    const struct network *net; /* borrowed */
+    size_t nsets;
+    struct sets_set sets[SETS_MOST];
+    struct sets_ways value; /* walks that are counted: of the condition, too, if there is one */
+    struct sets_ways given; /* the condition; everything without one */
+    bool conditional;
+};
+
+/* Parse an expression.
+ *
+ *   out  out  to be freed with sets_free, also after a failure
+ *   net  in   borrowed as long as `out` is used
+ * Errors: FAIL_CONFIG with a caret below what is wrong, saying what was expected, the layer's size or the nearest layer;
+ * FAIL_SYSTEM without memory. Not collective. */
+enum status sets_parse(struct sets *out, const char *text, const struct network *net, struct error *err);
+
+/* All zero is fine. */
+void sets_free(struct sets *sets);
+
+/* Whether neuron i, in the order [C][H][W], is in a set of neurons. */
+bool sets_has(const struct sets_set *set, size_t i);
+
+/* Masks of an expression that is an intersection: sets of one or more layers joined by `and`, without `given`, `bias` or
+ * a union of several layers.
+ *
+ *   masks  out  [number of variables] NULL for a variable without a set, else layout_floats of one and zero; to be freed
+ *               with sets_masks_free, also after a failure
+ * Errors: FAIL_CONFIG, FAIL_SYSTEM, as sets_parse. */
+enum status sets_masks(float *masks[NETWORK_MAX_VARIABLES], const char *text, const struct network *net,
+                       struct error *err);
+void sets_masks_free(float *masks[NETWORK_MAX_VARIABLES]);
+
+#endif

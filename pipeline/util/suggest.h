@@ -1,0 +1,28 @@
+/* The nearest valid name to a mistyped one.
+ *
+ * Usage: suggest_init, suggest_offer for every valid name, then suggest_best or suggest_hint. */
+#ifndef NRMFLOW_PIPELINE_UTIL_SUGGEST_H
+#define NRMFLOW_PIPELINE_UTIL_SUGGEST_H
+
+#include <stddef.h>
+
+struct suggest {
+    const char *word; /* borrowed, like `best` */
+    const char *best; /* nearest candidate so far, the first of equally near ones; NULL before any */
+    size_t distance;  /* between the two */
+};
+
+/* How many letters must be inserted, dropped, replaced or swapped with their neighbour to make b of a. Case does not
+ * count. Names longer than 63 bytes are compared by their beginnings. */
+size_t suggest_distance(const char *a, const char *b);
+
+void suggest_init(struct suggest *s, const char *word);
+void suggest_offer(struct suggest *s, const char *candidate);
+
+/* The nearest candidate if it is near enough to be meant: at most every third letter is wrong. Else NULL. */
+const char *suggest_best(const struct suggest *s);
+
+/* Write "; did you mean \"conv1_1\"?", or nothing if no candidate is near, into out[n]. */
+void suggest_hint(char *out, size_t n, const struct suggest *s);
+
+#endif
