@@ -3,7 +3,7 @@
 # Usage: tests/valgrind.sh FOLDER   the folder of the test programs, build/release/tests
 set -euo pipefail
 
-tests=(apart config exact image_resize log option reader sets sha256 suggest toplist)
+tests=(config exact image_resize log option reader sandbox sets sha256 suggest toplist)
 if ! command -v valgrind >/dev/null; then
     echo "tests/valgrind.sh: valgrind is missing"
     exit 77

@@ -29,7 +29,7 @@ enum { SANITIZED = 0 };
 enum { SANITIZED = 0 };
 #endif
 
-struct apart {
+struct sandbox {
     pid_t pid;
     int socket;
     struct error ended; /* why there is no child any more */
@@ -130,7 +130,7 @@ static void start_clock(void)
 }
 
 /* The texts and bytes of a question, each with a NUL behind it; NULL without memory. */
-static char *get_rest(struct apart_request *request, const struct question *q, int socket)
+static char *get_rest(struct sandbox_request *request, const struct question *q, int socket)
 {
     size_t total = q->nbytes + 1;
 
@@ -151,10 +151,10 @@ static char *get_rest(struct apart_request *request, const struct question *q, i
     return rest;
 }
 
-static bool answer_one(int socket, apart_answer *answer, void *state)
+static bool answer_one(int socket, sandbox_answer *answer, void *state)
 {
-    struct apart_request request = {0};
-    struct apart_reply reply = {0};
+    struct sandbox_request request = {0};
+    struct sandbox_reply reply = {0};
     struct question q;
     struct answer a = {0};
 
@@ -180,17 +180,17 @@ static bool answer_one(int socket, apart_answer *answer, void *state)
 
 /* ---- the parent ------------------------------------------------------------------------------------------------ */
 
-enum status apart_start(struct apart **out, apart_answer *answer, void *state, struct error *err)
+enum status sandbox_start(struct sandbox **out, sandbox_answer *answer, void *state, struct error *err)
 {
-    struct apart *apart = calloc(1, sizeof *apart);
+    struct sandbox *sandbox = calloc(1, sizeof *sandbox);
     int sockets[2] = {-1, -1};
 
     *out = NULL;
-    if (!apart || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    if (!sandbox || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
         goto failed;
-    apart->socket = sockets[0];
-    apart->pid = fork();
-    if (apart->pid == 0) {
+    sandbox->socket = sockets[0];
+    sandbox->pid = fork();
+    if (sandbox->pid == 0) {
         close(sockets[0]);
         set_signals();
         set_limits();
@@ -198,104 +198,105 @@ enum status apart_start(struct apart **out, apart_answer *answer, void *state, s
             continue;
         _exit(0);
     }
-    if (apart->pid < 0)
+    if (sandbox->pid < 0)
         goto failed;
     close(sockets[1]);
-    *out = apart;
+    *out = sandbox;
     return OK;
 failed:
     error_set(err, FAIL_RESOURCE, "no process can be started to read an HDF5 file: %s", strerror(errno));
     for (size_t i = 0; i < 2; i++)
         if (sockets[i] >= 0)
             close(sockets[i]);
-    free(apart);
+    free(sandbox);
     return FAIL_RESOURCE;
 }
 
 /* Wait for the child's end; its status, or -1. */
-static int wait_for(const struct apart *apart)
+static int wait_for(const struct sandbox *sandbox)
 {
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(apart->pid, &status, 0)) < 0 && errno == EINTR)
+    while ((pid = waitpid(sandbox->pid, &status, 0)) < 0 && errno == EINTR)
         continue;
     return pid < 0 ? -1 : status;
 }
 
 /* The child does not answer any more, or not in order: record why. */
-static enum status bury(struct apart *apart, const char *path)
+static enum status bury(struct sandbox *sandbox, const char *path)
 {
-    shutdown(apart->socket, SHUT_RDWR);
-    int status = wait_for(apart), killer = status >= 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    shutdown(sandbox->socket, SHUT_RDWR);
+    int status = wait_for(sandbox), killer = status >= 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
     if (killer == SIGPROF)
-        return error_set(&apart->ended, FAIL_FORMAT,
+        return error_set(&sandbox->ended, FAIL_FORMAT,
                          "%s: is damaged, or made to do harm: reading it did not end within %d s", path, CHILD_SECONDS);
     if (killer == SIGKILL)
-        return error_set(&apart->ended, FAIL_RESOURCE,
+        return error_set(&sandbox->ended, FAIL_RESOURCE,
                          "%s: the process that reads it was killed, perhaps for want of memory", path);
-    return error_set(&apart->ended, FAIL_FORMAT,
+    return error_set(&sandbox->ended, FAIL_FORMAT,
                      "%s: is damaged, or made to do harm: the HDF5 library crashes on it (signal %d)", path, killer);
 }
 
-static bool put_question(const struct apart *apart, const struct apart_request *request)
+static bool put_question(const struct sandbox *sandbox, const struct sandbox_request *request)
 {
     struct question q = {.what = request->what, .nbytes = request->nbytes};
 
     memcpy(q.numbers, request->numbers, sizeof q.numbers);
     for (size_t i = 0; i < APART_TEXTS; i++)
         q.lengths[i] = request->texts[i] ? strlen(request->texts[i]) : 0;
-    bool sent = put(apart->socket, &q, sizeof q);
+    bool sent = put(sandbox->socket, &q, sizeof q);
 
     for (size_t i = 0; sent && i < APART_TEXTS; i++)
-        sent = put(apart->socket, request->texts[i] ? request->texts[i] : "", q.lengths[i] + 1);
-    return sent && put(apart->socket, request->bytes, request->nbytes) && put(apart->socket, "", 1);
+        sent = put(sandbox->socket, request->texts[i] ? request->texts[i] : "", q.lengths[i] + 1);
+    return sent && put(sandbox->socket, request->bytes, request->nbytes) && put(sandbox->socket, "", 1);
 }
 
 /* Send a question and get the answer's head, whose sizes are credible then. */
-static bool exchange(struct answer *a, const struct apart *apart, const struct apart_request *request)
+static bool exchange(struct answer *a, const struct sandbox *sandbox, const struct sandbox_request *request)
 {
-    if (!put_question(apart, request) || !get(a, apart->socket, sizeof *a))
+    if (!put_question(sandbox, request) || !get(a, sandbox->socket, sizeof *a))
         return false;
     a->err.message[sizeof a->err.message - 1] = '\0';
     return a->err.status <= FAIL_RESOURCE && a->nbytes <= MAX_BYTES && (a->err.status == OK || a->nbytes == 0);
 }
 
-static enum status ask(struct answer *a, struct apart *apart, const struct apart_request *request, struct error *err)
+static enum status ask(struct answer *a, struct sandbox *sandbox, const struct sandbox_request *request,
+                       struct error *err)
 {
-    if (apart->ended.status == OK && !exchange(a, apart, request))
-        bury(apart, request->path);
-    if (apart->ended.status != OK)
-        return error_set(err, apart->ended.status, "%s", apart->ended.message);
+    if (sandbox->ended.status == OK && !exchange(a, sandbox, request))
+        bury(sandbox, request->path);
+    if (sandbox->ended.status != OK)
+        return error_set(err, sandbox->ended.status, "%s", sandbox->ended.message);
     return a->err.status == OK ? OK : error_set(err, a->err.status, "%s", a->err.message);
 }
 
-static enum status get_bytes(void *out, size_t nbytes, struct apart *apart, const char *path, struct error *err)
+static enum status get_bytes(void *out, size_t nbytes, struct sandbox *sandbox, const char *path, struct error *err)
 {
-    if (get(out, apart->socket, nbytes))
+    if (get(out, sandbox->socket, nbytes))
         return OK;
-    bury(apart, path);
-    return error_set(err, apart->ended.status, "%s", apart->ended.message);
+    bury(sandbox, path);
+    return error_set(err, sandbox->ended.status, "%s", sandbox->ended.message);
 }
 
-enum status apart_ask(struct apart_reply *reply, struct apart *apart, const struct apart_request *request,
-                      struct error *err)
+enum status sandbox_call(struct sandbox_reply *reply, struct sandbox *sandbox, const struct sandbox_request *request,
+                         struct error *err)
 {
     struct answer a = {0};
     enum status rc;
 
-    *reply = (struct apart_reply){0};
-    TRY(ask(&a, apart, request, err));
+    *reply = (struct sandbox_reply){0};
+    TRY(ask(&a, sandbox, request, err));
     memcpy(reply->numbers, a.numbers, sizeof reply->numbers);
     reply->bytes = malloc(a.nbytes + 1);
     if (!reply->bytes) {
-        bury(apart, request->path); /* what comes next is this answer's bytes */
+        bury(sandbox, request->path); /* what comes next is this answer's bytes */
         return error_set(err, FAIL_RESOURCE, "%s: no memory for %zu bytes of it", request->path, a.nbytes);
     }
     ((char *)reply->bytes)[a.nbytes] = '\0';
     reply->nbytes = a.nbytes;
-    TRY(get_bytes(reply->bytes, reply->nbytes, apart, request->path, err));
+    TRY(get_bytes(reply->bytes, reply->nbytes, sandbox, request->path, err));
 done:
     if (rc != OK) {
         free(reply->bytes);
@@ -304,35 +305,35 @@ done:
     return rc;
 }
 
-enum status apart_ask_into(void *out, size_t nbytes, struct apart *apart, const struct apart_request *request,
-                           struct error *err)
+enum status sandbox_call_into(void *out, size_t nbytes, struct sandbox *sandbox, const struct sandbox_request *request,
+                              struct error *err)
 {
     struct answer a = {0};
     enum status rc;
 
-    TRY(ask(&a, apart, request, err));
+    TRY(ask(&a, sandbox, request, err));
     if (a.nbytes != nbytes) {
-        bury(apart, request->path);
+        bury(sandbox, request->path);
         return error_set(err, FAIL_FORMAT, "%s: is damaged: it gave %zu bytes where %zu were expected", request->path,
                          a.nbytes, nbytes);
     }
-    rc = get_bytes(out, nbytes, apart, request->path, err);
+    rc = get_bytes(out, nbytes, sandbox, request->path, err);
 done:
     return rc;
 }
 
-bool apart_has_ended(const struct apart *apart)
+bool sandbox_has_ended(const struct sandbox *sandbox)
 {
-    return apart->ended.status != OK;
+    return sandbox->ended.status != OK;
 }
 
-void apart_end(struct apart *apart)
+void sandbox_end(struct sandbox *sandbox)
 {
-    if (!apart)
+    if (!sandbox)
         return;
-    shutdown(apart->socket, SHUT_RDWR);
-    if (apart->ended.status == OK)
-        wait_for(apart);
-    close(apart->socket);
-    free(apart);
+    shutdown(sandbox->socket, SHUT_RDWR);
+    if (sandbox->ended.status == OK)
+        wait_for(sandbox);
+    close(sandbox->socket);
+    free(sandbox);
 }

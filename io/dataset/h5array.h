@@ -3,7 +3,7 @@
  * HDF5 1.10 reads past its own memory when a chunk turns out smaller than the header says, and when a compact dataset
  * is smaller than its shape. So chunks are fetched as they are stored and unpacked here, where every size is checked.
  * Its parsing of damaged object headers, which h5py's default format keeps without checksums, is beyond reach, so that
- * files are read in a process apart (base/sandbox.h).
+ * files are read in a sandboxed process (base/sandbox.h).
  */
 #ifndef NRMFLOW_IO_DATASET_H5ARRAY_H
 #define NRMFLOW_IO_DATASET_H5ARRAY_H

@@ -1,4 +1,4 @@
-/* HDF5 is called in a process apart (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
 #include "io/dataset/builder.h"
 #include "io/dataset/hdf5_sandboxed.h"
 
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 struct dataset_hdf5 {
-    struct apart *apart;
+    struct sandbox *apart;
     char path[DATASET_PATH], name[DATASET_PATH]; /* of the file, and of the array in it */
     size_t image_bytes;
     const struct dataset_listing *listing; /* borrowed; NULL while scanning */
@@ -33,17 +33,17 @@ enum status dataset_hdf5_split(char *file, char *name, const char *path, struct 
 static enum status open_array(struct dataset_hdf5 *f, struct dataset_builder *builder, const char *name,
                               struct error *err)
 {
-    struct dataset_hdf5_local local = {.file = H5I_INVALID_HID};
-    const struct apart_request request = {.path = f->path, .what = DATASET_HDF5_OPEN, .texts = {f->path, name}};
-    struct apart_reply reply = {0};
+    struct dataset_hdf5_sandboxed local = {.file = H5I_INVALID_HID};
+    const struct sandbox_request request = {.path = f->path, .what = DATASET_HDF5_OPEN, .texts = {f->path, name}};
+    struct sandbox_reply reply = {0};
     char where[2 * DATASET_PATH + 4];
     enum status rc;
 
     dataset_h5array_init(&local.pixels);
-    apart_end(f->apart);
+    sandbox_end(f->apart);
     f->apart = NULL;
-    TRY(apart_start(&f->apart, dataset_hdf5_local_answer, &local, err));
-    TRY(apart_ask(&reply, f->apart, &request, err));
+    TRY(sandbox_start(&f->apart, dataset_hdf5_sandboxed_answer, &local, err));
+    TRY(sandbox_call(&reply, f->apart, &request, err));
     snprintf(f->name, sizeof f->name, "%s", (const char *)reply.bytes);
     snprintf(where, sizeof where, "%s: /%s", f->path, f->name);
     if (reply.numbers[0] > H5_MAX_DIMS)
@@ -60,13 +60,13 @@ done:
 static enum status read_labels(struct dataset_builder *builder, struct dataset_hdf5 *f, const char *name,
                                struct error *err)
 {
-    const struct apart_request request = {
+    const struct sandbox_request request = {
         .path = f->path, .what = DATASET_HDF5_LABELS, .texts = {f->path, name ? name : ""}};
-    struct apart_reply reply = {0};
+    struct sandbox_reply reply = {0};
     char where[2 * DATASET_PATH + 4];
     enum status rc;
 
-    TRY(apart_ask(&reply, f->apart, &request, err));
+    TRY(sandbox_call(&reply, f->apart, &request, err));
     if (reply.numbers[0] == 0)
         goto done;
     snprintf(where, sizeof where, "%s: /%s", f->path, name ? name + strspn(name, "/") : "label");
@@ -136,11 +136,11 @@ enum status dataset_hdf5_read(unsigned char *out, struct dataset_hdf5 *file, siz
 {
     enum status rc;
 
-    const struct apart_request request = {.path = file->path, .what = DATASET_HDF5_READ, .numbers = {index}};
+    const struct sandbox_request request = {.path = file->path, .what = DATASET_HDF5_READ, .numbers = {index}};
 
-    if (!file->apart || apart_has_ended(file->apart))
+    if (!file->apart || sandbox_has_ended(file->apart))
         TRY(open_again(file, err));
-    rc = apart_ask_into(out, file->image_bytes, file->apart, &request, err);
+    rc = sandbox_call_into(out, file->image_bytes, file->apart, &request, err);
 done:
     return rc;
 }
@@ -148,6 +148,6 @@ done:
 void dataset_hdf5_close(struct dataset_hdf5 *file)
 {
     if (file)
-        apart_end(file->apart);
+        sandbox_end(file->apart);
     free(file);
 }

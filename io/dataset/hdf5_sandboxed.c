@@ -56,7 +56,7 @@ static enum status find_data(char *name, hid_t file, const char *path, struct er
 }
 
 /* The array of this name, or the first that may hold images; the reply is its shape and its name. */
-static enum status open_pixels(struct apart_reply *reply, struct dataset_hdf5_local *local, const char *path,
+static enum status open_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *local, const char *path,
                                const char *name, struct error *err)
 {
     char found[DATASET_PATH] = "";
@@ -77,7 +77,7 @@ done:
     return rc;
 }
 
-static enum status read_pixels(struct apart_reply *reply, struct dataset_hdf5_local *local, size_t index,
+static enum status read_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *local, size_t index,
                                struct error *err)
 {
     reply->nbytes = local->pixels.row_bytes;
@@ -106,7 +106,7 @@ static const char *default_labels(hid_t file)
     return is_vector(file, "labels") ? "labels" : is_vector(file, "label") ? "label" : NULL;
 }
 
-static enum status convert_labels(struct apart_reply *reply, struct dataset_h5array *labels, hid_t type,
+static enum status convert_labels(struct sandbox_reply *reply, struct dataset_h5array *labels, hid_t type,
                                   struct error *err)
 {
     size_t n = labels->dims[0];
@@ -125,7 +125,7 @@ done:
     return rc;
 }
 
-static enum status read_labels(struct apart_reply *reply, struct dataset_hdf5_local *local, const char *path,
+static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *local, const char *path,
                                const char *name, struct error *err)
 {
     struct dataset_h5array labels;
@@ -152,12 +152,12 @@ done:
     return rc;
 }
 
-enum status dataset_hdf5_local_answer(struct apart_reply *reply, void *state, const struct apart_request *r,
-                                      struct error *err)
+enum status dataset_hdf5_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r,
+                                          struct error *err)
 {
-    struct dataset_hdf5_local *local = state;
+    struct dataset_hdf5_sandboxed *local = state;
 
-    switch ((enum dataset_hdf5_what)r->what) {
+    switch ((enum dataset_hdf5_op)r->what) {
     case DATASET_HDF5_OPEN:
         return open_pixels(reply, local, r->texts[0], r->texts[1], err);
     case DATASET_HDF5_LABELS:

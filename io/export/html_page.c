@@ -14,7 +14,7 @@
 
 enum { PIECE = 1 << 15, LEVEL = 6 };
 
-struct page {
+struct html_page {
     char *path, *temporary;
     FILE *file;
     z_stream stream;
@@ -26,19 +26,19 @@ struct page {
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
 
-static enum status put(struct page *page, const void *bytes, size_t count, struct error *err)
+static enum status put(struct html_page *page, const void *bytes, size_t count, struct error *err)
 {
     if (!fault_hit(FAULT_WRITE) && fwrite(bytes, 1, count, page->file) == count)
         return OK;
     return error_system(err, "%s: cannot be written", page->temporary);
 }
 
-static enum status put_text(struct page *page, const char *text, struct error *err)
+static enum status put_text(struct html_page *page, const char *text, struct error *err)
 {
     return put(page, text, strlen(text), err);
 }
 
-static enum status open_file(struct page *page, struct error *err)
+static enum status open_file(struct html_page *page, struct error *err)
 {
     struct stat there;
 
@@ -58,9 +58,9 @@ static enum status open_file(struct page *page, struct error *err)
     return rc;
 }
 
-static enum status new_page(struct page **out, const char *path, struct error *err)
+static enum status new_page(struct html_page **out, const char *path, struct error *err)
 {
-    struct page *page = calloc(1, sizeof *page);
+    struct html_page *page = calloc(1, sizeof *page);
     size_t n = strlen(path) + 32;
 
     *out = page;
@@ -74,7 +74,7 @@ static enum status new_page(struct page **out, const char *path, struct error *e
     return OK;
 }
 
-static void free_page(struct page *page)
+static void free_page(struct html_page *page)
 {
     if (page->deflating)
         deflateEnd(&page->stream);
@@ -83,7 +83,7 @@ static void free_page(struct page *page)
     free(page);
 }
 
-void page_discard(struct page *page)
+void html_page_discard(struct html_page *page)
 {
     if (!page)
         return;
@@ -94,10 +94,11 @@ void page_discard(struct page *page)
     free_page(page);
 }
 
-enum status page_create(struct page **out, const char *path, const unsigned char *head, size_t nhead, struct error *err)
+enum status html_page_create(struct html_page **out, const char *path, const unsigned char *head, size_t nhead,
+                             struct error *err)
 {
     enum status rc = OK;
-    struct page *page = NULL;
+    struct html_page *page = NULL;
 
     *out = NULL;
     TRY(new_page(&page, path, err));
@@ -110,7 +111,7 @@ enum status page_create(struct page **out, const char *path, const unsigned char
     *out = page;
     page = NULL;
 done:
-    page_discard(page);
+    html_page_discard(page);
     return rc;
 }
 
@@ -125,7 +126,7 @@ static void encode(char to[4], const unsigned char from[3])
         to[i] = digits[word >> (18 - 6 * i) & 63];
 }
 
-static enum status put_base64(struct page *page, const unsigned char *bytes, size_t count, struct error *err)
+static enum status put_base64(struct html_page *page, const unsigned char *bytes, size_t count, struct error *err)
 {
     char text[4 * (PIECE / 3 + 2)];
     size_t n = 0;
@@ -141,7 +142,7 @@ static enum status put_base64(struct page *page, const unsigned char *bytes, siz
     return put(page, text, n, err);
 }
 
-static enum status end_base64(struct page *page, struct error *err)
+static enum status end_base64(struct html_page *page, struct error *err)
 {
     size_t n = page->ncarry;
     char text[4];
@@ -156,7 +157,7 @@ static enum status end_base64(struct page *page, struct error *err)
 
 /* ---- arrays ---------------------------------------------------------------------------------------------------- */
 
-static enum status compress_bytes(struct page *page, const unsigned char *bytes, size_t count, int flush,
+static enum status compress_bytes(struct html_page *page, const unsigned char *bytes, size_t count, int flush,
                                   struct error *err)
 {
     unsigned char out[PIECE];
@@ -175,8 +176,8 @@ static enum status compress_bytes(struct page *page, const unsigned char *bytes,
     return rc;
 }
 
-enum status page_add_bytes(size_t *offset, struct page *page, const unsigned char *bytes, size_t count,
-                           struct error *err)
+enum status html_page_add_bytes(size_t *offset, struct html_page *page, const unsigned char *bytes, size_t count,
+                                struct error *err)
 {
     enum status rc = OK;
 
@@ -187,7 +188,8 @@ enum status page_add_bytes(size_t *offset, struct page *page, const unsigned cha
 }
 
 /* The bytes of `count` words, lowest bytes first. */
-static enum status add_words(size_t *offset, struct page *page, const uint32_t *words, size_t count, struct error *err)
+static enum status add_words(size_t *offset, struct html_page *page, const uint32_t *words, size_t count,
+                             struct error *err)
 {
     enum status rc = OK;
     unsigned char piece[PIECE];
@@ -203,7 +205,7 @@ static enum status add_words(size_t *offset, struct page *page, const uint32_t *
     return rc;
 }
 
-static enum status new_words(uint32_t **words, const struct page *page, size_t count, struct error *err)
+static enum status new_words(uint32_t **words, const struct html_page *page, size_t count, struct error *err)
 {
     *words = calloc(count + 1, sizeof **words);
     return *words ? OK : error_system(err, "%s: no memory for an array of the page", page->path);
@@ -222,8 +224,8 @@ static uint32_t rounded(double value, int bits)
     return word & ~(unit - 1);
 }
 
-enum status page_add_real(size_t *offset, struct page *page, const double *values, size_t count, int bits,
-                          struct error *err)
+enum status html_page_add_real(size_t *offset, struct html_page *page, const double *values, size_t count, int bits,
+                               struct error *err)
 {
     uint32_t *words;
     enum status rc = new_words(&words, page, count, err);
@@ -237,7 +239,8 @@ enum status page_add_real(size_t *offset, struct page *page, const double *value
     return rc;
 }
 
-enum status page_add_int(size_t *offset, struct page *page, const int64_t *values, size_t count, struct error *err)
+enum status html_page_add_int(size_t *offset, struct html_page *page, const int64_t *values, size_t count,
+                              struct error *err)
 {
     uint32_t *words;
     enum status rc = new_words(&words, page, count, err);
@@ -257,7 +260,7 @@ enum status page_add_int(size_t *offset, struct page *page, const int64_t *value
 /* ---- end ------------------------------------------------------------------------------------------------------- */
 
 /* JSON inside of HTML: no '<' may be seen, and outside of strings JSON has none. */
-static enum status put_json(struct page *page, const char *json, struct error *err)
+static enum status put_json(struct html_page *page, const char *json, struct error *err)
 {
     enum status rc = OK;
 
@@ -273,7 +276,7 @@ static enum status put_json(struct page *page, const char *json, struct error *e
 }
 
 /* Close the file, durable. */
-static enum status close_file(size_t *nbytes, struct page *page, struct error *err)
+static enum status close_file(size_t *nbytes, struct html_page *page, struct error *err)
 {
     struct stat written;
     bool synced = fflush(page->file) == 0 && !fault_hit(FAULT_SYNC) &&
@@ -289,8 +292,8 @@ static enum status close_file(size_t *nbytes, struct page *page, struct error *e
     return rc;
 }
 
-enum status page_commit(size_t *nbytes, struct page *page, const char *json, const unsigned char *tail, size_t ntail,
-                        struct error *err)
+enum status html_page_commit(size_t *nbytes, struct html_page *page, const char *json, const unsigned char *tail,
+                             size_t ntail, struct error *err)
 {
     enum status rc = OK;
 
@@ -309,6 +312,6 @@ done:
     if (rc == OK)
         free_page(page);
     else
-        page_discard(page);
+        html_page_discard(page);
     return rc;
 }

@@ -16,11 +16,11 @@ enum { PATH = 4096, DEFLATE = 1 };
 
 /* ---- HDF5 -------------------------------------------------------------------------------------------------------- */
 
-static enum status failure(const struct h5_aside *aside, const char *name, struct error *err)
+static enum status failure(const struct h5_atomic *aside, const char *name, struct error *err)
 {
-    if (h5_aside_check(aside, err) != OK)
+    if (h5_atomic_check(aside, err) != OK)
         return FAIL_SYSTEM;
-    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_aside_path(aside), name);
+    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_atomic_path(aside), name);
 }
 
 /* A dataset filled with zeros; `chunked` in rows and compressed. Negative on failure. Caller closes it. */
@@ -45,12 +45,12 @@ static hid_t create_dataset(hid_t file, const char *name, hid_t type, int ndim, 
 }
 
 /* A whole dataset, left open in *out if that is not NULL. */
-static enum status write_dataset(const struct h5_aside *aside, const char *name, hid_t file_type, hid_t type, int ndim,
+static enum status write_dataset(const struct h5_atomic *aside, const char *name, hid_t file_type, hid_t type, int ndim,
                                  const hsize_t *dims, const void *data, hid_t *out, struct error *err)
 {
-    hid_t dataset = create_dataset(h5_aside_file(aside), name, file_type, ndim, dims, false);
+    hid_t dataset = create_dataset(h5_atomic_file(aside), name, file_type, ndim, dims, false);
     bool ok = dataset >= 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0 &&
-              h5_aside_check(aside, NULL) == OK;
+              h5_atomic_check(aside, NULL) == OK;
 
     if (!ok || !out)
         h5_close(&dataset);
@@ -84,7 +84,7 @@ static bool write_text_attribute(hid_t object, const char *name, const char *tex
 
 struct virelay {
     struct virelay_size size;
-    struct h5_aside *input, *attribution;
+    struct h5_atomic *input, *attribution;
     hid_t data, maps, prediction; /* datasets with a row for every sample */
 };
 
@@ -102,12 +102,12 @@ enum status virelay_create(struct virelay **out, const char *folder, struct vire
     *v =
         (struct virelay){.size = size, .data = H5I_INVALID_HID, .maps = H5I_INVALID_HID, .prediction = H5I_INVALID_HID};
     snprintf(path, sizeof path, "%s/input.h5", folder);
-    TRY(h5_aside_create(&v->input, path, err));
+    TRY(h5_atomic_create(&v->input, path, err));
     snprintf(path, sizeof path, "%s/attribution.h5", folder);
-    TRY(h5_aside_create(&v->attribution, path, err));
-    v->data = create_dataset(h5_aside_file(v->input), "data", H5T_STD_U8LE, 4, images, true);
-    v->maps = create_dataset(h5_aside_file(v->attribution), "attribution", H5T_IEEE_F32LE, 4, images, true);
-    v->prediction = create_dataset(h5_aside_file(v->attribution), "prediction", H5T_IEEE_F32LE, 2, logits, true);
+    TRY(h5_atomic_create(&v->attribution, path, err));
+    v->data = create_dataset(h5_atomic_file(v->input), "data", H5T_STD_U8LE, 4, images, true);
+    v->maps = create_dataset(h5_atomic_file(v->attribution), "attribution", H5T_IEEE_F32LE, 4, images, true);
+    v->prediction = create_dataset(h5_atomic_file(v->attribution), "prediction", H5T_IEEE_F32LE, 2, logits, true);
     if (v->data < 0)
         TRY(failure(v->input, "data", err));
     if (v->maps < 0 || v->prediction < 0)
@@ -139,11 +139,11 @@ static bool write_row(hid_t dataset, hid_t type, size_t row, const void *data)
 enum status virelay_write_sample(struct virelay *virelay, size_t sample, const uint8_t *pixels,
                                  const float *attribution, const float *prediction, struct error *err)
 {
-    if (!write_row(virelay->data, H5T_NATIVE_UINT8, sample, pixels) || h5_aside_check(virelay->input, NULL) != OK)
+    if (!write_row(virelay->data, H5T_NATIVE_UINT8, sample, pixels) || h5_atomic_check(virelay->input, NULL) != OK)
         return failure(virelay->input, "data", err);
     if (!write_row(virelay->maps, H5T_NATIVE_FLOAT, sample, attribution) ||
         !write_row(virelay->prediction, H5T_NATIVE_FLOAT, sample, prediction) ||
-        h5_aside_check(virelay->attribution, NULL) != OK)
+        h5_atomic_check(virelay->attribution, NULL) != OK)
         return failure(virelay->attribution, "attribution", err);
     return OK;
 }
@@ -171,10 +171,10 @@ enum status virelay_commit(struct virelay *virelay, struct error *err)
     enum status rc;
 
     close_datasets(virelay);
-    rc = h5_aside_commit(virelay->input, err);
+    rc = h5_atomic_commit(virelay->input, err);
     virelay->input = NULL;
     if (rc == OK) {
-        rc = h5_aside_commit(virelay->attribution, err);
+        rc = h5_atomic_commit(virelay->attribution, err);
         virelay->attribution = NULL;
     }
     virelay_discard(virelay);
@@ -186,14 +186,14 @@ void virelay_discard(struct virelay *virelay)
     if (!virelay)
         return;
     close_datasets(virelay);
-    h5_aside_discard(virelay->input);
-    h5_aside_discard(virelay->attribution);
+    h5_atomic_discard(virelay->input);
+    h5_atomic_discard(virelay->attribution);
     free(virelay);
 }
 
 /* ---- analyses ---------------------------------------------------------------------------------------------------- */
 
-static enum status write_embedding(const struct h5_aside *aside, const struct virelay_category *category,
+static enum status write_embedding(const struct h5_atomic *aside, const struct virelay_category *category,
                                    const struct virelay_embedding *embedding, struct error *err)
 {
     const hsize_t dims[] = {category->n, embedding->dims};
@@ -211,7 +211,7 @@ static enum status write_embedding(const struct h5_aside *aside, const struct vi
 }
 
 /* The attributes are for people: which embedding was clustered, by which of its columns, into how many clusters. */
-static enum status write_clustering(const struct h5_aside *aside, const struct virelay_category *category,
+static enum status write_clustering(const struct h5_atomic *aside, const struct virelay_category *category,
                                     const struct virelay_clustering *clustering, struct error *err)
 {
     const hsize_t n = category->n;
@@ -229,7 +229,7 @@ static enum status write_clustering(const struct h5_aside *aside, const struct v
     return rc;
 }
 
-static enum status write_category(const struct h5_aside *aside, const struct virelay_category *category,
+static enum status write_category(const struct h5_atomic *aside, const struct virelay_category *category,
                                   struct error *err)
 {
     const hsize_t n = category->n;
@@ -249,16 +249,16 @@ done:
 enum status virelay_write_analysis(const char *path, const struct virelay_category *categories, size_t count,
                                    struct error *err)
 {
-    struct h5_aside *aside = NULL;
+    struct h5_atomic *aside = NULL;
     enum status rc = OK;
 
-    TRY(h5_aside_create(&aside, path, err));
+    TRY(h5_atomic_create(&aside, path, err));
     for (size_t i = 0; i < count; i++)
         TRY(write_category(aside, &categories[i], err));
-    rc = h5_aside_commit(aside, err);
+    rc = h5_atomic_commit(aside, err);
     aside = NULL;
 done:
-    h5_aside_discard(aside);
+    h5_atomic_discard(aside);
     return rc;
 }
 

@@ -19,7 +19,7 @@
 
 enum { MAX_NAMES = 100, DRIVER_VALUE = 600 /* above the range that HDF5 reserves for itself */ };
 
-struct h5_aside {
+struct h5_atomic {
     char *path, *temporary;
     hid_t file, driver;
     int fd;
@@ -30,13 +30,13 @@ struct h5_aside {
 
 struct driver_file {
     H5FD_t common; /* HDF5's part, must come first */
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     haddr_t eoa, eof;
 };
 
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr_t maxaddr)
 {
-    struct h5_aside *const *aside = H5Pget_driver_info(access);
+    struct h5_atomic *const *aside = H5Pget_driver_info(access);
     struct driver_file *file = aside ? calloc(1, sizeof *file) : NULL;
 
     (void)name, (void)flags, (void)maxaddr;
@@ -145,7 +145,7 @@ static const H5FD_class_t driver_class = {
     .name = "nrmflow_aside",
     .maxaddr = (haddr_t)1 << 62,
     .fc_degree = H5F_CLOSE_STRONG,
-    .fapl_size = sizeof(struct h5_aside *),
+    .fapl_size = sizeof(struct h5_atomic *),
     .open = driver_open,
     .close = driver_close,
     .query = driver_query,
@@ -160,7 +160,7 @@ static const H5FD_class_t driver_class = {
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
 
-static enum status choose_path(struct h5_aside *aside, const char *path, struct error *err)
+static enum status choose_path(struct h5_atomic *aside, const char *path, struct error *err)
 {
     struct stat info;
     char *real = realpath(path, NULL); /* NULL if there is no such file yet */
@@ -178,7 +178,7 @@ static enum status choose_path(struct h5_aside *aside, const char *path, struct 
 }
 
 /* O_EXCL follows no link and opens no file that exists. The number is for containers, where process ids repeat. */
-static enum status open_temporary(struct h5_aside *aside, struct error *err)
+static enum status open_temporary(struct h5_atomic *aside, struct error *err)
 {
     size_t nbytes = strlen(aside->path) + 48;
 
@@ -204,7 +204,7 @@ static enum status open_temporary(struct h5_aside *aside, struct error *err)
 }
 
 /* The format of HDF5 1.10 has checksums on its metadata and allows attributes above 64 KiB. */
-static enum status open_file(struct h5_aside *aside, struct error *err)
+static enum status open_file(struct h5_atomic *aside, struct error *err)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
 
@@ -219,15 +219,15 @@ static enum status open_file(struct h5_aside *aside, struct error *err)
     return rc;
 }
 
-enum status h5_aside_create(struct h5_aside **out, const char *path, struct error *err)
+enum status h5_atomic_create(struct h5_atomic **out, const char *path, struct error *err)
 {
     enum status rc = OK;
-    struct h5_aside *aside = calloc(1, sizeof *aside);
+    struct h5_atomic *aside = calloc(1, sizeof *aside);
 
     *out = NULL;
     if (!aside)
         return error_system(err, "%s: cannot be created", path);
-    *aside = (struct h5_aside){.file = H5I_INVALID_HID, .driver = H5I_INVALID_HID, .fd = -1};
+    *aside = (struct h5_atomic){.file = H5I_INVALID_HID, .driver = H5I_INVALID_HID, .fd = -1};
     h5_start();
     TRY(choose_path(aside, path, err));
     TRY(open_temporary(aside, err));
@@ -235,21 +235,21 @@ enum status h5_aside_create(struct h5_aside **out, const char *path, struct erro
     *out = aside;
     aside = NULL;
 done:
-    h5_aside_discard(aside);
+    h5_atomic_discard(aside);
     return rc;
 }
 
-hid_t h5_aside_file(const struct h5_aside *aside)
+hid_t h5_atomic_file(const struct h5_atomic *aside)
 {
     return aside->file;
 }
 
-const char *h5_aside_path(const struct h5_aside *aside)
+const char *h5_atomic_path(const struct h5_atomic *aside)
 {
     return aside->path;
 }
 
-enum status h5_aside_check(const struct h5_aside *aside, struct error *err)
+enum status h5_atomic_check(const struct h5_atomic *aside, struct error *err)
 {
     if (!aside->failure)
         return OK;
@@ -258,7 +258,7 @@ enum status h5_aside_check(const struct h5_aside *aside, struct error *err)
 }
 
 /* Everything but the temporary file itself. */
-static void release(struct h5_aside *aside)
+static void release(struct h5_atomic *aside)
 {
     h5_close(&aside->file);
     if (aside->driver >= 0)
@@ -269,7 +269,7 @@ static void release(struct h5_aside *aside)
     aside->fd = -1;
 }
 
-static enum status sync_directory(const struct h5_aside *aside, struct error *err)
+static enum status sync_directory(const struct h5_atomic *aside, struct error *err)
 {
     char *copy = strdup(aside->path);
     int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -283,7 +283,7 @@ static enum status sync_directory(const struct h5_aside *aside, struct error *er
     return rc;
 }
 
-enum status h5_aside_commit(struct h5_aside *aside, struct error *err)
+enum status h5_atomic_commit(struct h5_atomic *aside, struct error *err)
 {
     enum status rc = OK;
 
@@ -291,7 +291,7 @@ enum status h5_aside_commit(struct h5_aside *aside, struct error *err)
         rc = h5_error(err, FAIL_SYSTEM, "%s: cannot be closed", aside->path);
     aside->file = H5I_INVALID_HID;
     TRY(rc);
-    TRY(h5_aside_check(aside, err));
+    TRY(h5_atomic_check(aside, err));
     if (fault_hit(FAULT_SYNC) || fsync(aside->fd) != 0) {
         rc = error_system(err, "%s: cannot be made durable", aside->temporary);
         goto done;
@@ -304,11 +304,11 @@ enum status h5_aside_commit(struct h5_aside *aside, struct error *err)
     aside->temporary = NULL;
     TRY(sync_directory(aside, err));
 done:
-    h5_aside_discard(aside);
+    h5_atomic_discard(aside);
     return rc;
 }
 
-void h5_aside_discard(struct h5_aside *aside)
+void h5_atomic_discard(struct h5_atomic *aside)
 {
     if (!aside)
         return;

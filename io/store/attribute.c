@@ -77,7 +77,7 @@ enum status store_attribute_texts(const struct store *store, hid_t object, const
     char *padded = malloc(width * count);
 
     if (!padded)
-        return error_system(err, "%s: no memory for the attribute %s of /%s", h5_aside_path(store->aside), name, path);
+        return error_system(err, "%s: no memory for the attribute %s of /%s", h5_atomic_path(store->aside), name, path);
     for (size_t i = 0; i < count; i++)
         store_copy_text(padded + i * width, width, values[i]);
     hid_t type = h5_text_type(width);
@@ -109,14 +109,14 @@ static hid_t make_group(hid_t file, const char *path)
 
 enum status store_make_groups(const struct store *store, const char *path, struct error *err)
 {
-    hid_t file = h5_aside_file(store->aside);
+    hid_t file = h5_atomic_file(store->aside);
     char part[4 * STORE_NAME];
 
     for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
         size_t length = (size_t)(slash - path);
 
         if (length >= sizeof part)
-            return error_set(err, FAIL_FORMAT, "%s: the path %s is too long", h5_aside_path(store->aside), path);
+            return error_set(err, FAIL_FORMAT, "%s: the path %s is too long", h5_atomic_path(store->aside), path);
         memcpy(part, path, length);
         part[length] = '\0';
         if (H5Lexists(file, part, H5P_DEFAULT) > 0)
@@ -133,7 +133,7 @@ enum status store_make_groups(const struct store *store, const char *path, struc
 /* Open the object of an attribute, and make it if it is a group of the table. */
 static enum status open_object(hid_t *object, const struct store *store, const char *path, struct error *err)
 {
-    hid_t file = h5_aside_file(store->aside);
+    hid_t file = h5_atomic_file(store->aside);
 
     *object = H5I_INVALID_HID;
     if (h5_exists(file, path)) {
@@ -141,7 +141,7 @@ static enum status open_object(hid_t *object, const struct store *store, const c
     } else {
         if (!store_find_group(path))
             return error_set(err, FAIL_FORMAT, "%s: /%s has not been written and is no group of the store",
-                             h5_aside_path(store->aside), path);
+                             h5_atomic_path(store->aside), path);
         enum status rc = store_make_groups(store, path, err);
 
         if (rc != OK)

@@ -58,7 +58,7 @@ struct store_entry {
 };
 
 struct store {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     unsigned deflate;
     bool plain_state;
     struct store_entry *entries; /* in the order of writing */

@@ -1,4 +1,4 @@
-/* HDF5 is called in a process apart (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
 #include "io/store/partfile_internal.h"
 
 #include <stdio.h>
@@ -50,7 +50,7 @@ bool partfile_column_path(char path[static PARTFILE_PATH], const char *name)
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 struct partfile_reader {
-    struct apart *apart;
+    struct sandbox *apart;
     const struct partfile_column *columns; /* borrowed */
     size_t ncolumns;
 };
@@ -77,7 +77,7 @@ enum status partfile_reader_start(struct partfile_reader **out, const struct par
     reader->ncolumns = ncolumns;
     if (!partfile_good_columns(columns, ncolumns, 1))
         TRY(error_set(err, FAIL_LIMIT, "no such columns can be in a part file"));
-    TRY(apart_start(&reader->apart, partfile_local_answer, &shelf, err));
+    TRY(sandbox_start(&reader->apart, partfile_sandboxed_answer, &shelf, err));
     *out = reader;
     reader = NULL;
 done:
@@ -89,12 +89,12 @@ void partfile_reader_end(struct partfile_reader *reader)
 {
     if (!reader)
         return;
-    apart_end(reader->apart);
+    sandbox_end(reader->apart);
     free(reader);
 }
 
 /* Take over a reply's list of blocks, after a look at it. */
-static bool take_blocks(struct partfile *part, struct apart_reply *reply)
+static bool take_blocks(struct partfile *part, struct sandbox_reply *reply)
 {
     size_t nblocks = reply->numbers[1], rows = reply->numbers[2];
 
@@ -116,16 +116,16 @@ static bool take_blocks(struct partfile *part, struct apart_reply *reply)
 
 enum status partfile_open(struct partfile **out, struct partfile_reader *reader, const char *path, struct error *err)
 {
-    const struct apart_request request = {.path = path, .what = PARTFILE_WHAT_OPEN, .texts = {path}};
+    const struct sandbox_request request = {.path = path, .what = PARTFILE_OP_OPEN, .texts = {path}};
     struct partfile *part = calloc(1, sizeof *part);
-    struct apart_reply reply = {0};
+    struct sandbox_reply reply = {0};
     enum status rc = OK;
 
     *out = NULL;
     if (!part || !(part->path = strdup(path)))
         TRY(error_system(err, "%s: no memory to open it", path));
     part->reader = reader;
-    TRY(apart_ask(&reply, reader->apart, &request, err));
+    TRY(sandbox_call(&reply, reader->apart, &request, err));
     if (!take_blocks(part, &reply))
         TRY(error_set(err, FAIL_FORMAT, "%s: its list of blocks is damaged", path));
     *out = part;
@@ -144,9 +144,9 @@ void partfile_close(struct partfile *part)
 {
     if (!part)
         return;
-    const struct apart_request request = {.path = part->path, .what = PARTFILE_WHAT_CLOSE, .numbers = {part->number}};
+    const struct sandbox_request request = {.path = part->path, .what = PARTFILE_OP_CLOSE, .numbers = {part->number}};
 
-    (void)apart_ask_into(NULL, 0, part->reader->apart, &request, NULL);
+    (void)sandbox_call_into(NULL, 0, part->reader->apart, &request, NULL);
     free(part->first_image);
     free(part->path);
     free(part);
@@ -175,9 +175,9 @@ size_t partfile_nrows(const struct partfile *part, size_t block)
 enum status partfile_read(void *out, const struct partfile *part, size_t block, size_t column, struct error *err)
 {
     const struct partfile_column *c = &part->reader->columns[column];
-    const struct apart_request request = {
-        .path = part->path, .what = PARTFILE_WHAT_READ, .numbers = {part->number, block, column}};
+    const struct sandbox_request request = {
+        .path = part->path, .what = PARTFILE_OP_READ, .numbers = {part->number, block, column}};
 
-    return apart_ask_into(out, (size_t)part->nrows[block] * c->width * partfile_element_bytes[c->type],
-                          part->reader->apart, &request, err);
+    return sandbox_call_into(out, (size_t)part->nrows[block] * c->width * partfile_element_bytes[c->type],
+                             part->reader->apart, &request, err);
 }

@@ -57,7 +57,7 @@ void partfile_discard(struct partfile_writer *part);
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-/* Part files are read in a process apart (base/sandbox.h), one for all that are open at a time. */
+/* Part files are read in a sandboxed process (base/sandbox.h), one for all that are open at a time. */
 struct partfile_reader;
 
 /* Start it, for part files that have exactly these columns.

@@ -25,20 +25,20 @@ bool partfile_good_columns(const struct partfile_column *columns, size_t ncolumn
 /* Path of a column in the file; false if there can be none of this name. */
 bool partfile_column_path(char path[static PARTFILE_PATH], const char *name);
 
-/* What a process apart is asked; in brackets: numbers, text > numbers, bytes of the reply. */
-enum partfile_what {
-    PARTFILE_WHAT_OPEN, /* [] path > [part, nblocks, rows per block] first images and rows, int64_t each */
-    PARTFILE_WHAT_READ, /* [part, block, column] > [] rows */
-    PARTFILE_WHAT_CLOSE /* [part] */
+/* What a sandboxed process is asked; in brackets: numbers, text > numbers, bytes of the reply. */
+enum partfile_op {
+    PARTFILE_OP_OPEN, /* [] path > [part, nblocks, rows per block] first images and rows, int64_t each */
+    PARTFILE_OP_READ, /* [part, block, column] > [] rows */
+    PARTFILE_OP_CLOSE /* [part] */
 };
 
 /* Its state: the files that it has open. */
 struct partfile_shelf {
     const struct partfile_column *columns; /* [ncolumns] */
     size_t ncolumns, nparts;
-    struct partfile_local **parts; /* [nparts] NULL where one was closed */
+    struct partfile_sandboxed **parts; /* [nparts] NULL where one was closed */
 };
 
-apart_answer partfile_local_answer;
+sandbox_answer partfile_sandboxed_answer;
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* An open part file. */
-struct partfile_local {
+struct partfile_sandboxed {
     char *path;
     hid_t file;
     const struct partfile_column *columns; /* borrowed */
@@ -14,7 +14,7 @@ struct partfile_local {
     int64_t *first_image, *nrows; /* [nblocks] */
 };
 
-static enum status damaged(const struct partfile_local *part, const char *what, struct error *err)
+static enum status damaged(const struct partfile_sandboxed *part, const char *what, struct error *err)
 {
     return h5_error(err, FAIL_FORMAT, "%s: %s", part->path, what);
 }
@@ -34,7 +34,7 @@ static bool read_attribute(hid_t file, const char *name, H5T_class_t class, size
     return ok;
 }
 
-static enum status read_head(struct partfile_local *part, struct error *err)
+static enum status read_head(struct partfile_sandboxed *part, struct error *err)
 {
     char format[sizeof partfile_format_name] = "";
     int64_t version = 0, rows = 0;
@@ -58,7 +58,7 @@ static enum status read_head(struct partfile_local *part, struct error *err)
 }
 
 /* Rows of `path`, which must have two axes, the second of them of length `width`. */
-static enum status open_rows(hid_t *dataset, size_t *nrows, const struct partfile_local *part, const char *path,
+static enum status open_rows(hid_t *dataset, size_t *nrows, const struct partfile_sandboxed *part, const char *path,
                              size_t width, hid_t type, struct error *err)
 {
     enum status rc = OK;
@@ -77,7 +77,7 @@ done:
     return rc;
 }
 
-static enum status read_index(int64_t **out, size_t *count, const struct partfile_local *part, const char *path,
+static enum status read_index(int64_t **out, size_t *count, const struct partfile_sandboxed *part, const char *path,
                               struct error *err)
 {
     enum status rc = OK;
@@ -98,7 +98,7 @@ done:
     return rc;
 }
 
-static enum status read_blocks(struct partfile_local *part, struct error *err)
+static enum status read_blocks(struct partfile_sandboxed *part, struct error *err)
 {
     enum status rc = OK;
     size_t nrows = 0;
@@ -116,7 +116,7 @@ done:
     return rc;
 }
 
-static enum status open_columns(struct partfile_local *part, struct error *err)
+static enum status open_columns(struct partfile_sandboxed *part, struct error *err)
 {
     enum status rc = OK;
     char path[PARTFILE_MAX_NAME + 16];
@@ -142,7 +142,7 @@ done:
     return rc;
 }
 
-static void close_part(struct partfile_local *part)
+static void close_part(struct partfile_sandboxed *part)
 {
     if (!part)
         return;
@@ -157,11 +157,12 @@ static void close_part(struct partfile_local *part)
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
-static enum status new_part(struct partfile_local **out, struct partfile_shelf *shelf, const char *path,
+static enum status new_part(struct partfile_sandboxed **out, struct partfile_shelf *shelf, const char *path,
                             struct error *err)
 {
-    struct partfile_local *part = calloc(1, sizeof *part);
-    struct partfile_local **parts = realloc(shelf->parts, (shelf->nparts + 1) * sizeof(struct partfile_local *));
+    struct partfile_sandboxed *part = calloc(1, sizeof *part);
+    struct partfile_sandboxed **parts =
+        realloc(shelf->parts, (shelf->nparts + 1) * sizeof(struct partfile_sandboxed *));
 
     if (parts)
         shelf->parts = parts;
@@ -179,7 +180,7 @@ static enum status new_part(struct partfile_local **out, struct partfile_shelf *
 }
 
 /* The first images of all blocks, then their numbers of rows. */
-static enum status reply_blocks(struct apart_reply *reply, const struct partfile_local *part, struct error *err)
+static enum status reply_blocks(struct sandbox_reply *reply, const struct partfile_sandboxed *part, struct error *err)
 {
     size_t nbytes = part->nblocks * sizeof(int64_t);
     char *bytes = malloc(2 * nbytes + 1);
@@ -195,10 +196,10 @@ static enum status reply_blocks(struct apart_reply *reply, const struct partfile
     return OK;
 }
 
-static enum status open_part(struct apart_reply *reply, struct partfile_shelf *shelf, const char *path,
+static enum status open_part(struct sandbox_reply *reply, struct partfile_shelf *shelf, const char *path,
                              struct error *err)
 {
-    struct partfile_local *part = NULL;
+    struct partfile_sandboxed *part = NULL;
     enum status rc;
 
     TRY(new_part(&part, shelf, path, err));
@@ -215,8 +216,8 @@ done:
     return rc;
 }
 
-static enum status read_part(struct apart_reply *reply, const struct partfile_local *part, size_t block, size_t column,
-                             struct error *err)
+static enum status read_part(struct sandbox_reply *reply, const struct partfile_sandboxed *part, size_t block,
+                             size_t column, struct error *err)
 {
     size_t width = part->columns[column].width, nrows = (size_t)part->nrows[block];
     enum partfile_type type = part->columns[column].type;
@@ -238,18 +239,18 @@ static enum status read_part(struct apart_reply *reply, const struct partfile_lo
                          part->columns[column].name);
 }
 
-enum status partfile_local_answer(struct apart_reply *reply, void *state, const struct apart_request *r,
-                                  struct error *err)
+enum status partfile_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r,
+                                      struct error *err)
 {
     struct partfile_shelf *shelf = state;
     size_t part = r->numbers[0];
 
-    switch ((enum partfile_what)r->what) {
-    case PARTFILE_WHAT_OPEN:
+    switch ((enum partfile_op)r->what) {
+    case PARTFILE_OP_OPEN:
         return open_part(reply, shelf, r->texts[0], err);
-    case PARTFILE_WHAT_READ:
+    case PARTFILE_OP_READ:
         return read_part(reply, shelf->parts[part], r->numbers[1], r->numbers[2], err);
-    case PARTFILE_WHAT_CLOSE:
+    case PARTFILE_OP_CLOSE:
         close_part(shelf->parts[part]);
         shelf->parts[part] = NULL;
         return OK;

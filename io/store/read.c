@@ -1,4 +1,4 @@
-/* HDF5 is called in a process apart (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
 #include "io/store/sandboxed.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ enum { PIECE_BYTES = 1 << 28 };
 struct store_reader {
     char *path;
     uint64_t nbytes;
-    struct apart *apart;
+    struct sandbox *apart;
 };
 
 static enum status damaged(const struct store_reader *reader, const char *path, struct error *err)
@@ -21,13 +21,13 @@ static enum status damaged(const struct store_reader *reader, const char *path, 
 
 static enum status open_apart(struct store_reader *reader, const char *path, struct error *err)
 {
-    struct store_local local = {.path = path, .file = H5I_INVALID_HID};
-    const struct apart_request request = {.path = reader->path, .what = STORE_WHAT_OPEN};
-    struct apart_reply reply;
+    struct store_sandboxed local = {.path = path, .file = H5I_INVALID_HID};
+    const struct sandbox_request request = {.path = reader->path, .what = STORE_OP_OPEN};
+    struct sandbox_reply reply;
     enum status rc;
 
-    TRY(apart_start(&reader->apart, store_local_answer, &local, err));
-    TRY(apart_ask(&reply, reader->apart, &request, err));
+    TRY(sandbox_start(&reader->apart, store_sandboxed_answer, &local, err));
+    TRY(sandbox_call(&reply, reader->apart, &request, err));
     reader->nbytes = reply.numbers[0];
     free(reply.bytes);
 done:
@@ -54,7 +54,7 @@ void store_close(struct store_reader *reader)
 {
     if (!reader)
         return;
-    apart_end(reader->apart);
+    sandbox_end(reader->apart);
     free(reader->path);
     free(reader);
 }
@@ -66,17 +66,17 @@ uint64_t store_file_bytes(const struct store_reader *reader)
 
 /* ---- questions about an object --------------------------------------------------------------------------------- */
 
-static enum status ask(struct apart_reply *reply, const struct store_reader *reader, enum store_what what,
+static enum status ask(struct sandbox_reply *reply, const struct store_reader *reader, enum store_op what,
                        const char *object, const char *name, struct error *err)
 {
-    const struct apart_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+    const struct sandbox_request request = {.path = reader->path, .what = what, .texts = {object, name}};
 
-    return apart_ask(reply, reader->apart, &request, err);
+    return sandbox_call(reply, reader->apart, &request, err);
 }
 
-static bool is_so(const struct store_reader *reader, enum store_what what, const char *object, const char *name)
+static bool is_so(const struct store_reader *reader, enum store_op what, const char *object, const char *name)
 {
-    struct apart_reply reply;
+    struct sandbox_reply reply;
     bool so = ask(&reply, reader, what, object, name, NULL) == OK && reply.numbers[0] == 1;
 
     free(reply.bytes);
@@ -85,42 +85,42 @@ static bool is_so(const struct store_reader *reader, enum store_what what, const
 
 bool store_has(const struct store_reader *reader, const char *path)
 {
-    return is_so(reader, STORE_WHAT_HAS, path, NULL);
+    return is_so(reader, STORE_OP_HAS, path, NULL);
 }
 
 bool store_has_attribute(const struct store_reader *reader, const char *object, const char *name)
 {
-    return is_so(reader, STORE_WHAT_HAS_ATTRIBUTE, object, name);
+    return is_so(reader, STORE_OP_HAS_ATTRIBUTE, object, name);
 }
 
 enum status store_get_text(char **out, const struct store_reader *reader, const char *object, const char *name,
                            struct error *err)
 {
-    struct apart_reply reply;
-    enum status rc = ask(&reply, reader, STORE_WHAT_GET_TEXT, object, name, err);
+    struct sandbox_reply reply;
+    enum status rc = ask(&reply, reader, STORE_OP_GET_TEXT, object, name, err);
 
     *out = reply.bytes;
     return rc;
 }
 
-static enum status get_number(void *out, const struct store_reader *reader, enum store_what what, const char *object,
+static enum status get_number(void *out, const struct store_reader *reader, enum store_op what, const char *object,
                               const char *name, struct error *err)
 {
-    const struct apart_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+    const struct sandbox_request request = {.path = reader->path, .what = what, .texts = {object, name}};
 
-    return apart_ask_into(out, 8, reader->apart, &request, err);
+    return sandbox_call_into(out, 8, reader->apart, &request, err);
 }
 
 enum status store_get_int(int64_t *out, const struct store_reader *reader, const char *object, const char *name,
                           struct error *err)
 {
-    return get_number(out, reader, STORE_WHAT_GET_INT, object, name, err);
+    return get_number(out, reader, STORE_OP_GET_INT, object, name, err);
 }
 
 enum status store_get_real(double *out, const struct store_reader *reader, const char *object, const char *name,
                            struct error *err)
 {
-    return get_number(out, reader, STORE_WHAT_GET_REAL, object, name, err);
+    return get_number(out, reader, STORE_OP_GET_REAL, object, name, err);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------------------------- */
@@ -133,7 +133,7 @@ void store_names_free(struct store_names *names)
     *names = (struct store_names){0};
 }
 
-static enum status copy_names(struct store_names *out, const struct apart_reply *reply,
+static enum status copy_names(struct store_names *out, const struct sandbox_reply *reply,
                               const struct store_reader *reader, const char *path, struct error *err)
 {
     const char *at = reply->bytes, *end = at + reply->nbytes;
@@ -155,10 +155,10 @@ static enum status copy_names(struct store_names *out, const struct apart_reply 
     return OK;
 }
 
-static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_what what,
+static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_op what,
                              const char *path, struct error *err)
 {
-    struct apart_reply reply;
+    struct sandbox_reply reply;
     enum status rc;
 
     *out = (struct store_names){0};
@@ -173,13 +173,13 @@ done:
 
 enum status store_list(struct store_names *out, const struct store_reader *reader, const char *group, struct error *err)
 {
-    return get_names(out, reader, STORE_WHAT_LIST, group, err);
+    return get_names(out, reader, STORE_OP_LIST, group, err);
 }
 
 enum status store_list_attributes(struct store_names *out, const struct store_reader *reader, const char *object,
                                   struct error *err)
 {
-    return get_names(out, reader, STORE_WHAT_ATTRIBUTES, object, err);
+    return get_names(out, reader, STORE_OP_ATTRIBUTES, object, err);
 }
 
 /* ---- datasets -------------------------------------------------------------------------------------------------- */
@@ -187,10 +187,10 @@ enum status store_list_attributes(struct store_names *out, const struct store_re
 enum status store_shape(size_t *ndim, size_t *dims, const struct store_reader *reader, const char *path,
                         struct error *err)
 {
-    struct apart_reply reply;
+    struct sandbox_reply reply;
     enum status rc;
 
-    TRY(ask(&reply, reader, STORE_WHAT_SHAPE, path, NULL, err));
+    TRY(ask(&reply, reader, STORE_OP_SHAPE, path, NULL, err));
     free(reply.bytes);
     *ndim = reply.numbers[0];
     if (*ndim > STORE_MAX_DIMS)
@@ -202,16 +202,16 @@ done:
 
 uint64_t store_dataset_bytes(const struct store_reader *reader, const char *path)
 {
-    struct apart_reply reply;
+    struct sandbox_reply reply;
 
-    if (ask(&reply, reader, STORE_WHAT_BYTES, path, NULL, NULL) != OK)
+    if (ask(&reply, reader, STORE_OP_BYTES, path, NULL, NULL) != OK)
         return 0;
     free(reply.bytes);
     return reply.numbers[0];
 }
 
 /* Take over the lengths of a reply, which must be those that were asked for and have `element_bytes` for each element. */
-static bool take_dims(size_t *dims, const struct apart_reply *reply, size_t ndim, size_t element_bytes)
+static bool take_dims(size_t *dims, const struct sandbox_reply *reply, size_t ndim, size_t element_bytes)
 {
     size_t nbytes = element_bytes;
 
@@ -225,11 +225,11 @@ static bool take_dims(size_t *dims, const struct apart_reply *reply, size_t ndim
     return nbytes == reply->nbytes;
 }
 
-static enum status read_numbers(void **out, const struct store_reader *reader, enum store_what what,
-                                size_t element_bytes, const char *path, size_t ndim, size_t *dims, struct error *err)
+static enum status read_numbers(void **out, const struct store_reader *reader, enum store_op what, size_t element_bytes,
+                                const char *path, size_t ndim, size_t *dims, struct error *err)
 {
-    struct apart_request request = {.path = reader->path, .what = what, .numbers = {ndim}, .texts = {path}};
-    struct apart_reply reply = {0};
+    struct sandbox_request request = {.path = reader->path, .what = what, .numbers = {ndim}, .texts = {path}};
+    struct sandbox_reply reply = {0};
     enum status rc = OK;
 
     *out = NULL;
@@ -237,7 +237,7 @@ static enum status read_numbers(void **out, const struct store_reader *reader, e
         TRY(error_set(err, FAIL_FORMAT, "%s: /%s cannot have %zu axes", reader->path, path, ndim));
     for (size_t d = 0; d < ndim; d++)
         request.numbers[d + 1] = dims[d];
-    TRY(apart_ask(&reply, reader->apart, &request, err));
+    TRY(sandbox_call(&reply, reader->apart, &request, err));
     if (!take_dims(dims, &reply, ndim, element_bytes))
         TRY(damaged(reader, path, err));
     *out = reply.bytes;
@@ -251,7 +251,7 @@ enum status store_read_real(double **out, const struct store_reader *reader, con
                             size_t *dims, struct error *err)
 {
     void *data;
-    enum status rc = read_numbers(&data, reader, STORE_WHAT_REAL, sizeof **out, path, ndim, dims, err);
+    enum status rc = read_numbers(&data, reader, STORE_OP_REAL, sizeof **out, path, ndim, dims, err);
 
     *out = data;
     return rc;
@@ -261,7 +261,7 @@ enum status store_read_float(float **out, const struct store_reader *reader, con
                              size_t *dims, struct error *err)
 {
     void *data;
-    enum status rc = read_numbers(&data, reader, STORE_WHAT_FLOAT, sizeof **out, path, ndim, dims, err);
+    enum status rc = read_numbers(&data, reader, STORE_OP_FLOAT, sizeof **out, path, ndim, dims, err);
 
     *out = data;
     return rc;
@@ -271,14 +271,14 @@ enum status store_read_int(int64_t **out, const struct store_reader *reader, con
                            size_t *dims, struct error *err)
 {
     void *data;
-    enum status rc = read_numbers(&data, reader, STORE_WHAT_INT, sizeof **out, path, ndim, dims, err);
+    enum status rc = read_numbers(&data, reader, STORE_OP_INT, sizeof **out, path, ndim, dims, err);
 
     *out = data;
     return rc;
 }
 
 /* Pointers, then the strings, which lie as they do in the reply. */
-static enum status place_strings(char ***out, const struct apart_reply *reply, const struct store_reader *reader,
+static enum status place_strings(char ***out, const struct sandbox_reply *reply, const struct store_reader *reader,
                                  const char *path, struct error *err)
 {
     size_t count = reply->numbers[0], width = count ? reply->nbytes / count : 0;
@@ -300,13 +300,13 @@ static enum status place_strings(char ***out, const struct apart_reply *reply, c
 enum status store_read_text(char ***out, const struct store_reader *reader, const char *path, size_t *count,
                             struct error *err)
 {
-    const struct apart_request request = {
-        .path = reader->path, .what = STORE_WHAT_TEXT, .numbers = {*count}, .texts = {path}};
-    struct apart_reply reply;
+    const struct sandbox_request request = {
+        .path = reader->path, .what = STORE_OP_TEXT, .numbers = {*count}, .texts = {path}};
+    struct sandbox_reply reply;
     enum status rc;
 
     *out = NULL;
-    TRY(apart_ask(&reply, reader->apart, &request, err));
+    TRY(sandbox_call(&reply, reader->apart, &request, err));
     if (*count == STORE_ANY || *count == reply.numbers[0])
         rc = place_strings(out, &reply, reader, path, err);
     else
@@ -325,10 +325,10 @@ enum status store_read_words(void *out, const struct store_reader *reader, const
 
     do {
         size_t count = n - first < most ? n - first : most;
-        const struct apart_request request = {
-            .path = reader->path, .what = STORE_WHAT_WORDS, .numbers = {n, first, count}, .texts = {path}};
+        const struct sandbox_request request = {
+            .path = reader->path, .what = STORE_OP_WORDS, .numbers = {n, first, count}, .texts = {path}};
 
-        TRY(apart_ask_into((uint64_t *)out + first, count * sizeof(uint64_t), reader->apart, &request, err));
+        TRY(sandbox_call_into((uint64_t *)out + first, count * sizeof(uint64_t), reader->apart, &request, err));
         first += count;
     } while (first < n);
 done:
@@ -347,10 +347,10 @@ enum status store_read_slab(void *out, enum store_type type, size_t element_byte
     do {
         size_t count = end - first < most ? end - first : most;
         const struct store_slab slab = {first, count, width, type, element_bytes, converted};
-        const struct apart_request request = {
-            .path = reader->path, .what = STORE_WHAT_SLAB, .texts = {path}, .bytes = &slab, .nbytes = sizeof slab};
+        const struct sandbox_request request = {
+            .path = reader->path, .what = STORE_OP_SLAB, .texts = {path}, .bytes = &slab, .nbytes = sizeof slab};
 
-        TRY(apart_ask_into(to, count * row_bytes, reader->apart, &request, err));
+        TRY(sandbox_call_into(to, count * row_bytes, reader->apart, &request, err));
         to += count * row_bytes;
         first += count;
     } while (first < end);
@@ -367,7 +367,7 @@ enum status store_read_rows(double *out, const struct store_reader *reader, cons
 /* ---- form ------------------------------------------------------------------------------------------------------ */
 
 /* Places and what is wrong there; a NUL follows all bytes. */
-static enum status copy_problems(struct store_problems *problems, const struct apart_reply *reply,
+static enum status copy_problems(struct store_problems *problems, const struct sandbox_reply *reply,
                                  const struct store_reader *reader, struct error *err)
 {
     const char *at = reply->bytes, *end = at + reply->nbytes;
@@ -388,10 +388,10 @@ static enum status copy_problems(struct store_problems *problems, const struct a
 
 enum status store_check(struct store_problems *problems, const struct store_reader *reader, struct error *err)
 {
-    struct apart_reply reply;
+    struct sandbox_reply reply;
     enum status rc;
 
-    TRY(ask(&reply, reader, STORE_WHAT_CHECK, NULL, NULL, err));
+    TRY(ask(&reply, reader, STORE_OP_CHECK, NULL, NULL, err));
     rc = copy_problems(problems, &reply, reader, err);
     free(reply.bytes);
 done:

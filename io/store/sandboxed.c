@@ -7,20 +7,20 @@ enum { MAX_ATTRIBUTE = 1 << 26 };
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static enum status check_format(const struct store_local *local, struct error *err)
+static enum status check_format(const struct store_sandboxed *local, struct error *err)
 {
     enum status rc = OK;
     char *format = NULL;
     int64_t version = 0;
 
-    if (!store_local_has_attribute(local, "", "format"))
+    if (!store_sandboxed_has_attribute(local, "", "format"))
         return error_set(err, FAIL_FORMAT, "%s: is an HDF5 file, but not a store of nrmflow", local->path);
-    TRY(store_local_get_text(&format, local, "", "format", err));
+    TRY(store_sandboxed_get_text(&format, local, "", "format", err));
     if (!format || strcmp(format, "nrmflow") != 0) {
         rc = error_set(err, FAIL_FORMAT, "%s: is an HDF5 file of another format, not a store of nrmflow", local->path);
         goto done;
     }
-    TRY(store_local_get_int(&version, local, "", "format_version", err));
+    TRY(store_sandboxed_get_int(&version, local, "", "format_version", err));
     if (version > STORE_FORMAT_VERSION)
         rc =
             error_set(err, FAIL_UNSUPPORTED, "%s: has format version %lld, this program reads up to %d; update nrmflow",
@@ -32,7 +32,7 @@ done:
     return rc;
 }
 
-enum status store_local_open(struct store_local *local, struct error *err)
+enum status store_sandboxed_open(struct store_sandboxed *local, struct error *err)
 {
     enum status rc = OK;
 
@@ -46,7 +46,7 @@ done:
     return rc;
 }
 
-enum status store_local_guard(const struct store_local *local, const char *path, struct error *err)
+enum status store_sandboxed_guard(const struct store_sandboxed *local, const char *path, struct error *err)
 {
     return h5_compact(local->file, path)
                ? OK
@@ -56,22 +56,22 @@ enum status store_local_guard(const struct store_local *local, const char *path,
                            local->path, path);
 }
 
-static enum status open_object(hid_t *object, const struct store_local *local, const char *path, struct error *err)
+static enum status open_object(hid_t *object, const struct store_sandboxed *local, const char *path, struct error *err)
 {
-    enum status rc = store_local_guard(local, path, err);
+    enum status rc = store_sandboxed_guard(local, path, err);
 
     *object = H5I_INVALID_HID;
     return rc == OK ? h5_open_object(object, local->file, path, local->path, err) : rc;
 }
 
-bool store_local_has(const struct store_local *local, const char *path)
+bool store_sandboxed_has(const struct store_sandboxed *local, const char *path)
 {
-    return store_local_guard(local, path, NULL) == OK && h5_exists(local->file, path);
+    return store_sandboxed_guard(local, path, NULL) == OK && h5_exists(local->file, path);
 }
 
 /* ---- attributes ------------------------------------------------------------------------------------------------ */
 
-bool store_local_has_attribute(const struct store_local *local, const char *object, const char *name)
+bool store_sandboxed_has_attribute(const struct store_sandboxed *local, const char *object, const char *name)
 {
     hid_t id;
     bool found = open_object(&id, local, object, NULL) == OK && H5Aexists(id, name) > 0;
@@ -81,14 +81,14 @@ bool store_local_has_attribute(const struct store_local *local, const char *obje
     return found;
 }
 
-static enum status attribute_failure(const struct store_local *local, const char *object, const char *name,
+static enum status attribute_failure(const struct store_sandboxed *local, const char *object, const char *name,
                                      const char *what, struct error *err)
 {
     return h5_error(err, FAIL_FORMAT, "%s: the attribute %s of /%s %s", local->path, name, object, what);
 }
 
-static enum status open_attribute(hid_t *attribute, hid_t *type, const struct store_local *local, const char *object,
-                                  const char *name, struct error *err)
+static enum status open_attribute(hid_t *attribute, hid_t *type, const struct store_sandboxed *local,
+                                  const char *object, const char *name, struct error *err)
 {
     hid_t id, space = H5I_INVALID_HID;
 
@@ -113,13 +113,13 @@ static enum status open_attribute(hid_t *attribute, hid_t *type, const struct st
     return rc;
 }
 
-bool store_local_fixed_text(hid_t type)
+bool store_sandboxed_fixed_text(hid_t type)
 {
     return H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0;
 }
 
-enum status store_local_get_text(char **out, const struct store_local *local, const char *object, const char *name,
-                                 struct error *err)
+enum status store_sandboxed_get_text(char **out, const struct store_sandboxed *local, const char *object,
+                                     const char *name, struct error *err)
 {
     enum status rc = OK;
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
@@ -129,7 +129,7 @@ enum status store_local_get_text(char **out, const struct store_local *local, co
     TRY(open_attribute(&attribute, &type, local, object, name, err));
     size_t nbytes = H5Tget_size(type);
 
-    if (!store_local_fixed_text(type) || nbytes == 0 || nbytes > MAX_ATTRIBUTE) {
+    if (!store_sandboxed_fixed_text(type) || nbytes == 0 || nbytes > MAX_ATTRIBUTE) {
         rc = attribute_failure(local, object, name, "is not text of a fixed length", err);
         goto done;
     }
@@ -151,7 +151,7 @@ done:
     return rc;
 }
 
-static enum status get_number(void *out, hid_t memory, bool integer, const struct store_local *local,
+static enum status get_number(void *out, hid_t memory, bool integer, const struct store_sandboxed *local,
                               const char *object, const char *name, struct error *err)
 {
     enum status rc = OK;
@@ -170,14 +170,14 @@ done:
     return rc;
 }
 
-enum status store_local_get_int(int64_t *out, const struct store_local *local, const char *object, const char *name,
-                                struct error *err)
+enum status store_sandboxed_get_int(int64_t *out, const struct store_sandboxed *local, const char *object,
+                                    const char *name, struct error *err)
 {
     return get_number(out, H5T_NATIVE_INT64, true, local, object, name, err);
 }
 
-enum status store_local_get_real(double *out, const struct store_local *local, const char *object, const char *name,
-                                 struct error *err)
+enum status store_sandboxed_get_real(double *out, const struct store_sandboxed *local, const char *object,
+                                     const char *name, struct error *err)
 {
     return get_number(out, H5T_NATIVE_DOUBLE, false, local, object, name, err);
 }
@@ -212,15 +212,15 @@ static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *in
     return add_name(names, name);
 }
 
-static enum status list_failure(struct store_names *out, const struct store_local *local, const char *path,
+static enum status list_failure(struct store_names *out, const struct store_sandboxed *local, const char *path,
                                 struct error *err)
 {
     store_names_free(out);
     return h5_error(err, FAIL_FORMAT, "%s: what is in /%s cannot be listed", local->path, path);
 }
 
-enum status store_local_list(struct store_names *out, const struct store_local *local, const char *group,
-                             struct error *err)
+enum status store_sandboxed_list(struct store_names *out, const struct store_sandboxed *local, const char *group,
+                                 struct error *err)
 {
     hid_t id;
     H5G_info_t info;
@@ -241,8 +241,8 @@ enum status store_local_list(struct store_names *out, const struct store_local *
     return rc;
 }
 
-enum status store_local_list_attributes(struct store_names *out, const struct store_local *local, const char *object,
-                                        struct error *err)
+enum status store_sandboxed_list_attributes(struct store_names *out, const struct store_sandboxed *local,
+                                            const char *object, struct error *err)
 {
     hid_t id;
     enum status rc = open_object(&id, local, object, err);

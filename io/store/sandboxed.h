@@ -1,4 +1,4 @@
-/* Reading a store with HDF5, in the process apart that store/read.c asks; for io/store_* only.
+/* Reading a store with HDF5, in the process sandbox that store/read.c asks; for io/store_* only.
  *
  * The functions are those of store.h with the same errors. Answers are to be freed by the caller. */
 #ifndef NRMFLOW_IO_STORE_SANDBOXED_H
@@ -9,70 +9,71 @@
 #include "io/store/internal.h"
 
 /* What a request asks for; in brackets: numbers, texts, bytes of request > reply, in this order. */
-enum store_what {
-    STORE_WHAT_OPEN,          /* [] [] > [size of the file] */
-    STORE_WHAT_HAS,           /* [] [path] > [0 or 1] */
-    STORE_WHAT_HAS_ATTRIBUTE, /* [] [object, name] > [0 or 1] */
-    STORE_WHAT_GET_TEXT,      /* [] [object, name] > [] the text */
-    STORE_WHAT_GET_INT,       /* [] [object, name] > [] int64_t */
-    STORE_WHAT_GET_REAL,      /* [] [object, name] > [] double */
-    STORE_WHAT_LIST,          /* [] [group] > [count] names, each with a NUL */
-    STORE_WHAT_ATTRIBUTES,    /* [] [object] > the same */
-    STORE_WHAT_SHAPE,         /* [] [path] > [ndim, dims] */
-    STORE_WHAT_BYTES,         /* [] [path] > [size in the file] */
-    STORE_WHAT_REAL,          /* [ndim, dims] [path] > [ndim, dims] elements */
-    STORE_WHAT_FLOAT,
-    STORE_WHAT_INT,
-    STORE_WHAT_TEXT,  /* [count] [path] > [count] strings, each with a NUL */
-    STORE_WHAT_WORDS, /* [total, first, n] [path] > [] elements */
-    STORE_WHAT_CHECK, /* [] [] > [count, left out, datasets, unreadable] places and what, each with a NUL */
-    STORE_WHAT_SLAB,  /* [] [path] struct store_slab > [] elements */
+enum store_op {
+    STORE_OP_OPEN,          /* [] [] > [size of the file] */
+    STORE_OP_HAS,           /* [] [path] > [0 or 1] */
+    STORE_OP_HAS_ATTRIBUTE, /* [] [object, name] > [0 or 1] */
+    STORE_OP_GET_TEXT,      /* [] [object, name] > [] the text */
+    STORE_OP_GET_INT,       /* [] [object, name] > [] int64_t */
+    STORE_OP_GET_REAL,      /* [] [object, name] > [] double */
+    STORE_OP_LIST,          /* [] [group] > [count] names, each with a NUL */
+    STORE_OP_ATTRIBUTES,    /* [] [object] > the same */
+    STORE_OP_SHAPE,         /* [] [path] > [ndim, dims] */
+    STORE_OP_BYTES,         /* [] [path] > [size in the file] */
+    STORE_OP_REAL,          /* [ndim, dims] [path] > [ndim, dims] elements */
+    STORE_OP_FLOAT,
+    STORE_OP_INT,
+    STORE_OP_TEXT,  /* [count] [path] > [count] strings, each with a NUL */
+    STORE_OP_WORDS, /* [total, first, n] [path] > [] elements */
+    STORE_OP_CHECK, /* [] [] > [count, left out, datasets, unreadable] places and what, each with a NUL */
+    STORE_OP_SLAB,  /* [] [path] struct store_slab > [] elements */
     STORE_WHATS
 };
 
-/* Answer a request; `state` is a struct store_local. */
-apart_answer store_local_answer;
+/* Answer a request; `state` is a struct store_sandboxed. */
+sandbox_answer store_sandboxed_answer;
 
 enum { STORE_LOCAL_NAMES = 100000 /* most of a list */ };
 
-struct store_local {
+struct store_sandboxed {
     const char *path; /* borrowed */
     hid_t file;
     hsize_t nbytes;
 };
 
-enum status store_local_open(struct store_local *local, struct error *err);
-bool store_local_has(const struct store_local *local, const char *path);
-bool store_local_has_attribute(const struct store_local *local, const char *object, const char *name);
-enum status store_local_get_text(char **out, const struct store_local *local, const char *object, const char *name,
+enum status store_sandboxed_open(struct store_sandboxed *local, struct error *err);
+bool store_sandboxed_has(const struct store_sandboxed *local, const char *path);
+bool store_sandboxed_has_attribute(const struct store_sandboxed *local, const char *object, const char *name);
+enum status store_sandboxed_get_text(char **out, const struct store_sandboxed *local, const char *object,
+                                     const char *name, struct error *err);
+enum status store_sandboxed_get_int(int64_t *out, const struct store_sandboxed *local, const char *object,
+                                    const char *name, struct error *err);
+enum status store_sandboxed_get_real(double *out, const struct store_sandboxed *local, const char *object,
+                                     const char *name, struct error *err);
+enum status store_sandboxed_list(struct store_names *out, const struct store_sandboxed *local, const char *group,
                                  struct error *err);
-enum status store_local_get_int(int64_t *out, const struct store_local *local, const char *object, const char *name,
-                                struct error *err);
-enum status store_local_get_real(double *out, const struct store_local *local, const char *object, const char *name,
-                                 struct error *err);
-enum status store_local_list(struct store_names *out, const struct store_local *local, const char *group,
-                             struct error *err);
-enum status store_local_list_attributes(struct store_names *out, const struct store_local *local, const char *object,
-                                        struct error *err);
-enum status store_local_shape(size_t *ndim, size_t *dims, const struct store_local *local, const char *path,
-                              struct error *err);
+enum status store_sandboxed_list_attributes(struct store_names *out, const struct store_sandboxed *local,
+                                            const char *object, struct error *err);
+enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store_sandboxed *local, const char *path,
+                                  struct error *err);
 
-size_t store_local_bytes(const struct store_local *local, const char *path);
+size_t store_sandboxed_bytes(const struct store_sandboxed *local, const char *path);
 
 /* Numbers of the kind that `what` names. */
-enum status store_local_read(void **out, size_t *nbytes, const struct store_local *local, const char *path,
-                             enum store_what what, size_t ndim, size_t *dims, struct error *err);
+enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
+                                 enum store_op what, size_t ndim, size_t *dims, struct error *err);
 
 /* Strings of one width, each with a NUL at its end. */
-enum status store_local_read_text(void **out, size_t *nbytes, const struct store_local *local, const char *path,
-                                  size_t *count, struct error *err);
+enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
+                                      size_t *count, struct error *err);
 
 /* Words first .. first + n - 1 of `total`; *out is NULL if there is nothing to read. */
-enum status store_local_read_words(void **out, const struct store_local *local, const char *path, size_t total,
-                                   size_t first, size_t n, struct error *err);
+enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *local, const char *path, size_t total,
+                                       size_t first, size_t n, struct error *err);
 
 /* store_check, without freeing `problems` (store/sandboxed_check.h). */
-enum status store_local_check(struct store_problems *problems, const struct store_local *local, struct error *err);
+enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *local,
+                                  struct error *err);
 
 /* Rows as store_read_slab describes them. */
 struct store_slab {
@@ -83,13 +84,13 @@ struct store_slab {
 };
 
 /* *out is NULL if there is nothing to read. */
-enum status store_local_read_slab(void **out, const struct store_local *local, const char *path,
-                                  const struct store_slab *slab, struct error *err);
+enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *local, const char *path,
+                                      const struct store_slab *slab, struct error *err);
 
 /* FAIL_UNSUPPORTED if a group on the way to `path` is of a kind that HDF5 may crash on when it is damaged. */
-enum status store_local_guard(const struct store_local *local, const char *path, struct error *err);
+enum status store_sandboxed_guard(const struct store_sandboxed *local, const char *path, struct error *err);
 
 /* Whether a type is text of a fixed length. */
-bool store_local_fixed_text(hid_t type);
+bool store_sandboxed_fixed_text(hid_t type);
 
 #endif

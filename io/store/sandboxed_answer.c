@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum status no_memory(const struct store_local *local, struct error *err)
+static enum status no_memory(const struct store_sandboxed *local, struct error *err)
 {
     return error_set(err, FAIL_RESOURCE, "%s: no memory to read it", local->path);
 }
 
 /* An answer of a few bytes. */
-static enum status reply_copy(struct apart_reply *reply, const void *bytes, size_t nbytes,
-                              const struct store_local *local, struct error *err)
+static enum status reply_copy(struct sandbox_reply *reply, const void *bytes, size_t nbytes,
+                              const struct store_sandboxed *local, struct error *err)
 {
     reply->bytes = malloc(nbytes);
     if (!reply->bytes)
@@ -20,43 +20,43 @@ static enum status reply_copy(struct apart_reply *reply, const void *bytes, size
     return OK;
 }
 
-static enum status reply_number(struct apart_reply *reply, const struct store_local *local,
-                                const struct apart_request *r, struct error *err)
+static enum status reply_number(struct sandbox_reply *reply, const struct store_sandboxed *local,
+                                const struct sandbox_request *r, struct error *err)
 {
     int64_t integer = 0;
     double real = 0;
-    bool whole = r->what == STORE_WHAT_GET_INT;
+    bool whole = r->what == STORE_OP_GET_INT;
     enum status rc = OK;
 
-    TRY(whole ? store_local_get_int(&integer, local, r->texts[0], r->texts[1], err)
-              : store_local_get_real(&real, local, r->texts[0], r->texts[1], err));
+    TRY(whole ? store_sandboxed_get_int(&integer, local, r->texts[0], r->texts[1], err)
+              : store_sandboxed_get_real(&real, local, r->texts[0], r->texts[1], err));
     rc = whole ? reply_copy(reply, &integer, sizeof integer, local, err)
                : reply_copy(reply, &real, sizeof real, local, err);
 done:
     return rc;
 }
 
-static enum status reply_text(struct apart_reply *reply, const struct store_local *local, const struct apart_request *r,
-                              struct error *err)
+static enum status reply_text(struct sandbox_reply *reply, const struct store_sandboxed *local,
+                              const struct sandbox_request *r, struct error *err)
 {
     char *text = NULL;
-    enum status rc = store_local_get_text(&text, local, r->texts[0], r->texts[1], err);
+    enum status rc = store_sandboxed_get_text(&text, local, r->texts[0], r->texts[1], err);
 
     reply->bytes = text;
     reply->nbytes = text ? strlen(text) : 0;
     return rc;
 }
 
-static enum status reply_names(struct apart_reply *reply, const struct store_local *local,
-                               const struct apart_request *r, struct error *err)
+static enum status reply_names(struct sandbox_reply *reply, const struct store_sandboxed *local,
+                               const struct sandbox_request *r, struct error *err)
 {
     struct store_names names = {0};
     size_t nbytes = 0;
     char *text = NULL;
     enum status rc;
 
-    TRY(r->what == STORE_WHAT_LIST ? store_local_list(&names, local, r->texts[0], err)
-                                   : store_local_list_attributes(&names, local, r->texts[0], err));
+    TRY(r->what == STORE_OP_LIST ? store_sandboxed_list(&names, local, r->texts[0], err)
+                                 : store_sandboxed_list_attributes(&names, local, r->texts[0], err));
     for (size_t i = 0; i < names.count; i++)
         nbytes += strlen(names.names[i]) + 1;
     text = malloc(nbytes + 1);
@@ -72,13 +72,13 @@ done:
     return rc;
 }
 
-static enum status reply_check(struct apart_reply *reply, const struct store_local *local, struct error *err)
+static enum status reply_check(struct sandbox_reply *reply, const struct store_sandboxed *local, struct error *err)
 {
     struct store_problems problems = {0};
     size_t nbytes = 0;
     enum status rc = OK;
 
-    TRY(store_local_check(&problems, local, err));
+    TRY(store_sandboxed_check(&problems, local, err));
     for (size_t i = 0; i < problems.count; i++)
         nbytes += strlen(problems.items[i].place) + strlen(problems.items[i].what) + 2;
     char *at = malloc(nbytes + 1);
@@ -99,65 +99,67 @@ done:
     return rc;
 }
 
-static enum status reply_words(struct apart_reply *reply, const struct store_local *local,
-                               const struct apart_request *r, struct error *err)
+static enum status reply_words(struct sandbox_reply *reply, const struct store_sandboxed *local,
+                               const struct sandbox_request *r, struct error *err)
 {
     reply->nbytes = r->numbers[2] * sizeof(uint64_t);
-    return store_local_read_words(&reply->bytes, local, r->texts[0], r->numbers[0], r->numbers[1], r->numbers[2], err);
+    return store_sandboxed_read_words(&reply->bytes, local, r->texts[0], r->numbers[0], r->numbers[1], r->numbers[2],
+                                      err);
 }
 
-static enum status reply_slab(struct apart_reply *reply, const struct store_local *local, const struct apart_request *r,
-                              struct error *err)
+static enum status reply_slab(struct sandbox_reply *reply, const struct store_sandboxed *local,
+                              const struct sandbox_request *r, struct error *err)
 {
     struct store_slab slab;
 
     memcpy(&slab, r->bytes, sizeof slab);
     reply->nbytes = slab.nrows * slab.width * slab.element_bytes;
-    return store_local_read_slab(&reply->bytes, local, r->texts[0], &slab, err);
+    return store_sandboxed_read_slab(&reply->bytes, local, r->texts[0], &slab, err);
 }
 
-enum status store_local_answer(struct apart_reply *reply, void *state, const struct apart_request *r, struct error *err)
+enum status store_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r,
+                                   struct error *err)
 {
-    struct store_local *local = state;
+    struct store_sandboxed *local = state;
     enum status rc = OK;
 
     memcpy(reply->numbers, r->numbers, sizeof reply->numbers);
-    switch ((enum store_what)r->what) {
-    case STORE_WHAT_OPEN:
-        rc = store_local_open(local, err);
+    switch ((enum store_op)r->what) {
+    case STORE_OP_OPEN:
+        rc = store_sandboxed_open(local, err);
         reply->numbers[0] = (size_t)local->nbytes;
         return rc;
-    case STORE_WHAT_HAS:
-        reply->numbers[0] = store_local_has(local, r->texts[0]);
+    case STORE_OP_HAS:
+        reply->numbers[0] = store_sandboxed_has(local, r->texts[0]);
         return OK;
-    case STORE_WHAT_HAS_ATTRIBUTE:
-        reply->numbers[0] = store_local_has_attribute(local, r->texts[0], r->texts[1]);
+    case STORE_OP_HAS_ATTRIBUTE:
+        reply->numbers[0] = store_sandboxed_has_attribute(local, r->texts[0], r->texts[1]);
         return OK;
-    case STORE_WHAT_GET_TEXT:
+    case STORE_OP_GET_TEXT:
         return reply_text(reply, local, r, err);
-    case STORE_WHAT_GET_INT:
-    case STORE_WHAT_GET_REAL:
+    case STORE_OP_GET_INT:
+    case STORE_OP_GET_REAL:
         return reply_number(reply, local, r, err);
-    case STORE_WHAT_LIST:
-    case STORE_WHAT_ATTRIBUTES:
+    case STORE_OP_LIST:
+    case STORE_OP_ATTRIBUTES:
         return reply_names(reply, local, r, err);
-    case STORE_WHAT_SHAPE:
-        return store_local_shape(&reply->numbers[0], &reply->numbers[1], local, r->texts[0], err);
-    case STORE_WHAT_BYTES:
-        reply->numbers[0] = store_local_bytes(local, r->texts[0]);
+    case STORE_OP_SHAPE:
+        return store_sandboxed_shape(&reply->numbers[0], &reply->numbers[1], local, r->texts[0], err);
+    case STORE_OP_BYTES:
+        reply->numbers[0] = store_sandboxed_bytes(local, r->texts[0]);
         return OK;
-    case STORE_WHAT_REAL:
-    case STORE_WHAT_FLOAT:
-    case STORE_WHAT_INT:
-        return store_local_read(&reply->bytes, &reply->nbytes, local, r->texts[0], (enum store_what)r->what,
-                                r->numbers[0], &reply->numbers[1], err);
-    case STORE_WHAT_TEXT:
-        return store_local_read_text(&reply->bytes, &reply->nbytes, local, r->texts[0], &reply->numbers[0], err);
-    case STORE_WHAT_WORDS:
+    case STORE_OP_REAL:
+    case STORE_OP_FLOAT:
+    case STORE_OP_INT:
+        return store_sandboxed_read(&reply->bytes, &reply->nbytes, local, r->texts[0], (enum store_op)r->what,
+                                    r->numbers[0], &reply->numbers[1], err);
+    case STORE_OP_TEXT:
+        return store_sandboxed_read_text(&reply->bytes, &reply->nbytes, local, r->texts[0], &reply->numbers[0], err);
+    case STORE_OP_WORDS:
         return reply_words(reply, local, r, err);
-    case STORE_WHAT_CHECK:
+    case STORE_OP_CHECK:
         return reply_check(reply, local, err);
-    case STORE_WHAT_SLAB:
+    case STORE_OP_SLAB:
         return reply_slab(reply, local, r, err);
     case STORE_WHATS:
         break;

@@ -9,7 +9,7 @@ enum { MAX_TEXTS = 8, MAX_TEXT = 1024, MAX_REFERENCES = 1 << 20 };
 /* What the checks of one object share. */
 struct object {
     struct store_problems *problems;
-    const struct store_local *local;
+    const struct store_sandboxed *local;
     const char *path;
     hid_t id; /* open */
 };
@@ -42,7 +42,7 @@ static bool read_texts(char *out, size_t nbytes, const struct object *o, const c
     char *texts = NULL;
 
     out[0] = '\0';
-    if (count > 0 && count <= MAX_TEXTS && width > 0 && width <= MAX_TEXT && store_local_fixed_text(type))
+    if (count > 0 && count <= MAX_TEXTS && width > 0 && width <= MAX_TEXT && store_sandboxed_fixed_text(type))
         texts = calloc(count, width + 1);
     bool ok = texts && H5Aread(attribute, type, texts) >= 0;
 
@@ -136,7 +136,8 @@ static void check_scale(const struct object *o, const struct store_field *field,
     if (!entry)
         return;
     store_scale_path(path, sizeof path, entry, o->path);
-    if (strcmp(path, o->path) == 0 || (strchr(entry->scale, '/') && store_local_guard(o->local, path, NULL) != OK) ||
+    if (strcmp(path, o->path) == 0 ||
+        (strchr(entry->scale, '/') && store_sandboxed_guard(o->local, path, NULL) != OK) ||
         h5_open_dataset(&scale, o->local->file, path, o->local->path, NULL) != OK)
         return;
     if (scale_length(o, scale, path) != length + entry->longer) {
@@ -150,8 +151,8 @@ static void check_scale(const struct object *o, const struct store_field *field,
     h5_close(&scale);
 }
 
-void store_local_check_dataset(struct store_problems *problems, const struct store_local *local, const char *path,
-                               const struct store_field *field, hid_t dataset, const size_t *dims)
+void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *local,
+                                   const char *path, const struct store_field *field, hid_t dataset, const size_t *dims)
 {
     struct object o = {problems, local, path, dataset};
     size_t naxes = store_count_axes(field);
@@ -176,17 +177,17 @@ static void check_attribute(const struct object *o, const struct store_attribute
     char *text = NULL;
     enum status rc = FAIL_FORMAT;
 
-    if (!store_local_has_attribute(o->local, o->path, attribute->name)) {
-        if (attribute->required && (o->path[0] || !store_local_only_maps(o->local)))
+    if (!store_sandboxed_has_attribute(o->local, o->path, attribute->name)) {
+        if (attribute->required && (o->path[0] || !store_sandboxed_only_maps(o->local)))
             store_problem_add(o->problems, o->path, "the attribute %s is missing", attribute->name);
         return;
     }
     if (attribute->kind == STORE_ATTRIBUTE_TEXT)
-        rc = store_local_get_text(&text, o->local, o->path, attribute->name, NULL);
+        rc = store_sandboxed_get_text(&text, o->local, o->path, attribute->name, NULL);
     else if (attribute->kind == STORE_ATTRIBUTE_INT)
-        rc = store_local_get_int(&integer, o->local, o->path, attribute->name, NULL);
+        rc = store_sandboxed_get_int(&integer, o->local, o->path, attribute->name, NULL);
     else
-        rc = store_local_get_real(&real, o->local, o->path, attribute->name, NULL);
+        rc = store_sandboxed_get_real(&real, o->local, o->path, attribute->name, NULL);
     free(text);
     if (rc != OK)
         store_problem_add(o->problems, o->path, "the attribute %s is not %s", attribute->name, kinds[attribute->kind]);
@@ -200,7 +201,7 @@ static void check_signal(const struct object *o, const struct store_group *group
     if (!group->signal)
         return;
     snprintf(signal, sizeof signal, "%s/%s", o->path, group->signal);
-    if (!store_local_has(o->local, signal))
+    if (!store_sandboxed_has(o->local, signal))
         return;
     snprintf(axes, sizeof axes, "%s%s%s", group->axes[0], group->axes[1] ? "," : "",
              group->axes[1] ? group->axes[1] : "");
@@ -214,7 +215,7 @@ static void check_default(const struct object *o)
     char name[MAX_TEXT], child[STORE_PATH + MAX_TEXT];
     struct store_names names = {0};
 
-    if (store_local_list(&names, o->local, o->path, NULL) != OK || names.count == 0) {
+    if (store_sandboxed_list(&names, o->local, o->path, NULL) != OK || names.count == 0) {
         store_names_free(&names);
         return;
     }
@@ -224,11 +225,11 @@ static void check_default(const struct object *o)
         return;
     }
     snprintf(child, sizeof child, "%s%s%s", o->path, o->path[0] ? "/" : "", name);
-    if (!store_local_has(o->local, child))
+    if (!store_sandboxed_has(o->local, child))
         store_problem_add(o->problems, o->path, "the attribute default names \"%.200s\", which is not there", name);
 }
 
-void store_local_check_group(struct store_problems *problems, const struct store_local *local, const char *path)
+void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *local, const char *path)
 {
     const struct store_group *group = store_find_group(path);
     struct object o = {.problems = problems, .local = local, .path = path};

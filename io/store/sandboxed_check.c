@@ -13,7 +13,7 @@ struct axis_length {
 };
 
 struct check {
-    const struct store_local *local;
+    const struct store_sandboxed *local;
     struct store_problems *problems;
     struct axis_length *lengths; /* [nlengths] */
     size_t nlengths, capacity;
@@ -121,7 +121,7 @@ static void describe_type(char *text, size_t nbytes, hid_t type)
 static bool same_type(hid_t found, enum store_type type)
 {
     if (type == STORE_TEXT)
-        return store_local_fixed_text(found) && H5Tget_cset(found) == H5T_CSET_UTF8;
+        return store_sandboxed_fixed_text(found) && H5Tget_cset(found) == H5T_CSET_UTF8;
     hid_t wanted = store_file_type(type, 1);
     bool same = wanted >= 0 && H5Tequal(wanted, found) > 0;
 
@@ -163,7 +163,7 @@ static void check_open_dataset(struct check *c, const char *path, const struct s
         return;
     }
     check_axes(c, path, field, dims);
-    store_local_check_dataset(c->problems, c->local, path, field, dataset, dims);
+    store_sandboxed_check_dataset(c->problems, c->local, path, field, dataset, dims);
 }
 
 static void check_dataset(struct check *c, const char *path)
@@ -228,11 +228,11 @@ static void check_group(struct check *c, const char *path, int depth)
     struct error err = {0};
     char child[STORE_PATH];
 
-    if (store_local_list(&names, c->local, path, &err) != OK) {
+    if (store_sandboxed_list(&names, c->local, path, &err) != OK) {
         UNREADABLE(c, path, "cannot be listed: %s", err.message);
         return;
     }
-    store_local_check_group(c->problems, c->local, path);
+    store_sandboxed_check_group(c->problems, c->local, path);
     check_contents(c, path, &names);
     for (size_t i = 0; i < names.count; i++) {
         int length = snprintf(child, sizeof child, "%s%s%s", path, path[0] ? "/" : "", names.names[i]);
@@ -254,9 +254,9 @@ static void check_group(struct check *c, const char *path, int depth)
     store_names_free(&names);
 }
 
-bool store_local_only_maps(const struct store_local *local)
+bool store_sandboxed_only_maps(const struct store_sandboxed *local)
 {
-    return store_local_has(local, "queries/map/map") && !store_local_has(local, "layers");
+    return store_sandboxed_has(local, "queries/map/map") && !store_sandboxed_has(local, "layers");
 }
 
 /* Groups that every store has but one of maps; one that is not complete, or has only a part of the images, has its state. */
@@ -268,22 +268,23 @@ static void check_groups(struct check *c)
     if (c->maps)
         return;
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
-        if (!store_local_has(c->local, always[i]))
+        if (!store_sandboxed_has(c->local, always[i]))
             UNREADABLE(c, always[i], "is missing");
-    if (store_local_get_int(&complete, c->local, "", "complete", NULL) != OK)
+    if (store_sandboxed_get_int(&complete, c->local, "", "complete", NULL) != OK)
         return;
     if (complete != 0 && complete != 1)
         store_problem_add(c->problems, "", "the attribute complete is %lld, not 0 or 1", (long long)complete);
-    bool wanted = complete != 1 || store_local_has_attribute(c->local, "", "shard");
-    if (wanted != store_local_has(c->local, "state"))
+    bool wanted = complete != 1 || store_sandboxed_has_attribute(c->local, "", "shard");
+    if (wanted != store_sandboxed_has(c->local, "state"))
         store_problem_add(c->problems, "state",
                           wanted ? "is missing, though the run is to go on, or to be merged with others"
                                  : "is there, though the store is complete");
 }
 
-enum status store_local_check(struct store_problems *problems, const struct store_local *local, struct error *err)
+enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *local,
+                                  struct error *err)
 {
-    struct check c = {.local = local, .problems = problems, .maps = store_local_only_maps(local)};
+    struct check c = {.local = local, .problems = problems, .maps = store_sandboxed_only_maps(local)};
 
     check_groups(&c);
     check_group(&c, "", 2);

@@ -17,13 +17,13 @@ static void close_dataset(struct opened *opened)
 }
 
 /* Open a dataset; `element_bytes` is what one element takes in memory, 0 for what it takes in the file. */
-static enum status open_dataset(struct opened *opened, const struct store_local *local, const char *path,
+static enum status open_dataset(struct opened *opened, const struct store_sandboxed *local, const char *path,
                                 size_t element_bytes, struct error *err)
 {
     enum status rc = OK;
 
     *opened = (struct opened){.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
-    TRY(store_local_guard(local, path, err));
+    TRY(store_sandboxed_guard(local, path, err));
     TRY(h5_open_dataset(&opened->dataset, local->file, path, local->path, err));
     opened->type = H5Dget_type(opened->dataset);
     size_t in_file = opened->type < 0 ? 0 : H5Tget_size(opened->type);
@@ -38,8 +38,8 @@ done:
     return rc;
 }
 
-enum status store_local_shape(size_t *ndim, size_t *dims, const struct store_local *local, const char *path,
-                              struct error *err)
+enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store_sandboxed *local, const char *path,
+                                  struct error *err)
 {
     struct opened opened;
     enum status rc = open_dataset(&opened, local, path, 0, err);
@@ -52,7 +52,7 @@ enum status store_local_shape(size_t *ndim, size_t *dims, const struct store_loc
     return rc;
 }
 
-size_t store_local_bytes(const struct store_local *local, const char *path)
+size_t store_sandboxed_bytes(const struct store_sandboxed *local, const char *path)
 {
     struct opened opened;
     size_t nbytes = 0;
@@ -64,7 +64,7 @@ size_t store_local_bytes(const struct store_local *local, const char *path)
     return nbytes;
 }
 
-static enum status match_shape(const struct opened *opened, const struct store_local *local, const char *path,
+static enum status match_shape(const struct opened *opened, const struct store_sandboxed *local, const char *path,
                                size_t ndim, size_t *dims, struct error *err)
 {
     if (opened->ndim != ndim)
@@ -79,7 +79,7 @@ static enum status match_shape(const struct opened *opened, const struct store_l
     return OK;
 }
 
-static enum status check_number(const struct opened *opened, bool integer, const struct store_local *local,
+static enum status check_number(const struct opened *opened, bool integer, const struct store_sandboxed *local,
                                 const char *path, struct error *err)
 {
     H5T_class_t class = H5Tget_class(opened->type);
@@ -90,7 +90,7 @@ static enum status check_number(const struct opened *opened, bool integer, const
                             integer ? "integers" : "numbers");
 }
 
-static enum status check_limit(size_t nelements, size_t element_bytes, const struct store_local *local,
+static enum status check_limit(size_t nelements, size_t element_bytes, const struct store_sandboxed *local,
                                const char *path, struct error *err)
 {
     return nelements <= READ_LIMIT / element_bytes
@@ -99,14 +99,14 @@ static enum status check_limit(size_t nelements, size_t element_bytes, const str
 }
 
 /* Type of an element in memory, and its bytes. */
-static hid_t memory_type(size_t *element_bytes, enum store_what what)
+static hid_t memory_type(size_t *element_bytes, enum store_op what)
 {
-    *element_bytes = what == STORE_WHAT_FLOAT ? sizeof(float) : sizeof(double);
-    return what == STORE_WHAT_FLOAT ? H5T_NATIVE_FLOAT : what == STORE_WHAT_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
+    *element_bytes = what == STORE_OP_FLOAT ? sizeof(float) : sizeof(double);
+    return what == STORE_OP_FLOAT ? H5T_NATIVE_FLOAT : what == STORE_OP_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
 }
 
-enum status store_local_read(void **out, size_t *nbytes, const struct store_local *local, const char *path,
-                             enum store_what what, size_t ndim, size_t *dims, struct error *err)
+enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
+                                 enum store_op what, size_t ndim, size_t *dims, struct error *err)
 {
     enum status rc = OK;
     size_t element_bytes;
@@ -117,7 +117,7 @@ enum status store_local_read(void **out, size_t *nbytes, const struct store_loca
     *out = NULL;
     TRY(open_dataset(&opened, local, path, element_bytes, err));
     TRY(match_shape(&opened, local, path, ndim, dims, err));
-    TRY(check_number(&opened, what == STORE_WHAT_INT, local, path, err));
+    TRY(check_number(&opened, what == STORE_OP_INT, local, path, err));
     TRY(check_limit(opened.nelements, element_bytes, local, path, err));
     *nbytes = opened.nelements * element_bytes;
     data = malloc(*nbytes ? *nbytes : 1);
@@ -139,7 +139,7 @@ done:
 
 /* Strings, each with a NUL behind it. */
 static enum status read_strings(void **out, size_t *nbytes, const struct opened *opened,
-                                const struct store_local *local, const char *path, struct error *err)
+                                const struct store_sandboxed *local, const char *path, struct error *err)
 {
     enum status rc = OK;
     size_t n = opened->nelements, width = H5Tget_size(opened->type) + 1;
@@ -166,8 +166,8 @@ done:
     return rc;
 }
 
-enum status store_local_read_text(void **out, size_t *nbytes, const struct store_local *local, const char *path,
-                                  size_t *count, struct error *err)
+enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
+                                      size_t *count, struct error *err)
 {
     enum status rc = OK;
     struct opened opened;
@@ -175,7 +175,7 @@ enum status store_local_read_text(void **out, size_t *nbytes, const struct store
     *out = NULL;
     TRY(open_dataset(&opened, local, path, 0, err));
     TRY(match_shape(&opened, local, path, 1, count, err));
-    if (!store_local_fixed_text(opened.type)) {
+    if (!store_sandboxed_fixed_text(opened.type)) {
         rc = error_set(err, FAIL_FORMAT, "%s: /%s does not hold text of a fixed length", local->path, path);
         goto done;
     }
@@ -187,7 +187,7 @@ done:
 
 /* Read a box that begins in row `first`. */
 static enum status read_box(void **out, size_t nbytes, const struct opened *opened, hid_t memory, const hsize_t *count,
-                            size_t first, const struct store_local *local, const char *path, struct error *err)
+                            size_t first, const struct store_sandboxed *local, const char *path, struct error *err)
 {
     enum status rc = OK;
     hid_t memory_space = H5Screate_simple((int)opened->ndim, count, NULL), file_space = H5Dget_space(opened->dataset);
@@ -208,8 +208,8 @@ static enum status read_box(void **out, size_t nbytes, const struct opened *open
     return rc;
 }
 
-enum status store_local_read_words(void **out, const struct store_local *local, const char *path, size_t total,
-                                   size_t first, size_t n, struct error *err)
+enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *local, const char *path, size_t total,
+                                       size_t first, size_t n, struct error *err)
 {
     enum status rc = OK;
     struct opened opened;
@@ -229,7 +229,7 @@ done:
     return rc;
 }
 
-static enum status check_same(const struct opened *opened, hid_t memory, const struct store_local *local,
+static enum status check_same(const struct opened *opened, hid_t memory, const struct store_sandboxed *local,
                               const char *path, struct error *err)
 {
     if (H5Tget_class(opened->type) == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
@@ -237,8 +237,8 @@ static enum status check_same(const struct opened *opened, hid_t memory, const s
     return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than it should have", local->path, path);
 }
 
-enum status store_local_read_slab(void **out, const struct store_local *local, const char *path,
-                                  const struct store_slab *slab, struct error *err)
+enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *local, const char *path,
+                                      const struct store_slab *slab, struct error *err)
 {
     enum status rc = OK;
     struct opened opened = {.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};

@@ -64,9 +64,9 @@ static herr_t set_fill(hid_t properties, enum store_type type, hid_t memory)
 
 enum status store_write_failure(const struct store *store, const char *path, struct error *err)
 {
-    if (h5_aside_check(store->aside, err) != OK)
+    if (h5_atomic_check(store->aside, err) != OK)
         return FAIL_SYSTEM;
-    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_aside_path(store->aside), path);
+    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_atomic_path(store->aside), path);
 }
 
 struct store_entry *store_find_entry(const struct store *store, const char *path)
@@ -91,7 +91,7 @@ static enum status grow(struct store *store, struct error *err)
     struct store_entry *entries = realloc(store->entries, capacity * sizeof *entries);
 
     if (!entries)
-        return error_system(err, "%s: no memory for its list of datasets", h5_aside_path(store->aside));
+        return error_system(err, "%s: no memory for its list of datasets", h5_atomic_path(store->aside));
     store->entries = entries;
     store->capacity = capacity;
     return OK;
@@ -100,7 +100,7 @@ static enum status grow(struct store *store, struct error *err)
 static enum status check_new(const struct store *store, const struct store_field *field, const char *path, size_t ndim,
                              bool text, struct error *err)
 {
-    const char *where = h5_aside_path(store->aside);
+    const char *where = h5_atomic_path(store->aside);
 
     if (!field)
         return error_set(err, FAIL_FORMAT, "%s: /%s is no field of the store", where, path);
@@ -163,7 +163,7 @@ static enum status check_size(size_t *nbytes, const struct store *store, struct 
     entry->row_elements = 1;
     for (size_t d = 0; d < entry->ndim; d++) {
         if (__builtin_mul_overflow(*nbytes, entry->dims[d], nbytes))
-            return error_set(err, FAIL_FORMAT, "%s: /%s is too large", h5_aside_path(store->aside), entry->path);
+            return error_set(err, FAIL_FORMAT, "%s: /%s is too large", h5_atomic_path(store->aside), entry->path);
         entry->row_elements *= d ? entry->dims[d] : 1;
     }
     return OK;
@@ -183,7 +183,7 @@ static enum status create_dataset(struct store *store, struct store_entry *entry
     properties = creation_properties(store, entry, nbytes);
     TRY(store_make_groups(store, entry->path, err));
     entry->dataset =
-        H5Dcreate2(h5_aside_file(store->aside), entry->path, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+        H5Dcreate2(h5_atomic_file(store->aside), entry->path, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
     if (entry->dataset < 0) {
         rc = store_write_failure(store, entry->path, err);
         goto done;
@@ -211,7 +211,7 @@ static enum status begin(struct store_entry **out, struct store *store, const ch
 
     *entry = (struct store_entry){.path = strdup(path), .field = field, .ndim = ndim, .dataset = H5I_INVALID_HID};
     if (!entry->path)
-        return error_system(err, "%s: no memory for /%s", h5_aside_path(store->aside), path);
+        return error_system(err, "%s: no memory for /%s", h5_atomic_path(store->aside), path);
     store->nentries++;
     if (ndim)
         memcpy(entry->dims, dims, ndim * sizeof *dims);
@@ -245,7 +245,7 @@ static enum status write_slab(struct store *store, struct store_entry *entry, si
                         data) >= 0;
     h5_close(&memory_space);
     h5_close(&file_space);
-    return ok && h5_aside_check(store->aside, NULL) == OK ? OK : store_write_failure(store, entry->path, err);
+    return ok && h5_atomic_check(store->aside, NULL) == OK ? OK : store_write_failure(store, entry->path, err);
 }
 
 /* ---- interface ------------------------------------------------------------------------------------------------- */
@@ -263,7 +263,7 @@ enum status store_create(struct store **out, const char *path, unsigned deflate,
         rc = error_set(err, FAIL_CONFIG, "%s: compression %u is not between 0 and 9", path, deflate);
         goto done;
     }
-    TRY(h5_aside_create(&store->aside, path, err));
+    TRY(h5_atomic_create(&store->aside, path, err));
     TRY(store_set_text(store, "", "format", "nrmflow", err));
     TRY(store_set_int(store, "", "format_version", STORE_FORMAT_VERSION, err));
     *out = store;
@@ -302,7 +302,7 @@ static enum status longest(size_t *width, const struct store *store, const char 
 
         if (length > MAX_TEXT)
             return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes, at most %d are stored",
-                             h5_aside_path(store->aside), i, path, length, (int)MAX_TEXT);
+                             h5_atomic_path(store->aside), i, path, length, (int)MAX_TEXT);
         *width = length > *width ? length : *width;
     }
     return OK;
@@ -322,7 +322,7 @@ enum status store_write_text(struct store *store, const char *path, const char *
 
     rows = malloc(block * width);
     if (!rows) {
-        rc = error_system(err, "%s: no memory to write /%s", h5_aside_path(store->aside), path);
+        rc = error_system(err, "%s: no memory to write /%s", h5_atomic_path(store->aside), path);
         goto done;
     }
     for (size_t first = 0; first < count; first += block) {
@@ -344,7 +344,7 @@ enum status store_create_rows(struct store *store, const char *path, size_t ndim
     struct store_entry *entry;
 
     if (ndim == 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s is a scalar and has no rows", h5_aside_path(store->aside), path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s is a scalar and has no rows", h5_atomic_path(store->aside), path);
     return begin(&entry, store, path, 0, ndim, dims, err);
 }
 
@@ -352,7 +352,7 @@ enum status store_write_rows(struct store *store, const char *path, size_t first
                              struct error *err)
 {
     struct store_entry *entry = store_find_entry(store, path);
-    const char *where = h5_aside_path(store->aside);
+    const char *where = h5_atomic_path(store->aside);
 
     if (!entry || entry->dataset < 0)
         return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", where, path);
@@ -370,13 +370,13 @@ enum status store_copy_rows(struct store *store, const char *path, size_t first,
     enum status rc = OK;
 
     if (!entry || entry->dataset < 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_aside_path(store->aside), path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_atomic_path(store->aside), path);
     size_t element_bytes = H5Tget_size(entry->element), row_bytes = entry->row_elements * element_bytes;
     size_t step = COPY_BYTES / (row_bytes + 1) + 1;
 
     rows = malloc(step * row_bytes + 1);
     if (!rows)
-        return error_system(err, "%s: no memory to copy /%s", h5_aside_path(store->aside), path);
+        return error_system(err, "%s: no memory to copy /%s", h5_atomic_path(store->aside), path);
     for (size_t at = 0; at < nrows; at += step) {
         size_t n = nrows - at < step ? nrows - at : step;
 
@@ -408,9 +408,9 @@ enum status store_commit(struct store *store, struct error *err)
     TRY(store_finish(store, err));
 done:
     if (rc == OK)
-        rc = h5_aside_commit(store->aside, err);
+        rc = h5_atomic_commit(store->aside, err);
     else
-        h5_aside_discard(store->aside);
+        h5_atomic_discard(store->aside);
     release(store);
     return rc;
 }
@@ -421,6 +421,6 @@ void store_discard(struct store *store)
         return;
     for (size_t i = 0; i < store->nentries; i++)
         close_entry(&store->entries[i]);
-    h5_aside_discard(store->aside);
+    h5_atomic_discard(store->aside);
     release(store);
 }

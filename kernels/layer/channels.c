@@ -34,9 +34,9 @@ static struct channels_summary summarise_plane(const float *restrict x, const fl
     return out;
 }
 
-static struct channels_flow flow_plane(const float *r, const float *c, const float *other, size_t n)
+static struct channels_ledger flow_plane(const float *r, const float *c, const float *other, size_t n)
 {
-    struct channels_flow out = {0, 0, 0};
+    struct channels_ledger out = {0, 0, 0};
 
     for (size_t i = 0; i < n; i++) {
         out.flow += (double)r[i] * (double)c[i];
@@ -73,8 +73,8 @@ void channels_summarise(struct channels_summary *restrict out, const float *rest
     }
 }
 
-void channels_flow(struct channels_flow *restrict out, const float *restrict r, const float *c, const float *other,
-                   struct layout layout, const struct ops *ops)
+void channels_ledger(struct channels_ledger *restrict out, const float *restrict r, const float *c, const float *other,
+                     struct layout layout, const struct ops *ops)
 {
     size_t positions = shape_positions(layout.shape);
 
@@ -84,7 +84,7 @@ void channels_flow(struct channels_flow *restrict out, const float *restrict r, 
         struct ops_block block = block_of(layout, k);
         size_t at = layout_index(layout, k, 0, 0);
         for (size_t i = k; i < k + block.channels; i++)
-            out[i] = (struct channels_flow){0, 0, 0};
+            out[i] = (struct channels_ledger){0, 0, 0};
         ops->channels_pass(out + k, r + at, c + at, other + at, &block);
     }
 }

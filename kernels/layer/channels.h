@@ -15,7 +15,7 @@ void channels_summarise(struct channels_summary *restrict out, const float *rest
                         struct layout layout, const struct ops *ops);
 
 /* What passes the coefficients c: out [C]; r, c, other [layout_floats]; `other` may be c. */
-void channels_flow(struct channels_flow *restrict out, const float *restrict r, const float *c, const float *other,
-                   struct layout layout, const struct ops *ops);
+void channels_ledger(struct channels_ledger *restrict out, const float *restrict r, const float *c, const float *other,
+                     struct layout layout, const struct ops *ops);
 
 #endif

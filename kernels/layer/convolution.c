@@ -119,8 +119,8 @@ void convolution_forward(float *restrict y, const float *restrict x, const float
     }
 }
 
-void convolution_back(float *restrict x, const float *restrict s, const float *restrict w, struct convolution shape,
-                      float *restrict scratch)
+void convolution_backward(float *restrict x, const float *restrict s, const float *restrict w, struct convolution shape,
+                          float *restrict scratch)
 {
     size_t step = band_rows(shape), positions = shape.height * shape.width, depth = shape.lower * TAPS;
 

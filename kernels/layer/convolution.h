@@ -23,8 +23,8 @@ void convolution_forward(float *restrict y, const float *restrict x, const float
                          bool accumulate, float *restrict scratch);
 
 /* x[c,q] = sum_{k,dy,dx} w[k,c,dy,dx] s[k, q - (dy-1, dx-1)]: the adjoint of forward. Overwrites x. */
-void convolution_back(float *restrict x, const float *restrict s, const float *restrict w, struct convolution shape,
-                      float *restrict scratch);
+void convolution_backward(float *restrict x, const float *restrict s, const float *restrict w, struct convolution shape,
+                          float *restrict scratch);
 
 /* g[k,c,dy,dx] = sum_p s[k,p] x[c, p + (dy-1, dx-1)]: the weight gradient. Overwrites g [K][C][3][3]. */
 void convolution_gradient(float *restrict g, const float *restrict s, const float *restrict x, struct convolution shape,

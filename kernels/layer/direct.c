@@ -11,7 +11,7 @@ static size_t padded(size_t n)
     return (n + LANES - 1) / LANES * LANES;
 }
 
-static struct layout layout_of(struct narrow shape)
+static struct layout layout_of(struct direct shape)
 {
     return layout_blocked((struct shape){shape.channels, shape.height, shape.width});
 }
@@ -24,14 +24,14 @@ struct matrix {
     size_t depth, columns;
 };
 
-static struct matrix matrix_of(struct narrow shape, bool adjoint)
+static struct matrix matrix_of(struct direct shape, bool adjoint)
 {
     if (adjoint)
         return (struct matrix){padded(shape.channels), padded(TAPS * shape.planes)};
     return (struct matrix){TAPS * shape.planes, padded(shape.channels)};
 }
 
-size_t narrow_weights_floats(const struct ops *ops, struct narrow shape, bool adjoint)
+size_t direct_weights_floats(const struct ops *ops, struct direct shape, bool adjoint)
 {
     struct matrix m = matrix_of(shape, adjoint);
 
@@ -39,7 +39,7 @@ size_t narrow_weights_floats(const struct ops *ops, struct narrow shape, bool ad
     return m.depth * m.columns;
 }
 
-void narrow_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct narrow shape)
+void direct_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct direct shape)
 {
     struct matrix m = matrix_of(shape, adjoint);
     size_t width = ops_width(ops, m.columns);
@@ -55,13 +55,13 @@ void narrow_pack(float *packed, const float *w, bool adjoint, const struct ops *
 
 /* ---- rows of the image, with a border ------------------------------------------------------------------------------ */
 
-static size_t line_floats(struct narrow shape)
+static size_t line_floats(struct direct shape)
 {
     return shape.width + 2;
 }
 
 /* lines[c][dy][1 + i] = x[c, y + dy - 1, i], zeros around. */
-static void gather_lines(float *lines, const float *x, size_t y, struct narrow shape)
+static void gather_lines(float *lines, const float *x, size_t y, struct direct shape)
 {
     size_t width = shape.width;
 
@@ -85,7 +85,7 @@ struct row {
     size_t stride;
 };
 
-static struct row row_of(float *buffer, const float *s, const float *factor, size_t y, struct narrow shape)
+static struct row row_of(float *buffer, const float *s, const float *factor, size_t y, struct direct shape)
 {
     struct layout layout = layout_of(shape);
     size_t plane = layout.rows * layout.columns, first = layout_index(layout, 0, y, 0), n = shape.width * LANES;
@@ -101,7 +101,7 @@ static struct row row_of(float *buffer, const float *s, const float *factor, siz
 }
 
 /* Row y of such an array, to be brought near. */
-static struct ops_span span_of(const float *array, size_t y, struct narrow shape)
+static struct ops_span span_of(const float *array, size_t y, struct direct shape)
 {
     struct layout layout = layout_of(shape);
 
@@ -119,7 +119,7 @@ struct places {
     float *lines, *row, *results;
 };
 
-static struct places place(struct narrow shape, float *scratch)
+static struct places place(struct direct shape, float *scratch)
 {
     float *row = scratch + padded(SIDE * shape.planes * line_floats(shape));
 
@@ -131,7 +131,7 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-size_t narrow_scratch_floats(struct narrow shape)
+size_t direct_scratch_floats(struct direct shape)
 {
     size_t taps = TAPS * shape.planes;
     size_t results = larger(padded(taps) * line_floats(shape), padded(shape.channels) * taps);
@@ -139,8 +139,8 @@ size_t narrow_scratch_floats(struct narrow shape)
     return padded(SIDE * shape.planes * line_floats(shape)) + padded(shape.channels) * shape.width + results;
 }
 
-void narrow_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
-                        const struct ops *ops, struct narrow shape, float *scratch)
+void direct_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
+                        const struct ops *ops, struct direct shape, float *scratch)
 {
     struct layout layout = layout_of(shape);
     struct matrix m = matrix_of(shape, false);
@@ -152,19 +152,19 @@ void narrow_forward_row(float *y, const float *x, size_t row, const float *packe
                                   .to_stride = layout.rows * layout.columns};
 
     gather_lines(scratch, x, row, shape);
-    ops->narrow_forward(y + layout_index(layout, 0, row, 0), scratch, packed, bias, &product);
+    ops->direct_forward(y + layout_index(layout, 0, row, 0), scratch, packed, bias, &product);
 }
 
-void narrow_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
-                    struct narrow shape, float *scratch)
+void direct_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
+                    struct direct shape, float *scratch)
 {
     for (size_t row = 0; row < shape.height; row++)
-        narrow_forward_row(y, x, row, packed, bias, ops, shape, scratch);
+        direct_forward_row(y, x, row, packed, bias, ops, shape, scratch);
     layout_clear_border(y, layout_of(shape));
 }
 
 /* out[c, y + dy - 1, i] += sum_dx results[i + 1 - dx][dy,dx,c], whose first position is number -1. */
-static void scatter_row(float *out, const float *results, size_t y, struct narrow shape)
+static void scatter_row(float *out, const float *results, size_t y, struct direct shape)
 {
     size_t stride = line_floats(shape);
 
@@ -184,8 +184,8 @@ static void scatter_row(float *out, const float *results, size_t y, struct narro
     }
 }
 
-void narrow_back(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
-                 struct narrow shape, float *scratch)
+void direct_backward(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
+                     struct direct shape, float *scratch)
 {
     struct matrix m = matrix_of(shape, true);
     struct places at = place(shape, scratch);
@@ -208,8 +208,8 @@ void narrow_back(float *out, const float *s, const float *factor, const float *p
     }
 }
 
-void narrow_gradient(float *g, const float *s, const float *factor, const float *x, const struct ops *ops,
-                     struct narrow shape, float *scratch)
+void direct_gradient(float *g, const float *s, const float *factor, const float *x, const struct ops *ops,
+                     struct direct shape, float *scratch)
 {
     struct places at = place(shape, scratch);
     size_t taps = TAPS * shape.planes;
@@ -221,7 +221,7 @@ void narrow_gradient(float *g, const float *s, const float *factor, const float 
         struct row row = row_of(at.row, s, factor, y, shape);
         product.from_stride = row.stride;
         gather_lines(at.lines, x, y, shape);
-        ops->narrow_gradient(at.results, row.values, at.lines, &product);
+        ops->direct_gradient(at.results, row.values, at.lines, &product);
     }
     for (size_t k = 0; k < shape.channels; k++)
         for (size_t tap = 0; tap < taps; tap++)

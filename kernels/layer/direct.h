@@ -9,31 +9,31 @@
 
 #include "kernels/ops/ops.h"
 
-struct narrow {
+struct direct {
     size_t planes, channels; /* P and K */
     size_t height, width;
 };
 
-/* Floats of weights packed for narrow_forward or, as adjoint, for narrow_back; for tables of the same width only. */
-size_t narrow_weights_floats(const struct ops *ops, struct narrow shape, bool adjoint);
-void narrow_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct narrow shape);
+/* Floats of weights packed for direct_forward or, as adjoint, for direct_backward; for tables of the same width only. */
+size_t direct_weights_floats(const struct ops *ops, struct direct shape, bool adjoint);
+void direct_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct direct shape);
 
-size_t narrow_scratch_floats(struct narrow shape);
+size_t direct_scratch_floats(struct direct shape);
 
 /* y[k,p] = bias[k] + sum_{c,dy,dx} w[k,c,dy,dx] x[c, p + (dy-1, dx-1)]. bias has zeros up to a multiple of 16 channels. */
-void narrow_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
-                    struct narrow shape, float *scratch);
+void direct_forward(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
+                    struct direct shape, float *scratch);
 
 /* One of its rows; what is no neuron stays as it is. */
-void narrow_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
-                        const struct ops *ops, struct narrow shape, float *scratch);
+void direct_forward_row(float *y, const float *x, size_t row, const float *packed, const float *bias,
+                        const struct ops *ops, struct direct shape, float *scratch);
 
 /* out[c,q] = sum_{k,dy,dx} w[k,c,dy,dx] (s factor)[k, q - (dy-1, dx-1)]; factor is like s, NULL: one. */
-void narrow_back(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
-                 struct narrow shape, float *scratch);
+void direct_backward(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
+                     struct direct shape, float *scratch);
 
 /* g[k,c,dy,dx] = sum_p (s factor)[k,p] x[c, p + (dy-1, dx-1)], [K][P][3][3]: the weight gradient. */
-void narrow_gradient(float *g, const float *s, const float *factor, const float *x, const struct ops *ops,
-                     struct narrow shape, float *scratch);
+void direct_gradient(float *g, const float *s, const float *factor, const float *x, const struct ops *ops,
+                     struct direct shape, float *scratch);
 
 #endif

@@ -83,8 +83,8 @@ static void convolve_back(float *x, const float *s, const float *w, const struct
 {
     float *target = planar_target(x, planar.lower, linear->lower);
 
-    convolution_back(target, to_planar(planar.upper, s, linear->upper), w, convolution_of(linear->link),
-                     planar.columns);
+    convolution_backward(target, to_planar(planar.upper, s, linear->upper), w, convolution_of(linear->link),
+                         planar.columns);
     from_planar(x, target, linear->lower);
 }
 
@@ -113,11 +113,11 @@ void linear_forward(float *restrict y, const float *restrict x, const float *res
                  planar_of(linear->link, scratch));
 }
 
-void linear_back(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
-                 const struct ops *ops, size_t n, float *restrict scratch)
+void linear_backward(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
+                     const struct ops *ops, size_t n, float *restrict scratch)
 {
     if (linear->link->kind == LINK_DENSE) {
-        ops->dense_back(x, s, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower));
+        ops->dense_backward(x, s, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower));
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -126,26 +126,25 @@ void linear_back(float *restrict x, const float *restrict s, const float *restri
 }
 
 /* Of one image. */
-static void convolution_joint(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
-                              bool accumulate, struct planar planar)
+static void convolution_flow(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
+                             bool accumulate, struct planar planar)
 {
     convolution_gradient(planar.gradient, to_planar(planar.upper, s, linear->upper),
                          to_planar(planar.lower, x, linear->lower), convolution_of(linear->link), planar.columns);
     contract(joint, w, planar.gradient, linear->link, accumulate);
 }
 
-void linear_joint(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
-                  const struct linear *linear, const struct ops *ops, size_t n, bool accumulate,
-                  float *restrict scratch)
+void linear_flow(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
+                 const struct linear *linear, const struct ops *ops, size_t n, bool accumulate, float *restrict scratch)
 {
     const struct link *link = linear->link;
     size_t upper = link->upper.channels, lower = link->lower.channels;
 
     if (link->kind == LINK_DENSE) {
-        ops->dense_joint(joint, s, x, w, n, upper, lower, shape_positions(link->lower), accumulate);
+        ops->dense_flow(joint, s, x, w, n, upper, lower, shape_positions(link->lower), accumulate);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        convolution_joint(joint + i * upper * lower, s + i * layout_floats(linear->upper),
-                          x + i * layout_floats(linear->lower), w, linear, accumulate, planar_of(link, scratch));
+        convolution_flow(joint + i * upper * lower, s + i * layout_floats(linear->upper),
+                         x + i * layout_floats(linear->lower), w, linear, accumulate, planar_of(link, scratch));
 }

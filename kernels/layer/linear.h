@@ -28,12 +28,12 @@ void linear_forward(float *restrict y, const float *restrict x, const float *res
                     const struct ops *ops, size_t n, bool accumulate, float *restrict scratch);
 
 /* x = W' s. Overwrites x. */
-void linear_back(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
-                 const struct ops *ops, size_t n, float *restrict scratch);
+void linear_backward(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
+                     const struct ops *ops, size_t n, float *restrict scratch);
 
 /* joint[k,c] (+)= sum over the weights w between the channels k and c of w s x: [n][K][C]. */
-void linear_joint(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
-                  const struct linear *linear, const struct ops *ops, size_t n, bool accumulate,
-                  float *restrict scratch);
+void linear_flow(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
+                 const struct linear *linear, const struct ops *ops, size_t n, bool accumulate,
+                 float *restrict scratch);
 
 #endif

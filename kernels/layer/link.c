@@ -164,24 +164,24 @@ static void prepare(float *c, const struct link_plan *plan, const float *a, cons
             memcpy(own, z, n * floats * sizeof *own);
         else if (plan->way.method == LINK_LINEAR)
             denominator(own, plan, t, a, n, scratch);
-        for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->way.method == LINK_NARROW; i++)
-            link_narrow_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), scratch);
+        for (size_t i = 0; i < n && !denominator_is_z(plan) && plan->way.method == LINK_DIRECT; i++)
+            link_direct_denominator(own + i * floats, plan, t, a + i * lower_floats(plan), scratch);
         invert(own, plan->parts.term[t], z, n * floats);
         for (size_t i = 0; i < n; i++)
             layout_clear_border(own + i * floats, plan->upper);
     }
 }
 
-/* By linear or narrow maps. */
+/* By linear or direct maps. */
 static void evaluate_exactly(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
                              const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
-    bool at_once = plan->way.method == LINK_NARROW && link_narrow_at_once(plan) && !denominator_is_z(plan);
+    bool at_once = plan->way.method == LINK_DIRECT && link_direct_is_fused(plan) && !denominator_is_z(plan);
 
     for (size_t i = 0; i < n && at_once; i++)
-        link_narrow_evaluate_at_once(upper + i * floats, c + i * floats, plan, a + i * lower_floats(plan), scratch);
+        link_direct_forward(upper + i * floats, c + i * floats, plan, a + i * lower_floats(plan), scratch);
     if (at_once)
         return;
     if (plan->way.method == LINK_LINEAR)
@@ -190,7 +190,7 @@ static void evaluate_exactly(float *upper, float *c, const struct link_plan *pla
         if (plan->way.method == LINK_LINEAR)
             add_bias(upper + i * floats, plan->bias, plan->upper);
         else
-            link_narrow_evaluate(upper + i * floats, plan, a + i * lower_floats(plan), scratch);
+            link_direct_preactivation(upper + i * floats, plan, a + i * lower_floats(plan), scratch);
     prepare(c, plan, a, upper, n, scratch);
     for (size_t i = 0; i < n * floats && plan->link->rectified; i++)
         upper[i] = upper[i] < 0 ? 0 : upper[i]; /* keeps NaN */
@@ -217,16 +217,16 @@ static void evaluate_pools(float *upper, float *shares, const struct channels_su
         float largest = summaries ? 0 : pool_largest(a, plan->lower);
         for (size_t c = i * channels; c < (i + 1) * channels && summaries; c++)
             largest = summaries[c].largest > largest ? summaries[c].largest : largest;
-        pool_evaluate(upper + i * upper_floats(plan), shares + i * link_coefficients(plan, 1), a, largest, plan->lower,
-                      plan->upper, plan->pool, plan->ops);
+        pool_forward(upper + i * upper_floats(plan), shares + i * link_coefficients(plan, 1), a, largest, plan->lower,
+                     plan->upper, plan->pool, plan->ops);
     }
 }
 
-void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                   const float *a, size_t n, const struct link_scratch *scratch)
+void link_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                  const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_evaluate(upper, c, summaries, plan, a, n, scratch);
+        link_winograd_forward(upper, c, summaries, plan, a, n, scratch);
         return;
     }
     if (plan->link->kind == LINK_POOL)
@@ -241,7 +241,7 @@ void link_evaluate(float *upper, float *c, struct channels_summary *summaries, c
 /* What passes the coefficients of a term to the ledger's shares of an image, [K]: to the bias R b' c; absorbed
  * sgn(scale) eps R |c|, and with the first term all of R where no term's denominator acts. */
 static void add_shares(double *to_bias, double *absorbed, const struct link_plan *plan, size_t t,
-                       const struct channels_flow *sums)
+                       const struct channels_ledger *sums)
 {
     struct rule_term term = plan->parts.term[t];
 
@@ -265,7 +265,7 @@ static void ledger_shares(const struct link_ledger *ledger, const struct link_pl
             const float *own = c + (t * n + i) * floats;
             bool known = plan->way.method == LINK_WINOGRAD;
             if (!known)
-                channels_flow(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper, plan->ops);
+                channels_ledger(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper, plan->ops);
             add_shares(ledger->to_bias + i * channels, ledger->absorbed + i * channels, plan, t,
                        scratch->sums + (known ? i * channels : 0));
         }
@@ -279,9 +279,9 @@ static void back_pools(float *r_lower, const struct link_ledger *ledger, const s
     if (ledger)
         memset(ledger->to_bias, 0, n * channels * sizeof *ledger->to_bias);
     for (size_t i = 0; i < n; i++)
-        pool_back(r_lower + i * lower_floats(plan), ledger ? ledger->absorbed + i * channels : NULL,
-                  r_upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1), plan->lower, plan->upper,
-                  plan->pool, plan->ops);
+        pool_backward(r_lower + i * lower_floats(plan), ledger ? ledger->absorbed + i * channels : NULL,
+                      r_upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1), plan->lower, plan->upper,
+                      plan->pool, plan->ops);
 }
 
 static void back_linear(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
@@ -296,30 +296,30 @@ static void back_linear(float *r_lower, const struct link_plan *plan, const floa
             multiply(scratch->upper, r_upper, c + part.term * floats, floats);
         term = part.term;
         float *target = p == 0 ? r_lower : scratch->lower;
-        linear_back(target, scratch->upper, plan->forms[p], &linear, plan->ops, n, scratch->work);
+        linear_backward(target, scratch->upper, plan->forms[p], &linear, plan->ops, n, scratch->work);
         multiply_factor(r_lower, plan, part.factor, a, target, n, p > 0);
     }
 }
 
-static void back_narrow(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+static void back_direct(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                         const float *a, size_t n, const struct link_scratch *scratch)
 {
     for (size_t i = 0; i < n; i++)
-        link_narrow_back(r_lower + i * lower_floats(plan), plan, r_upper + i * upper_floats(plan),
-                         c + i * upper_floats(plan), n * upper_floats(plan), a + i * lower_floats(plan), scratch);
+        link_direct_backward(r_lower + i * lower_floats(plan), plan, r_upper + i * upper_floats(plan),
+                             c + i * upper_floats(plan), n * upper_floats(plan), a + i * lower_floats(plan), scratch);
 }
 
-void link_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
-               const float *c, const float *a, size_t n, const struct link_scratch *scratch)
+void link_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
+                   const float *c, const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->link->kind == LINK_POOL)
         back_pools(r_lower, ledger, plan, r_upper, c, n);
     else if (plan->way.method == LINK_LINEAR)
         back_linear(r_lower, plan, r_upper, c, a, n, scratch);
-    else if (plan->way.method == LINK_NARROW)
-        back_narrow(r_lower, plan, r_upper, c, a, n, scratch);
+    else if (plan->way.method == LINK_DIRECT)
+        back_direct(r_lower, plan, r_upper, c, a, n, scratch);
     else
-        link_winograd_back(r_lower, ledger, plan, r_upper, c, a, (struct link_winograd_images){n, false}, scratch);
+        link_winograd_backward(r_lower, ledger, plan, r_upper, c, a, (struct link_winograd_images){n, false}, scratch);
     if (ledger && plan->link->kind != LINK_POOL)
         ledger_shares(ledger, plan, r_upper, c, n, scratch);
     if (ledger && plan->way.method != LINK_WINOGRAD) {
@@ -328,17 +328,17 @@ void link_back(float *r_lower, const struct link_ledger *ledger, const struct li
     }
 }
 
-void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
-                     const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                     const struct link_scratch *scratch)
+void link_backward_flow(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
+                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
+                        const struct link_scratch *scratch)
 {
     if (!joint || plan->way.method != LINK_WINOGRAD) {
-        link_back(r_lower, ledger, plan, r_upper, c, a, n, scratch);
+        link_backward(r_lower, ledger, plan, r_upper, c, a, n, scratch);
         if (joint)
-            link_joint(joint, plan, r_upper, c, a, h, (struct link_images){0, n, n}, scratch);
+            link_flow(joint, plan, r_upper, c, a, h, (struct link_images){0, n, n}, scratch);
         return;
     }
-    link_winograd_joint(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
+    link_winograd_flow(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
     if (ledger)
         ledger_shares(ledger, plan, r_upper, c, n, scratch);
 }
@@ -365,8 +365,8 @@ static void forward_linear(float *v_upper, const struct link_plan *plan, const f
     }
 }
 
-void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
-                  size_t n, const struct link_scratch *scratch)
+void link_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
+               size_t n, const struct link_scratch *scratch)
 {
     size_t upper = upper_floats(plan), lower = lower_floats(plan);
 
@@ -375,37 +375,37 @@ void link_forward(float *v_upper, const struct link_plan *plan, const float *v_l
         return;
     }
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_forward(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, false}, scratch);
+        link_winograd_lift(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, false}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
         if (plan->link->kind == LINK_POOL)
-            pool_forward(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool,
-                         plan->ops);
+            pool_lift(v_upper, v_lower, c + i * link_coefficients(plan, 1), plan->lower, plan->upper, plan->pool,
+                      plan->ops);
         else
-            link_narrow_forward(v_upper, plan, v_lower, c + i * upper, n * upper, a + i * lower, scratch);
+            link_direct_lift(v_upper, plan, v_lower, c + i * upper, n * upper, a + i * lower, scratch);
 }
 
-void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+void link_backward_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                          const float *a, size_t n, const struct link_scratch *scratch)
+{
+    if (plan->way.method == LINK_WINOGRAD) {
+        link_winograd_backward(r_lower, NULL, plan, r_upper, c, a, (struct link_winograd_images){n, true}, scratch);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        link_backward(r_lower + i * lower_floats(plan), NULL, plan, r_upper + i * upper_floats(plan), c, a, 1, scratch);
+}
+
+void link_lift_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_back(r_lower, NULL, plan, r_upper, c, a, (struct link_winograd_images){n, true}, scratch);
+        link_winograd_lift(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, true}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        link_back(r_lower + i * lower_floats(plan), NULL, plan, r_upper + i * upper_floats(plan), c, a, 1, scratch);
-}
-
-void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                         const float *a, size_t n, const struct link_scratch *scratch)
-{
-    if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_forward(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, true}, scratch);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        link_forward(v_upper + i * upper_floats(plan), plan, v_lower + i * lower_floats(plan), c, a, 1, scratch);
+        link_lift(v_upper + i * upper_floats(plan), plan, v_lower + i * lower_floats(plan), c, a, 1, scratch);
 }
 
 /* Exact maps; s = R c of every image is put together in the scratch memory. */
@@ -419,12 +419,12 @@ static void joint_linear(float *joint, const struct link_plan *plan, const float
         struct rule_part part = plan->parts.part[p];
         const float *x = factor_array(scratch->lower, plan, part.factor, a, h, images.count);
         multiply(scratch->upper, r_upper, c + (part.term * images.all + images.first) * floats, images.count * floats);
-        linear_joint(joint, scratch->upper, x, plan->forms[p], &linear, plan->ops, images.count, p > 0, scratch->work);
+        linear_flow(joint, scratch->upper, x, plan->forms[p], &linear, plan->ops, images.count, p > 0, scratch->work);
     }
 }
 
-void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
-                const float *h, struct link_images images, const struct link_scratch *scratch)
+void link_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
+               const float *h, struct link_images images, const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan), lower = lower_floats(plan);
     size_t entries = plan->link->upper.channels * plan->link->lower.channels;
@@ -435,10 +435,10 @@ void link_joint(float *joint, const struct link_plan *plan, const float *r_upper
         return;
     }
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_joint(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
+        link_winograd_flow(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
         return;
     }
     for (size_t i = 0; i < images.count; i++)
-        link_narrow_joint(joint + i * entries, plan, r_upper + i * floats, c + (images.first + i) * floats,
-                          images.all * floats, a + i * lower, h ? h + i * lower : NULL, scratch);
+        link_direct_flow(joint + i * entries, plan, r_upper + i * floats, c + (images.first + i) * floats,
+                         images.all * floats, a + i * lower, h ? h + i * lower : NULL, scratch);
 }

@@ -27,7 +27,7 @@ enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 /* How the linear maps are computed: by linear.h, which keeps exact zeros; by layer/direct.h, which does so too, between few
  * planar channels and a blocked variable; or by winograd.h where the rule never divides by a sum that can be exactly zero
  * while relevance arrives. */
-enum link_method { LINK_LINEAR, LINK_NARROW, LINK_WINOGRAD };
+enum link_method { LINK_LINEAR, LINK_DIRECT, LINK_WINOGRAD };
 
 /* A way to compute the maps: a method, and for LINK_WINOGRAD the tile of winograd.h. */
 struct link_way {
@@ -72,17 +72,17 @@ struct link_plan {
     const float *packed_up[2], *packed_down; /* LINK_WINOGRAD: W and W', and W' as adjoint */
     const float *own_bias, *scale, *no_bias; /* b, the term's scale, and none: [K] and zeros; not for LINK_LINEAR */
     const float
-        *narrow_own; /* LINK_NARROW: W, and of every term W' of the parts that are computed (layer/link_direct.h) */
-    const float *narrow_joined[RULE_MAX_TERMS], *narrow_up[RULE_MAX_TERMS], *narrow_down[RULE_MAX_TERMS];
-    const float *narrow_still[RULE_MAX_TERMS]; /* NULL where the term has none */
+        *direct_own; /* LINK_DIRECT: W, and of every term W' of the parts that are computed (layer/link_direct.h) */
+    const float *direct_joined[RULE_MAX_TERMS], *direct_up[RULE_MAX_TERMS], *direct_down[RULE_MAX_TERMS];
+    const float *direct_constant[RULE_MAX_TERMS]; /* NULL where the term has none */
 };
 
 /* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */
 struct link_scratch {
-    float *upper;               /* n x upper floats */
-    float *lower;               /* n x lower floats */
-    float *work;                /* of the linear maps */
-    struct channels_flow *sums; /* [n][upper channels] */
+    float *upper;                 /* n x upper floats */
+    float *lower;                 /* n x lower floats */
+    float *work;                  /* of the linear maps */
+    struct channels_ledger *sums; /* [n][upper channels] */
 };
 
 struct link_scratch_floats {
@@ -119,8 +119,8 @@ size_t link_coefficients(const struct link_plan *plan, size_t n);
  *   c      out  link_coefficients(plan, n) floats
  *   summaries  out  of the activation's channels, [n][K], and for a pool in: of those of a; NULL: neither
  *   a      in   lower activations */
-void link_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                   const float *a, size_t n, const struct link_scratch *scratch);
+void link_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                  const float *a, size_t n, const struct link_scratch *scratch);
 
 /* What is known of n images besides the relevance: of every upper channel what the link hands to its bias and what
  * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing, and a summary
@@ -133,24 +133,24 @@ struct link_ledger {
 };
 
 /* Relevance down; ledger NULL: not asked for. For pools a is not read. */
-void link_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
-               const float *c, const float *a, size_t n, const struct link_scratch *scratch);
+void link_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
+                   const float *c, const float *a, size_t n, const struct link_scratch *scratch);
 
-/* The same and link_joint of all images at once, [n][K][C]; joint NULL: none. */
-void link_back_joint(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
-                     const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                     const struct link_scratch *scratch);
+/* The same and link_flow of all images at once, [n][K][C]; joint NULL: none. */
+void link_backward_flow(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
+                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
+                        const struct link_scratch *scratch);
 
 /* Weights up: v_upper[j] = sum_i v_lower[i] r(i|j). For pools a is not read. */
-void link_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
-                  size_t n, const struct link_scratch *scratch);
+void link_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
+               size_t n, const struct link_scratch *scratch);
 
 /* The same two maps for many weights or relevances of one image at once: r_upper and v_upper are [n][upper floats],
  * r_lower and v_lower [n][lower floats], while c and a are those of the one image. No ledger. */
-void link_back_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+void link_backward_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                          const float *a, size_t n, const struct link_scratch *scratch);
+void link_lift_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch);
-void link_forward_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                         const float *a, size_t n, const struct link_scratch *scratch);
 
 /* Some images of a group: number first, first + 1, ... of all. */
 struct link_images {
@@ -160,7 +160,7 @@ struct link_images {
 /* Flow matrices of some images: joint [count][K][C] from their r_upper [count][upper floats], a [count][lower floats] and,
  * unless NULL, weights h on lower neurons [count][lower floats]; c holds the coefficients of all images. Weighted links
  * only. */
-void link_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
-                const float *h, struct link_images images, const struct link_scratch *scratch);
+void link_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
+               const float *h, struct link_images images, const struct link_scratch *scratch);
 
 #endif

@@ -34,11 +34,11 @@ static struct span parts_of(const struct link_plan *plan, size_t term)
     return span;
 }
 
-static struct narrow shape_of(const struct link_plan *plan, size_t planes)
+static struct direct shape_of(const struct link_plan *plan, size_t planes)
 {
     const struct link *link = plan->link;
 
-    return (struct narrow){planes, link->upper.channels, link->lower.height, link->lower.width};
+    return (struct direct){planes, link->upper.channels, link->lower.height, link->lower.width};
 }
 
 /* The parts that are computed: where a term's weights are W, W+ and W-, the first is the sum of the others, and its x goes
@@ -53,7 +53,7 @@ static struct span computed_parts(const struct link_plan *plan, size_t term)
     return (struct span){sum ? parts.first + 1 : parts.first, parts.end};
 }
 
-static struct narrow term_shape(const struct link_plan *plan, size_t term)
+static struct direct term_shape(const struct link_plan *plan, size_t term)
 {
     struct span parts = computed_parts(plan, term);
 
@@ -128,23 +128,23 @@ static float sum_of(struct factors x, float a)
 
 /* ---- weights ------------------------------------------------------------------------------------------------------ */
 
-size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term)
+size_t link_direct_joined_floats(const struct link_plan *plan, size_t term)
 {
     return plan->link->upper.channels * term_shape(plan, term).planes * TAPS;
 }
 
-size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
+size_t link_direct_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
 {
-    return narrow_weights_floats(plan->ops, term_shape(plan, term), adjoint);
+    return direct_weights_floats(plan->ops, term_shape(plan, term), adjoint);
 }
 
-size_t link_narrow_own_floats(const struct link_plan *plan)
+size_t link_direct_own_floats(const struct link_plan *plan)
 {
-    return narrow_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
+    return direct_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
 }
 
 /* Of a term's parts only that of the link's own z has x that varies. */
-static bool stands_still(const struct link_plan *plan, size_t term)
+static bool is_constant(const struct link_plan *plan, size_t term)
 {
     struct span parts = parts_of(plan, term);
     size_t own = 0;
@@ -159,9 +159,9 @@ static bool stands_still(const struct link_plan *plan, size_t term)
     return own == 1;
 }
 
-size_t link_narrow_still_floats(const struct link_plan *plan, size_t term)
+size_t link_direct_constant_floats(const struct link_plan *plan, size_t term)
 {
-    return stands_still(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
+    return is_constant(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
 }
 
 /* Weights times the constants, summed over the parts and channels, of one upper channel. */
@@ -187,19 +187,19 @@ static bool inside(size_t tap, size_t place)
 }
 
 /* A convolution of constants, [PLACES][K]: every position sums the taps that are inside the map. */
-static void fill_still(float *still, const struct link_plan *plan, size_t term)
+static void fill_constant(float *constant, const struct link_plan *plan, size_t term)
 {
     size_t channels = plan->link->upper.channels;
     double taps[TAPS];
 
-    memset(still, 0, link_narrow_still_floats(plan, term) * sizeof *still);
+    memset(constant, 0, link_direct_constant_floats(plan, term) * sizeof *constant);
     for (size_t k = 0; k < channels; k++) {
         constant_taps(taps, plan, term, k);
         for (size_t place = 0; place < PLACES; place++) {
             double sum = (double)plan->bias_forms[term][k];
             for (size_t tap = 0; tap < TAPS; tap++)
                 sum += inside(tap, place) ? taps[tap] : 0;
-            still[place * padded(channels) + k] = (float)sum;
+            constant[place * padded(channels) + k] = (float)sum;
         }
     }
 }
@@ -215,15 +215,15 @@ static void join(float *to, const struct link_plan *plan, size_t term)
             memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
 }
 
-void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan)
+void link_direct_pack(const struct link_direct_forms *forms, const struct link_plan *plan)
 {
-    narrow_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
+    direct_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         join(forms->joined[t], plan, t);
-        narrow_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
-        narrow_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
-        if (forms->still[t])
-            fill_still(forms->still[t], plan, t);
+        direct_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
+        direct_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
+        if (forms->constant[t])
+            fill_constant(forms->constant[t], plan, t);
     }
 }
 
@@ -237,13 +237,13 @@ static size_t most_planes(const struct link_plan *plan)
     return most;
 }
 
-struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan)
+struct link_scratch_floats link_direct_scratch(const struct link_plan *plan)
 {
     size_t planes = most_planes(plan), gradient = plan->link->upper.channels * planes * TAPS;
 
     return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
                                         .lower = planes * shape_positions(plan->link->lower),
-                                        .work = narrow_scratch_floats(shape_of(plan, planes)),
+                                        .work = direct_scratch_floats(shape_of(plan, planes)),
                                         .sums = plan->link->upper.channels};
 }
 
@@ -285,9 +285,10 @@ static void add_planes(float *restrict r, const struct link_plan *plan, size_t t
 
 /* ---- maps --------------------------------------------------------------------------------------------------------- */
 
-void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a, const struct link_scratch *scratch)
+void link_direct_preactivation(float *z, const struct link_plan *plan, const float *a,
+                               const struct link_scratch *scratch)
 {
-    narrow_forward(z, a, plan->narrow_own, plan->own_bias, plan->ops, shape_of(plan, plan->link->lower.channels),
+    direct_forward(z, a, plan->direct_own, plan->own_bias, plan->ops, shape_of(plan, plan->link->lower.channels),
                    scratch->work);
 }
 
@@ -304,22 +305,22 @@ static void finish_row(float *z, float *c, const struct link_plan *plan, size_t 
             size_t place = row | (x == 0 ? LEFT : 0) | (x + 1 == shape.width ? RIGHT : 0);
             size_t at = layout_index(plan->upper, k, y, x);
             finish.bias = plan->own_bias + k;
-            finish.still = plan->narrow_still[0] + place * padded(shape.channels) + k;
+            finish.constant = plan->direct_constant[0] + place * padded(shape.channels) + k;
             count = place & (LEFT | RIGHT) ? 1 : shape.width - 1 - x;
-            plan->ops->narrow_finish(z + at, c + at, count, &finish);
+            plan->ops->direct_finish(z + at, c + at, count, &finish);
         }
 }
 
-bool link_narrow_at_once(const struct link_plan *plan)
+bool link_direct_is_fused(const struct link_plan *plan)
 {
-    return plan->parts.nterms == 1 && plan->narrow_still[0] && plan->parts.term[0].selector == SELECT_ALL;
+    return plan->parts.nterms == 1 && plan->direct_constant[0] && plan->parts.term[0].selector == SELECT_ALL;
 }
 
-void link_narrow_evaluate_at_once(float *upper, float *c, const struct link_plan *plan, const float *a,
-                                  const struct link_scratch *scratch)
+void link_direct_forward(float *upper, float *c, const struct link_plan *plan, const float *a,
+                         const struct link_scratch *scratch)
 {
     for (size_t y = 0; y < plan->link->upper.height; y++) {
-        narrow_forward_row(upper, a, y, plan->narrow_own, plan->own_bias, plan->ops,
+        direct_forward_row(upper, a, y, plan->direct_own, plan->own_bias, plan->ops,
                            shape_of(plan, plan->link->lower.channels), scratch->work);
         finish_row(upper, c, plan, y);
     }
@@ -327,40 +328,40 @@ void link_narrow_evaluate_at_once(float *upper, float *c, const struct link_plan
     layout_clear_border(c, plan->upper);
 }
 
-void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
+void link_direct_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
                              const struct link_scratch *scratch)
 {
     fill_planes(scratch->lower, plan, term, a, NULL);
-    narrow_forward(out, scratch->lower, plan->narrow_up[term], plan->bias_forms[term], plan->ops,
+    direct_forward(out, scratch->lower, plan->direct_up[term], plan->bias_forms[term], plan->ops,
                    term_shape(plan, term), scratch->work);
 }
 
-void link_narrow_back(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
-                      const float *a, const struct link_scratch *scratch)
+void link_direct_backward(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                          size_t stride, const float *a, const struct link_scratch *scratch)
 {
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        narrow_back(scratch->lower, r_upper, c + t * stride, plan->narrow_down[t], plan->ops, term_shape(plan, t),
-                    scratch->work);
+        direct_backward(scratch->lower, r_upper, c + t * stride, plan->direct_down[t], plan->ops, term_shape(plan, t),
+                        scratch->work);
         add_planes(r_lower, plan, t, a, scratch->lower);
     }
 }
 
-void link_narrow_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                         size_t stride, const float *a, const struct link_scratch *scratch)
+void link_direct_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, size_t stride,
+                      const float *a, const struct link_scratch *scratch)
 {
     size_t floats = layout_floats(plan->upper);
 
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         fill_planes(scratch->lower, plan, t, a, v_lower);
-        narrow_forward(scratch->upper, scratch->lower, plan->narrow_up[t], plan->no_bias, plan->ops,
+        direct_forward(scratch->upper, scratch->lower, plan->direct_up[t], plan->no_bias, plan->ops,
                        term_shape(plan, t), scratch->work);
         for (size_t i = 0; i < floats; i++)
             v_upper[i] = (t ? v_upper[i] : 0) + c[t * stride + i] * scratch->upper[i];
     }
 }
 
-void link_narrow_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
-                       const float *a, const float *h, const struct link_scratch *scratch)
+void link_direct_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+                      const float *a, const float *h, const struct link_scratch *scratch)
 {
     size_t channels = plan->link->lower.channels;
     float *gradient = scratch->upper + layout_floats(plan->upper);
@@ -369,11 +370,11 @@ void link_narrow_joint(float *joint, const struct link_plan *plan, const float *
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         size_t planes = term_shape(plan, t).planes;
         fill_planes(scratch->lower, plan, t, a, h);
-        narrow_gradient(gradient, r_upper, c + t * stride, scratch->lower, plan->ops, term_shape(plan, t),
+        direct_gradient(gradient, r_upper, c + t * stride, scratch->lower, plan->ops, term_shape(plan, t),
                         scratch->work);
         for (size_t i = 0; i < plan->link->upper.channels * planes; i++)
             for (size_t tap = 0; tap < TAPS; tap++)
                 joint[i / planes * channels + i % channels] +=
-                    plan->narrow_joined[t][i * TAPS + tap] * gradient[i * TAPS + tap];
+                    plan->direct_joined[t][i * TAPS + tap] * gradient[i * TAPS + tap];
     }
 }

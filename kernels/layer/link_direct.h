@@ -7,45 +7,47 @@
 #include "kernels/layer/link.h"
 
 /* Most input channels. */
-enum { LINK_NARROW_CHANNELS = 4 };
+enum { LINK_DIRECT_CHANNELS = 4 };
 
 /* The weights of each term, and those of the link itself; NULL or their places in memory. */
-struct link_narrow_forms {
+struct link_direct_forms {
     float *joined[RULE_MAX_TERMS]; /* [K][planes][3][3], of the parts that are computed */
-    float *still[RULE_MAX_TERMS];  /* what parts with constant x and b' add to the denominator, by the sides of the map
+    float
+        *constant[RULE_MAX_TERMS]; /* what parts with constant x and b' add to the denominator, by the sides of the map
                                       that a position is at; where nothing else but the link's own z - b does */
     float *up[RULE_MAX_TERMS], *down[RULE_MAX_TERMS], *own;
 };
 
 /* Floats of a term's arrays above. */
-size_t link_narrow_joined_floats(const struct link_plan *plan, size_t term);
-size_t link_narrow_packed_floats(const struct link_plan *plan, size_t term, bool adjoint);
-size_t link_narrow_still_floats(const struct link_plan *plan, size_t term);
-size_t link_narrow_own_floats(const struct link_plan *plan);
+size_t link_direct_joined_floats(const struct link_plan *plan, size_t term);
+size_t link_direct_packed_floats(const struct link_plan *plan, size_t term, bool adjoint);
+size_t link_direct_constant_floats(const struct link_plan *plan, size_t term);
+size_t link_direct_own_floats(const struct link_plan *plan);
 
 /* Fill them from the derived weights of the parts, which plan->forms has. */
-void link_narrow_pack(const struct link_narrow_forms *forms, const struct link_plan *plan);
+void link_direct_pack(const struct link_direct_forms *forms, const struct link_plan *plan);
 
-struct link_scratch_floats link_narrow_scratch(const struct link_plan *plan);
+struct link_scratch_floats link_direct_scratch(const struct link_plan *plan);
 
 /* z = W a + own_bias of one image. */
-void link_narrow_evaluate(float *z, const struct link_plan *plan, const float *a, const struct link_scratch *scratch);
+void link_direct_preactivation(float *z, const struct link_plan *plan, const float *a,
+                               const struct link_scratch *scratch);
 
 /* Whether there is a way to z, the coefficients and the activation at once, which is this one. */
-bool link_narrow_at_once(const struct link_plan *plan);
-void link_narrow_evaluate_at_once(float *upper, float *c, const struct link_plan *plan, const float *a,
-                                  const struct link_scratch *scratch);
+bool link_direct_is_fused(const struct link_plan *plan);
+void link_direct_forward(float *upper, float *c, const struct link_plan *plan, const float *a,
+                         const struct link_scratch *scratch);
 
 /* The denominator of a term: the sum over its parts, and b'. */
-void link_narrow_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
+void link_direct_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
                              const struct link_scratch *scratch);
 
 /* As link.h, of one image; c has all terms of this image, `stride` floats apart. */
-void link_narrow_back(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+void link_direct_backward(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
+                          size_t stride, const float *a, const struct link_scratch *scratch);
+void link_direct_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, size_t stride,
                       const float *a, const struct link_scratch *scratch);
-void link_narrow_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                         size_t stride, const float *a, const struct link_scratch *scratch);
-void link_narrow_joint(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
-                       const float *a, const float *h, const struct link_scratch *scratch);
+void link_direct_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
+                      const float *a, const float *h, const struct link_scratch *scratch);
 
 #endif

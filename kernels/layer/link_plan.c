@@ -16,20 +16,20 @@ static size_t padded(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
-enum { WAY_LINEAR, WAY_NARROW, WAY_WINOGRAD_4, WAY_WINOGRAD_2 };
+enum { WAY_LINEAR, WAY_DIRECT, WAY_WINOGRAD_4, WAY_WINOGRAD_2 };
 
 const struct link_way link_ways[LINK_WAYS] = {
     [WAY_LINEAR] = {"linear", LINK_LINEAR, 0},
-    [WAY_NARROW] = {"narrow", LINK_NARROW, 0},
+    [WAY_DIRECT] = {"direct", LINK_DIRECT, 0},
     [WAY_WINOGRAD_4] = {"F(4x4)", LINK_WINOGRAD, 4},
     [WAY_WINOGRAD_2] = {"F(2x2)", LINK_WINOGRAD, 2},
 };
 
 /* The network's input has few channels, in the planar order. */
-static bool fits_narrow(const struct link_plan *plan)
+static bool fits_direct(const struct link_plan *plan)
 {
     return plan->link->kind == LINK_CONVOLUTION && plan->lower.lanes == 1 && plan->upper.lanes == LAYOUT_LANES &&
-           plan->link->lower.channels <= LINK_NARROW_CHANNELS;
+           plan->link->lower.channels <= LINK_DIRECT_CHANNELS;
 }
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
@@ -52,13 +52,13 @@ void link_plan_init(struct link_plan *plan, const struct link *link, const struc
     if (link_winograd_fits(plan, setting))
         plan->way = link_ways[link_winograd_small(link) ? WAY_WINOGRAD_2 : WAY_WINOGRAD_4];
     else
-        plan->way = link_ways[fits_narrow(plan) ? WAY_NARROW : WAY_LINEAR];
+        plan->way = link_ways[fits_direct(plan) ? WAY_DIRECT : WAY_LINEAR];
 }
 
 bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_way *way)
 {
     bool fits[] = {[LINK_LINEAR] = plan->link->kind != LINK_POOL,
-                   [LINK_NARROW] = fits_narrow(plan),
+                   [LINK_DIRECT] = fits_direct(plan),
                    [LINK_WINOGRAD] = plan->way.method == LINK_WINOGRAD};
 
     *out = *plan;
@@ -93,7 +93,7 @@ static bool bounded(const struct link_plan *plan)
  * One walk over them measures, binds and finds what is to be computed. */
 struct forms {
     float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *own_bias, *scale, *no_bias;
-    struct link_narrow_forms narrow;
+    struct link_direct_forms direct;
     struct link_winograd_forms winograd;
     size_t floats;
 };
@@ -126,14 +126,14 @@ static struct forms place_forms(const struct link_plan *plan, float *memory)
     forms.own_bias = next_form(&forms, memory, link->upper.channels);
     forms.scale = next_form(&forms, memory, link->upper.channels);
     forms.no_bias = next_form(&forms, memory, link->upper.channels);
-    if (plan->way.method == LINK_NARROW) {
-        forms.narrow.own = next_form(&forms, memory, link_narrow_own_floats(plan));
+    if (plan->way.method == LINK_DIRECT) {
+        forms.direct.own = next_form(&forms, memory, link_direct_own_floats(plan));
         for (size_t t = 0; t < plan->parts.nterms; t++) {
-            forms.narrow.joined[t] = next_form(&forms, memory, link_narrow_joined_floats(plan, t));
-            if (link_narrow_still_floats(plan, t) > 0)
-                forms.narrow.still[t] = next_form(&forms, memory, link_narrow_still_floats(plan, t));
-            forms.narrow.up[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, false));
-            forms.narrow.down[t] = next_form(&forms, memory, link_narrow_packed_floats(plan, t, true));
+            forms.direct.joined[t] = next_form(&forms, memory, link_direct_joined_floats(plan, t));
+            if (link_direct_constant_floats(plan, t) > 0)
+                forms.direct.constant[t] = next_form(&forms, memory, link_direct_constant_floats(plan, t));
+            forms.direct.up[t] = next_form(&forms, memory, link_direct_packed_floats(plan, t, false));
+            forms.direct.down[t] = next_form(&forms, memory, link_direct_packed_floats(plan, t, true));
         }
     } else {
         forms.winograd.up[0] = next_form(&forms, memory, link_winograd_floats(plan));
@@ -166,12 +166,12 @@ static void bind(struct link_plan *plan, const struct forms *from)
     plan->own_bias = forms.own_bias;
     plan->scale = forms.scale;
     plan->no_bias = forms.no_bias;
-    plan->narrow_own = forms.narrow.own;
+    plan->direct_own = forms.direct.own;
     for (size_t t = 0; t < RULE_MAX_TERMS; t++) {
-        plan->narrow_joined[t] = forms.narrow.joined[t];
-        plan->narrow_up[t] = forms.narrow.up[t];
-        plan->narrow_still[t] = forms.narrow.still[t];
-        plan->narrow_down[t] = forms.narrow.down[t];
+        plan->direct_joined[t] = forms.direct.joined[t];
+        plan->direct_up[t] = forms.direct.up[t];
+        plan->direct_constant[t] = forms.direct.constant[t];
+        plan->direct_down[t] = forms.direct.down[t];
     }
 }
 
@@ -205,7 +205,7 @@ static void pack(const struct link_plan *plan, const struct forms *forms)
     if (plan->way.method == LINK_WINOGRAD)
         link_winograd_pack(&forms->winograd, plan, forms->part[0]);
     else
-        link_narrow_pack(&forms->narrow, &bound);
+        link_direct_pack(&forms->direct, &bound);
 }
 
 void link_forms_compute(const struct link_plan *plan, float *memory, struct link_bounds input_bounds)
@@ -240,8 +240,8 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 
     if (link->kind == LINK_POOL)
         return need;
-    if (plan->way.method == LINK_NARROW)
-        return link_narrow_scratch(plan);
+    if (plan->way.method == LINK_DIRECT)
+        return link_direct_scratch(plan);
     if (plan->way.method == LINK_WINOGRAD)
         return link_winograd_scratch(plan, n);
     need.upper = n * layout_floats(plan->upper);
@@ -261,7 +261,7 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
     return (struct link_scratch){.upper = arena_floats(arena, need.upper),
                                  .lower = arena_floats(arena, need.lower),
                                  .work = arena_floats(arena, need.work),
-                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_flow))};
+                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger))};
 }
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)

@@ -68,8 +68,8 @@ struct link_scratch_floats link_winograd_scratch(const struct link_plan *plan, s
 
 /* ---- the operations ----------------------------------------------------------------------------------------------- */
 
-void link_winograd_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                            const float *a, size_t n, const struct link_scratch *scratch)
+void link_winograd_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                           const float *a, size_t n, const struct link_scratch *scratch)
 {
     struct rule_term term = plan->parts.term[0];
     struct winograd_call call = {
@@ -116,9 +116,9 @@ static void ask_ledger(struct winograd_call *call, const struct link_ledger *led
     call->shared = ledger->shared;
 }
 
-void link_winograd_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                        const float *r_upper, const float *c, const float *a, struct link_winograd_images images,
-                        const struct link_scratch *scratch)
+void link_winograd_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
+                            const float *r_upper, const float *c, const float *a, struct link_winograd_images images,
+                            const struct link_scratch *scratch)
 {
     struct winograd_call call = winograd_down(plan, r_upper, c, a, images);
 
@@ -127,9 +127,9 @@ void link_winograd_back(float *r_lower, const struct link_ledger *ledger, const 
     winograd_run(&call, plan->ops, link_winograd_down(plan), scratch->work);
 }
 
-void link_winograd_joint(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                         const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                         const struct link_scratch *scratch)
+void link_winograd_flow(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
+                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
+                        const struct link_scratch *scratch)
 {
     struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct link_winograd_images){n, false});
 
@@ -142,8 +142,8 @@ void link_winograd_joint(float *joint, float *r_lower, const struct link_ledger 
     winograd_run(&call, plan->ops, link_winograd_down(plan), scratch->work);
 }
 
-void link_winograd_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                           const float *a, struct link_winograd_images images, const struct link_scratch *scratch)
+void link_winograd_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                        const float *a, struct link_winograd_images images, const struct link_scratch *scratch)
 {
     struct winograd_call call = {.images = images.n,
                                  .stride = {.x = lower_floats(plan),

@@ -34,17 +34,17 @@ struct link_winograd_images {
 };
 
 /* As link.h. */
-void link_winograd_evaluate(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                            const float *a, size_t n, const struct link_scratch *scratch);
-void link_winograd_back(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                        const float *r_upper, const float *c, const float *a, struct link_winograd_images images,
-                        const struct link_scratch *scratch);
-void link_winograd_forward(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                           const float *a, struct link_winograd_images images, const struct link_scratch *scratch);
+void link_winograd_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
+                           const float *a, size_t n, const struct link_scratch *scratch);
+void link_winograd_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
+                            const float *r_upper, const float *c, const float *a, struct link_winograd_images images,
+                            const struct link_scratch *scratch);
+void link_winograd_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                        const float *a, struct link_winograd_images images, const struct link_scratch *scratch);
 
 /* Flows, and unless NULL relevance and ledger. The ledger's sums are left in scratch->sums, [n][K]. */
-void link_winograd_joint(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                         const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                         const struct link_scratch *scratch);
+void link_winograd_flow(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
+                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
+                        const struct link_scratch *scratch);
 
 #endif

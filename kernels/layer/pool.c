@@ -168,8 +168,8 @@ static void forward_proportions(float *restrict v_upper, const float *restrict v
 
 /* ---- the maps ---------------------------------------------------------------------------------------------------- */
 
-void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, float largest,
-                   struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops)
+void pool_forward(float *restrict y, float *restrict shares, const float *restrict a, float largest,
+                  struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops)
 {
     float tolerance = (float)POOL_TIE * largest, buffer[RUN * LANES];
 
@@ -180,16 +180,16 @@ void pool_evaluate(float *restrict y, float *restrict shares, const float *restr
             if (mode == POOL_PROPORTIONAL)
                 evaluate_proportions(most, shares, a, run);
             else
-                ops->windows_evaluate(most, (uint8_t *)shares + run.code, a + run.top, a + run.bottom, run.windows,
-                                      tolerance, mode);
+                ops->windows_forward(most, (uint8_t *)shares + run.code, a + run.top, a + run.bottom, run.windows,
+                                     tolerance, mode);
             scatter(y, most, run);
         }
     layout_clear_border(y, upper);
 }
 
-void pool_back(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
-               const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode,
-               const struct ops *ops)
+void pool_backward(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
+                   const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode,
+                   const struct ops *ops)
 {
     float buffer[RUN * LANES];
 
@@ -202,13 +202,13 @@ void pool_back(float *restrict r_lower, double *restrict absorbed, const float *
             if (mode == POOL_PROPORTIONAL)
                 back_proportions(r_lower, absorbed, r, shares, run);
             else
-                ops->windows_back(r_lower + run.top, r_lower + run.bottom, r, codes_of(shares, run), run.windows);
+                ops->windows_backward(r_lower + run.top, r_lower + run.bottom, r, codes_of(shares, run), run.windows);
         }
     clear_rest(r_lower, lower);
 }
 
-void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
-                  struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops)
+void pool_lift(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
+               struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops)
 {
     float buffer[RUN * LANES];
 
@@ -219,7 +219,7 @@ void pool_forward(float *restrict v_upper, const float *restrict v_lower, const 
             if (mode == POOL_PROPORTIONAL)
                 forward_proportions(v, v_lower, shares, run);
             else
-                ops->windows_forward(v, v_lower + run.top, v_lower + run.bottom, codes_of(shares, run), run.windows);
+                ops->windows_lift(v, v_lower + run.top, v_lower + run.bottom, codes_of(shares, run), run.windows);
             scatter(v_upper, v, run);
         }
     layout_clear_border(v_upper, upper);

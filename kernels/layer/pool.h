@@ -30,17 +30,17 @@ size_t pool_shares_floats(struct layout lower, enum pool_mode mode);
 float pool_largest(const float *a, struct layout lower);
 
 /* y[j] = max of the window; and the shares. `largest` is that of the layer. */
-void pool_evaluate(float *restrict y, float *restrict shares, const float *restrict a, float largest,
-                   struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops);
+void pool_forward(float *restrict y, float *restrict shares, const float *restrict a, float largest,
+                  struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops);
 
 /* r_lower[i] = r(i|j) r_upper[j]. Overwrites r_lower. absorbed [C] or NULL: what the proportional mode's stabilizer
  * takes. */
-void pool_back(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
-               const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode,
-               const struct ops *ops);
+void pool_backward(float *restrict r_lower, double *restrict absorbed, const float *restrict r_upper,
+                   const float *restrict shares, struct layout lower, struct layout upper, enum pool_mode mode,
+                   const struct ops *ops);
 
 /* v_upper[j] = sum_i v_lower[i] r(i|j): the adjoint. Overwrites v_upper. */
-void pool_forward(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
-                  struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops);
+void pool_lift(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
+               struct layout lower, struct layout upper, enum pool_mode mode, const struct ops *ops);
 
 #endif

@@ -173,7 +173,7 @@ static void add_product(void *z, const struct reference_link *l, size_t j, size_
     ((long double *)z)[j] += (long double)l->a[i] * w;
 }
 
-void reference_evaluate(double *z, const struct reference_link *l)
+void reference_forward(double *z, const struct reference_link *l)
 {
     size_t upper = shape_neurons(l->link->upper);
     double r[4];
@@ -231,7 +231,7 @@ static void add_back(void *context, const struct reference_link *l, size_t j, si
     l->sums[i] += share(l, j, i, w, channel) * p->in[j];
 }
 
-void reference_back(double *r_lower, const struct reference_link *l, const double *r_upper)
+void reference_backward(double *r_lower, const struct reference_link *l, const double *r_upper)
 {
     struct pair p = {r_lower, r_upper, NULL};
     double r[4];
@@ -259,7 +259,7 @@ static void add_forward(void *context, const struct reference_link *l, size_t j,
     p->out[j] += (double)(p->in[i] * share(l, j, i, w, channel));
 }
 
-void reference_forward(double *v_upper, const struct reference_link *l, const double *v_lower)
+void reference_lift(double *v_upper, const struct reference_link *l, const double *v_lower)
 {
     struct pair p = {v_upper, v_lower, NULL};
     double r[4];
@@ -286,7 +286,7 @@ static void add_joint(void *context, const struct reference_link *l, size_t j, s
         (double)(share(l, j, i, w, channel) * p->in[j] * (p->h ? p->h[i] : 1));
 }
 
-void reference_joint(double *joint, const struct reference_link *l, const double *r_upper, const double *h)
+void reference_flow(double *joint, const struct reference_link *l, const double *r_upper, const double *h)
 {
     struct pair p = {joint, r_upper, h};
 

@@ -30,16 +30,16 @@ struct reference_link {
 };
 
 /* z = W a + b, or the maximum of a pool. */
-void reference_evaluate(double *z, const struct reference_link *l);
+void reference_forward(double *z, const struct reference_link *l);
 
 void reference_prepare(struct reference_link *l);
 
-void reference_back(double *r_lower, const struct reference_link *l, const double *r_upper);
+void reference_backward(double *r_lower, const struct reference_link *l, const double *r_upper);
 
-void reference_forward(double *v_upper, const struct reference_link *l, const double *v_lower);
+void reference_lift(double *v_upper, const struct reference_link *l, const double *v_lower);
 
 /* joint [K][C]; h [lower neurons] weights on lower neurons, or NULL. Weighted links only. */
-void reference_joint(double *joint, const struct reference_link *l, const double *r_upper, const double *h);
+void reference_flow(double *joint, const struct reference_link *l, const double *r_upper, const double *h);
 
 /* to_bias and absorbed, [K], of the upper channels. */
 void reference_shares(double *to_bias, double *absorbed, const struct reference_link *l, const double *r_upper);

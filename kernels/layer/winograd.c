@@ -345,7 +345,7 @@ static void start_sums(const struct winograd_call *call, struct winograd shape)
     for (size_t i = 0; i < call->images * shape.outputs && call->shared; i++)
         call->shared[i] = channels_nothing;
     for (size_t i = 0; i < call->images * shape.inputs && call->passed; i++)
-        call->passed[i] = (struct channels_flow){0, 0, 0};
+        call->passed[i] = (struct channels_ledger){0, 0, 0};
 }
 
 void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)

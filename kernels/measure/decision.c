@@ -106,8 +106,8 @@ static double count_bias(const struct decision_step *step, const struct measure_
     for (size_t s = 0; s < step->nin; s++) {
         if (!step->counts[s])
             continue;
-        link_back(work->sweep.arrays[1], &ledger, link, work->states + s * floats, image->c[step->variable - 1],
-                  image->a[step->variable - 1], 1, &work->sweep.scratch);
+        link_backward(work->sweep.arrays[1], &ledger, link, work->states + s * floats, image->c[step->variable - 1],
+                      image->a[step->variable - 1], 1, &work->sweep.scratch);
         for (size_t c = 0; c < channels; c++)
             counted += work->to_bias[c];
     }

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_SWEEPS = 64 };
+enum { MAX_SWEEPS = 64 };
 
 static const struct sweep_visitor nobody = {NULL, NULL};
 
@@ -62,7 +62,7 @@ void far_place(struct far_work *work, const struct measure_plan *plan, struct fa
     size_t lowest = pair.upper > plan->top ? smaller(pair.lower, plan->top) : pair.lower;
 
     *work = (struct far_work){.plan = plan, .pair = pair, .cost = far_cost(plan, pair)};
-    size_t most = smaller(work->cost.sweeps, MOST_SWEEPS);
+    size_t most = smaller(work->cost.sweeps, MAX_SWEEPS);
     size_t lower = layout_floats(layout_of(work, pair.lower)), upper = layout_floats(layout_of(work, pair.upper));
     sweep_place(&work->sweep, plan, lowest, pair.upper, sweep_batch(plan, lowest, pair.upper, most, nbytes), arena);
     work->products = arena_floats(arena, larger(lower, upper));

@@ -126,8 +126,8 @@ static void evaluate_image(struct measure_result *result, const struct measure_p
     for (size_t k = 0; k < plan->evaluated; k++) {
         float *above = activations_of(plan, k + 1, slot, work);
         above = above ? above : work->pooled;
-        link_evaluate(above, coefficients_of(plan, k, slot, work), work->summaries, &plan->links[k], below, 1,
-                      &work->scratch);
+        link_forward(above, coefficients_of(plan, k, slot, work), work->summaries, &plan->links[k], below, 1,
+                     &work->scratch);
         record_activations(result, plan, k + 1, work->summaries);
         below = above;
     }
@@ -141,7 +141,7 @@ static void evaluate_group(struct measure_result *results, const struct measure_
 
     for (size_t k = plan->evaluated; k < plan->net->nlinks; k++) {
         float *above = work->a[k + 1] ? work->a[k + 1] : work->pooled;
-        link_evaluate(above, work->c[k], work->summaries, &plan->links[k], below, plan->options.group, &work->scratch);
+        link_forward(above, work->c[k], work->summaries, &plan->links[k], below, plan->options.group, &work->scratch);
         for (size_t g = 0; g < plan->options.group; g++)
             if (results[g].status == MEASURE_OK)
                 record_activations(&results[g], plan, k + 1, work->summaries + g * plan->net->links[k].upper.channels);
@@ -262,9 +262,9 @@ static void step_up(const struct measure_plan *plan, size_t k, size_t slot, size
 {
     float *above = share_of(plan, k + 1, slot, work);
 
-    link_forward(above, &plan->links[k], share_of(plan, k, slot, work),
-                 n == 1 ? coefficients_of(plan, k, slot, work) : work->c[k], activations_of(plan, k, slot, work), n,
-                 &work->scratch);
+    link_lift(above, &plan->links[k], share_of(plan, k, slot, work),
+              n == 1 ? coefficients_of(plan, k, slot, work) : work->c[k], activations_of(plan, k, slot, work), n,
+              &work->scratch);
     apply_mask(above, plan, k + 1, above, n);
 }
 
@@ -320,8 +320,8 @@ static void step_group(struct measure_result *results, const struct measure_plan
     struct link_ledger ledger = ledger_of(plan, k, 0, work->grouped[k], work->grouped_shared[k], work);
     size_t group = plan->options.group, channels = link->link->upper.channels;
 
-    link_back_joint(work->r[k], apart(plan, k) ? NULL : group_joint(plan, k, work), &ledger, link, work->r[k + 1],
-                    work->c[k], work->a[k], share_of(plan, k, 0, work), group, &work->scratch);
+    link_backward_flow(work->r[k], apart(plan, k) ? NULL : group_joint(plan, k, work), &ledger, link, work->r[k + 1],
+                       work->c[k], work->a[k], share_of(plan, k, 0, work), group, &work->scratch);
     for (size_t g = 0; g < group; g++) {
         struct measure_result *result = &results[g];
         if (k >= plan->top)
@@ -344,8 +344,8 @@ static void step_group_masked(const struct measure_plan *plan, size_t k, struct 
         apply_mask(work->m[k], plan, k, work->r[k], group);
         return;
     }
-    link_back_joint(work->m[k], group_joint(plan, k, work), &ledger, &plan->links[k], work->m[k + 1], work->c[k],
-                    work->a[k], share_of(plan, k, 0, work), group, &work->scratch);
+    link_backward_flow(work->m[k], group_joint(plan, k, work), &ledger, &plan->links[k], work->m[k + 1], work->c[k],
+                       work->a[k], share_of(plan, k, 0, work), group, &work->scratch);
     apply_mask(work->m[k], plan, k, work->m[k], group);
 }
 
@@ -411,13 +411,13 @@ static void step_down(struct measure_result *result, const struct measure_plan *
     struct step next = step_room(plan, k, work);
     struct link_ledger ledger = ledger_of(plan, k, slot, work->summaries, work->shared, work);
 
-    link_back_joint(next.r_below, apart(plan, k) ? NULL : work->joint[k], &ledger, link, at->r, c, a, h, 1,
-                    &work->scratch);
+    link_backward_flow(next.r_below, apart(plan, k) ? NULL : work->joint[k], &ledger, link, at->r, c, a, h, 1,
+                       &work->scratch);
     ledger.summaries = ledger.shared = NULL;
     result->bias[k] = result->bias[k + 1] + total(work->to_bias[k], link->link->upper.channels);
     result->absorbed[k] = result->absorbed[k + 1] + total(work->absorbed[k], link->link->upper.channels);
     if (apart(plan, k))
-        link_back_joint(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, 1, &work->scratch);
+        link_backward_flow(next.m_below, work->joint[k], &ledger, link, at->m, c, a, h, 1, &work->scratch);
     if (k < measure_masked_variables(plan))
         apply_mask(next.m_below, plan, k, apart(plan, k) ? next.m_below : next.r_below, 1);
     *at = (struct step){.r = next.r_below,
@@ -492,9 +492,9 @@ static void finish_flows(const struct measure_result *results, const struct meas
 
     for (size_t first = 0; first < group; first += step) {
         size_t count = group - first < step ? group - first : step;
-        link_joint(work->joint[k], &plan->links[k], masked_of(plan, k + 1, first, work), work->c[k],
-                   activations_of(plan, k, first, work), share_of(plan, k, first, work),
-                   (struct link_images){first, count, group}, &work->scratch);
+        link_flow(work->joint[k], &plan->links[k], masked_of(plan, k + 1, first, work), work->c[k],
+                  activations_of(plan, k, first, work), share_of(plan, k, first, work),
+                  (struct link_images){first, count, group}, &work->scratch);
         for (size_t g = first; g < first + count; g++)
             if (results[g].status == MEASURE_OK)
                 hand_flow(plan, g, k, g, work->joint[k] + (g - first) * measure_joint_entries(plan, k), sink, work);

@@ -5,7 +5,7 @@
 #include <Random123/philox.h>
 #include <assert.h>
 
-enum { MOST_SWEEPS = 16 };
+enum { MAX_SWEEPS = 16 };
 
 static size_t larger(size_t a, size_t b)
 {
@@ -71,7 +71,7 @@ void sample_place(struct sample_work *work, const struct measure_plan *plan, siz
 
     assert(highest <= plan->top);
     *work = (struct sample_work){.plan = plan};
-    sweep_place(&work->sweep, plan, 0, highest, sweep_batch(plan, 0, highest, MOST_SWEEPS, nbytes), arena);
+    sweep_place(&work->sweep, plan, 0, highest, sweep_batch(plan, 0, highest, MAX_SWEEPS, nbytes), arena);
     for (size_t k = 0; k <= highest; k++) {
         floats = larger(floats, layout_floats(network_layout(plan->net, k)));
         channels = larger(channels, network_shape(plan->net, k).channels);

@@ -74,9 +74,9 @@ const float *sweep_go(struct sweep *sweep, const struct measure_image *image, si
         size_t k = to < from ? at - 1 : at;
         const struct link_plan *link = &sweep->plan->links[k];
         if (to < from)
-            link_back_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
+            link_backward_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
         else
-            link_forward_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
+            link_lift_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
         at = to < from ? at - 1 : at + 1;
         arrive(next, sweep->plan, at, n, masks, visitor);
         float *other = now;

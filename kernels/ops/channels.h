@@ -21,26 +21,26 @@ struct passing {
 };
 
 /* Of a few values. */
-struct tally {
+struct chunk_sums {
     vec flow, magnitude, idle;
 };
 
-INLINE void pass_value(struct tally *tally, vec r, vec c, vec other)
+INLINE void pass_value(struct chunk_sums *chunk, vec r, vec c, vec other)
 {
-    tally->flow += r * c;
-    tally->magnitude += r * magnitude(c);
-    tally->idle += keep((c == zeros()) & (other == zeros()), r);
+    chunk->flow += r * c;
+    chunk->magnitude += r * magnitude(c);
+    chunk->idle += keep((c == zeros()) & (other == zeros()), r);
 }
 
-INLINE void close_tally(struct passing *sums, const struct tally *tally)
+INLINE void close_chunk(struct passing *sums, const struct chunk_sums *chunk)
 {
-    sums->flow += widened(tally->flow);
-    sums->magnitude += widened(tally->magnitude);
-    sums->idle += widened(tally->idle);
+    sums->flow += widened(chunk->flow);
+    sums->magnitude += widened(chunk->magnitude);
+    sums->idle += widened(chunk->idle);
 }
 
 /* Add the sums of a block's channels to those of their image. */
-static void close_passing(struct channels_flow *to, const struct passing *sums, size_t channels)
+static void close_passing(struct channels_ledger *to, const struct passing *sums, size_t channels)
 {
     for (size_t lane = 0; lane < at_most(channels, OPS_LANES); lane++) {
         const struct passing *from = &sums[lane / LANES];
@@ -50,7 +50,7 @@ static void close_passing(struct channels_flow *to, const struct passing *sums, 
     }
 }
 
-static void channels_pass(struct channels_flow *out, const float *r, const float *c, const float *other,
+static void channels_pass(struct channels_ledger *out, const float *r, const float *c, const float *other,
                           const struct ops_block *block)
 {
     struct passing sums[OPS_LANES / LANES] = {{{0}, {0}, {0}}};
@@ -58,12 +58,12 @@ static void channels_pass(struct channels_flow *out, const float *r, const float
     for (size_t y = 0; y < block->height; y++)
         for (size_t x = 0; x < block->width; x += CHANNELS_CHUNK)
             for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
-                struct tally tally = {zeros(), zeros(), zeros()};
+                struct chunk_sums chunk = {zeros(), zeros(), zeros()};
                 for (size_t i = x; i < at_most(block->width, x + CHANNELS_CHUNK); i++) {
                     size_t at = y * block->row + i * OPS_LANES + lane;
-                    pass_value(&tally, load(r + at), load(c + at), load(other + at));
+                    pass_value(&chunk, load(r + at), load(c + at), load(other + at));
                 }
-                close_tally(&sums[lane / LANES], &tally);
+                close_chunk(&sums[lane / LANES], &chunk);
             }
     close_passing(out, sums, block->channels);
 }

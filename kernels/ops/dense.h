@@ -172,7 +172,7 @@ INLINE void back_images(float *x, const float *s, const float *w, size_t upper, 
         add_rows(x, s + k, w + k * lower, upper, lower, images, 1);
 }
 
-static void dense_back(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower)
+static void dense_backward(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower)
 {
     size_t i = 0;
 
@@ -245,8 +245,8 @@ INLINE void joint_neurons(float *joint, float s, const float *x, const float *w,
         joint[c] = (accumulate ? joint[c] : 0) + s * (x[c] * w[c]);
 }
 
-static void dense_joint(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
-                        size_t channels, size_t positions, bool accumulate)
+static void dense_flow(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
+                       size_t channels, size_t positions, bool accumulate)
 {
     size_t each = upper * channels, lower = channels * positions, many = images / DENSE_IMAGES * DENSE_IMAGES;
 

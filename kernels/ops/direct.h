@@ -51,7 +51,7 @@ INLINE void forward_panels(float *to, const float *lines, const float *panels, c
         }
 }
 
-static void narrow_forward(float *to, const float *lines, const float *panels, const float *bias,
+static void direct_forward(float *to, const float *lines, const float *panels, const float *bias,
                            const struct ops_product *s)
 {
     if (s->width == PANEL)
@@ -62,13 +62,13 @@ static void narrow_forward(float *to, const float *lines, const float *panels, c
         forward_panels(to, lines, panels, bias, s, OPS_LANES / LANES);
 }
 
-static void narrow_finish(float *z, float *c, size_t positions, const struct ops_finish *f)
+static void direct_finish(float *z, float *c, size_t positions, const struct ops_finish *f)
 {
     const bool past = (uintptr_t)c % (PART * sizeof(float)) == 0;
     const part eps = (part){0} + f->eps;
 
     for (size_t i = 0; i < positions * OPS_LANES; i += PART) {
-        part v = load_part(z + i), d = v - load_part(f->bias + i % OPS_LANES) + load_part(f->still + i % OPS_LANES);
+        part v = load_part(z + i), d = v - load_part(f->bias + i % OPS_LANES) + load_part(f->constant + i % OPS_LANES);
         part stabilized = d + (keep_part(~(d < 0), eps) - keep_part(d < 0, eps));
         part factor = keep_part(stabilized != 0, f->scale / stabilized);
         if (past)
@@ -110,7 +110,7 @@ INLINE void gradient_taps(float *sums, const float *row, const float *lines, siz
             store(sums + ((first + t) * BLOCK + j) * LANES, sum[t][j]);
 }
 
-static void narrow_gradient(float *sums, const float *row, const float *lines, const struct ops_product *s)
+static void direct_gradient(float *sums, const float *row, const float *lines, const struct ops_product *s)
 {
     for (size_t d = 0; d < s->depth; d += OPS_LANES) {
         float *to = sums + d * s->outputs;

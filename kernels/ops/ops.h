@@ -65,9 +65,9 @@ struct ops_ahead {
     size_t span, time, line; /* the next one */
 };
 
-/* What follows z in narrow_finish: vectors [16] of one block, numbers of all. */
+/* What follows z in direct_finish: vectors [16] of one block, numbers of all. */
 struct ops_finish {
-    const float *bias, *still;
+    const float *bias, *constant;
     float scale, eps;
     bool rectified;
 };
@@ -114,21 +114,21 @@ struct ops {
     /* Add to the summaries of a block's channels, or to their flows, see channels.h. */
     void (*channels_summary)(struct channels_summary *out, const float *v, const float *w,
                              const struct ops_block *block);
-    void (*channels_pass)(struct channels_flow *out, const float *r, const float *c, const float *other,
+    void (*channels_pass)(struct channels_ledger *out, const float *r, const float *c, const float *other,
                           const struct ops_block *block);
 
     /* Row of a convolution of few planes (layer/direct.h): to[i,o] = bias[o] + sum_{l,dx} lines[l][i + dx] panels[l * 3 + dx,o].
      * Lines are from_stride floats apart, depth counts their taps. */
-    void (*narrow_forward)(float *to, const float *lines, const float *panels, const float *bias,
+    void (*direct_forward)(float *to, const float *lines, const float *panels, const float *bias,
                            const struct ops_product *shape);
 
-    /* c = scale / stab(z - bias + still), stab(d) = d + eps, or d - eps where d < 0; zero where that is zero; and then
+    /* c = scale / stab(z - bias + constant), stab(d) = d + eps, or d - eps where d < 0; zero where that is zero; and then
      * z = max(z, 0) where it is rectified. Of positions of one block. */
-    void (*narrow_finish)(float *z, float *c, size_t positions, const struct ops_finish *finish);
+    void (*direct_finish)(float *z, float *c, size_t positions, const struct ops_finish *finish);
 
     /* Row of its weight gradient: sums[d / 16][l * 3 + dx][d % 16] += sum_i lines[l][i + dx] row[i,d]. Lines are to_stride
      * floats apart, outputs counts their taps. */
-    void (*narrow_gradient)(float *sums, const float *row, const float *lines, const struct ops_product *shape);
+    void (*direct_gradient)(float *sums, const float *row, const float *lines, const struct ops_product *shape);
 
     /* Dense layers in the planar order: w [upper][lower], x [images][lower], y and s [images][upper]. An image's bits do
      * not depend on how many there are.
@@ -139,9 +139,9 @@ struct ops {
      *            [images][upper][channels] with lower = channels x positions */
     void (*dense_forward)(float *y, const float *x, const float *w, size_t images, size_t upper, size_t lower,
                           bool accumulate);
-    void (*dense_back)(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower);
-    void (*dense_joint)(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
-                        size_t channels, size_t positions, bool accumulate);
+    void (*dense_backward)(float *x, const float *s, const float *w, size_t images, size_t upper, size_t lower);
+    void (*dense_flow)(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
+                       size_t channels, size_t positions, bool accumulate);
 
     /* A row of a pool's windows of one block of channels, for the modes with winners (pool.h): top and bottom
      * [2 windows][16] are its rows of the lower variable, y, r and v [windows][16] of the upper one; codes
@@ -150,10 +150,10 @@ struct ops {
      *   evaluate   y = the maximum, codes = the winners
      *   back       top, bottom = r shared by the winners, zero elsewhere
      *   forward    v = the winners' mean of top and bottom */
-    void (*windows_evaluate)(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
-                             float tolerance, enum pool_mode mode);
-    void (*windows_back)(float *top, float *bottom, const float *r, const uint8_t *codes, size_t windows);
-    void (*windows_forward)(float *v, const float *top, const float *bottom, const uint8_t *codes, size_t windows);
+    void (*windows_forward)(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
+                            float tolerance, enum pool_mode mode);
+    void (*windows_backward)(float *top, float *bottom, const float *r, const uint8_t *codes, size_t windows);
+    void (*windows_lift)(float *v, const float *top, const float *bottom, const uint8_t *codes, size_t windows);
 };
 
 /* The table of a name; NULL asks for the best that this processor has. Unknown or not available: NULL. */

@@ -47,8 +47,8 @@ INLINE void evaluate_windows(float *y, uint8_t *codes, const float *top, const f
     }
 }
 
-static void windows_evaluate(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
-                             float tolerance, enum pool_mode mode)
+static void windows_forward(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
+                            float tolerance, enum pool_mode mode)
 {
     if (mode == POOL_WINNER)
         evaluate_windows(y, codes, top, bottom, windows, tolerance, POOL_WINNER);
@@ -71,7 +71,7 @@ INLINE part winners_share(part_bits code)
     return 1 / __builtin_convertvector(winners - (winners == 0), part);
 }
 
-static void windows_back(float *top, float *bottom, const float *r, const uint8_t *codes, size_t windows)
+static void windows_backward(float *top, float *bottom, const float *r, const uint8_t *codes, size_t windows)
 {
     for (size_t at = 0; at < windows * OPS_LANES; at += PART) {
         part_bits code = load_codes(codes + at);
@@ -82,7 +82,7 @@ static void windows_back(float *top, float *bottom, const float *r, const uint8_
     }
 }
 
-static void windows_forward(float *v, const float *top, const float *bottom, const uint8_t *codes, size_t windows)
+static void windows_lift(float *v, const float *top, const float *bottom, const uint8_t *codes, size_t windows)
 {
     for (size_t at = 0; at < windows * OPS_LANES; at += PART) {
         part_bits code = load_codes(codes + at);

@@ -14,9 +14,9 @@
 #define OPS_MEMBERS                                                                                                    \
     .width = PANEL, .rows = ROWS, .channels_summary = channels_summary, .channels_pass = channels_pass,                \
     .winograd_input = winograd_input, .winograd_lower = winograd_lower, .winograd_output = winograd_output,            \
-    .product = product, .flow = flow, .narrow_forward = narrow_forward, .narrow_finish = narrow_finish,                \
-    .narrow_gradient = narrow_gradient, .dense_forward = dense_forward, .dense_back = dense_back,                      \
-    .dense_joint = dense_joint, .windows_evaluate = windows_evaluate, .windows_back = windows_back,                    \
-    .windows_forward = windows_forward
+    .product = product, .flow = flow, .direct_forward = direct_forward, .direct_finish = direct_finish,                \
+    .direct_gradient = direct_gradient, .dense_forward = dense_forward, .dense_backward = dense_backward,              \
+    .dense_flow = dense_flow, .windows_forward = windows_forward, .windows_backward = windows_backward,                \
+    .windows_lift = windows_lift
 
 #endif

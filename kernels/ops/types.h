@@ -18,7 +18,7 @@ struct channels_summary {
     uint32_t position;       /* y W + x of it */
 };
 
-struct channels_flow {
+struct channels_ledger {
     double flow, magnitude; /* sums of r c and r |c| */
     double idle;            /* sum of r where neither c nor `other` acts */
 };
@@ -53,7 +53,7 @@ struct winograd_call {
     /* Unless NULL, of every image's channels: of y[0], [images][outputs], and of what x passes through the factor,
      * [images][inputs]; found on the way. */
     struct channels_summary *summaries;
-    struct channels_flow *passed;
+    struct channels_ledger *passed;
     /* The same of y[0] share, unless NULL; share is like y[0]. */
     const float *share;
     struct channels_summary *shared;

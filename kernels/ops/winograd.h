@@ -190,16 +190,16 @@ INLINE size_t end_of_image(const struct ops_tiles *tiles, size_t i)
 /* Of a tile without its border; floats that are no neuron's are zero and add nothing. */
 INLINE void tally_passing(struct passing *sums, const float *x, const float *factor, size_t columns, const size_t tile)
 {
-    struct tally tally = {zeros(), zeros(), zeros()};
+    struct chunk_sums chunk = {zeros(), zeros(), zeros()};
 
 #pragma GCC unroll UNROLL
     for (size_t i = 1; i <= tile; i++)
 #pragma GCC unroll UNROLL
         for (size_t j = 1; j <= tile; j++) {
             size_t at = (i * columns + j) * OPS_LANES;
-            pass_value(&tally, load(x + at), load(factor + at), load(factor + at));
+            pass_value(&chunk, load(x + at), load(factor + at), load(factor + at));
         }
-    close_tally(sums, &tally);
+    close_chunk(sums, &chunk);
 }
 
 /* All channels of a block of a tile. */
@@ -220,7 +220,7 @@ INLINE void tally_block(struct passing *sums, const float *x, const float *facto
 struct source {
     const float *x, *factor;
     size_t x_stride, factor_stride;
-    struct channels_flow *passed; /* [images][channels]; NULL: not asked for */
+    struct channels_ledger *passed; /* [images][channels]; NULL: not asked for */
     size_t channels;
 };
 
@@ -372,7 +372,7 @@ INLINE void put_factors(const struct winograd_call *call, const vec *value, cons
 }
 
 /* Of the channels of a block: of y[0], and times its shares. */
-struct block_sums {
+struct tile_sums {
     struct summing own[OPS_LANES / LANES], shared[OPS_LANES / LANES];
 };
 
@@ -411,7 +411,7 @@ INLINE void finish_vector(const struct winograd_call *call, const float *m, cons
     }
 }
 
-INLINE void open_sums(struct block_sums *sums, const struct winograd_call *call, size_t first, size_t channels)
+INLINE void open_sums(struct tile_sums *sums, const struct winograd_call *call, size_t first, size_t channels)
 {
     if (call->summaries)
         open_summing(sums->own, call->summaries + first, channels);
@@ -419,7 +419,7 @@ INLINE void open_sums(struct block_sums *sums, const struct winograd_call *call,
         open_summing(sums->shared, call->shared + first, channels);
 }
 
-INLINE void close_sums(const struct winograd_call *call, const struct block_sums *sums, size_t first, size_t channels)
+INLINE void close_sums(const struct winograd_call *call, const struct tile_sums *sums, size_t first, size_t channels)
 {
     if (call->summaries)
         close_summing(call->summaries + first, sums->own, channels);
@@ -445,7 +445,7 @@ INLINE struct target target_of(const struct winograd_call *call, struct place at
 
 /* A tile's results of all channels of a block. */
 INLINE void finish_tile(const struct winograd_call *call, const float *m, const float *second, size_t plane,
-                        struct target to, const struct ops_tiles *tiles, const size_t tile, struct block_sums *sums)
+                        struct target to, const struct ops_tiles *tiles, const size_t tile, struct tile_sums *sums)
 {
     prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
     if (call->output == WINOGRAD_MULTIPLY)
@@ -480,7 +480,7 @@ INLINE void finish(const struct winograd_call *call, const float *m, size_t bloc
             size_t end = end_of_image(tiles, i), block = tiles->block + b;
             size_t first = at.image * tiles->outputs + block * OPS_LANES;
             size_t channels = tiles->outputs - block * OPS_LANES;
-            struct block_sums sums;
+            struct tile_sums sums;
             open_sums(&sums, call, first, channels);
             for (; i < end; i++, next_place(&at, tiles)) {
                 size_t from = (b * tiles->stride + i) * OPS_LANES;

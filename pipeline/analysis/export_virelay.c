@@ -21,7 +21,7 @@ struct work {
     const struct export_options *options;
     const struct node *node;
     struct export_source source;
-    struct look look;
+    struct probe probe;
     struct shape shape;     /* of the input */
     size_t neurons, floats; /* of the input; of one image's row: relevance, input, logits */
     float *rows;            /* [block][floats] of this rank's block; NaN at the start of an image without relevance */
@@ -171,12 +171,12 @@ static enum status begin_look(struct work *w, struct log *log)
     const struct export_source *s = &w->source;
     int64_t first = 0;
     char range[64];
-    struct look_options look = {w->options->config, range, "input", w->options->sets, w->options->nsets};
+    struct probe_options probe = {w->options->config, range, "input", w->options->sets, w->options->nsets};
     enum status rc = OK;
 
     TRY(agree(w->node->world, store_get_int(&first, s->reader, "", "first_image", w->err), w->err));
     snprintf(range, sizeof range, "%" PRId64 ":%" PRId64, first, first + (int64_t)s->images);
-    TRY(look_begin(&w->look, &look, w->node, log, w->err));
+    TRY(probe_begin(&w->probe, &probe, w->node, log, w->err));
 done:
     return rc;
 }
@@ -184,11 +184,11 @@ done:
 static enum status compare(const struct work *w)
 {
     const struct export_source *s = &w->source;
-    const struct model *model = look_model(&w->look);
+    const struct model *model = probe_model(&w->probe);
     enum status rc = OK;
 
-    TRY(origin_compare(&s->origin, &w->look.config, model->sha256, false, w->err));
-    if (!origin_same_dataset(&s->origin, w->look.run->listing.memory) || w->look.count != s->images)
+    TRY(origin_compare(&s->origin, &w->probe.config, model->sha256, false, w->err));
+    if (!origin_same_dataset(&s->origin, w->probe.run->listing.memory) || w->probe.count != s->images)
         TRY(error_set(w->err, FAIL_CONFIG, "%s was made from other images than those of the configuration", s->path));
     if (network_shape(&model->net, model->net.nlinks).channels != s->classes ||
         (w->shape.channels != 1 && w->shape.channels != VIRELAY_COLOURS))
@@ -199,7 +199,7 @@ done:
 
 static void forget_rows(struct work *w)
 {
-    for (size_t i = 0; i < w->look.config.run.block; i++)
+    for (size_t i = 0; i < w->probe.config.run.block; i++)
         w->rows[i * w->floats] = NAN;
 }
 
@@ -207,7 +207,7 @@ static void forget_rows(struct work *w)
 static enum status read_ledger(struct work *w)
 {
     static const char *const paths[] = {"images/mass", "images/variation"};
-    size_t dims[] = {w->source.images, look_model(&w->look)->net.nlinks + 1};
+    size_t dims[] = {w->source.images, probe_model(&w->probe)->net.nlinks + 1};
     double *column = NULL;
     enum status rc = OK;
 
@@ -227,7 +227,7 @@ done:
 
 static enum status prepare(struct work *w)
 {
-    const struct network *net = &look_model(&w->look)->net;
+    const struct network *net = &probe_model(&w->probe)->net;
     size_t plane;
     enum status rc = OK;
 
@@ -236,7 +236,7 @@ static enum status prepare(struct work *w)
     plane = w->shape.height * w->shape.width;
     w->floats = 2 * w->neurons + network_shape(net, net->nlinks).channels;
     TRY(compare(w));
-    w->rows = calloc(w->look.config.run.block * w->floats, sizeof *w->rows);
+    w->rows = calloc(w->probe.config.run.block * w->floats, sizeof *w->rows);
     w->attribution = calloc(VIRELAY_COLOURS * plane, sizeof *w->attribution);
     w->pixels = calloc(VIRELAY_COLOURS * plane, sizeof *w->pixels);
     if (!w->rows || !w->attribution || !w->pixels)
@@ -264,8 +264,8 @@ static void take_image(void *context, size_t index, const struct measure_result 
                        const struct measure_image *image)
 {
     struct work *w = context;
-    const struct network *net = &look_model(&w->look)->net;
-    float *row = w->rows + index % w->look.config.run.block * w->floats;
+    const struct network *net = &probe_model(&w->probe)->net;
+    float *row = w->rows + index % w->probe.config.run.block * w->floats;
 
     (void)result;
     layout_to_planar(row, image->r[0], network_layout(net, 0));
@@ -277,7 +277,7 @@ static void take_image(void *context, size_t index, const struct measure_result 
  * relevance divided by three, so that the sum over colours stays the same. */
 static void set_colours(struct work *w, const float *row)
 {
-    const struct preprocessing *p = &look_model(&w->look)->preprocessing;
+    const struct preprocessing *p = &probe_model(&w->probe)->preprocessing;
     size_t plane = w->shape.height * w->shape.width;
     float share = w->shape.channels == 1 ? 1.0F / VIRELAY_COLOURS : 1;
 
@@ -302,13 +302,13 @@ static enum status take_row(struct work *w, size_t image, const float *row)
         return OK;
     if (isnan(row[0]))
         return error_set(w->err, FAIL_MISMATCH, "image %zu is ok in %s, and not so now; have its files changed?",
-                         w->look.first + image, s->path);
+                         w->probe.first + image, s->path);
     for (size_t i = 0; i < w->neurons; i++)
         sum += (double)row[i];
     if (!(fabs(sum - mass) <= LEDGER_TOLERANCE * fmax(1, variation)))
         return error_set(w->err, FAIL_MISMATCH,
                          "the pixels of image %zu have the relevance %.6g, and %.6g in %s; have its files changed?",
-                         w->look.first + image, sum, mass, s->path);
+                         w->probe.first + image, sum, mass, s->path);
     set_colours(w, row);
     return virelay_write_sample(w->files, image, w->pixels, w->attribution, row + 2 * w->neurons, w->err);
 }
@@ -316,10 +316,10 @@ static enum status take_row(struct work *w, size_t image, const float *row)
 /* Bring the rows of one rank's block to rank 0, which goes on receiving after a failure. Ranks 0 and `rank`. */
 static enum status hand_over(struct work *w, int rank, size_t block)
 {
-    size_t size = w->look.config.run.block, first, end;
+    size_t size = w->probe.config.run.block, first, end;
     enum status rc = OK;
 
-    block_range(&w->look.run->context, block, &first, &end);
+    block_range(&w->probe.run->context, block, &first, &end);
     for (size_t index = first; index < end; index++) {
         float *row = w->rows + index % size * w->floats;
         if (rank != 0 && w->node->rank == 0)
@@ -327,7 +327,7 @@ static enum status hand_over(struct work *w, int rank, size_t block)
         else if (rank != 0)
             MPI_Send(row, (int)w->floats, MPI_FLOAT, 0, 0, w->node->world);
         if (w->node->rank == 0 && rc == OK)
-            rc = take_row(w, index - w->look.first, row);
+            rc = take_row(w, index - w->probe.first, row);
     }
     return rc;
 }
@@ -403,11 +403,11 @@ enum status export_virelay(struct export_result *out, const struct export_option
     TRY(begin_look(&w, log));
     TRY(agree(node->world, prepare(&w), err));
     TRY(agree(node->world, root ? begin_files(&w) : OK, err));
-    TRY(look_go(&w.look, (struct block_watcher){&w, take_image}, (struct look_round){&w, end_round}, err));
+    TRY(probe_run(&w.probe, (struct block_watcher){&w, take_image}, (struct probe_round){&w, end_round}, err));
     TRY(agree(node->world, root ? finish(&w, out) : OK, err));
 done:
     virelay_discard(w.files);
-    look_end(&w.look);
+    probe_end(&w.probe);
     free_source(&w.source);
     free(w.rows);
     free(w.attribution);

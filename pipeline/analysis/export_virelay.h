@@ -43,7 +43,7 @@ struct export_result {
 /* Write the files.
  *
  *   out  out  to be freed with export_free, also after a failure
- * Errors, the same on all ranks: as look_begin and look_go; FAIL_CONFIG if the store lacks rows, or the configuration is
+ * Errors, the same on all ranks: as probe_begin and probe_run; FAIL_CONFIG if the store lacks rows, or the configuration is
  * another run's; FAIL_MISMATCH if what is computed is not what the store has. Collective. */
 enum status export_virelay(struct export_result *out, const struct export_options *options, const struct node *node,
                            struct log *log, struct error *err);

@@ -62,7 +62,7 @@ static enum status plan_map(struct work *w)
     struct sets sets = {0};
     enum status rc = OK;
 
-    TRY(sets_parse(&sets, w->options->look.query, &w->run->model.net, w->err));
+    TRY(sets_parse(&sets, w->options->probe.query, &w->run->model.net, w->err));
     TRY(sets_plan_init(&w->plan, &sets, &sets.value, w->variable, w->err));
 done:
     sets_free(&sets);
@@ -98,7 +98,7 @@ static enum status prepare(struct work *w)
     place(w, &arena);
     size_t nbytes = arena.peak;
     w->memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
-    w->out->images = calloc(w->out->look.count, sizeof *w->out->images);
+    w->out->images = calloc(w->out->probe.count, sizeof *w->out->images);
     if (!w->memory || !w->out->images)
         TRY(error_set(w->err, FAIL_RESOURCE, "no memory for a block of maps, %zu MiB; a smaller run.block needs less",
                       nbytes >> 20));
@@ -130,12 +130,12 @@ static enum status begin_store(struct work *w)
     char sha[2 * DATASET_SHA256 + 1];
     struct write_run what = {.config = run->config,
                              .model = &run->model,
-                             .machine = &run->machine,
+                             .provenance = &run->provenance,
                              .dataset = run->config->data.path.file,
                              .dataset_sha256 = sha,
                              .dataset_count = dataset_listing_count(run->listing.memory),
                              .first = run->context.first};
-    size_t dims[] = {w->out->look.count, w->out->shape.channels, w->out->shape.height, w->out->shape.width};
+    size_t dims[] = {w->out->probe.count, w->out->shape.channels, w->out->shape.height, w->out->shape.width};
     bool exists;
     enum status rc = OK;
 
@@ -155,12 +155,12 @@ done:
 static enum status write_columns(struct work *w, double *value, double *given, float *logit, int32_t *numbers,
                                  uint8_t *status)
 {
-    const struct look *look = &w->out->look;
-    size_t n = look->count;
+    const struct probe *probe = &w->out->probe;
+    size_t n = probe->count;
     enum status rc = OK;
 
     for (size_t i = 0; i < n; i++) {
-        const struct look_image *image = &look->images[i];
+        const struct probe_image *image = &probe->images[i];
         bool ok = image->status == STORE_IMAGE_OK;
         value[i] = ok ? image->value : NAN;
         given[i] = ok ? image->given : NAN;
@@ -177,7 +177,7 @@ static enum status write_columns(struct work *w, double *value, double *given, f
     TRY(store_write(w->store, "images/status", status, 1, &n, w->err));
     TRY(store_write(w->store, "queries/" MAPS_QUERY "/value", value, 1, &n, w->err));
     TRY(store_write(w->store, "queries/" MAPS_QUERY "/given", given, 1, &n, w->err));
-    TRY(queries_finish(w->store, MAPS_QUERY, w->options->look.query, value, given, n, w->err));
+    TRY(queries_finish(w->store, MAPS_QUERY, w->options->probe.query, value, given, n, w->err));
     w->out->mean = queries_mean(value, given, n);
 done:
     return rc;
@@ -185,7 +185,7 @@ done:
 
 static enum status finish_store(struct work *w)
 {
-    size_t n = w->out->look.count;
+    size_t n = w->out->probe.count;
     double *reals = calloc(2 * n, sizeof *reals);
     float *logit = calloc(n, sizeof *logit);
     int32_t *numbers = calloc(2 * n, sizeof *numbers);
@@ -270,7 +270,7 @@ static void take_image(void *context, size_t index, const struct measure_result 
 /* A row gets to rank 0. */
 static enum status take_row(struct work *w, size_t index, const float *row)
 {
-    size_t i = index - w->out->look.first;
+    size_t i = index - w->out->probe.first;
     double sum = 0;
 
     for (size_t k = 0; k < w->neurons; k++)
@@ -341,11 +341,11 @@ enum status maps_make(struct maps *out, const struct maps_options *options, cons
     *out = (struct maps){.path = NULL};
     image_init(&w.picture);
     TRY(agree(node->world, name_store(out, options->folder, err), err));
-    TRY(look_begin(&out->look, &options->look, node, log, err));
-    w.run = out->look.run;
+    TRY(probe_begin(&out->probe, &options->probe, node, log, err));
+    w.run = out->probe.run;
     TRY(agree(node->world, prepare(&w), err));
     TRY(agree(node->world, root ? begin_store(&w) : OK, err));
-    TRY(look_go(&out->look, (struct block_watcher){&w, take_image}, (struct look_round){&w, end_round}, err));
+    TRY(probe_run(&out->probe, (struct block_watcher){&w, take_image}, (struct probe_round){&w, end_round}, err));
     TRY(agree(node->world, root ? finish_store(&w) : OK, err));
 done:
     store_discard(w.store);
@@ -357,7 +357,7 @@ done:
 
 void maps_free(struct maps *maps)
 {
-    look_end(&maps->look);
+    probe_end(&maps->probe);
     free(maps->images);
     free(maps->path);
 }

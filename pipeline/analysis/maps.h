@@ -16,9 +16,9 @@
 #define MAPS_QUERY "map"
 
 struct maps_options {
-    struct look_options look; /* with a query */
-    const char *at;           /* the layer */
-    const char *folder;       /* made if it is not there */
+    struct probe_options probe; /* with a query */
+    const char *at;             /* the layer */
+    const char *folder;         /* made if it is not there */
 };
 
 struct maps_image {
@@ -28,17 +28,17 @@ struct maps_image {
 };
 
 struct maps {
-    struct look look;
+    struct probe probe;
     struct shape shape;        /* of the layer */
     char *path;                /* of the store; owned */
     struct queries_mean mean;  /* on rank 0 */
-    struct maps_image *images; /* [look.count], on rank 0; owned */
+    struct maps_image *images; /* [probe.count], on rank 0; owned */
 };
 
 /* Compute and write the maps.
  *
  *   out  out  to be freed with maps_free on all ranks, also after a failure
- * Errors, the same on all ranks: as look_begin and look_go; FAIL_CONFIG if there is no such layer or what is at the store's
+ * Errors, the same on all ranks: as probe_begin and probe_run; FAIL_CONFIG if there is no such layer or what is at the store's
  * place is no store; FAIL_SYSTEM if a file cannot be written. What is in the folder then has no maps.h5, or the old one.
  * Collective. */
 enum status maps_make(struct maps *out, const struct maps_options *options, const struct node *node, struct log *log,

@@ -4,7 +4,7 @@
 #include "pipeline/analysis/report_page.h"
 #include "pipeline/results/classes.h"
 #include "pipeline/results/summary_json.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ enum { LISTED_FAILURES = 200 };
 struct report {
     struct summary summary;
     struct store_reader *reader;
-    struct page *page;
+    struct html_page *page;
     json_t *json;
     struct report_arrays arrays;
 };
@@ -39,7 +39,7 @@ static enum status add_failures(struct report *report, struct error *err)
     for (size_t i = 0; i < n && i < npaths && json_array_size(list) < LISTED_FAILURES; i++)
         if (status[i] != STORE_IMAGE_OK)
             json_array_append_new(list, json_pack("{s:I,s:o,s:s}", "image", (json_int_t)i, "path",
-                                                  command_json_text(paths[i]), "status", store_status_name(status[i])));
+                                                  json_output_text(paths[i]), "status", store_status_name(status[i])));
 done:
     free(status);
     free(paths);
@@ -87,10 +87,10 @@ static enum status add_classes(struct report *report, const char *path, struct e
         return OK;
     TRY(classes_read(&classes, report->reader, path, err));
     for (size_t k = 0; k < classes.count; k++)
-        json_array_append_new(list, json_pack("{s:o,s:I,s:o,s:o}", "name", command_json_text(classes.names[k]),
-                                              "images", (json_int_t)classes.images[k], "given_mass",
-                                              command_json_real(classes.given[k]), "given_std_error",
-                                              command_json_real(classes.given_error[k])));
+        json_array_append_new(list,
+                              json_pack("{s:o,s:I,s:o,s:o}", "name", json_output_text(classes.names[k]), "images",
+                                        (json_int_t)classes.images[k], "given_mass", json_output_real(classes.given[k]),
+                                        "given_std_error", json_output_real(classes.given_error[k])));
     if (report->summary.labelled)
         TRY(count_correct(list, report, err));
 done:
@@ -134,7 +134,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     json_t *arrays = json_object();
     enum status rc = OK;
 
-    json_object_set_new(report->json, "store", command_json_text(base_name(options->store)));
+    json_object_set_new(report->json, "store", json_output_text(base_name(options->store)));
     json_object_set_new(report->json, "summary", summary_json(&report->summary));
     json_object_set_new(report->json, "arrays", arrays);
     report->arrays = (struct report_arrays){report->page, report->reader, arrays};
@@ -168,17 +168,17 @@ enum status report_write(size_t *nbytes, const struct report_options *options, c
     TRY(check_page(err));
     TRY(summary_read(&report.summary, options->store, err));
     TRY(store_open_read(&report.reader, options->store, err));
-    TRY(page_create(&report.page, options->output, report_page_head, report_page_nhead, err));
+    TRY(html_page_create(&report.page, options->output, report_page_head, report_page_nhead, err));
     TRY(fill(&report, options, node, log, err));
     text = json_dumps(report.json, JSON_COMPACT | JSON_REAL_PRECISION(9));
     if (!text)
         TRY(error_set(err, FAIL_RESOURCE, "no memory for the text of a report"));
-    struct page *page = report.page;
+    struct html_page *page = report.page;
 
     report.page = NULL;
-    TRY(page_commit(nbytes, page, text, report_page_tail, report_page_ntail, err));
+    TRY(html_page_commit(nbytes, page, text, report_page_tail, report_page_ntail, err));
 done:
-    page_discard(report.page);
+    html_page_discard(report.page);
     free(text);
     json_decref(report.json);
     store_close(report.reader);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = STORE_NAME + 16, PATH = GROUP + 64, MATRIX_BITS = 11, ERROR_BITS = 7, MOST_CLASS_ENTRIES = 4000000 };
+enum { GROUP = STORE_NAME + 16, PATH = GROUP + 64, MATRIX_BITS = 11, ERROR_BITS = 7, MAX_CLASS_ENTRIES = 4000000 };
 
 /* ---- entries --------------------------------------------------------------------------------------------------- */
 
@@ -46,7 +46,7 @@ enum status report_arrays_bytes(const struct report_arrays *arrays, const char *
                                 size_t count, struct error *err)
 {
     size_t offset;
-    enum status rc = page_add_bytes(&offset, arrays->page, bytes, count, err);
+    enum status rc = html_page_add_bytes(&offset, arrays->page, bytes, count, err);
 
     if (rc == OK)
         add_entry(arrays, name, "u8", offset, &count, 1);
@@ -60,7 +60,7 @@ enum status report_arrays_real(const struct report_arrays *arrays, const char *n
 
     for (size_t d = 0; d < ndim; d++)
         count *= dims[d];
-    enum status rc = page_add_real(&offset, arrays->page, values, count, PAGE_ALL_BITS, err);
+    enum status rc = html_page_add_real(&offset, arrays->page, values, count, PAGE_ALL_BITS, err);
 
     if (rc == OK)
         add_entry(arrays, name, "f32", offset, dims, ndim);
@@ -139,10 +139,10 @@ static enum status add_whole(const struct report_arrays *arrays, const char *gro
         count *= dims[d];
     if (integer) {
         TRY(store_read_int(&integers, arrays->reader, path, ndim, dims, err));
-        TRY(page_add_int(&offset, arrays->page, integers, count, err));
+        TRY(html_page_add_int(&offset, arrays->page, integers, count, err));
     } else {
         TRY(store_read_real(&reals, arrays->reader, path, ndim, dims, err));
-        TRY(page_add_real(&offset, arrays->page, reals, count, PAGE_ALL_BITS, err));
+        TRY(html_page_add_real(&offset, arrays->page, reals, count, PAGE_ALL_BITS, err));
     }
     add_entry(arrays, path, integer ? "i32" : "f32", offset, dims, ndim);
 done:
@@ -181,7 +181,7 @@ static enum status add_matrix(const struct report_arrays *arrays, struct matrix 
     else
         TRY(store_read_rows(values, arrays->reader, path, 0, rows->of, width, err));
     gather(values, rows, columns);
-    TRY(page_add_real(&offset, arrays->page, values, dims[0] * dims[1], matrix.bits, err));
+    TRY(html_page_add_real(&offset, arrays->page, values, dims[0] * dims[1], matrix.bits, err));
     if (stacked)
         snprintf(name, sizeof name, "%s/%zu", path, matrix.plane);
     else
@@ -321,8 +321,8 @@ enum status report_arrays_flows(const struct report_arrays *arrays, const struct
 
     for (size_t i = 0; i < summary->nflows; i++)
         entries += most(summary->flows[i].upper) * most(summary->flows[i].lower);
-    if (*nclasses > MOST_CLASS_ENTRIES / entries)
-        *nclasses = MOST_CLASS_ENTRIES / entries;
+    if (*nclasses > MAX_CLASS_ENTRIES / entries)
+        *nclasses = MAX_CLASS_ENTRIES / entries;
     for (size_t i = 0; i < summary->nflows; i++)
         TRY(add_flow(arrays, &summary->flows[i], *nclasses, err));
 done:

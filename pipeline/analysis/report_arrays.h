@@ -16,7 +16,7 @@
 enum { REPORT_MOST_CHANNELS = 512 };
 
 struct report_arrays {
-    struct page *page;                 /* borrowed */
+    struct html_page *page;            /* borrowed */
     const struct store_reader *reader; /* borrowed */
     json_t *json;                      /* borrowed: gets {name: {offset, type, shape}} */
 };

@@ -30,7 +30,7 @@ struct wish {
 
 struct work {
     const struct report_arrays *arrays;
-    struct look look;
+    struct probe probe;
     struct layer layers[NETWORK_MAX_VARIABLES];
     size_t nlayers, nwishes;
     struct wish *wishes; /* owned; by image once sorted */
@@ -111,8 +111,8 @@ static enum status add_layer(struct work *w, const struct summary_layer *about, 
     double *mean = NULL;
     enum status rc = OK;
 
-    *layer = (struct layer){.name = about->name, .variable = network_find(&look_model(&w->look)->net, about->name)};
-    if (layer->variable == 0 || layer->variable > look_model(&w->look)->net.nlinks)
+    *layer = (struct layer){.name = about->name, .variable = network_find(&probe_model(&w->probe)->net, about->name)};
+    if (layer->variable == 0 || layer->variable > probe_model(&w->probe)->net.nlinks)
         return OK; /* the input's only channel, or all of them, are everything */
     layer->maps = calloc(nmaps, map_area(w));
     layer->scale = calloc(nmaps, sizeof *layer->scale);
@@ -202,11 +202,11 @@ static void add_up(double *out, const float *planes, struct shape input, size_t 
 
 static void draw_picture(struct work *w, unsigned char *picture, const float *input)
 {
-    const struct preprocessing *p = &look_model(&w->look)->preprocessing;
+    const struct preprocessing *p = &probe_model(&w->probe)->preprocessing;
     size_t channels = w->input.channels, area = picture_bytes(w) / channels;
     double sums[PICTURE * PICTURE], pixels = (double)(w->picture_step * w->picture_step);
 
-    layout_to_planar(w->planar, input, network_layout(&look_model(&w->look)->net, 0));
+    layout_to_planar(w->planar, input, network_layout(&probe_model(&w->probe)->net, 0));
     for (size_t c = 0; c < channels; c++) {
         size_t colour = p->reversed ? channels - 1 - c : c;
         add_up(sums, w->planar + c * w->input.height * w->input.width, w->input, 1, w->picture_step);
@@ -220,7 +220,7 @@ static void draw_picture(struct work *w, unsigned char *picture, const float *in
 static void draw_map(struct work *w, struct layer *layer, size_t place, size_t channel,
                      const struct measure_image *image)
 {
-    const struct network *net = &look_model(&w->look)->net;
+    const struct network *net = &probe_model(&w->probe)->net;
     struct shape shape = network_shape(net, layer->variable);
     struct layout layout = network_layout(net, layer->variable);
     float *start = sweep_start(&w->sweep, layer->variable, 1);
@@ -278,7 +278,7 @@ static void take_image(void *context, size_t index, const struct measure_result 
 
 static void place(struct work *w, struct arena *arena)
 {
-    const struct measure_plan *plan = &look_model(&w->look)->plan;
+    const struct measure_plan *plan = &probe_model(&w->probe)->plan;
 
     sweep_place(&w->sweep, plan, 0, plan->net->nlinks, 1, arena);
     w->planar = arena_floats(arena, shape_neurons(w->input));
@@ -359,7 +359,7 @@ static void release(struct work *w)
     free(w->images);
     free(w->pictures);
     free(w->memory);
-    look_end(&w->look);
+    probe_end(&w->probe);
 }
 
 static enum status begin(struct work *w, const struct report_images_options *options, const struct node *node,
@@ -372,13 +372,13 @@ static enum status begin(struct work *w, const struct report_images_options *opt
         sets[i] = options->sets[i];
     sets[options->nsets] = "run.block=1"; /* so that only images that are wanted are computed */
 
-    const struct look_options look = {.config = options->config,
-                                      .query = "input", /* an image is kept for sweeps only if there is a query */
-                                      .sets = sets,
-                                      .nsets = options->nsets + 1};
+    const struct probe_options probe = {.config = options->config,
+                                        .query = "input", /* an image is kept for sweeps only if there is a query */
+                                        .sets = sets,
+                                        .nsets = options->nsets + 1};
 
-    TRY(look_begin(&w->look, &look, node, log, err));
-    w->input = network_shape(&look_model(&w->look)->net, 0);
+    TRY(probe_begin(&w->probe, &probe, node, log, err));
+    w->input = network_shape(&probe_model(&w->probe)->net, 0);
     size_t side = w->input.height > w->input.width ? w->input.height : w->input.width;
 
     w->picture_step = steps(side, PICTURE);
@@ -398,11 +398,11 @@ enum status report_images_add(const struct report_arrays *arrays, json_t *json, 
         return error_system(err, "no memory for the images of a report");
     w->arrays = arrays;
     TRY(begin(w, options, node, log, err));
-    TRY(report_match(&w->look, summary, err));
+    TRY(report_match(&w->probe, summary, err));
     TRY(collect(w, summary, err));
     TRY(prepare(w, err));
-    w->look.choice = (struct look_choice){w, has_wanted};
-    TRY(look_go(&w->look, (struct block_watcher){w, take_image}, (struct look_round){NULL, NULL}, err));
+    w->probe.choice = (struct probe_choice){w, has_wanted};
+    TRY(probe_run(&w->probe, (struct block_watcher){w, take_image}, (struct probe_round){NULL, NULL}, err));
     TRY(add_to_page(w, json, err));
 done:
     release(w);

@@ -21,7 +21,7 @@ struct report_images_options {
 };
 
 /* Add the images to the page, and what is to be said of them to `json`.
- * Errors: FAIL_MISMATCH if the configuration's model, data or measure is not the store's; as look_begin, look_go. */
+ * Errors: FAIL_MISMATCH if the configuration's model, data or measure is not the store's; as probe_begin, probe_run. */
 enum status report_images_add(const struct report_arrays *arrays, json_t *json, const struct summary *summary,
                               const struct report_images_options *options, const struct node *node, struct log *log,
                               struct error *err);

@@ -17,13 +17,13 @@ enum { SWEEP_BYTES = 256 << 20, MESSAGE = 1 << 20 };
 
 /* What the parts of the verification share. */
 struct verification {
-    struct strongest *found;
+    struct walk_ranking *found;
     const struct store_reader *reader;
     const char *path;
     const struct node *node;
     struct origin origin; /* of the store */
     char *given;          /* its condition */
-    struct look look;
+    struct probe probe;
     float *masks[NETWORK_MAX_VARIABLES];
     size_t variables[WALK_SEARCH_MOST_LAYERS];
     size_t *channels; /* [nwalks][nlayers] sorted */
@@ -60,8 +60,8 @@ static bool nonnegative_rule(const struct rule *rule)
 /* Whether nothing negative is handed down to `lowest`. */
 static bool nonnegative(const struct verification *v, size_t lowest)
 {
-    const struct model *model = look_model(&v->look);
-    bool yes = v->look.config.measure.target.kind != CONFIG_TARGET_CONTRAST;
+    const struct model *model = probe_model(&v->probe);
+    bool yes = v->probe.config.measure.target.kind != CONFIG_TARGET_CONTRAST;
 
     for (size_t k = lowest; k < model->net.nlinks; k++)
         yes = yes && (model->net.links[k].kind == LINK_POOL || nonnegative_rule(&model->plan.options.rules[k]));
@@ -122,16 +122,16 @@ static enum status sort_walks(struct verification *v)
 
 static enum status place_walks(struct verification *v)
 {
-    const struct model *model = look_model(&v->look);
+    const struct model *model = probe_model(&v->probe);
     struct walk_list list = {v->found->nlayers, v->variables, v->found->nwalks, v->channels};
     struct arena arena = arena_over(NULL, 0);
 
     walk_measure_place(&v->work, &model->plan, list, condition_of(v), SWEEP_BYTES, &arena);
     v->memory = aligned_alloc(ARENA_ALIGNMENT, (arena.peak / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
-    v->relevance = calloc(v->look.count * v->found->nwalks, sizeof *v->relevance);
+    v->relevance = calloc(v->probe.count * v->found->nwalks, sizeof *v->relevance);
     if (!v->memory || !v->relevance)
         return error_set(v->err, FAIL_SYSTEM, "no memory for %zu walks through %zu images; ask for fewer",
-                         v->found->nwalks, v->look.count);
+                         v->found->nwalks, v->probe.count);
     arena = arena_over(v->memory, arena.peak);
     walk_measure_place(&v->work, &model->plan, list, condition_of(v), SWEEP_BYTES, &arena);
     return OK;
@@ -143,13 +143,13 @@ static void take_image(void *context, size_t index, const struct measure_result 
     struct verification *v = context;
 
     (void)result;
-    walk_measure_image(v->relevance + (index - v->look.first) * v->found->nwalks, &v->work, image);
+    walk_measure_image(v->relevance + (index - v->probe.first) * v->found->nwalks, &v->work, image);
 }
 
 /* Every number is on one rank, and zero on the others. */
 static void gather(struct verification *v)
 {
-    size_t n = v->look.count * v->found->nwalks;
+    size_t n = v->probe.count * v->found->nwalks;
 
     for (size_t done = 0; done < n; done += MESSAGE) {
         double *at = v->relevance + done;
@@ -160,16 +160,16 @@ static void gather(struct verification *v)
 
 /* ---- means --------------------------------------------------------------------------------------------------------- */
 
-static bool counts(const struct verification *v, const struct look_image *image)
+static bool counts(const struct verification *v, const struct probe_image *image)
 {
-    int class = v->look.config.store.class_by == CONFIG_BY_LABEL ? image->label : image->target;
+    int class = v->probe.config.store.class_by == CONFIG_BY_LABEL ? image->label : image->target;
 
     return image->status == STORE_IMAGE_OK && (!v->found->by_class || class == (int)v->found->class_number);
 }
 
-static enum status average(struct strongest_verified *verified, const struct verification *v)
+static enum status average(struct walk_ranking_verified *verified, const struct verification *v)
 {
-    size_t n = v->look.count, nwalks = v->found->nwalks;
+    size_t n = v->probe.count, nwalks = v->found->nwalks;
     bool conditioned = strcmp(v->given, "none") != 0;
     double *value = calloc(2 * n, sizeof *value);
 
@@ -179,7 +179,7 @@ static enum status average(struct strongest_verified *verified, const struct ver
         return error_set(v->err, FAIL_SYSTEM, "no memory for the means of %zu walks", nwalks);
     }
     for (size_t i = 0; i < n; i++) {
-        const struct look_image *image = &v->look.images[i];
+        const struct probe_image *image = &v->probe.images[i];
         value[n + i] = !counts(v, image) ? NAN : conditioned ? image->value : 1;
     }
     for (size_t w = 0; w < nwalks; w++) {
@@ -208,28 +208,29 @@ static enum status find_variables(struct verification *v, const struct network *
 }
 
 /* The store's masks and walks for the model; the same on all ranks. */
-static enum status prepare(struct verification *v, struct strongest_verified *verified,
-                           const struct strongest_options *wanted)
+static enum status prepare(struct verification *v, struct walk_ranking_verified *verified,
+                           const struct walk_ranking_options *wanted)
 {
-    const struct network *net = &look_model(&v->look)->net;
-    struct strongest_options options = *wanted;
+    const struct network *net = &probe_model(&v->probe)->net;
+    struct walk_ranking_options options = *wanted;
     size_t lowest;
     enum status rc = OK;
 
     if (kind_of(v->given) == GIVEN_SETS)
         TRY(sets_masks(v->masks, v->given, net, v->err));
-    TRY(strongest_search(v->found, v->reader, v->path, &options, v->err));
-    TRY(origin_compare(&v->origin, &v->look.config, look_model(&v->look)->sha256, v->found->by_class, v->err));
+    TRY(walk_ranking_search(v->found, v->reader, v->path, &options, v->err));
+    TRY(origin_compare(&v->origin, &v->probe.config, probe_model(&v->probe)->sha256, v->found->by_class, v->err));
     TRY(find_variables(v, net));
     lowest = v->variables[v->found->nlayers - 1];
     if (condition_of(v).given != GIVEN_NONE && condition_of(v).lowest < lowest)
         lowest = condition_of(v).lowest;
     verified->nonnegative = nonnegative(v, lowest);
-    verified->same_images = origin_same_images(&v->origin, v->look.run->listing.memory, v->look.first, v->look.count);
+    verified->same_images =
+        origin_same_images(&v->origin, v->probe.run->listing.memory, v->probe.first, v->probe.count);
     if (verified->nonnegative) {
         options.bound = true;
-        strongest_free(v->found);
-        TRY(strongest_search(v->found, v->reader, v->path, &options, v->err));
+        walk_ranking_free(v->found);
+        TRY(walk_ranking_search(v->found, v->reader, v->path, &options, v->err));
     }
     if (v->found->nwalks == 0)
         TRY(error_set(v->err, FAIL_CONFIG, "%s: all flows between these layers are zero", v->path));
@@ -239,26 +240,27 @@ done:
     return rc;
 }
 
-enum status strongest_verify(struct strongest *found, struct strongest_verified *verified,
-                             const struct store_reader *reader, const char *path,
-                             const struct strongest_options *wanted, const struct strongest_verify_options *options,
-                             const struct node *node, struct log *log, struct error *err)
+enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_verified *verified,
+                               const struct store_reader *reader, const char *path,
+                               const struct walk_ranking_options *wanted,
+                               const struct walk_ranking_exact_options *options, const struct node *node,
+                               struct log *log, struct error *err)
 {
     struct verification v = {.found = found, .reader = reader, .path = path, .node = node, .err = err};
-    struct look_options look = {options->config, options->images, NULL, options->sets, options->nsets};
+    struct probe_options probe = {options->config, options->images, NULL, options->sets, options->nsets};
     enum status rc = OK;
 
-    *found = (struct strongest){.nlayers = 0};
-    *verified = (struct strongest_verified){.images = 0};
+    *found = (struct walk_ranking){.nlayers = 0};
+    *verified = (struct walk_ranking_verified){.images = 0};
     TRY(agree(node->world, read_stored(&v), err));
-    look.query = strcmp(v.given, "none") == 0 ? "input" : v.given;
-    TRY(look_begin(&v.look, &look, node, log, err));
+    probe.query = strcmp(v.given, "none") == 0 ? "input" : v.given;
+    TRY(probe_begin(&v.probe, &probe, node, log, err));
     TRY(agree(node->world, prepare(&v, verified, wanted), err));
-    TRY(look_go(&v.look, (struct block_watcher){&v, take_image}, (struct look_round){NULL, NULL}, err));
+    TRY(probe_run(&v.probe, (struct block_watcher){&v, take_image}, (struct probe_round){NULL, NULL}, err));
     gather(&v);
     TRY(agree(node->world, node->rank == 0 ? average(verified, &v) : OK, err));
 done:
-    look_end(&v.look);
+    probe_end(&v.probe);
     origin_free(&v.origin);
     sets_masks_free(v.masks);
     free(v.given);
@@ -269,8 +271,8 @@ done:
     return rc;
 }
 
-void strongest_verify_free(struct strongest_verified *verified)
+void walk_ranking_exact_free(struct walk_ranking_verified *verified)
 {
     free(verified->means);
-    *verified = (struct strongest_verified){.images = 0};
+    *verified = (struct walk_ranking_verified){.images = 0};
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct strongest_verify_options {
+struct walk_ranking_exact_options {
     const char *config;      /* path */
     const char *images;      /* a range, "0:100"; NULL: those of the configuration */
     const char *const *sets; /* [nsets] "section.key=value" */
@@ -20,7 +20,7 @@ struct strongest_verify_options {
 };
 
 /* What was found out; on rank 0. */
-struct strongest_verified {
+struct walk_ranking_verified {
     struct queries_mean *means; /* [nwalks] of the walks, relative to the store's condition; owned */
     size_t images;              /* that count */
     bool nonnegative;           /* no rule hands down anything negative, so that bottlenecks bound joint relevance */
@@ -32,15 +32,16 @@ struct strongest_verified {
  * The store's condition and class are those that count. With rules that hand down nothing negative, walks of largest
  * bottleneck are among the candidates, and found->others bounds all other walks.
  *
- *   found     out  for strongest_free, also after a failure
- *   verified  out  for strongest_verify_free, also after a failure
- * Errors, the same on all ranks: as strongest_search and run_store; FAIL_CONFIG if the configuration is of another measure
+ *   found     out  for walk_ranking_free, also after a failure
+ *   verified  out  for walk_ranking_exact_free, also after a failure
+ * Errors, the same on all ranks: as walk_ranking_search and run_store; FAIL_CONFIG if the configuration is of another measure
  * than the store. Collective. */
-enum status strongest_verify(struct strongest *found, struct strongest_verified *verified,
-                             const struct store_reader *reader, const char *path,
-                             const struct strongest_options *wanted, const struct strongest_verify_options *options,
-                             const struct node *node, struct log *log, struct error *err);
+enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_verified *verified,
+                               const struct store_reader *reader, const char *path,
+                               const struct walk_ranking_options *wanted,
+                               const struct walk_ranking_exact_options *options, const struct node *node,
+                               struct log *log, struct error *err);
 
-void strongest_verify_free(struct strongest_verified *verified);
+void walk_ranking_exact_free(struct walk_ranking_verified *verified);
 
 #endif

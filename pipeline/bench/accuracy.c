@@ -183,17 +183,17 @@ static enum status compare_up(double errors[BENCH_OPERATIONS], const struct benc
     if (rc != OK)
         return rc;
     part.reference.link = &part.link;
-    reference_evaluate(part.out, &part.reference);
+    reference_forward(part.out, &part.reference);
     memcpy(part.z, part.out, shape_neurons(part.link.upper) * sizeof *part.z);
     reference_prepare(&part.reference);
     for (size_t i = 0; i < shape_neurons(part.link.upper) && part.link.rectified; i++)
         part.out[i] = fmax(part.out[i], 0);
-    errors[BENCH_EVALUATE] = fmax(compare_neurons(&part, o->z, o->upper, part.link.upper), compare_denominators(&part));
+    errors[BENCH_FORWARD] = fmax(compare_neurons(&part, o->z, o->upper, part.link.upper), compare_denominators(&part));
     memset(part.reference.c[0], 0, 2 * shape_neurons(part.link.upper) * sizeof(double));
     use_coefficients(&part);
     cut(part.in, o->h_lower, o->lower, part.link.lower);
-    reference_forward(part.out, &part.reference, part.in);
-    errors[BENCH_FORWARD] = compare_neurons(&part, o->h_upper, o->upper, part.link.upper);
+    reference_lift(part.out, &part.reference, part.in);
+    errors[BENCH_LIFT] = compare_neurons(&part, o->h_upper, o->upper, part.link.upper);
     part_free(&part);
     return OK;
 }
@@ -209,8 +209,8 @@ static enum status compare_back(double errors[BENCH_OPERATIONS], const struct be
     part.reference.link = &part.link;
     use_coefficients(&part);
     cut(part.in, o->r_upper, o->upper, part.link.upper);
-    reference_back(part.out, &part.reference, part.in);
-    errors[BENCH_BACK] = compare_neurons(&part, o->r_lower, o->lower, part.link.lower);
+    reference_backward(part.out, &part.reference, part.in);
+    errors[BENCH_BACKWARD] = compare_neurons(&part, o->r_lower, o->lower, part.link.lower);
     part_free(&part);
     return OK;
 }
@@ -226,12 +226,12 @@ static enum status compare_joint(double errors[BENCH_OPERATIONS], const struct b
     part.reference.link = &part.link;
     use_coefficients(&part);
     cut(part.in, o->r_upper, o->upper, part.link.upper);
-    reference_joint(part.out, &part.reference, part.in, NULL);
+    reference_flow(part.out, &part.reference, part.in, NULL);
     for (size_t k = 0; k < part.link.upper.channels; k++)
         for (size_t c = 0; c < part.link.lower.channels; c++)
             compare(&worst, (double)o->joint[k * o->link->link->lower.channels + c],
                     part.out[k * part.link.lower.channels + c]);
-    errors[BENCH_JOINT] = relative(worst);
+    errors[BENCH_FLOW] = relative(worst);
     part_free(&part);
     return OK;
 }

@@ -12,11 +12,11 @@ struct bench_operands {
     const float *a, *z, *c, *r_upper, *r_lower, *h_lower, *h_upper, *joint;
 };
 
-/* Largest |error| of each operation over the largest |value|, of evaluate for activations and denominators 1 / c. Each operation is
+/* Largest |error| of each operation over the largest |value|, of forward for activations and denominators 1 / c. Each operation is
  * compared on its own: the reference gets the operands that the kernel got.
  *
  * The reference is slow, so that it computes a part of the output, from all of its inputs: 16 channels of 12 x 12 neurons in
- * the upper left corner; of joint 8 x 8 channels, from all positions; of a dense layer's back 4 channels below. Weighted
+ * the upper left corner; of flow 8 x 8 channels, from all positions; of a dense layer's backward 4 channels below. Weighted
  * links only. Errors: FAIL_RESOURCE without memory. Not collective. */
 enum status bench_accuracy(double errors[BENCH_OPERATIONS], const struct bench_operands *operands, struct error *err);
 

@@ -51,20 +51,20 @@ enum status bench_machine(struct bench_machine *out, const struct network *net, 
 
 /* ---- the links ------------------------------------------------------------------------------------------------- */
 
-enum bench_operation { BENCH_EVALUATE, BENCH_BACK, BENCH_JOINT, BENCH_FORWARD, BENCH_OPERATIONS };
+enum bench_operation { BENCH_FORWARD, BENCH_BACKWARD, BENCH_FLOW, BENCH_LIFT, BENCH_OPERATIONS };
 
 extern const char *const bench_operation_names[BENCH_OPERATIONS];
 
 /* One link's times for one image, in seconds. */
 struct bench_layer {
     double seconds[BENCH_OPERATIONS];
-    double flops; /* of evaluate and back, by direct convolution */
+    double flops; /* of forward and backward, by direct convolution */
     double share; /* of these two in the network's */
     bool compared;
     double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
     const char *way;                 /* of link_ways, that the run takes; NULL: a pool */
     bool tuned;
-    double ways[LINK_WAYS]; /* where tuned: seconds of evaluate and back, 0 for a way that is not for the link */
+    double ways[LINK_WAYS]; /* where tuned: seconds of forward and backward, 0 for a way that is not for the link */
 };
 
 enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,

@@ -7,10 +7,10 @@
 #include <string.h>
 
 const char *const bench_operation_names[BENCH_OPERATIONS] = {
-    [BENCH_EVALUATE] = "evaluate",
-    [BENCH_BACK] = "back",
-    [BENCH_JOINT] = "joint",
     [BENCH_FORWARD] = "forward",
+    [BENCH_BACKWARD] = "backward",
+    [BENCH_FLOW] = "flow",
+    [BENCH_LIFT] = "lift",
 };
 
 /* Arrays of one image, and of a group where that goes together, as measure.h has them. */
@@ -71,17 +71,17 @@ static void run_operation(enum bench_operation operation, const struct arrays *a
         .to_bias = arrays->to_bias, .absorbed = arrays->absorbed, .summaries = arrays->summaries};
 
     switch (operation) {
-    case BENCH_EVALUATE:
-        link_evaluate(arrays->a[k + 1], arrays->c[k], arrays->summaries, link, a, n, &arrays->scratch);
+    case BENCH_FORWARD:
+        link_forward(arrays->a[k + 1], arrays->c[k], arrays->summaries, link, a, n, &arrays->scratch);
         break;
-    case BENCH_BACK:
-        link_back(arrays->r[k], &ledger, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
+    case BENCH_BACKWARD:
+        link_backward(arrays->r[k], &ledger, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
         break;
-    case BENCH_JOINT:
-        link_joint(arrays->joint, link, arrays->r[k + 1], c, a, NULL, (struct link_images){0, 1, n}, &arrays->scratch);
+    case BENCH_FLOW:
+        link_flow(arrays->joint, link, arrays->r[k + 1], c, a, NULL, (struct link_images){0, 1, n}, &arrays->scratch);
         break;
     default:
-        link_forward(arrays->h[k + 1], link, arrays->h[k], c, a, n, &arrays->scratch);
+        link_lift(arrays->h[k + 1], link, arrays->h[k], c, a, n, &arrays->scratch);
     }
 }
 
@@ -96,7 +96,7 @@ static double time_operation(enum bench_operation operation, const struct arrays
         run_operation(operation, arrays, link, k, n);
         seconds[r ? r - 1 : 0] = log_seconds() - start;
     }
-    return bench_median(seconds, repeats) / (operation == BENCH_JOINT ? 1 : (double)n);
+    return bench_median(seconds, repeats) / (operation == BENCH_FLOW ? 1 : (double)n);
 }
 
 /* The forward pass. The first variable that a group has together is repeated for all its images. */
@@ -106,7 +106,7 @@ static void run_up(struct bench_layer *layers, const struct arrays *arrays, cons
     layout_from_planar(arrays->a[0], input, network_layout(plan->net, 0));
     for (size_t k = 0; k < plan->net->nlinks; k++) {
         size_t n = images_of(plan, k), neurons = layout_floats(network_layout(plan->net, k + 1));
-        layers[k].seconds[BENCH_EVALUATE] = time_operation(BENCH_EVALUATE, arrays, &plan->links[k], k, n, repeats);
+        layers[k].seconds[BENCH_FORWARD] = time_operation(BENCH_FORWARD, arrays, &plan->links[k], k, n, repeats);
         for (size_t i = 1; k + 1 == plan->grouped && i < plan->options.group; i++)
             memcpy(arrays->a[k + 1] + i * neurons, arrays->a[k + 1], neurons * sizeof(float));
     }
@@ -160,8 +160,8 @@ static enum status time_way(double *seconds, const struct arrays *arrays, const 
     place_way(&own, &forms, link, n, &arena);
     link_forms_compute(link, forms, (struct link_bounds){link->low, link->high});
     link_forms_bind(&bound, forms);
-    *seconds = time_operation(BENCH_EVALUATE, &own, &bound, k, n, repeats) +
-               time_operation(BENCH_BACK, &own, &bound, k, n, repeats);
+    *seconds = time_operation(BENCH_FORWARD, &own, &bound, k, n, repeats) +
+               time_operation(BENCH_BACKWARD, &own, &bound, k, n, repeats);
     free(memory);
     return OK;
 }
@@ -195,8 +195,8 @@ static enum status run_down(struct bench_layer *layers, const struct arrays *arr
         size_t n = images_of(plan, k), floats = n * layout_floats(network_layout(plan->net, k));
         bool pool = plan->net->links[k].kind == LINK_POOL;
         memcpy(arrays->h[k], arrays->a[k], floats * sizeof(float));
-        for (enum bench_operation o = BENCH_BACK; o < BENCH_OPERATIONS; o++)
-            if (!pool || o != BENCH_JOINT)
+        for (enum bench_operation o = BENCH_BACKWARD; o < BENCH_OPERATIONS; o++)
+            if (!pool || o != BENCH_FLOW)
                 layers[k].seconds[o] = time_operation(o, arrays, &plan->links[k], k, n, options->repeats);
         if (options->accuracy && !pool)
             TRY(find_errors(&layers[k], arrays, plan, k, err));
@@ -220,7 +220,7 @@ static void finish(struct bench_layer *layers, const struct measure_plan *plan, 
         for (size_t w = 0; w < LINK_WAYS; w++)
             l->ways[w] = bench_slowest(l->ways[w], node);
         l->way = link->link->kind == LINK_POOL ? NULL : link->way.name;
-        own[k] = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_BACK];
+        own[k] = l->seconds[BENCH_FORWARD] + l->seconds[BENCH_BACKWARD];
         all += own[k];
         l->flops = cost_map(link->link) * (double)(1 + cost_denominators(link) + link->parts.nparts);
     }

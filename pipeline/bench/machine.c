@@ -7,8 +7,8 @@
 
 #include <cblas.h>
 
-/* A loop of PEAK_ROUNDS takes some 10 ms. A product is cut to MOST_COLUMNS, more of which it only repeats. */
-enum { PEAK_ROUNDS = 2000000, PEAK_REPEATS = 9, MOST_COLUMNS = 4096 };
+/* A loop of PEAK_ROUNDS takes some 10 ms. A product is cut to MAX_COLUMNS, more of which it only repeats. */
+enum { PEAK_ROUNDS = 2000000, PEAK_REPEATS = 9, MAX_COLUMNS = 4096 };
 
 static double measure_peak(size_t i)
 {
@@ -40,7 +40,7 @@ static struct bench_product product_of(const struct link *link)
 
     if (link->kind == LINK_DENSE)
         return (struct bench_product){link->name, BLOCK_GROUP, link->upper.channels, shape_neurons(link->lower), 0};
-    return (struct bench_product){link->name, link->upper.channels, positions < MOST_COLUMNS ? positions : MOST_COLUMNS,
+    return (struct bench_product){link->name, link->upper.channels, positions < MAX_COLUMNS ? positions : MAX_COLUMNS,
                                   9 * link->lower.channels, 0};
 }
 

@@ -36,7 +36,7 @@ static void print_layers(const struct bench_results *results)
     printf("%10s%9s\n", "GFLOP/s", "share");
     for (size_t k = 0; k < results->net.nlinks; k++) {
         const struct bench_layer *l = &results->layers[k];
-        double own = l->seconds[BENCH_EVALUATE] + l->seconds[BENCH_BACK];
+        double own = l->seconds[BENCH_FORWARD] + l->seconds[BENCH_BACKWARD];
         printf("%-10s", results->net.links[k].name);
         for (size_t o = 0; o < BENCH_OPERATIONS; o++) {
             printf("%10.3f", l->seconds[o] * MILLI);
@@ -47,7 +47,7 @@ static void print_layers(const struct bench_results *results)
     printf("%-10s", "all");
     for (size_t o = 0; o < BENCH_OPERATIONS; o++)
         printf("%10.3f", total[o] * MILLI);
-    puts("\nGFLOP/s and share: of evaluate and back, counted as direct convolution");
+    puts("\nGFLOP/s and share: of forward and backward, counted as direct convolution");
 }
 
 static void print_errors(const struct bench_results *results)
@@ -65,9 +65,9 @@ static void print_errors(const struct bench_results *results)
             printf("%10.1e", l->errors[o]);
         putchar('\n');
     }
-    puts("largest |error| over largest |value| against the double reference (of evaluate: activations and "
+    puts("largest |error| over largest |value| against the double reference (of forward: activations and "
          "denominators), in 16\n"
-         "channels of 12 x 12 neurons, of joint in 8 x 8 channels, of a dense layer's back in 4 channels below");
+         "channels of 12 x 12 neurons, of flow in 8 x 8 channels, of a dense layer's backward in 4 channels below");
 }
 
 static void print_ways(const struct bench_results *results)
@@ -88,7 +88,7 @@ static void print_ways(const struct bench_results *results)
                 printf("%10s ", "-");
         putchar('\n');
     }
-    puts("evaluate and back of a layer, every way that fits its rule; * is the way that runs take");
+    puts("forward and backward of a layer, every method that fits its rule; * marks the one that runs use");
 }
 
 static void print_images(const struct bench_results *results)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOST_IMAGES = 64, MOST_SETS = OPTION_MAX_ITEMS + 3, SETTING = 64, MOST_SECONDS = 15 };
+enum { MAX_IMAGES = 64, MAX_SETS = OPTION_MAX_ITEMS + 3, SETTING = 64, MAX_SECONDS = 15 };
 
 const struct bench_variant_settings bench_variants[BENCH_VARIANTS] = {
     [BENCH_PLAIN] = {"given none", "none", "none"},
@@ -47,7 +47,7 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
         total[at] = times.total / (double)times.images;
         for (size_t i = 0; i < BLOCK_STAGES; i++)
             stages[i][at] = times.stages[i] / (double)times.images;
-        if (r && bench_slowest(log_seconds() - begun, run->node) > MOST_SECONDS)
+        if (r && bench_slowest(log_seconds() - begun, run->node) > MAX_SECONDS)
             repeats = r;
     }
     out->load = bench_slowest((reader_seconds(run->worker.reader) - loaded) / (double)images, run->node);
@@ -88,7 +88,7 @@ static enum status make_config(struct config *config, const struct bench_options
                                const struct bench_variant_settings *variant, const struct node *node, struct error *err)
 {
     static const char *const varied[] = {"measure.given=", "measure.flows="};
-    const char *sets[MOST_SETS];
+    const char *sets[MAX_SETS];
     char *text = NULL, made[BENCH_IMAGES_PATH + 64], given[SETTING], flows[SETTING];
     size_t nsets = 0;
     enum status rc = OK;
@@ -141,7 +141,7 @@ static enum status measure_far(struct bench_results *out, const struct bench_opt
 {
     static const struct bench_variant_settings plain = {"far", "none", "none"};
     struct bench_options more = *options;
-    const char *sets[MOST_SETS];
+    const char *sets[MAX_SETS];
     struct config config = {0};
     struct run run = {.config = &config,
                       .node = node,
@@ -200,7 +200,7 @@ enum status bench_measure(struct bench_results *out, const struct bench_options 
 
     *out = (struct bench_results){0};
     TRY(make_config(&config, options, ".", NULL, node, err));
-    TRY(bench_images_make(folder, config.run.block < MOST_IMAGES ? config.run.block : MOST_IMAGES, node, err));
+    TRY(bench_images_make(folder, config.run.block < MAX_IMAGES ? config.run.block : MAX_IMAGES, node, err));
     for (size_t variant = 0; variant < BENCH_VARIANTS; variant++)
         TRY(measure_variant(out, options, variant, folder, node, log, err));
     if (options->flows)

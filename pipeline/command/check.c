@@ -2,7 +2,7 @@
 
 #include "pipeline/command/command.h"
 #include "pipeline/results/check.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <stdio.h>
@@ -105,9 +105,9 @@ static json_t *json_result(const struct check_result *result, const char *path)
     json_t *list = json_array();
 
     for (size_t i = 0; i < problems->count; i++)
-        json_array_append_new(list, json_pack("{s:o,s:o}", "place", command_json_text(problems->items[i].place), "what",
-                                              command_json_text(problems->items[i].what)));
-    return json_pack("{s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "store", command_json_text(path), "sound",
+        json_array_append_new(list, json_pack("{s:o,s:o}", "place", json_output_text(problems->items[i].place), "what",
+                                              json_output_text(problems->items[i].what)));
+    return json_pack("{s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "store", json_output_text(path), "sound",
                      sound(result), "complete", result->complete, "numbers_checked", result->numbers, "datasets",
                      (json_int_t)problems->datasets, "images", (json_int_t)result->images, "layers",
                      (json_int_t)result->layers, "flows", (json_int_t)result->flows, "queries",
@@ -119,7 +119,7 @@ static json_t *json_result(const struct check_result *result, const char *path)
 static int show_table(bool json)
 {
     if (json)
-        command_json_print(json_table());
+        json_output_print(json_table());
     else
         print_table();
     return command_finish(COMMAND_OK);
@@ -134,7 +134,7 @@ static int show_result(const char *path, bool json)
     if (check_store(&result, path, &err) != OK)
         status = command_fail(&err);
     else if (json)
-        command_json_print(json_result(&result, path));
+        json_output_print(json_result(&result, path));
     else
         print_result(&result, path);
     if (status == COMMAND_OK && !sound(&result))

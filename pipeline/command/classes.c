@@ -3,7 +3,7 @@
 #include "pipeline/command/command.h"
 #include "pipeline/results/classes.h"
 #include "pipeline/results/partial.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-enum { LISTED = 10, MOST_LISTED = 1000000 };
+enum { LISTED = 10, MAX_LISTED = 1000000 };
 
 struct arguments {
     const char *path, *a, *b; /* a and b NULL: list the classes */
@@ -30,8 +30,8 @@ static enum status read_top(struct arguments *out, struct error *err)
     if (!out->top)
         return OK;
     unsigned long long n = strtoull(out->top, &end, 10);
-    if (*out->top < '0' || *out->top > '9' || *end || n == 0 || n > MOST_LISTED)
-        return error_set(err, FAIL_CONFIG, "--top %s: is no number from 1 to %d", out->top, MOST_LISTED);
+    if (*out->top < '0' || *out->top > '9' || *end || n == 0 || n > MAX_LISTED)
+        return error_set(err, FAIL_CONFIG, "--top %s: is no number from 1 to %d", out->top, MAX_LISTED);
     out->listed = (size_t)n;
     return OK;
 }
@@ -146,10 +146,10 @@ static json_t *json_class(const struct classes *classes, size_t i)
     json_t *object = json_object();
 
     json_object_set_new(object, "class", json_integer((json_int_t)i));
-    json_object_set_new(object, "name", command_json_text(classes->names[i]));
+    json_object_set_new(object, "name", json_output_text(classes->names[i]));
     json_object_set_new(object, "images", json_integer((json_int_t)classes->images[i]));
-    json_object_set_new(object, "given_mass", command_json_real(classes->given[i]));
-    json_object_set_new(object, "given_std_error", command_json_real(classes->given_error[i]));
+    json_object_set_new(object, "given_mass", json_output_real(classes->given[i]));
+    json_object_set_new(object, "given_std_error", json_output_real(classes->given_error[i]));
     json_object_set_new(object, "weak_condition", json_boolean(classes_weak(classes, i)));
     return object;
 }
@@ -163,17 +163,17 @@ static json_t *json_differences(const struct classes_differences *d, bool flow, 
 
     json_t *object = json_object(), *places[2], *lists[COLUMNS];
 
-    command_json_columns(places, object, flow ? flow_names : layer_names, flow ? 2 : 1);
-    command_json_columns(lists, object, names, COLUMNS);
+    json_output_columns(places, object, flow ? flow_names : layer_names, flow ? 2 : 1);
+    json_output_columns(lists, object, names, COLUMNS);
     for (size_t i = 0; i < d->count && i < listed; i++) {
         const struct classes_difference *x = &d->items[i];
-        json_t *cells[COLUMNS] = {command_json_real(x->a),          command_json_real(x->a_error),
-                                  command_json_real(x->b),          command_json_real(x->b_error),
-                                  command_json_real(x->difference), command_json_real(x->std_error)};
+        json_t *cells[COLUMNS] = {json_output_real(x->a),          json_output_real(x->a_error),
+                                  json_output_real(x->b),          json_output_real(x->b_error),
+                                  json_output_real(x->difference), json_output_real(x->std_error)};
         if (flow)
             json_array_append_new(places[0], json_integer((json_int_t)x->upper));
         json_array_append_new(places[flow], json_integer((json_int_t)x->channel));
-        command_json_row(lists, cells, COLUMNS);
+        json_output_row(lists, cells, COLUMNS);
     }
     return object;
 }
@@ -191,7 +191,7 @@ static void list_classes(const struct store_reader *reader, const struct classes
         for (size_t i = 0; i < classes->count; i++)
             json_array_append_new(list, json_class(classes, i));
         json_object_set_new(object, "classes", list);
-        command_json_print(object);
+        json_output_print(object);
         return;
     }
     print_head("");
@@ -275,9 +275,9 @@ static enum status compare_classes(const struct store_reader *reader, const stru
     for (size_t i = 0; i < names.count; i++)
         TRY(show(&c, names.names[i], err));
     if (c.parts)
-        command_json_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", partial_complete(reader), "a",
-                                     json_class(classes, c.a), "b", json_class(classes, c.b),
-                                     arguments->flow ? "flows" : "layers", c.parts));
+        json_output_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", partial_complete(reader), "a",
+                                    json_class(classes, c.a), "b", json_class(classes, c.b),
+                                    arguments->flow ? "flows" : "layers", c.parts));
     else
         print_weak(classes, c.a, c.b);
 done:

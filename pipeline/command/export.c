@@ -3,7 +3,7 @@
 #include "pipeline/analysis/export_virelay.h"
 #include "pipeline/command/command.h"
 #include "pipeline/command/parallel.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,9 +98,9 @@ static void print_json(const struct export_result *result, const char *folder)
                                               (json_int_t)analysis->categories, "classes_left_out",
                                               (json_int_t)analysis->small));
     }
-    object = json_pack("{s:o,s:I,s:I,s:o}", "folder", command_json_text(folder), "images", (json_int_t)result->images,
+    object = json_pack("{s:o,s:I,s:I,s:o}", "folder", json_output_text(folder), "images", (json_int_t)result->images,
                        "images_with_relevance", (json_int_t)result->ok, "analyses", list);
-    command_json_print(object);
+    json_output_print(object);
 }
 
 static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)

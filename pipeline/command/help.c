@@ -2,7 +2,7 @@
 
 #include "pipeline/command/completion.h"
 #include "pipeline/command/manual.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 #include "pipeline/util/suggest.h"
 
@@ -140,7 +140,7 @@ static void print_json(const struct command_list *commands)
         json_array_append_new(
             list, json_pack("{s:s, s:s}", "name", commands->items[i].name, "help", commands->items[i].help));
     json_object_set_new(object, "commands", list);
-    command_json_print(object);
+    json_output_print(object);
 }
 
 int command_help(const struct command_list *commands, int argc, char **argv)

@@ -20,7 +20,7 @@
 /* A ledger is closed to this much, relative to the total variation (design section 7). */
 #define LEDGER_TOLERANCE 1e-5
 
-enum { MAX_CONFIG_LINES = 60, MOST_SPARKS = 128 };
+enum { MAX_CONFIG_LINES = 60, MAX_SPARKS = 128 };
 
 /* What the tables below show, and whether in colours. */
 struct view {
@@ -201,11 +201,11 @@ static void print_layers(const struct view *view)
 /* The mass of all variables at a glance, from the input to the logits. */
 static void print_spark(const struct summary *summary)
 {
-    double masses[MOST_SPARKS], top = 1;
-    char bars[MOST_SPARKS * SPARK_BYTES + 1];
+    double masses[MAX_SPARKS], top = 1;
+    char bars[MAX_SPARKS * SPARK_BYTES + 1];
     size_t n = 0;
 
-    for (size_t i = 0; i < summary->nlayers && n < MOST_SPARKS; i++)
+    for (size_t i = 0; i < summary->nlayers && n < MAX_SPARKS; i++)
         if (summary->layers[i].has_ledger)
             masses[n++] = summary->layers[i].mass;
     if (n == 0)
@@ -303,7 +303,7 @@ static void print_stages(const struct view *view)
     static const struct table_column columns[] = {{"stage", true}, {"seconds", false}, {"share", false}, {"", true}};
     size_t n = all_seconds(view->summary) > 0 ? view->summary->nstages : 0;
 
-    const char *advice = n ? account_advice(view->summary->stages[0].name) : NULL;
+    const char *advice = n ? time_profile_advice(view->summary->stages[0].name) : NULL;
 
     table_print(stdout, &(struct table){columns, sizeof columns / sizeof columns[0], n, view, stage_cell, NULL},
                 view->colours);

@@ -3,7 +3,7 @@
 #include "pipeline/analysis/maps.h"
 #include "pipeline/command/command.h"
 #include "pipeline/command/parallel.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>
@@ -24,7 +24,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     const struct option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &out->maps.folder, "FOLDER", "where maps.h5 and the pictures go; made if need be"},
         {"at", 0, OPTION_TEXT, &out->maps.at, "LAYER", "map the neurons of this layer; by default the input's"},
-        {"images", 0, OPTION_TEXT, &out->maps.look.images, "A:B", "only images A <= i < B; by default those of CONFIG"},
+        {"images", 0, OPTION_TEXT, &out->maps.probe.images, "A:B",
+         "only images A <= i < B; by default those of CONFIG"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
          "change a key of the configuration, as measure.composite=zero"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
@@ -58,10 +59,10 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         *status = command_usage(&err, table.command);
         return false;
     }
-    out->maps.look.config = words.items[0];
-    out->maps.look.query = words.items[1];
-    out->maps.look.sets = out->sets.items;
-    out->maps.look.nsets = out->sets.count;
+    out->maps.probe.config = words.items[0];
+    out->maps.probe.query = words.items[1];
+    out->maps.probe.sets = out->sets.items;
+    out->maps.probe.nsets = out->sets.count;
     if (!out->maps.at)
         out->maps.at = "input";
     return true;
@@ -71,41 +72,41 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 
 /* One image: all but the first NaN unless it is OK. */
 struct line {
-    const struct look_image *image;
+    const struct probe_image *image;
     double sum, largest; /* of the map, relative to the condition */
     char picture[PATH];  /* "" if there is none */
 };
 
 static struct line line_of(const struct maps *maps, const struct arguments *arguments, size_t i)
 {
-    const struct look_image *image = &maps->look.images[i];
+    const struct probe_image *image = &maps->probe.images[i];
     const struct maps_image *map = &maps->images[i];
     struct line line = {.image = image,
                         .sum = queries_ratio(map->sum, image->given),
                         .largest = fabs(queries_ratio(map->largest, image->given))};
 
     if (map->drawn)
-        maps_picture(line.picture, sizeof line.picture, arguments->maps.folder, maps->look.first + i);
+        maps_picture(line.picture, sizeof line.picture, arguments->maps.folder, maps->probe.first + i);
     return line;
 }
 
 static void print_text(const struct maps *maps, const struct arguments *arguments)
 {
-    size_t n = maps->look.count;
+    size_t n = maps->probe.count;
 
-    printf("%s at %s, %zu x %zu x %zu\n\n%-8s  %12s  %12s  %12s  target\n", arguments->maps.look.query,
+    printf("%s at %s, %zu x %zu x %zu\n\n%-8s  %12s  %12s  %12s  target\n", arguments->maps.probe.query,
            arguments->maps.at, maps->shape.channels, maps->shape.height, maps->shape.width, "image", "relevance",
            "of the map", "full colour");
     for (size_t i = 0; i < n && i < LISTED; i++) {
         struct line line = line_of(maps, arguments, i);
-        printf("%-8zu", maps->look.first + i);
+        printf("%-8zu", maps->probe.first + i);
         if (line.image->status != STORE_IMAGE_OK)
             printf("  %s\n", store_status_name(line.image->status));
         else if (isnan(line.sum))
             printf("  %12s  the condition, %.3g, is too small to divide by\n", "-", line.image->given);
         else
             printf("  %12.5g  %12.5g  %12.5g  %d %s\n", queries_ratio(line.image->value, line.image->given), line.sum,
-                   line.largest, line.image->target, look_class(&maps->look, line.image->target));
+                   line.largest, line.image->target, probe_class(&maps->probe, line.image->target));
     }
     if (n > LISTED)
         printf("and %zu more, which --json lists\n", n - LISTED);
@@ -126,27 +127,27 @@ static void print_json(const struct maps *maps, const struct arguments *argument
 
     json_t *object = json_object(), *lists[COLUMNS];
 
-    json_object_set_new(object, "expression", command_json_text(arguments->maps.look.query));
-    json_object_set_new(object, "layer", command_json_text(arguments->maps.at));
-    json_object_set_new(object, "file", command_json_text(maps->path));
-    command_json_columns(lists, object, names, COLUMNS);
-    for (size_t i = 0; i < maps->look.count; i++) {
+    json_object_set_new(object, "expression", json_output_text(arguments->maps.probe.query));
+    json_object_set_new(object, "layer", json_output_text(arguments->maps.at));
+    json_object_set_new(object, "file", json_output_text(maps->path));
+    json_output_columns(lists, object, names, COLUMNS);
+    for (size_t i = 0; i < maps->probe.count; i++) {
         struct line line = line_of(maps, arguments, i);
-        json_t *cells[COLUMNS] = {json_integer((json_int_t)(maps->look.first + i)),
-                                  command_json_text(store_status_name(line.image->status)),
+        json_t *cells[COLUMNS] = {json_integer((json_int_t)(maps->probe.first + i)),
+                                  json_output_text(store_status_name(line.image->status)),
                                   json_integer(line.image->target),
-                                  command_json_real(line.image->logit),
-                                  command_json_real(line.image->value),
-                                  command_json_real(line.image->given),
-                                  command_json_real(line.sum),
-                                  command_json_real(line.largest),
-                                  *line.picture ? command_json_text(line.picture) : json_null()};
-        command_json_row(lists, cells, COLUMNS);
+                                  json_output_real(line.image->logit),
+                                  json_output_real(line.image->value),
+                                  json_output_real(line.image->given),
+                                  json_output_real(line.sum),
+                                  json_output_real(line.largest),
+                                  *line.picture ? json_output_text(line.picture) : json_null()};
+        json_output_row(lists, cells, COLUMNS);
     }
-    json_object_set_new(object, "mean", command_json_real(maps->mean.mean));
-    json_object_set_new(object, "std_error", command_json_real(maps->mean.std_error));
+    json_object_set_new(object, "mean", json_output_real(maps->mean.mean));
+    json_object_set_new(object, "std_error", json_output_real(maps->mean.std_error));
     json_object_set_new(object, "weak_condition", json_boolean(maps->mean.weak));
-    command_json_print(object);
+    json_output_print(object);
 }
 
 /* ---- command ----------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #include "pipeline/run/merge.h"
 #include "pipeline/run/output.h"
 #include "pipeline/run/parts.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <stdio.h>
@@ -69,7 +69,7 @@ static enum status compare_output(bool *complete, const struct arguments *argume
                                   struct error *err)
 {
     char *config = config_text(&parts->config);
-    struct machine machine = parts->machine;
+    struct provenance machine = parts->provenance;
     struct output_identity mine = {config ? config : "", parts->parts[0].model_sha256, parts->parts[0].dataset_sha256};
     enum status rc = output_compare(complete, &machine, arguments->output, &mine, true, err);
 
@@ -84,12 +84,12 @@ static enum status compare_output(bool *complete, const struct arguments *argume
 static void print(const struct arguments *arguments, const struct merge_parts *parts, bool written)
 {
     size_t images = parts->whole.end - parts->whole.first;
-    bool mixed = machine_mixed(&parts->machine);
+    bool mixed = provenance_mixed(&parts->provenance);
 
     if (arguments->json)
-        command_json_print(json_pack("{s:o,s:I,s:I,s:b,s:b}", "store", command_json_text(arguments->output), "images",
-                                     (json_int_t)images, "shards", (json_int_t)parts->count, "mixed", mixed, "written",
-                                     written));
+        json_output_print(json_pack("{s:o,s:I,s:I,s:b,s:b}", "store", json_output_text(arguments->output), "images",
+                                    (json_int_t)images, "shards", (json_int_t)parts->count, "mixed", mixed, "written",
+                                    written));
     else if (written)
         printf("%s: %zu images of %zu shards%s\n", arguments->output, images, parts->count,
                mixed ? ", computed on different machines" : "");

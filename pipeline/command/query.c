@@ -3,7 +3,7 @@
 #include "pipeline/command/command.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/run/probe.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@
 enum { LISTED = 40 };
 
 struct arguments {
-    struct look_options look;
+    struct probe_options probe;
     struct option_list sets;
     bool json, explain;
 };
@@ -24,7 +24,7 @@ struct arguments {
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"images", 0, OPTION_TEXT, &out->look.images, "A:B", "only images A <= i < B; by default those of CONFIG"},
+        {"images", 0, OPTION_TEXT, &out->probe.images, "A:B", "only images A <= i < B; by default those of CONFIG"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
          "change a key of the configuration, as measure.composite=zero"},
         {"explain", 0, OPTION_FLAG, &out->explain, NULL, "show how it would be computed, and compute nothing"},
@@ -53,85 +53,85 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 
     if (!command_start(status, &words, &table, argc, argv))
         return false;
-    out->look.config = words.items[0];
-    out->look.query = words.items[1];
-    out->look.sets = out->sets.items;
-    out->look.nsets = out->sets.count;
+    out->probe.config = words.items[0];
+    out->probe.query = words.items[1];
+    out->probe.sets = out->sets.items;
+    out->probe.nsets = out->sets.count;
     return true;
 }
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
-static struct queries_mean mean_of(const struct look *look)
+static struct queries_mean mean_of(const struct probe *probe)
 {
-    double *values = calloc(2 * look->count, sizeof *values);
+    double *values = calloc(2 * probe->count, sizeof *values);
     struct queries_mean mean = {.mean = NAN, .std_error = NAN, .given_mean = NAN, .given_std_error = NAN};
 
     if (!values)
         return mean;
-    for (size_t i = 0; i < look->count; i++) {
-        bool ok = look->images[i].status == STORE_IMAGE_OK;
-        values[i] = ok ? look->images[i].value : NAN;
-        values[look->count + i] = ok ? look->images[i].given : NAN;
+    for (size_t i = 0; i < probe->count; i++) {
+        bool ok = probe->images[i].status == STORE_IMAGE_OK;
+        values[i] = ok ? probe->images[i].value : NAN;
+        values[probe->count + i] = ok ? probe->images[i].given : NAN;
     }
-    mean = queries_mean(values, values + look->count, look->count);
+    mean = queries_mean(values, values + probe->count, probe->count);
     free(values);
     return mean;
 }
 
-static bool conditional(const struct look *look)
+static bool conditional(const struct probe *probe)
 {
-    return !look_query(look)->given.everything;
+    return !probe_query(probe)->given.everything;
 }
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
-static void print_image(const struct look *look, size_t i)
+static void print_image(const struct probe *probe, size_t i)
 {
-    const struct look_image *image = &look->images[i];
+    const struct probe_image *image = &probe->images[i];
 
-    printf("%-8zu", look->first + i);
+    printf("%-8zu", probe->first + i);
     if (image->status != STORE_IMAGE_OK) {
         printf("  %s\n", store_status_name(image->status));
         return;
     }
     printf("  %12.5g", image->value);
-    if (conditional(look) && isnan(queries_ratio(image->value, image->given)))
+    if (conditional(probe) && isnan(queries_ratio(image->value, image->given)))
         printf("  %12.5g  %12s", image->given, "-");
-    else if (conditional(look))
+    else if (conditional(probe))
         printf("  %12.5g  %12.5g", image->given, queries_ratio(image->value, image->given));
-    printf("  %d %s\n", image->target, look_class(look, image->target));
+    printf("  %d %s\n", image->target, probe_class(probe, image->target));
 }
 
-static void print_mean(const struct look *look, struct queries_mean mean)
+static void print_mean(const struct probe *probe, struct queries_mean mean)
 {
-    printf("\n%s of %zu images: %.6g +- %.2g\n", conditional(look) ? "ratio of the means" : "mean", mean.images,
+    printf("\n%s of %zu images: %.6g +- %.2g\n", conditional(probe) ? "ratio of the means" : "mean", mean.images,
            mean.mean, mean.std_error);
-    if (conditional(look))
+    if (conditional(probe))
         printf("mean of the condition: %.6g +- %.2g\n", mean.given_mean, mean.given_std_error);
     if (mean.weak)
         puts("warning: the condition's mean is within 3 standard errors of zero, so that the ratio means little.");
 }
 
-static void print_text(const struct look *look, const char *expression)
+static void print_text(const struct probe *probe, const char *expression)
 {
     printf("%s\n\n%-8s  %12s", expression, "image", "value");
-    printf(conditional(look) ? "  %12s  %12s  target\n" : "  target\n", "given", "ratio");
-    for (size_t i = 0; i < look->count && i < LISTED; i++)
-        print_image(look, i);
-    if (look->count > LISTED)
-        printf("and %zu more, which --json lists\n", look->count - LISTED);
-    print_mean(look, mean_of(look));
+    printf(conditional(probe) ? "  %12s  %12s  target\n" : "  target\n", "given", "ratio");
+    for (size_t i = 0; i < probe->count && i < LISTED; i++)
+        print_image(probe, i);
+    if (probe->count > LISTED)
+        printf("and %zu more, which --json lists\n", probe->count - LISTED);
+    print_mean(probe, mean_of(probe));
 }
 
-static void explain(const struct look *look, const char *expression)
+static void explain(const struct probe *probe, const char *expression)
 {
-    const struct query *query = look_query(look);
-    const struct network *net = &look_model(look)->net;
+    const struct query *query = probe_query(probe);
+    const struct network *net = &probe_model(probe)->net;
 
     printf("%s\n\nvalue\n", expression);
     sets_plan_print(stdout, &query->value, net);
-    if (!conditional(look))
+    if (!conditional(probe))
         return;
     puts("given");
     sets_plan_print(stdout, &query->given, net);
@@ -139,15 +139,15 @@ static void explain(const struct look *look, const char *expression)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------ */
 
-static json_t *json_plan(const struct look *look)
+static json_t *json_plan(const struct probe *probe)
 {
-    const struct query *query = look_query(look);
+    const struct query *query = probe_query(probe);
 
     return json_pack("{s:I,s:I}", "value", (json_int_t)decision_passes(&query->value.decision), "given",
                      (json_int_t)decision_passes(&query->given.decision));
 }
 
-static void add_images(json_t *object, const struct look *look)
+static void add_images(json_t *object, const struct probe *probe)
 {
     static const char *const names[] = {"images", "status", "target", "label", "logit", "values", "given", "ratio"};
 
@@ -155,38 +155,38 @@ static void add_images(json_t *object, const struct look *look)
 
     json_t *lists[COLUMNS];
 
-    command_json_columns(lists, object, names, COLUMNS);
-    for (size_t i = 0; i < look->count; i++) {
-        const struct look_image *image = &look->images[i];
-        json_t *cells[COLUMNS] = {json_integer((json_int_t)(look->first + i)),
-                                  command_json_text(store_status_name(image->status)),
+    json_output_columns(lists, object, names, COLUMNS);
+    for (size_t i = 0; i < probe->count; i++) {
+        const struct probe_image *image = &probe->images[i];
+        json_t *cells[COLUMNS] = {json_integer((json_int_t)(probe->first + i)),
+                                  json_output_text(store_status_name(image->status)),
                                   json_integer(image->target),
                                   json_integer(image->label),
-                                  command_json_real(image->logit),
-                                  command_json_real(image->value),
-                                  command_json_real(image->given),
-                                  command_json_real(queries_ratio(image->value, image->given))};
-        command_json_row(lists, cells, COLUMNS);
+                                  json_output_real(image->logit),
+                                  json_output_real(image->value),
+                                  json_output_real(image->given),
+                                  json_output_real(queries_ratio(image->value, image->given))};
+        json_output_row(lists, cells, COLUMNS);
     }
 }
 
-static void print_json(const struct look *look, const char *expression, bool plan_only)
+static void print_json(const struct probe *probe, const char *expression, bool plan_only)
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "expression", command_json_text(expression));
-    json_object_set_new(object, "passes", json_plan(look));
+    json_object_set_new(object, "expression", json_output_text(expression));
+    json_object_set_new(object, "passes", json_plan(probe));
     if (!plan_only) {
-        struct queries_mean mean = mean_of(look);
-        add_images(object, look);
+        struct queries_mean mean = mean_of(probe);
+        add_images(object, probe);
         json_object_set_new(object, "counted", json_integer((json_int_t)mean.images));
-        json_object_set_new(object, "mean", command_json_real(mean.mean));
-        json_object_set_new(object, "std_error", command_json_real(mean.std_error));
-        json_object_set_new(object, "given_mean", command_json_real(mean.given_mean));
-        json_object_set_new(object, "given_std_error", command_json_real(mean.given_std_error));
+        json_object_set_new(object, "mean", json_output_real(mean.mean));
+        json_object_set_new(object, "std_error", json_output_real(mean.std_error));
+        json_object_set_new(object, "given_mean", json_output_real(mean.given_mean));
+        json_object_set_new(object, "given_std_error", json_output_real(mean.given_std_error));
         json_object_set_new(object, "weak_condition", json_boolean(mean.weak));
     }
-    command_json_print(object);
+    json_output_print(object);
 }
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
@@ -194,21 +194,21 @@ static void print_json(const struct look *look, const char *expression, bool pla
 static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
-    const char *expression = arguments->look.query;
-    struct look look = {.run = NULL};
+    const char *expression = arguments->probe.query;
+    struct probe probe = {.run = NULL};
     enum status rc = OK;
 
-    TRY(look_begin(&look, &arguments->look, node, log, err));
+    TRY(probe_begin(&probe, &arguments->probe, node, log, err));
     if (!arguments->explain)
-        TRY(look_go(&look, (struct block_watcher){NULL, NULL}, (struct look_round){NULL, NULL}, err));
+        TRY(probe_run(&probe, (struct block_watcher){NULL, NULL}, (struct probe_round){NULL, NULL}, err));
     if (node->rank == 0 && arguments->json)
-        print_json(&look, expression, arguments->explain);
+        print_json(&probe, expression, arguments->explain);
     else if (node->rank == 0 && arguments->explain)
-        explain(&look, expression);
+        explain(&probe, expression);
     else if (node->rank == 0)
-        print_text(&look, expression);
+        print_text(&probe, expression);
 done:
-    look_end(&look);
+    probe_end(&probe);
     return rc;
 }
 

@@ -3,7 +3,7 @@
 #include "pipeline/analysis/report.h"
 #include "pipeline/command/command.h"
 #include "pipeline/command/parallel.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <stdio.h>
@@ -83,8 +83,8 @@ static enum status answer(const void *context, const struct node *node, struct l
         TRY(error_set(err, FAIL_CONFIG, "a report is made by one rank: start it without mpirun"));
     TRY(report_write(&nbytes, &options, node, log, err));
     if (arguments->json)
-        command_json_print(
-            json_pack("{s:o,s:I}", "page", command_json_text(options.output), "bytes", (json_int_t)nbytes));
+        json_output_print(
+            json_pack("{s:o,s:I}", "page", json_output_text(options.output), "bytes", (json_int_t)nbytes));
     else
         printf("%s: %.1f MB\n", options.output, (double)nbytes / 1e6);
 done:

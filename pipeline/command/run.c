@@ -141,7 +141,7 @@ static enum status run(enum stop_reason *reason, const struct arguments *argumen
     log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
     default_output(output, sizeof output, arguments->config);
     TRY(check_launch(node, err));
-    TRY(settings_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
+    TRY(config_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
     if (arguments->dry) {
         TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     } else {

@@ -1,7 +1,7 @@
 #include "pipeline/command/version.h"
 
 #include "pipeline/command/command.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 #include "pipeline/util/version.h"
 
@@ -43,7 +43,7 @@ static void print_json(void)
     for (size_t i = 0; (library = version_library(version, i)) != NULL; i++)
         json_object_set_new(libraries, library, json_string(version));
     json_object_set_new(object, "libraries", libraries);
-    command_json_print(object);
+    json_output_print(object);
 }
 
 int command_version(int argc, char **argv)

@@ -6,7 +6,7 @@
 #include "pipeline/mpi/agree.h"
 #include "pipeline/results/partial.h"
 #include "pipeline/results/walk_ranking.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>
@@ -16,12 +16,12 @@
 
 #include <jansson.h>
 
-enum { TOP = 20, CANDIDATES = 5 /* times --top */, MOST_WALKS = 2000, EXPRESSION = 1024 };
+enum { TOP = 20, CANDIDATES = 5 /* times --top */, MAX_WALKS = 2000, EXPRESSION = 1024 };
 
 struct arguments {
     const char *path, *top_text, *candidates_text;
-    struct strongest_options wanted;
-    struct strongest_verify_options verify; /* config NULL: do not */
+    struct walk_ranking_options wanted;
+    struct walk_ranking_exact_options verify; /* config NULL: do not */
     struct option_list sets;
     size_t top;
     bool json;
@@ -30,8 +30,8 @@ struct arguments {
 /* What is to be printed. */
 struct answer {
     const struct arguments *arguments;
-    const struct strongest *found;
-    const struct strongest_verified *verified; /* NULL: not verified */
+    const struct walk_ranking *found;
+    const struct walk_ranking_verified *verified; /* NULL: not verified */
     const char *given;
     bool weak;     /* the store's condition */
     size_t *order; /* [nwalks] strongest first */
@@ -48,8 +48,8 @@ static enum status read_number(size_t *out, const char *text, const char *option
     if (!text)
         return OK;
     unsigned long long n = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || n == 0 || n > MOST_WALKS)
-        return error_set(err, FAIL_CONFIG, "%s %s: is no number from 1 to %d", option, text, MOST_WALKS);
+    if (*text < '0' || *text > '9' || *end || n == 0 || n > MAX_WALKS)
+        return error_set(err, FAIL_CONFIG, "%s %s: is no number from 1 to %d", option, text, MAX_WALKS);
     *out = (size_t)n;
     return OK;
 }
@@ -62,7 +62,7 @@ static enum status check(struct arguments *out, struct error *err)
     TRY(read_number(&out->top, out->top_text, "--top", err));
     out->wanted.candidates = out->top;
     if (out->verify.config)
-        out->wanted.candidates = out->top * CANDIDATES < MOST_WALKS ? out->top * CANDIDATES : MOST_WALKS;
+        out->wanted.candidates = out->top * CANDIDATES < MAX_WALKS ? out->top * CANDIDATES : MAX_WALKS;
     TRY(read_number(&out->wanted.candidates, out->candidates_text, "--candidates", err));
     if (out->wanted.candidates < out->top)
         TRY(error_set(err, FAIL_CONFIG, "--candidates must not be below --top, %zu", out->top));
@@ -142,7 +142,7 @@ static void sort(struct answer *a)
 }
 
 /* "conv5_3[7] and conv5_2[3]", as `nrmflow query` takes it. */
-static void write_expression(char out[EXPRESSION], const struct strongest *found, size_t walk)
+static void write_expression(char out[EXPRESSION], const struct walk_ranking *found, size_t walk)
 {
     size_t used = 0;
 
@@ -227,12 +227,12 @@ static json_t *json_walk(const struct answer *a, size_t walk)
     for (size_t k = 0; k < a->found->nlayers; k++)
         json_array_append_new(channels, json_integer((json_int_t)a->found->walks[walk].channels[k]));
     json_object_set_new(object, "channels", channels);
-    json_object_set_new(object, "expression", command_json_text(expression));
-    json_object_set_new(object, "estimate", command_json_real(a->found->walks[walk].product));
-    json_object_set_new(object, "smallest_flow", command_json_real(a->found->walks[walk].bottleneck));
+    json_object_set_new(object, "expression", json_output_text(expression));
+    json_object_set_new(object, "estimate", json_output_real(a->found->walks[walk].product));
+    json_object_set_new(object, "smallest_flow", json_output_real(a->found->walks[walk].bottleneck));
     if (a->verified) {
-        json_object_set_new(object, "relevance", command_json_real(a->verified->means[walk].mean));
-        json_object_set_new(object, "std_error", command_json_real(a->verified->means[walk].std_error));
+        json_object_set_new(object, "relevance", json_output_real(a->verified->means[walk].mean));
+        json_object_set_new(object, "std_error", json_output_real(a->verified->means[walk].std_error));
     }
     return object;
 }
@@ -242,28 +242,29 @@ static void print_json(const struct answer *a)
     json_t *object = json_object(), *layers = json_array(), *walks = json_array();
 
     for (size_t k = 0; k < a->found->nlayers; k++)
-        json_array_append_new(layers, command_json_text(a->found->layers[k]));
+        json_array_append_new(layers, json_output_text(a->found->layers[k]));
     for (size_t i = 0; i < a->listed; i++)
         json_array_append_new(walks, json_walk(a, a->order[i]));
     json_object_set_new(object, "complete", json_boolean(a->complete));
     json_object_set_new(object, "layers", layers);
-    json_object_set_new(object, "given", command_json_text(a->given));
+    json_object_set_new(object, "given", json_output_text(a->given));
     json_object_set_new(object, "class",
                         a->found->by_class ? json_integer((json_int_t)a->found->class_number) : json_null());
     json_object_set_new(object, "sampled", json_boolean(a->found->sampled));
     json_object_set_new(object, "weak_condition", json_boolean(a->weak || (a->verified && a->verified->means[0].weak)));
     json_object_set_new(object, "verified", json_boolean(a->verified != NULL));
     json_object_set_new(object, "images", a->verified ? json_integer((json_int_t)a->verified->images) : json_null());
-    json_object_set_new(object, "bound_of_others", bounded(a) ? command_json_real(a->found->others) : json_null());
+    json_object_set_new(object, "bound_of_others", bounded(a) ? json_output_real(a->found->others) : json_null());
     json_object_set_new(object, "certain", json_integer((json_int_t)certain(a)));
     json_object_set_new(object, "walks", walks);
-    command_json_print(object);
+    json_output_print(object);
 }
 
 /* ---- command ------------------------------------------------------------------------------------------------------ */
 
 static enum status print(const struct arguments *arguments, const struct store_reader *reader,
-                         const struct strongest *found, const struct strongest_verified *verified, struct error *err)
+                         const struct walk_ranking *found, const struct walk_ranking_verified *verified,
+                         struct error *err)
 {
     char *given = NULL;
     struct answer a = {arguments,
@@ -295,14 +296,14 @@ done:
 static enum status search(const struct arguments *arguments, struct error *err)
 {
     struct store_reader *reader = NULL;
-    struct strongest found = {.nlayers = 0};
+    struct walk_ranking found = {.nlayers = 0};
     enum status rc = OK;
 
     TRY(store_open_read(&reader, arguments->path, err));
-    TRY(strongest_search(&found, reader, arguments->path, &arguments->wanted, err));
+    TRY(walk_ranking_search(&found, reader, arguments->path, &arguments->wanted, err));
     TRY(print(arguments, reader, &found, NULL, err));
 done:
-    strongest_free(&found);
+    walk_ranking_free(&found);
     store_close(reader);
     return rc;
 }
@@ -311,18 +312,18 @@ static enum status verify(const void *context, const struct node *node, struct l
 {
     const struct arguments *arguments = context;
     struct store_reader *reader = NULL;
-    struct strongest found = {.nlayers = 0};
-    struct strongest_verified verified = {.images = 0};
+    struct walk_ranking found = {.nlayers = 0};
+    struct walk_ranking_verified verified = {.images = 0};
     enum status rc = OK;
 
     TRY(agree(node->world, store_open_read(&reader, arguments->path, err), err));
-    TRY(strongest_verify(&found, &verified, reader, arguments->path, &arguments->wanted, &arguments->verify, node, log,
-                         err));
+    TRY(walk_ranking_exact(&found, &verified, reader, arguments->path, &arguments->wanted, &arguments->verify, node,
+                           log, err));
     if (node->rank == 0)
         TRY(print(arguments, reader, &found, &verified, err));
 done:
-    strongest_verify_free(&verified);
-    strongest_free(&found);
+    walk_ranking_exact_free(&verified);
+    walk_ranking_free(&found);
     store_close(reader);
     return rc;
 }

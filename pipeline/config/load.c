@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum status settings_load(struct config *out, const char *path, const char *const *sets, size_t nsets,
-                          const struct node *node, struct error *err)
+enum status config_load(struct config *out, const char *path, const char *const *sets, size_t nsets,
+                        const struct node *node, struct error *err)
 {
     char *text = NULL;
     unsigned long long length = 0;

@@ -11,7 +11,7 @@
  *   out   out  to be freed with config_free, also after a failure
  *   sets  in   [nsets] "section.key=value"
  * Errors, the same on all ranks: as config_read and config_parse. Collective. */
-enum status settings_load(struct config *out, const char *path, const char *const *sets, size_t nsets,
-                          const struct node *node, struct error *err);
+enum status config_load(struct config *out, const char *path, const char *const *sets, size_t nsets,
+                        const struct node *node, struct error *err);
 
 #endif

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-void pages_prefer_large(void *memory, size_t nbytes)
+void huge_pages_prefer(void *memory, size_t nbytes)
 {
 #ifdef MADV_HUGEPAGE
     size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)memory % page) % page;

@@ -6,6 +6,6 @@
 
 /* Ask the system for large pages where it has them, before the memory is first used: without them, looking up addresses
  * takes 8 % of an image's time. No failure. */
-void pages_prefer_large(void *memory, size_t nbytes);
+void huge_pages_prefer(void *memory, size_t nbytes);
 
 #endif

@@ -207,7 +207,7 @@ static enum status allocate_private(const struct node *node, struct node_block *
     block->heap = block->nbytes < SIZE_MAX - NODE_ALIGNMENT ? calloc(1, block->nbytes + NODE_ALIGNMENT) : NULL;
     if (!block->heap)
         return error_set(err, FAIL_SYSTEM, "no memory for %.0f MB", megabytes);
-    pages_prefer_large(block->heap, block->nbytes + NODE_ALIGNMENT);
+    huge_pages_prefer(block->heap, block->nbytes + NODE_ALIGNMENT);
     block->memory = (char *)block->heap + (NODE_ALIGNMENT - (size_t)block->heap % NODE_ALIGNMENT) % NODE_ALIGNMENT;
     return OK;
 }

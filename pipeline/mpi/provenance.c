@@ -17,7 +17,7 @@ static const struct {
 
 static const char separator[] = ", ", more[] = "...";
 
-void machine_here(struct machine *out, const char *isa)
+void provenance_here(struct provenance *out, const char *isa)
 {
     const char *const names[MACHINE_TRAITS] = {
         [MACHINE_ISA] = isa, [MACHINE_BLAS_CORE] = blas_core(), [MACHINE_PROGRAM] = version_string()};
@@ -48,7 +48,7 @@ static bool lists(const char *list, const char *name, size_t length)
     return false;
 }
 
-bool machine_differs(char *message, size_t n, const struct machine *mine, const struct machine *stored)
+bool provenance_differs(char *message, size_t n, const struct provenance *mine, const struct provenance *stored)
 {
     for (size_t i = 0; i < MACHINE_TRAITS; i++) {
         const char *name, *at = mine->traits[i];
@@ -63,10 +63,10 @@ bool machine_differs(char *message, size_t n, const struct machine *mine, const 
     return false;
 }
 
-bool machine_mixed(const struct machine *machine)
+bool provenance_mixed(const struct provenance *provenance)
 {
     for (size_t i = 0; i < MACHINE_TRAITS; i++)
-        if (strstr(machine->traits[i], separator))
+        if (strstr(provenance->traits[i], separator))
             return true;
     return false;
 }
@@ -81,7 +81,7 @@ static void append(char list[MACHINE_TEXT], const char *name, size_t length)
         snprintf(list + used, MACHINE_TEXT - used, "%s%s", separator, more);
 }
 
-void machine_join(struct machine *into, const struct machine *from)
+void provenance_join(struct provenance *into, const struct provenance *from)
 {
     for (size_t i = 0; i < MACHINE_TRAITS; i++) {
         const char *name, *at = from->traits[i];
@@ -92,20 +92,20 @@ void machine_join(struct machine *into, const struct machine *from)
     }
 }
 
-enum status machine_write(struct store *store, const struct machine *machine, struct error *err)
+enum status provenance_write(struct store *store, const struct provenance *provenance, struct error *err)
 {
     enum status rc = OK;
 
     for (size_t i = 0; rc == OK && i < MACHINE_TRAITS; i++)
-        rc = store_set_text(store, "", traits[i].attribute, machine->traits[i], err);
+        rc = store_set_text(store, "", traits[i].attribute, provenance->traits[i], err);
     return rc;
 }
 
-enum status machine_read(struct machine *out, const struct store_reader *store, struct error *err)
+enum status provenance_read(struct provenance *out, const struct store_reader *store, struct error *err)
 {
     enum status rc = OK;
 
-    *out = (struct machine){0};
+    *out = (struct provenance){0};
     for (size_t i = 0; rc == OK && i < MACHINE_TRAITS; i++) {
         char *text = NULL;
         rc = store_get_text(&text, store, "", traits[i].attribute, err);

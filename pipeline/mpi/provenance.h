@@ -12,30 +12,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum machine_trait { MACHINE_ISA, MACHINE_BLAS_CORE, MACHINE_PROGRAM, MACHINE_TRAITS };
+enum provenance_trait { MACHINE_ISA, MACHINE_BLAS_CORE, MACHINE_PROGRAM, MACHINE_TRAITS };
 
 enum { MACHINE_TEXT = 256 };
 
 /* Lists of names, each separated by ", ", in the order in which they came. */
-struct machine {
+struct provenance {
     char traits[MACHINE_TRAITS][MACHINE_TEXT];
 };
 
 /* This program with the kernels of an instruction set. */
-void machine_here(struct machine *out, const char *isa);
+void provenance_here(struct provenance *out, const char *isa);
 
 /* Whether `mine` has a name that `stored` does not list; message[n] then says which, as "OpenBLAS' kernels: Haswell, not
  * Zen". */
-bool machine_differs(char *message, size_t n, const struct machine *mine, const struct machine *stored);
+bool provenance_differs(char *message, size_t n, const struct provenance *mine, const struct provenance *stored);
 
-/* Whether a machine is several of a kind. */
-bool machine_mixed(const struct machine *machine);
+/* True if more than one instruction set, BLAS core or program version contributed. */
+bool provenance_mixed(const struct provenance *provenance);
 
 /* Add the names of `from` that are missing; what does not fit into the text becomes "...". */
-void machine_join(struct machine *into, const struct machine *from);
+void provenance_join(struct provenance *into, const struct provenance *from);
 
 /* The attributes isa, blas_core and program_version of a store. Errors: as store_set_text, store_get_text. */
-enum status machine_write(struct store *store, const struct machine *machine, struct error *err);
-enum status machine_read(struct machine *out, const struct store_reader *store, struct error *err);
+enum status provenance_write(struct store *store, const struct provenance *provenance, struct error *err);
+enum status provenance_read(struct provenance *out, const struct store_reader *store, struct error *err);
 
 #endif

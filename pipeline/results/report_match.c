@@ -44,10 +44,10 @@ static enum status check_rules(const struct config_pairs *rules, const char *con
     return error_set(err, FAIL_MISMATCH, "--images: the rules of single layers (measure.rule) are not the store's");
 }
 
-enum status report_match(const struct look *look, const struct summary *summary, struct error *err)
+enum status report_match(const struct probe *probe, const struct summary *summary, struct error *err)
 {
     static const char *const keys[] = {"composite", "bias", "pool", "target"};
-    const struct run *run = look->run;
+    const struct run *run = probe->run;
     char sha[2 * DATASET_SHA256 + 1];
     enum status rc = OK;
 
@@ -55,12 +55,12 @@ enum status report_match(const struct look *look, const struct summary *summary,
     TRY(must_be(run->model.sha256, summary, "model_sha256", err));
     TRY(must_be(sha, summary, "dataset_sha256", err));
     for (size_t i = 0; rc == OK && i < sizeof keys / sizeof keys[0]; i++) {
-        char *text = config_text_value(&look->config, "measure", keys[i]);
+        char *text = config_text_value(&probe->config, "measure", keys[i]);
         rc = must_be(text, summary, keys[i], err);
         free(text);
     }
     TRY(rc);
-    TRY(check_rules(&look->config.measure.rules, summary->config, err));
+    TRY(check_rules(&probe->config.measure.rules, summary->config, err));
 done:
     return rc;
 }

@@ -5,7 +5,7 @@
 #include "pipeline/results/summary.h"
 #include "pipeline/run/probe.h"
 
-/* Whether the look's model, data and measure are those of a store. Errors: FAIL_MISMATCH naming the first difference. */
-enum status report_match(const struct look *look, const struct summary *summary, struct error *err);
+/* Whether the probe's model, data and measure are those of a store. Errors: FAIL_MISMATCH naming the first difference. */
+enum status report_match(const struct probe *probe, const struct summary *summary, struct error *err);
 
 #endif

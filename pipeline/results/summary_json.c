@@ -1,6 +1,6 @@
 #include "pipeline/results/summary_json.h"
 
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 
 static json_t *count(size_t value)
 {
@@ -15,16 +15,16 @@ static json_t *json_layers(const struct summary *summary)
         const struct summary_layer *layer = &summary->layers[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "name", command_json_text(layer->name));
+        json_object_set_new(item, "name", json_output_text(layer->name));
         json_object_set_new(item, "channels", count(layer->channels));
         json_object_set_new(item, "bytes", count(layer->nbytes));
         if (layer->has_ledger) {
-            json_object_set_new(item, "mass", command_json_real(layer->mass));
-            json_object_set_new(item, "bias", command_json_real(layer->bias));
-            json_object_set_new(item, "absorbed", command_json_real(layer->absorbed));
-            json_object_set_new(item, "variation", command_json_real(layer->variation));
-            json_object_set_new(item, "gap", command_json_real(layer->gap));
-            json_object_set_new(item, "relative_gap", command_json_real(layer->relative_gap));
+            json_object_set_new(item, "mass", json_output_real(layer->mass));
+            json_object_set_new(item, "bias", json_output_real(layer->bias));
+            json_object_set_new(item, "absorbed", json_output_real(layer->absorbed));
+            json_object_set_new(item, "variation", json_output_real(layer->variation));
+            json_object_set_new(item, "gap", json_output_real(layer->gap));
+            json_object_set_new(item, "relative_gap", json_output_real(layer->relative_gap));
         }
         json_array_append_new(list, item);
     }
@@ -38,10 +38,10 @@ static json_t *json_flows(const struct summary *summary)
     for (size_t i = 0; i < summary->nflows; i++) {
         json_t *item = json_object();
 
-        json_object_set_new(item, "name", command_json_text(summary->flows[i].name));
+        json_object_set_new(item, "name", json_output_text(summary->flows[i].name));
         json_object_set_new(item, "upper", count(summary->flows[i].upper));
         json_object_set_new(item, "lower", count(summary->flows[i].lower));
-        json_object_set_new(item, "method", command_json_text(summary->flows[i].method));
+        json_object_set_new(item, "method", json_output_text(summary->flows[i].method));
         json_object_set_new(item, "bytes", count(summary->flows[i].nbytes));
         json_array_append_new(list, item);
     }
@@ -56,10 +56,10 @@ static json_t *json_queries(const struct summary *summary)
         const struct summary_query *query = &summary->queries[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "name", command_json_text(query->name));
-        json_object_set_new(item, "expression", command_json_text(query->expression));
-        json_object_set_new(item, "mean", command_json_real(query->mean));
-        json_object_set_new(item, "std_error", command_json_real(query->std_error));
+        json_object_set_new(item, "name", json_output_text(query->name));
+        json_object_set_new(item, "expression", json_output_text(query->expression));
+        json_object_set_new(item, "mean", json_output_real(query->mean));
+        json_object_set_new(item, "std_error", json_output_real(query->std_error));
         json_array_append_new(list, item);
     }
     return list;
@@ -79,7 +79,7 @@ static json_t *json_stages(const struct summary *summary)
     json_t *object = json_object();
 
     for (size_t i = 0; i < summary->nstages; i++)
-        json_object_set_new(object, summary->stages[i].name, command_json_real(summary->stages[i].seconds));
+        json_object_set_new(object, summary->stages[i].name, json_output_real(summary->stages[i].seconds));
     return object;
 }
 
@@ -96,11 +96,10 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "labelled", count(summary->labelled));
     json_object_set_new(object, "correct", count(summary->correct));
     json_object_set_new(object, "accuracy",
-                        summary->labelled ? command_json_real((double)summary->correct / labelled) : json_null());
-    json_object_set_new(object, "given_mass",
-                        summary->has_given ? command_json_real(summary->given_mean) : json_null());
+                        summary->labelled ? json_output_real((double)summary->correct / labelled) : json_null());
+    json_object_set_new(object, "given_mass", summary->has_given ? json_output_real(summary->given_mean) : json_null());
     json_object_set_new(object, "given_mass_error",
-                        summary->has_given ? command_json_real(summary->given_error) : json_null());
+                        summary->has_given ? json_output_real(summary->given_error) : json_null());
     json_object_set_new(object, "weak_condition", json_boolean(summary->weak_condition));
     json_object_set_new(object, "layers", json_layers(summary));
     json_object_set_new(object, "flows", json_flows(summary));
@@ -113,8 +112,8 @@ json_t *summary_json(const struct summary *summary)
         const struct summary_attribute *attribute = &summary->attributes[i];
 
         json_object_set_new(object, attribute->name,
-                            attribute->text ? command_json_text(attribute->text) : json_integer(attribute->integer));
+                            attribute->text ? json_output_text(attribute->text) : json_integer(attribute->integer));
     }
-    json_object_set_new(object, "config", command_json_text(summary->config));
+    json_object_set_new(object, "config", json_output_text(summary->config));
     return object;
 }

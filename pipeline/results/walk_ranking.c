@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 600, PATH = 640, MOST_CHANNELS = 1 << 20 };
+enum { GROUP = 600, PATH = 640, MAX_CHANNELS = 1 << 20 };
 
 /* What a search reads: the store, and the matrices of consecutive layers. */
 struct search {
-    struct strongest *out;
+    struct walk_ranking *out;
     const struct store_reader *reader;
     const char *path;
     char **variables; /* [nvariables] of the network, from the input up */
@@ -50,7 +50,7 @@ static enum status find_layer(size_t *number, const struct search *s, const char
     return error_set(s->err, FAIL_CONFIG, "%s has no weighted layer \"%s\"%s", s->path, wanted, hint);
 }
 
-static enum status add_layer(struct strongest *out, const char *name, struct error *err)
+static enum status add_layer(struct walk_ranking *out, const char *name, struct error *err)
 {
     if (out->nlayers == WALK_SEARCH_MOST_LAYERS)
         return error_set(err, FAIL_CONFIG, "walks pass at most %d layers", WALK_SEARCH_MOST_LAYERS);
@@ -100,7 +100,7 @@ done:
     return rc;
 }
 
-static enum status choose_layers(struct search *s, const struct strongest_options *options)
+static enum status choose_layers(struct search *s, const struct walk_ranking_options *options)
 {
     bool *chosen = calloc(s->nvariables + 1, sizeof *chosen);
     enum status rc = OK;
@@ -180,7 +180,7 @@ static enum status read_pair(struct search *s, size_t k)
     if (!store_has(s->reader, path))
         return no_flow(s, group + strlen("flows/"));
     TRY(store_shape(&ndim, dims, s->reader, path, s->err));
-    if (ndim != 2 || dims[0] == 0 || dims[1] == 0 || dims[0] > MOST_CHANNELS || dims[1] > MOST_CHANNELS ||
+    if (ndim != 2 || dims[0] == 0 || dims[1] == 0 || dims[0] > MAX_CHANNELS || dims[1] > MAX_CHANNELS ||
         (k > 0 && dims[0] != s->pairs[k - 1].lower))
         TRY(error_set(s->err, FAIL_FORMAT, "%s: /%s has a shape that does not fit the layers", s->path, path));
     TRY(read_joint(&s->joint[k], s, group, dims));
@@ -218,7 +218,7 @@ done:
 
 /* ---- search ------------------------------------------------------------------------------------------------------ */
 
-static bool listed(const struct strongest *out, size_t count, const struct walk *walk)
+static bool listed(const struct walk_ranking *out, size_t count, const struct walk *walk)
 {
     for (size_t i = 0; i < count; i++)
         if (memcmp(out->walks[i].channels, walk->channels, out->nlayers * sizeof *walk->channels) == 0)
@@ -233,9 +233,9 @@ static int by_product(const void *left, const void *right)
     return x > y ? -1 : x < y;
 }
 
-static enum status find_walks(struct search *s, const struct strongest_options *options)
+static enum status find_walks(struct search *s, const struct walk_ranking_options *options)
 {
-    struct strongest *out = s->out;
+    struct walk_ranking *out = s->out;
     size_t most = options->candidates, npairs = out->nlayers - 1, found, more = 0;
     struct walk *others = calloc(most, sizeof *others);
     double unused;
@@ -257,13 +257,13 @@ done:
     return rc;
 }
 
-enum status strongest_search(struct strongest *out, const struct store_reader *reader, const char *path,
-                             const struct strongest_options *options, struct error *err)
+enum status walk_ranking_search(struct walk_ranking *out, const struct store_reader *reader, const char *path,
+                                const struct walk_ranking_options *options, struct error *err)
 {
     struct search s = {.out = out, .reader = reader, .path = path, .nvariables = STORE_ANY, .err = err};
     enum status rc = OK;
 
-    *out = (struct strongest){.nlayers = 0};
+    *out = (struct walk_ranking){.nlayers = 0};
     TRY(store_read_text(&s.variables, reader, "images/variable", &s.nvariables, err));
     TRY(choose_layers(&s, options));
     if (options->class_name)
@@ -280,10 +280,10 @@ done:
     return rc;
 }
 
-void strongest_free(struct strongest *strongest)
+void walk_ranking_free(struct walk_ranking *strongest)
 {
     for (size_t k = 0; k < strongest->nlayers; k++)
         free(strongest->layers[k]);
     free(strongest->walks);
-    *strongest = (struct strongest){.nlayers = 0};
+    *strongest = (struct walk_ranking){.nlayers = 0};
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct strongest_options {
+struct walk_ranking_options {
     const char *from, *to;  /* lowest and highest layer of the walks; NULL: the first and the last convolution */
     const char *layers;     /* instead: names of layers, separated by commas, in any order; NULL: from .. to */
     const char *class_name; /* walks of a class, by number or name; NULL: of all images */
@@ -19,7 +19,7 @@ struct strongest_options {
 };
 
 /* Walks that were found, in units of the store: relative to the mean mass of its condition. */
-struct strongest {
+struct walk_ranking {
     size_t nlayers;
     char *layers[WALK_SEARCH_MOST_LAYERS];    /* from the top down; owned */
     size_t channels[WALK_SEARCH_MOST_LAYERS]; /* of every layer */
@@ -32,10 +32,10 @@ struct strongest {
 };
 
 /* Search a store. Errors: FAIL_CONFIG (no such layer or class, or the flows between the layers were not computed; the
- * message says what to run), FAIL_SYSTEM, else as store_read_*. `out` is for strongest_free, also after a failure. */
-enum status strongest_search(struct strongest *out, const struct store_reader *reader, const char *path,
-                             const struct strongest_options *options, struct error *err);
+ * message says what to run), FAIL_SYSTEM, else as store_read_*. `out` is for walk_ranking_free, also after a failure. */
+enum status walk_ranking_search(struct walk_ranking *out, const struct store_reader *reader, const char *path,
+                                const struct walk_ranking_options *options, struct error *err);
 
-void strongest_free(struct strongest *strongest);
+void walk_ranking_free(struct walk_ranking *strongest);
 
 #endif

@@ -26,9 +26,9 @@ static void place(struct block_worker *worker, const struct block_context *conte
         r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
     }
     measure_workspace_place(&worker->workspace, plan, arena);
-    tally_place(&worker->tally, context->statistics, arena);
+    block_sums_place(&worker->block_sums, context->statistics, arena);
     queries_place(&worker->queries, context->queries, plan, arena);
-    sweeper_place(&worker->sweeper, context->statistics, context->config->run.seed, arena);
+    far_sums_place(&worker->far_sums, context->statistics, context->config->run.seed, arena);
 }
 
 size_t block_worker_bytes(const struct block_context *context)
@@ -48,7 +48,7 @@ enum status block_worker_init(struct block_worker *worker, const struct block_co
     worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
     if (!worker->memory)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
-    pages_prefer_large(worker->memory, worker->nbytes);
+    huge_pages_prefer(worker->memory, worker->nbytes);
     struct arena arena = arena_over(worker->memory, worker->nbytes);
     place(worker, context, &arena);
     TRY(reader_open(&worker->reader, context->listing, &context->model->preprocessing, BLOCK_GROUP, worker->inputs,
@@ -145,7 +145,7 @@ static void take_neurons(void *context, size_t slot, size_t variable, const floa
 {
     struct measuring *m = context;
 
-    tally_neurons(&m->worker->tally, slot, variable, r, h);
+    block_sums_neurons(&m->worker->block_sums, slot, variable, r, h);
 }
 
 static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)
@@ -162,10 +162,10 @@ static void take_flow(void *context, size_t slot, size_t link, const float *join
     struct block_worker *worker = m->worker;
     const struct measure_result *result = &worker->results[slot];
 
-    tally_flow(&worker->tally, link, joint, to_bias, absorbed, result->given_mass);
+    block_sums_flow(&worker->block_sums, link, joint, to_bias, absorbed, result->given_mass);
     if (m->rc == OK)
-        m->rc = tally_class_flow(&worker->tally, link, joint, result->given_mass,
-                                 class_of(worker->context, result, worker->label[slot]), m->sums, m->err);
+        m->rc = block_sums_class_flow(&worker->block_sums, link, joint, result->given_mass,
+                                      class_of(worker->context, result, worker->label[slot]), m->sums, m->err);
 }
 
 /* What sweeps of its own need an image for. */
@@ -180,8 +180,8 @@ static void take_image(void *context, size_t slot, const struct measure_image *i
     if (watcher.image)
         watcher.image(watcher.context, worker->start + slot, result, image);
     if (m->rc == OK)
-        m->rc = sweeper_image(&worker->sweeper, &worker->tally, m->sums, image, worker->start + slot,
-                              result->given_mass, class_of(worker->context, result, worker->label[slot]), m->err);
+        m->rc = far_sums_image(&worker->far_sums, &worker->block_sums, m->sums, image, worker->start + slot,
+                               result->given_mass, class_of(worker->context, result, worker->label[slot]), m->err);
 }
 
 static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
@@ -277,8 +277,8 @@ static enum status record_group(struct block_outcome *outcome, const struct grou
         rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
                  queries_numbers(&worker->queries, context->queries, slot));
         if (status == STORE_IMAGE_OK)
-            TRY(tally_image(&worker->tally, slot, result, row, class_of(context, result, worker->label[slot]), sums,
-                            err));
+            TRY(block_sums_image(&worker->block_sums, slot, result, row, class_of(context, result, worker->label[slot]),
+                                 sums, err));
     }
 done:
     return rc;
@@ -315,7 +315,7 @@ enum status block_compute(struct block_outcome *outcome, struct block_worker *wo
 
     *outcome = (struct block_outcome){0};
     block_range(worker->context, block, &first, &end);
-    tally_reset(&worker->tally);
+    block_sums_reset(&worker->block_sums);
     TRY(rows_add_block(rows, first - worker->context->first, end - first, err));
     for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
         struct group group = group_at(worker->context, block, at);
@@ -323,7 +323,7 @@ enum status block_compute(struct block_outcome *outcome, struct block_worker *wo
             TRY(compute_group(outcome, group, worker, block, first - worker->context->first, rows, sums, err));
     }
     start = log_seconds();
-    TRY(tally_commit(&worker->tally, sums, err));
+    TRY(block_sums_commit(&worker->block_sums, sums, err));
     lap(&start, &worker->seconds[STAGE_STATISTICS]);
 done:
     return rc;

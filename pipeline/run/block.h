@@ -1,4 +1,4 @@
-/* One rank's work on a block of images: read, decode, measure, tally, keep the rows. Not collective. */
+/* One rank's work on a block of images: read, decode, measure, add up, keep the rows. Not collective. */
 #ifndef NRMFLOW_PIPELINE_RUN_BLOCK_H
 #define NRMFLOW_PIPELINE_RUN_BLOCK_H
 
@@ -54,10 +54,10 @@ struct block_worker {
     struct measure_result results[BLOCK_GROUP];
     int label[BLOCK_GROUP];
     struct measure_workspace workspace;
-    struct tally tally;
+    struct block_sums block_sums;
     struct queries_work queries;
     size_t start; /* image of slot 0 of the group in work */
-    struct sweeper sweeper;
+    struct far_sums far_sums;
     double seconds[BLOCK_STAGES];
 };
 

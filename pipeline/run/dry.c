@@ -5,7 +5,7 @@
 #include "pipeline/run/calibrate.h"
 #include "pipeline/run/memory.h"
 #include "pipeline/run/output.h"
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -161,7 +161,7 @@ void dry_print_json(const struct dry_plan *plan)
 {
     json_t *root = json_pack(
         "{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}",
-        "store", command_json_text(plan->output), "network", plan->network, "composite", plan->composite, "given",
+        "store", json_output_text(plan->output), "network", plan->network, "composite", plan->composite, "given",
         plan->given, "adjacent", integer(plan->adjacent), "images", integer(plan->images), "blocks",
         integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
         integer(plan->rank_bytes), "shared_bytes", integer(plan->shared_bytes), "writing_bytes",
@@ -170,5 +170,5 @@ void dry_print_json(const struct dry_plan *plan)
         "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
         integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds);
 
-    command_json_print(root);
+    json_output_print(root);
 }

@@ -33,10 +33,10 @@ struct run {
     struct rows rows;
     struct schedule schedule;
     struct progress progress;
-    struct account account; /* of this rank, without the stages of blocks, which the worker has */
+    struct time_profile profile; /* of this rank, without the stages of blocks, which the worker has */
     struct parts parts;
     char **class_names; /* rank 0 */
-    struct machine machine;
+    struct provenance provenance;
     size_t rows_most; /* bytes of rows that a rank keeps */
     size_t before;    /* images that were finished when this run began */
     double started;

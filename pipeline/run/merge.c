@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Outputs or inputs of a layer. */
-enum { MOST_NEURONS = 1 << 26 };
+enum { MAX_NEURONS = 1 << 26 };
 
 /* What a merge has. */
 struct merge {
@@ -35,7 +35,7 @@ static enum status read_network(struct network *net, const struct store_reader *
     bool good = dims[0] <= NETWORK_MAX_LINKS;
     for (size_t i = 0; good && i < dims[0]; i++) {
         const int64_t *s = sizes + 2 * i;
-        good = s[0] > 0 && s[0] <= MOST_NEURONS && s[1] > 0 && s[1] <= MOST_NEURONS;
+        good = s[0] > 0 && s[0] <= MAX_NEURONS && s[1] > 0 && s[1] <= MAX_NEURONS;
         layers[i] = (struct network_layer){i + 3 < dims[0], (size_t)s[0], (size_t)s[1], 0, 0};
     }
     if (!good || !network_init(net, message, sizeof message, layers, dims[0]))
@@ -250,7 +250,7 @@ static struct write_run description(const struct merge *m)
     const struct merge_part *first = &m->all->parts[0];
     struct write_run what = {.config = &m->all->config,
                              .model = &m->run.model,
-                             .machine = &m->all->machine,
+                             .provenance = &m->all->provenance,
                              .dataset = m->dataset,
                              .dataset_sha256 = first->dataset_sha256,
                              .dataset_count = first->dataset_count,

@@ -69,7 +69,7 @@ static enum status read_part(struct config *config, struct merge_part *part, str
     TRY(read_whole(&part->dataset_count, store, "dataset_count", part->path, err));
     TRY(store_get_text(&part->model_sha256, store, "", "model_sha256", err));
     TRY(store_get_text(&part->dataset_sha256, store, "", "dataset_sha256", err));
-    TRY(machine_read(&part->machine, store, err));
+    TRY(provenance_read(&part->provenance, store, err));
 done:
     store_close(store);
     return rc;
@@ -92,8 +92,8 @@ static enum status compare_part(const struct merge_part *first, const struct mer
         return error_set(err, FAIL_MISMATCH, "%s and %s were made with different weights", part->path, first->path);
     if (strcmp(part->dataset_sha256, first->dataset_sha256) != 0 || part->dataset_count != first->dataset_count)
         return error_set(err, FAIL_MISMATCH, "%s and %s were made with different datasets", part->path, first->path);
-    if (!mixed && (machine_differs(difference, sizeof difference, &part->machine, &first->machine) ||
-                   machine_differs(difference, sizeof difference, &first->machine, &part->machine)))
+    if (!mixed && (provenance_differs(difference, sizeof difference, &part->provenance, &first->provenance) ||
+                   provenance_differs(difference, sizeof difference, &first->provenance, &part->provenance)))
         return error_set(err, FAIL_MISMATCH,
                          "%s and %s were computed on different machines, whose results differ in the last bits (%s); "
                          "--allow-mixed merges them all the same, and the store will say so",
@@ -165,7 +165,7 @@ enum status merge_parts_read(struct merge_parts *out, const char *const *paths, 
     TRY(check_all_there(out, err));
     TRY(check_images(out, err));
     for (size_t i = 0; i < count; i++)
-        machine_join(&out->machine, &out->parts[i].machine);
+        provenance_join(&out->provenance, &out->parts[i].provenance);
 done:
     config_free(&config);
     return rc;

@@ -18,15 +18,15 @@ struct merge_part {
     size_t dataset_count;
     char *config; /* text, as of a run over all shards */
     char *model_sha256, *dataset_sha256;
-    struct machine machine;
+    struct provenance provenance;
 };
 
 /* All shards of a run, in their order. */
 struct merge_parts {
     size_t count;
-    struct merge_part *parts; /* [count] owned */
-    struct config config;     /* of a run over all of them; the first one's where it may differ */
-    struct machine machine;   /* all of theirs */
+    struct merge_part *parts;     /* [count] owned */
+    struct config config;         /* of a run over all of them; the first one's where it may differ */
+    struct provenance provenance; /* all of theirs */
     struct shard_images whole;
 };
 

@@ -97,27 +97,27 @@ static enum status compare_text(const struct store_reader *store, const char *ou
     return rc;
 }
 
-static enum status compare_machine(struct machine *machine, const struct store_reader *store, const char *output,
+static enum status compare_machine(struct provenance *machine, const struct store_reader *store, const char *output,
                                    bool mixed, struct error *err)
 {
-    struct machine theirs;
+    struct provenance theirs;
     char difference[512];
-    enum status rc = machine_read(&theirs, store, err);
+    enum status rc = provenance_read(&theirs, store, err);
 
-    if (rc == OK && !mixed && machine_differs(difference, sizeof difference, machine, &theirs))
+    if (rc == OK && !mixed && provenance_differs(difference, sizeof difference, machine, &theirs))
         rc = error_set(err, FAIL_MISMATCH,
                        "%s: this unfinished store was begun on another machine or by another version of nrmflow, whose "
                        "results differ in the last bits (%s); go on there, or here with --allow-mixed, which the "
                        "store will say",
                        output, difference);
     if (rc == OK) {
-        machine_join(&theirs, machine);
+        provenance_join(&theirs, machine);
         *machine = theirs;
     }
     return rc;
 }
 
-enum status output_compare(bool *complete, struct machine *machine, const char *output,
+enum status output_compare(bool *complete, struct provenance *machine, const char *output,
                            const struct output_identity *mine, bool mixed, struct error *err)
 {
     struct store_reader *store = NULL;

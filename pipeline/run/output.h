@@ -24,10 +24,10 @@ struct output_identity {
 /* Whether the store that is there is this run's.
  *
  *   complete  out     it is, and nothing is left to do
- *   machine   in/out  this one; joined by those that an unfinished store was computed on
- *   mixed     in      an unfinished store of another machine may be continued
+ *   provenance   in/out  this one; joined by those that an unfinished store was computed on
+ *   mixed     in      an unfinished store of another provenance may be continued
  * Errors: FAIL_MISMATCH naming the first difference and what to do about it; as store_open_read. */
-enum status output_compare(bool *complete, struct machine *machine, const char *output,
+enum status output_compare(bool *complete, struct provenance *provenance, const char *output,
                            const struct output_identity *mine, bool mixed, struct error *err);
 
 /* What a store that is there holds. */

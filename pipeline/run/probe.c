@@ -17,7 +17,7 @@ static const char *const left_out[] = {
     "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
 };
 
-enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MOST_SETS = OPTION_MAX_ITEMS };
+enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MAX_SETS = OPTION_MAX_ITEMS };
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
 
@@ -46,33 +46,33 @@ static enum status set_images(struct config *config, const char *images, struct 
     return OK;
 }
 
-static enum status load_config(struct look *look, const struct look_options *options, const struct node *node,
+static enum status load_config(struct probe *probe, const struct probe_options *options, const struct node *node,
                                struct error *err)
 {
-    const char *sets[MOST_SETS + LEFT_OUT];
+    const char *sets[MAX_SETS + LEFT_OUT];
     size_t nsets = 0;
     enum status rc = OK;
 
-    for (size_t i = 0; i < options->nsets && i < MOST_SETS; i++)
+    for (size_t i = 0; i < options->nsets && i < MAX_SETS; i++)
         if (!is_left_out(options->sets[i]))
             sets[nsets++] = options->sets[i];
     for (size_t i = 0; i < LEFT_OUT; i++)
         sets[nsets++] = left_out[i];
-    TRY(settings_load(&look->config, options->config, sets, nsets, node, err));
-    TRY(set_images(&look->config, options->images, err));
-    config_pairs_release(&look->config.measure.queries);
+    TRY(config_load(&probe->config, options->config, sets, nsets, node, err));
+    TRY(set_images(&probe->config, options->images, err));
+    config_pairs_release(&probe->config.measure.queries);
     if (options->query)
-        TRY(config_pairs_set(&look->config.measure.queries, "", options->query, CONFIG_SET, err));
+        TRY(config_pairs_set(&probe->config.measure.queries, "", options->query, CONFIG_SET, err));
 done:
     return rc;
 }
 
-enum status look_begin(struct look *out, const struct look_options *options, const struct node *node, struct log *log,
-                       struct error *err)
+enum status probe_begin(struct probe *out, const struct probe_options *options, const struct node *node,
+                        struct log *log, struct error *err)
 {
     enum status rc = OK;
 
-    *out = (struct look){.run = NULL};
+    *out = (struct probe){.run = NULL};
     TRY(load_config(out, options, node, err));
     out->run = calloc(1, sizeof *out->run);
     TRY(agree(node->world, out->run ? OK : error_set(err, FAIL_SYSTEM, "no memory for a run"), err));
@@ -87,74 +87,74 @@ done:
     return rc;
 }
 
-const struct model *look_model(const struct look *look)
+const struct model *probe_model(const struct probe *probe)
 {
-    return &look->run->model;
+    return &probe->run->model;
 }
 
-const struct query *look_query(const struct look *look)
+const struct query *probe_query(const struct probe *probe)
 {
-    return &look->run->queries.items[0];
+    return &probe->run->queries.items[0];
 }
 
-const char *look_class(const struct look *look, int class)
+const char *probe_class(const struct probe *probe, int class)
 {
-    const struct network *net = &look->run->model.net;
-    bool known = class >= 0 && (size_t) class < network_shape(net, net->nlinks).channels && look->run->class_names;
+    const struct network *net = &probe->run->model.net;
+    bool known = class >= 0 && (size_t) class < network_shape(net, net->nlinks).channels && probe->run->class_names;
 
-    return known ? look->run->class_names[class] : "";
+    return known ? probe->run->class_names[class] : "";
 }
 
 /* ---- images ---------------------------------------------------------------------------------------------------- */
 
 /* Take over the rows of the block that was computed last. */
-static void keep_rows(struct look *look, size_t first, size_t end)
+static void keep_rows(struct probe *probe, size_t first, size_t end)
 {
     for (size_t index = first; index < end; index++) {
-        struct look_image *image = &look->images[index - look->first];
-        struct rows_image row = rows_get(&look->run->rows, index - first);
-        *image = (struct look_image){.status = row.status,
-                                     .predicted = row.predicted,
-                                     .target = row.target,
-                                     .label = dataset_listing_label(look->run->listing.memory, index),
-                                     .logit = row.logit,
-                                     .value = row.value,
-                                     .given = row.given};
+        struct probe_image *image = &probe->images[index - probe->first];
+        struct rows_image row = rows_get(&probe->run->rows, index - first);
+        *image = (struct probe_image){.status = row.status,
+                                      .predicted = row.predicted,
+                                      .target = row.target,
+                                      .label = dataset_listing_label(probe->run->listing.memory, index),
+                                      .logit = row.logit,
+                                      .value = row.value,
+                                      .given = row.given};
     }
-    rows_free(&look->run->rows);
-    rows_init(&look->run->rows, &look->run->layout);
+    rows_free(&probe->run->rows);
+    rows_init(&probe->run->rows, &probe->run->layout);
 }
 
 /* One block, if it has images. */
-static enum status compute_block(struct look *look, size_t block, struct error *err)
+static enum status compute_block(struct probe *probe, size_t block, struct error *err)
 {
-    struct run *run = look->run;
+    struct run *run = probe->run;
     struct block_outcome outcome;
     size_t first, end;
     char status[64];
     enum status rc = OK;
 
     block_range(&run->context, block, &first, &end);
-    if (first >= end || (look->choice.has && !look->choice.has(look->choice.context, first, end)))
+    if (first >= end || (probe->choice.has && !probe->choice.has(probe->choice.context, first, end)))
         return OK;
-    snprintf(status, sizeof status, "image %zu of %zu", first - look->first, look->count);
+    snprintf(status, sizeof status, "image %zu of %zu", first - probe->first, probe->count);
     log_status(run->log, status);
     rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
     if (rc == OK)
-        keep_rows(look, first, end);
+        keep_rows(probe, first, end);
     return rc;
 }
 
 /* Blocks in turn. Collective. */
-static enum status compute(struct look *look, struct look_round round, struct error *err)
+static enum status compute(struct probe *probe, struct probe_round round, struct error *err)
 {
-    struct run *run = look->run;
+    struct run *run = probe->run;
     size_t size = run->config->run.block, end = (run->context.end - 1) / size + 1;
     size_t ranks = (size_t)run->node->nranks, rank = (size_t)run->node->rank;
     enum status rc = OK;
 
-    for (size_t lead = look->first / size; rc == OK && lead < end; lead += ranks) {
-        rc = compute_block(look, lead + rank, err);
+    for (size_t lead = probe->first / size; rc == OK && lead < end; lead += ranks) {
+        rc = compute_block(probe, lead + rank, err);
         if (round.end)
             rc = agree(run->node->world, rc, err);
         if (round.end && rc == OK)
@@ -165,40 +165,40 @@ static enum status compute(struct look *look, struct look_round round, struct er
 }
 
 /* Bring the images of all ranks to rank 0; those of others are zero bytes here. */
-static void gather(struct look *look)
+static void gather(struct probe *probe)
 {
-    const struct node *node = look->run->node;
-    size_t nbytes = look->count * sizeof *look->images;
+    const struct node *node = probe->run->node;
+    size_t nbytes = probe->count * sizeof *probe->images;
 
     for (size_t done = 0; done < nbytes; done += 1 << 20) {
-        unsigned char *at = (unsigned char *)look->images + done;
+        unsigned char *at = (unsigned char *)probe->images + done;
         int n = (int)(nbytes - done < 1 << 20 ? nbytes - done : 1 << 20);
         MPI_Reduce(node->rank == 0 ? MPI_IN_PLACE : at, at, n, MPI_BYTE, MPI_BOR, 0, node->world);
     }
 }
 
-enum status look_go(struct look *look, struct block_watcher watcher, struct look_round round, struct error *err)
+enum status probe_run(struct probe *probe, struct block_watcher watcher, struct probe_round round, struct error *err)
 {
-    const struct node *node = look->run->node;
+    const struct node *node = probe->run->node;
     enum status rc = OK;
 
-    look->images = calloc(look->count, sizeof *look->images);
+    probe->images = calloc(probe->count, sizeof *probe->images);
     TRY(agree(node->world,
-              look->images ? OK : error_set(err, FAIL_SYSTEM, "no memory for the results of %zu images", look->count),
+              probe->images ? OK : error_set(err, FAIL_SYSTEM, "no memory for the results of %zu images", probe->count),
               err));
-    look->run->context.watcher = watcher;
-    TRY(compute(look, round, err));
-    gather(look);
+    probe->run->context.watcher = watcher;
+    TRY(compute(probe, round, err));
+    gather(probe);
 done:
     return rc;
 }
 
-void look_end(struct look *look)
+void probe_end(struct probe *probe)
 {
-    if (look->run)
-        run_tear_down(look->run);
-    free(look->run);
-    free(look->images);
-    config_free(&look->config);
-    *look = (struct look){.run = NULL};
+    if (probe->run)
+        run_tear_down(probe->run);
+    free(probe->run);
+    free(probe->images);
+    config_free(&probe->config);
+    *probe = (struct probe){.run = NULL};
 }

@@ -1,4 +1,4 @@
-/* A look at some images of a configuration: a run that leaves no store.
+/* A probe: a run over some images of a configuration that leaves no store.
  *
  * Images are computed in the blocks and groups of a run, so their numbers have the same bits. What only a store needs is
  * left out, and so is the condition of the configuration.
@@ -12,7 +12,7 @@
 #include "pipeline/run/block.h"
 #include "pipeline/util/log.h"
 
-struct look_options {
+struct probe_options {
     const char *config;      /* path */
     const char *images;      /* a range, "0:8"; NULL: those of the configuration */
     const char *query;       /* an expression whose numbers are wanted; NULL: none */
@@ -20,7 +20,7 @@ struct look_options {
     size_t nsets;
 };
 
-struct look_image {
+struct probe_image {
     enum store_status status;
     int predicted, target, label; /* -1: unknown, or not measured */
     double logit;                 /* NaN where the image was not measured */
@@ -28,36 +28,36 @@ struct look_image {
 };
 
 /* Which images are wanted; without a function all are. */
-struct look_choice {
+struct probe_choice {
     void *context;
     bool (*has)(void *context, size_t first, size_t end); /* any of images first .. end - 1, a block */
 };
 
-struct look {
+struct probe {
     struct config config;
-    struct run *run;           /* run/internal.h */
-    size_t first, count;       /* of the dataset's images */
-    struct look_choice choice; /* to be set before look_go; blocks without a wanted image stay all zero */
-    struct look_image *images; /* [count], after look_go on rank 0 */
+    struct run *run;            /* run/internal.h */
+    size_t first, count;        /* of the dataset's images */
+    struct probe_choice choice; /* to be set before probe_run; blocks without a wanted image stay all zero */
+    struct probe_image *images; /* [count], after probe_run on rank 0 */
 };
 
 /* Load model and dataset, and plan the query.
  *
- *   out  out  to be freed with look_end on all ranks, also after a failure
+ *   out  out  to be freed with probe_end on all ranks, also after a failure
  * Errors, the same on all ranks: as run_store. Collective. */
-enum status look_begin(struct look *out, const struct look_options *options, const struct node *node, struct log *log,
-                       struct error *err);
+enum status probe_begin(struct probe *out, const struct probe_options *options, const struct node *node,
+                        struct log *log, struct error *err);
 
 /* The model; the query, if there is one. Borrowed. */
-const struct model *look_model(const struct look *look);
-const struct query *look_query(const struct look *look);
+const struct model *probe_model(const struct probe *probe);
+const struct query *probe_query(const struct probe *probe);
 
 /* Name of a class, on rank 0; "" if there is no such class. */
-const char *look_class(const struct look *look, int class);
+const char *probe_class(const struct probe *probe, int class);
 
 /* Is called on all ranks when each has computed a block: rank r that of number `lead` + r, if there is one. Collective;
  * fails with the same status on all ranks or on none. */
-struct look_round {
+struct probe_round {
     void *context;
     enum status (*end)(void *context, size_t lead, struct error *err);
 };
@@ -65,9 +65,9 @@ struct look_round {
 /* Compute the images. The watcher sees those that are OK, on the rank that computes them, in order if there is one
  * rank. A `round` without a function lets ranks go on without waiting for each other.
  * Errors, the same on all ranks: as block_compute, and those of the round. Collective. */
-enum status look_go(struct look *look, struct block_watcher watcher, struct look_round round, struct error *err);
+enum status probe_run(struct probe *probe, struct block_watcher watcher, struct probe_round round, struct error *err);
 
 /* All zero is fine. Collective. */
-void look_end(struct look *look);
+void probe_end(struct probe *probe);
 
 #endif

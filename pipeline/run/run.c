@@ -26,7 +26,7 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
     struct block_outcome outcome;
     enum status rc = OK;
     size_t block, next;
-    int reason = (int)stop_look(run->stop);
+    int reason = (int)stop_poll(run->stop);
     int mine[2] = {reason != STOP_NONE, reason}, any[2]; /* more, why it stops */
 
     while (rc == OK && !mine[0] && schedule_next(&run->schedule, &block)) {
@@ -38,14 +38,14 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
         progress_add(&run->progress, outcome.images, outcome.failed);
         progress_poll(&run->progress);
         stop_took_block(run->stop, log_seconds() - began);
-        mine[1] = (int)stop_look(run->stop);
+        mine[1] = (int)stop_poll(run->stop);
         mine[0] = mine[1] || log_seconds() >= end || rows_full(&run->rows, run->rows_most);
     }
     if (rc != OK || mine[1])
         schedule_close(&run->schedule); /* nobody gets another block */
     double arrived = log_seconds();
     MPI_Allreduce(mine, any, 2, MPI_INT, MPI_MAX, run->node->world);
-    run->account.seconds[ACCOUNT_WAIT] += log_seconds() - arrived;
+    run->profile.seconds[TIME_PROFILE_WAIT] += log_seconds() - arrived;
     *out = (struct epoch_end){any[0], (enum stop_reason)any[1]};
     return agree(run->node->world, rc, err);
 }
@@ -56,7 +56,7 @@ static struct write_run description(const struct run *run, const char *dataset_s
 {
     return (struct write_run){.config = run->config,
                               .model = &run->model,
-                              .machine = &run->machine,
+                              .provenance = &run->provenance,
                               .dataset = run->config->data.path.file,
                               .dataset_sha256 = dataset_sha256,
                               .dataset_count = dataset_listing_count(run->listing.memory),
@@ -106,20 +106,20 @@ done:
 /* Say where the time went, and what to change. Collective. */
 static void tell_account(const struct run *run)
 {
-    struct account mine = run->account, all;
-    char line[ACCOUNT_LINE];
+    struct time_profile mine = run->profile, all;
+    char line[TIME_PROFILE_LINE];
 
-    mine.seconds[ACCOUNT_DECODE] = run->worker.seconds[STAGE_DECODE];
-    mine.seconds[ACCOUNT_MEASURE] = run->worker.seconds[STAGE_MEASURE];
-    mine.seconds[ACCOUNT_STATISTICS] = run->worker.seconds[STAGE_STATISTICS];
-    MPI_Reduce(mine.seconds, all.seconds, ACCOUNT_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
+    mine.seconds[TIME_PROFILE_DECODE] = run->worker.seconds[STAGE_DECODE];
+    mine.seconds[TIME_PROFILE_MEASURE] = run->worker.seconds[STAGE_MEASURE];
+    mine.seconds[TIME_PROFILE_STATISTICS] = run->worker.seconds[STAGE_STATISTICS];
+    MPI_Reduce(mine.seconds, all.seconds, TIME_PROFILE_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
     if (run->node->rank != 0)
         return;
-    enum account_stage slowest = account_slowest(&all);
-    account_line(line, &all);
+    enum time_profile_stage slowest = time_profile_slowest(&all);
+    time_profile_line(line, &all);
     log_info(run->log, "time of all ranks %s", line);
-    log_info(run->log, "slowest stage=%s share=%.0f%%: %s", account_name(slowest), 100 * account_share(&all, slowest),
-             account_advice(account_name(slowest)));
+    log_info(run->log, "slowest stage=%s share=%.0f%%: %s", time_profile_name(slowest),
+             100 * time_profile_share(&all, slowest), time_profile_advice(time_profile_name(slowest)));
 }
 
 /* The closing lines, and whether too many images failed. Rank 0. */
@@ -164,7 +164,7 @@ static enum status compare_output(struct run *run, bool mixed, bool *complete, s
         config = config_text(run->config);
         write_dataset_sha256(sha, run->listing.memory);
         struct output_identity mine = {config ? config : "", run->model.sha256, sha};
-        rc = output_compare(complete, &run->machine, run->output, &mine, mixed, err);
+        rc = output_compare(complete, &run->provenance, run->output, &mine, mixed, err);
         done = *complete;
         free(config);
     }
@@ -218,7 +218,7 @@ static enum status compute(struct run *run, struct error *err)
     enum status rc = OK;
 
     progress_init(&run->progress, run->log, run->before, run->context.end - run->context.first, run->node->world);
-    run->account.seconds[ACCOUNT_START] = log_seconds() - run->started;
+    run->profile.seconds[TIME_PROFILE_START] = log_seconds() - run->started;
     while (rc == OK && end.more && end.reason == STOP_NONE) {
         rc = run_epoch(run, &end, err);
         double ended = log_seconds();
@@ -227,7 +227,7 @@ static enum status compute(struct run *run, struct error *err)
         if (rc == OK)
             rc = run_save(run, &summary, !end.more, err);
         stop_took_save(run->stop, log_seconds() - ended);
-        run->account.seconds[ACCOUNT_WRITE] += log_seconds() - ended;
+        run->profile.seconds[TIME_PROFILE_WRITE] += log_seconds() - ended;
     }
     progress_finish(&run->progress);
     progress_free(&run->progress);

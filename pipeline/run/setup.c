@@ -270,7 +270,7 @@ enum status run_set_up(struct run *run, struct error *err)
 
     TRY(blas_init(run->node->world, err));
     TRY(isa_choose(&ops, run->node, err));
-    machine_here(&run->machine, ops->name);
+    provenance_here(&run->provenance, ops->name);
     TRY(agree(run->node->world, check_available(run->config, err), err));
     if (run->random)
         TRY(model_random(&run->model, run->random, run->config, BLOCK_GROUP, ops, run->node, err));

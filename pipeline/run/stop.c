@@ -155,7 +155,7 @@ static bool file_is_there(struct stop *stop, double now)
     return access(stop->file, F_OK) == 0;
 }
 
-enum stop_reason stop_look(struct stop *stop)
+enum stop_reason stop_poll(struct stop *stop)
 {
     double now = log_seconds();
 

@@ -51,7 +51,7 @@ enum status stop_start(struct stop *stop, const struct stop_times *times, const 
 
 /* Why this rank should take no more blocks, if so: a signal has come, only the reserve is left, or (rank 0) the file is
  * there. Not collective; cheap. */
-enum stop_reason stop_look(struct stop *stop);
+enum stop_reason stop_poll(struct stop *stop);
 
 /* Tell how long a block has taken, and writing an unfinished store. Not collective. */
 void stop_took_block(struct stop *stop, double seconds);

@@ -4,35 +4,35 @@
 
 #include <stddef.h>
 
-enum account_stage {
-    ACCOUNT_START,      /* reading the model, listing the images, planning */
-    ACCOUNT_DECODE,     /* waiting for images that are read and decoded beside the computation */
-    ACCOUNT_MEASURE,    /* the network and its relevance */
-    ACCOUNT_STATISTICS, /* adding it to the sums */
-    ACCOUNT_WRITE,      /* making an epoch durable: rows, sums, the store */
-    ACCOUNT_WAIT,       /* waiting for other ranks at an epoch's end */
-    ACCOUNT_STAGES
+enum time_profile_stage {
+    TIME_PROFILE_START,      /* reading the model, listing the images, planning */
+    TIME_PROFILE_DECODE,     /* waiting for images that are read and decoded beside the computation */
+    TIME_PROFILE_MEASURE,    /* the network and its relevance */
+    TIME_PROFILE_STATISTICS, /* adding it to the sums */
+    TIME_PROFILE_WRITE,      /* making an epoch durable: rows, sums, the store */
+    TIME_PROFILE_WAIT,       /* waiting for other ranks at an epoch's end */
+    TIME_PROFILE_STAGES
 };
 
-struct account {
-    double seconds[ACCOUNT_STAGES]; /* of a rank, or of all together */
+struct time_profile {
+    double seconds[TIME_PROFILE_STAGES]; /* of a rank, or of all together */
 };
 
-enum { ACCOUNT_LINE = 192 };
+enum { TIME_PROFILE_LINE = 192 };
 
 /* "decode", as in the store's attribute seconds_decode. */
-const char *account_name(enum account_stage stage);
+const char *time_profile_name(enum time_profile_stage stage);
 
 /* The stage of the longest time; the first of equal ones. */
-enum account_stage account_slowest(const struct account *account);
+enum time_profile_stage time_profile_slowest(const struct time_profile *profile);
 
 /* Share of a stage in all, 0 to 1; 0 if nothing took any time. */
-double account_share(const struct account *account, enum account_stage stage);
+double time_profile_share(const struct time_profile *profile, enum time_profile_stage stage);
 
 /* "start=1% decode=0% measure=95% ..." */
-void account_line(char out[ACCOUNT_LINE], const struct account *account);
+void time_profile_line(char out[TIME_PROFILE_LINE], const struct time_profile *profile);
 
 /* What to change where the stage of this name is the slowest; NULL for another name. */
-const char *account_advice(const char *name);
+const char *time_profile_advice(const char *name);
 
 #endif

@@ -55,7 +55,7 @@ enum status write_origin(struct store *store, const struct write_run *run, struc
     enum status rc = OK;
 
     TRY(write_text_attributes(store, run, err));
-    TRY(machine_write(store, run->machine, err));
+    TRY(provenance_write(store, run->provenance, err));
     TRY(store_set_int(store, "", "dataset_count", (int64_t)run->dataset_count, err));
     TRY(store_set_int(store, "", "first_image", (int64_t)run->first, err));
 done:

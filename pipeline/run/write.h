@@ -14,7 +14,7 @@
 struct write_run {
     const struct config *config;
     const struct model *model; /* its weights are not needed */
-    const struct machine *machine;
+    const struct provenance *provenance;
     const char *dataset, *dataset_sha256; /* path and checksum in hexadecimal */
     size_t dataset_count;                 /* images of all of it */
     size_t first, end;                    /* those of the store */

@@ -10,64 +10,63 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Sort, and drop every way that contains another one. It ends where too many are left. */
-static void reduce(struct sets_ways *a)
+/* Sort, and drop every clause that contains another one. It ends where too many are left. */
+static void reduce(struct dnf *a)
 {
     size_t kept = 0;
 
-    qsort(a->ways, a->count, sizeof *a->ways, by_value);
-    for (size_t i = 0; i < a->count && kept <= SETS_MOST_WAYS; i++) { /* a part of a way is a smaller number */
+    qsort(a->clauses, a->count, sizeof *a->clauses, by_value);
+    for (size_t i = 0; i < a->count && kept <= DNF_MAX_CLAUSES; i++) { /* a part of a clause is a smaller number */
         bool contains = false;
         for (size_t j = 0; j < kept && !contains; j++)
-            contains = (a->ways[i] & a->ways[j]) == a->ways[j];
+            contains = (a->clauses[i] & a->clauses[j]) == a->clauses[j];
         if (!contains)
-            a->ways[kept++] = a->ways[i];
+            a->clauses[kept++] = a->clauses[i];
     }
     a->count = kept;
 }
 
-static enum status begin(struct sets_ways *out, size_t most, struct error *err)
+static enum status begin(struct dnf *out, size_t most, struct error *err)
 {
-    *out = (struct sets_ways){0};
-    out->ways = malloc((most ? most : 1) * sizeof *out->ways);
-    if (!out->ways)
+    *out = (struct dnf){0};
+    out->clauses = malloc((most ? most : 1) * sizeof *out->clauses);
+    if (!out->clauses)
         return error_set(err, FAIL_SYSTEM, "no memory for a set expression");
     return OK;
 }
 
-static enum status finish(struct sets_ways *out, struct error *err)
+static enum status finish(struct dnf *out, struct error *err)
 {
     reduce(out);
-    if (out->count > SETS_MOST_WAYS)
+    if (out->count > DNF_MAX_CLAUSES)
         return error_set(err, FAIL_CONFIG, "the expression unites more than %d intersections; ask in several parts",
-                         (int)SETS_MOST_WAYS);
+                         (int)DNF_MAX_CLAUSES);
     return OK;
 }
 
-enum status sets_ways_one(struct sets_ways *out, uint64_t way, struct error *err)
+enum status dnf_one(struct dnf *out, uint64_t clause, struct error *err)
 {
     enum status rc = begin(out, 1, err);
 
     if (rc == OK)
-        out->ways[out->count++] = way;
+        out->clauses[out->count++] = clause;
     return rc;
 }
 
-enum status sets_ways_or(struct sets_ways *out, const struct sets_ways *a, const struct sets_ways *b, struct error *err)
+enum status dnf_or(struct dnf *out, const struct dnf *a, const struct dnf *b, struct error *err)
 {
     enum status rc = begin(out, a->count + b->count, err);
 
     if (rc != OK)
         return rc;
     for (size_t i = 0; i < a->count; i++)
-        out->ways[out->count++] = a->ways[i];
+        out->clauses[out->count++] = a->clauses[i];
     for (size_t i = 0; i < b->count; i++)
-        out->ways[out->count++] = b->ways[i];
+        out->clauses[out->count++] = b->clauses[i];
     return finish(out, err);
 }
 
-enum status sets_ways_and(struct sets_ways *out, const struct sets_ways *a, const struct sets_ways *b,
-                          struct error *err)
+enum status dnf_and(struct dnf *out, const struct dnf *a, const struct dnf *b, struct error *err)
 {
     enum status rc = begin(out, a->count * b->count, err);
 
@@ -75,26 +74,25 @@ enum status sets_ways_and(struct sets_ways *out, const struct sets_ways *a, cons
         return rc;
     for (size_t i = 0; i < a->count; i++)
         for (size_t j = 0; j < b->count; j++)
-            out->ways[out->count++] = a->ways[i] | b->ways[j];
+            out->clauses[out->count++] = a->clauses[i] | b->clauses[j];
     return finish(out, err);
 }
 
-enum status sets_ways_rest(struct sets_ways *out, const struct sets_ways *a, uint64_t decided, uint64_t in,
-                           struct error *err)
+enum status dnf_rest(struct dnf *out, const struct dnf *a, uint64_t decided, uint64_t in, struct error *err)
 {
     enum status rc = begin(out, a->count, err);
 
     if (rc != OK)
         return rc;
     for (size_t i = 0; i < a->count; i++)
-        if ((a->ways[i] & decided & ~in) == 0)
-            out->ways[out->count++] = a->ways[i] & ~decided;
+        if ((a->clauses[i] & decided & ~in) == 0)
+            out->clauses[out->count++] = a->clauses[i] & ~decided;
     return finish(out, err);
 }
 
-enum status sets_ways_change(struct sets_ways *out, const struct sets_ways *a,
-                             uint64_t (*change)(const void *context, uint64_t way, bool *keep), const void *context,
-                             struct error *err)
+enum status dnf_change(struct dnf *out, const struct dnf *a,
+                       uint64_t (*change)(const void *context, uint64_t clause, bool *keep), const void *context,
+                       struct error *err)
 {
     enum status rc = begin(out, a->count, err);
 
@@ -102,34 +100,35 @@ enum status sets_ways_change(struct sets_ways *out, const struct sets_ways *a,
         return rc;
     for (size_t i = 0; i < a->count; i++) {
         bool keep = true;
-        uint64_t way = change(context, a->ways[i], &keep);
+        uint64_t clause = change(context, a->clauses[i], &keep);
         if (keep)
-            out->ways[out->count++] = way;
+            out->clauses[out->count++] = clause;
     }
     return finish(out, err);
 }
 
-bool sets_ways_everything(const struct sets_ways *a)
+bool dnf_everything(const struct dnf *a)
 {
-    return a->count == 1 && a->ways[0] == 0;
+    return a->count == 1 && a->clauses[0] == 0;
 }
 
-bool sets_ways_equal(const struct sets_ways *a, const struct sets_ways *b)
+bool dnf_equal(const struct dnf *a, const struct dnf *b)
 {
-    return a->count == b->count && (a->count == 0 || memcmp(a->ways, b->ways, a->count * sizeof *a->ways) == 0);
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->clauses, b->clauses, a->count * sizeof *a->clauses) == 0);
 }
 
-uint64_t sets_ways_sets(const struct sets_ways *a)
+uint64_t dnf_sets(const struct dnf *a)
 {
     uint64_t all = 0;
 
     for (size_t i = 0; i < a->count; i++)
-        all |= a->ways[i];
+        all |= a->clauses[i];
     return all;
 }
 
-void sets_ways_free(struct sets_ways *a)
+void dnf_free(struct dnf *a)
 {
-    free(a->ways);
-    *a = (struct sets_ways){0};
+    free(a->clauses);
+    *a = (struct dnf){0};
 }

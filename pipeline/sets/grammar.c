@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a part of an expression stands for: neurons of one layer, as long as it is of one, else ways through sets. */
+/* What a part of an expression stands for: neurons of one layer, as long as it is of one, else clauses through sets. */
 struct operand {
     struct sets_token token; /* where it begins */
     bool neurons;
-    struct sets_set set;   /* owned, if `neurons` */
-    struct sets_ways ways; /* owned, otherwise */
+    struct sets_set set; /* owned, if `neurons` */
+    struct dnf clauses;  /* owned, otherwise */
 };
 
 struct parser {
@@ -25,7 +25,7 @@ struct parser {
 static void release(struct operand *operand)
 {
     free(operand->set.bits);
-    sets_ways_free(&operand->ways);
+    dnf_free(&operand->clauses);
     *operand = (struct operand){.neurons = false};
 }
 
@@ -245,16 +245,16 @@ static enum status number_set(struct parser *p, size_t *number, struct sets_set 
             return OK;
         }
     }
-    if (sets->nsets == SETS_MOST)
-        return sets_text_fail(&p->reader, token, "more than %d different sets; ask in several parts", (int)SETS_MOST);
+    if (sets->nsets == SETS_MAX)
+        return sets_text_fail(&p->reader, token, "more than %d different sets; ask in several parts", (int)SETS_MAX);
     *number = sets->nsets;
     sets->sets[sets->nsets++] = *set;
     *set = (struct sets_set){.bits = NULL};
     return OK;
 }
 
-/* Make neurons of one layer the way through this set. */
-static enum status make_ways(struct parser *p, struct operand *operand)
+/* Turn neurons of one layer into the clause of this set. */
+static enum status make_clauses(struct parser *p, struct operand *operand)
 {
     size_t number;
     enum status rc = OK;
@@ -265,7 +265,7 @@ static enum status make_ways(struct parser *p, struct operand *operand)
     free(operand->set.bits);
     operand->set.bits = NULL;
     operand->neurons = false;
-    TRY(sets_ways_one(&operand->ways, UINT64_C(1) << number, p->err));
+    TRY(dnf_one(&operand->clauses, UINT64_C(1) << number, p->err));
 done:
     return rc;
 }
@@ -273,24 +273,24 @@ done:
 /* a becomes a and b, or a or b. */
 static enum status combine(struct parser *p, struct operand *a, struct operand *b, bool intersect)
 {
-    struct sets_ways joined = {0};
+    struct dnf joined = {0};
     enum status rc = OK;
 
     if (a->neurons && b->neurons && a->set.variable == b->set.variable) {
         merge(&a->set, &b->set, intersect, neurons_of(p->out->net, &a->set));
         return OK;
     }
-    TRY(make_ways(p, a));
-    TRY(make_ways(p, b));
-    TRY(intersect ? sets_ways_and(&joined, &a->ways, &b->ways, p->err)
-                  : sets_ways_or(&joined, &a->ways, &b->ways, p->err));
+    TRY(make_clauses(p, a));
+    TRY(make_clauses(p, b));
+    TRY(intersect ? dnf_and(&joined, &a->clauses, &b->clauses, p->err)
+                  : dnf_or(&joined, &a->clauses, &b->clauses, p->err));
 done:
     if (rc != OK) {
-        sets_ways_free(&joined);
+        dnf_free(&joined);
         return rc;
     }
-    sets_ways_free(&a->ways);
-    a->ways = joined;
+    dnf_free(&a->clauses);
+    a->clauses = joined;
     return rc;
 }
 
@@ -310,7 +310,7 @@ static enum status parse_bias(struct parser *p, struct operand *out)
         TRY(sets_text_fail(&p->reader, layer, "%s has no bias", network_variable(net, set.variable)));
     TRY(expect(p, ')', "after the layer"));
     TRY(number_set(p, &number, &set, out->token));
-    TRY(sets_ways_one(&out->ways, UINT64_C(1) << number, p->err));
+    TRY(dnf_one(&out->clauses, UINT64_C(1) << number, p->err));
 done:
     return rc;
 }
@@ -410,12 +410,12 @@ static enum status parse_whole(struct parser *p, struct operand *value, struct o
     enum status rc = OK;
 
     TRY(parse_union(p, value));
-    TRY(make_ways(p, value));
+    TRY(make_clauses(p, value));
     if (sets_text_is_word(&p->reader, "given")) {
         p->out->conditional = true;
         TRY(sets_text_next(&p->reader));
         TRY(parse_union(p, given));
-        TRY(make_ways(p, given));
+        TRY(make_clauses(p, given));
     }
     if (sets_text_is_word(&p->reader, "given"))
         TRY(sets_text_fail(&p->reader, p->reader.token, "there can be only one given"));
@@ -426,8 +426,7 @@ done:
     return rc;
 }
 
-enum status sets_grammar(struct sets *out, struct sets_ways *value, struct sets_ways *given, const char *text,
-                         struct error *err)
+enum status sets_grammar(struct sets *out, struct dnf *value, struct dnf *given, const char *text, struct error *err)
 {
     struct parser p = {.out = out, .err = err};
     struct operand v = {.neurons = false}, g = {.neurons = false};
@@ -435,9 +434,9 @@ enum status sets_grammar(struct sets *out, struct sets_ways *value, struct sets_
 
     TRY(sets_text_begin(&p.reader, text, err));
     TRY(parse_whole(&p, &v, &g));
-    *value = v.ways;
-    *given = g.ways;
-    v.ways = g.ways = (struct sets_ways){0};
+    *value = v.clauses;
+    *given = g.clauses;
+    v.clauses = g.clauses = (struct dnf){0};
 done:
     release(&v);
     release(&g);

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_STEPS = 2 * NETWORK_MAX_VARIABLES };
+enum { MAX_STEPS = 2 * NETWORK_MAX_VARIABLES };
 
 /* What is left to be fulfilled by the walks of each state. */
 struct states {
     size_t count;
-    struct sets_ways rest[DECISION_MOST_STATES]; /* owned */
+    struct dnf rest[DECISION_MOST_STATES]; /* owned */
 };
 
 struct planner {
@@ -22,7 +22,7 @@ struct planner {
 static void forget(struct states *states)
 {
     for (size_t s = 0; s < states->count; s++)
-        sets_ways_free(&states->rest[s]);
+        dnf_free(&states->rest[s]);
     states->count = 0;
 }
 
@@ -39,7 +39,7 @@ static uint64_t sets_at(const struct planner *p, size_t variable, bool bias)
     uint64_t needed = 0, here = 0;
 
     for (size_t s = 0; s < p->now.count; s++)
-        needed |= sets_ways_sets(&p->now.rest[s]);
+        needed |= dnf_sets(&p->now.rest[s]);
     for (size_t i = 0; i < p->sets->nsets; i++)
         if (p->sets->sets[i].variable == variable && p->sets->sets[i].bias == bias)
             here |= UINT64_C(1) << i;
@@ -101,8 +101,8 @@ static enum status classify(struct planner *p, uint8_t *atom, struct atoms *atom
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
 
-/* Number of the state in which these ways are left. Takes them over. Everything is decided at and below a map only. */
-static enum status number_state(struct planner *p, uint8_t *number, struct states *states, struct sets_ways *rest,
+/* Number of the state in which these clauses are left. Takes them over. Everything is decided at and below a map only. */
+static enum status number_state(struct planner *p, uint8_t *number, struct states *states, struct dnf *rest,
                                 size_t variable)
 {
     size_t s = 0;
@@ -111,9 +111,9 @@ static enum status number_state(struct planner *p, uint8_t *number, struct state
     if (rest->count == 0)
         return OK;
     *number = DECISION_IN;
-    if (sets_ways_everything(rest) && (p->map == SETS_NO_MAP || variable <= p->map))
+    if (dnf_everything(rest) && (p->map == SETS_NO_MAP || variable <= p->map))
         return OK;
-    while (s < states->count && !sets_ways_equal(&states->rest[s], rest))
+    while (s < states->count && !dnf_equal(&states->rest[s], rest))
         s++;
     if (s == DECISION_MOST_STATES)
         return error_set(p->err, FAIL_CONFIG,
@@ -121,7 +121,7 @@ static enum status number_state(struct planner *p, uint8_t *number, struct state
                          (int)DECISION_MOST_STATES);
     if (s == states->count) {
         states->rest[states->count++] = *rest;
-        *rest = (struct sets_ways){0};
+        *rest = (struct dnf){0};
     }
     *number = (uint8_t)s;
     return OK;
@@ -132,21 +132,21 @@ static enum status route(struct planner *p, uint8_t *next, const struct decision
                          uint64_t here)
 {
     struct states after = {0};
-    struct sets_ways rest = {0};
+    struct dnf rest = {0};
     enum status rc = OK;
 
     memset(next, DECISION_OUT, step->nin * step->natoms);
     for (size_t s = 0; s < step->nin; s++)
         for (size_t a = 0; a < atoms->count; a++) {
-            TRY(sets_ways_rest(&rest, &p->now.rest[s], here, atoms->in[a], p->err));
+            TRY(dnf_rest(&rest, &p->now.rest[s], here, atoms->in[a], p->err));
             TRY(number_state(p, &next[s * step->natoms + a], &after, &rest, step->variable));
-            sets_ways_free(&rest);
+            dnf_free(&rest);
         }
     forget(&p->now);
     p->now = after;
     after.count = 0;
 done:
-    sets_ways_free(&rest);
+    dnf_free(&rest);
     forget(&after);
     return rc;
 }
@@ -197,7 +197,7 @@ static enum status step_at_bias(struct planner *p, size_t variable, uint64_t her
         TRY(no_memory(p->err));
     for (size_t s = 0; s < step->nin; s++)
         for (size_t i = 0; i < p->now.rest[s].count; i++)
-            counts[s] = counts[s] || p->now.rest[s].ways[i] == here;
+            counts[s] = counts[s] || p->now.rest[s].clauses[i] == here;
     TRY(route(p, next, step, &goes_on, here));
     step->nout = p->now.count;
 done:
@@ -224,20 +224,20 @@ done:
     return rc;
 }
 
-enum status sets_plan_init(struct sets_plan *plan, const struct sets *sets, const struct sets_ways *ways, size_t map,
+enum status sets_plan_init(struct sets_plan *plan, const struct sets *sets, const struct dnf *clauses, size_t map,
                            struct error *err)
 {
     struct planner p = {.out = plan, .sets = sets, .map = map, .err = err};
     enum status rc = OK;
 
-    *plan = (struct sets_plan){.everything = sets_ways_everything(ways)};
-    if (ways->count == 0 || (plan->everything && map == SETS_NO_MAP))
+    *plan = (struct sets_plan){.everything = dnf_everything(clauses)};
+    if (clauses->count == 0 || (plan->everything && map == SETS_NO_MAP))
         return OK;
-    plan->steps = calloc(MOST_STEPS, sizeof *plan->steps);
+    plan->steps = calloc(MAX_STEPS, sizeof *plan->steps);
     plan->decision.steps = plan->steps;
     if (!plan->steps)
         TRY(no_memory(err));
-    TRY(sets_ways_rest(&p.now.rest[0], ways, 0, 0, err));
+    TRY(dnf_rest(&p.now.rest[0], clauses, 0, 0, err));
     p.now.count = 1;
     TRY(add_steps(&p));
 done:

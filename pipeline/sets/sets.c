@@ -17,10 +17,10 @@ static size_t depth_of(const struct sets_set *set)
     return 2 * set->variable + (set->bias ? 0 : 1);
 }
 
-/* Whether some neuron of each layer is in all of a way's sets of that layer. */
-static bool possible(const struct sets *sets, uint64_t way)
+/* Whether some neuron of each layer is in all of a clause's sets of that layer. */
+static bool possible(const struct sets *sets, uint64_t clause)
 {
-    for (uint64_t left = way; left; left &= left - 1) {
+    for (uint64_t left = clause; left; left &= left - 1) {
         const struct sets_set *first = &sets->sets[__builtin_ctzll(left)];
         size_t neurons = shape_neurons(network_shape(sets->net, first->variable)), common = 0;
         for (size_t byte = 0; byte < (neurons + 7) / 8 && !first->bias && !common; byte++) {
@@ -38,17 +38,17 @@ static bool possible(const struct sets *sets, uint64_t way)
     return true;
 }
 
-/* Leaves a way out that no walk can go, and out of it the whole layers above another of its sets. */
-static uint64_t simplify_way(const void *context, uint64_t way, bool *keep)
+/* Leaves a clause out that no walk can satisfy, and out of it the whole layers above another of its sets. */
+static uint64_t simplify_clause(const void *context, uint64_t clause, bool *keep)
 {
     const struct sets *sets = context;
     size_t lowest = SIZE_MAX;
     bool handed_over = false;
 
-    *keep = possible(sets, way);
+    *keep = possible(sets, clause);
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
-        if (!(way >> i & 1))
+        if (!(clause >> i & 1))
             continue;
         if (set->bias && handed_over)
             *keep = false;
@@ -57,24 +57,24 @@ static uint64_t simplify_way(const void *context, uint64_t way, bool *keep)
     }
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
-        if (!(way >> i & 1))
+        if (!(clause >> i & 1))
             continue;
         if (handed_over && !set->bias && depth_of(set) == lowest)
             *keep = false; /* a set below a bias */
         if (!set->bias && set->count == shape_neurons(network_shape(sets->net, set->variable)) &&
             depth_of(set) > lowest)
-            way &= ~(UINT64_C(1) << i);
+            clause &= ~(UINT64_C(1) << i);
     }
-    return way;
+    return clause;
 }
 
-static enum status simplify(struct sets_ways *ways, const struct sets *sets, struct error *err)
+static enum status simplify(struct dnf *clauses, const struct sets *sets, struct error *err)
 {
-    struct sets_ways simple;
-    enum status rc = sets_ways_change(&simple, ways, simplify_way, sets, err);
+    struct dnf simple;
+    enum status rc = dnf_change(&simple, clauses, simplify_clause, sets, err);
 
-    sets_ways_free(ways);
-    *ways = simple;
+    dnf_free(clauses);
+    *clauses = simple;
     return rc;
 }
 
@@ -82,22 +82,22 @@ static enum status simplify(struct sets_ways *ways, const struct sets *sets, str
 
 enum status sets_parse(struct sets *out, const char *text, const struct network *net, struct error *err)
 {
-    struct sets_ways value = {0}, given = {0};
+    struct dnf value = {0}, given = {0};
     enum status rc = OK;
 
     *out = (struct sets){.net = net};
     TRY(sets_grammar(out, &value, &given, text, err));
     if (out->conditional) {
-        TRY(sets_ways_and(&out->value, &value, &given, err));
-        TRY(sets_ways_change(&out->given, &given, simplify_way, out, err));
+        TRY(dnf_and(&out->value, &value, &given, err));
+        TRY(dnf_change(&out->given, &given, simplify_clause, out, err));
     } else {
-        TRY(sets_ways_or(&out->value, &value, &given, err));
-        TRY(sets_ways_one(&out->given, 0, err));
+        TRY(dnf_or(&out->value, &value, &given, err));
+        TRY(dnf_one(&out->given, 0, err));
     }
     TRY(simplify(&out->value, out, err));
 done:
-    sets_ways_free(&value);
-    sets_ways_free(&given);
+    dnf_free(&value);
+    dnf_free(&given);
     return rc;
 }
 
@@ -105,8 +105,8 @@ void sets_free(struct sets *sets)
 {
     for (size_t i = 0; i < sets->nsets; i++)
         free(sets->sets[i].bits);
-    sets_ways_free(&sets->value);
-    sets_ways_free(&sets->given);
+    dnf_free(&sets->value);
+    dnf_free(&sets->given);
     *sets = (struct sets){.net = NULL};
 }
 
@@ -149,7 +149,7 @@ enum status sets_masks(float *masks[NETWORK_MAX_VARIABLES], const char *text, co
         TRY(error_set(err, FAIL_CONFIG, "only sets of single layers joined by \"and\" can be a condition:\n  %s",
                       text));
     for (size_t i = 0; i < sets.nsets; i++) {
-        if (!(sets.value.ways[0] >> i & 1))
+        if (!(sets.value.clauses[0] >> i & 1))
             continue;
         if (sets.sets[i].bias)
             TRY(error_set(err, FAIL_CONFIG, "a bias is no set of neurons and cannot be a condition:\n  %s", text));

@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SETS_MOST = 64, SETS_DEPTH = 64 };
+enum { SETS_MAX = 64, SETS_DEPTH = 64 };
 
 struct sets_set {
     size_t variable;
@@ -36,9 +36,9 @@ struct sets_set {
 struct sets {
     const struct network *net; /* borrowed */
     size_t nsets;
-    struct sets_set sets[SETS_MOST];
-    struct sets_ways value; /* walks that are counted: of the condition, too, if there is one */
-    struct sets_ways given; /* the condition; everything without one */
+    struct sets_set sets[SETS_MAX];
+    struct dnf value; /* walks that are counted: of the condition, too, if there is one */
+    struct dnf given; /* the condition; everything without one */
     bool conditional;
 };
 

@@ -1,4 +1,4 @@
-/* One rank's flows of far pairs: sweeps through every image that is OK, exact ones into the block's tally, sampled rows
+/* One rank's flows of far pairs: sweeps through every image that is OK, exact ones into the sums of the block, sampled rows
  * into the node's exact sums at once. Not collective. */
 #ifndef NRMFLOW_PIPELINE_STATS_FAR_SUMS_H
 #define NRMFLOW_PIPELINE_STATS_FAR_SUMS_H
@@ -13,29 +13,29 @@
 #include "pipeline/stats/sums.h"
 
 /* Working memory, placed in an arena. Pairs are computed one after the other and share their memory. */
-struct sweeper {
+struct far_sums {
     const struct statistics *statistics; /* borrowed */
     uint64_t seed;
-    struct far_work work[FLOWS_MOST]; /* of exact pairs */
+    struct far_work work[FLOWS_MAX]; /* of exact pairs */
     struct sample_work sample;
     struct far_flow flow; /* of one exact pair */
     double *numbers;      /* [channels of the widest variable] scratch */
 };
 
 /* Place it; with a measuring arena only its size comes out. Without far pairs it takes nothing. */
-void sweeper_place(struct sweeper *sweeper, const struct statistics *s, uint64_t seed, struct arena *arena);
+void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena);
 
 /* Add the far flows of an image that is OK.
  *
- *   tally       in/out  of the block
+ *   block_sums       in/out  of the block
  *   sums        in/out  the node's
  *   image       in      of the measure's sink
  *   index       in      the image's number in the whole dataset, which with the seed decides what is drawn
  *   given_mass  in      final
  *   class       in      for the sums by class of exact pairs; SIZE_MAX if it has none
  * Errors: FAIL_LIMIT as sums_add. */
-enum status sweeper_image(struct sweeper *sweeper, struct tally *tally, struct sums *sums,
-                          const struct measure_image *image, size_t index, double given_mass, size_t class,
-                          struct error *err);
+enum status far_sums_image(struct far_sums *far_sums, struct block_sums *block_sums, struct sums *sums,
+                           const struct measure_image *image, size_t index, double given_mass, size_t class,
+                           struct error *err);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { FLOWS_MOST = NETWORK_MAX_VARIABLES * (NETWORK_MAX_VARIABLES - 1) / 2 };
+enum { FLOWS_MAX = NETWORK_MAX_VARIABLES * (NETWORK_MAX_VARIABLES - 1) / 2 };
 
 struct flows_pair {
     struct far_pair pair;
@@ -20,7 +20,7 @@ struct flows_pair {
 struct flows {
     bool adjacent[NETWORK_MAX_LINKS]; /* into link k's variable from the weighted variable below */
     size_t count;                     /* of far pairs, exact and sampled, by upper and lower variable */
-    struct flows_pair pairs[FLOWS_MOST];
+    struct flows_pair pairs[FLOWS_MAX];
     bool sampled;  /* any of them */
     double sweeps; /* of sampled ones, from every layer for an image */
 };

@@ -51,8 +51,8 @@ enum status queries_init(struct queries *out, const struct config *config, const
     enum status rc = OK;
 
     *out = (struct queries){.extent = {.lowest = SIZE_MAX, .states = 1}};
-    if (pairs->count > QUERIES_MOST)
-        TRY(error_set(err, FAIL_CONFIG, "%s: more than %d queries; split the run", config->name, (int)QUERIES_MOST));
+    if (pairs->count > QUERIES_MAX)
+        TRY(error_set(err, FAIL_CONFIG, "%s: more than %d queries; split the run", config->name, (int)QUERIES_MAX));
     for (size_t i = 0; i < pairs->count; i++) {
         struct query *query = &out->items[i];
         struct error why = {0};

@@ -12,7 +12,7 @@
 #include "pipeline/config/config.h"
 #include "pipeline/sets/plan.h"
 
-enum { QUERIES_MOST = 32, QUERIES_NAME = 32 };
+enum { QUERIES_MAX = 32, QUERIES_NAME = 32 };
 
 struct query {
     const char *name, *text; /* the configuration's */
@@ -21,7 +21,7 @@ struct query {
 
 struct queries {
     size_t count;
-    struct query items[QUERIES_MOST];
+    struct query items[QUERIES_MAX];
     struct decision_extent extent;
 };
 

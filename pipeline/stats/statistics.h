@@ -5,7 +5,7 @@
  *
  *     se^2 = (s_x^2 - 2 r s_xy + r^2 s_y^2) / (n mean(y)^2)
  *
- * Images add to them through a tally (stats/block_sums.h). Images that failed, exploded or are undefined add nothing.
+ * Images add to them through the sums of their block (stats/block_sums.h). Images that failed, exploded or are undefined add nothing.
  */
 #ifndef NRMFLOW_PIPELINE_STATS_STATISTICS_H
 #define NRMFLOW_PIPELINE_STATS_STATISTICS_H
@@ -58,7 +58,7 @@ struct statistics {
     /* per class with flows and entry */
     size_t class_flow[NETWORK_MAX_LINKS], class_flow_square[NETWORK_MAX_LINKS], class_flow_product[NETWORK_MAX_LINKS];
     size_t to_bias[NETWORK_MAX_LINKS], absorbed[NETWORK_MAX_LINKS]; /* per upper channel */
-    struct statistics_far far[FLOWS_MOST];                          /* of options.flows */
+    struct statistics_far far[FLOWS_MAX];                           /* of options.flows */
 };
 
 /* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The plan

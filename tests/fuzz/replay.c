@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CHANGES = 6, MOST_BYTES = 1 << 20, HEAD = 2048 };
+enum { MAX_CHANGES = 6, MAX_BYTES = 1 << 20, HEAD = 2048 };
 
 /* splitmix64 */
 static uint64_t draw(uint64_t *seed)
@@ -27,7 +27,7 @@ static uint64_t draw(uint64_t *seed)
 /* Change bytes of a copy, half of them where files have their structure; every fourth time its end is missing. */
 static size_t change(unsigned char *bytes, size_t nbytes, uint64_t *seed)
 {
-    size_t changes = 1 + draw(seed) % MOST_CHANGES;
+    size_t changes = 1 + draw(seed) % MAX_CHANGES;
 
     for (size_t i = 0; i < changes; i++) {
         size_t range = draw(seed) % 2 && nbytes > HEAD ? HEAD : nbytes;
@@ -44,14 +44,14 @@ static size_t read_file(unsigned char *bytes, const char *path)
 
     if (!file)
         fuzz_fail(path);
-    size_t nbytes = fread(bytes, 1, MOST_BYTES, file);
+    size_t nbytes = fread(bytes, 1, MAX_BYTES, file);
     fclose(file);
     return nbytes;
 }
 
 static size_t replay(const struct fuzz_target *target, uint64_t rounds, const char *path)
 {
-    static unsigned char bytes[MOST_BYTES], copy[MOST_BYTES];
+    static unsigned char bytes[MAX_BYTES], copy[MAX_BYTES];
     size_t nbytes = read_file(bytes, path), runs = 1;
     uint64_t seed = nbytes;
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_IMAGES = 4 };
+enum { MAX_IMAGES = 4 };
 
 /* Look at every byte, so that a sanitizer sees those that are not there. */
 static void look(const struct image *image)
@@ -47,7 +47,7 @@ static void read_images(const struct dataset_listing *listing)
 
     fuzz_check(rc, &err);
     image_init(&image);
-    for (size_t i = 0; rc == OK && i < count && i < MOST_IMAGES; i++) {
+    for (size_t i = 0; rc == OK && i < count && i < MAX_IMAGES; i++) {
         struct error why = {0};
         enum status read = dataset_read(&image, dataset, i, 3, &why);
 

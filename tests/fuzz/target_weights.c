@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_FLOATS = 1 << 22 };
+enum { MAX_FLOATS = 1 << 22 };
 
 static void load(const struct weights *w)
 {
     size_t n = weights_floats(w);
     struct error err = {0};
 
-    if (n > MOST_FLOATS)
+    if (n > MAX_FLOATS)
         return;
     float *floats = malloc(n * sizeof *floats);
     if (!floats)

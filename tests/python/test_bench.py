@@ -8,7 +8,7 @@ import unittest
 from support import RunCase, TINY, nrmflow
 
 SMALL = "--network", "vgg11", "--side", "32", "--narrow", "32", "--block", "4", "--repeats", "1"
-OPERATIONS = "evaluate", "back", "joint", "forward"
+OPERATIONS = "forward", "backward", "flow", "lift"
 
 
 class Bench(RunCase):
@@ -36,7 +36,7 @@ class Bench(RunCase):
         self.assertEqual(list(layers)[:3] + list(layers)[-1:], ["conv1_1", "pool1", "conv2_1", "fc8"])
         for name, layer in layers.items():
             for operation in OPERATIONS:
-                absent = name.startswith("pool") and operation == "joint"
+                absent = name.startswith("pool") and operation == "flow"
                 (self.assertEqual if absent else self.assertGreater)(layer[operation], 0, (name, operation))
         self.assertAlmostEqual(sum(layer["share"] for layer in layers.values()), 1)
 

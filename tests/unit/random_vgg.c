@@ -334,7 +334,7 @@ static void reference_share(struct vgg_reference *ref, const struct chain *chain
         for (size_t i = 0; i < shape_neurons(network_shape(&vgg->net, variable)); i++)
             ref->h[variable][i] = 1;
     else
-        reference_forward(ref->h[variable], &chain->links[variable - 1], ref->h[variable - 1]);
+        reference_lift(ref->h[variable], &chain->links[variable - 1], ref->h[variable - 1]);
     apply_mask(ref->h[variable], vgg, variable, ref->h[variable]);
 }
 
@@ -345,7 +345,7 @@ static void reference_up(struct vgg_reference *ref, struct chain *chain, const s
         const struct link *link = &vgg->net.links[k];
         chain->links[k] = link_of(chain, ref, vgg, k);
         bounds_of(chain, vgg, k);
-        reference_evaluate(ref->z[k + 1], &chain->links[k]);
+        reference_forward(ref->z[k + 1], &chain->links[k]);
         for (size_t i = 0; i < shape_neurons(link->upper); i++)
             ref->a[k + 1][i] = link->rectified ? fmax(ref->z[k + 1][i], 0) : ref->z[k + 1][i];
         reference_prepare(&chain->links[k]);
@@ -369,17 +369,17 @@ static void reference_down(struct vgg_reference *ref, struct chain *chain, const
         const struct reference_link *l = &chain->links[k];
         size_t channels = l->link->upper.channels;
         bounds_of(chain, vgg, k);
-        reference_back(ref->r[k], l, ref->r[k + 1]);
+        reference_backward(ref->r[k], l, ref->r[k + 1]);
         reference_shares(ref->to_bias[k], ref->absorbed[k], l, ref->r[k + 1]);
         ref->bias[k] = ref->bias[k + 1] + sum(ref->to_bias[k], channels);
         ref->lost[k] = ref->lost[k + 1] + sum(ref->absorbed[k], channels);
-        reference_back(ref->m[k], l, ref->m[k + 1]);
+        reference_backward(ref->m[k], l, ref->m[k + 1]);
         apply_mask(ref->m[k], vgg, k, ref->m[k]);
         reference_shares(ref->to_bias[k], ref->absorbed[k], l, ref->m[k + 1]);
         for (size_t j = 0; j < channels && vgg->options.given != GIVEN_NONE && k >= vgg->plan.lowest; j++)
             ref->to_bias[k][j] = ref->absorbed[k][j] = 0;
         if (l->link->kind != LINK_POOL)
-            reference_joint(ref->joint[k], l, ref->m[k + 1], ref->h[k]);
+            reference_flow(ref->joint[k], l, ref->m[k + 1], ref->h[k]);
         free(l->sums);
         for (size_t t = 0; t < RULE_MAX_TERMS; t++)
             free(l->c[t]);

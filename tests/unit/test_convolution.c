@@ -76,7 +76,7 @@ static void check(struct convolution s, enum output which, struct random *random
     if (which == OUT_UPPER)
         convolution_forward(out.values, a.values, b.values, s, false, scratch.values);
     else if (which == OUT_LOWER)
-        convolution_back(out.values, a.values, b.values, s, scratch.values);
+        convolution_backward(out.values, a.values, b.values, s, scratch.values);
     else
         convolution_gradient(out.values, a.values, b.values, s, scratch.values);
     assert_sums(out.values, &want, count[which], terms[which]);

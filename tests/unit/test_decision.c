@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { NETWORKS = 24, TEXT = 1024, MOST_NODES = 16 };
+enum { NETWORKS = 24, TEXT = 1024, MAX_NODES = 16 };
 
 /* Two orders of the same float32 sums, relative to the largest sum of magnitudes of a variable. */
 static const double BAR = 1e-5;
@@ -36,7 +36,7 @@ struct node {
 
 struct expression {
     size_t count;
-    struct node nodes[MOST_NODES];
+    struct node nodes[MAX_NODES];
     char text[TEXT];
 };
 

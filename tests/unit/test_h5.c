@@ -169,14 +169,15 @@ static void size_beyond_the_file_is_refused(void **state)
 
 /* ---- writing aside --------------------------------------------------------------------------------------------- */
 
-static void add_numbers(struct h5_aside *aside, size_t count)
+static void add_numbers(struct h5_atomic *aside, size_t count)
 {
     double *numbers = calloc(count, sizeof *numbers);
     hsize_t dims = count;
     hid_t space = H5Screate_simple(1, &dims, NULL), dataset;
 
     assert_non_null(numbers);
-    dataset = H5Dcreate2(h5_aside_file(aside), "numbers", H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    dataset =
+        H5Dcreate2(h5_atomic_file(aside), "numbers", H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) >= 0);
     h5_close(&dataset);
     h5_close(&space);
@@ -185,17 +186,17 @@ static void add_numbers(struct h5_aside *aside, size_t count)
 
 static void commit_replaces_the_old_file(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
     const char *path = files_path("store.h5");
     hid_t file;
 
     (void)state;
     files_write_text(path, "old");
-    assert_int_equal(h5_aside_create(&aside, path, &err), OK);
+    assert_int_equal(h5_atomic_create(&aside, path, &err), OK);
     add_numbers(aside, 1000);
     files_expect_text(path, "old");
-    assert_int_equal(h5_aside_commit(aside, &err), OK);
+    assert_int_equal(h5_atomic_commit(aside, &err), OK);
     assert_int_equal(h5_open(&file, path, &err), OK);
     assert_true(h5_exists(file, "numbers"));
     h5_close(&file);
@@ -204,22 +205,22 @@ static void commit_replaces_the_old_file(void **state)
 
 static void discard_leaves_the_old_file(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
     const char *path = files_path("store.h5");
 
     (void)state;
     files_write_text(path, "old");
-    assert_int_equal(h5_aside_create(&aside, path, &err), OK);
+    assert_int_equal(h5_atomic_create(&aside, path, &err), OK);
     add_numbers(aside, 10);
-    h5_aside_discard(aside);
+    h5_atomic_discard(aside);
     files_expect_text(path, "old");
     assert_int_equal(files_count(), 1);
 }
 
 static void symbolic_link_is_followed(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
     struct stat info;
     const char *target = files_path("target.h5"), *link = files_path("link.h5");
@@ -227,8 +228,8 @@ static void symbolic_link_is_followed(void **state)
     (void)state;
     files_write_text(target, "old");
     assert_int_equal(symlink(target, link), 0);
-    assert_int_equal(h5_aside_create(&aside, link, &err), OK);
-    assert_int_equal(h5_aside_commit(aside, &err), OK);
+    assert_int_equal(h5_atomic_create(&aside, link, &err), OK);
+    assert_int_equal(h5_atomic_commit(aside, &err), OK);
     assert_int_equal(lstat(link, &info), 0);
     assert_true(S_ISLNK(info.st_mode));
     assert_int_equal(H5Fis_hdf5(target), 1);
@@ -236,7 +237,7 @@ static void symbolic_link_is_followed(void **state)
 
 static void foreign_temporary_is_not_touched(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
     const char *path = files_path("store.h5"), *precious = files_path("precious");
     char foreign[400];
@@ -245,57 +246,57 @@ static void foreign_temporary_is_not_touched(void **state)
     files_write_text(precious, "precious");
     snprintf(foreign, sizeof foreign, "%s.tmp-%ld", path, (long)getpid());
     assert_int_equal(symlink(precious, foreign), 0);
-    assert_int_equal(h5_aside_create(&aside, path, &err), OK);
-    assert_int_equal(h5_aside_commit(aside, &err), OK);
+    assert_int_equal(h5_atomic_create(&aside, path, &err), OK);
+    assert_int_equal(h5_atomic_commit(aside, &err), OK);
     files_expect_text(precious, "precious");
 }
 
 static void device_is_not_overwritten(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
 
     (void)state;
-    assert_int_equal(h5_aside_create(&aside, "/dev/null", &err), FAIL_CONFIG);
+    assert_int_equal(h5_atomic_create(&aside, "/dev/null", &err), FAIL_CONFIG);
     assert_null(aside);
 }
 
 static void missing_folder_is_a_system_error(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
 
     (void)state;
-    assert_int_equal(h5_aside_create(&aside, files_path("none/store.h5"), &err), FAIL_SYSTEM);
+    assert_int_equal(h5_atomic_create(&aside, files_path("none/store.h5"), &err), FAIL_SYSTEM);
     files_expect_message(err.message, "No such file");
 }
 
 static void failed_rename_leaves_no_temporary(void **state)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
     const char *path = files_path("store.h5");
 
     (void)state;
-    assert_int_equal(h5_aside_create(&aside, path, &err), OK);
+    assert_int_equal(h5_atomic_create(&aside, path, &err), OK);
     assert_int_equal(mkdir(path, 0700), 0); /* comes between, and cannot be replaced by a file */
-    assert_int_equal(h5_aside_commit(aside, &err), FAIL_SYSTEM);
+    assert_int_equal(h5_atomic_commit(aside, &err), FAIL_SYSTEM);
     files_expect_message(err.message, "cannot be renamed");
     assert_int_equal(files_count(), 1);
 }
 
 static int write_beyond_limit(const char *path)
 {
-    struct h5_aside *aside;
+    struct h5_atomic *aside;
     struct error err = {0};
     const struct rlimit limit = {100000, 100000};
 
     signal(SIGXFSZ, SIG_IGN);
-    if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || h5_aside_create(&aside, path, &err) != OK)
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || h5_atomic_create(&aside, path, &err) != OK)
         return 1;
     add_numbers(aside, 100000);
-    enum status during = h5_aside_check(aside, NULL);
-    enum status after = h5_aside_commit(aside, &err);
+    enum status during = h5_atomic_check(aside, NULL);
+    enum status after = h5_atomic_commit(aside, &err);
 
     return during == FAIL_SYSTEM && after == FAIL_SYSTEM && strstr(err.message, "File too large") ? 0 : 2;
 }

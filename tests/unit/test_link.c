@@ -89,44 +89,44 @@ static void take_planar(float *planar, float *values, struct layout layout)
     free(values);
 }
 
-static void run_evaluate(struct sample *s)
+static void run_forward(struct sample *s)
 {
     float *a = laid_out(s->a, s->plan.lower), *upper = floats(at_upper(s));
 
-    link_evaluate(upper, s->c, NULL, &s->plan, a, IMAGES, &s->scratch);
+    link_forward(upper, s->c, NULL, &s->plan, a, IMAGES, &s->scratch);
     take_planar(s->activation, upper, s->plan.upper);
     free(a);
 }
 
-static void run_back(float *r_lower, double *to_bias, double *absorbed, struct sample *s, const float *r)
+static void run_backward(float *r_lower, double *to_bias, double *absorbed, struct sample *s, const float *r)
 {
     float *a = laid_out(s->a, s->plan.lower), *above = laid_out(r, s->plan.upper), *below = floats(at_lower(s));
 
     struct link_ledger ledger = {.to_bias = to_bias, .absorbed = absorbed};
-    link_back(below, to_bias ? &ledger : NULL, &s->plan, above, s->c, a, IMAGES, &s->scratch);
+    link_backward(below, to_bias ? &ledger : NULL, &s->plan, above, s->c, a, IMAGES, &s->scratch);
     take_planar(r_lower, below, s->plan.lower);
     free(above);
     free(a);
 }
 
-static void run_forward(float *v_upper, struct sample *s)
+static void run_lift(float *v_upper, struct sample *s)
 {
     float *a = laid_out(s->a, s->plan.lower), *below = laid_out(s->v, s->plan.lower), *above = floats(at_upper(s));
 
-    link_forward(above, &s->plan, below, s->c, a, IMAGES, &s->scratch);
+    link_lift(above, &s->plan, below, s->c, a, IMAGES, &s->scratch);
     take_planar(v_upper, above, s->plan.upper);
     free(below);
     free(a);
 }
 
 /* Of one image; with its weights on lower neurons if `weighted`. */
-static void run_joint(float *joint, struct sample *s, bool weighted, size_t image)
+static void run_flow(float *joint, struct sample *s, bool weighted, size_t image)
 {
     float *a = laid_out(s->a, s->plan.lower), *v = laid_out(s->v, s->plan.lower), *r = laid_out(s->r, s->plan.upper);
     size_t lower = image * layout_floats(s->plan.lower), upper = image * layout_floats(s->plan.upper);
 
-    link_joint(joint, &s->plan, r + upper, s->c, a + lower, weighted ? v + lower : NULL,
-               (struct link_images){image, 1, IMAGES}, &s->scratch);
+    link_flow(joint, &s->plan, r + upper, s->c, a + lower, weighted ? v + lower : NULL,
+              (struct link_images){image, 1, IMAGES}, &s->scratch);
     free(r);
     free(v);
     free(a);
@@ -192,7 +192,7 @@ static void make_reference(struct sample *s)
                                            .z = s->z_double,
                                            .sums = malloc((s->lower + 2 * s->upper) * sizeof(long double)),
                                            .c = {malloc(s->upper * sizeof(double)), malloc(s->upper * sizeof(double))}};
-    reference_evaluate(s->z_double, &s->reference);
+    reference_forward(s->z_double, &s->reference);
     reference_prepare(&s->reference);
 }
 
@@ -234,9 +234,9 @@ static bool sample_init(struct sample *s, const struct link *link, const char *r
     link_forms_bind(&s->plan, s->forms);
     struct link_scratch_floats need = link_scratch_floats(&s->plan, IMAGES);
     s->scratch = (struct link_scratch){floats(need.upper), floats(need.lower), floats(need.work),
-                                       malloc(need.sums * sizeof(struct channels_flow))};
+                                       malloc(need.sums * sizeof(struct channels_ledger))};
     s->c = floats(link_coefficients(&s->plan, IMAGES));
-    run_evaluate(s);
+    run_forward(s);
     for (size_t i = 0; i < IMAGES * s->upper && arrival == ALIVE; i++)
         s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     make_reference(s);
@@ -326,15 +326,15 @@ static void assert_law(const char *what, double a, double b, double scale)
 
 /* ---- against the reference ------------------------------------------------------------------------------------- */
 
-static void check_back(struct sample *s, const char *what)
+static void check_backward(struct sample *s, const char *what)
 {
     size_t channels = s->link.upper.channels;
     float *r_lower = floats(IMAGES * s->lower);
     double *bias = malloc(IMAGES * channels * sizeof *bias), *absorbed = malloc(IMAGES * channels * sizeof *absorbed);
     double *want = malloc(s->lower * sizeof *want);
 
-    run_back(r_lower, bias, absorbed, s, s->r);
-    reference_back(want, &s->reference, s->r_double);
+    run_backward(r_lower, bias, absorbed, s, s->r);
+    reference_backward(want, &s->reference, s->r_double);
     assert_array(what, s, r_lower + (IMAGES - 1) * s->lower, want, s->lower);
     free(r_lower);
     free(bias);
@@ -345,16 +345,16 @@ static void check_back(struct sample *s, const char *what)
 static void back_equals_the_reference(void **state)
 {
     (void)state;
-    for_all("back", check_back);
+    for_all("back", check_backward);
 }
 
-static void check_forward(struct sample *s, const char *what)
+static void check_lift(struct sample *s, const char *what)
 {
     float *v_upper = floats(IMAGES * s->upper);
     double *want = malloc(s->upper * sizeof *want);
 
-    run_forward(v_upper, s);
-    reference_forward(want, &s->reference, s->v_double);
+    run_lift(v_upper, s);
+    reference_lift(want, &s->reference, s->v_double);
     for (size_t i = 0; i < s->upper && s->arrival == ALIVE; i++)
         if (s->z_double[i] <= 0) /* what is up there is nobody's business */
             want[i] = v_upper[(IMAGES - 1) * s->upper + i] = 0;
@@ -366,20 +366,20 @@ static void check_forward(struct sample *s, const char *what)
 static void forward_equals_the_reference(void **state)
 {
     (void)state;
-    for_all("forward", check_forward);
+    for_all("forward", check_lift);
 }
 
-static void check_joint(struct sample *s, const char *what)
+static void check_flow(struct sample *s, const char *what)
 {
     size_t n = s->link.upper.channels * s->link.lower.channels, last = IMAGES - 1;
     float *joint = floats(n);
     double *want = malloc(n * sizeof *want);
 
-    run_joint(joint, s, false, last);
-    reference_joint(want, &s->reference, s->r_double, NULL);
+    run_flow(joint, s, false, last);
+    reference_flow(want, &s->reference, s->r_double, NULL);
     assert_array(what, s, joint, want, n);
-    run_joint(joint, s, true, last);
-    reference_joint(want, &s->reference, s->r_double, s->v_double);
+    run_flow(joint, s, true, last);
+    reference_flow(want, &s->reference, s->r_double, s->v_double);
     assert_array(what, s, joint, want, n);
     free(joint);
     free(want);
@@ -388,7 +388,7 @@ static void check_joint(struct sample *s, const char *what)
 static void joint_equals_the_reference(void **state)
 {
     (void)state;
-    for_all("joint", check_joint);
+    for_all("joint", check_flow);
 }
 
 /* ---- laws ------------------------------------------------------------------------------------------------------ */
@@ -404,7 +404,7 @@ static struct shares sweep(struct sample *s, const float *r)
     struct shares out = {floats(IMAGES * s->lower), malloc(IMAGES * channels * sizeof(double)),
                          malloc(IMAGES * channels * sizeof(double))};
 
-    run_back(out.r_lower, out.to_bias, out.absorbed, s, r);
+    run_backward(out.r_lower, out.to_bias, out.absorbed, s, r);
     return out;
 }
 
@@ -456,7 +456,7 @@ static float *repack(struct sample *s)
 {
     struct link_plan *plan = &s->plan;
     struct winograd shape = link_winograd_down(plan);
-    struct link_narrow_forms forms = {.own = NULL};
+    struct link_direct_forms forms = {.own = NULL};
     size_t used = 0;
 
     if (plan->way.method == LINK_LINEAR)
@@ -469,16 +469,16 @@ static float *repack(struct sample *s)
     }
     float *memory = floats(link_forms_floats(plan));
     forms.own = memory + used;
-    used += link_narrow_own_floats(plan);
+    used += link_direct_own_floats(plan);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         forms.joined[t] = memory + used;
-        used += link_narrow_joined_floats(plan, t);
+        used += link_direct_joined_floats(plan, t);
         forms.up[t] = memory + used;
-        used += link_narrow_packed_floats(plan, t, false);
-        plan->narrow_down[t] = forms.down[t] = memory + used;
-        used += link_narrow_packed_floats(plan, t, true);
+        used += link_direct_packed_floats(plan, t, false);
+        plan->direct_down[t] = forms.down[t] = memory + used;
+        used += link_direct_packed_floats(plan, t, true);
     }
-    link_narrow_pack(&forms, plan);
+    link_direct_pack(&forms, plan);
     return memory;
 }
 
@@ -499,7 +499,7 @@ static void check_open_ledger(struct sample *s, const char *what)
         s->r[i] = i / shape_positions(s->link.upper) % s->link.upper.channels == 0 ? fabsf(s->r[i]) : 0;
     for (size_t i = 0; i < IMAGES * s->lower; i++)
         s->a[i] = fabsf(s->a[i]) + 0.1f;
-    run_evaluate(s);
+    run_forward(s);
     for (size_t i = 0; i < IMAGES * s->upper && s->arrival == ALIVE; i++)
         s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     for (size_t p = 0; p < s->plan.parts.nparts; p++) { /* whichever branch acts */
@@ -532,7 +532,7 @@ static void check_adjoint(struct sample *s, const char *what)
     float *v_upper = floats(IMAGES * s->upper);
     double down = 0, up = 0, scale = 0;
 
-    run_forward(v_upper, s);
+    run_lift(v_upper, s);
     for (size_t i = 0; i < IMAGES * s->lower; i++) {
         down += (double)out.r_lower[i] * (double)s->v[i];
         scale += fabs((double)out.r_lower[i] * (double)s->v[i]);
@@ -560,7 +560,7 @@ static void check_flow_sums(struct sample *s, const char *what)
     struct shares out = sweep(s, s->r);
     float *joint = floats(upper * lower);
 
-    run_joint(joint, s, false, 0);
+    run_flow(joint, s, false, 0);
     for (size_t c = 0; c < lower; c++) {
         double want = 0, got = 0, scale = 0;
         for (size_t p = 0; p < below; p++) {

@@ -384,7 +384,7 @@ static void chain_forward(struct chain *chain, const struct test_case *t, const 
                                     .z = chain->z[k + 1],
                                     .sums = calloc(2 * n + shape_neurons(link->lower), sizeof(long double)),
                                     .c = {doubles(n), doubles(n)}};
-        reference_evaluate(chain->z[k + 1], &chain->links[k]);
+        reference_forward(chain->z[k + 1], &chain->links[k]);
         for (size_t i = 0; i < n; i++)
             chain->a[k + 1][i] = link->rectified ? fmax(chain->z[k + 1][i], 0) : chain->z[k + 1][i];
         reference_prepare(&chain->links[k]);
@@ -392,7 +392,7 @@ static void chain_forward(struct chain *chain, const struct test_case *t, const 
     for (size_t i = 0; i < shape_neurons(network_shape(net, 0)); i++)
         chain->h[0][i] = 1;
     for (size_t k = 0; k < net->nlinks; k++)
-        reference_forward(chain->h[k + 1], &chain->links[k], chain->h[k]);
+        reference_lift(chain->h[k + 1], &chain->links[k], chain->h[k]);
     free(image);
 }
 
@@ -432,11 +432,11 @@ static void run_double(struct outcome *plain, struct outcome *given, const struc
         const struct reference_link *l = &chain.links[k - 1];
         const double *r = plain->neurons[k];
         size_t channels = l->link->upper.channels;
-        reference_back(plain->neurons[k - 1], l, r);
+        reference_backward(plain->neurons[k - 1], l, r);
         reference_shares(plain->to_bias[k - 1], plain->absorbed[k - 1], l, r);
         if (l->link->kind != LINK_POOL) {
-            reference_joint(plain->joint[k - 1], l, r, NULL);
-            reference_joint(given->joint[k - 1], l, r, chain.h[k - 1]);
+            reference_flow(plain->joint[k - 1], l, r, NULL);
+            reference_flow(given->joint[k - 1], l, r, chain.h[k - 1]);
         }
         plain->bias[k - 1] = plain->bias[k] + sum(plain->to_bias[k - 1], channels);
         plain->lost[k - 1] = plain->lost[k] + sum(plain->absorbed[k - 1], channels);

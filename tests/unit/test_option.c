@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { MOST_WORDS = OPTION_MAX_ITEMS + 4 };
+enum { MAX_WORDS = OPTION_MAX_ITEMS + 4 };
 
 struct result {
     enum status rc;
@@ -31,10 +31,10 @@ static void describe(struct result *r, struct option_row rows[3], struct option_
 static struct result *parse(const char *line)
 {
     static struct result r;
-    static char words[9 * MOST_WORDS];
+    static char words[9 * MAX_WORDS];
     struct option_row rows[3];
     struct option_table table;
-    char *argv[MOST_WORDS] = {words};
+    char *argv[MAX_WORDS] = {words};
     int argc = 0;
 
     r = (struct result){0};
@@ -136,7 +136,7 @@ static void the_number_of_arguments_is_checked(void **state)
 
 static void too_many_repetitions_are_refused(void **state)
 {
-    static char line[9 * MOST_WORDS] = "f";
+    static char line[9 * MAX_WORDS] = "f";
     char reason[32];
 
     (void)state;

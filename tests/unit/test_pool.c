@@ -109,8 +109,8 @@ static struct laid_out lay_out(const float *a, struct shape lower, enum pool_mod
     l.above = guarded_alloc(layout_floats(l.upper));
     l.shares = guarded_alloc(pool_shares_floats(l.lower, mode));
     layout_from_planar(l.below.values, a, l.lower);
-    pool_evaluate(l.above.values, l.shares.values, l.below.values, pool_largest(l.below.values, l.lower), l.lower,
-                  l.upper, mode, isa_under_test());
+    pool_forward(l.above.values, l.shares.values, l.below.values, pool_largest(l.below.values, l.lower), l.lower,
+                 l.upper, mode, isa_under_test());
     return l;
 }
 
@@ -129,23 +129,23 @@ static void run_maximum(float *y, const float *a, struct shape lower, enum pool_
     laid_out_free(&l);
 }
 
-static void run_back(float *r_lower, double *absorbed, const float *r_upper, const float *a, struct shape lower,
-                     enum pool_mode mode)
+static void run_backward(float *r_lower, double *absorbed, const float *r_upper, const float *a, struct shape lower,
+                         enum pool_mode mode)
 {
     struct laid_out l = lay_out(a, lower, mode);
 
     layout_from_planar(l.above.values, r_upper, l.upper);
-    pool_back(l.below.values, absorbed, l.above.values, l.shares.values, l.lower, l.upper, mode, isa_under_test());
+    pool_backward(l.below.values, absorbed, l.above.values, l.shares.values, l.lower, l.upper, mode, isa_under_test());
     layout_to_planar(r_lower, l.below.values, l.lower);
     laid_out_free(&l);
 }
 
-static void run_forward(float *v_upper, const float *v_lower, const float *a, struct shape lower, enum pool_mode mode)
+static void run_lift(float *v_upper, const float *v_lower, const float *a, struct shape lower, enum pool_mode mode)
 {
     struct laid_out l = lay_out(a, lower, mode);
 
     layout_from_planar(l.below.values, v_lower, l.lower);
-    pool_forward(l.above.values, l.below.values, l.shares.values, l.lower, l.upper, mode, isa_under_test());
+    pool_lift(l.above.values, l.below.values, l.shares.values, l.lower, l.upper, mode, isa_under_test());
     layout_to_planar(v_upper, l.above.values, l.upper);
     laid_out_free(&l);
 }
@@ -195,9 +195,9 @@ static double plain_share(const struct sample *s, size_t i, enum pool_mode mode)
     return (double)a[i] >= top - POOL_TIE * most ? 1 / (double)count : 0;
 }
 
-static void check_back(const struct sample *s, enum pool_mode mode)
+static void check_backward(const struct sample *s, enum pool_mode mode)
 {
-    run_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
+    run_backward(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
     for (size_t i = 0; i < s->nlower; i++) {
         size_t window = window_of(s->lower, i);
         double want = window == UNPOOLED ? 0 : plain_share(s, i, mode) * (double)s->r.values[window];
@@ -208,7 +208,7 @@ static void check_back(const struct sample *s, enum pool_mode mode)
 static void back_equals_plain_formula(void **state)
 {
     (void)state;
-    check_all(check_back, "back");
+    check_all(check_backward, "back");
 }
 
 /* sum_j R_j forward(v)_j = sum_i v_i back(R)_i */
@@ -216,8 +216,8 @@ static void check_adjoint(const struct sample *s, enum pool_mode mode)
 {
     double up = 0, down = 0, bound = 0;
 
-    run_back(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
-    run_forward(s->forward.values, s->v.values, s->a.values, s->lower, mode);
+    run_backward(s->back.values, NULL, s->r.values, s->a.values, s->lower, mode);
+    run_lift(s->forward.values, s->v.values, s->a.values, s->lower, mode);
     for (size_t j = 0; j < s->nupper; j++)
         up += (double)s->r.values[j] * (double)s->forward.values[j];
     for (size_t i = 0; i < s->nlower; i++) {
@@ -239,7 +239,7 @@ static void check_conservation(const struct sample *s, enum pool_mode mode)
     size_t lower = s->nlower / CHANNELS, upper = s->nupper / CHANNELS;
     double absorbed[CHANNELS];
 
-    run_back(s->back.values, absorbed, s->r.values, s->a.values, s->lower, mode);
+    run_backward(s->back.values, absorbed, s->r.values, s->a.values, s->lower, mode);
     for (size_t c = 0; c < CHANNELS; c++) {
         double kept = absorbed[c], bound = fabs(absorbed[c]), arrived = 0;
         for (size_t i = c * lower; i < (c + 1) * lower; i++) {
@@ -293,7 +293,7 @@ static void assert_shares(const float a[4], enum pool_mode mode, const double wa
 {
     float r = 1, back[4];
 
-    run_back(back, NULL, &r, a, (struct shape){1, 2, 2}, mode);
+    run_backward(back, NULL, &r, a, (struct shape){1, 2, 2}, mode);
     for (size_t i = 0; i < 4; i++)
         assert_true(fabs((double)back[i] - want[i]) <= 1e-6);
 }
@@ -323,9 +323,9 @@ static void only_living_positions_share_where_asked(void **state)
     float back[8];
 
     (void)state;
-    run_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER_LIVE);
+    run_backward(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER_LIVE);
     assert_true(back[0] == 0 && back[1] == 0.5f && back[4] == 0.5f && back[5] == 0);
-    run_back(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER);
+    run_backward(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER);
     assert_true(back[0] == 0.25f && back[1] == 0.25f && back[4] == 0.25f && back[5] == 0.25f);
 }
 

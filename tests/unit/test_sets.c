@@ -78,7 +78,7 @@ static void sets_of_one_layer_merge_into_one(void **state)
             fail_msg("%s has %zu neurons", cases[i].text, neurons_in(cases[i].text));
 }
 
-/* Number of ways of value and condition. */
+/* Number of clauses of value and condition. */
 static void assert_ways(const char *text, size_t value, size_t given, bool conditional)
 {
     struct network net = make_network();
@@ -88,7 +88,7 @@ static void assert_ways(const char *text, size_t value, size_t given, bool condi
     if (sets_parse(&sets, text, &net, &err) != OK)
         fail_msg("%s: %s", text, err.message);
     if (sets.value.count != value || sets.given.count != given || sets.conditional != conditional)
-        fail_msg("%s: %zu ways, given %zu", text, sets.value.count, sets.given.count);
+        fail_msg("%s: %zu clauses, given %zu", text, sets.value.count, sets.given.count);
     sets_free(&sets);
 }
 
@@ -124,7 +124,7 @@ static void whole_layers_above_a_set_change_nothing(void **state)
     (void)state;
     assert_int_equal(sets_parse(&a, "conv4_1[3] and conv5_2 and fc6[*]", &net, &err), OK);
     assert_int_equal(sets_parse(&b, "conv4_1[3]", &net, &err), OK);
-    assert_true(sets_ways_equal(&a.value, &b.value));
+    assert_true(dnf_equal(&a.value, &b.value));
     sets_free(&a);
     sets_free(&b);
 }

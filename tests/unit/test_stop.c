@@ -72,15 +72,15 @@ static void no_block_is_begun_when_only_the_reserve_is_left(void **state)
     struct stop stop = limited(1000);
 
     (void)state;
-    assert_int_equal(stop_look(&stop), STOP_NONE);
+    assert_int_equal(stop_poll(&stop), STOP_NONE);
     stop_took_block(&stop, 1001);
-    assert_int_equal(stop_look(&stop), STOP_LIMIT);
+    assert_int_equal(stop_poll(&stop), STOP_LIMIT);
     stop.reserve = 999;
-    assert_int_equal(stop_look(&stop), STOP_NONE);
+    assert_int_equal(stop_poll(&stop), STOP_NONE);
     stop.reserve = 1000;
-    assert_int_equal(stop_look(&stop), STOP_LIMIT);
+    assert_int_equal(stop_poll(&stop), STOP_LIMIT);
     stop.end = INFINITY;
-    assert_int_equal(stop_look(&stop), STOP_NONE);
+    assert_int_equal(stop_poll(&stop), STOP_NONE);
 }
 
 static void the_file_is_looked_for_once_a_second(void **state)
@@ -92,15 +92,15 @@ static void the_file_is_looked_for_once_a_second(void **state)
     (void)state;
     assert_true(file >= 0);
     close(file);
-    assert_int_equal(stop_look(&stop), STOP_NONE); /* no name: not rank 0 */
+    assert_int_equal(stop_poll(&stop), STOP_NONE); /* no name: not rank 0 */
     snprintf(stop.file, sizeof stop.file, "%s", path);
-    assert_int_equal(stop_look(&stop), STOP_FILE);
-    assert_int_equal(stop_look(&stop), STOP_NONE);
+    assert_int_equal(stop_poll(&stop), STOP_FILE);
+    assert_int_equal(stop_poll(&stop), STOP_NONE);
     stop.looked -= 1;
-    assert_int_equal(stop_look(&stop), STOP_FILE);
+    assert_int_equal(stop_poll(&stop), STOP_FILE);
     stop.looked -= 1;
     remove(path);
-    assert_int_equal(stop_look(&stop), STOP_NONE);
+    assert_int_equal(stop_poll(&stop), STOP_NONE);
 }
 
 static void wait_seconds(double seconds)
@@ -120,13 +120,13 @@ static int end_of_process(const int numbers[3], double pause)
     if (child == 0) {
         struct stop stop = limited(INFINITY);
         stop_install();
-        if (stop_look(&stop) != STOP_NONE)
+        if (stop_poll(&stop) != STOP_NONE)
             _exit(100);
         raise(numbers[0]);
         raise(numbers[1]);
         wait_seconds(pause);
         raise(numbers[2]);
-        _exit((int)stop_look(&stop));
+        _exit((int)stop_poll(&stop));
     }
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);

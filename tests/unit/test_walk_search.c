@@ -12,12 +12,12 @@
 
 #include <cmocka.h>
 
-enum { MOST_PAIRS = 4, WIDTH = 5, ALL = 3125, CASES = 60 };
+enum { MAX_PAIRS = 4, WIDTH = 5, ALL = 3125, CASES = 60 };
 
 struct chain {
     size_t npairs;
-    struct walk_pair pairs[MOST_PAIRS];
-    double joint[MOST_PAIRS][WIDTH * WIDTH], relevance[MOST_PAIRS][WIDTH];
+    struct walk_pair pairs[MAX_PAIRS];
+    double joint[MAX_PAIRS][WIDTH * WIDTH], relevance[MAX_PAIRS][WIDTH];
 };
 
 /* Matrices with zeros, equal values and both signs, or none that is negative and rows that sum to the relevance. */
@@ -25,7 +25,7 @@ static void make_chain(struct chain *c, struct random *random, bool nonnegative)
 {
     size_t upper = 1 + random_below(random, WIDTH);
 
-    c->npairs = 1 + random_below(random, MOST_PAIRS);
+    c->npairs = 1 + random_below(random, MAX_PAIRS);
     for (size_t k = 0; k < c->npairs; k++) {
         size_t lower = 1 + random_below(random, WIDTH);
         for (size_t i = 0; i < upper; i++) {

@@ -18,12 +18,12 @@
 
 enum { TAPS = 9 };
 
-static const struct narrow shapes[] = {{1, 1, 1, 1},  {3, 16, 2, 2}, {3, 20, 5, 13}, {4, 64, 7, 6},
+static const struct direct shapes[] = {{1, 1, 1, 1},  {3, 16, 2, 2}, {3, 20, 5, 13}, {4, 64, 7, 6},
                                        {9, 35, 9, 7}, {2, 8, 3, 17}, {6, 48, 4, 11}, {12, 3, 8, 5}};
 
 /* Planar arrays, and what the three maps make of them: values and sums of magnitudes. */
 struct model {
-    struct narrow shape;
+    struct direct shape;
     float *x, *s, *factor, *w, *bias;
     double *value[3], *bound[3]; /* forward, back, gradient */
 };
@@ -47,7 +47,7 @@ static void add(struct model *m, enum map map, size_t at, double product)
 
 static void add_pair(struct model *m, size_t k, size_t c, size_t tap)
 {
-    struct narrow n = m->shape;
+    struct direct n = m->shape;
     size_t weight = (k * n.planes + c) * TAPS + tap;
 
     for (size_t y = 0; y < n.height; y++)
@@ -63,14 +63,14 @@ static void add_pair(struct model *m, size_t k, size_t c, size_t tap)
         }
 }
 
-static size_t outputs_of(struct narrow n, enum map map)
+static size_t outputs_of(struct direct n, enum map map)
 {
     size_t area = n.height * n.width;
 
     return map == FORWARD ? n.channels * area : map == BACK ? n.planes * area : n.channels * n.planes * TAPS;
 }
 
-static struct model model_of(struct random *random, struct narrow n)
+static struct model model_of(struct random *random, struct direct n)
 {
     size_t upper = outputs_of(n, FORWARD);
     struct model m = {n,
@@ -110,7 +110,7 @@ static void model_free(struct model *m)
 /* A float32 sum of n products, some of three factors, is within (n + 2) eps sum |product| of the exact one. */
 static void assert_map(const float *got, const struct model *m, enum map map)
 {
-    struct narrow n = m->shape;
+    struct direct n = m->shape;
     size_t terms[] = {[FORWARD] = TAPS * n.planes + 1, [BACK] = TAPS * n.channels, [GRADIENT] = n.height * n.width};
 
     for (size_t i = 0; i < outputs_of(n, map); i++) {
@@ -140,15 +140,15 @@ static struct guarded copied(const float *values, size_t n, size_t floats)
 
 static void check_forward(const struct model *m, const struct ops *ops, const float *x, float *scratch)
 {
-    struct narrow n = m->shape;
+    struct direct n = m->shape;
     struct layout layout = layout_blocked((struct shape){n.channels, n.height, n.width});
-    struct guarded packed = guarded_alloc(narrow_weights_floats(ops, n, false));
+    struct guarded packed = guarded_alloc(direct_weights_floats(ops, n, false));
     struct guarded y = guarded_alloc(layout_floats(layout)), again = guarded_alloc(layout_floats(layout));
     struct guarded bias = copied(m->bias, n.channels, (n.channels + 15) / 16 * 16);
     struct guarded planar = guarded_alloc(outputs_of(n, FORWARD));
 
-    narrow_pack(packed.values, m->w, false, ops, n);
-    narrow_forward(y.values, x, packed.values, bias.values, ops, n, scratch);
+    direct_pack(packed.values, m->w, false, ops, n);
+    direct_forward(y.values, x, packed.values, bias.values, ops, n, scratch);
     layout_to_planar(planar.values, y.values, layout);
     assert_map(planar.values, m, FORWARD);
     layout_from_planar(again.values, planar.values, layout);
@@ -164,18 +164,18 @@ static void check_forward(const struct model *m, const struct ops *ops, const fl
 /* Back and gradient of s * factor, with the factor apart or multiplied in. */
 static void check_adjoint(const struct model *m, const struct ops *ops, const float *x, float *scratch, bool apart)
 {
-    struct narrow n = m->shape;
+    struct direct n = m->shape;
     struct layout layout = layout_blocked((struct shape){n.channels, n.height, n.width});
     struct guarded s = blocked(m->s, layout), factor = blocked(m->factor, layout);
-    struct guarded packed = guarded_alloc(narrow_weights_floats(ops, n, true));
+    struct guarded packed = guarded_alloc(direct_weights_floats(ops, n, true));
     struct guarded out = guarded_alloc(outputs_of(n, BACK)), g = guarded_alloc(outputs_of(n, GRADIENT));
 
     for (size_t i = 0; i < layout_floats(layout) && !apart; i++)
         s.values[i] *= factor.values[i];
-    narrow_pack(packed.values, m->w, true, ops, n);
-    narrow_back(out.values, s.values, apart ? factor.values : NULL, packed.values, ops, n, scratch);
+    direct_pack(packed.values, m->w, true, ops, n);
+    direct_backward(out.values, s.values, apart ? factor.values : NULL, packed.values, ops, n, scratch);
     assert_map(out.values, m, BACK);
-    narrow_gradient(g.values, s.values, apart ? factor.values : NULL, x, ops, n, scratch);
+    direct_gradient(g.values, s.values, apart ? factor.values : NULL, x, ops, n, scratch);
     assert_map(g.values, m, GRADIENT);
     guarded_free(&s);
     guarded_free(&factor);
@@ -191,7 +191,7 @@ static void check_variant(const struct ops *ops)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         struct model m = model_of(&random, shapes[i]);
         struct guarded x = copied(m.x, outputs_of(m.shape, BACK), outputs_of(m.shape, BACK));
-        struct guarded scratch = guarded_alloc(narrow_scratch_floats(shapes[i]));
+        struct guarded scratch = guarded_alloc(direct_scratch_floats(shapes[i]));
         check_forward(&m, ops, x.values, scratch.values);
         check_adjoint(&m, ops, x.values, scratch.values, true);
         check_adjoint(&m, ops, x.values, scratch.values, false);

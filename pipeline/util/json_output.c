@@ -1,33 +1,33 @@
-#include "pipeline/util/json.h"
+#include "pipeline/util/json_output.h"
 
 #include <math.h>
 #include <stdio.h>
 
-json_t *command_json_real(double value)
+json_t *json_output_real(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-json_t *command_json_text(const char *text)
+json_t *json_output_text(const char *text)
 {
     json_t *value = json_string(text);
 
     return value ? value : json_null();
 }
 
-void command_json_columns(json_t *lists[], json_t *object, const char *const names[], size_t n)
+void json_output_columns(json_t *lists[], json_t *object, const char *const names[], size_t n)
 {
     for (size_t i = 0; i < n; i++)
         json_object_set_new(object, names[i], lists[i] = json_array());
 }
 
-void command_json_row(json_t *const lists[], json_t *const cells[], size_t n)
+void json_output_row(json_t *const lists[], json_t *const cells[], size_t n)
 {
     for (size_t i = 0; i < n; i++)
         json_array_append_new(lists[i], cells[i]);
 }
 
-void command_json_print(json_t *object)
+void json_output_print(json_t *object)
 {
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     putchar('\n');

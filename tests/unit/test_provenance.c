@@ -9,65 +9,65 @@
 
 #include <cmocka.h>
 
-static struct machine made_of(const char *isa, const char *core)
+static struct provenance made_of(const char *isa, const char *core)
 {
-    struct machine machine = {0};
+    struct provenance provenance = {0};
 
-    snprintf(machine.traits[MACHINE_ISA], MACHINE_TEXT, "%s", isa);
-    snprintf(machine.traits[MACHINE_BLAS_CORE], MACHINE_TEXT, "%s", core);
-    snprintf(machine.traits[MACHINE_PROGRAM], MACHINE_TEXT, "1.0");
-    return machine;
+    snprintf(provenance.traits[MACHINE_ISA], MACHINE_TEXT, "%s", isa);
+    snprintf(provenance.traits[MACHINE_BLAS_CORE], MACHINE_TEXT, "%s", core);
+    snprintf(provenance.traits[MACHINE_PROGRAM], MACHINE_TEXT, "1.0");
+    return provenance;
 }
 
 static void this_machine_has_all_traits_and_does_not_differ_from_itself(void **state)
 {
-    struct machine here;
+    struct provenance here;
     char message[64];
 
     (void)state;
-    machine_here(&here, "avx2");
+    provenance_here(&here, "avx2");
     for (size_t i = 0; i < MACHINE_TRAITS; i++)
         assert_true(here.traits[i][0] != '\0');
-    assert_false(machine_differs(message, sizeof message, &here, &here));
-    assert_false(machine_mixed(&here));
+    assert_false(provenance_differs(message, sizeof message, &here, &here));
+    assert_false(provenance_mixed(&here));
 }
 
 static void a_name_that_is_not_listed_is_a_difference(void **state)
 {
-    struct machine one = made_of("avx2", "Zen"), other = made_of("avx2", "Zen2");
+    struct provenance one = made_of("avx2", "Zen"), other = made_of("avx2", "Zen2");
     char message[64];
 
     (void)state;
-    assert_true(machine_differs(message, sizeof message, &one, &other)); /* "Zen" is no part of "Zen2" */
+    assert_true(provenance_differs(message, sizeof message, &one, &other)); /* "Zen" is no part of "Zen2" */
     assert_string_equal(message, "OpenBLAS' kernels: Zen, not Zen2");
-    assert_true(machine_differs(message, sizeof message, &other, &one));
+    assert_true(provenance_differs(message, sizeof message, &other, &one));
 }
 
 static void joined_machines_list_each_name_once(void **state)
 {
-    struct machine all = made_of("avx2", "Zen"), more = made_of("avx512", "Zen");
+    struct provenance all = made_of("avx2", "Zen"), more = made_of("avx512", "Zen");
     char message[64];
 
     (void)state;
-    machine_join(&all, &more);
-    machine_join(&all, &more);
+    provenance_join(&all, &more);
+    provenance_join(&all, &more);
     assert_string_equal(all.traits[MACHINE_ISA], "avx2, avx512");
     assert_string_equal(all.traits[MACHINE_BLAS_CORE], "Zen");
-    assert_true(machine_mixed(&all));
-    assert_false(machine_differs(message, sizeof message, &more, &all));
-    assert_true(machine_differs(message, sizeof message, &all, &more));
+    assert_true(provenance_mixed(&all));
+    assert_false(provenance_differs(message, sizeof message, &more, &all));
+    assert_true(provenance_differs(message, sizeof message, &all, &more));
 }
 
 static void a_list_that_is_too_long_ends_with_dots(void **state)
 {
-    struct machine all = made_of("avx2", "core000"), more;
+    struct provenance all = made_of("avx2", "core000"), more;
     char name[16];
 
     (void)state;
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "core%03d", i);
         more = made_of("avx2", name);
-        machine_join(&all, &more);
+        provenance_join(&all, &more);
     }
     const char *list = all.traits[MACHINE_BLAS_CORE];
     size_t length = strlen(list);

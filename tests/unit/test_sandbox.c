@@ -1,4 +1,4 @@
-/* A process apart answers, and its end is an error and nothing more. */
+/* A sandboxed process answers, and its end is an error and nothing more. */
 #include "io/base/sandbox.h"
 
 #include <setjmp.h>
@@ -21,7 +21,7 @@ struct state {
     size_t count;
 };
 
-static enum status echo(struct apart_reply *reply, const struct apart_request *r)
+static enum status echo(struct sandbox_reply *reply, const struct sandbox_request *r)
 {
     size_t first = strlen(r->texts[0]), second = strlen(r->texts[1]);
     char *bytes = malloc(first + second + r->nbytes + 1);
@@ -37,7 +37,7 @@ static enum status echo(struct apart_reply *reply, const struct apart_request *r
     return OK;
 }
 
-static enum status answer(struct apart_reply *reply, void *state, const struct apart_request *r, struct error *err)
+static enum status answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r, struct error *err)
 {
     struct state *s = state;
 
@@ -67,22 +67,22 @@ static enum status answer(struct apart_reply *reply, void *state, const struct a
     return FAIL_FORMAT;
 }
 
-static struct apart *start(void)
+static struct sandbox *start(void)
 {
     struct state state = {.count = 40};
-    struct apart *apart;
+    struct sandbox *sandbox;
     struct error err = {0};
 
-    if (apart_start(&apart, answer, &state, &err) != OK)
+    if (sandbox_start(&sandbox, answer, &state, &err) != OK)
         fail_msg("%s", err.message);
-    return apart;
+    return sandbox;
 }
 
-static enum status ask(struct apart *apart, enum what what, size_t number, struct error *err)
+static enum status ask(struct sandbox *sandbox, enum what what, size_t number, struct error *err)
 {
-    const struct apart_request request = {.path = "some.h5", .what = what, .numbers = {number}};
-    struct apart_reply reply;
-    enum status rc = apart_ask(&reply, apart, &request, err);
+    const struct sandbox_request request = {.path = "some.h5", .what = what, .numbers = {number}};
+    struct sandbox_reply reply;
+    enum status rc = sandbox_call(&reply, sandbox, &request, err);
 
     free(reply.bytes);
     return rc;
@@ -90,87 +90,87 @@ static enum status ask(struct apart *apart, enum what what, size_t number, struc
 
 static void answers_hold_what_was_asked(void **state)
 {
-    struct apart *apart = start();
-    const struct apart_request request = {.path = "some.h5",
-                                          .what = ECHO,
-                                          .numbers = {1, 2, 3, SIZE_MAX},
-                                          .texts = {"one ", "two "},
-                                          .bytes = "bytes\0here",
-                                          .nbytes = 10};
-    struct apart_reply reply;
+    struct sandbox *sandbox = start();
+    const struct sandbox_request request = {.path = "some.h5",
+                                            .what = ECHO,
+                                            .numbers = {1, 2, 3, SIZE_MAX},
+                                            .texts = {"one ", "two "},
+                                            .bytes = "bytes\0here",
+                                            .nbytes = 10};
+    struct sandbox_reply reply;
     struct error err = {0};
     char into[18];
 
     (void)state;
-    assert_int_equal(apart_ask(&reply, apart, &request, &err), OK);
+    assert_int_equal(sandbox_call(&reply, sandbox, &request, &err), OK);
     assert_int_equal(reply.nbytes, 18);
     assert_memory_equal(reply.bytes, "one two bytes\0here", 19);
     assert_memory_equal(reply.numbers, request.numbers, sizeof reply.numbers);
     free(reply.bytes);
-    assert_int_equal(apart_ask_into(into, sizeof into, apart, &request, &err), OK);
+    assert_int_equal(sandbox_call_into(into, sizeof into, sandbox, &request, &err), OK);
     assert_memory_equal(into, "one two bytes\0here", 18);
-    apart_end(apart);
+    sandbox_end(sandbox);
 }
 
 static void state_is_kept_between_requests(void **state)
 {
-    struct apart *apart = start();
-    const struct apart_request request = {.path = "some.h5", .what = COUNT};
-    struct apart_reply reply;
+    struct sandbox *sandbox = start();
+    const struct sandbox_request request = {.path = "some.h5", .what = COUNT};
+    struct sandbox_reply reply;
 
     (void)state;
     for (size_t i = 41; i < 44; i++) {
-        assert_int_equal(apart_ask(&reply, apart, &request, NULL), OK);
+        assert_int_equal(sandbox_call(&reply, sandbox, &request, NULL), OK);
         assert_int_equal(reply.numbers[0], i);
         free(reply.bytes);
     }
-    apart_end(apart);
+    sandbox_end(sandbox);
 }
 
 static void large_answers_arrive_whole(void **state)
 {
-    struct apart *apart = start();
-    const struct apart_request request = {.path = "some.h5", .what = LARGE};
-    struct apart_reply reply;
+    struct sandbox *sandbox = start();
+    const struct sandbox_request request = {.path = "some.h5", .what = LARGE};
+    struct sandbox_reply reply;
     size_t sum = 0;
 
     (void)state;
-    assert_int_equal(apart_ask(&reply, apart, &request, NULL), OK);
+    assert_int_equal(sandbox_call(&reply, sandbox, &request, NULL), OK);
     assert_int_equal(reply.nbytes, LARGE_BYTES);
     for (size_t i = 0; i < reply.nbytes; i++)
         sum += ((unsigned char *)reply.bytes)[i];
     assert_int_equal(sum, 0);
     free(reply.bytes);
-    apart_end(apart);
+    sandbox_end(sandbox);
 }
 
 static void failure_comes_with_its_message(void **state)
 {
-    struct apart *apart = start();
+    struct sandbox *sandbox = start();
     struct error err = {0};
 
     (void)state;
-    assert_int_equal(ask(apart, REFUSE, 7, &err), FAIL_LIMIT);
+    assert_int_equal(ask(sandbox, REFUSE, 7, &err), FAIL_LIMIT);
     assert_string_equal(err.message, "7 is too much");
-    assert_false(apart_has_ended(apart));
-    assert_int_equal(ask(apart, COUNT, 0, NULL), OK);
-    apart_end(apart);
+    assert_false(sandbox_has_ended(sandbox));
+    assert_int_equal(ask(sandbox, COUNT, 0, NULL), OK);
+    sandbox_end(sandbox);
 }
 
 /* The child ends by a signal or by itself: this request and all that follow fail, and say so. */
 static void expect_end(enum what what, int signal, enum status status, const char *message)
 {
-    struct apart *apart = start();
+    struct sandbox *sandbox = start();
 
     for (size_t i = 0; i < 2; i++) {
         struct error err = {0};
 
-        assert_int_equal(ask(apart, i == 0 ? what : COUNT, (size_t)signal, &err), status);
+        assert_int_equal(ask(sandbox, i == 0 ? what : COUNT, (size_t)signal, &err), status);
         if (strncmp(err.message, "some.h5: ", 9) != 0 || !strstr(err.message, message))
             fail_msg("\"%s\" says nothing of \"%s\"", err.message, message);
-        assert_true(apart_has_ended(apart));
+        assert_true(sandbox_has_ended(sandbox));
     }
-    apart_end(apart);
+    sandbox_end(sandbox);
 }
 
 static void crash_is_an_error(void **state)
@@ -195,25 +195,25 @@ static void killed_child_is_no_fault_of_the_file(void **state)
 
 static void signals_of_a_run_do_not_end_it(void **state)
 {
-    struct apart *apart = start();
+    struct sandbox *sandbox = start();
 
     (void)state;
-    assert_int_equal(ask(apart, SIGNALS, 0, NULL), OK);
-    apart_end(apart);
+    assert_int_equal(ask(sandbox, SIGNALS, 0, NULL), OK);
+    sandbox_end(sandbox);
 }
 
 static void answer_of_another_size_is_refused(void **state)
 {
-    struct apart *apart = start();
-    const struct apart_request request = {.path = "some.h5", .what = ECHO, .texts = {"four"}};
+    struct sandbox *sandbox = start();
+    const struct sandbox_request request = {.path = "some.h5", .what = ECHO, .texts = {"four"}};
     struct error err = {0};
     char into[5];
 
     (void)state;
-    assert_int_equal(apart_ask_into(into, sizeof into, apart, &request, &err), FAIL_FORMAT);
+    assert_int_equal(sandbox_call_into(into, sizeof into, sandbox, &request, &err), FAIL_FORMAT);
     assert_non_null(strstr(err.message, "4 bytes where 5 were expected"));
-    assert_int_equal(ask(apart, COUNT, 0, NULL), FAIL_FORMAT);
-    apart_end(apart);
+    assert_int_equal(ask(sandbox, COUNT, 0, NULL), FAIL_FORMAT);
+    sandbox_end(sandbox);
 }
 
 int main(void)
