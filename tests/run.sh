@@ -14,5 +14,7 @@ if [ "$*" = browser ]; then
 fi
 jobs/setup.sh tests
 for preset in "$@"; do
-    cmake --workflow --preset "$preset"
+    cmake --preset "$preset" -DNRMFLOW_TESTS=ON
+    cmake --build --preset "$preset"
+    ctest --preset "$preset"
 done

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
-UNIT = TESTS / 'unit'
+UNIT, SUPPORT = TESTS / 'unit', TESTS / 'support'
 MOST_BYTES = 1 << 16
 
 # Target: generator and patterns of its files.
@@ -35,7 +35,7 @@ ZIP = b'PK\3\4'
 
 def generate(folder, replay):
     def python(*arguments):
-        subprocess.run([sys.executable, '-B', *map(str, arguments)], cwd=UNIT, check=True)
+        subprocess.run([sys.executable, '-B', *map(str, arguments)], cwd=SUPPORT, check=True)
 
     for name in 'weights/valid', 'weights/hostile', 'images', 'datasets/good', 'datasets/bad', 'samples':
         (folder / name).mkdir(parents=True)
@@ -78,7 +78,7 @@ def pickles(corpus):
 
 def keras(corpus):
     """Small files of every form that the reader knows; those of the unit tests are large."""
-    sys.path.insert(0, str(UNIT))
+    sys.path.insert(0, str(SUPPORT))
     from make_weights import keras_tensors, make_network, write_keras
     layers = keras_tensors(make_network(6, 1, [1, 1, 1, 1, 2, 1, 1, 2], [3, 2, 2]))
     for n, options in enumerate([dict(old_names=True), dict(variable=True, below='/model_weights'),

@@ -82,7 +82,7 @@ class BenchCommand(RunCase):
         done = nrmflow("bench", "--json", *SMALL, "--tune")
         self.assertEqual(done.returncode, 0, done.stderr)
         layers = {layer["name"]: layer for layer in json.loads(done.stdout)["layers"]}
-        self.assertEqual(set(layers["conv1_1"]["ways"]), {"linear", "narrow"})
+        self.assertEqual(set(layers["conv1_1"]["ways"]), {"linear", "direct"})
         self.assertEqual(set(layers["conv2_1"]["ways"]), {"linear", "F(4x4)", "F(2x2)"})
         self.assertEqual(set(layers["fc8"]["ways"]), {"linear"})
         for name, layer in layers.items():

@@ -54,7 +54,7 @@ class TestLaws(unittest.TestCase):
         self.assert_found("kernels/base/x.c", '#include "arena.h"\n', "no path from the root")
 
     def test_a_program_file_that_includes_one_of_the_tests(self):
-        self.assert_found("kernels/base/x.c", '#include "tests/unit/guarded.h"\n', "no path from the root")
+        self.assert_found("kernels/base/x.c", '#include "tests/support/guarded.h"\n', "no path from the root")
 
     def test_a_circle_of_includes(self):
         self.assert_found("kernels/base/arena.h", '#include "kernels/base/arena.h"\n', "a circle of includes")

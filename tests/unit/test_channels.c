@@ -2,8 +2,8 @@
  * that are often equal, infinite or not numbers. */
 #include "kernels/layer/channels.h"
 #include "kernels/layer/winograd.h"
-#include "tests/unit/guarded.h"
-#include "tests/unit/isa_under_test.h"
+#include "tests/support/guarded.h"
+#include "tests/support/isa_under_test.h"
 
 #include <math.h>
 #include <setjmp.h>

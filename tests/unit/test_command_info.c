@@ -1,6 +1,6 @@
 #include "io/store/store.h"
 #include "pipeline/command/info.h"
-#include "tests/unit/store_files.h"
+#include "tests/support/store_files.h"
 
 #include <fcntl.h>
 #include <math.h>

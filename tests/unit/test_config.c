@@ -3,7 +3,7 @@
 #include "pipeline/config/help.h"
 #include "pipeline/config/table.h"
 #include "pipeline/config/text.h"
-#include "tests/unit/temporary.h"
+#include "tests/support/temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The three convolution operations against plain double loops, on odd shapes, at the edge of forbidden pages. */
 #include "kernels/layer/convolution.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <float.h>
 #include <math.h>

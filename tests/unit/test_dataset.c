@@ -1,6 +1,6 @@
-/* Data sets of every kind against what tests/unit/make_datasets.py put into them. */
+/* Data sets of every kind against what tests/support/make_datasets.py put into them. */
 #include "io/dataset/dataset.h"
-#include "tests/unit/image_files.h"
+#include "tests/support/image_files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

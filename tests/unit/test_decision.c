@@ -1,7 +1,7 @@
 /* Measures and maps of random set expressions: against all walks one by one, and the laws of the measure. */
 #include "kernels/measure/decision.h"
 #include "pipeline/sets/plan.h"
-#include "tests/unit/random_image.h"
+#include "tests/support/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

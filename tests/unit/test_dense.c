@@ -1,6 +1,6 @@
 /* Dense layers' loops (ops.h) against plain double loops, on odd shapes, at the edge of forbidden pages. */
-#include "tests/unit/guarded.h"
-#include "tests/unit/isa_under_test.h"
+#include "tests/support/guarded.h"
+#include "tests/support/isa_under_test.h"
 
 #include <float.h>
 #include <math.h>

@@ -2,7 +2,7 @@
  * forbidden pages. */
 #include "kernels/base/layout.h"
 #include "kernels/layer/direct.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Flows of far pairs: both directions, all walks, adjacent flows, and sums. */
 #include "kernels/layer/mask.h"
 #include "kernels/measure/far.h"
-#include "tests/unit/random_image.h"
+#include "tests/support/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

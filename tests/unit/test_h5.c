@@ -1,6 +1,6 @@
 #include "io/h5/atomic.h"
 #include "io/h5/h5.h"
-#include "tests/unit/store_files.h"
+#include "tests/support/store_files.h"
 
 #include <signal.h>
 #include <sys/resource.h>

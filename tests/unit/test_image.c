@@ -1,6 +1,6 @@
-/* Decoding against PIL, which tests/unit/make_images.py asks. */
+/* Decoding against PIL, which tests/support/make_images.py asks. */
 #include "io/image/image.h"
-#include "tests/unit/image_files.h"
+#include "tests/support/image_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Resizing and preprocessing against PIL, torch and (where installed) torchvision. */
 #include "io/image/image.h"
-#include "tests/unit/image_files.h"
+#include "tests/support/image_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Where neurons lie, and copies between the planar and the blocked order. */
 #include "kernels/base/layout.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

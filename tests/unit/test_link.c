@@ -3,8 +3,8 @@
 #include "kernels/layer/link_direct.h"
 #include "kernels/layer/link_winograd.h"
 #include "kernels/layer/reference.h"
-#include "tests/unit/guarded.h"
-#include "tests/unit/isa_under_test.h"
+#include "tests/support/guarded.h"
+#include "tests/support/isa_under_test.h"
 
 #include <float.h>
 #include <math.h>

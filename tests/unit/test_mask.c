@@ -1,6 +1,6 @@
 /* Masks in planar and in blocked layouts. */
 #include "kernels/layer/mask.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

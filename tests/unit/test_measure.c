@@ -1,5 +1,5 @@
 /* The measure of random networks with random rules and options: against the double reference, and its own laws. */
-#include "tests/unit/random_vgg.h"
+#include "tests/support/random_vgg.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -6,8 +6,8 @@
 #include "kernels/layer/reference.h"
 #include "kernels/measure/far.h"
 #include "kernels/measure/measure.h"
-#include "tests/unit/isa_under_test.h"
-#include "tests/unit/model_file.h"
+#include "tests/support/isa_under_test.h"
+#include "tests/support/model_file.h"
 
 #include <math.h>
 #include <setjmp.h>

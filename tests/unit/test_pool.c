@@ -1,7 +1,7 @@
 /* Max pools against plain formulas on odd shapes, with ties and dead windows, at the edge of forbidden pages. */
 #include "kernels/layer/pool.h"
-#include "tests/unit/guarded.h"
-#include "tests/unit/isa_under_test.h"
+#include "tests/support/guarded.h"
+#include "tests/support/isa_under_test.h"
 
 #include <float.h>
 #include <math.h>

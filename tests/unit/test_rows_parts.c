@@ -1,6 +1,6 @@
 /* Part files that are not what this run has written. */
 #include "pipeline/run/rows.h"
-#include "tests/unit/store_files.h"
+#include "tests/support/store_files.h"
 
 enum { ROWS_OF_FILE = 64, BLOCK = 4 };
 

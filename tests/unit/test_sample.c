@@ -2,7 +2,7 @@
 #include "kernels/layer/mask.h"
 #include "kernels/measure/far.h"
 #include "kernels/measure/sample.h"
-#include "tests/unit/random_image.h"
+#include "tests/support/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Sampled flows over some of the demo's images: errors are as large as they are said to be. The whole demo is
  * test_sampled_flows_slow.c. */
-#include "tests/unit/sampling_study.h"
+#include "tests/support/sampling_study.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Sampled flows over the whole demo, the figures in README.md: estimates without bias, errors as large as they are said to
  * be and shrinking as one over the root of the images, at less than half of uniform sampling's cost. */
-#include "tests/unit/sampling_study.h"
+#include "tests/support/sampling_study.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Set expressions: what they mean, and what a mistake in one is told. */
 #include "pipeline/sets/sets.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 #include "io/base/sha256.h"
-#include "tests/unit/temporary.h"
+#include "tests/support/temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "tests/unit/store_sample.h"
+#include "tests/support/store_sample.h"
 
 #include <math.h>
 #include <signal.h>
@@ -63,8 +63,9 @@ static void h5py_and_h5dump_read_every_field(void **state)
     (void)state;
     sample_write(store);
     list_fields(fields);
-    snprintf(command, sizeof command, "LSAN_OPTIONS=detect_leaks=0 '%s' -B '%s/../tests/unit/check_store.py' '%s' '%s'",
-             TEST_PYTHON, JOBS, store, fields);
+    snprintf(command, sizeof command,
+             "LSAN_OPTIONS=detect_leaks=0 '%s' -B '%s/../tests/support/check_store.py' '%s' '%s'", TEST_PYTHON, JOBS,
+             store, fields);
     assert_int_equal(system(command), 0);
 }
 

@@ -1,7 +1,7 @@
 /* Stores that nobody should trust: whatever the bytes are, the reader answers with data or with a message. */
 #include "io/h5/h5.h"
 #include "io/store/check.h"
-#include "tests/unit/store_sample.h"
+#include "tests/support/store_sample.h"
 
 enum { ROUNDS = 50 };
 

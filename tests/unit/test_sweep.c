@@ -1,7 +1,7 @@
 /* Sweeps over images of random networks: against the marginals, single sweeps, each other, and all walks one by one. */
 #include "kernels/layer/mask.h"
 #include "kernels/measure/sweep.h"
-#include "tests/unit/random_image.h"
+#include "tests/support/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

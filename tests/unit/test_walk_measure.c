@@ -2,7 +2,7 @@
 #include "kernels/layer/mask.h"
 #include "kernels/measure/walk_measure.h"
 #include "pipeline/results/walk_search.h"
-#include "tests/unit/random_image.h"
+#include "tests/support/random_image.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* The search for channel walks against all walks of random matrices. */
 #include "pipeline/results/walk_search.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <math.h>
 #include <setjmp.h>

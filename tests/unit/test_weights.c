@@ -1,4 +1,4 @@
-#include "tests/unit/weights_fixture.h"
+#include "tests/support/weights_fixture.h"
 
 #include <math.h>
 

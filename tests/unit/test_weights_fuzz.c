@@ -1,6 +1,6 @@
 /* Valid files with a few bytes changed at random: whatever comes, it is an error with the path or finite numbers.
  * NRMFLOW_FUZZ_SEED and NRMFLOW_FUZZ_ROUNDS override the seed and the number of changed files of each kind. */
-#include "tests/unit/weights_fixture.h"
+#include "tests/support/weights_fixture.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Winograd convolutions in every variant that this processor has, against plain double loops, on odd shapes, at the edge
  * of forbidden pages. */
 #include "kernels/base/layout.h"
-#include "tests/unit/guarded.h"
-#include "tests/unit/winograd_reference.h"
+#include "tests/support/guarded.h"
+#include "tests/support/winograd_reference.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /* A store with every field of the table, whose numbers follow from the field's place in the table and the element's. */
-#ifndef NRMFLOW_TESTS_UNIT_STORE_SAMPLE_H
-#define NRMFLOW_TESTS_UNIT_STORE_SAMPLE_H
+#ifndef NRMFLOW_TESTS_SUPPORT_STORE_SAMPLE_H
+#define NRMFLOW_TESTS_SUPPORT_STORE_SAMPLE_H
 
 #include "io/store/store.h"
-#include "tests/unit/store_files.h"
+#include "tests/support/store_files.h"
 
 static const struct {
     const char *name;

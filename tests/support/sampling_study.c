@@ -1,11 +1,11 @@
-#include "tests/unit/sampling_study.h"
+#include "tests/support/sampling_study.h"
 
 #include "io/dataset/dataset.h"
 #include "kernels/layer/mask.h"
 #include "kernels/measure/far.h"
 #include "kernels/measure/sample.h"
-#include "tests/unit/isa_under_test.h"
-#include "tests/unit/model_file.h"
+#include "tests/support/isa_under_test.h"
+#include "tests/support/model_file.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "tests/unit/random_image.h"
+#include "tests/support/random_image.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "tests/unit/winograd_reference.h"
+#include "tests/support/winograd_reference.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "tests/unit/isa_under_test.h"
+#include "tests/support/isa_under_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>

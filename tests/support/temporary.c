@@ -1,4 +1,4 @@
-#include "tests/unit/temporary.h"
+#include "tests/support/temporary.h"
 
 #include <ftw.h>
 #include <stdbool.h>

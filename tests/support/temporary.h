@@ -1,6 +1,6 @@
 /* Files and folders of the tests' own, where TMPDIR says. */
-#ifndef NRMFLOW_TESTS_UNIT_TEMPORARY_H
-#define NRMFLOW_TESTS_UNIT_TEMPORARY_H
+#ifndef NRMFLOW_TESTS_SUPPORT_TEMPORARY_H
+#define NRMFLOW_TESTS_SUPPORT_TEMPORARY_H
 
 enum { TEMPORARY_PATH = 256 };
 

@@ -1,9 +1,9 @@
 /* A temporary folder of weights files made by make_weights.py, for the tests of the readers. */
-#ifndef NRMFLOW_TESTS_UNIT_WEIGHTS_FIXTURE_H
-#define NRMFLOW_TESTS_UNIT_WEIGHTS_FIXTURE_H
+#ifndef NRMFLOW_TESTS_SUPPORT_WEIGHTS_FIXTURE_H
+#define NRMFLOW_TESTS_SUPPORT_WEIGHTS_FIXTURE_H
 
 #include "io/weights/weights.h"
-#include "tests/unit/temporary.h"
+#include "tests/support/temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,8 +40,8 @@ static inline int fixture_setup(void **state, const char *kind)
     if (!f)
         return -1;
     temporary_folder(f->folder);
-    snprintf(command, sizeof command, "%s -B '%s/../tests/unit/make_weights.py' '%s' %s", TEST_PYTHON, JOBS, f->folder,
-             kind);
+    snprintf(command, sizeof command, "%s -B '%s/../tests/support/make_weights.py' '%s' %s", TEST_PYTHON, JOBS,
+             f->folder, kind);
     return system(command);
 }
 

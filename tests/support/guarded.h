@@ -1,6 +1,6 @@
 /* Arrays between pages that nobody may touch, and seeded random numbers, for kernel tests. */
-#ifndef NRMFLOW_TESTS_UNIT_GUARDED_H
-#define NRMFLOW_TESTS_UNIT_GUARDED_H
+#ifndef NRMFLOW_TESTS_SUPPORT_GUARDED_H
+#define NRMFLOW_TESTS_SUPPORT_GUARDED_H
 
 #include <stddef.h>
 #include <stdint.h>

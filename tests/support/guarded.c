@@ -1,4 +1,4 @@
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Files for the tests of images and data sets, by a Python helper or by hand. */
-#ifndef NRMFLOW_TESTS_UNIT_IMAGE_FILES_H
-#define NRMFLOW_TESTS_UNIT_IMAGE_FILES_H
+#ifndef NRMFLOW_TESTS_SUPPORT_IMAGE_FILES_H
+#define NRMFLOW_TESTS_SUPPORT_IMAGE_FILES_H
 
-#include "tests/unit/temporary.h"
+#include "tests/support/temporary.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@ static inline bool run_python(const char *script, const char *task, const char *
 {
     char command[2 * PATH_LENGTH];
 
-    snprintf(command, sizeof command, "%s -B %s/../tests/unit/%s %s '%s'", TEST_PYTHON, JOBS, script, task, folder);
+    snprintf(command, sizeof command, "%s -B %s/../tests/support/%s %s '%s'", TEST_PYTHON, JOBS, script, task, folder);
     return system(command) == 0;
 }
 

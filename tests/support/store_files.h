@@ -1,8 +1,8 @@
 /* A folder for the files of one test program, emptied after every test. */
-#ifndef NRMFLOW_TESTS_UNIT_STORE_FILES_H
-#define NRMFLOW_TESTS_UNIT_STORE_FILES_H
+#ifndef NRMFLOW_TESTS_SUPPORT_STORE_FILES_H
+#define NRMFLOW_TESTS_SUPPORT_STORE_FILES_H
 
-#include "tests/unit/temporary.h"
+#include "tests/support/temporary.h"
 
 #include <dirent.h>
 #include <setjmp.h>

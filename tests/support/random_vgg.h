@@ -1,10 +1,10 @@
 /* Tiny VGG11 networks with random widths, weights, rules and options, and the measure of one group of images by the
  * kernels and by the double reference, for property tests. */
-#ifndef NRMFLOW_TESTS_UNIT_RANDOM_VGG_H
-#define NRMFLOW_TESTS_UNIT_RANDOM_VGG_H
+#ifndef NRMFLOW_TESTS_SUPPORT_RANDOM_VGG_H
+#define NRMFLOW_TESTS_SUPPORT_RANDOM_VGG_H
 
 #include "kernels/measure/measure.h"
-#include "tests/unit/guarded.h"
+#include "tests/support/guarded.h"
 
 enum { VGG_GROUP = 4, VGG_WIDTH = 5, VGG_TEXT = 512 };
 

@@ -1,4 +1,4 @@
-#include "tests/unit/model_file.h"
+#include "tests/support/model_file.h"
 
 #include "io/weights/weights.h"
 

@@ -1,7 +1,7 @@
 /* Sampled flows of three far pairs over the demo's images, beside their exact flows: how large the errors are, and how large
  * they are said to be. */
-#ifndef NRMFLOW_TESTS_UNIT_SAMPLING_STUDY_H
-#define NRMFLOW_TESTS_UNIT_SAMPLING_STUDY_H
+#ifndef NRMFLOW_TESTS_SUPPORT_SAMPLING_STUDY_H
+#define NRMFLOW_TESTS_SUPPORT_SAMPLING_STUDY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-#include "tests/unit/random_vgg.h"
+#include "tests/support/random_vgg.h"
 
 #include "kernels/layer/reference.h"
-#include "tests/unit/isa_under_test.h"
+#include "tests/support/isa_under_test.h"
 
 #include <assert.h>
 #include <math.h>

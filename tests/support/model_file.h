@@ -1,6 +1,6 @@
 /* A model for tests: network, weights and one image's worth of helpers, read through the program's own reader. */
-#ifndef NRMFLOW_TESTS_UNIT_MODEL_FILE_H
-#define NRMFLOW_TESTS_UNIT_MODEL_FILE_H
+#ifndef NRMFLOW_TESTS_SUPPORT_MODEL_FILE_H
+#define NRMFLOW_TESTS_SUPPORT_MODEL_FILE_H
 
 #include "kernels/base/network.h"
 

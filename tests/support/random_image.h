@@ -1,11 +1,11 @@
 /* Images of random tiny networks after their sweeps, for property tests of what builds on measure.h's image sink, and all
  * walks of a network one by one. */
-#ifndef NRMFLOW_TESTS_UNIT_RANDOM_IMAGE_H
-#define NRMFLOW_TESTS_UNIT_RANDOM_IMAGE_H
+#ifndef NRMFLOW_TESTS_SUPPORT_RANDOM_IMAGE_H
+#define NRMFLOW_TESTS_SUPPORT_RANDOM_IMAGE_H
 
 #include "kernels/base/arena.h"
 #include "kernels/measure/sweep.h"
-#include "tests/unit/random_vgg.h"
+#include "tests/support/random_vgg.h"
 
 enum { RANDOM_IMAGE_SWEEPS = 3 };
 
