@@ -6,7 +6,7 @@
 
 enum { VERSION_TEXT = 160 };
 
-/* The program version, "0.1.0". */
+/* The program version, such as "0.2.0": PROJECT_VERSION of CMakeLists.txt. */
 const char *version_string(void);
 
 /* How the program was built: "Release", "GCC 12.2.0", and whether it checks itself ("none", "address,undefined"). */

@@ -2,15 +2,13 @@
 // Usage: node report.mjs CHROMIUM PAGE.html PROFILE-FOLDER [SCREENSHOTS-FOLDER]
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { chromium } from 'playwright-core';
+import { launch } from './launch.mjs';
 
 const [executablePath, page, profile, screenshots] = process.argv.slice(2);
 const SECTIONS = ['overview', 'ledger', 'channels', 'classes', 'flows', 'paths', 'run'];
 const WIDTHS = [1280, 400];
-const ARGUMENTS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync'];
 
-const browser = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: ARGUMENTS, viewport: { width: 1280, height: 900 }, offline: true });
+const browser = await launch(executablePath, profile);
 const tab = browser.pages()[0];
 const seen = { errors: [], requests: [] };
 tab.on('console', (message) => { if (['error', 'warning'].includes(message.type())) seen.errors.push(message.text()); });

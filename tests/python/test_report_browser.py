@@ -1,5 +1,6 @@
 """`nrmflow report` in Chromium: it loads from a file without a network and without errors, what it shows are the store's
-numbers, and it does what is clicked or typed. SCREENSHOTS names a folder for pictures of all sections."""
+numbers, and it does what is clicked or typed. SCREENSHOTS names a folder for pictures of all sections, and for
+readme.png, the picture in README.md."""
 
 import json
 import os
@@ -18,6 +19,7 @@ BROWSER = pathlib.Path(__file__).parent.parent / "browser"
 CHROMIUM = shutil.which("chromium")
 DIGITS = 0.6e-3  # four digits, rounded
 MATRIX_DIGITS = 0.6e-2  # three
+PICTURE_BYTES = 250_000  # every clone and every visitor of the README loads it
 PAINTED = 1500  # milliseconds for a matrix of 512 x 512; a tenth of that on an idle machine
 
 
@@ -48,14 +50,18 @@ class Browser(RunCase):
     @classmethod
     def look(cls, name, store, screenshots, *options):
         """What report.mjs has seen of a store's page."""
+        if screenshots:
+            os.makedirs(screenshots, exist_ok=True)
+        return cls.drive("report.mjs", name, store, [screenshots] if screenshots else [], options)
+
+    @classmethod
+    def drive(cls, script, name, store, arguments, options):
+        """What a script of browser/ prints about a store's page; the report's own options come last."""
         page = cls.path(f"{name}.html")
         done = nrmflow("report", store, "-o", page, *options)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
-        command = ["node", os.path.join(cls.tools, "report.mjs"), CHROMIUM, page, cls.path(f"profile-{name}")]
-        if screenshots:
-            os.makedirs(screenshots, exist_ok=True)
-            command.append(screenshots)
+        command = ["node", os.path.join(cls.tools, script), CHROMIUM, page, cls.path(f"profile-{name}"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
@@ -169,6 +175,32 @@ class Demo(Browser):
         for width, got in self.seen["widths"].items():
             self.assertLessEqual(got, int(width.split()[0]), width)
         self.assertGreater(self.seen["paper"], 50000)
+
+
+class Picture(Browser):
+    """The picture in README.md, of the whole demo, as jobs/demo.sh computes it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = os.environ.get("SCREENSHOTS", cls.path("screenshots"))
+        os.makedirs(folder, exist_ok=True)
+        cls.picture = os.path.join(folder, "readme.png")
+        path = cls.run_store("demo.h5", {}, ranks=2)
+        cls.store = Store(path)
+        cls.seen = cls.drive("readme.mjs", "readme", path, [cls.picture], ["--images", DEMO])
+
+    def test_shows_the_strongest_channel_of_conv5_3_and_its_class(self):
+        strongest = self.store["layers/conv5_3/mean"].argmax()
+        self.assertEqual(self.seen["channel"], f"conv5_3[{strongest}]")
+        most = self.store["layers/conv5_3/class_mean"][:, strongest].argmax()
+        self.assertEqual(self.seen["classes"][0], self.store["classes/name"][most].decode())
+
+    def test_is_as_wide_as_a_page_and_quick_to_load(self):
+        from PIL import Image
+        with Image.open(self.picture) as image:
+            self.assertEqual((image.format, image.width), ("PNG", 1280))
+        self.assertLess(os.path.getsize(self.picture), PICTURE_BYTES)
 
 
 class Wide(Browser):
