@@ -40,10 +40,6 @@ pipeline/analysis/embedding.c project
 pipeline/analysis/walk_ranking_exact.c walk_ranking_exact
 kernels/measure/measure.c
 tests/unit/test_link.c
-tests/unit/test_measure_reference.c
-tests/unit/test_store.c
-tests/unit/test_config.c bad_values_are_refused
-tests/unit/test_weights_hostile.c pickles_that_are_no_state_dicts_are_refused
 """.strip().splitlines())
 
 

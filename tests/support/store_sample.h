@@ -138,4 +138,25 @@ static inline void sample_write(const char *path)
         fail_msg("%s", err.message);
 }
 
+/* A new store of four images in the folder, and what it holds once it is committed. */
+static inline struct store *sample_begin(const char *name)
+{
+    struct store *store;
+    struct error err = {0};
+
+    if (store_create(&store, files_path(name), 4, &err) != OK)
+        fail_msg("%s", err.message);
+    return store;
+}
+
+static inline struct store_reader *sample_finish(struct store *store, const char *name)
+{
+    struct store_reader *reader;
+    struct error err = {0};
+
+    if (store_commit(store, &err) != OK || store_open_read(&reader, files_path(name), &err) != OK)
+        fail_msg("%s", err.message);
+    return reader;
+}
+
 #endif

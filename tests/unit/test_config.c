@@ -296,66 +296,66 @@ static void repeated_keys_are_errors(void **state)
     config_free(&config);
 }
 
+static const struct {
+    const char *set, *reason;
+} bad_values[] = {
+    {"run.block=0", "not between 1 and 4096"},
+    {"run.block=16x", "no whole number"},
+    {"run.block=-1", "no whole number"},
+    {"run.block=1e3", "no whole number"},
+    {"run.block=", "no whole number"},
+    {"run.block=99999999999999999999999", "no whole number"},
+    {"run.seed=18446744073709551616", "no whole number"},
+    {"run.epoch=10x", "no time such as"},
+    {"run.epoch=-1", "not between 0 and"},
+    {"run.memory=1Q", "no size such as"},
+    {"run.memory=-1", "not between"},
+    {"run.variation_limit=nan", "no number"},
+    {"run.variation_limit=inf", "no number"},
+    {"run.variation_limit=0x10", "no number"},
+    {"run.variation_limit=1e999", "no number"},
+    {"run.variation_limit=1e9", "not between"},
+    {"data.max_failed=101 %", "not between 0 and 1"},
+    {"data.max_failed=0.01 # one percent", "no share"},
+    {"data.images=5", "no range"},
+    {"data.images=5:5", "is empty"},
+    {"data.images=9:5", "is empty"},
+    {"data.images=:", "no range"},
+    {"data.images=-1:5", "no range"},
+    {"data.shard=0/4", "numbered 1/4 to 4/4"},
+    {"data.shard=5/4", "numbered 1/4 to 4/4"},
+    {"data.shard=1", "no shard"},
+    {"data.mean=0.1,,0.2", "no list of numbers"},
+    {"data.mean=0.1,", "no list of numbers"},
+    {"data.mean=a", "no number"},
+    {"data.std=0", "not between"},
+    {"data.std=1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "more than 16 numbers"},
+    {"data.path=", "data.path: the value is empty"},
+    {"measure.target=class:", "none of predicted"},
+    {"measure.target=class:1x", "none of predicted"},
+    {"measure.target=contrast:4-4", "with itself"},
+    {"measure.target=contrast:4", "none of predicted"},
+    {"measure.given=", "measure.given: the value is empty"},
+    {"measure.flows=none,dense", "neither none nor a list"},
+    {"measure.flows=", "neither none nor a list"},
+    {"measure.flows=none,conv1_1-conv3_1", "neither none nor a list"},
+    {"measure.flows=conv1_1-conv3_1,conv1_1-conv3_1", "listed twice"},
+    {"measure.flows=adjacnt", "did you mean \"adjacent\"?; or a pair of layers, as conv3_3-conv5_3"},
+    {"measure.sweeps=0", "not between"},
+    {"measure.rule.fc6=", "value is empty"},
+    {"store.classes=1,2,1", "class 1 is listed twice"},
+    {"store.classes=1,x", "\"x\" is no class number"},
+    {"store.maps=conv1_1,all", "cannot be combined"},
+    {"store.maps=fc6,fc6", "listed twice"},
+    {"store.maps=", "neither none, all nor a list"},
+    {"store.compression=10", "not between 0 and 9"},
+};
+
 static void bad_values_are_refused(void **state)
 {
-    static const struct {
-        const char *set, *reason;
-    } cases[] = {
-        {"run.block=0", "not between 1 and 4096"},
-        {"run.block=16x", "no whole number"},
-        {"run.block=-1", "no whole number"},
-        {"run.block=1e3", "no whole number"},
-        {"run.block=", "no whole number"},
-        {"run.block=99999999999999999999999", "no whole number"},
-        {"run.seed=18446744073709551616", "no whole number"},
-        {"run.epoch=10x", "no time such as"},
-        {"run.epoch=-1", "not between 0 and"},
-        {"run.memory=1Q", "no size such as"},
-        {"run.memory=-1", "not between"},
-        {"run.variation_limit=nan", "no number"},
-        {"run.variation_limit=inf", "no number"},
-        {"run.variation_limit=0x10", "no number"},
-        {"run.variation_limit=1e999", "no number"},
-        {"run.variation_limit=1e9", "not between"},
-        {"data.max_failed=101 %", "not between 0 and 1"},
-        {"data.max_failed=0.01 # one percent", "no share"},
-        {"data.images=5", "no range"},
-        {"data.images=5:5", "is empty"},
-        {"data.images=9:5", "is empty"},
-        {"data.images=:", "no range"},
-        {"data.images=-1:5", "no range"},
-        {"data.shard=0/4", "numbered 1/4 to 4/4"},
-        {"data.shard=5/4", "numbered 1/4 to 4/4"},
-        {"data.shard=1", "no shard"},
-        {"data.mean=0.1,,0.2", "no list of numbers"},
-        {"data.mean=0.1,", "no list of numbers"},
-        {"data.mean=a", "no number"},
-        {"data.std=0", "not between"},
-        {"data.std=1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "more than 16 numbers"},
-        {"data.path=", "data.path: the value is empty"},
-        {"measure.target=class:", "none of predicted"},
-        {"measure.target=class:1x", "none of predicted"},
-        {"measure.target=contrast:4-4", "with itself"},
-        {"measure.target=contrast:4", "none of predicted"},
-        {"measure.given=", "measure.given: the value is empty"},
-        {"measure.flows=none,dense", "neither none nor a list"},
-        {"measure.flows=", "neither none nor a list"},
-        {"measure.flows=none,conv1_1-conv3_1", "neither none nor a list"},
-        {"measure.flows=conv1_1-conv3_1,conv1_1-conv3_1", "listed twice"},
-        {"measure.flows=adjacnt", "did you mean \"adjacent\"?; or a pair of layers, as conv3_3-conv5_3"},
-        {"measure.sweeps=0", "not between"},
-        {"measure.rule.fc6=", "value is empty"},
-        {"store.classes=1,2,1", "class 1 is listed twice"},
-        {"store.classes=1,x", "\"x\" is no class number"},
-        {"store.maps=conv1_1,all", "cannot be combined"},
-        {"store.maps=fc6,fc6", "listed twice"},
-        {"store.maps=", "neither none, all nor a list"},
-        {"store.compression=10", "not between 0 and 9"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_refused("", cases[i].set, "--set ", cases[i].reason);
+    for (size_t i = 0; i < sizeof bad_values / sizeof bad_values[0]; i++)
+        assert_refused("", bad_values[i].set, "--set ", bad_values[i].reason);
 }
 
 static void lists_that_do_not_match_are_refused(void **state)

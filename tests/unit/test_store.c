@@ -1,8 +1,6 @@
 #include "tests/support/store_sample.h"
 
 #include <math.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
@@ -199,26 +197,6 @@ static void rows_are_read_from_the_middle(void **state)
     store_close(reader);
 }
 
-static struct store *begin(const char *name)
-{
-    struct store *store;
-    struct error err = {0};
-
-    if (store_create(&store, files_path(name), 4, &err) != OK)
-        fail_msg("%s", err.message);
-    return store;
-}
-
-static struct store_reader *finish(struct store *store, const char *name)
-{
-    struct store_reader *reader;
-    struct error err = {0};
-
-    if (store_commit(store, &err) != OK || store_open_read(&reader, files_path(name), &err) != OK)
-        fail_msg("%s", err.message);
-    return reader;
-}
-
 static void rows_in_any_order_equal_one_write(void **state)
 {
     enum { ROWS = 1000, WIDTH = 300, BLOCK = 100 };
@@ -226,7 +204,7 @@ static void rows_in_any_order_equal_one_write(void **state)
     static float rows[BLOCK][WIDTH];
     const size_t dims[2] = {ROWS, WIDTH};
     size_t any[2] = {STORE_ANY, STORE_ANY};
-    struct store *store = begin("rows.h5");
+    struct store *store = sample_begin("rows.h5");
     struct error err = {0};
     float *values;
 
@@ -239,7 +217,7 @@ static void rows_in_any_order_equal_one_write(void **state)
             rows[i / WIDTH][i % WIDTH] = (float)(first * WIDTH + i);
         assert_int_equal(store_write_rows(store, "layers/fc6/relevance", first, BLOCK, rows, &err), OK);
     }
-    struct store_reader *reader = finish(store, "rows.h5");
+    struct store_reader *reader = sample_finish(store, "rows.h5");
 
     assert_int_equal(store_read_float(&values, reader, "layers/fc6/relevance", 2, any, &err), OK);
     assert_int_equal(any[0] * any[1], ROWS * WIDTH);
@@ -259,7 +237,7 @@ static void copied_rows_keep_their_bits(void **state)
     static uint8_t status[ROWS];
     const char *const paths[] = {"layers/fc6/relevance", "images/label", "images/status"};
     const size_t dims[] = {ROWS, WIDTH}, both[] = {2 * ROWS, WIDTH};
-    struct store *store = begin("one.h5");
+    struct store *store = sample_begin("one.h5");
     struct error err = {0};
     size_t n = 2 * ROWS, any[] = {STORE_ANY, STORE_ANY};
     float *values;
@@ -274,9 +252,9 @@ static void copied_rows_keep_their_bits(void **state)
     assert_int_equal(store_write(store, paths[0], relevance, 2, dims, &err), OK);
     assert_int_equal(store_write(store, paths[1], label, 1, dims, &err), OK);
     assert_int_equal(store_write(store, paths[2], status, 1, dims, &err), OK);
-    struct store_reader *one = finish(store, "one.h5");
+    struct store_reader *one = sample_finish(store, "one.h5");
 
-    store = begin("copied.h5");
+    store = sample_begin("copied.h5");
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(store_create_rows(store, paths[i], i ? 1 : 2, both, &err), OK);
         for (size_t at = 0; at < 2 * ROWS; at += ROWS)
@@ -285,7 +263,7 @@ static void copied_rows_keep_their_bits(void **state)
     assert_int_equal(store_copy_rows(store, paths[1], ROWS + 1, one, ROWS, &err), FAIL_FORMAT); /* beyond the end */
     assert_int_equal(store_copy_rows(store, "images/target", 0, one, ROWS, &err), FAIL_FORMAT); /* not begun */
     store_close(one);
-    struct store_reader *reader = finish(store, "copied.h5");
+    struct store_reader *reader = sample_finish(store, "copied.h5");
 
     assert_int_equal(store_read_float(&values, reader, paths[0], 2, any, &err), OK);
     assert_int_equal(store_read_int(&labels, reader, paths[1], 1, &n, &err), OK);
@@ -305,14 +283,14 @@ static void rows_of_another_type_or_number_are_not_copied(void **state)
 {
     const size_t dims[] = {10, 3};
     const double mass[10][3] = {{0}};
-    struct store *store = begin("one.h5");
+    struct store *store = sample_begin("one.h5");
     struct error err = {0};
 
     (void)state;
     assert_int_equal(store_write(store, "images/mass", mass, 2, dims, &err), OK);
-    struct store_reader *one = finish(store, "one.h5");
+    struct store_reader *one = sample_finish(store, "one.h5");
 
-    store = begin("other.h5");
+    store = sample_begin("other.h5");
     const size_t wider[] = {10, 4};
 
     assert_int_equal(store_create_rows(store, "images/mass", 2, wider, &err), OK);
@@ -321,12 +299,12 @@ static void rows_of_another_type_or_number_are_not_copied(void **state)
     assert_int_equal(store_copy_rows(store, "images/bias", 0, one, 10, NULL), FAIL_FORMAT); /* not there */
     store_discard(store);
     store_close(one);
-    store = begin("float.h5");
+    store = sample_begin("float.h5");
     const float relevance[10][3] = {{0}};
 
     assert_int_equal(store_write(store, "layers/fc6/relevance", relevance, 2, dims, &err), OK);
-    one = finish(store, "float.h5");
-    store = begin("rows.h5");
+    one = sample_finish(store, "float.h5");
+    store = sample_begin("rows.h5");
     assert_int_equal(store_create_rows(store, "layers/fc6/relevance", 2, dims, &err), OK);
     assert_int_equal(store_copy_rows(store, "layers/fc6/relevance", 0, one, 11, NULL), FAIL_FORMAT);
     store_discard(store);
@@ -337,7 +315,7 @@ static void unwritten_rows_say_so(void **state)
 {
     const size_t dims[2] = {2000, 2};
     size_t n = 2000, both[2] = {2000, 2};
-    struct store *store = begin("fill.h5");
+    struct store *store = sample_begin("fill.h5");
     struct error err = {0};
     double *mass;
     int64_t *label, *status;
@@ -346,7 +324,7 @@ static void unwritten_rows_say_so(void **state)
     assert_int_equal(store_create_rows(store, "images/mass", 2, dims, &err), OK);
     assert_int_equal(store_create_rows(store, "images/label", 1, dims, &err), OK);
     assert_int_equal(store_create_rows(store, "images/status", 1, dims, &err), OK);
-    struct store_reader *reader = finish(store, "fill.h5");
+    struct store_reader *reader = sample_finish(store, "fill.h5");
 
     assert_int_equal(store_read_real(&mass, reader, "images/mass", 2, both, &err), OK);
     assert_int_equal(store_read_int(&label, reader, "images/label", 1, &n, &err), OK);
@@ -363,7 +341,7 @@ static void unwritten_rows_say_so(void **state)
 static void attribute_of_a_megabyte_survives(void **state)
 {
     enum { NBYTES = 1 << 20 };
-    struct store *store = begin("config.h5");
+    struct store *store = sample_begin("config.h5");
     struct error err = {0};
     char *config = malloc(NBYTES + 1), *got;
 
@@ -373,7 +351,7 @@ static void attribute_of_a_megabyte_survives(void **state)
         config[i] = (char)('a' + i % 26);
     config[NBYTES] = '\0';
     assert_int_equal(store_set_text(store, "", "config", config, &err), OK);
-    struct store_reader *reader = finish(store, "config.h5");
+    struct store_reader *reader = sample_finish(store, "config.h5");
 
     assert_int_equal(store_get_text(&got, reader, "", "config", &err), OK);
     assert_string_equal(got, config);
@@ -384,7 +362,7 @@ static void attribute_of_a_megabyte_survives(void **state)
 
 static void empty_text_and_no_images_are_fine(void **state)
 {
-    struct store *store = begin("none.h5");
+    struct store *store = sample_begin("none.h5");
     struct error err = {0};
     const size_t dims[2] = {0, 4};
     size_t count = STORE_ANY, any[2] = {STORE_ANY, STORE_ANY};
@@ -395,7 +373,7 @@ static void empty_text_and_no_images_are_fine(void **state)
     assert_int_equal(store_set_text(store, "", "config", "", &err), OK);
     assert_int_equal(store_write_text(store, "images/path", NULL, 0, &err), OK);
     assert_int_equal(store_write(store, "images/mass", NULL, 2, dims, &err), OK);
-    struct store_reader *reader = finish(store, "none.h5");
+    struct store_reader *reader = sample_finish(store, "none.h5");
 
     assert_int_equal(store_get_text(&text, reader, "", "config", &err), OK);
     assert_string_equal(text, "");
@@ -414,14 +392,14 @@ static void bytes_that_are_not_utf8_become_question_marks(void **state)
     static const char *const names[] = {"caf\xe9.jpg",      "\xc3\xa9", "\xed\xa0\x80",
                                         "\xf0\x9f\x90\x88", "\xc0\xaf", "x\xe2\x82"};
     static const char *const want[] = {"caf?.jpg", "\xc3\xa9", "???", "\xf0\x9f\x90\x88", "??", "x??"};
-    struct store *store = begin("utf8.h5");
+    struct store *store = sample_begin("utf8.h5");
     struct error err = {0};
     size_t count = 6;
     char **paths;
 
     (void)state;
     assert_int_equal(store_write_text(store, "images/path", names, count, &err), OK);
-    struct store_reader *reader = finish(store, "utf8.h5");
+    struct store_reader *reader = sample_finish(store, "utf8.h5");
 
     assert_int_equal(store_read_text(&paths, reader, "images/path", &count, &err), OK);
     for (size_t i = 0; i < count; i++)
@@ -433,7 +411,7 @@ static void bytes_that_are_not_utf8_become_question_marks(void **state)
 static void groups_list_in_the_order_of_writing(void **state)
 {
     static const char *const names[] = {"input", "conv1_1", "pool1", "fc6"};
-    struct store *store = begin("order.h5");
+    struct store *store = sample_begin("order.h5");
     struct error err = {0};
     struct store_names found;
     const double zero = 0;
@@ -445,7 +423,7 @@ static void groups_list_in_the_order_of_writing(void **state)
         snprintf(path, sizeof path, "layers/%s/mean", names[i]);
         assert_int_equal(store_write(store, path, &zero, 1, &one, &err), OK);
     }
-    struct store_reader *reader = finish(store, "order.h5");
+    struct store_reader *reader = sample_finish(store, "order.h5");
 
     assert_int_equal(store_list(&found, reader, "layers", &err), OK);
     assert_int_equal(found.count, 4);
@@ -470,146 +448,6 @@ static void equal_contents_make_equal_files(void **state)
     free(b);
 }
 
-/* ---- mistakes of the caller ------------------------------------------------------------------------------------ */
-
-static void expect_write_error(const char *path, size_t ndim, const char *part)
-{
-    const size_t dims[3] = {2, 2, 2};
-    const double data[8] = {0};
-    struct store *store = begin("wrong.h5");
-    struct error err = {0};
-
-    assert_int_equal(store_write(store, "layers/fc6/mean", data, 1, dims, &err), OK);
-    assert_int_equal(store_write(store, path, data, ndim, dims, &err), FAIL_FORMAT);
-    files_expect_message(err.message, part);
-    store_discard(store);
-    assert_int_equal(files_count(), 0);
-}
-
-static void unknown_path_is_reported(void **state)
-{
-    (void)state;
-    expect_write_error("layers/fc6/median", 1, "/layers/fc6/median is no field");
-}
-
-static void second_write_is_reported(void **state)
-{
-    (void)state;
-    expect_write_error("layers/fc6/mean", 1, "written twice");
-}
-
-static void wrong_number_of_axes_is_reported(void **state)
-{
-    (void)state;
-    expect_write_error("layers/fc6/std", 2, "has the axes (channel), and 2 are given");
-}
-
-static void numbers_for_text_are_reported(void **state)
-{
-    (void)state;
-    expect_write_error("images/path", 1, "holds text");
-}
-
-static void axis_of_another_length_fails_the_commit(void **state)
-{
-    const size_t two = 2, three = 3;
-    const double data[3] = {0};
-    struct store *store = begin("axes.h5");
-    struct error err = {0};
-
-    (void)state;
-    assert_int_equal(store_write(store, "layers/fc6/mean", data, 1, &two, &err), OK);
-    assert_int_equal(store_write(store, "layers/fc6/std", data, 1, &three, &err), OK);
-    assert_int_equal(store_commit(store, &err), FAIL_FORMAT);
-    files_expect_message(err.message, "/layers/fc6/std has 3 along the axis channel");
-    assert_int_equal(files_count(), 0);
-}
-
-static void rows_beyond_the_end_are_reported(void **state)
-{
-    const size_t two = 2;
-    const int32_t labels[3] = {0};
-    struct store *store = begin("rows.h5");
-    struct error err = {0};
-
-    (void)state;
-    assert_int_equal(store_create_rows(store, "images/label", 1, &two, &err), OK);
-    assert_int_equal(store_write_rows(store, "images/label", 1, 2, labels, &err), FAIL_FORMAT);
-    store_discard(store);
-}
-
-static void attribute_of_an_unknown_object_is_reported(void **state)
-{
-    struct store *store = begin("object.h5");
-    struct error err = {0};
-
-    (void)state;
-    assert_int_equal(store_set_text(store, "layers/fc6/mean", "note", "x", &err), FAIL_FORMAT);
-    store_discard(store);
-}
-
-/* ---- atomicity ------------------------------------------------------------------------------------------------- */
-
-static void commit_replaces_the_old_store(void **state)
-{
-    struct error err = {0};
-    struct store_reader *reader;
-    const char *path = files_path("sample.h5");
-
-    (void)state;
-    sample_write(path);
-    struct store *store = begin("sample.h5");
-
-    assert_int_equal(store_set_text(store, "", "network", "vgg11", &err), OK);
-    assert_int_equal(store_open_read(&reader, path, &err), OK);
-    assert_true(store_has(reader, "layers/sample/mean"));
-    store_close(reader);
-    reader = finish(store, "sample.h5");
-    assert_false(store_has(reader, "layers/sample/mean"));
-    store_close(reader);
-    assert_int_equal(files_count(), 1);
-}
-
-static int fill_the_disk(const char *path)
-{
-    const struct rlimit limit = {60000, 60000};
-    struct store *store;
-    struct error err = {0};
-    enum status rc = OK;
-    size_t nfields;
-
-    signal(SIGXFSZ, SIG_IGN);
-    if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || store_create(&store, path, 4, &err) != OK)
-        return 1;
-    store_fields(&nfields);
-    for (size_t i = 0; i < nfields && rc == OK; i++)
-        rc = sample_write_field(store, i, &err);
-    if (rc == OK)
-        rc = store_commit(store, &err);
-    else
-        store_discard(store);
-    return rc == FAIL_SYSTEM && strstr(err.message, "File too large") ? 0 : 2;
-}
-
-static void full_disk_leaves_the_old_store(void **state)
-{
-    size_t before, after;
-    const char *path = files_path("sample.h5");
-
-    (void)state;
-    sample_write(path);
-    unsigned char *old = files_read(&before, path);
-
-    assert_int_equal(files_in_child(fill_the_disk, path), 0);
-    unsigned char *now = files_read(&after, path);
-
-    assert_int_equal(before, after);
-    assert_memory_equal(old, now, before);
-    assert_int_equal(files_count(), 1);
-    free(old);
-    free(now);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,15 +469,6 @@ int main(void)
         cmocka_unit_test_teardown(bytes_that_are_not_utf8_become_question_marks, files_clean),
         cmocka_unit_test_teardown(groups_list_in_the_order_of_writing, files_clean),
         cmocka_unit_test_teardown(equal_contents_make_equal_files, files_clean),
-        cmocka_unit_test_teardown(unknown_path_is_reported, files_clean),
-        cmocka_unit_test_teardown(second_write_is_reported, files_clean),
-        cmocka_unit_test_teardown(wrong_number_of_axes_is_reported, files_clean),
-        cmocka_unit_test_teardown(numbers_for_text_are_reported, files_clean),
-        cmocka_unit_test_teardown(axis_of_another_length_fails_the_commit, files_clean),
-        cmocka_unit_test_teardown(rows_beyond_the_end_are_reported, files_clean),
-        cmocka_unit_test_teardown(attribute_of_an_unknown_object_is_reported, files_clean),
-        cmocka_unit_test_teardown(commit_replaces_the_old_store, files_clean),
-        cmocka_unit_test_teardown(full_disk_leaves_the_old_store, files_clean),
     };
 
     return cmocka_run_group_tests(tests, files_setup, files_teardown);

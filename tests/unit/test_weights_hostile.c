@@ -122,66 +122,67 @@ static void numbers_that_are_not_finite_are_named(void **state)
 }
 
 /* Each is made as a zip archive and as a stream; what is wrong is in the pickle and the message is the same. */
+static const struct refusal no_state_dicts[] = {
+    {"shell", FAIL_UNSUPPORTED, "asks for posix.system"},
+    {"eval", FAIL_UNSUPPORTED, "asks for __builtin__.eval"},
+    {"whole_model", FAIL_UNSUPPORTED, "asks for torch.nn.modules.container.Sequential"},
+    {"int_storage", FAIL_UNSUPPORTED, "asks for torch.IntStorage"},
+    {"protocol_4", FAIL_UNSUPPORTED, "pickle protocol 4"},
+    {"instance", FAIL_UNSUPPORTED, "opcode 0x69"},
+    {"new_object", FAIL_UNSUPPORTED, "opcode 0x81"},
+    {"stack_global", FAIL_UNSUPPORTED, "opcode 0x93"},
+    {"call_type", FAIL_UNSUPPORTED, "calls torch.FloatStorage"},
+    {"name_escape", FAIL_UNSUPPORTED, "asks for ?[31mos.system"},
+    {"beyond_storage", FAIL_FORMAT, "features.0.bias': it reaches beyond"},
+    {"offset_huge", FAIL_FORMAT, "features.0.bias': it reaches beyond"},
+    {"offset_negative", FAIL_FORMAT, "storage and an offset"},
+    {"stride_huge", FAIL_FORMAT, "features.0.bias': it reaches beyond"},
+    {"stride_zero", FAIL_FORMAT, "features.0.bias': it repeats"},
+    {"shape_overflow", FAIL_FORMAT, "features.0.bias' has an impossible shape"},
+    {"shape_9d", FAIL_FORMAT, "more than 8 dimensions"},
+    {"shape_list", FAIL_FORMAT, "size or stride is wrong"},
+    {"strides_few", FAIL_FORMAT, "size or stride is wrong"},
+    {"no_storage", FAIL_FORMAT, "storage and an offset"},
+    {"few_arguments", FAIL_FORMAT, "storage and an offset"},
+    {"no_tensors", FAIL_FORMAT, "no dict of tensors"},
+    {"list", FAIL_FORMAT, "no dict of tensors"},
+    {"cycle", FAIL_FORMAT, "no dict of tensors"},
+    {"memo_bomb", FAIL_FORMAT, "no dict of tensors"},
+    {"call_dict", FAIL_FORMAT, "is missing on its stack"},
+    {"build_tuple", FAIL_FORMAT, "is missing on its stack"},
+    {"stack_empty", FAIL_FORMAT, "is missing on its stack"},
+    {"tuple_without_mark", FAIL_FORMAT, "is missing on its stack"},
+    {"tuple_over_mark", FAIL_FORMAT, "is missing on its stack"},
+    {"items_without_mark", FAIL_FORMAT, "is missing on its stack"},
+    {"items_odd", FAIL_FORMAT, "is missing on its stack"},
+    {"items_in_tuple", FAIL_FORMAT, "is missing on its stack"},
+    {"persistent_dict", FAIL_FORMAT, "is missing on its stack"},
+    {"memo_empty_stack", FAIL_FORMAT, "is missing on its stack"},
+    {"persistent_module", FAIL_FORMAT, "not of a storage"},
+    {"name_endless", FAIL_FORMAT, "a name does not end"},
+    {"stop_empty", FAIL_FORMAT, "missing or left over"},
+    {"stop_mark", FAIL_FORMAT, "missing or left over"},
+    {"stop_two", FAIL_FORMAT, "missing or left over"},
+    {"memo_missing", FAIL_FORMAT, "refers to an object"},
+    {"string_long", FAIL_FORMAT, "in the middle of an object"},
+    {"integer_long", FAIL_FORMAT, "an integer"},
+    {"parameter_none", FAIL_FORMAT, "a parameter is no tensor"},
+    {"ordered_dict_none", FAIL_FORMAT, "not made from pairs"},
+    {"ordered_dict_triple", FAIL_FORMAT, "not made from pairs"},
+    {"memo_far", FAIL_LIMIT, "more objects"},
+    {"many_objects", FAIL_LIMIT, "more objects"},
+    {"many_marks", FAIL_LIMIT, "more objects"},
+};
+
 static void pickles_that_are_no_state_dicts_are_refused(void **state)
 {
-    static const struct refusal refusals[] = {
-        {"shell", FAIL_UNSUPPORTED, "asks for posix.system"},
-        {"eval", FAIL_UNSUPPORTED, "asks for __builtin__.eval"},
-        {"whole_model", FAIL_UNSUPPORTED, "asks for torch.nn.modules.container.Sequential"},
-        {"int_storage", FAIL_UNSUPPORTED, "asks for torch.IntStorage"},
-        {"protocol_4", FAIL_UNSUPPORTED, "pickle protocol 4"},
-        {"instance", FAIL_UNSUPPORTED, "opcode 0x69"},
-        {"new_object", FAIL_UNSUPPORTED, "opcode 0x81"},
-        {"stack_global", FAIL_UNSUPPORTED, "opcode 0x93"},
-        {"call_type", FAIL_UNSUPPORTED, "calls torch.FloatStorage"},
-        {"name_escape", FAIL_UNSUPPORTED, "asks for ?[31mos.system"},
-        {"beyond_storage", FAIL_FORMAT, "features.0.bias': it reaches beyond"},
-        {"offset_huge", FAIL_FORMAT, "features.0.bias': it reaches beyond"},
-        {"offset_negative", FAIL_FORMAT, "storage and an offset"},
-        {"stride_huge", FAIL_FORMAT, "features.0.bias': it reaches beyond"},
-        {"stride_zero", FAIL_FORMAT, "features.0.bias': it repeats"},
-        {"shape_overflow", FAIL_FORMAT, "features.0.bias' has an impossible shape"},
-        {"shape_9d", FAIL_FORMAT, "more than 8 dimensions"},
-        {"shape_list", FAIL_FORMAT, "size or stride is wrong"},
-        {"strides_few", FAIL_FORMAT, "size or stride is wrong"},
-        {"no_storage", FAIL_FORMAT, "storage and an offset"},
-        {"few_arguments", FAIL_FORMAT, "storage and an offset"},
-        {"no_tensors", FAIL_FORMAT, "no dict of tensors"},
-        {"list", FAIL_FORMAT, "no dict of tensors"},
-        {"cycle", FAIL_FORMAT, "no dict of tensors"},
-        {"memo_bomb", FAIL_FORMAT, "no dict of tensors"},
-        {"call_dict", FAIL_FORMAT, "is missing on its stack"},
-        {"build_tuple", FAIL_FORMAT, "is missing on its stack"},
-        {"stack_empty", FAIL_FORMAT, "is missing on its stack"},
-        {"tuple_without_mark", FAIL_FORMAT, "is missing on its stack"},
-        {"tuple_over_mark", FAIL_FORMAT, "is missing on its stack"},
-        {"items_without_mark", FAIL_FORMAT, "is missing on its stack"},
-        {"items_odd", FAIL_FORMAT, "is missing on its stack"},
-        {"items_in_tuple", FAIL_FORMAT, "is missing on its stack"},
-        {"persistent_dict", FAIL_FORMAT, "is missing on its stack"},
-        {"memo_empty_stack", FAIL_FORMAT, "is missing on its stack"},
-        {"persistent_module", FAIL_FORMAT, "not of a storage"},
-        {"name_endless", FAIL_FORMAT, "a name does not end"},
-        {"stop_empty", FAIL_FORMAT, "missing or left over"},
-        {"stop_mark", FAIL_FORMAT, "missing or left over"},
-        {"stop_two", FAIL_FORMAT, "missing or left over"},
-        {"memo_missing", FAIL_FORMAT, "refers to an object"},
-        {"string_long", FAIL_FORMAT, "in the middle of an object"},
-        {"integer_long", FAIL_FORMAT, "an integer"},
-        {"parameter_none", FAIL_FORMAT, "a parameter is no tensor"},
-        {"ordered_dict_none", FAIL_FORMAT, "not made from pairs"},
-        {"ordered_dict_triple", FAIL_FORMAT, "not made from pairs"},
-        {"memo_far", FAIL_LIMIT, "more objects"},
-        {"many_objects", FAIL_LIMIT, "more objects"},
-        {"many_marks", FAIL_LIMIT, "more objects"},
-    };
     static const char *const endings[] = {".pth", "_stream.pth"};
 
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+    for (size_t i = 0; i < sizeof no_state_dicts / sizeof no_state_dicts[0]; i++)
         for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
             char name[FIXTURE_PATH / 4];
-            struct refusal refusal = refusals[i];
-            snprintf(name, sizeof name, "%s%s", refusals[i].file, endings[e]);
+            struct refusal refusal = no_state_dicts[i];
+            snprintf(name, sizeof name, "%s%s", no_state_dicts[i].file, endings[e]);
             refusal.file = name;
             check_refusals(*state, &refusal, 1);
         }
