@@ -107,7 +107,10 @@ class Program:
         self.path = path
 
     def __call__(self, *arguments):
-        return subprocess.run([self.path, *arguments], stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+        try:
+            return subprocess.run([self.path, *arguments], stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"docs/generate.py: {error}")
 
 
 def store(program):

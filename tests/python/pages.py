@@ -5,7 +5,7 @@ import pathlib
 import re
 import textwrap
 
-ROOT = pathlib.Path(os.environ["JOBS"]).resolve().parent
+ROOT = pathlib.Path(os.path.abspath(os.environ["JOBS"])).parent
 
 
 def pages():
@@ -48,7 +48,7 @@ class Page:
             end = at + 1
             while end < len(kept) and kept[end].strip() != fence.group(2):
                 end += 1
-            before = [line.strip() for line in kept[:at] if line.strip()]
+            before = [line.strip() for line in self.lines[:at] if line.strip()]
             text = textwrap.dedent("\n".join(kept[at + 1:end]))
             self.blocks.append(Block(fence.group(3), at + 2, text, before[-1:] == ["<!-- slow -->"]))
             kept[at:end + 1] = [""] * (min(end, len(kept) - 1) + 1 - at)
