@@ -3,8 +3,8 @@
 
 usage: docs/generate.py NRMFLOW [--check]
 
-NRMFLOW is the built program. Everything between `<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced; edit
-the rest by hand. With --check nothing is written, and the exit status is 1 if a page is out of date.
+NRMFLOW is the built program. Everything between `<!-- generated: NAME -->` and `<!-- end -->` in a page is replaced;
+edit the rest by hand. With --check nothing is written, and the exit status is 1 if a page is out of date.
 """
 import json
 import pathlib
@@ -27,7 +27,7 @@ def plain(text):
 
 
 class Manual:
-    """A manual page: {section: [paragraph]}, where a paragraph is text, a (term, text) or a list of lines as they are."""
+    """A manual page: {section: [paragraph]}; a paragraph is text, a (term, text), or a list of lines as they are."""
 
     def __init__(self, text):
         self.sections, self.groups = {}, {}

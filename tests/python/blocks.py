@@ -1,8 +1,9 @@
 """Running the blocks of a page's code as a reader would, from the repository's root after jobs/demo.sh.
 
-The root is a copy in a temporary folder: `build/release` is the folder of the program under test, `out/demo.h5` a store of
-the demo, and what blocks write stays there. A few programs are stand-ins that do nothing or check their arguments: those
-that would install, build, test, or open a window, and the scripts of jobs/ and tests/, which have tests of their own.
+The root is a copy in a temporary folder: `build/release` is the folder of the program under test, `out/demo.h5` a
+store of the demo, and what blocks write stays there. Some programs are stand-ins that do nothing or only check their
+arguments: those that would install, build, test, or open a window, and the scripts of jobs/ and tests/, which have
+tests of their own.
 """
 
 import json
@@ -95,8 +96,9 @@ class World:
                                   stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False,
                                   env=self.environment, timeout=seconds)
         except subprocess.TimeoutExpired as late:
-            text = (late.stdout or b"").decode("utf-8", "replace") if isinstance(late.stdout, bytes) else late.stdout
-            return subprocess.CompletedProcess(words, f"none after {seconds} s; put <!-- slow --> before it", text or "")
+            text = late.stdout or b""
+            text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+            return subprocess.CompletedProcess(words, f"none after {seconds} s; put <!-- slow --> before it", text)
 
     def enter(self):
         """The root for another page."""
@@ -118,8 +120,8 @@ class World:
 
 
 def run_page(world, page, quick=True):
-    """[(block, what subprocess.run returned)] of a page's blocks in their order: those that are quick, or all up to the last
-    slow one."""
+    """[(block, what subprocess.run returned)] of a page's blocks in their order: those that are quick, or all up to the
+    last slow one. The files that they leave in out/ are in page.output."""
     blocks = [block for block in page.blocks if block.language in ("sh", "python")]
     if quick:
         blocks = [block for block in blocks if not block.slow]
@@ -129,13 +131,13 @@ def run_page(world, page, quick=True):
     root = world.enter() if blocks else None
     results = [(block, world.run(block, root, SECONDS if quick else 3000)) for block in blocks]
     if root:
-        results_folder = root / "out"
-        page.output = {path.name: path for path in results_folder.iterdir()}
+        page.output = {path.name: path for path in (root / "out").iterdir()}
     return results
 
 
 def complaint(page, block, done):
-    return f"{page.at(block.line)}: exit status {done.returncode} of this block\n{block.text}\n---- it printed\n{done.stdout[-4000:]}"
+    return (f"{page.at(block.line)}: exit status {done.returncode} of this block\n{block.text}\n---- it printed\n"
+            f"{done.stdout[-4000:]}")
 
 
 # ---- stand-ins for cmake and ctest -------------------------------------------------------------------------------

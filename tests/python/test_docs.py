@@ -1,5 +1,5 @@
-"""What the documentation says, held against the program and the repository: links, paths, options, keys, datasets, every
-block of code, and the generated pages."""
+"""What the documentation says, held against the program and the repository: links, paths, options, keys, datasets,
+every block of code, and the generated pages."""
 import configparser
 import fnmatch
 import functools
@@ -42,7 +42,7 @@ def options():
     """{command: its options}; that of the program itself is ""."""
     names = [row["name"] for row in json.loads(program("help", "--json"))["commands"]]
     manuals = {name: generate.Manual(program("help", "--man", *([name] if name else []))) for name in ["", *names]}
-    found = {name: {word for term, _ in manual.sections["OPTIONS"] for word in re.findall(r"(?<!\w)--?[a-z][a-z-]*", term)}
+    found = {name: set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", " ".join(term for term, _ in manual.sections["OPTIONS"])))
              for name, manual in manuals.items()}
     found[""].add("--json")
     return found
@@ -52,7 +52,8 @@ def options():
 def keys():
     """{section: its keys}; of keys with a name of the user's there is "rule."."""
     groups = generate.Manual(program("help", "--man", "run")).groups
-    return {section: {re.sub(r"<.*", "", term.split(" = ")[0]) for term, _ in terms} for section, terms in groups.items()}
+    return {section: {re.sub(r"<.*", "", term.split(" = ")[0]) for term, _ in terms}
+            for section, terms in groups.items()}
 
 
 def is_key(section, name):
@@ -69,8 +70,9 @@ def datasets():
 @functools.lru_cache(maxsize=None)
 def scripts():
     """The text of the scripts whose options pages may name."""
+    kinds = (".sh", ".sbatch", ".py", ".mjs", ".def", "")
     paths = [path for folder in ("jobs", "tests", "docs") for path in (ROOT / folder).rglob("*")
-             if path.is_file() and path.stat().st_size < 200_000 and path.suffix in (".sh", ".sbatch", ".py", ".mjs", ".def", "")
+             if path.is_file() and path.suffix in kinds and path.stat().st_size < 200_000
              and "node_modules" not in path.parts and not path.name.startswith("test_docs")]
     return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
 
@@ -88,8 +90,8 @@ def expanded(text):
 
 
 def command_lines(page):
-    """(line, text) of what a reader may type: blocks of sh, other lines of code that begin with the program, code in the
-    text with the program in it. A line that goes on after a backslash is one."""
+    """(line, text) of what a reader may type: blocks of sh, other lines of code that begin with the program, code in
+    the text with the program in it. A line that goes on after a backslash is one."""
     for block in page.blocks:
         if block.language not in ("sh", "bash", "console", "text", ""):
             continue
@@ -104,7 +106,7 @@ def command_lines(page):
 
 
 def invocations(text):
-    """[(command, words after it)] of every nrmflow in a line of sh; the command is "" where an option or nothing follows."""
+    """(command, words after it) of every nrmflow in a line of sh; the command is "" where an option follows."""
     reader = shlex.shlex(text, posix=True, punctuation_chars=True)
     reader.whitespace_split, reader.commenters = True, "#"
     try:
@@ -123,7 +125,8 @@ def invocations(text):
 
 def ini_blocks(page):
     for block in page.blocks:
-        if block.language == "ini" or (block.language in ("", "text") and re.match(r"(?:[#;].*\n)*\[\w+\]\n", block.text)):
+        begins = re.match(r"(?:[#;].*\n)*\[\w+\]\n", block.text)
+        if block.language == "ini" or (block.language in ("", "text") and begins):
             yield block
 
 
@@ -209,7 +212,8 @@ class Program(Says):
             for line, text in page.spans():
                 match = re.match(rf"({'|'.join(SECTIONS)})\.([a-z_]+(?:\.[\w<>]+)?)(?:\s*=.*)?$", text)
                 if match and match.group(2) not in SUFFIXES:
-                    self.expect(is_key(*match.groups()), page, line, f"there is no key {match.group(1)}.{match.group(2)}")
+                    section, name = match.groups()
+                    self.expect(is_key(section, name), page, line, f"there is no key {section}.{name}")
 
     def test_configurations_have_sections_and_keys_that_exist(self):
         for page in pages():
@@ -237,8 +241,8 @@ class Program(Says):
 
 class Generated(unittest.TestCase):
     def check(self, *command):
-        done = subprocess.run([sys.executable, "-B", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              check=False)
+        done = subprocess.run([sys.executable, "-B", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_pages_of_the_reference_are_up_to_date(self):
@@ -301,10 +305,11 @@ class Blocks(unittest.TestCase):
         text = path.read_text(encoding="utf-8")
         section = re.search(r"\n### Root\n(.*?)\n### ", text, re.DOTALL).group(1)
         rows = re.findall(r"^\| `(\w+)` \|(.*)$", section, re.MULTILINE)
-        groups = set(re.findall(r"^\| [^|]+ \| `(\w+)` \|", re.search(r"\n### Groups\n(.*?)\n### ", text, re.DOTALL).group(1),
-                                re.MULTILINE))
+        groups = re.search(r"\n### Groups\n(.*?)\n### ", text, re.DOTALL).group(1)
+        groups = set(re.findall(r"^\| [^|]+ \| `(\w+)` \|", groups, re.MULTILINE))
         with self.store() as store:
-            self.assertLessEqual(set(store.attrs), {name for name, _ in rows}, f"{path}: root attributes that are missing")
+            self.assertLessEqual(set(store.attrs), {name for name, _ in rows},
+                                 f"{path}: root attributes that are missing")
             self.assertLessEqual({name for name, rest in rows if "bsent" not in rest}, set(store.attrs),
                                  f"{path}: root attributes that stores do not have")
             found = set()
