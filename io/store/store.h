@@ -51,7 +51,7 @@ struct store_field {
     const char *description, *units;
 };
 
-/* All fields, in the order in which a README lists them. */
+/* All fields, in the order in which docs/reference/store.md lists them. */
 const struct store_field *store_fields(size_t *count);
 
 /* The field of a path such as "layers/conv1_1/mean"; NULL if there is none. */

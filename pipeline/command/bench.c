@@ -91,7 +91,7 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
         0,
         1,
         "Measures the processor's multiply-add peak, OpenBLAS, every layer, and whole images with and without flows "
-        "and condition: medians of repeats, with the first left out. `floor / own time` compares with narrow "
+        "and condition: medians of repeats, with the first left out. `floor / own time` compares with direct "
         "convolution at the peak. Measured are CONFIG's model and first block, or by default VGG16 with random weights "
         "on made-up photographs, in a folder of TMPDIR that is removed. Under mpirun all ranks measure at the same "
         "time, and the slowest counts. given and flows of CONFIG are not used: all four cases are measured.",

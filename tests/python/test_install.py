@@ -93,9 +93,10 @@ class Recipes(unittest.TestCase):
                     sys.modules[name] = module
         return names, scope["Nrmflow"]
 
-    def test_spack_has_what_readme_lists_and_cmake_asks_for(self):
+    def test_spack_has_what_the_page_of_other_systems_lists_and_cmake_asks_for(self):
         names, recipe = self.recipe()
-        row = re.search(r"^\| Spack \| `([^`]*)` \| `([^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+        page = (ROOT / "docs" / "how-to" / "other-systems.md").read_text(encoding="utf-8")
+        row = re.search(r"^\| Spack \| `([^`]*)` \| `([^`]*)`", page, re.MULTILINE)
         virtual = {"openmpi": "mpi", "pkgconf": "pkgconfig"}
         for specs, column in zip(names.values(), row.groups()):
             listed = {virtual.get(name, name).split("+")[0] for name in column.split()}
