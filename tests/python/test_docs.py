@@ -175,6 +175,15 @@ class Text(Says):
                     self.expect((ROOT / text).exists() or (page.path.parent / text).exists(), page, line,
                                 f"the repository has no {text}")
 
+    def test_functions_exist(self):
+        sources = "\n".join(path.read_text(encoding="utf-8") for layer in ("kernels", "io", "pipeline")
+                            for path in (ROOT / layer).rglob("*.[ch]"))
+        functions = set(re.findall(r"(?<=[\s*])(\w+)\(", sources))
+        for page in pages():
+            for line, text in page.spans():
+                match = re.fullmatch(r"(\w+)\(\)", text)
+                self.expect(not match or match.group(1) in functions, page, line, f"the sources have no {text}")
+
     def test_readme_is_short(self):
         size = (ROOT / "README.md").stat().st_size
         self.assertLessEqual(size, README_BYTES, f"README.md has {size} bytes: move what is long to docs/")
