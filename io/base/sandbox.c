@@ -37,12 +37,12 @@ struct sandbox {
 
 /* What goes over the socket, followed by the texts and bytes. */
 struct question {
-    size_t what, numbers[APART_NUMBERS], lengths[APART_TEXTS], nbytes;
+    size_t what, numbers[SANDBOX_NUMBERS], lengths[SANDBOX_TEXTS], nbytes;
 };
 
 struct answer {
     struct error err;
-    size_t numbers[APART_NUMBERS], nbytes;
+    size_t numbers[SANDBOX_NUMBERS], nbytes;
 };
 
 /* ---- the socket ------------------------------------------------------------------------------------------------ */
@@ -134,7 +134,7 @@ static char *get_rest(struct sandbox_request *request, const struct question *q,
 {
     size_t total = q->nbytes + 1;
 
-    for (size_t i = 0; i < APART_TEXTS; i++)
+    for (size_t i = 0; i < SANDBOX_TEXTS; i++)
         total += q->lengths[i] + 1;
     char *rest = malloc(total), *at = rest;
 
@@ -142,7 +142,7 @@ static char *get_rest(struct sandbox_request *request, const struct question *q,
         free(rest);
         return NULL;
     }
-    for (size_t i = 0; i < APART_TEXTS; i++) {
+    for (size_t i = 0; i < SANDBOX_TEXTS; i++) {
         request->texts[i] = at;
         at += q->lengths[i] + 1;
     }
@@ -224,7 +224,7 @@ static int wait_for(const struct sandbox *sandbox)
 }
 
 /* The child does not answer any more, or not in order: record why. */
-static enum status bury(struct sandbox *sandbox, const char *path)
+static enum status reap(struct sandbox *sandbox, const char *path)
 {
     shutdown(sandbox->socket, SHUT_RDWR);
     int status = wait_for(sandbox), killer = status >= 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -244,11 +244,11 @@ static bool put_question(const struct sandbox *sandbox, const struct sandbox_req
     struct question q = {.what = request->what, .nbytes = request->nbytes};
 
     memcpy(q.numbers, request->numbers, sizeof q.numbers);
-    for (size_t i = 0; i < APART_TEXTS; i++)
+    for (size_t i = 0; i < SANDBOX_TEXTS; i++)
         q.lengths[i] = request->texts[i] ? strlen(request->texts[i]) : 0;
     bool sent = put(sandbox->socket, &q, sizeof q);
 
-    for (size_t i = 0; sent && i < APART_TEXTS; i++)
+    for (size_t i = 0; sent && i < SANDBOX_TEXTS; i++)
         sent = put(sandbox->socket, request->texts[i] ? request->texts[i] : "", q.lengths[i] + 1);
     return sent && put(sandbox->socket, request->bytes, request->nbytes) && put(sandbox->socket, "", 1);
 }
@@ -266,7 +266,7 @@ static enum status ask(struct answer *a, struct sandbox *sandbox, const struct s
                        struct error *err)
 {
     if (sandbox->ended.status == OK && !exchange(a, sandbox, request))
-        bury(sandbox, request->path);
+        reap(sandbox, request->path);
     if (sandbox->ended.status != OK)
         return error_set(err, sandbox->ended.status, "%s", sandbox->ended.message);
     return a->err.status == OK ? OK : error_set(err, a->err.status, "%s", a->err.message);
@@ -276,7 +276,7 @@ static enum status get_bytes(void *out, size_t nbytes, struct sandbox *sandbox, 
 {
     if (get(out, sandbox->socket, nbytes))
         return OK;
-    bury(sandbox, path);
+    reap(sandbox, path);
     return error_set(err, sandbox->ended.status, "%s", sandbox->ended.message);
 }
 
@@ -291,7 +291,7 @@ enum status sandbox_call(struct sandbox_reply *reply, struct sandbox *sandbox, c
     memcpy(reply->numbers, a.numbers, sizeof reply->numbers);
     reply->bytes = malloc(a.nbytes + 1);
     if (!reply->bytes) {
-        bury(sandbox, request->path); /* what comes next is this answer's bytes */
+        reap(sandbox, request->path); /* what comes next is this answer's bytes */
         return error_set(err, FAIL_RESOURCE, "%s: no memory for %zu bytes of it", request->path, a.nbytes);
     }
     ((char *)reply->bytes)[a.nbytes] = '\0';
@@ -313,7 +313,7 @@ enum status sandbox_call_into(void *out, size_t nbytes, struct sandbox *sandbox,
 
     TRY(ask(&a, sandbox, request, err));
     if (a.nbytes != nbytes) {
-        bury(sandbox, request->path);
+        reap(sandbox, request->path);
         return error_set(err, FAIL_FORMAT, "%s: is damaged: it gave %zu bytes where %zu were expected", request->path,
                          a.nbytes, nbytes);
     }

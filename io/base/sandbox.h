@@ -17,19 +17,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { APART_NUMBERS = 8, APART_TEXTS = 2 };
+enum { SANDBOX_NUMBERS = 8, SANDBOX_TEXTS = 2 };
 
 struct sandbox_request {
     const char *path; /* of the file, for messages */
     size_t what;      /* a number of the asker's own */
-    size_t numbers[APART_NUMBERS];
-    const char *texts[APART_TEXTS]; /* NULL is as good as "" */
-    const void *bytes;              /* [nbytes] */
+    size_t numbers[SANDBOX_NUMBERS];
+    const char *texts[SANDBOX_TEXTS]; /* NULL is as good as "" */
+    const void *bytes;                /* [nbytes] */
     size_t nbytes;
 };
 
 struct sandbox_reply {
-    size_t numbers[APART_NUMBERS];
+    size_t numbers[SANDBOX_NUMBERS];
     void *bytes;   /* [nbytes], from malloc: the child's are freed once they are sent, the parent's by the asker */
     size_t nbytes; /* at most 2^31 */
 };

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 struct dataset_hdf5 {
-    struct sandbox *apart;
+    struct sandbox *sandbox;
     char path[DATASET_PATH], name[DATASET_PATH]; /* of the file, and of the array in it */
     size_t image_bytes;
     const struct dataset_listing *listing; /* borrowed; NULL while scanning */
@@ -33,17 +33,17 @@ enum status dataset_hdf5_split(char *file, char *name, const char *path, struct 
 static enum status open_array(struct dataset_hdf5 *f, struct dataset_builder *builder, const char *name,
                               struct error *err)
 {
-    struct dataset_hdf5_sandboxed local = {.file = H5I_INVALID_HID};
+    struct dataset_hdf5_sandboxed state = {.file = H5I_INVALID_HID};
     const struct sandbox_request request = {.path = f->path, .what = DATASET_HDF5_OPEN, .texts = {f->path, name}};
     struct sandbox_reply reply = {0};
     char where[2 * DATASET_PATH + 4];
     enum status rc;
 
-    dataset_h5array_init(&local.pixels);
-    sandbox_end(f->apart);
-    f->apart = NULL;
-    TRY(sandbox_start(&f->apart, dataset_hdf5_sandboxed_answer, &local, err));
-    TRY(sandbox_call(&reply, f->apart, &request, err));
+    dataset_h5array_init(&state.pixels);
+    sandbox_end(f->sandbox);
+    f->sandbox = NULL;
+    TRY(sandbox_start(&f->sandbox, dataset_hdf5_sandboxed_answer, &state, err));
+    TRY(sandbox_call(&reply, f->sandbox, &request, err));
     snprintf(f->name, sizeof f->name, "%s", (const char *)reply.bytes);
     snprintf(where, sizeof where, "%s: /%s", f->path, f->name);
     if (reply.numbers[0] > H5_MAX_DIMS)
@@ -66,7 +66,7 @@ static enum status read_labels(struct dataset_builder *builder, struct dataset_h
     char where[2 * DATASET_PATH + 4];
     enum status rc;
 
-    TRY(sandbox_call(&reply, f->apart, &request, err));
+    TRY(sandbox_call(&reply, f->sandbox, &request, err));
     if (reply.numbers[0] == 0)
         goto done;
     snprintf(where, sizeof where, "%s: /%s", f->path, name ? name + strspn(name, "/") : "label");
@@ -138,9 +138,9 @@ enum status dataset_hdf5_read(unsigned char *out, struct dataset_hdf5 *file, siz
 
     const struct sandbox_request request = {.path = file->path, .what = DATASET_HDF5_READ, .numbers = {index}};
 
-    if (!file->apart || sandbox_has_ended(file->apart))
+    if (!file->sandbox || sandbox_has_ended(file->sandbox))
         TRY(open_again(file, err));
-    rc = sandbox_call_into(out, file->image_bytes, file->apart, &request, err);
+    rc = sandbox_call_into(out, file->image_bytes, file->sandbox, &request, err);
 done:
     return rc;
 }
@@ -148,6 +148,6 @@ done:
 void dataset_hdf5_close(struct dataset_hdf5 *file)
 {
     if (file)
-        sandbox_end(file->apart);
+        sandbox_end(file->sandbox);
     free(file);
 }

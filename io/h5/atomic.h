@@ -21,19 +21,19 @@ struct h5_atomic;
 enum status h5_atomic_create(struct h5_atomic **out, const char *path, struct error *err);
 
 /* The open file, borrowed: valid until commit or discard, which close everything opened in it. */
-hid_t h5_atomic_file(const struct h5_atomic *aside);
+hid_t h5_atomic_file(const struct h5_atomic *atomic);
 
 /* The path that was asked for, for messages. */
-const char *h5_atomic_path(const struct h5_atomic *aside);
+const char *h5_atomic_path(const struct h5_atomic *atomic);
 
 /* FAIL_SYSTEM if a write has failed so far (a full disk). */
-enum status h5_atomic_check(const struct h5_atomic *aside, struct error *err);
+enum status h5_atomic_check(const struct h5_atomic *atomic, struct error *err);
 
-/* Close, fsync, rename over `path`, fsync the directory; frees `aside` whatever happens. On failure the temporary file
+/* Close, fsync, rename over `path`, fsync the directory; frees `atomic` whatever happens. On failure the temporary file
  * is removed, and the old file, if there was one, is whole. */
-enum status h5_atomic_commit(struct h5_atomic *aside, struct error *err);
+enum status h5_atomic_commit(struct h5_atomic *atomic, struct error *err);
 
 /* Close and remove the temporary file; NULL is fine. */
-void h5_atomic_discard(struct h5_atomic *aside);
+void h5_atomic_discard(struct h5_atomic *atomic);
 
 #endif

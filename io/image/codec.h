@@ -28,6 +28,9 @@ enum status image_check_size(size_t width, size_t height, struct error *err);
 enum status image_reshape_layout(struct image *image, size_t width, size_t height, enum image_layout layout,
                                  struct error *err);
 
+/* Convert the pixels from the decoder's layout to 1 or 3 channels, as image_decode does. In place; there is room. */
+void image_convert_layout(struct image *image, const struct image_decoded *decoded, size_t channels);
+
 /* Decode without conversion: out->pixels are [H][W] of the layout's bytes. Errors as image_decode. */
 enum status image_jpeg_decode(struct image *out, struct image_decoded *decoded, const unsigned char *bytes,
                               size_t nbytes, struct error *err);

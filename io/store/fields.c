@@ -260,3 +260,11 @@ const char *store_type_name(enum store_type type)
 
     return names[type];
 }
+
+void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
+{
+    const char *slash = strrchr(dataset, '/');
+    int folder = slash && !strchr(axis->scale, '/') ? (int)(slash + 1 - dataset) : 0;
+
+    snprintf(path, nbytes, "%.*s%s", folder, dataset, axis->scale);
+}

@@ -58,7 +58,7 @@ struct store_entry {
 };
 
 struct store {
-    struct h5_atomic *aside;
+    struct h5_atomic *atomic;
     unsigned deflate;
     bool plain_state;
     struct store_entry *entries; /* in the order of writing */
@@ -71,17 +71,31 @@ hid_t store_element_type(enum store_type type, size_t width);
 /* The same in the file. */
 hid_t store_file_type(enum store_type type, size_t width);
 
-/* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type of `element_bytes`. Without `converted`
- * the file's type must be of the same class and size. */
-enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
-                            const struct store_reader *reader, const char *path, size_t first, size_t nrows,
-                            size_t width, struct error *err);
+/* Rows of a dataset, and the elements into which they are read. */
+struct store_slab {
+    size_t first, nrows, width; /* rows first .. first + nrows - 1, each of `width` elements in the file, too */
+    enum store_type type;
+    size_t element_bytes; /* of the type in memory */
+    bool converted; /* numbers of any type are converted; otherwise the file's type must have the same class and size */
+};
+
+/* Read the rows of a slab into out [nrows][width]. Errors as store_read_rows. */
+enum status store_read_slab(void *out, const struct store_reader *reader, const char *path,
+                            const struct store_slab *slab, struct error *err);
+
+enum { STORE_MAX_NAMES = 100000 }; /* of a list */
+
+/* Append a copy of a name; false if the list is full or there is no memory. */
+bool store_names_add(struct store_names *names, const char *name);
 
 /* Path of the scale of an axis of a dataset: beside it, unless the table says otherwise. */
 void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset);
 
 /* The entry of a path; NULL if nothing has been written there. */
 struct store_entry *store_find_entry(const struct store *store, const char *path);
+
+/* Close the handles of an entry, which stays in the list. */
+void store_close_entry(struct store_entry *entry);
 
 /* A failure while writing `path`: the disk's, if there was one, else HDF5's. */
 enum status store_write_failure(const struct store *store, const char *path, struct error *err);

@@ -27,13 +27,11 @@ enum store_op {
     STORE_OP_WORDS, /* [total, first, n] [path] > [] elements */
     STORE_OP_CHECK, /* [] [] > [count, left out, datasets, unreadable] places and what, each with a NUL */
     STORE_OP_SLAB,  /* [] [path] struct store_slab > [] elements */
-    STORE_WHATS
+    STORE_NOPS
 };
 
 /* Answer a request; `state` is a struct store_sandboxed. */
 sandbox_answer store_sandboxed_answer;
-
-enum { STORE_LOCAL_NAMES = 100000 /* most of a list */ };
 
 struct store_sandboxed {
     const char *path; /* borrowed */
@@ -41,54 +39,46 @@ struct store_sandboxed {
     hsize_t nbytes;
 };
 
-enum status store_sandboxed_open(struct store_sandboxed *local, struct error *err);
-bool store_sandboxed_has(const struct store_sandboxed *local, const char *path);
-bool store_sandboxed_has_attribute(const struct store_sandboxed *local, const char *object, const char *name);
-enum status store_sandboxed_get_text(char **out, const struct store_sandboxed *local, const char *object,
+enum status store_sandboxed_open(struct store_sandboxed *reader, struct error *err);
+bool store_sandboxed_has(const struct store_sandboxed *reader, const char *path);
+bool store_sandboxed_has_attribute(const struct store_sandboxed *reader, const char *object, const char *name);
+enum status store_sandboxed_get_text(char **out, const struct store_sandboxed *reader, const char *object,
                                      const char *name, struct error *err);
-enum status store_sandboxed_get_int(int64_t *out, const struct store_sandboxed *local, const char *object,
+enum status store_sandboxed_get_int(int64_t *out, const struct store_sandboxed *reader, const char *object,
                                     const char *name, struct error *err);
-enum status store_sandboxed_get_real(double *out, const struct store_sandboxed *local, const char *object,
+enum status store_sandboxed_get_real(double *out, const struct store_sandboxed *reader, const char *object,
                                      const char *name, struct error *err);
-enum status store_sandboxed_list(struct store_names *out, const struct store_sandboxed *local, const char *group,
+enum status store_sandboxed_list(struct store_names *out, const struct store_sandboxed *reader, const char *group,
                                  struct error *err);
-enum status store_sandboxed_list_attributes(struct store_names *out, const struct store_sandboxed *local,
+enum status store_sandboxed_list_attributes(struct store_names *out, const struct store_sandboxed *reader,
                                             const char *object, struct error *err);
-enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store_sandboxed *local, const char *path,
+enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store_sandboxed *reader, const char *path,
                                   struct error *err);
 
-size_t store_sandboxed_bytes(const struct store_sandboxed *local, const char *path);
+size_t store_sandboxed_bytes(const struct store_sandboxed *reader, const char *path);
 
 /* Numbers of the kind that `what` names. */
-enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
+enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *reader, const char *path,
                                  enum store_op what, size_t ndim, size_t *dims, struct error *err);
 
 /* Strings of one width, each with a NUL at its end. */
-enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
-                                      size_t *count, struct error *err);
+enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *reader,
+                                      const char *path, size_t *count, struct error *err);
 
 /* Words first .. first + n - 1 of `total`; *out is NULL if there is nothing to read. */
-enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *local, const char *path, size_t total,
+enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *reader, const char *path, size_t total,
                                        size_t first, size_t n, struct error *err);
 
 /* store_check, without freeing `problems` (store/sandboxed_check.h). */
-enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *local,
+enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *reader,
                                   struct error *err);
 
-/* Rows as store_read_slab describes them. */
-struct store_slab {
-    size_t first, nrows, width;
-    enum store_type type;
-    size_t element_bytes;
-    bool converted;
-};
-
-/* *out is NULL if there is nothing to read. */
-enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *local, const char *path,
+/* The rows of a slab; *out is NULL if there is nothing to read. */
+enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *reader, const char *path,
                                       const struct store_slab *slab, struct error *err);
 
 /* FAIL_UNSUPPORTED if a group on the way to `path` is of a kind that HDF5 may crash on when it is damaged. */
-enum status store_sandboxed_guard(const struct store_sandboxed *local, const char *path, struct error *err);
+enum status store_sandboxed_guard(const struct store_sandboxed *reader, const char *path, struct error *err);
 
 /* Whether a type is text of a fixed length. */
 bool store_sandboxed_fixed_text(hid_t type);

@@ -13,7 +13,7 @@ struct axis_length {
 };
 
 struct check {
-    const struct store_sandboxed *local;
+    const struct store_sandboxed *reader;
     struct store_problems *problems;
     struct axis_length *lengths; /* [nlengths] */
     size_t nlengths, capacity;
@@ -149,7 +149,7 @@ static void check_open_dataset(struct check *c, const char *path, const struct s
     hid_t type = H5Dget_type(dataset);
     size_t nbytes = type < 0 ? 0 : H5Tget_size(type);
     struct error err = {0};
-    bool has_shape = nbytes && h5_shape(&ndim, dims, &nelements, dataset, nbytes, path, c->local->path, &err) == OK;
+    bool has_shape = nbytes && h5_shape(&ndim, dims, &nelements, dataset, nbytes, path, c->reader->path, &err) == OK;
 
     if (has_shape)
         check_type(c, path, field, type);
@@ -163,7 +163,7 @@ static void check_open_dataset(struct check *c, const char *path, const struct s
         return;
     }
     check_axes(c, path, field, dims);
-    store_sandboxed_check_dataset(c->problems, c->local, path, field, dataset, dims);
+    store_sandboxed_check_dataset(c->problems, c->reader, path, field, dataset, dims);
 }
 
 static void check_dataset(struct check *c, const char *path)
@@ -177,7 +177,7 @@ static void check_dataset(struct check *c, const char *path)
         return;
     }
     c->problems->datasets++;
-    if (h5_open_dataset(&dataset, c->local->file, path, c->local->path, &err) == OK)
+    if (h5_open_dataset(&dataset, c->reader->file, path, c->reader->path, &err) == OK)
         check_open_dataset(c, path, field, dataset);
     else
         UNREADABLE(c, path, "cannot be read: %s", err.message);
@@ -214,7 +214,7 @@ static void check_contents(struct check *c, const char *path, const struct store
 static H5I_type_t kind_of(struct check *c, const char *path, struct error *err)
 {
     hid_t object;
-    enum status rc = h5_open_object(&object, c->local->file, path, c->local->path, err);
+    enum status rc = h5_open_object(&object, c->reader->file, path, c->reader->path, err);
     H5I_type_t kind = rc == OK ? H5Iget_type(object) : H5I_BADID;
 
     h5_close(&object);
@@ -228,11 +228,11 @@ static void check_group(struct check *c, const char *path, int depth)
     struct error err = {0};
     char child[STORE_PATH];
 
-    if (store_sandboxed_list(&names, c->local, path, &err) != OK) {
+    if (store_sandboxed_list(&names, c->reader, path, &err) != OK) {
         UNREADABLE(c, path, "cannot be listed: %s", err.message);
         return;
     }
-    store_sandboxed_check_group(c->problems, c->local, path);
+    store_sandboxed_check_group(c->problems, c->reader, path);
     check_contents(c, path, &names);
     for (size_t i = 0; i < names.count; i++) {
         int length = snprintf(child, sizeof child, "%s%s%s", path, path[0] ? "/" : "", names.names[i]);
@@ -254,11 +254,6 @@ static void check_group(struct check *c, const char *path, int depth)
     store_names_free(&names);
 }
 
-bool store_sandboxed_only_maps(const struct store_sandboxed *local)
-{
-    return store_sandboxed_has(local, "queries/map/map") && !store_sandboxed_has(local, "layers");
-}
-
 /* Groups that every store has but one of maps; one that is not complete, or has only a part of the images, has its state. */
 static void check_groups(struct check *c)
 {
@@ -268,27 +263,27 @@ static void check_groups(struct check *c)
     if (c->maps)
         return;
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
-        if (!store_sandboxed_has(c->local, always[i]))
+        if (!store_sandboxed_has(c->reader, always[i]))
             UNREADABLE(c, always[i], "is missing");
-    if (store_sandboxed_get_int(&complete, c->local, "", "complete", NULL) != OK)
+    if (store_sandboxed_get_int(&complete, c->reader, "", "complete", NULL) != OK)
         return;
     if (complete != 0 && complete != 1)
         store_problem_add(c->problems, "", "the attribute complete is %lld, not 0 or 1", (long long)complete);
-    bool wanted = complete != 1 || store_sandboxed_has_attribute(c->local, "", "shard");
-    if (wanted != store_sandboxed_has(c->local, "state"))
+    bool wanted = complete != 1 || store_sandboxed_has_attribute(c->reader, "", "shard");
+    if (wanted != store_sandboxed_has(c->reader, "state"))
         store_problem_add(c->problems, "state",
                           wanted ? "is missing, though the run is to go on, or to be merged with others"
                                  : "is there, though the store is complete");
 }
 
-enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *local,
+enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *reader,
                                   struct error *err)
 {
-    struct check c = {.local = local, .problems = problems, .maps = store_sandboxed_only_maps(local)};
+    struct check c = {.reader = reader, .problems = problems, .maps = store_sandboxed_only_maps(reader)};
 
     check_groups(&c);
     check_group(&c, "", 2);
     free(c.lengths);
-    return problems->no_memory ? error_set(err, FAIL_RESOURCE, "%s: no memory for what is wrong with it", local->path)
+    return problems->no_memory ? error_set(err, FAIL_RESOURCE, "%s: no memory for what is wrong with it", reader->path)
                                : OK;
 }

@@ -11,15 +11,15 @@ enum { STORE_PATH = 4 * STORE_NAME };
  *
  *   dataset  in  open
  *   dims     in  [axes] */
-void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *local,
+void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *reader,
                                    const char *path, const struct store_field *field, hid_t dataset,
                                    const size_t *dims);
 
 /* NeXus attributes of a group of the table ("" for the root), and those of the table of attributes. */
-void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *local,
+void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *reader,
                                  const char *path);
 
 /* Whether it is a store of maps, which has images and a query, but no statistics. */
-bool store_sandboxed_only_maps(const struct store_sandboxed *local);
+bool store_sandboxed_only_maps(const struct store_sandboxed *reader);
 
 #endif
