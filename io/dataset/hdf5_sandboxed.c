@@ -15,7 +15,7 @@ static enum status check_bytes(const struct dataset_h5array *pixels, struct erro
     h5_close(&type);
     return bytes ? OK
                  : error_set(err, FAIL_UNSUPPORTED,
-                             "%s holds %s; only unsigned bytes from 0 to 255 are read, so store the pixels as uint8, "
+                             "%s holds %s; only unsigned bytes are read, so store the pixels as uint8 from 0 to 255, "
                              "without scaling or normalisation",
                              pixels->where, class == H5T_FLOAT ? "floating-point numbers" : "another type");
 }
@@ -50,12 +50,13 @@ static enum status find_data(char *name, hid_t file, const char *path, struct er
     if (found < 0)
         return h5_error(err, FAIL_FORMAT, "%s: its groups cannot be read", path);
     return found ? OK
-                 : error_set(err, FAIL_FORMAT,
-                             "%s: has no dataset of three or four dimensions in its root; name it as %s:/DATASET", path,
-                             path);
+                 : error_set(
+                       err, FAIL_FORMAT,
+                       "%s: has no dataset of three or four dimensions in its root; name the dataset as %s:/DATASET",
+                       path, path);
 }
 
-/* The array of this name, or the first that may hold images; the reply is its shape and its name. */
+/* Open the array of this name, or the first that may hold images; the reply is its shape and its name. */
 static enum status open_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader, const char *path,
                                const char *name, struct error *err)
 {
@@ -89,7 +90,7 @@ static enum status read_pixels(struct sandbox_reply *reply, struct dataset_hdf5_
 
 /* ---- labels ---------------------------------------------------------------------------------------------------- */
 
-/* Multi-hot labels, (N,C), do not name one class: the images have no label then. */
+/* Multi-hot labels, (N,C), do not name one class, so the images have no labels. */
 static bool is_vector(hid_t file, const char *name)
 {
     hid_t object = h5_exists(file, name) ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
@@ -142,7 +143,7 @@ static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_
     TRY(dataset_h5array_open(&labels, reader->file, name, path, err));
     type = H5Dget_type(labels.data);
     if (labels.ndim != 1 || H5Tget_class(type) != H5T_INTEGER || labels.dims[0] != reader->pixels.dims[0])
-        rc = error_set(err, FAIL_FORMAT, "%s must be one integer for each of the %zu images", labels.where,
+        rc = error_set(err, FAIL_FORMAT, "%s must have one integer for each of the %zu images", labels.where,
                        reader->pixels.dims[0]);
     else
         rc = convert_labels(reply, &labels, type, err);
@@ -157,7 +158,7 @@ enum status dataset_hdf5_sandboxed_answer(struct sandbox_reply *reply, void *sta
 {
     struct dataset_hdf5_sandboxed *reader = state;
 
-    switch ((enum dataset_hdf5_op)r->what) {
+    switch ((enum dataset_hdf5_op)r->op) {
     case DATASET_HDF5_OPEN:
         return open_pixels(reply, reader, r->texts[0], r->texts[1], err);
     case DATASET_HDF5_LABELS:
@@ -165,5 +166,5 @@ enum status dataset_hdf5_sandboxed_answer(struct sandbox_reply *reply, void *sta
     case DATASET_HDF5_READ:
         return read_pixels(reply, reader, r->numbers[0], err);
     }
-    return error_set(err, FAIL_FORMAT, "nobody knows what was asked of an HDF5 file");
+    return error_set(err, FAIL_FORMAT, "%zu is not an operation on an HDF5 data set", r->op);
 }

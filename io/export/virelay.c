@@ -218,7 +218,7 @@ static enum status write_embedding(const struct h5_atomic *atomic, const struct 
     return rc;
 }
 
-/* The attributes are for people: which embedding was clustered, by which of its columns, into how many clusters. */
+/* The attributes inform readers which embedding was clustered, and into how many clusters. */
 static enum status write_clustering(const struct h5_atomic *atomic, const struct virelay_category *category,
                                     const struct virelay_clustering *clustering, struct error *err)
 {
@@ -276,18 +276,18 @@ enum status virelay_make_folder(const char *folder, struct error *err)
     bool empty = true;
 
     if (!*folder || strlen(folder) > PATH - 256)
-        return error_set(err, FAIL_CONFIG, "the name of the folder is empty, or too long");
+        return error_set(err, FAIL_CONFIG, "the name of the folder is empty or too long");
     if (!fault_hit(FAULT_FOLDER) && mkdir(folder, 0777) == 0)
         return OK;
     if (errno != EEXIST)
-        return error_system(err, "%s: the folder cannot be made", folder);
+        return error_system(err, "%s: the folder cannot be created", folder);
     DIR *listing = opendir(folder);
     if (!listing)
-        return error_system(err, "%s: is there and cannot be read", folder);
+        return error_system(err, "%s: exists and cannot be read", folder);
     for (const struct dirent *entry; empty && (entry = readdir(listing));)
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     closedir(listing);
-    return empty ? OK : error_set(err, FAIL_CONFIG, "%s: is not empty; name a new folder, or remove this one", folder);
+    return empty ? OK : error_set(err, FAIL_CONFIG, "%s: is not empty; choose a new folder or remove this one", folder);
 }
 
 static bool write_and_sync(FILE *file, const char *text)

@@ -26,7 +26,7 @@ struct h5_atomic {
     int failure; /* errno of the first write that failed, 0 if none has */
 };
 
-/* ---- the driver: plain reads and writes, whose failures are remembered instead of reported --------------------- */
+/* ---- the driver: plain reads and writes; write failures are remembered and not reported to HDF5 ---------------- */
 
 struct driver_file {
     H5FD_t common; /* HDF5's part, must come first */
@@ -93,7 +93,7 @@ static herr_t driver_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr
         if (got < 0)
             return -1;
         if (got == 0) {
-            memset(to, 0, nbytes); /* HDF5 asks for what it has not written yet, and means zeros */
+            memset(to, 0, nbytes); /* HDF5 reads what it has not written yet, and expects zeros */
             return 0;
         }
         to += got;
@@ -167,7 +167,7 @@ static enum status choose_path(struct h5_atomic *atomic, const char *path, struc
 
     if (real && stat(real, &info) == 0 && !S_ISREG(info.st_mode)) {
         free(real);
-        error_set(err, FAIL_CONFIG, "%s: is not a regular file, so it is not overwritten; choose another name", path);
+        error_set(err, FAIL_CONFIG, "%s: is not a regular file and is not overwritten; choose another name", path);
         return FAIL_CONFIG;
     }
     atomic->path = real ? real : strdup(path);
@@ -177,7 +177,7 @@ static enum status choose_path(struct h5_atomic *atomic, const char *path, struc
     return FAIL_SYSTEM;
 }
 
-/* O_EXCL follows no link and opens no file that exists. The number is for containers, where process ids repeat. */
+/* O_EXCL follows no link and opens no existing file. The number is for containers, where process ids repeat. */
 static enum status open_temporary(struct h5_atomic *atomic, struct error *err)
 {
     size_t nbytes = strlen(atomic->path) + 48;
@@ -254,7 +254,7 @@ enum status h5_atomic_check(const struct h5_atomic *atomic, struct error *err)
     if (!atomic->failure)
         return OK;
     errno = atomic->failure;
-    return error_system(err, "%s: cannot be written; what was there before is untouched", atomic->path);
+    return error_system(err, "%s: cannot be written; a file that was there before is unchanged", atomic->path);
 }
 
 /* Everything but the temporary file itself. */
@@ -273,9 +273,9 @@ static enum status sync_directory(const struct h5_atomic *atomic, struct error *
 {
     char *copy = strdup(atomic->path);
     int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* A file system that cannot sync a directory says EINVAL. */
+    /* EINVAL: the file system cannot sync directories. */
     bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
-    enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be made durable", atomic->path);
+    enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be synced to disk", atomic->path);
 
     if (fd >= 0)
         close(fd);
@@ -293,7 +293,7 @@ enum status h5_atomic_commit(struct h5_atomic *atomic, struct error *err)
     TRY(rc);
     TRY(h5_atomic_check(atomic, err));
     if (fault_hit(FAULT_SYNC) || fsync(atomic->fd) != 0) {
-        rc = error_system(err, "%s: cannot be made durable", atomic->temporary);
+        rc = error_system(err, "%s: cannot be synced to disk", atomic->temporary);
         goto done;
     }
     if (fault_hit(FAULT_RENAME) || rename(atomic->temporary, atomic->path) != 0) {

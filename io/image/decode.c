@@ -1,4 +1,4 @@
-/* The file types of images, told by their first bytes. */
+/* Decoding: the first bytes of a file determine its type. */
 #include "io/base/fault.h"
 #include "io/image/codec.h"
 
@@ -49,12 +49,11 @@ enum status image_decode(struct image *out, const unsigned char *bytes, size_t n
 
     assert(channels == 1 || channels == 3);
     if (fault_hit(FAULT_DECODE))
-        return error_set(err, FAIL_FORMAT, "the image cannot be decoded, as NRMFLOW_FAULT asks for");
+        return error_set(err, FAIL_FORMAT, "the image cannot be decoded, because NRMFLOW_FAULT is set");
     if (nbytes == 0)
         return error_set(err, FAIL_FORMAT, "the file is empty");
     if (!type)
-        return error_set(err, FAIL_FORMAT,
-                         "the file begins neither like a JPEG or PNG image nor like another known type");
+        return error_set(err, FAIL_FORMAT, "the file is not an image of a known type; JPEG and PNG images are read");
     if (!type->decode)
         return error_set(err, FAIL_UNSUPPORTED, "%s images are not read; convert them to JPEG or PNG", type->name);
     TRY(type->decode(out, &decoded, bytes, nbytes, err));

@@ -31,7 +31,7 @@ enum status image_check_size(size_t width, size_t height, struct error *err)
     return OK;
 }
 
-/* Keeps the pixels that are there. */
+/* Keeps the existing pixels. */
 static enum status reserve(struct image *image, size_t nbytes, struct error *err)
 {
     if (nbytes <= image->capacity)
@@ -58,7 +58,7 @@ done:
     return rc;
 }
 
-/* ---- layouts: each pixel becomes red, green, blue, as PIL's conversions do it ---------------------------------- */
+/* ---- layouts: conversion of a pixel to red, green, blue as in PIL ---------------------------------------------- */
 
 typedef const unsigned char palette_row[3];
 
@@ -81,7 +81,7 @@ static void from_rgb(unsigned char rgb[3], const unsigned char *pixel, palette_r
     memcpy(rgb, pixel, 3);
 }
 
-/* With k the light that black lets through and c the ink: k - round(c k / 255). */
+/* k - round(c k / 255), where k is the light that the black ink lets through and c the amount of the coloured ink. */
 static void from_cmyk(unsigned char rgb[3], const unsigned char *pixel, palette_row *palette)
 {
     unsigned k = pixel[3];
@@ -119,7 +119,7 @@ done:
     return rc;
 }
 
-/* ITU-R 601 luma with 16-bit coefficients, which leaves grey as it is. */
+/* ITU-R 601 luma with 16-bit coefficients, which leaves grey unchanged. */
 static void store(unsigned char *pixel, const unsigned char rgb[3], size_t channels)
 {
     if (channels == 1)
@@ -128,7 +128,7 @@ static void store(unsigned char *pixel, const unsigned char rgb[3], size_t chann
         memcpy(pixel, rgb, 3);
 }
 
-/* In place: pixels that shrink are done from the front, pixels that grow from the back. */
+/* Works from the front if the pixels shrink, from the back if they grow. */
 void image_convert_layout(struct image *image, const struct image_decoded *decoded, size_t channels)
 {
     size_t from = layouts[decoded->layout].nbytes, npixels = image->width * image->height;

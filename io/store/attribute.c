@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at `text`, which ends with NUL; 0 if there is none. Neither surrogates, nor overlong
- * forms, nor what is above U+10FFFF. */
+/* Bytes of the UTF-8 character at `text`, which ends with NUL; 0 if it is not valid. Surrogates, overlong forms and
+ * codes above U+10FFFF are not valid. */
 static size_t character_bytes(const unsigned char *text)
 {
     static const struct {
@@ -139,7 +139,7 @@ enum status store_make_groups(const struct store *store, const char *path, struc
     return OK;
 }
 
-/* Open the object of an attribute, and make it if it is a group of the table. */
+/* Open the object of an attribute; a group of the table is created if it does not exist. */
 static enum status open_object(hid_t *object, const struct store *store, const char *path, struct error *err)
 {
     hid_t file = h5_atomic_file(store->atomic);
@@ -149,7 +149,7 @@ static enum status open_object(hid_t *object, const struct store *store, const c
         *object = H5Oopen(file, path[0] ? path : "/", H5P_DEFAULT);
     } else {
         if (!store_find_group(path))
-            return error_set(err, FAIL_FORMAT, "%s: /%s has not been written and is no group of the store",
+            return error_set(err, FAIL_FORMAT, "%s: /%s has not been written and is not a group of the store",
                              h5_atomic_path(store->atomic), path);
         enum status rc = store_make_groups(store, path, err);
 

@@ -36,7 +36,7 @@ static enum status attach(struct store *store, const char *path, size_t axis, co
     return ok ? OK : store_write_failure(store, path, err);
 }
 
-/* The entries may move while a scale is written, so they are looked up again. */
+/* Writing a scale may move the entries, so they are looked up again. */
 static enum status scale_axis(struct store *store, const char *path, size_t d, const char *name, struct error *err)
 {
     enum status rc = OK;
@@ -56,7 +56,7 @@ static enum status scale_axis(struct store *store, const char *path, size_t d, c
     if (!found)
         return OK;
     if (found->dims[0] != length + axis->longer)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu along the axis %s, and /%s has %zu",
+        return error_set(err, FAIL_FORMAT, "%s: /%s has the length %zu along the axis %s, but /%s has %zu",
                          h5_atomic_path(store->atomic), path, length, name, scale, found->dims[0]);
     TRY(attach(store, path, d, scale, name, err));
 done:
@@ -124,7 +124,7 @@ done:
     return rc;
 }
 
-/* What a viewer opens below `parent`, unless the caller has chosen something: the first group that came. */
+/* Set the group that a viewer opens below `parent`: the first one written, unless the caller has set another. */
 static enum status choose_default(struct store *store, const char *parent, const char *child, struct error *err)
 {
     hid_t id = H5Gopen2(h5_atomic_file(store->atomic), parent[0] ? parent : "/", H5P_DEFAULT);
@@ -155,7 +155,7 @@ done:
     return rc;
 }
 
-/* The root opens on the layers, if there are any. */
+/* Viewers open the layers first, if there are any. */
 static enum status describe_root(struct store *store, struct error *err)
 {
     static const char *const order[] = {"layers", "flows", "queries", "images", "classes"};
@@ -173,7 +173,7 @@ enum status store_finish(struct store *store, struct error *err)
 {
     enum status rc = OK;
 
-    for (size_t i = 0; i < store->nentries; i++) { /* the list grows by the scales that are written on the way */
+    for (size_t i = 0; i < store->nentries; i++) { /* the list grows: scales are written on the way */
         TRY(scale_dataset(store, i, err));
         TRY(describe_entry(store, i, err));
     }

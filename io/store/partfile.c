@@ -1,4 +1,4 @@
-/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 runs in a sandboxed process (io/base/sandbox.h), which answers one request after the other. */
 #include "io/store/partfile_internal.h"
 
 #include <stdlib.h>
@@ -13,16 +13,16 @@ struct partfile_reader {
 struct partfile {
     struct partfile_reader *reader;
     char *path;
-    size_t number; /* in the process apart */
+    size_t number; /* of the file in the sandboxed process */
     size_t nblocks, rows_per_block;
-    int64_t *first_image, *nrows; /* [nblocks] in one piece of memory */
+    int64_t *first_image, *nrows; /* [nblocks]; one allocation */
 };
 
 enum status partfile_reader_start(struct partfile_reader **out, const struct partfile_column *columns, size_t ncolumns,
                                   struct error *err)
 {
     struct partfile_reader *reader = calloc(1, sizeof *reader);
-    struct partfile_shelf shelf = {.columns = columns, .ncolumns = ncolumns};
+    struct partfile_files files = {.columns = columns, .ncolumns = ncolumns};
     enum status rc = OK;
 
     *out = NULL;
@@ -31,8 +31,8 @@ enum status partfile_reader_start(struct partfile_reader **out, const struct par
     reader->columns = columns;
     reader->ncolumns = ncolumns;
     if (!partfile_good_columns(columns, ncolumns, 1))
-        TRY(error_set(err, FAIL_LIMIT, "no such columns can be in a part file"));
-    TRY(sandbox_start(&reader->sandbox, partfile_sandboxed_answer, &shelf, err));
+        TRY(error_set(err, FAIL_LIMIT, "a part file cannot have these columns"));
+    TRY(sandbox_start(&reader->sandbox, partfile_sandboxed_answer, &files, err));
     *out = reader;
     reader = NULL;
 done:
@@ -48,7 +48,7 @@ void partfile_reader_end(struct partfile_reader *reader)
     free(reader);
 }
 
-/* Take over a reply's list of blocks, after a look at it. */
+/* Take the list of blocks from a reply; false if it is not valid. */
 static bool take_blocks(struct partfile *part, struct sandbox_reply *reply)
 {
     size_t nblocks = reply->numbers[1], rows = reply->numbers[2];
@@ -71,7 +71,7 @@ static bool take_blocks(struct partfile *part, struct sandbox_reply *reply)
 
 enum status partfile_open(struct partfile **out, struct partfile_reader *reader, const char *path, struct error *err)
 {
-    const struct sandbox_request request = {.path = path, .what = PARTFILE_OP_OPEN, .texts = {path}};
+    const struct sandbox_request request = {.path = path, .op = PARTFILE_OP_OPEN, .texts = {path}};
     struct partfile *part = calloc(1, sizeof *part);
     struct sandbox_reply reply = {0};
     enum status rc = OK;
@@ -99,7 +99,7 @@ void partfile_close(struct partfile *part)
 {
     if (!part)
         return;
-    const struct sandbox_request request = {.path = part->path, .what = PARTFILE_OP_CLOSE, .numbers = {part->number}};
+    const struct sandbox_request request = {.path = part->path, .op = PARTFILE_OP_CLOSE, .numbers = {part->number}};
 
     (void)sandbox_call_into(NULL, 0, part->reader->sandbox, &request, NULL);
     free(part->first_image);
@@ -131,7 +131,7 @@ enum status partfile_read(void *out, const struct partfile *part, size_t block, 
 {
     const struct partfile_column *c = &part->reader->columns[column];
     const struct sandbox_request request = {
-        .path = part->path, .what = PARTFILE_OP_READ, .numbers = {part->number, block, column}};
+        .path = part->path, .op = PARTFILE_OP_READ, .numbers = {part->number, block, column}};
 
     return sandbox_call_into(out, (size_t)part->nrows[block] * c->width * partfile_element_bytes[c->type],
                              part->reader->sandbox, &request, err);

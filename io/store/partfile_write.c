@@ -7,20 +7,20 @@
 
 enum {
     DEFLATE = 1,
-    CHUNK_BYTES = 1 << 16, /* a chunk holds as many blocks as fit, but at least one */
+    CHUNK_BYTES = 1 << 16, /* a chunk has as many blocks as fit, at least one */
     INDEX_CHUNK = 1024
 };
 
 struct partfile_writer {
     struct h5_atomic *atomic;
-    struct partfile_column columns[PARTFILE_MAX_COLUMNS]; /* without names, which the datasets have */
+    struct partfile_column columns[PARTFILE_MAX_COLUMNS]; /* without their names */
     hid_t datasets[PARTFILE_MAX_COLUMNS];
     size_t ncolumns, rows_per_block;
     size_t nblocks, capacity;
     int64_t *first_image, *nrows; /* [capacity] */
 };
 
-/* Rows, of one column's width or of single numbers, that can grow. */
+/* Create a dataset of rows that can grow. */
 static hid_t create_rows(hid_t file, const char *path, hid_t type, size_t width, size_t chunk_rows)
 {
     const hsize_t dims[2] = {0, width}, limits[2] = {H5S_UNLIMITED, width}, chunk[2] = {chunk_rows, width};
@@ -89,7 +89,7 @@ static enum status write_head(struct partfile_writer *part, struct error *err)
     h5_close(&group);
     h5_close(&creation);
     h5_close(&text);
-    return ok ? OK : write_failure(part, "its head", err);
+    return ok ? OK : write_failure(part, "its header", err);
 }
 
 static enum status create_columns(struct partfile_writer *part, const struct partfile_column *columns,
@@ -121,8 +121,8 @@ enum status partfile_create(struct partfile_writer **out, const char *path, cons
 
     *out = NULL;
     if (!partfile_good_columns(columns, ncolumns, rows_per_block))
-        return error_set(err, FAIL_LIMIT, "%s: columns of no size, or blocks above 256 MiB; make the blocks smaller",
-                         path);
+        return error_set(err, FAIL_LIMIT,
+                         "%s: columns without elements, or blocks above 256 MiB; make the blocks smaller", path);
     part = calloc(1, sizeof *part);
     if (!part)
         return error_system(err, "%s: no memory to begin it", path);
@@ -167,7 +167,8 @@ enum status partfile_append(struct partfile_writer *part, size_t first_image, si
 
     if (nrows == 0 || nrows > part->rows_per_block || part->nblocks == PARTFILE_MAX_BLOCKS ||
         first_image > (size_t)INT64_MAX - nrows)
-        return error_set(err, FAIL_LIMIT, "%s: a block of %zu rows does not fit", h5_atomic_path(part->atomic), nrows);
+        return error_set(err, FAIL_LIMIT, "%s: a block of %zu rows is not allowed", h5_atomic_path(part->atomic),
+                         nrows);
     TRY(grow_index(part, err));
     for (size_t i = 0; i < part->ncolumns; i++)
         if (write_rows(part->datasets[i], partfile_memory_type(part->columns[i].type), part->columns[i].width,

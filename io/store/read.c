@@ -1,4 +1,4 @@
-/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 runs in a sandboxed process (io/base/sandbox.h), which answers one request after the other. */
 #include "io/store/sandboxed.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static enum status damaged(const struct store_reader *reader, const char *path, 
 static enum status start_sandbox(struct store_reader *reader, const char *path, struct error *err)
 {
     struct store_sandboxed state = {.path = path, .file = H5I_INVALID_HID};
-    const struct sandbox_request request = {.path = reader->path, .what = STORE_OP_OPEN};
+    const struct sandbox_request request = {.path = reader->path, .op = STORE_OP_OPEN};
     struct sandbox_reply reply;
     enum status rc;
 
@@ -66,31 +66,31 @@ uint64_t store_file_bytes(const struct store_reader *reader)
 
 /* ---- questions about an object --------------------------------------------------------------------------------- */
 
-static enum status ask(struct sandbox_reply *reply, const struct store_reader *reader, enum store_op what,
+static enum status ask(struct sandbox_reply *reply, const struct store_reader *reader, enum store_op op,
                        const char *object, const char *name, struct error *err)
 {
-    const struct sandbox_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+    const struct sandbox_request request = {.path = reader->path, .op = op, .texts = {object, name}};
 
     return sandbox_call(reply, reader->sandbox, &request, err);
 }
 
-static bool is_so(const struct store_reader *reader, enum store_op what, const char *object, const char *name)
+static bool is_true(const struct store_reader *reader, enum store_op op, const char *object, const char *name)
 {
     struct sandbox_reply reply;
-    bool so = ask(&reply, reader, what, object, name, NULL) == OK && reply.numbers[0] == 1;
+    bool yes = ask(&reply, reader, op, object, name, NULL) == OK && reply.numbers[0] == 1;
 
     free(reply.bytes);
-    return so;
+    return yes;
 }
 
 bool store_has(const struct store_reader *reader, const char *path)
 {
-    return is_so(reader, STORE_OP_HAS, path, NULL);
+    return is_true(reader, STORE_OP_HAS, path, NULL);
 }
 
 bool store_has_attribute(const struct store_reader *reader, const char *object, const char *name)
 {
-    return is_so(reader, STORE_OP_HAS_ATTRIBUTE, object, name);
+    return is_true(reader, STORE_OP_HAS_ATTRIBUTE, object, name);
 }
 
 enum status store_get_text(char **out, const struct store_reader *reader, const char *object, const char *name,
@@ -103,10 +103,10 @@ enum status store_get_text(char **out, const struct store_reader *reader, const 
     return rc;
 }
 
-static enum status get_number(void *out, const struct store_reader *reader, enum store_op what, const char *object,
+static enum status get_number(void *out, const struct store_reader *reader, enum store_op op, const char *object,
                               const char *name, struct error *err)
 {
-    const struct sandbox_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+    const struct sandbox_request request = {.path = reader->path, .op = op, .texts = {object, name}};
 
     return sandbox_call_into(out, 8, reader->sandbox, &request, err);
 }
@@ -147,14 +147,14 @@ static enum status copy_names(struct store_names *out, const struct sandbox_repl
     return OK;
 }
 
-static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_op what,
+static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_op op,
                              const char *path, struct error *err)
 {
     struct sandbox_reply reply;
     enum status rc;
 
     *out = (struct store_names){0};
-    TRY(ask(&reply, reader, what, path, NULL, err));
+    TRY(ask(&reply, reader, op, path, NULL, err));
     rc = copy_names(out, &reply, reader, path, err);
     free(reply.bytes);
 done:
@@ -202,7 +202,8 @@ uint64_t store_dataset_bytes(const struct store_reader *reader, const char *path
     return reply.numbers[0];
 }
 
-/* Take over the lengths of a reply, which must be those that were asked for and have `element_bytes` for each element. */
+/* Accept the lengths of a reply: they must match the expected ones and, times `element_bytes`, the size of the reply.
+ * */
 static bool take_dims(size_t *dims, const struct sandbox_reply *reply, size_t ndim, size_t element_bytes)
 {
     size_t nbytes = element_bytes;
@@ -217,10 +218,10 @@ static bool take_dims(size_t *dims, const struct sandbox_reply *reply, size_t nd
     return nbytes == reply->nbytes;
 }
 
-static enum status read_numbers(void **out, const struct store_reader *reader, enum store_op what, size_t element_bytes,
+static enum status read_numbers(void **out, const struct store_reader *reader, enum store_op op, size_t element_bytes,
                                 const char *path, size_t ndim, size_t *dims, struct error *err)
 {
-    struct sandbox_request request = {.path = reader->path, .what = what, .numbers = {ndim}, .texts = {path}};
+    struct sandbox_request request = {.path = reader->path, .op = op, .numbers = {ndim}, .texts = {path}};
     struct sandbox_reply reply = {0};
     enum status rc = OK;
 
@@ -269,7 +270,7 @@ enum status store_read_int(int64_t **out, const struct store_reader *reader, con
     return rc;
 }
 
-/* Pointers, then the strings, which lie as they do in the reply. */
+/* One block: the pointers, then the strings as they are in the reply. */
 static enum status place_strings(char ***out, const struct sandbox_reply *reply, const struct store_reader *reader,
                                  const char *path, struct error *err)
 {
@@ -293,7 +294,7 @@ enum status store_read_text(char ***out, const struct store_reader *reader, cons
                             struct error *err)
 {
     const struct sandbox_request request = {
-        .path = reader->path, .what = STORE_OP_TEXT, .numbers = {*count}, .texts = {path}};
+        .path = reader->path, .op = STORE_OP_TEXT, .numbers = {*count}, .texts = {path}};
     struct sandbox_reply reply;
     enum status rc;
 
@@ -318,7 +319,7 @@ enum status store_read_words(void *out, const struct store_reader *reader, const
     do {
         size_t count = n - first < most ? n - first : most;
         const struct sandbox_request request = {
-            .path = reader->path, .what = STORE_OP_WORDS, .numbers = {n, first, count}, .texts = {path}};
+            .path = reader->path, .op = STORE_OP_WORDS, .numbers = {n, first, count}, .texts = {path}};
 
         TRY(sandbox_call_into((uint64_t *)out + first, count * sizeof(uint64_t), reader->sandbox, &request, err));
         first += count;
@@ -339,7 +340,7 @@ enum status store_read_slab(void *out, const struct store_reader *reader, const 
     do {
         piece.nrows = end - piece.first < most ? end - piece.first : most;
         const struct sandbox_request request = {
-            .path = reader->path, .what = STORE_OP_SLAB, .texts = {path}, .bytes = &piece, .nbytes = sizeof piece};
+            .path = reader->path, .op = STORE_OP_SLAB, .texts = {path}, .bytes = &piece, .nbytes = sizeof piece};
 
         TRY(sandbox_call_into(to, piece.nrows * row_bytes, reader->sandbox, &request, err));
         to += piece.nrows * row_bytes;
@@ -357,9 +358,9 @@ enum status store_read_rows(double *out, const struct store_reader *reader, cons
     return store_read_slab(out, reader, path, &slab, err);
 }
 
-/* ---- form ------------------------------------------------------------------------------------------------------ */
+/* ---- problems -------------------------------------------------------------------------------------------------- */
 
-/* Places and what is wrong there; a NUL follows all bytes. */
+/* The reply is place and problem in turn, each with a NUL; another NUL follows all bytes. */
 static enum status copy_problems(struct store_problems *problems, const struct sandbox_reply *reply,
                                  const struct store_reader *reader, struct error *err)
 {

@@ -22,9 +22,9 @@ static enum status check_format(const struct store_sandboxed *reader, struct err
     }
     TRY(store_sandboxed_get_int(&version, reader, "", "format_version", err));
     if (version > STORE_FORMAT_VERSION)
-        rc =
-            error_set(err, FAIL_UNSUPPORTED, "%s: has format version %lld, this program reads up to %d; update nrmflow",
-                      reader->path, (long long)version, (int)STORE_FORMAT_VERSION);
+        rc = error_set(err, FAIL_UNSUPPORTED,
+                       "%s: has format version %lld, but this program reads versions up to %d; update nrmflow",
+                       reader->path, (long long)version, (int)STORE_FORMAT_VERSION);
     else if (version < 1)
         rc =
             error_set(err, FAIL_FORMAT, "%s: has the impossible format version %lld", reader->path, (long long)version);
@@ -39,7 +39,7 @@ enum status store_sandboxed_open(struct store_sandboxed *reader, struct error *e
 
     TRY(h5_open(&reader->file, reader->path, err));
     if (H5Fget_filesize(reader->file, &reader->nbytes) < 0) {
-        rc = h5_error(err, FAIL_SYSTEM, "%s: has no size", reader->path);
+        rc = h5_error(err, FAIL_SYSTEM, "%s: its size cannot be determined", reader->path);
         goto done;
     }
     TRY(check_format(reader, err));
@@ -53,7 +53,7 @@ enum status store_sandboxed_guard(const struct store_sandboxed *reader, const ch
                ? OK
                : error_set(err, FAIL_UNSUPPORTED,
                            "%s: the groups at /%s are damaged, or another program has rewritten them in a form that is "
-                           "not read; use the file that nrmflow wrote",
+                           "not read; use the original file",
                            reader->path, path);
 }
 
@@ -202,7 +202,7 @@ static enum status list_failure(struct store_names *out, const struct store_sand
                                 struct error *err)
 {
     store_names_free(out);
-    return h5_error(err, FAIL_FORMAT, "%s: what is in /%s cannot be listed", reader->path, path);
+    return h5_error(err, FAIL_FORMAT, "%s: the contents of /%s cannot be listed", reader->path, path);
 }
 
 enum status store_sandboxed_list(struct store_names *out, const struct store_sandboxed *reader, const char *group,

@@ -1,6 +1,6 @@
-/* Reading a store with HDF5, in the process sandbox that store/read.c asks; for io/store_* only.
+/* Reading a store with HDF5 in the sandboxed process of read.c; private to io/store/.
  *
- * The functions are those of store.h with the same errors. Answers are to be freed by the caller. */
+ * The functions and their errors correspond to those of store.h. The caller frees the results. */
 #ifndef NRMFLOW_IO_STORE_SANDBOXED_H
 #define NRMFLOW_IO_STORE_SANDBOXED_H
 
@@ -8,7 +8,7 @@
 #include "io/store/check.h"
 #include "io/store/internal.h"
 
-/* What a request asks for; in brackets: numbers, texts, bytes of request > reply, in this order. */
+/* Operations, as [numbers] [texts] bytes of the request > [numbers] bytes of the reply. */
 enum store_op {
     STORE_OP_OPEN,          /* [] [] > [size of the file] */
     STORE_OP_HAS,           /* [] [path] > [0 or 1] */
@@ -25,14 +25,15 @@ enum store_op {
     STORE_OP_INT,
     STORE_OP_TEXT,  /* [count] [path] > [count] strings, each with a NUL */
     STORE_OP_WORDS, /* [total, first, n] [path] > [] elements */
-    STORE_OP_CHECK, /* [] [] > [count, left out, datasets, unreadable] places and what, each with a NUL */
+    STORE_OP_CHECK, /* [] [] > [count, left out, datasets, unreadable] place and problem, each with a NUL */
     STORE_OP_SLAB,  /* [] [path] struct store_slab > [] elements */
     STORE_NOPS
 };
 
-/* Answer a request; `state` is a struct store_sandboxed. */
+/* Answer a request in the child; `state` is a struct store_sandboxed. */
 sandbox_answer store_sandboxed_answer;
 
+/* A store that is open in the child. */
 struct store_sandboxed {
     const char *path; /* borrowed */
     hid_t file;
@@ -57,27 +58,27 @@ enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store
 
 size_t store_sandboxed_bytes(const struct store_sandboxed *reader, const char *path);
 
-/* Numbers of the kind that `what` names. */
+/* Read numbers; `op` is STORE_OP_REAL, _FLOAT or _INT. */
 enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *reader, const char *path,
-                                 enum store_op what, size_t ndim, size_t *dims, struct error *err);
+                                 enum store_op op, size_t ndim, size_t *dims, struct error *err);
 
-/* Strings of one width, each with a NUL at its end. */
+/* Read strings, all of one width, each with a final NUL. */
 enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *reader,
                                       const char *path, size_t *count, struct error *err);
 
-/* Words first .. first + n - 1 of `total`; *out is NULL if there is nothing to read. */
+/* Read words first .. first + n - 1 of `total`; *out is NULL if n is 0. */
 enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *reader, const char *path, size_t total,
                                        size_t first, size_t n, struct error *err);
 
-/* store_check, without freeing `problems` (store/sandboxed_check.h). */
+/* store_check; the caller frees `problems`. */
 enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *reader,
                                   struct error *err);
 
-/* The rows of a slab; *out is NULL if there is nothing to read. */
+/* Read the rows of a slab; *out is NULL if it is empty. */
 enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *reader, const char *path,
                                       const struct store_slab *slab, struct error *err);
 
-/* FAIL_UNSUPPORTED if a group on the way to `path` is of a kind that HDF5 may crash on when it is damaged. */
+/* FAIL_UNSUPPORTED if a group on the way to `path` is stored in a form on which HDF5 may crash when it is damaged. */
 enum status store_sandboxed_guard(const struct store_sandboxed *reader, const char *path, struct error *err);
 
 /* Whether a type is text of a fixed length. */

@@ -8,7 +8,7 @@ static enum status no_memory(const struct store_sandboxed *reader, struct error 
     return error_set(err, FAIL_RESOURCE, "%s: no memory to read it", reader->path);
 }
 
-/* An answer of a few bytes. */
+/* A reply of a few bytes. */
 static enum status reply_copy(struct sandbox_reply *reply, const void *bytes, size_t nbytes,
                               const struct store_sandboxed *reader, struct error *err)
 {
@@ -25,7 +25,7 @@ static enum status reply_number(struct sandbox_reply *reply, const struct store_
 {
     int64_t integer = 0;
     double real = 0;
-    bool whole = r->what == STORE_OP_GET_INT;
+    bool whole = r->op == STORE_OP_GET_INT;
     enum status rc = OK;
 
     TRY(whole ? store_sandboxed_get_int(&integer, reader, r->texts[0], r->texts[1], err)
@@ -55,8 +55,8 @@ static enum status reply_names(struct sandbox_reply *reply, const struct store_s
     char *text = NULL;
     enum status rc;
 
-    TRY(r->what == STORE_OP_LIST ? store_sandboxed_list(&names, reader, r->texts[0], err)
-                                 : store_sandboxed_list_attributes(&names, reader, r->texts[0], err));
+    TRY(r->op == STORE_OP_LIST ? store_sandboxed_list(&names, reader, r->texts[0], err)
+                               : store_sandboxed_list_attributes(&names, reader, r->texts[0], err));
     for (size_t i = 0; i < names.count; i++)
         nbytes += strlen(names.names[i]) + 1;
     text = malloc(nbytes + 1);
@@ -124,7 +124,7 @@ enum status store_sandboxed_answer(struct sandbox_reply *reply, void *state, con
     enum status rc = OK;
 
     memcpy(reply->numbers, r->numbers, sizeof reply->numbers);
-    switch ((enum store_op)r->what) {
+    switch ((enum store_op)r->op) {
     case STORE_OP_OPEN:
         rc = store_sandboxed_open(reader, err);
         reply->numbers[0] = (size_t)reader->nbytes;
@@ -151,7 +151,7 @@ enum status store_sandboxed_answer(struct sandbox_reply *reply, void *state, con
     case STORE_OP_REAL:
     case STORE_OP_FLOAT:
     case STORE_OP_INT:
-        return store_sandboxed_read(&reply->bytes, &reply->nbytes, reader, r->texts[0], (enum store_op)r->what,
+        return store_sandboxed_read(&reply->bytes, &reply->nbytes, reader, r->texts[0], (enum store_op)r->op,
                                     r->numbers[0], &reply->numbers[1], err);
     case STORE_OP_TEXT:
         return store_sandboxed_read_text(&reply->bytes, &reply->nbytes, reader, r->texts[0], &reply->numbers[0], err);
@@ -164,5 +164,5 @@ enum status store_sandboxed_answer(struct sandbox_reply *reply, void *state, con
     case STORE_NOPS:
         break;
     }
-    return error_set(err, FAIL_FORMAT, "%s: nobody knows what was asked of it", reader->path);
+    return error_set(err, FAIL_FORMAT, "%s: %zu is not an operation on a store", reader->path, r->op);
 }

@@ -6,7 +6,7 @@
 
 enum { MAX_TEXTS = 8, MAX_TEXT = 1024, MAX_REFERENCES = 1 << 20 };
 
-/* What the checks of one object share. */
+/* The object that is checked. */
 struct object {
     struct store_problems *problems;
     const struct store_sandboxed *reader;
@@ -33,7 +33,7 @@ static size_t count_elements(hid_t attribute)
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
-/* One text, or several of them, separated by commas; false if the attribute is not that. */
+/* The text of an attribute, several of them separated by commas; false if the attribute is not text. */
 static bool read_texts(char *out, size_t nbytes, const struct object *o, const char *name)
 {
     hid_t attribute = open_attribute(o->id, name);
@@ -54,7 +54,7 @@ static bool read_texts(char *out, size_t nbytes, const struct object *o, const c
     return ok;
 }
 
-/* Whether the attribute is this text; what is wrong goes into the list. */
+/* Add a problem unless the attribute is this text. */
 static void expect_text(const struct object *o, const char *name, const char *wanted)
 {
     char found[MAX_TEXT];
@@ -79,7 +79,7 @@ static bool has_axes_attribute(const struct object *o, const char *name, H5T_cla
     return ok;
 }
 
-/* An element of a scale's list of the datasets it belongs to. */
+/* An element of a scale's list of the datasets that use it. */
 struct user {
     hobj_ref_t dataset;
     int axis;
@@ -95,8 +95,8 @@ static hid_t user_type(void)
     return type;
 }
 
-/* Whether the list of a scale, which is open, has the dataset with this axis. */
-static bool scale_serves(const struct object *o, hid_t scale, size_t axis)
+/* Whether the list of an open scale contains this axis of the dataset. */
+static bool scale_lists_axis(const struct object *o, hid_t scale, size_t axis)
 {
     hid_t attribute = open_attribute(scale, "REFERENCE_LIST"), memory = user_type();
     hid_t type = attribute < 0 ? H5I_INVALID_HID : H5Aget_type(attribute);
@@ -124,7 +124,7 @@ static size_t scale_length(const struct object *o, hid_t scale, const char *path
     return ok && ndim == 1 ? dims[0] : STORE_ANY;
 }
 
-/* Whether the scale that the table gives this axis is attached, if the store has it. */
+/* Check that the axis has the scale of the table, if the store contains that scale. */
 static void check_scale(const struct object *o, const struct store_field *field, size_t axis, size_t length)
 {
     size_t name_length;
@@ -143,10 +143,11 @@ static void check_scale(const struct object *o, const struct store_field *field,
     if (scale_length(o, scale, path) != length + entry->longer) {
         o->problems->unreadable = true;
         store_problem_add(o->problems, o->path,
-                          "has %zu along the axis %.*s, and the length of its scale /%s is another", length,
+                          "has the length %zu along the axis %.*s, but its scale /%s has another length", length,
                           (int)name_length, name, path);
     }
-    if (!scale_serves(o, scale, axis) || !has_axes_attribute(o, "DIMENSION_LIST", H5T_VLEN, store_count_axes(field)))
+    if (!scale_lists_axis(o, scale, axis) ||
+        !has_axes_attribute(o, "DIMENSION_LIST", H5T_VLEN, store_count_axes(field)))
         store_problem_add(o->problems, o->path, "the axis %.*s lacks its scale /%s", (int)name_length, name, path);
     h5_close(&scale);
 }
@@ -198,7 +199,7 @@ static void check_attribute(const struct object *o, const struct store_attribute
         store_problem_add(o->problems, o->path, "the attribute %s is not %s", attribute->name, kinds[attribute->kind]);
 }
 
-/* What a viewer plots of the group. */
+/* Check what a viewer plots of the group. */
 static void check_signal(const struct object *o, const struct store_group *group)
 {
     char signal[STORE_PATH], axes[2 * STORE_NAME];
@@ -214,7 +215,7 @@ static void check_signal(const struct object *o, const struct store_group *group
     expect_text(o, "axes", axes);
 }
 
-/* Where a viewer goes on from a group that only holds groups. */
+/* Check the group that a viewer opens next, below a group that only contains groups. */
 static void check_default(const struct object *o)
 {
     char name[MAX_TEXT], child[STORE_PATH + MAX_TEXT];
@@ -231,7 +232,7 @@ static void check_default(const struct object *o)
     }
     snprintf(child, sizeof child, "%s%s%s", o->path, o->path[0] ? "/" : "", name);
     if (!store_sandboxed_has(o->reader, child))
-        store_problem_add(o->problems, o->path, "the attribute default names \"%.200s\", which is not there", name);
+        store_problem_add(o->problems, o->path, "the attribute default names \"%.200s\", which does not exist", name);
 }
 
 void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *reader,
@@ -241,7 +242,7 @@ void store_sandboxed_check_group(struct store_problems *problems, const struct s
     struct object o = {.problems = problems, .reader = reader, .path = path};
 
     if (h5_open_object(&o.id, reader->file, path, reader->path, NULL) != OK)
-        return; /* listing it has failed, too */
+        return; /* the failure to list it has been reported */
     for (const struct store_attribute *a = NULL; (a = store_next_attribute(a, path));)
         check_attribute(&o, a);
     expect_text(&o, "NX_class", group->nexus_class);

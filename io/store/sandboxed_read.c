@@ -18,7 +18,7 @@ static void close_dataset(struct opened *opened)
     h5_close(&opened->dataset);
 }
 
-/* Open a dataset; `element_bytes` is what one element takes in memory, 0 for what it takes in the file. */
+/* Open a dataset; `element_bytes` is the size of an element in memory, or 0 for its size in the file. */
 static enum status open_dataset(struct opened *opened, const struct store_sandboxed *reader, const char *path,
                                 size_t element_bytes, struct error *err)
 {
@@ -69,11 +69,11 @@ size_t store_sandboxed_bytes(const struct store_sandboxed *reader, const char *p
 static enum status match_shape(const struct opened *opened, size_t ndim, size_t *dims, struct error *err)
 {
     if (opened->ndim != ndim)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu axes, %zu are expected", opened->file, opened->path,
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu axes; %zu are expected", opened->file, opened->path,
                          opened->ndim, ndim);
     for (size_t d = 0; d < ndim; d++) {
         if (dims[d] != STORE_ANY && dims[d] != opened->dims[d])
-            return error_set(err, FAIL_FORMAT, "%s: axis %zu of /%s has the length %zu, %zu is expected", opened->file,
+            return error_set(err, FAIL_FORMAT, "%s: axis %zu of /%s has the length %zu; %zu is expected", opened->file,
                              d, opened->path, opened->dims[d], dims[d]);
         dims[d] = opened->dims[d];
     }
@@ -98,26 +98,26 @@ static enum status check_limit(const struct opened *opened, size_t element_bytes
                            opened->path);
 }
 
-/* Type of an element in memory, and its bytes. */
-static hid_t memory_type(size_t *element_bytes, enum store_op what)
+/* Type and size of an element in memory. */
+static hid_t memory_type(size_t *element_bytes, enum store_op op)
 {
-    *element_bytes = what == STORE_OP_FLOAT ? sizeof(float) : sizeof(double);
-    return what == STORE_OP_FLOAT ? H5T_NATIVE_FLOAT : what == STORE_OP_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
+    *element_bytes = op == STORE_OP_FLOAT ? sizeof(float) : sizeof(double);
+    return op == STORE_OP_FLOAT ? H5T_NATIVE_FLOAT : op == STORE_OP_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
 }
 
 enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *reader, const char *path,
-                                 enum store_op what, size_t ndim, size_t *dims, struct error *err)
+                                 enum store_op op, size_t ndim, size_t *dims, struct error *err)
 {
     enum status rc = OK;
     size_t element_bytes;
-    hid_t memory = memory_type(&element_bytes, what);
+    hid_t memory = memory_type(&element_bytes, op);
     struct opened opened;
     void *data = NULL;
 
     *out = NULL;
     TRY(open_dataset(&opened, reader, path, element_bytes, err));
     TRY(match_shape(&opened, ndim, dims, err));
-    TRY(check_number(&opened, what == STORE_OP_INT, err));
+    TRY(check_number(&opened, op == STORE_OP_INT, err));
     TRY(check_limit(&opened, element_bytes, err));
     *nbytes = opened.nelements * element_bytes;
     data = malloc(*nbytes ? *nbytes : 1);
@@ -137,7 +137,7 @@ done:
     return rc;
 }
 
-/* Strings, each with a NUL behind it. */
+/* Read strings, each with a final NUL. */
 static enum status read_strings(void **out, size_t *nbytes, const struct opened *opened, struct error *err)
 {
     enum status rc = OK;
@@ -152,7 +152,7 @@ static enum status read_strings(void **out, size_t *nbytes, const struct opened 
         rc = error_system(err, "%s: no memory for /%s", opened->file, opened->path);
         goto done;
     }
-    H5Tset_cset(memory, H5Tget_cset(opened->type)); /* HDF5 does not convert between the two */
+    H5Tset_cset(memory, H5Tget_cset(opened->type)); /* HDF5 does not convert between ASCII and UTF-8 */
     if (n && H5Dread(opened->dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0) {
         rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", opened->file, opened->path);
         goto done;
@@ -184,7 +184,7 @@ done:
     return rc;
 }
 
-/* Read a box that begins in row `first`. */
+/* Read a box of the shape `count` that begins at row `first`. */
 static enum status read_box(void **out, size_t nbytes, const struct opened *opened, hid_t memory, const hsize_t *count,
                             size_t first, struct error *err)
 {
@@ -233,7 +233,7 @@ static enum status check_same(const struct opened *opened, hid_t memory, struct 
 {
     if (H5Tget_class(opened->type) == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
         return OK;
-    return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than it should have", opened->file,
+    return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than expected", opened->file,
                      opened->path);
 }
 
@@ -255,8 +255,8 @@ enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *
     }
     if (opened.ndim == 0 || found != slab->width || slab->first > opened.dims[0] ||
         slab->nrows > opened.dims[0] - slab->first) {
-        rc = error_set(err, FAIL_FORMAT, "%s: /%s has no %zu rows of %zu from row %zu on", reader->path, path,
-                       slab->nrows, slab->width, slab->first);
+        rc = error_set(err, FAIL_FORMAT, "%s: /%s does not have %zu rows of %zu elements from row %zu on", reader->path,
+                       path, slab->nrows, slab->width, slab->first);
         goto done;
     }
     if (slab->nrows > 0 && slab->width > 0)

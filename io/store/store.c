@@ -1,4 +1,4 @@
-/* The life of a store that is written: begun, then committed or discarded. */
+/* A store for writing: created, then committed or discarded. */
 #include "io/store/internal.h"
 
 #include <stdlib.h>

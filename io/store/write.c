@@ -12,7 +12,7 @@ enum {
     MAX_TEXT = 1 << 16    /* bytes of one string of a column */
 };
 
-/* What an element that is never written reads as; text stays empty. */
+/* Set the value of elements that are never written; text stays empty. */
 static herr_t set_fill(hid_t properties, enum store_type type, hid_t memory)
 {
     const float f32 = NAN;
@@ -48,18 +48,18 @@ static enum status check_new(const struct store *store, const struct store_field
     const char *where = h5_atomic_path(store->atomic);
 
     if (!field)
-        return error_set(err, FAIL_FORMAT, "%s: /%s is no field of the store", where, path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s is not a field of the store", where, path);
     if (store_find_entry(store, path))
         return error_set(err, FAIL_FORMAT, "%s: /%s is written twice", where, path);
     if (store_count_axes(field) != ndim)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has the axes (%s), and %zu are given", where, path, field->axes,
+        return error_set(err, FAIL_FORMAT, "%s: /%s has the axes (%s), but %zu are given", where, path, field->axes,
                          ndim);
     if ((field->type == STORE_TEXT) != text)
         return error_set(err, FAIL_FORMAT, "%s: /%s holds %s", where, path, store_type_name(field->type));
     return OK;
 }
 
-/* Whole rows as far as they fit into a chunk, else parts of one. */
+/* As many whole rows as fit into a chunk, or else a part of one row. */
 static void choose_chunk(hsize_t *chunk, size_t ndim, const size_t *dims, size_t element_bytes)
 {
     size_t budget = CHUNK_BYTES / element_bytes;
@@ -76,7 +76,8 @@ static bool in_state(const struct store_entry *entry)
     return strncmp(entry->path, "state/", 6) == 0;
 }
 
-/* What a run goes on from has checksums; a damaged mean is one wrong number, a damaged sum would spread. */
+/* The state has checksums: a damaged mean is one wrong number, but a damaged sum would spread when the run continues.
+ * */
 static bool set_filters(hid_t properties, const struct store *store, const struct store_entry *entry)
 {
     bool compressed = store->deflate && !(store->plain_state && in_state(entry));
@@ -141,8 +142,8 @@ done:
     return rc;
 }
 
-/* `width` of text, 0 for numbers. The entry stays in the list whatever comes of it; its names and handles go with it.
- */
+/* Add an entry and create its dataset; `width` is that of text, 0 for numbers. After a failure the entry stays in the
+ * list, which owns its path and handles. */
 static enum status begin(struct store_entry **out, struct store *store, const char *path, size_t width, size_t ndim,
                          const size_t *dims, struct error *err)
 {
@@ -218,7 +219,7 @@ static enum status longest(size_t *width, const struct store *store, const char 
         size_t length = strlen(values[i]);
 
         if (length > MAX_TEXT)
-            return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes, at most %d are stored",
+            return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes; at most %d are stored",
                              h5_atomic_path(store->atomic), i, path, length, (int)MAX_TEXT);
         *width = length > *width ? length : *width;
     }
@@ -272,10 +273,10 @@ enum status store_write_rows(struct store *store, const char *path, size_t first
     const char *where = h5_atomic_path(store->atomic);
 
     if (!entry || entry->dataset < 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", where, path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s was not begun with store_create_rows", where, path);
     if (first > entry->dims[0] || nrows > entry->dims[0] - first)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu rows, and %zu from %zu on are written", where, path,
-                         entry->dims[0], nrows, first);
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu rows, which do not include %zu rows from row %zu on", where,
+                         path, entry->dims[0], nrows, first);
     return nrows && entry->row_elements ? write_slab(store, entry, first, nrows, data, err) : OK;
 }
 
@@ -287,7 +288,8 @@ enum status store_copy_rows(struct store *store, const char *path, size_t first,
     enum status rc = OK;
 
     if (!entry || entry->dataset < 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_atomic_path(store->atomic), path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s was not begun with store_create_rows",
+                         h5_atomic_path(store->atomic), path);
     size_t element_bytes = H5Tget_size(entry->element), row_bytes = entry->row_elements * element_bytes;
     size_t step = COPY_BYTES / (row_bytes + 1) + 1;
 

@@ -46,7 +46,7 @@ done:
     return rc;
 }
 
-/* A name that ends with its line; what is not printable becomes a question mark. */
+/* A name up to the end of the line; characters that are not printable become question marks. */
 static enum status take_line(char out[WEIGHTS_PICKLE_MAX_TEXT + 1], machine *m)
 {
     size_t n = 0;
@@ -120,7 +120,7 @@ static enum status op_persistent(machine *m, size_t operand)
     return weights_pickle_globals_storage(m, id);
 }
 
-/* An OrderedDict's own attributes, `_metadata`, say nothing here. */
+/* The attributes of an OrderedDict, `_metadata`, are ignored. */
 static enum status op_build(machine *m, size_t operand)
 {
     if (!weights_pickle_machine_peek(m, 0, WEIGHTS_PICKLE_DICT) ||
@@ -165,7 +165,7 @@ static enum status op_long(machine *m, size_t operand)
 
     TRY(take_number(&n, m, operand));
     if (n < 4 || n > sizeof n)
-        return weights_pickle_machine_damaged(m, "an integer has not between 4 and 8 bytes");
+        return weights_pickle_machine_damaged(m, "an integer does not have between 4 and 8 bytes");
     rc = op_integer(m, n);
 done:
     return rc;
@@ -178,7 +178,7 @@ static enum status op_bool(machine *m, size_t operand)
     return weights_pickle_machine_push(m, v);
 }
 
-/* None, and numbers with a fraction of `operand` bytes. */
+/* None, and floating-point numbers of `operand` bytes. */
 static enum status op_other(machine *m, size_t operand)
 {
     const unsigned char *bytes;
@@ -201,7 +201,7 @@ static enum status op_container(machine *m, size_t operand)
     return weights_pickle_machine_push_container(m, (enum weights_pickle_kind)operand);
 }
 
-/* Values above the highest mark; without a mark, false. */
+/* Count the values above the highest mark; false without a mark. */
 static bool count_marked(size_t *n, const machine *m)
 {
     for (*n = 0; *n < m->nstack; ++*n)
@@ -298,13 +298,13 @@ static enum status op_get(machine *m, size_t operand)
 
     TRY(take_number(&place, m, operand));
     if (place >= m->nmemo || m->memo[place] == WEIGHTS_PICKLE_MARK)
-        return weights_pickle_machine_damaged(m, "it refers to an object that was not there before");
+        return weights_pickle_machine_damaged(m, "it refers to an object that it has not stored");
     rc = weights_pickle_machine_push_number(m, m->memo[place]);
 done:
     return rc;
 }
 
-/* Every opcode that a state dict needs. Operands: bytes of a number, values on the stack, or a container's kind. */
+/* All opcodes of state dicts. Operands: bytes of a number, values on the stack, or the kind of a container. */
 static const struct opcode opcodes[256] = {
     [0x80] = {op_proto, 1},
     ['.'] = {op_stop, 1},
@@ -355,7 +355,7 @@ enum status weights_pickle_parse(struct weights_pickle *p, size_t *nused, const 
         if (!opcode->run) {
             rc = error_set(
                 err, FAIL_UNSUPPORTED,
-                "%s: opcode 0x%02x at byte %zu of the pickle is no part of a state dict; nothing was executed", path,
+                "%s: opcode 0x%02x at byte %zu of the pickle is not part of a state dict; nothing was executed", path,
                 *code, m.at - 1);
             goto done;
         }

@@ -1,4 +1,4 @@
-/* What every format's reader needs: bytes of the file, and the list of records. */
+/* What the readers of all formats use: bytes of the file and the list of records. */
 #define _FILE_OFFSET_BITS 64
 #include "io/base/fault.h"
 #include "io/weights/internal.h"
@@ -22,7 +22,7 @@ enum status weights_pread(void *bytes, const struct weights *w, uint64_t offset,
         if (got < 0)
             return error_system(err, "%s: reading failed", w->path);
         if (got == 0)
-            return error_set(err, FAIL_FORMAT, "%s: the file became shorter while it was read", w->path);
+            return error_set(err, FAIL_FORMAT, "%s: the file was truncated while it was read", w->path);
         at += got;
         offset += (uint64_t)got;
         n -= (size_t)got;

@@ -73,10 +73,11 @@ static enum status find_format(struct weights *w, struct error *err)
             w->format = formats[i];
             return OK;
         }
-    error_set(err, FAIL_UNSUPPORTED,
-              "%s: the first bytes are neither safetensors, nor HDF5 (Keras), nor a file of torch.save; convert the "
-              "weights to one of these",
-              w->path);
+    error_set(
+        err, FAIL_UNSUPPORTED,
+        "%s: the first bytes are not those of safetensors, HDF5 (Keras) or torch.save; convert the weights to one of "
+        "these formats",
+        w->path);
     return FAIL_UNSUPPORTED;
 }
 
