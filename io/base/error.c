@@ -5,16 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#undef error_set /* what error.h defines for clang-tidy */
+#undef error_set /* the macros that error.h defines for clang-tidy */
 #undef error_system
 
-/* Failures of the machine at this moment, and not of what was asked for: the last four are of file systems far away. */
+/* Some failures are temporary and not the fault of the request. The last four codes come from network file systems. */
 static enum status status_of(int code)
 {
-    static const int passing[] = {ENOMEM, EMFILE, ENFILE, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
+    static const int temporary[] = {ENOMEM, EMFILE, ENFILE, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
 
-    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
-        if (code == passing[i])
+    for (size_t i = 0; i < sizeof temporary / sizeof temporary[0]; i++)
+        if (code == temporary[i])
             return FAIL_RESOURCE;
     return FAIL_SYSTEM;
 }

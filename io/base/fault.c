@@ -12,7 +12,7 @@ enum mode { MODE_NONE, MODE_COUNT, MODE_FAIL, MODE_KILL };
 
 static struct {
     enum mode mode;
-    size_t point, number; /* the meeting that is hit, from one on */
+    size_t point, number; /* the occurrence that fails, counted from one */
     atomic_size_t met[FAULT_NPOINTS];
 } state;
 
@@ -44,9 +44,8 @@ static enum status refuse(const char *text, struct error *err)
     for (size_t i = 0, n = 0; i < FAULT_NPOINTS && n < sizeof names; i++)
         n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", points[i].name);
     return error_set(err, FAIL_CONFIG,
-                     "NRMFLOW_FAULT: \"%.100s\" is neither \"count\" nor POINT:N nor POINT:N:kill; "
-                     "points are %s",
-                     text, names);
+                     "NRMFLOW_FAULT: \"%.100s\" is not \"count\", POINT:N or POINT:N:kill; the points are %s", text,
+                     names);
 }
 
 enum status fault_start(const char *text, struct error *err)

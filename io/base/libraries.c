@@ -20,7 +20,7 @@ static void hdf5(char *out, size_t n)
     snprintf(out, n, "%u.%u.%u", major, minor, release);
 }
 
-/* Tells its version to the compiler only. */
+/* libjpeg has its version in its header only. */
 static void jpeg(char *out, size_t n)
 {
 #ifdef LIBJPEG_TURBO_VERSION_NUMBER

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #define MAX_BYTES   ((size_t)1 << 31)
-#define CHILD_BYTES ((rlim_t)3 << 31) /* an answer, what it is converted from, and what HDF5 keeps */
+#define CHILD_BYTES ((rlim_t)3 << 31) /* a reply, the data it is converted from, and HDF5's caches */
 
 enum { CHILD_SECONDS = 60 };
 
-/* Sanitizers reserve terabytes of addresses. */
+/* Sanitizers reserve terabytes of address space, so the limit on memory is not set under them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };
 #elif defined(__has_feature)
@@ -32,17 +32,18 @@ enum { SANITIZED = 0 };
 struct sandbox {
     pid_t pid;
     int socket;
-    struct error ended; /* why there is no child any more */
+    struct error ended; /* why the child has ended; OK while it lives */
 };
 
-/* What goes over the socket, followed by the texts and bytes. */
-struct question {
-    size_t what, numbers[APART_NUMBERS], lengths[APART_TEXTS], nbytes;
+/* The head of a request on the socket, followed by its texts and bytes. */
+struct request_head {
+    size_t op, numbers[SANDBOX_NUMBERS], lengths[SANDBOX_TEXTS], nbytes;
 };
 
-struct answer {
+/* The head of a reply, followed by its bytes. */
+struct reply_head {
     struct error err;
-    size_t numbers[APART_NUMBERS], nbytes;
+    size_t numbers[SANDBOX_NUMBERS], nbytes;
 };
 
 /* ---- the socket ------------------------------------------------------------------------------------------------ */
@@ -83,18 +84,18 @@ static bool get(void *bytes, int socket, size_t nbytes)
 
 /* ---- the child ------------------------------------------------------------------------------------------------- */
 
-/* Signals that end a run in order are the parent's affair; those of a crash have their usual effect, whatever the
- * parent does with them. */
+/* Ignore the signals that the parent handles to end a run; a crash has its default effect, even if the parent catches
+ * these signals. */
 static void set_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-    static const int usual[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPROF};
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPROF};
     sigset_t none;
 
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
         signal(ignored[i], SIG_IGN);
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-        signal(usual[i], SIG_DFL);
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+        signal(crashes[i], SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -109,7 +110,7 @@ static void lower(int resource, rlim_t most)
     }
 }
 
-/* No core file, and a limit on memory above what the parent has, where that can be known. */
+/* No core file, and a limit on memory: what the parent has, where that is known, plus CHILD_BYTES. */
 static void set_limits(void)
 {
     unsigned long pages = 0;
@@ -129,41 +130,41 @@ static void start_clock(void)
     setitimer(ITIMER_PROF, &time, NULL);
 }
 
-/* The texts and bytes of a question, each with a NUL behind it; NULL without memory. */
-static char *get_rest(struct sandbox_request *request, const struct question *q, int socket)
+/* The texts and bytes of a request, each followed by a NUL; NULL without memory. */
+static char *get_body(struct sandbox_request *request, const struct request_head *q, int socket)
 {
     size_t total = q->nbytes + 1;
 
-    for (size_t i = 0; i < APART_TEXTS; i++)
+    for (size_t i = 0; i < SANDBOX_TEXTS; i++)
         total += q->lengths[i] + 1;
-    char *rest = malloc(total), *at = rest;
+    char *body = malloc(total), *at = body;
 
-    if (!rest || !get(rest, socket, total)) {
-        free(rest);
+    if (!body || !get(body, socket, total)) {
+        free(body);
         return NULL;
     }
-    for (size_t i = 0; i < APART_TEXTS; i++) {
+    for (size_t i = 0; i < SANDBOX_TEXTS; i++) {
         request->texts[i] = at;
         at += q->lengths[i] + 1;
     }
     request->bytes = at;
     request->nbytes = q->nbytes;
-    return rest;
+    return body;
 }
 
 static bool answer_one(int socket, sandbox_answer *answer, void *state)
 {
     struct sandbox_request request = {0};
     struct sandbox_reply reply = {0};
-    struct question q;
-    struct answer a = {0};
+    struct request_head q;
+    struct reply_head a = {0};
 
     if (!get(&q, socket, sizeof q))
         return false;
-    request.what = q.what;
+    request.op = q.op;
     memcpy(request.numbers, q.numbers, sizeof q.numbers);
-    char *rest = get_rest(&request, &q, socket);
-    if (!rest)
+    char *body = get_body(&request, &q, socket);
+    if (!body)
         return false;
     start_clock();
     enum status rc = answer(&reply, state, &request, &a.err);
@@ -174,7 +175,7 @@ static bool answer_one(int socket, sandbox_answer *answer, void *state)
     }
     bool sent = put(socket, &a, sizeof a) && put(socket, reply.bytes, a.nbytes);
     free(reply.bytes);
-    free(rest);
+    free(body);
     return sent;
 }
 
@@ -204,7 +205,7 @@ enum status sandbox_start(struct sandbox **out, sandbox_answer *answer, void *st
     *out = sandbox;
     return OK;
 failed:
-    error_set(err, FAIL_RESOURCE, "no process can be started to read an HDF5 file: %s", strerror(errno));
+    error_set(err, FAIL_RESOURCE, "cannot start a process to read an HDF5 file: %s", strerror(errno));
     for (size_t i = 0; i < 2; i++)
         if (sockets[i] >= 0)
             close(sockets[i]);
@@ -212,7 +213,7 @@ failed:
     return FAIL_RESOURCE;
 }
 
-/* Wait for the child's end; its status, or -1. */
+/* Wait until the child ends; returns its exit status, or -1. */
 static int wait_for(const struct sandbox *sandbox)
 {
     int status;
@@ -223,50 +224,50 @@ static int wait_for(const struct sandbox *sandbox)
     return pid < 0 ? -1 : status;
 }
 
-/* The child does not answer any more, or not in order: record why. */
-static enum status bury(struct sandbox *sandbox, const char *path)
+/* End a child that no longer answers, or not as it should, and record why. */
+static enum status reap(struct sandbox *sandbox, const char *path)
 {
     shutdown(sandbox->socket, SHUT_RDWR);
     int status = wait_for(sandbox), killer = status >= 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
     if (killer == SIGPROF)
         return error_set(&sandbox->ended, FAIL_FORMAT,
-                         "%s: is damaged, or made to do harm: reading it did not end within %d s", path, CHILD_SECONDS);
+                         "%s: is damaged or malicious: reading it did not end within %d s", path, CHILD_SECONDS);
     if (killer == SIGKILL)
         return error_set(&sandbox->ended, FAIL_RESOURCE,
-                         "%s: the process that reads it was killed, perhaps for want of memory", path);
+                         "%s: the process that reads it was killed; perhaps the node ran out of memory", path);
     return error_set(&sandbox->ended, FAIL_FORMAT,
-                     "%s: is damaged, or made to do harm: the HDF5 library crashes on it (signal %d)", path, killer);
+                     "%s: is damaged or malicious: the HDF5 library crashes on it (signal %d)", path, killer);
 }
 
-static bool put_question(const struct sandbox *sandbox, const struct sandbox_request *request)
+static bool put_request(const struct sandbox *sandbox, const struct sandbox_request *request)
 {
-    struct question q = {.what = request->what, .nbytes = request->nbytes};
+    struct request_head q = {.op = request->op, .nbytes = request->nbytes};
 
     memcpy(q.numbers, request->numbers, sizeof q.numbers);
-    for (size_t i = 0; i < APART_TEXTS; i++)
+    for (size_t i = 0; i < SANDBOX_TEXTS; i++)
         q.lengths[i] = request->texts[i] ? strlen(request->texts[i]) : 0;
     bool sent = put(sandbox->socket, &q, sizeof q);
 
-    for (size_t i = 0; sent && i < APART_TEXTS; i++)
+    for (size_t i = 0; sent && i < SANDBOX_TEXTS; i++)
         sent = put(sandbox->socket, request->texts[i] ? request->texts[i] : "", q.lengths[i] + 1);
     return sent && put(sandbox->socket, request->bytes, request->nbytes) && put(sandbox->socket, "", 1);
 }
 
-/* Send a question and get the answer's head, whose sizes are credible then. */
-static bool exchange(struct answer *a, const struct sandbox *sandbox, const struct sandbox_request *request)
+/* Send a request and receive the head of the reply; false unless its sizes are plausible. */
+static bool exchange(struct reply_head *a, const struct sandbox *sandbox, const struct sandbox_request *request)
 {
-    if (!put_question(sandbox, request) || !get(a, sandbox->socket, sizeof *a))
+    if (!put_request(sandbox, request) || !get(a, sandbox->socket, sizeof *a))
         return false;
     a->err.message[sizeof a->err.message - 1] = '\0';
     return a->err.status <= FAIL_RESOURCE && a->nbytes <= MAX_BYTES && (a->err.status == OK || a->nbytes == 0);
 }
 
-static enum status ask(struct answer *a, struct sandbox *sandbox, const struct sandbox_request *request,
+static enum status ask(struct reply_head *a, struct sandbox *sandbox, const struct sandbox_request *request,
                        struct error *err)
 {
     if (sandbox->ended.status == OK && !exchange(a, sandbox, request))
-        bury(sandbox, request->path);
+        reap(sandbox, request->path);
     if (sandbox->ended.status != OK)
         return error_set(err, sandbox->ended.status, "%s", sandbox->ended.message);
     return a->err.status == OK ? OK : error_set(err, a->err.status, "%s", a->err.message);
@@ -276,14 +277,14 @@ static enum status get_bytes(void *out, size_t nbytes, struct sandbox *sandbox, 
 {
     if (get(out, sandbox->socket, nbytes))
         return OK;
-    bury(sandbox, path);
+    reap(sandbox, path);
     return error_set(err, sandbox->ended.status, "%s", sandbox->ended.message);
 }
 
 enum status sandbox_call(struct sandbox_reply *reply, struct sandbox *sandbox, const struct sandbox_request *request,
                          struct error *err)
 {
-    struct answer a = {0};
+    struct reply_head a = {0};
     enum status rc;
 
     *reply = (struct sandbox_reply){0};
@@ -291,8 +292,8 @@ enum status sandbox_call(struct sandbox_reply *reply, struct sandbox *sandbox, c
     memcpy(reply->numbers, a.numbers, sizeof reply->numbers);
     reply->bytes = malloc(a.nbytes + 1);
     if (!reply->bytes) {
-        bury(sandbox, request->path); /* what comes next is this answer's bytes */
-        return error_set(err, FAIL_RESOURCE, "%s: no memory for %zu bytes of it", request->path, a.nbytes);
+        reap(sandbox, request->path); /* the reply's bytes are still in the socket */
+        return error_set(err, FAIL_RESOURCE, "%s: no memory to read %zu bytes of it", request->path, a.nbytes);
     }
     ((char *)reply->bytes)[a.nbytes] = '\0';
     reply->nbytes = a.nbytes;
@@ -308,14 +309,14 @@ done:
 enum status sandbox_call_into(void *out, size_t nbytes, struct sandbox *sandbox, const struct sandbox_request *request,
                               struct error *err)
 {
-    struct answer a = {0};
+    struct reply_head a = {0};
     enum status rc;
 
     TRY(ask(&a, sandbox, request, err));
     if (a.nbytes != nbytes) {
-        bury(sandbox, request->path);
-        return error_set(err, FAIL_FORMAT, "%s: is damaged: it gave %zu bytes where %zu were expected", request->path,
-                         a.nbytes, nbytes);
+        reap(sandbox, request->path);
+        return error_set(err, FAIL_FORMAT, "%s: is damaged: reading returned %zu bytes; %zu were expected",
+                         request->path, a.nbytes, nbytes);
     }
     rc = get_bytes(out, nbytes, sandbox, request->path, err);
 done:

@@ -17,7 +17,7 @@ enum status sha256_create(struct sha256 **out, struct error *err)
 
     *out = NULL;
     if (!s) {
-        error_system(err, "a checksum");
+        error_system(err, "no memory for a checksum");
         return FAIL_SYSTEM;
     }
     s->context = EVP_MD_CTX_new();

@@ -1,4 +1,4 @@
-/* SHA-256 checksums, of bytes as they come or of a whole file. */
+/* SHA-256 checksums of a stream of bytes or of a whole file. */
 #ifndef NRMFLOW_IO_BASE_SHA256_H
 #define NRMFLOW_IO_BASE_SHA256_H
 

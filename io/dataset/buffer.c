@@ -23,7 +23,7 @@ void dataset_buffer_free(struct dataset_buffer *buffer)
 void *dataset_buffer_extend(struct dataset_buffer *buffer, size_t nbytes, struct error *err)
 {
     if (nbytes > SIZE_MAX / 2 - buffer->size) {
-        error_set(err, FAIL_LIMIT, "a list of %zu bytes is too large", nbytes);
+        error_set(err, FAIL_LIMIT, "a buffer of %zu bytes is too large", nbytes);
         return NULL;
     }
     size_t needed = buffer->size + nbytes;
@@ -88,7 +88,7 @@ enum status dataset_buffer_pread(struct dataset_buffer *buffer, int descriptor, 
         if (n < 0)
             return error_system(err, "%s: cannot be read", path);
         if (n == 0)
-            return error_set(err, FAIL_FORMAT, "%s: ends at byte %zu, %zu were expected", path, offset + done,
+            return error_set(err, FAIL_FORMAT, "%s: ends at byte %zu; %zu bytes were expected", path, offset + done,
                              offset + nbytes);
         done += (size_t)n;
     }
@@ -103,7 +103,7 @@ enum status dataset_buffer_read(struct dataset_buffer *buffer, const char *path,
 
     TRY(dataset_buffer_open(&fd, &nbytes, path, err));
     if (nbytes > limit)
-        rc = error_set(err, FAIL_LIMIT, "%s: has %zu bytes, at most %zu are read", path, nbytes, limit);
+        rc = error_set(err, FAIL_LIMIT, "%s: has %zu bytes; at most %zu are read", path, nbytes, limit);
     else
         rc = dataset_buffer_pread(buffer, fd, 0, nbytes, path, err);
 done:

@@ -1,4 +1,4 @@
-/* Bytes that grow; for io/dataset*. */
+/* A buffer of bytes that grows, and reading files into it; private to io/dataset/. */
 #ifndef NRMFLOW_IO_DATASET_BUFFER_H
 #define NRMFLOW_IO_DATASET_BUFFER_H
 
@@ -16,14 +16,14 @@ struct dataset_buffer {
 /* Release the bytes; the buffer is empty afterwards. NULL is fine. */
 void dataset_buffer_free(struct dataset_buffer *buffer);
 
-/* Add `nbytes` undefined bytes at the end, and return where they are: NULL without memory. The pointer is good until
- * the next call. */
+/* Add `nbytes` undefined bytes at the end and return a pointer to them; NULL without memory. It is valid until the next
+ * call. */
 void *dataset_buffer_extend(struct dataset_buffer *buffer, size_t nbytes, struct error *err);
 
 /* Add a copy of some bytes. */
 enum status dataset_buffer_append(struct dataset_buffer *buffer, const void *bytes, size_t nbytes, struct error *err);
 
-/* Open a regular file for reading; a FIFO or a device is refused and never waited for.
+/* Open a regular file for reading; a FIFO or a device is refused without waiting for it.
  *
  *   descriptor  out  caller closes it; -1 on failure
  *   nbytes      out  size of the file; may be NULL */

@@ -97,7 +97,7 @@ done:
 enum status dataset_builder_check_label(long long label, const char *where, struct error *err)
 {
     if (label < -1 || label >= DATASET_MAX_CLASSES)
-        return error_set(err, FAIL_FORMAT, "%s: %lld is no label; it must be from 0 to %d, or -1", where, label,
+        return error_set(err, FAIL_FORMAT, "%s: %lld is not a label; labels are -1 or from 0 to %d", where, label,
                          DATASET_MAX_CLASSES - 1);
     return OK;
 }
@@ -120,7 +120,7 @@ enum status dataset_builder_array(struct dataset_builder *builder, const size_t 
         *s = (struct dataset_shape){dims[1], dims[2], dims[3], 0};
     else
         return error_set(err, FAIL_UNSUPPORTED,
-                         "%s: the array is not of shape (N,H,W), (N,C,H,W) or (N,H,W,C) with C = 1 or 3", where);
+                         "%s: the shape of the array is not (N,H,W), (N,C,H,W) or (N,H,W,C) with C = 1 or 3", where);
     if (dims[0] == 0 || s->height == 0 || s->width == 0)
         return error_set(err, FAIL_FORMAT, "%s: the array is empty", where);
     if (dims[0] > DATASET_MAX_IMAGES || s->height > IMAGE_MAX_SIDE || s->width > IMAGE_MAX_SIDE ||
@@ -164,7 +164,8 @@ static size_t aligned(size_t nbytes)
     return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* Everything but the root, so that a data set may move; offsets would give its length away. */
+/* Hash everything except the root, so that a data set may be moved. Offsets are not hashed: they depend on the root's
+ * length. */
 static enum status hash(struct dataset_listing *l, struct error *err)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -179,7 +180,7 @@ static enum status hash(struct dataset_listing *l, struct error *err)
                    EVP_DigestUpdate(context, dataset_listing_section(l, (enum dataset_section)s), l->size[s]);
     good = good && EVP_DigestFinal_ex(context, l->sha256, NULL);
     EVP_MD_CTX_free(context);
-    return good ? OK : error_set(err, FAIL_SYSTEM, "OpenSSL cannot compute a SHA-256");
+    return good ? OK : error_set(err, FAIL_SYSTEM, "OpenSSL's SHA-256 failed");
 }
 
 enum status dataset_builder_finish(struct dataset_listing **out, struct dataset_builder *builder, struct error *err)

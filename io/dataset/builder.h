@@ -1,4 +1,4 @@
-/* The listing's block, and how the scanners of the single formats fill it; not for use outside io/dataset*. */
+/* The block of a listing, and how the scanners of the formats fill it; private to io/dataset/. */
 #ifndef NRMFLOW_IO_DATASET_BUILDER_H
 #define NRMFLOW_IO_DATASET_BUILDER_H
 
@@ -10,21 +10,21 @@
 
 enum dataset_kind { DATASET_FILES, DATASET_IDX, DATASET_HDF5, DATASET_TAR };
 
-/* Arrays behind the header, each aligned to 8 bytes; a string is given by its offset in DATASET_STRINGS. */
+/* Arrays that follow the header, each aligned to 8 bytes. A string is stored as its offset in DATASET_STRINGS. */
 enum dataset_section {
     DATASET_ROOT,    /* char: folder that names are relative to; not hashed */
-    DATASET_STRINGS, /* char: strings ended by NUL */
-    DATASET_LABELS,  /* int32_t an image; empty: all -1 */
-    DATASET_NAMES,   /* uint64_t an image: string; empty for arrays */
-    DATASET_CLASSES, /* uint64_t a class: string */
+    DATASET_STRINGS, /* char: strings, each with a final NUL */
+    DATASET_LABELS,  /* an int32_t for each image; empty: all -1 */
+    DATASET_NAMES,   /* a uint64_t for each image: string; empty for arrays */
+    DATASET_CLASSES, /* a uint64_t for each class: string */
     DATASET_SOURCES, /* uint64_t: strings; idx: the file; hdf5: the file, the dataset; tar: the shards */
-    DATASET_MEMBERS, /* struct dataset_member an image; tar only */
+    DATASET_MEMBERS, /* a struct dataset_member for each image; tar only */
     DATASET_PIXELS,  /* unsigned char; idx only */
     DATASET_SECTIONS
 };
 
 struct dataset_member {
-    uint64_t source, offset, nbytes; /* shard, and where in it the file is */
+    uint64_t source, offset, nbytes; /* shard, and the position of the file in it */
 };
 
 struct dataset_shape {
@@ -56,10 +56,10 @@ struct dataset_builder {
 void dataset_builder_init(struct dataset_builder *builder, enum dataset_kind kind);
 void dataset_builder_free(struct dataset_builder *builder);
 
-/* The folder, made absolute; FAIL_SYSTEM if there is none. Exactly once. */
+/* Set the root to a folder, made absolute; FAIL_SYSTEM if it does not exist. Called exactly once. */
 enum status dataset_builder_root(struct dataset_builder *builder, const char *folder, struct error *err);
 
-/* The root is the folder of this file, and the file's name the next source. */
+/* Set the root to the folder of this file, and add the file's name as a source. */
 enum status dataset_builder_file(struct dataset_builder *builder, const char *path, struct error *err);
 
 /* Add a source, or a class name. */
@@ -72,17 +72,17 @@ enum status dataset_builder_image(struct dataset_builder *builder, const char *n
 /* FAIL_FORMAT, with "WHERE: ", unless -1 <= label < DATASET_MAX_CLASSES. */
 enum status dataset_builder_check_label(long long label, const char *where, struct error *err);
 
-/* Set count and shape from an array's dimensions; FAIL_UNSUPPORTED, with "WHERE: ", if they are no images.
+/* Set count and shape from an array's dimensions; FAIL_UNSUPPORTED, with "WHERE: ", if they are not those of images.
  *
  *   dims  in  [ndim] (N,H,W), (N,C,H,W) or (N,H,W,C) */
 enum status dataset_builder_array(struct dataset_builder *builder, const size_t *dims, size_t ndim, const char *where,
                                   struct error *err);
 
-/* The labels of an array's images, [count]. */
+/* Set the labels of an array's images, [count]. */
 enum status dataset_builder_labels(struct dataset_builder *builder, const long long *labels, size_t count,
                                    const char *where, struct error *err);
 
-/* Put the block together: numbers classes without names, hashes. */
+/* Assemble the block: gives nameless classes their numbers as names, and computes the checksum. */
 enum status dataset_builder_finish(struct dataset_listing **out, struct dataset_builder *builder, struct error *err);
 
 /* The scanners; `path` exists. */
@@ -92,21 +92,21 @@ enum status dataset_idx_scan(struct dataset_builder *builder, const struct datas
 enum status dataset_hdf5_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
 enum status dataset_tar_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
 
-/* Whether a file's name ends as an image's does in torchvision's ImageFolder. */
+/* Whether a file's name has one of the suffixes of torchvision's ImageFolder. */
 bool dataset_folder_is_image(const char *name);
 
-/* The pattern that finds a folder's shards, whatever characters its name has; `out` [DATASET_PATH]. */
+/* The glob pattern of a folder's shards, with special characters of its name escaped; `out` [DATASET_PATH]. */
 enum status dataset_tar_pattern(char *out, const char *folder, struct error *err);
 
-/* Take FILE and DATASET out of FILE:/DATASET, or FILE alone, which also is any path that exists; `name` is then "".
- * Both are [DATASET_PATH]. */
+/* Split FILE:/DATASET. A path that exists, or has no ":/", is FILE alone, and `name` is then "". Both are
+ * [DATASET_PATH]. */
 enum status dataset_hdf5_split(char *file, char *name, const char *path, struct error *err);
 
-/* One image after the other from an HDF5 file. */
+/* An HDF5 file that is open for reading images. */
 struct dataset_hdf5;
 
 enum status dataset_hdf5_open(struct dataset_hdf5 **out, const struct dataset_listing *listing, struct error *err);
-/* The pixels of image `index`, as the file has them. */
+/* Read the pixels of image `index` in the layout of the file. */
 enum status dataset_hdf5_read(unsigned char *out, struct dataset_hdf5 *file, size_t index, struct error *err);
 void dataset_hdf5_close(struct dataset_hdf5 *file);
 

@@ -23,7 +23,7 @@ static const char *root_of(const struct dataset *d)
     return dataset_listing_section(d->listing, DATASET_ROOT);
 }
 
-/* Decode what is in the buffer; messages of the decoder get the image's name in front. */
+/* Decode the bytes in the buffer; the image's name is put before the decoder's messages. */
 static enum status decode(struct image *out, struct dataset *d, const char *name, size_t channels, struct error *err)
 {
     struct error local = {0};
@@ -69,7 +69,7 @@ static enum status read_member(struct image *out, struct dataset *d, size_t inde
     TRY(open_shard(d, m->source, path, err));
     snprintf(name, sizeof name, "%s:%s", path, dataset_listing_string(d->listing, DATASET_NAMES, index));
     if (m->nbytes > MAX_FILE_BYTES)
-        return error_set(err, FAIL_LIMIT, "%s: has %zu bytes, at most %d are read", name, (size_t)m->nbytes,
+        return error_set(err, FAIL_LIMIT, "%s: has %zu bytes; at most %d are read", name, (size_t)m->nbytes,
                          MAX_FILE_BYTES);
     TRY(dataset_buffer_pread(&d->bytes, d->shard, m->offset, m->nbytes, path, err));
     rc = decode(out, d, name, channels, err);
@@ -143,14 +143,16 @@ done:
     return rc;
 }
 
-/* One file may be missing. Without the whole folder no image is to blame, and later it may be back. */
-static enum status blame(enum status rc, const struct dataset *d, struct error *err)
+/* A single file may be missing. If the whole folder is gone, the failure is not the image's, and it may be temporary.
+ * */
+static enum status check_root(enum status rc, const struct dataset *d, struct error *err)
 {
     if (rc != FAIL_SYSTEM || access(root_of(d), F_OK) == 0)
         return rc;
     error_clear(err);
     return error_set(err, FAIL_RESOURCE,
-                     "%s: the folder of the images has gone; when it is back, the same command continues", root_of(d));
+                     "%s: the folder of the images is gone; once it is back, the same command continues the run",
+                     root_of(d));
 }
 
 enum status dataset_read(struct image *out, struct dataset *dataset, size_t index, size_t channels, struct error *err)
@@ -163,7 +165,7 @@ enum status dataset_read(struct image *out, struct dataset *dataset, size_t inde
     };
 
     assert(index < dataset->listing->count);
-    return blame(readers[dataset->listing->kind](out, dataset, index, channels, err), dataset, err);
+    return check_root(readers[dataset->listing->kind](out, dataset, index, channels, err), dataset, err);
 }
 
 void dataset_close(struct dataset *dataset)

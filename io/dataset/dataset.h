@@ -1,25 +1,27 @@
-/* Image data sets: what is in them, and the pixels of one image at a time.
+/* Image data sets: a listing of what they contain, and the pixels of one image at a time.
  *
- * A listing names every image and its label. It is one block of memory without pointers: a copy of its bytes anywhere,
- * aligned to 16, is the same listing. So one process scans, and the others are sent the block or share it.
+ * A listing holds the name and the label of every image. It is one block of memory without pointers: a copy of its
+ * bytes at any address aligned to 16 is the same listing. So one process scans the data set, and the others receive the
+ * block or share it.
  *
- *   folder  torchvision's ImageFolder: a folder a class, classes sorted by name, in each the files with an image's name
- *           (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp, in any case), sorted as os.walk and sorted() give them;
- *           symbolic links are followed; a class without a file is an error. A folder of images without subfolders is
- *           accepted, without labels.
- *   list    a text file, a line an image: its path, absolute or relative to the list's folder, and a label (an integer
- *           from 0, or -1) after a tab or the last space; without a label when none follows. Blank lines and lines that
- *           begin with # are skipped.
+ *   folder  torchvision's ImageFolder: one folder for each class, sorted by name, with files that are named like images
+ *           (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp, in any case), in the order of os.walk and sorted().
+ *           Symbolic links are followed. A class without a file is an error. A folder of images without subfolders is
+ *           accepted; its images have no labels.
+ *   list    a text file with one image on each line: its path, absolute or relative to the list's folder, and an
+ *           optional label (an integer from 0, or -1) after a tab or the last space. Blank lines and lines that begin
+ *           with # are skipped.
  *   idx     an IDX file of unsigned bytes, (N,H,W), (N,C,H,W) or (N,H,W,C) with C = 1 or 3, plain or gzipped. Labels
- *           come from `labels`, else from the file beside it whose name has "labels" for "images" and "idx1" for
- * "idx3", if there is one. The pixels are kept in the listing. hdf5    a dataset of unsigned bytes of those shapes:
- * FILE or FILE:/DATASET; by default `data`, else the first of three or four dimensions. Labels come from the integer
- * dataset (N) `labels`, else `label`, if there is one. tar     plain tar shards in WebDataset's naming: one file, a
- * folder of *.tar, or a pattern for glob(7). Members of one sample follow each other and share their name up to the
- * first dot; KEY.jpg, .jpeg, .png (or another image's name) is the image, KEY.cls its label, in decimal digits. Shards
- * are sorted by name.
+ *           come from the file `labels`; by default from the file in the same folder that has "labels" for "images" and
+ *           "idx1" for "idx3" in its name, if it exists. The listing contains the pixels.
+ *   hdf5    a dataset of unsigned bytes of these shapes: FILE or FILE:/DATASET; by default `data`, or else the first
+ *           dataset of three or four dimensions. Labels come from the integer dataset (N) `labels`, or else `label`, if
+ *           it exists.
+ *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7), sorted by
+ *           name. The members of a sample are adjacent and share their name up to the first dot: KEY.jpg, .jpeg, .png
+ *           (or another image's name) is the image, KEY.cls its label in decimal digits.
  *
- * A label is the class's index, or -1 when it is not known. Not collective; no MPI; one object is used by one thread.
+ * A label is the index of a class, or -1 if it is unknown. Not collective; no MPI; an object is used by one thread.
  */
 #ifndef NRMFLOW_IO_DATASET_DATASET_H
 #define NRMFLOW_IO_DATASET_DATASET_H
@@ -38,19 +40,19 @@ enum {
 
 struct dataset_options {
     const char *path;
-    const char *format; /* one of the words above, or NULL: told from the path and its first bytes */
+    const char *format; /* one of the names above, or NULL: detected from the path and its first bytes */
     const char *labels; /* idx: path of the label file; hdf5: name of the label dataset; NULL: as above */
 };
 
 struct dataset_listing;
 
-/* Look through a data set.
+/* Scan a data set.
  *
  *   out      the listing, one block from malloc; the caller frees it with free()
  *   options  borrowed for the call
- * Errors: FAIL_CONFIG for a format or an option that does not fit, FAIL_SYSTEM for what cannot be read, FAIL_FORMAT for
- * damage, wrong labels or no image at all, FAIL_UNSUPPORTED for kinds that are not read (compressed tar files, HDF5 of
- * other types or filters), FAIL_LIMIT. Images are not decoded: whether one can be is found when it is read. */
+ * Errors: FAIL_CONFIG for a format or an option that does not fit, FAIL_SYSTEM for files that cannot be read,
+ * FAIL_FORMAT for damage, wrong labels or no images, FAIL_UNSUPPORTED for compressed tar files and for HDF5 of other
+ * types or filters, FAIL_LIMIT. Images are not decoded; damage inside of one is found when it is read. */
 enum status dataset_scan(struct dataset_listing **out, const struct dataset_options *options, struct error *err);
 
 /* Size of the block. */
@@ -59,10 +61,10 @@ size_t dataset_listing_bytes(const struct dataset_listing *listing);
 /* Number of images, at least one. */
 size_t dataset_listing_count(const struct dataset_listing *listing);
 
-/* Number of classes: the folders; elsewhere the largest label plus one, zero without labels. */
+/* Number of classes: of the folders; for other formats the largest label plus one, zero without labels. */
 size_t dataset_listing_classes(const struct dataset_listing *listing);
 
-/* Name of class k: the folder's; elsewhere its number. Lives in the block. */
+/* Name of class k: the folder's name; for other formats its number. Lives in the block. */
 const char *dataset_listing_class(const struct dataset_listing *listing, size_t k);
 
 /* Label of image i, or -1. */
@@ -71,12 +73,12 @@ int dataset_listing_label(const struct dataset_listing *listing, size_t i);
 /* Name of image i, relative to the data set's folder: "class/file.jpg", "t10k-images-idx3-ubyte.gz[17]",
  * "images.h5:/data[17]", "train-000.tar:key.jpg".
  *
- *   out   [size] cut off if necessary, always ended by NUL
- * Returns the whole name's length without the NUL, as snprintf. */
+ *   out   [size] truncated if necessary, always with a final NUL
+ * Returns the length of the whole name without the NUL, as snprintf. */
 size_t dataset_listing_name(char *out, size_t size, const struct dataset_listing *listing, size_t i);
 
-/* SHA-256 of what the listing says: names, labels, classes, shapes, places in shards, and the pixels that it holds; not
- * of the folder's place, and not of the image files. [DATASET_SHA256] in the block. */
+/* SHA-256 of the listing: names, labels, classes, shapes, positions in shards, and the pixels that it contains; but
+ * neither of the folder's path nor of the image files. [DATASET_SHA256] in the block. */
 const unsigned char *dataset_listing_sha256(const struct dataset_listing *listing);
 
 struct dataset;
@@ -91,9 +93,9 @@ enum status dataset_open(struct dataset **out, const struct dataset_listing *lis
 /* Read and decode image `index`.
  *
  *   out       the image; undefined on failure, but still to be freed or reused
- *   channels  1 or 3; converted as image_decode and image_convert do it
- * Errors, of this image only: FAIL_SYSTEM if the file cannot be read, otherwise as image_decode; the message begins
- * with the file's path. FAIL_RESOURCE, of no image, also if the whole folder has gone. */
+ *   channels  1 or 3; converted as by image_decode and image_convert
+ * Errors that concern this image only: FAIL_SYSTEM if the file cannot be read, otherwise as image_decode; the message
+ * begins with the file's path. FAIL_RESOURCE, which is not the image's fault, also if the whole folder is gone. */
 enum status dataset_read(struct image *out, struct dataset *dataset, size_t index, size_t channels, struct error *err);
 
 /* NULL is fine. */

@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* the kinds of directory entries, which spare a stat for every file */
+#define _DEFAULT_SOURCE /* the types of directory entries, which save a stat for every file */
 
 #include "io/dataset/builder.h"
 
@@ -15,7 +15,7 @@
 struct entry {
     char *path;     /* owned */
     size_t nfolder; /* length of the folder's part, without the slash */
-    size_t parent;  /* folders: index of the folder that it was found in; the first is its own */
+    size_t parent;  /* folders: index of the folder that contains it; the first one has its own index */
     dev_t device;   /* folders */
     ino_t inode;
 };
@@ -61,7 +61,7 @@ static enum status add_entry(struct entries *list, const char *folder, const cha
     return OK;
 }
 
-/* By folder and then by name, both as strings of bytes: the order of sorted(os.walk(..)) with sorted files. */
+/* By folder and then by name, both compared as bytes: the order of sorted(os.walk(..)) with sorted files. */
 static int compare(const void *left, const void *right)
 {
     const struct entry *a = left, *b = right;
@@ -92,7 +92,7 @@ bool dataset_folder_is_image(const char *name)
     return false;
 }
 
-/* As Python's DirEntry.is_dir(): links are followed, and what cannot be looked at is no folder. */
+/* As Python's DirEntry.is_dir(): links are followed, and an entry that cannot be examined is not a folder. */
 static bool is_folder(int folder, const struct dirent *entry)
 {
     struct stat info;
@@ -102,7 +102,7 @@ static bool is_folder(int folder, const struct dirent *entry)
     return fstatat(folder, entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
 }
 
-/* A folder that is open already further up would never end. */
+/* Refuse a folder that contains itself through a link: the scan would not end. */
 static enum status check_loop(struct entries *folders, size_t index, int descriptor, const char *path,
                               struct error *err)
 {
@@ -121,8 +121,8 @@ static enum status check_loop(struct entries *folders, size_t index, int descrip
     return OK;
 }
 
-static enum status sort_out(struct entries *folders, struct entries *files, size_t index, DIR *stream, const char *path,
-                            struct error *err)
+static enum status read_entries(struct entries *folders, struct entries *files, size_t index, DIR *stream,
+                                const char *path, struct error *err)
 {
     const char *folder = folders->items[index].path;
     enum status rc = OK;
@@ -157,7 +157,7 @@ static enum status list_folder(struct entries *folders, struct entries *files, s
     if (!stream)
         return error_system(err, "%s: the folder cannot be opened", path);
     TRY(check_loop(folders, index, dirfd(stream), path, err));
-    rc = sort_out(folders, files, index, stream, path, err);
+    rc = read_entries(folders, files, index, stream, path, err);
 done:
     if (stream)
         closedir(stream);
@@ -189,10 +189,11 @@ static enum status scan_class(struct dataset_builder *builder, const char *root,
     for (size_t i = 1; i < folders.count; i++)
         TRY(list_folder(&folders, &files, i, root, err));
     if (files.count == 0)
-        rc = error_set(err, FAIL_FORMAT,
-                       "%s/%s: a class without any image file; remove the folder, or its images have other endings "
-                       "than .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp",
-                       root, name);
+        rc = error_set(
+            err, FAIL_FORMAT,
+            "%s/%s: this class has no image files (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp); remove the "
+            "folder or rename its images",
+            root, name);
     else
         rc = add_files(builder, &files, label, err);
 done:

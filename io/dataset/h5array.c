@@ -45,7 +45,7 @@ static enum status open_chunks(struct dataset_h5array *a, hid_t properties, stru
     int nfilters = H5Pget_nfilters(properties);
 
     if (H5Pget_chunk(properties, H5S_MAX_RANK, chunk) != (int)a->ndim || nfilters < 0)
-        return damaged(a, "its chunks have other dimensions", err);
+        return damaged(a, "its chunks have another number of dimensions", err);
     if (nfilters > DATASET_H5ARRAY_FILTERS)
         return error_set(err, FAIL_UNSUPPORTED, "%s has more than %d filters", a->where, DATASET_H5ARRAY_FILTERS);
     a->chunk_bytes = a->element_bytes;
@@ -74,7 +74,7 @@ static enum status open_layout(struct dataset_h5array *a, hid_t type, struct err
     if (layout == H5D_CHUNKED)
         rc = open_chunks(a, properties, err);
     else if (layout == H5D_COMPACT && H5Dget_storage_size(a->data) / a->row_bytes < a->dims[0])
-        rc = damaged(a, "it has less data than its shape says", err);
+        rc = damaged(a, "it has less data than its shape requires", err);
     else if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS)
         rc = damaged(a, "its layout", err);
     a->chunked = layout == H5D_CHUNKED;
@@ -124,7 +124,7 @@ done:
 
 /* ---- filters --------------------------------------------------------------------------------------------------- */
 
-/* Fletcher's sums modulo 65535 over big-endian 16-bit words, where only a sum of nothing is 0. */
+/* Fletcher's sums modulo 65535 over big-endian 16-bit words; the residue 0 is stored as 65535 unless all words are 0. */
 static uint32_t fletcher32(const unsigned char *bytes, size_t nbytes)
 {
     uint32_t sum = 0, sums = 0;
@@ -138,7 +138,7 @@ static uint32_t fletcher32(const unsigned char *bytes, size_t nbytes)
     return sums << 16 | sum;
 }
 
-/* The checksum is little-endian; HDF5 before 1.6.3 swapped the bytes of its halves, which it accepts to this day. */
+/* The checksum is little-endian; HDF5 before 1.6.3 swapped the bytes of its halves, which it still accepts. */
 static enum status strip_checksum(struct dataset_h5array *a, struct error *err)
 {
     struct dataset_buffer *p = &a->packed;
@@ -153,7 +153,7 @@ static enum status strip_checksum(struct dataset_h5array *a, struct error *err)
     return sum == stored || sum == swapped ? OK : damaged(a, "the checksum of a chunk is wrong", err);
 }
 
-/* What a filter makes is in `spare`; it becomes `packed`. */
+/* The output of a filter is in `spare`; make it `packed`. */
 static void swap(struct dataset_h5array *a)
 {
     struct dataset_buffer kept = a->packed;
@@ -174,13 +174,13 @@ static enum status inflate_chunk(struct dataset_h5array *a, struct error *err)
     if (!place)
         return FAIL_SYSTEM;
     if (uncompress(place, &nbytes, a->packed.bytes, (uLong)a->packed.size) != Z_OK)
-        return damaged(a, "a chunk cannot be unpacked", err);
+        return damaged(a, "a chunk cannot be decompressed", err);
     a->spare.size = nbytes;
     swap(a);
     return OK;
 }
 
-/* Shuffled: all first bytes of the elements, then all second bytes, ...; what is left over stays at the end. */
+/* Shuffled bytes are the first bytes of all elements, then the second bytes, ..., then the rest that is no element. */
 static enum status unshuffle(struct dataset_h5array *a, size_t element, struct error *err)
 {
     size_t nbytes = a->packed.size, n = element ? nbytes / element : 0;
@@ -212,14 +212,14 @@ static enum status unpack(struct dataset_h5array *a, uint32_t skipped, struct er
             TRY(unshuffle(a, a->filters[i].element, err));
     }
     if (a->packed.size != a->chunk_bytes)
-        rc = damaged(a, "a chunk has another size than it should have", err);
+        rc = damaged(a, "a chunk has the wrong size", err);
 done:
     return rc;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-/* The chunk that begins at `at`, unpacked into a->packed; *found is false if it was never written. */
+/* Decode the chunk that begins at `at` into a->packed; *found is false if it was never written. */
 static enum status load_chunk(bool *found, struct dataset_h5array *a, const hsize_t *at, struct error *err)
 {
     hsize_t nbytes = 0;
@@ -262,7 +262,7 @@ static bool advance(size_t *index, const size_t *first, const size_t *end, const
     return false;
 }
 
-/* Copy what the chunk at `at` has of the kept rows, run by run along the last axis. */
+/* Copy the part of the kept rows that lies in the chunk at `at`, run by run along the last axis. */
 static void copy_chunk(struct dataset_h5array *a, const size_t *at, bool found)
 {
     size_t first[H5_MAX_DIMS] = {0}, end[H5_MAX_DIMS], index[H5_MAX_DIMS], step[H5_MAX_DIMS] = {0};
@@ -284,7 +284,7 @@ static void copy_chunk(struct dataset_h5array *a, const size_t *at, bool found)
     } while (advance(index, first, end, step, a->ndim));
 }
 
-/* Unpack the rows of the chunks around row `first`, or as many of them as may be kept. */
+/* Decode the rows of the chunks that contain row `first`, or as many of them as may be kept. */
 static enum status load_rows(struct dataset_h5array *a, size_t first, struct error *err)
 {
     size_t begin[H5_MAX_DIMS] = {first / a->chunk[0] * a->chunk[0]}, end[H5_MAX_DIMS], at[H5_MAX_DIMS];

@@ -1,9 +1,9 @@
-/* Rows of an HDF5 dataset of unknown origin; for io/dataset*.
+/* Rows of an HDF5 dataset of unknown origin; private to io/dataset/.
  *
- * HDF5 1.10 reads past its own memory when a chunk turns out smaller than the header says, and when a compact dataset
- * is smaller than its shape. So chunks are fetched as they are stored and unpacked here, where every size is checked.
- * Its parsing of damaged object headers, which h5py's default format keeps without checksums, is beyond reach, so that
- * files are read in a sandboxed process (base/sandbox.h).
+ * HDF5 1.10 reads past its own memory if a chunk is smaller than the header claims, or a compact dataset smaller than
+ * its shape. So raw chunks are fetched and decoded here, where every size is checked. Nothing can be done here against
+ * damaged object headers, which have no checksums in h5py's default format, so files are read in a sandboxed process
+ * (io/base/sandbox.h).
  */
 #ifndef NRMFLOW_IO_DATASET_H5ARRAY_H
 #define NRMFLOW_IO_DATASET_H5ARRAY_H
@@ -17,9 +17,9 @@
 enum { DATASET_H5ARRAY_FILTERS = 8, DATASET_H5ARRAY_ELEMENT = 8 };
 
 struct dataset_h5array {
-    hid_t data, space; /* owned; an invalid identifier when closed */
+    hid_t data, space; /* owned; invalid identifiers when closed */
     size_t ndim, dims[H5_MAX_DIMS];
-    size_t element_bytes, row_bytes; /* a row is what one index of the first axis holds */
+    size_t element_bytes, row_bytes; /* a row has one index of the first axis */
     hsize_t file_bytes;
     bool chunked;
     size_t chunk[H5_MAX_DIMS], chunk_bytes;
@@ -31,13 +31,13 @@ struct dataset_h5array {
     } filters[DATASET_H5ARRAY_FILTERS];
 
     unsigned char fill[DATASET_H5ARRAY_ELEMENT]; /* element of chunks that were never written */
-    /* Unpacked rows first .. first + count, kept for the next call, so that rows in order unpack a chunk once. */
+    /* Decoded rows first .. first + count, kept for the next call: rows read in order decode each chunk once. */
     struct dataset_buffer rows, packed, spare;
     size_t first, count;
     char where[DATASET_PATH]; /* for messages: "FILE: /DATASET" */
 };
 
-/* An array that is closed. */
+/* Make an array that is closed. */
 void dataset_h5array_init(struct dataset_h5array *array);
 
 /* Open a dataset of integers or floating-point numbers of at most eight bytes, of at least one dimension.
@@ -50,7 +50,7 @@ enum status dataset_h5array_open(struct dataset_h5array *array, hid_t file, cons
 /* Rows first .. first + count, in the file's own number type.
  *
  *   out  [count][row_bytes]
- * Errors: FAIL_FORMAT for damage, FAIL_LIMIT for chunks that cannot be what they claim, FAIL_SYSTEM. */
+ * Errors: FAIL_FORMAT for damage, FAIL_LIMIT for chunks of impossible size, FAIL_SYSTEM. */
 enum status dataset_h5array_read(unsigned char *out, struct dataset_h5array *array, size_t first, size_t count,
                                  struct error *err);
 

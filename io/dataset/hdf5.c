@@ -1,4 +1,4 @@
-/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 runs in a sandboxed process (io/base/sandbox.h), which answers one request after the other. */
 #include "io/dataset/builder.h"
 #include "io/dataset/hdf5_sandboxed.h"
 
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 struct dataset_hdf5 {
-    struct sandbox *apart;
+    struct sandbox *sandbox;
     char path[DATASET_PATH], name[DATASET_PATH]; /* of the file, and of the array in it */
     size_t image_bytes;
     const struct dataset_listing *listing; /* borrowed; NULL while scanning */
@@ -29,21 +29,21 @@ enum status dataset_hdf5_split(char *file, char *name, const char *path, struct 
     return OK;
 }
 
-/* Open the array `name`, or with "" the first one that may hold images, and say in `builder` what it is. */
+/* Open the array `name`, or for "" the first one that may hold images, and set count and shape of `builder`. */
 static enum status open_array(struct dataset_hdf5 *f, struct dataset_builder *builder, const char *name,
                               struct error *err)
 {
-    struct dataset_hdf5_sandboxed local = {.file = H5I_INVALID_HID};
-    const struct sandbox_request request = {.path = f->path, .what = DATASET_HDF5_OPEN, .texts = {f->path, name}};
+    struct dataset_hdf5_sandboxed state = {.file = H5I_INVALID_HID};
+    const struct sandbox_request request = {.path = f->path, .op = DATASET_HDF5_OPEN, .texts = {f->path, name}};
     struct sandbox_reply reply = {0};
     char where[2 * DATASET_PATH + 4];
     enum status rc;
 
-    dataset_h5array_init(&local.pixels);
-    sandbox_end(f->apart);
-    f->apart = NULL;
-    TRY(sandbox_start(&f->apart, dataset_hdf5_sandboxed_answer, &local, err));
-    TRY(sandbox_call(&reply, f->apart, &request, err));
+    dataset_h5array_init(&state.pixels);
+    sandbox_end(f->sandbox);
+    f->sandbox = NULL;
+    TRY(sandbox_start(&f->sandbox, dataset_hdf5_sandboxed_answer, &state, err));
+    TRY(sandbox_call(&reply, f->sandbox, &request, err));
     snprintf(f->name, sizeof f->name, "%s", (const char *)reply.bytes);
     snprintf(where, sizeof where, "%s: /%s", f->path, f->name);
     if (reply.numbers[0] > H5_MAX_DIMS)
@@ -61,12 +61,12 @@ static enum status read_labels(struct dataset_builder *builder, struct dataset_h
                                struct error *err)
 {
     const struct sandbox_request request = {
-        .path = f->path, .what = DATASET_HDF5_LABELS, .texts = {f->path, name ? name : ""}};
+        .path = f->path, .op = DATASET_HDF5_LABELS, .texts = {f->path, name ? name : ""}};
     struct sandbox_reply reply = {0};
     char where[2 * DATASET_PATH + 4];
     enum status rc;
 
-    TRY(sandbox_call(&reply, f->apart, &request, err));
+    TRY(sandbox_call(&reply, f->sandbox, &request, err));
     if (reply.numbers[0] == 0)
         goto done;
     snprintf(where, sizeof where, "%s: /%s", f->path, name ? name + strspn(name, "/") : "label");
@@ -98,7 +98,7 @@ done:
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-/* The same checks as when it was scanned, since the file may have been replaced in between. */
+/* Repeat the checks of the scan, since the file may have been replaced in the meantime. */
 static enum status open_again(struct dataset_hdf5 *f, struct error *err)
 {
     const struct dataset_listing *listing = f->listing;
@@ -131,16 +131,17 @@ enum status dataset_hdf5_open(struct dataset_hdf5 **out, const struct dataset_li
     return rc;
 }
 
-/* An image on which the library crashes must not take others along, or which ones would depend on who reads them. */
+/* After a crash the file is opened again: only the image that crashes the library may fail, or the result would depend
+ * on which process reads which images. */
 enum status dataset_hdf5_read(unsigned char *out, struct dataset_hdf5 *file, size_t index, struct error *err)
 {
     enum status rc;
 
-    const struct sandbox_request request = {.path = file->path, .what = DATASET_HDF5_READ, .numbers = {index}};
+    const struct sandbox_request request = {.path = file->path, .op = DATASET_HDF5_READ, .numbers = {index}};
 
-    if (!file->apart || sandbox_has_ended(file->apart))
+    if (!file->sandbox || sandbox_has_ended(file->sandbox))
         TRY(open_again(file, err));
-    rc = sandbox_call_into(out, file->image_bytes, file->apart, &request, err);
+    rc = sandbox_call_into(out, file->image_bytes, file->sandbox, &request, err);
 done:
     return rc;
 }
@@ -148,6 +149,6 @@ done:
 void dataset_hdf5_close(struct dataset_hdf5 *file)
 {
     if (file)
-        sandbox_end(file->apart);
+        sandbox_end(file->sandbox);
     free(file);
 }

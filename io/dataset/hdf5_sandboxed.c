@@ -15,7 +15,7 @@ static enum status check_bytes(const struct dataset_h5array *pixels, struct erro
     h5_close(&type);
     return bytes ? OK
                  : error_set(err, FAIL_UNSUPPORTED,
-                             "%s holds %s; only unsigned bytes from 0 to 255 are read, so store the pixels as uint8, "
+                             "%s holds %s; only unsigned bytes are read, so store the pixels as uint8 from 0 to 255, "
                              "without scaling or normalisation",
                              pixels->where, class == H5T_FLOAT ? "floating-point numbers" : "another type");
 }
@@ -50,46 +50,47 @@ static enum status find_data(char *name, hid_t file, const char *path, struct er
     if (found < 0)
         return h5_error(err, FAIL_FORMAT, "%s: its groups cannot be read", path);
     return found ? OK
-                 : error_set(err, FAIL_FORMAT,
-                             "%s: has no dataset of three or four dimensions in its root; name it as %s:/DATASET", path,
-                             path);
+                 : error_set(
+                       err, FAIL_FORMAT,
+                       "%s: has no dataset of three or four dimensions in its root; name the dataset as %s:/DATASET",
+                       path, path);
 }
 
-/* The array of this name, or the first that may hold images; the reply is its shape and its name. */
-static enum status open_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *local, const char *path,
+/* Open the array of this name, or the first that may hold images; the reply is its shape and its name. */
+static enum status open_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader, const char *path,
                                const char *name, struct error *err)
 {
     char found[DATASET_PATH] = "";
     enum status rc;
 
-    TRY(h5_open(&local->file, path, err));
+    TRY(h5_open(&reader->file, path, err));
     if (!name[0])
-        TRY(find_data(found, local->file, path, err));
-    TRY(dataset_h5array_open(&local->pixels, local->file, name[0] ? name : found, path, err));
-    TRY(check_bytes(&local->pixels, err));
+        TRY(find_data(found, reader->file, path, err));
+    TRY(dataset_h5array_open(&reader->pixels, reader->file, name[0] ? name : found, path, err));
+    TRY(check_bytes(&reader->pixels, err));
     reply->bytes = strdup(name[0] ? name : found);
     if (!reply->bytes)
         TRY(error_system(err, "%s: no memory to read it", path));
     reply->nbytes = strlen(reply->bytes);
-    reply->numbers[0] = local->pixels.ndim;
-    memcpy(&reply->numbers[1], local->pixels.dims, local->pixels.ndim * sizeof local->pixels.dims[0]);
+    reply->numbers[0] = reader->pixels.ndim;
+    memcpy(&reply->numbers[1], reader->pixels.dims, reader->pixels.ndim * sizeof reader->pixels.dims[0]);
 done:
     return rc;
 }
 
-static enum status read_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *local, size_t index,
+static enum status read_pixels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader, size_t index,
                                struct error *err)
 {
-    reply->nbytes = local->pixels.row_bytes;
+    reply->nbytes = reader->pixels.row_bytes;
     reply->bytes = malloc(reply->nbytes);
     if (!reply->bytes)
-        return error_system(err, "%s: no memory for an image", local->pixels.where);
-    return dataset_h5array_read(reply->bytes, &local->pixels, index, 1, err);
+        return error_system(err, "%s: no memory for an image", reader->pixels.where);
+    return dataset_h5array_read(reply->bytes, &reader->pixels, index, 1, err);
 }
 
 /* ---- labels ---------------------------------------------------------------------------------------------------- */
 
-/* Multi-hot labels, (N,C), do not name one class: the images have no label then. */
+/* Multi-hot labels, (N,C), do not name one class, so the images have no labels. */
 static bool is_vector(hid_t file, const char *name)
 {
     hid_t object = h5_exists(file, name) ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
@@ -125,7 +126,7 @@ done:
     return rc;
 }
 
-static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *local, const char *path,
+static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader, const char *path,
                                const char *name, struct error *err)
 {
     struct dataset_h5array labels;
@@ -133,17 +134,17 @@ static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_
     enum status rc;
 
     if (!name[0])
-        name = default_labels(local->file);
+        name = default_labels(reader->file);
     if (!name)
         return OK;
     while (name[0] == '/')
         name++;
     dataset_h5array_init(&labels);
-    TRY(dataset_h5array_open(&labels, local->file, name, path, err));
+    TRY(dataset_h5array_open(&labels, reader->file, name, path, err));
     type = H5Dget_type(labels.data);
-    if (labels.ndim != 1 || H5Tget_class(type) != H5T_INTEGER || labels.dims[0] != local->pixels.dims[0])
-        rc = error_set(err, FAIL_FORMAT, "%s must be one integer for each of the %zu images", labels.where,
-                       local->pixels.dims[0]);
+    if (labels.ndim != 1 || H5Tget_class(type) != H5T_INTEGER || labels.dims[0] != reader->pixels.dims[0])
+        rc = error_set(err, FAIL_FORMAT, "%s must have one integer for each of the %zu images", labels.where,
+                       reader->pixels.dims[0]);
     else
         rc = convert_labels(reply, &labels, type, err);
 done:
@@ -155,15 +156,15 @@ done:
 enum status dataset_hdf5_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r,
                                           struct error *err)
 {
-    struct dataset_hdf5_sandboxed *local = state;
+    struct dataset_hdf5_sandboxed *reader = state;
 
-    switch ((enum dataset_hdf5_op)r->what) {
+    switch ((enum dataset_hdf5_op)r->op) {
     case DATASET_HDF5_OPEN:
-        return open_pixels(reply, local, r->texts[0], r->texts[1], err);
+        return open_pixels(reply, reader, r->texts[0], r->texts[1], err);
     case DATASET_HDF5_LABELS:
-        return read_labels(reply, local, r->texts[0], r->texts[1], err);
+        return read_labels(reply, reader, r->texts[0], r->texts[1], err);
     case DATASET_HDF5_READ:
-        return read_pixels(reply, local, r->numbers[0], err);
+        return read_pixels(reply, reader, r->numbers[0], err);
     }
-    return error_set(err, FAIL_FORMAT, "nobody knows what was asked of an HDF5 file");
+    return error_set(err, FAIL_FORMAT, "%zu is not an operation on an HDF5 data set", r->op);
 }

@@ -9,9 +9,9 @@
 
 enum {
     MAX_DIMS = 4,
-    MAX_EXPANSION = 1032, /* of deflate: a file that promises more does not hold it */
+    MAX_EXPANSION = 1032, /* of deflate: no file can hold more */
     SLACK = 64,
-    MAX_BYTES = 1 << 30, /* the pixels are held in memory, once a node */
+    MAX_BYTES = 1 << 30, /* the pixels stay in memory, once for each node */
     PIECE = 1 << 26,
     UNSIGNED_BYTES = 0x08
 };
@@ -58,26 +58,27 @@ static enum status read_header(struct idx *idx, size_t file_bytes, const char *p
 
     TRY(read_bytes(idx, magic, sizeof magic, path, err));
     if (magic[0] != 0 || magic[1] != 0)
-        return error_set(err, FAIL_FORMAT, "%s: is no IDX file", path);
+        return error_set(err, FAIL_FORMAT, "%s: is not an IDX file", path);
     if (magic[2] != UNSIGNED_BYTES || magic[3] < 1 || magic[3] > MAX_DIMS)
-        return error_set(err, FAIL_UNSUPPORTED,
-                         "%s: the IDX file has type %#x and %u dimensions; only unsigned bytes "
-                         "of one to four dimensions are read",
-                         path, magic[2], magic[3]);
+        return error_set(
+            err, FAIL_UNSUPPORTED,
+            "%s: the IDX file has type %#x and %u dimensions; only unsigned bytes of one to four dimensions are "
+            "read",
+            path, magic[2], magic[3]);
     idx->ndim = magic[3];
     idx->nbytes = 1;
     for (size_t d = 0; d < idx->ndim; d++) {
         TRY(read_bytes(idx, dim, sizeof dim, path, err));
         idx->dims[d] = (size_t)dim[0] << 24 | (size_t)dim[1] << 16 | (size_t)dim[2] << 8 | dim[3];
         if (__builtin_mul_overflow(idx->nbytes, idx->dims[d], &idx->nbytes))
-            return error_set(err, FAIL_LIMIT, "%s: the size of the IDX file is not credible", path);
+            return error_set(err, FAIL_LIMIT, "%s: the size of the IDX file is impossibly large", path);
     }
     if (idx->nbytes / MAX_EXPANSION > file_bytes + SLACK)
-        return error_set(err, FAIL_FORMAT, "%s: is truncated: a file of %zu bytes cannot hold %zu", path, file_bytes,
-                         idx->nbytes);
+        return error_set(err, FAIL_FORMAT, "%s: is truncated: a file of %zu bytes cannot hold %zu bytes of data", path,
+                         file_bytes, idx->nbytes);
     if (idx->nbytes > MAX_BYTES)
-        return error_set(err, FAIL_LIMIT, "%s: has %zu bytes of pixels, at most %d are read; convert it to HDF5", path,
-                         idx->nbytes, MAX_BYTES);
+        return error_set(err, FAIL_LIMIT, "%s: has %zu bytes of pixels; at most %d are read, so convert it to HDF5",
+                         path, idx->nbytes, MAX_BYTES);
 done:
     return rc;
 }
@@ -95,7 +96,7 @@ static enum status read_idx(struct idx *idx, struct dataset_buffer *data, const 
     if (n < 0)
         rc = error_set(err, FAIL_FORMAT, "%s: the IDX file is truncated or damaged", path);
     else if (n > 0)
-        rc = error_set(err, FAIL_FORMAT, "%s: there is more behind the %zu bytes that the header promises", path,
+        rc = error_set(err, FAIL_FORMAT, "%s: has more than the %zu bytes of data that its header announces", path,
                        idx->nbytes);
 done:
     return rc;
@@ -145,7 +146,7 @@ done:
     return rc;
 }
 
-/* Replace `from` by `to` in the file's name, not in its folder's. */
+/* Replace `from` by `to` in the file's name, but not in its folder's. */
 static bool replace(char *path, const char *from, const char *to)
 {
     char *slash = strrchr(path, '/'), *at = strstr(slash ? slash : path, from), rest[DATASET_PATH];
@@ -159,7 +160,7 @@ static bool replace(char *path, const char *from, const char *to)
     return true;
 }
 
-/* The label file beside t10k-images-idx3-ubyte.gz is t10k-labels-idx1-ubyte.gz, or the same without .gz. */
+/* The label file of t10k-images-idx3-ubyte.gz is t10k-labels-idx1-ubyte.gz, or the same without .gz. */
 static bool find_labels(char labels[DATASET_PATH], const char *path)
 {
     if (snprintf(labels, DATASET_PATH, "%s", path) >= DATASET_PATH || !replace(labels, "images", "labels"))

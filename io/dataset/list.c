@@ -30,7 +30,7 @@ static void strip_end(char *line)
         line[--n] = '\0';
 }
 
-/* Cut the label off the path. What follows a tab must be one; after a space it may be part of a name. */
+/* Cut the label off the path. Text after a tab must be a label; text after a space may be part of the name. */
 static enum status split(long long *label, char *line, const char *where, struct error *err)
 {
     char *tab = strrchr(line, '\t'), *space = strrchr(line, ' '), *at = tab ? tab : space;
@@ -39,7 +39,7 @@ static enum status split(long long *label, char *line, const char *where, struct
     if (!at)
         return OK;
     if (!parse_label(label, at + 1))
-        return tab ? error_set(err, FAIL_FORMAT, "%s: \"%.100s\" is no label; it must be an integer", where, at + 1)
+        return tab ? error_set(err, FAIL_FORMAT, "%s: \"%.100s\" is not a label; it must be an integer", where, at + 1)
                    : OK;
     *at = '\0';
     strip_end(line);
@@ -53,13 +53,13 @@ static enum status add_line(struct dataset_builder *builder, char *line, size_t 
     enum status rc = OK;
 
     if (strlen(line) != length)
-        return error_set(err, FAIL_FORMAT, "%s: there is a NUL byte; the list is no text file", where);
+        return error_set(err, FAIL_FORMAT, "%s: contains a NUL byte; the list is not a text file", where);
     strip_end(line);
     if (line[0] == '\0' || line[0] == '#')
         return OK;
     TRY(split(&label, line, where, err));
     if (line[0] == '\0')
-        return error_set(err, FAIL_FORMAT, "%s: there is a label but no path", where);
+        return error_set(err, FAIL_FORMAT, "%s: has a label but no path", where);
     rc = dataset_builder_image(builder, line, (int)label, err);
 done:
     return rc;

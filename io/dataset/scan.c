@@ -44,7 +44,7 @@ static bool matches(const char *pattern)
     return any;
 }
 
-/* A folder that holds tar files itself is one of shards. */
+/* A folder with tar files directly in it is a folder of shards. */
 static const struct format *detect_folder(const char *path)
 {
     char pattern[DATASET_PATH];
@@ -59,7 +59,7 @@ struct magic {
     const char *bytes;
 };
 
-/* The first `nbytes` bytes, unpacked if the file is gzipped. */
+/* The format of a file with these first bytes, decompressed if it is gzipped; NULL if it is unknown. */
 static const struct format *detect_head(const unsigned char *head, size_t nbytes)
 {
     static const struct magic magics[] = {
@@ -104,7 +104,7 @@ static enum status detect_file(const struct format **format, const char *path, s
         *format = found;
     else
         rc = error_set(err, FAIL_UNSUPPORTED,
-                       "%s: is no list, IDX, HDF5 or tar file, and no folder; set data.format if it is", path);
+                       "%s: is not recognised as a list, an IDX, HDF5 or tar file, or a folder; set data.format", path);
 done:
     return rc;
 }
@@ -145,7 +145,7 @@ static enum status choose(const struct format **format, const struct dataset_opt
     enum status rc = OK;
 
     if (!options->path || !options->path[0])
-        return error_set(err, FAIL_CONFIG, "data.path is empty; it says where the images are");
+        return error_set(err, FAIL_CONFIG, "data.path is empty; set it to the path of the data set");
     if (options->format) {
         const struct format *found = find_format(options->format);
         if (!found)
@@ -156,7 +156,8 @@ static enum status choose(const struct format **format, const struct dataset_opt
         TRY(detect(format, options->path, err));
     }
     if (options->labels && !(*format)->takes_labels)
-        rc = error_set(err, FAIL_CONFIG, "data.labels = %s: labels of a data set of format %s are part of it",
+        rc = error_set(err, FAIL_CONFIG,
+                       "data.labels = %s: a data set of format %s contains its labels, so remove this key",
                        options->labels, (*format)->name);
 done:
     return rc;
@@ -174,7 +175,7 @@ enum status dataset_scan(struct dataset_listing **out, const struct dataset_opti
     builder.kind = format->kind;
     TRY(format->scan(&builder, options, err));
     if (builder.count == 0)
-        rc = error_set(err, FAIL_FORMAT, "%s: there are no images in it", options->path);
+        rc = error_set(err, FAIL_FORMAT, "%s: contains no images", options->path);
     else
         rc = dataset_builder_finish(out, &builder, err);
 done:

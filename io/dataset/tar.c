@@ -13,7 +13,7 @@
 
 enum { BLOCK = 1 << 14, MAX_LABEL = 32 };
 
-/* Members in a row with the same key. */
+/* Adjacent members with the same key. */
 struct sample {
     char key[DATASET_PATH], image[DATASET_PATH]; /* image: the member's whole name, "" while there is none */
     struct dataset_member member;
@@ -43,7 +43,7 @@ done:
     return rc;
 }
 
-/* The label's text: decimal digits, perhaps with white space behind. */
+/* Decimal digits, optionally followed by white space. */
 static enum status read_label(struct shard *shard, const char *name, struct error *err)
 {
     char text[MAX_LABEL + 1] = "", *end, where[2 * DATASET_PATH];
@@ -52,7 +52,7 @@ static enum status read_label(struct shard *shard, const char *name, struct erro
 
     snprintf(where, sizeof where, "%s:%s", shard->path, name);
     if (n <= 0 || n == MAX_LABEL || end == text || strspn(end, " \t\r\n") != strlen(end))
-        return error_set(err, FAIL_FORMAT, "%s: holds no label; a .cls member must be an integer", where);
+        return error_set(err, FAIL_FORMAT, "%s: has no label; a .cls member must be an integer", where);
     shard->sample.label = label;
     return dataset_builder_check_label(label, where, err);
 }
@@ -62,7 +62,7 @@ static enum status place_image(struct shard *shard, struct archive_entry *entry,
     la_int64_t at = archive_filter_bytes(shard->archive, 0), nbytes = archive_entry_size(entry);
 
     if (archive_entry_hardlink(entry) || archive_entry_sparse_count(entry) > 0)
-        return error_set(err, FAIL_UNSUPPORTED, "%s:%s: is a hard link or a sparse file; write the shard anew",
+        return error_set(err, FAIL_UNSUPPORTED, "%s:%s: is a hard link or a sparse file; write the shard without these",
                          shard->path, name);
     if (at < 0 || nbytes < 0 || (uint64_t)at > shard->nbytes || (uint64_t)nbytes > shard->nbytes - (uint64_t)at)
         return error_set(err, FAIL_FORMAT, "%s:%s: the tar file is truncated", shard->path, name);
@@ -71,8 +71,8 @@ static enum status place_image(struct shard *shard, struct archive_entry *entry,
     return OK;
 }
 
-/* Where the key ends and the extension begins: at the first dot of the last component. NULL if the name has none, or
- * begins with it. */
+/* The end of the key and the beginning of the extension: the first dot of the last component. NULL if that has no dot
+ * or begins with one. */
 static const char *find_dot(const char *name)
 {
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strchr(base, '.');
@@ -129,8 +129,8 @@ static enum status check_plain(int descriptor, const char *path, struct error *e
     for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++)
         if (memcmp(head, packed[i].magic, strlen(packed[i].magic)) == 0)
             return error_set(err, FAIL_UNSUPPORTED,
-                             "%s: is compressed, and images are read from plain tar files in any order; unpack it "
-                             "with %s (JPEG images hardly grow)",
+                             "%s: is compressed, but images are read in any order, which needs a plain tar file; "
+                             "decompress it with %s (JPEG images hardly grow)",
                              path, packed[i].advice);
     return OK;
 }
@@ -144,11 +144,11 @@ static enum status scan_members(struct dataset_builder *builder, struct shard *s
 
     archive_read_support_format_tar(a);
     if (archive_read_open_fd(a, descriptor, BLOCK) != ARCHIVE_OK)
-        return error_set(err, FAIL_FORMAT, "%s: is no tar file: %s", shard->path, archive_error_string(a));
+        return error_set(err, FAIL_FORMAT, "%s: is not a tar file: %s", shard->path, archive_error_string(a));
     while ((found = archive_read_next_header(a, &entry)) == ARCHIVE_OK || found == ARCHIVE_WARN)
         TRY(add_member(builder, shard, entry, err));
     if (found != ARCHIVE_EOF)
-        rc = error_set(err, FAIL_FORMAT, "%s: the tar file is truncated, damaged or none: %s", shard->path,
+        rc = error_set(err, FAIL_FORMAT, "%s: is truncated, damaged or not a tar file: %s", shard->path,
                        archive_error_string(a));
     else
         rc = add_sample(builder, &shard->sample, err);
@@ -179,7 +179,7 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A pattern for all shards, and the folder that their names are relative to: what precedes the pattern's first
+/* The pattern of all shards, and the folder that their names are relative to: the part of the pattern before its first
  * component with a special character. */
 static enum status make_pattern(char pattern[DATASET_PATH], char folder[DATASET_PATH], const char *path,
                                 struct error *err)

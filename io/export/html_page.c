@@ -20,7 +20,7 @@ struct html_page {
     z_stream stream;
     bool deflating;
     size_t added;           /* bytes into the stream */
-    unsigned char carry[3]; /* bytes that do not make up a group of base64 yet */
+    unsigned char carry[3]; /* bytes that do not fill a base64 group yet */
     size_t ncarry;
 };
 
@@ -43,7 +43,7 @@ static enum status open_file(struct html_page *page, struct error *err)
     struct stat there;
 
     if (stat(page->path, &there) == 0 && !S_ISREG(there.st_mode))
-        return error_set(err, FAIL_CONFIG, "%s is there already, and is no file", page->path);
+        return error_set(err, FAIL_CONFIG, "%s exists and is not a regular file; choose another name", page->path);
     int fd = fault_hit(FAULT_CREATE) ? -1 : open(page->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
     page->file = fd < 0 ? NULL : fdopen(fd, "wb");
@@ -187,7 +187,7 @@ enum status html_page_add_bytes(size_t *offset, struct html_page *page, const un
     return rc;
 }
 
-/* The bytes of `count` words, lowest bytes first. */
+/* Add `count` words byte by byte: the lowest bytes of all words first. */
 static enum status add_words(size_t *offset, struct html_page *page, const uint32_t *words, size_t count,
                              struct error *err)
 {
@@ -211,7 +211,7 @@ static enum status new_words(uint32_t **words, const struct html_page *page, siz
     return *words ? OK : error_system(err, "%s: no memory for an array of the page", page->path);
 }
 
-/* Nearest float with so many bits of fraction; ties away from zero. */
+/* The nearest float with `bits` bits of fraction; ties away from zero. */
 static uint32_t rounded(double value, int bits)
 {
     float single = (float)value;
@@ -247,7 +247,7 @@ enum status html_page_add_int(size_t *offset, struct html_page *page, const int6
 
     for (size_t i = 0; rc == OK && i < count; i++) {
         if (values[i] < INT32_MIN || values[i] > INT32_MAX)
-            rc = error_set(err, FAIL_LIMIT, "%s: %lld is too large a number for a page", page->path,
+            rc = error_set(err, FAIL_LIMIT, "%s: the integer %lld is too large for a page", page->path,
                            (long long)values[i]);
         words[i] = (uint32_t)values[i];
     }
@@ -259,7 +259,7 @@ enum status html_page_add_int(size_t *offset, struct html_page *page, const int6
 
 /* ---- end ------------------------------------------------------------------------------------------------------- */
 
-/* JSON inside of HTML: no '<' may be seen, and outside of strings JSON has none. */
+/* JSON inside of HTML must not contain '<'; in JSON it occurs in strings only, where it can be escaped. */
 static enum status put_json(struct html_page *page, const char *json, struct error *err)
 {
     enum status rc = OK;
@@ -275,7 +275,7 @@ static enum status put_json(struct html_page *page, const char *json, struct err
     return rc;
 }
 
-/* Close the file, durable. */
+/* Sync the file to disk and close it. */
 static enum status close_file(size_t *nbytes, struct html_page *page, struct error *err)
 {
     struct stat written;

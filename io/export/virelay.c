@@ -16,11 +16,11 @@ enum { PATH = 4096, DEFLATE = 1 };
 
 /* ---- HDF5 -------------------------------------------------------------------------------------------------------- */
 
-static enum status failure(const struct h5_atomic *aside, const char *name, struct error *err)
+static enum status failure(const struct h5_atomic *atomic, const char *name, struct error *err)
 {
-    if (h5_atomic_check(aside, err) != OK)
+    if (h5_atomic_check(atomic, err) != OK)
         return FAIL_SYSTEM;
-    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_atomic_path(aside), name);
+    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_atomic_path(atomic), name);
 }
 
 /* A dataset filled with zeros; `chunked` in rows and compressed. Negative on failure. Caller closes it. */
@@ -44,19 +44,27 @@ static hid_t create_dataset(hid_t file, const char *name, hid_t type, int ndim, 
     return dataset;
 }
 
-/* A whole dataset, left open in *out if that is not NULL. */
-static enum status write_dataset(const struct h5_atomic *aside, const char *name, hid_t file_type, hid_t type, int ndim,
-                                 const hsize_t *dims, const void *data, hid_t *out, struct error *err)
+/* An array that becomes a whole dataset. */
+struct array {
+    hid_t file_type, type; /* of an element in the file and in memory */
+    int ndim;
+    hsize_t dims[2];
+    const void *data;
+};
+
+/* Write a whole dataset, which is left open in *out if that is not NULL. */
+static enum status write_dataset(const struct h5_atomic *atomic, const char *name, const struct array *array,
+                                 hid_t *out, struct error *err)
 {
-    hid_t dataset = create_dataset(h5_atomic_file(aside), name, file_type, ndim, dims, false);
-    bool ok = dataset >= 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0 &&
-              h5_atomic_check(aside, NULL) == OK;
+    hid_t dataset = create_dataset(h5_atomic_file(atomic), name, array->file_type, array->ndim, array->dims, false);
+    bool ok = dataset >= 0 && H5Dwrite(dataset, array->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, array->data) >= 0 &&
+              h5_atomic_check(atomic, NULL) == OK;
 
     if (!ok || !out)
         h5_close(&dataset);
     if (out)
         *out = dataset;
-    return ok ? OK : failure(aside, name, err);
+    return ok ? OK : failure(atomic, name, err);
 }
 
 static bool write_attribute(hid_t object, const char *name, hid_t file_type, hid_t type, hsize_t count,
@@ -150,11 +158,11 @@ enum status virelay_write_sample(struct virelay *virelay, size_t sample, const u
 
 enum status virelay_write_labels(struct virelay *virelay, const uint16_t *labels, struct error *err)
 {
-    hsize_t n = virelay->size.samples;
+    const struct array array = {H5T_STD_U16LE, H5T_NATIVE_UINT16, 1, {virelay->size.samples}, labels};
     enum status rc = OK;
 
-    TRY(write_dataset(virelay->input, "label", H5T_STD_U16LE, H5T_NATIVE_UINT16, 1, &n, labels, NULL, err));
-    TRY(write_dataset(virelay->attribution, "label", H5T_STD_U16LE, H5T_NATIVE_UINT16, 1, &n, labels, NULL, err));
+    TRY(write_dataset(virelay->input, "label", &array, NULL, err));
+    TRY(write_dataset(virelay->attribution, "label", &array, NULL, err));
 done:
     return rc;
 }
@@ -193,55 +201,54 @@ void virelay_discard(struct virelay *virelay)
 
 /* ---- analyses ---------------------------------------------------------------------------------------------------- */
 
-static enum status write_embedding(const struct h5_atomic *aside, const struct virelay_category *category,
+static enum status write_embedding(const struct h5_atomic *atomic, const struct virelay_category *category,
                                    const struct virelay_embedding *embedding, struct error *err)
 {
-    const hsize_t dims[] = {category->n, embedding->dims};
+    const struct array array = {H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 2, {category->n, embedding->dims}, embedding->x};
     char name[PATH];
     hid_t dataset;
 
     snprintf(name, sizeof name, "%s/embedding/%s", category->name, embedding->name);
-    enum status rc = write_dataset(aside, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 2, dims, embedding->x, &dataset, err);
+    enum status rc = write_dataset(atomic, name, &array, &dataset, err);
 
     if (rc == OK && !write_attribute(dataset, "eigenvalue", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, embedding->dims,
                                      embedding->eigenvalue))
-        rc = failure(aside, name, err);
+        rc = failure(atomic, name, err);
     h5_close(&dataset);
     return rc;
 }
 
-/* The attributes are for people: which embedding was clustered, by which of its columns, into how many clusters. */
-static enum status write_clustering(const struct h5_atomic *aside, const struct virelay_category *category,
+/* The attributes inform readers which embedding was clustered, and into how many clusters. */
+static enum status write_clustering(const struct h5_atomic *atomic, const struct virelay_category *category,
                                     const struct virelay_clustering *clustering, struct error *err)
 {
-    const hsize_t n = category->n;
+    const struct array array = {H5T_STD_I32LE, H5T_NATIVE_INT32, 1, {category->n}, clustering->cluster};
     char name[PATH];
     hid_t dataset;
 
     snprintf(name, sizeof name, "%s/cluster/%s", category->name, clustering->name);
-    enum status rc =
-        write_dataset(aside, name, H5T_STD_I32LE, H5T_NATIVE_INT32, 1, &n, clustering->cluster, &dataset, err);
+    enum status rc = write_dataset(atomic, name, &array, &dataset, err);
 
     if (rc == OK && (!write_text_attribute(dataset, "embedding", clustering->embedding) ||
                      !write_attribute(dataset, "k", H5T_STD_I64LE, H5T_NATIVE_INT64, 0, &clustering->k)))
-        rc = failure(aside, name, err);
+        rc = failure(atomic, name, err);
     h5_close(&dataset);
     return rc;
 }
 
-static enum status write_category(const struct h5_atomic *aside, const struct virelay_category *category,
+static enum status write_category(const struct h5_atomic *atomic, const struct virelay_category *category,
                                   struct error *err)
 {
-    const hsize_t n = category->n;
+    const struct array array = {H5T_STD_U32LE, H5T_NATIVE_UINT32, 1, {category->n}, category->index};
     char name[PATH];
     enum status rc = OK;
 
     snprintf(name, sizeof name, "%s/index", category->name);
-    TRY(write_dataset(aside, name, H5T_STD_U32LE, H5T_NATIVE_UINT32, 1, &n, category->index, NULL, err));
+    TRY(write_dataset(atomic, name, &array, NULL, err));
     for (size_t i = 0; i < category->nembeddings; i++)
-        TRY(write_embedding(aside, category, &category->embeddings[i], err));
+        TRY(write_embedding(atomic, category, &category->embeddings[i], err));
     for (size_t i = 0; i < category->nclusterings; i++)
-        TRY(write_clustering(aside, category, &category->clusterings[i], err));
+        TRY(write_clustering(atomic, category, &category->clusterings[i], err));
 done:
     return rc;
 }
@@ -249,16 +256,16 @@ done:
 enum status virelay_write_analysis(const char *path, const struct virelay_category *categories, size_t count,
                                    struct error *err)
 {
-    struct h5_atomic *aside = NULL;
+    struct h5_atomic *atomic = NULL;
     enum status rc = OK;
 
-    TRY(h5_atomic_create(&aside, path, err));
+    TRY(h5_atomic_create(&atomic, path, err));
     for (size_t i = 0; i < count; i++)
-        TRY(write_category(aside, &categories[i], err));
-    rc = h5_atomic_commit(aside, err);
-    aside = NULL;
+        TRY(write_category(atomic, &categories[i], err));
+    rc = h5_atomic_commit(atomic, err);
+    atomic = NULL;
 done:
-    h5_atomic_discard(aside);
+    h5_atomic_discard(atomic);
     return rc;
 }
 
@@ -269,18 +276,18 @@ enum status virelay_make_folder(const char *folder, struct error *err)
     bool empty = true;
 
     if (!*folder || strlen(folder) > PATH - 256)
-        return error_set(err, FAIL_CONFIG, "the name of the folder is empty, or too long");
+        return error_set(err, FAIL_CONFIG, "the name of the folder is empty or too long");
     if (!fault_hit(FAULT_FOLDER) && mkdir(folder, 0777) == 0)
         return OK;
     if (errno != EEXIST)
-        return error_system(err, "%s: the folder cannot be made", folder);
+        return error_system(err, "%s: the folder cannot be created", folder);
     DIR *listing = opendir(folder);
     if (!listing)
-        return error_system(err, "%s: is there and cannot be read", folder);
+        return error_system(err, "%s: exists and cannot be read", folder);
     for (const struct dirent *entry; empty && (entry = readdir(listing));)
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     closedir(listing);
-    return empty ? OK : error_set(err, FAIL_CONFIG, "%s: is not empty; name a new folder, or remove this one", folder);
+    return empty ? OK : error_set(err, FAIL_CONFIG, "%s: is not empty; choose a new folder or remove this one", folder);
 }
 
 static bool write_and_sync(FILE *file, const char *text)
@@ -293,22 +300,22 @@ static bool write_and_sync(FILE *file, const char *text)
 
 enum status virelay_write_text(const char *path, const char *text, struct error *err)
 {
-    char aside[PATH];
-    int length = snprintf(aside, sizeof aside, "%s.tmp-%ld", path, (long)getpid());
+    char temporary[PATH];
+    int length = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
 
-    if (length < 0 || (size_t)length >= sizeof aside)
+    if (length < 0 || (size_t)length >= sizeof temporary)
         return error_set(err, FAIL_CONFIG, "%s: the path is too long", path);
-    FILE *file = fault_hit(FAULT_CREATE) ? NULL : fopen(aside, "w");
+    FILE *file = fault_hit(FAULT_CREATE) ? NULL : fopen(temporary, "w");
     if (!file)
         return error_system(err, "%s: cannot be written", path);
     bool written = write_and_sync(file, text);
     int cause = errno;
     bool closed = fclose(file) == 0;
     cause = written && !closed ? errno : cause;
-    if (written && closed && !fault_hit(FAULT_RENAME) && rename(aside, path) == 0)
+    if (written && closed && !fault_hit(FAULT_RENAME) && rename(temporary, path) == 0)
         return OK;
     cause = written && closed ? errno : cause;
-    unlink(aside);
+    unlink(temporary);
     errno = cause;
     return error_system(err, "%s: cannot be written", path);
 }

@@ -4,8 +4,9 @@
  *   attribution.h5  attribution (N,3,H,W) float32, prediction (N,K) float32, label (N) uint16
  *   <analysis>.h5   <category>/index (n) uint32, embedding/<name> (n,d) float32, cluster/<name> (n) int32
  *
- * Row r of the first two is sample r; analyses name samples by these numbers. Files are written aside and become visible
- * when they are whole. Errors: FAIL_SYSTEM (a full disk), FAIL_RESOURCE (memory), FAIL_CONFIG (the folder).
+ * Row r of the first two is sample r; analyses refer to samples by these numbers. Every file is written as a temporary
+ * file and renamed into place once it is complete. Errors: FAIL_SYSTEM (a full disk), FAIL_RESOURCE (memory),
+ * FAIL_CONFIG (the folder).
  */
 #ifndef NRMFLOW_IO_EXPORT_VIRELAY_H
 #define NRMFLOW_IO_EXPORT_VIRELAY_H
@@ -17,7 +18,7 @@
 
 enum { VIRELAY_COLOURS = 3 };
 
-/* Make the folder, which must not be there or be empty. */
+/* Create the folder; an existing one must be empty. */
 enum status virelay_make_folder(const char *folder, struct error *err);
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */
@@ -32,7 +33,7 @@ struct virelay;
 /* Begin both files. Caller ends them with virelay_commit or virelay_discard, which free *out. */
 enum status virelay_create(struct virelay **out, const char *folder, struct virelay_size size, struct error *err);
 
-/* One sample; those that are never written are zero.
+/* Write one sample; samples that are never written are zero.
  *
  *   pixels       in  [3][H][W]
  *   attribution  in  [3][H][W]
@@ -40,7 +41,7 @@ enum status virelay_create(struct virelay **out, const char *folder, struct vire
 enum status virelay_write_sample(struct virelay *virelay, size_t sample, const uint8_t *pixels,
                                  const float *attribution, const float *prediction, struct error *err);
 
-/* The labels, [samples], of both files. Once. */
+/* Write the labels, [samples], to both files. Called once. */
 enum status virelay_write_labels(struct virelay *virelay, const uint16_t *labels, struct error *err);
 
 enum status virelay_commit(struct virelay *virelay, struct error *err);
@@ -58,13 +59,13 @@ struct virelay_embedding {
 };
 
 struct virelay_clustering {
-    const char *name, *embedding; /* the latter: what was clustered */
+    const char *name, *embedding; /* `embedding` is the one that was clustered */
     const int32_t *cluster;       /* [n] */
     int64_t k;
 };
 
-/* Samples that belong together, as those of a class. All categories of an analysis must have embeddings and clusterings
- * of the same names. */
+/* Samples that belong together, such as those of a class. All categories of an analysis must have embeddings and
+ * clusterings of the same names. */
 struct virelay_category {
     const char *name;
     const uint32_t *index; /* [n] samples */
@@ -75,13 +76,13 @@ struct virelay_category {
     size_t nclusterings;
 };
 
-/* Write a file of one analysis. */
+/* Write the file of one analysis. */
 enum status virelay_write_analysis(const char *path, const struct virelay_category *categories, size_t count,
                                    struct error *err);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-/* Write a small text file, the label map or the project. */
+/* Write a small text file: the label map or the project. */
 enum status virelay_write_text(const char *path, const char *text, struct error *err);
 
 #endif

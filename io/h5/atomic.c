@@ -26,23 +26,23 @@ struct h5_atomic {
     int failure; /* errno of the first write that failed, 0 if none has */
 };
 
-/* ---- the driver: plain reads and writes, whose failures are remembered instead of reported --------------------- */
+/* ---- the driver: plain reads and writes; write failures are remembered and not reported to HDF5 ---------------- */
 
 struct driver_file {
     H5FD_t common; /* HDF5's part, must come first */
-    struct h5_atomic *aside;
+    struct h5_atomic *atomic;
     haddr_t eoa, eof;
 };
 
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr_t maxaddr)
 {
-    struct h5_atomic *const *aside = H5Pget_driver_info(access);
-    struct driver_file *file = aside ? calloc(1, sizeof *file) : NULL;
+    struct h5_atomic *const *atomic = H5Pget_driver_info(access);
+    struct driver_file *file = atomic ? calloc(1, sizeof *file) : NULL;
 
     (void)name, (void)flags, (void)maxaddr;
     if (!file)
         return NULL;
-    file->aside = *aside;
+    file->atomic = *atomic;
     return &file->common;
 }
 
@@ -86,14 +86,14 @@ static herr_t driver_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr
 
     (void)type, (void)transfer;
     while (nbytes) {
-        ssize_t got = pread(file->aside->fd, to, nbytes, (off_t)address);
+        ssize_t got = pread(file->atomic->fd, to, nbytes, (off_t)address);
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return -1;
         if (got == 0) {
-            memset(to, 0, nbytes); /* HDF5 asks for what it has not written yet, and means zeros */
+            memset(to, 0, nbytes); /* HDF5 reads what it has not written yet, and expects zeros */
             return 0;
         }
         to += got;
@@ -112,11 +112,11 @@ static herr_t driver_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, hadd
     (void)type, (void)transfer;
     if (file->eof < address + nbytes)
         file->eof = address + nbytes;
-    while (nbytes && !file->aside->failure) {
-        ssize_t put = fault_hit(FAULT_WRITE) ? -1 : pwrite(file->aside->fd, from, nbytes, (off_t)address);
+    while (nbytes && !file->atomic->failure) {
+        ssize_t put = fault_hit(FAULT_WRITE) ? -1 : pwrite(file->atomic->fd, from, nbytes, (off_t)address);
 
         if (put < 0 && errno != EINTR)
-            file->aside->failure = errno;
+            file->atomic->failure = errno;
         if (put > 0) {
             from += put;
             address += (haddr_t)put;
@@ -131,8 +131,8 @@ static herr_t driver_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
     struct driver_file *file = (struct driver_file *)common;
 
     (void)transfer, (void)closing;
-    if (!file->aside->failure && (fault_hit(FAULT_TRUNCATE) || ftruncate(file->aside->fd, (off_t)file->eoa) != 0))
-        file->aside->failure = errno;
+    if (!file->atomic->failure && (fault_hit(FAULT_TRUNCATE) || ftruncate(file->atomic->fd, (off_t)file->eoa) != 0))
+        file->atomic->failure = errno;
     file->eof = file->eoa;
     return 0;
 }
@@ -160,59 +160,59 @@ static const H5FD_class_t driver_class = {
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
 
-static enum status choose_path(struct h5_atomic *aside, const char *path, struct error *err)
+static enum status choose_path(struct h5_atomic *atomic, const char *path, struct error *err)
 {
     struct stat info;
     char *real = realpath(path, NULL); /* NULL if there is no such file yet */
 
     if (real && stat(real, &info) == 0 && !S_ISREG(info.st_mode)) {
         free(real);
-        error_set(err, FAIL_CONFIG, "%s: is not a regular file, so it is not overwritten; choose another name", path);
+        error_set(err, FAIL_CONFIG, "%s: is not a regular file and is not overwritten; choose another name", path);
         return FAIL_CONFIG;
     }
-    aside->path = real ? real : strdup(path);
-    if (aside->path)
+    atomic->path = real ? real : strdup(path);
+    if (atomic->path)
         return OK;
     error_system(err, "%s: no memory for its name", path);
     return FAIL_SYSTEM;
 }
 
-/* O_EXCL follows no link and opens no file that exists. The number is for containers, where process ids repeat. */
-static enum status open_temporary(struct h5_atomic *aside, struct error *err)
+/* O_EXCL follows no link and opens no existing file. The number is for containers, where process ids repeat. */
+static enum status open_temporary(struct h5_atomic *atomic, struct error *err)
 {
-    size_t nbytes = strlen(aside->path) + 48;
+    size_t nbytes = strlen(atomic->path) + 48;
 
-    aside->temporary = malloc(nbytes);
-    if (!aside->temporary)
-        return error_system(err, "%s: no memory for its name", aside->path);
-    snprintf(aside->temporary, nbytes, "%s.tmp-%ld", aside->path, (long)getpid());
+    atomic->temporary = malloc(nbytes);
+    if (!atomic->temporary)
+        return error_system(err, "%s: no memory for its name", atomic->path);
+    snprintf(atomic->temporary, nbytes, "%s.tmp-%ld", atomic->path, (long)getpid());
     for (int i = 1; i <= MAX_NAMES; i++) {
-        aside->fd = fault_hit(FAULT_CREATE)
-                        ? -1
-                        : open(aside->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (aside->fd >= 0)
+        atomic->fd = fault_hit(FAULT_CREATE)
+                         ? -1
+                         : open(atomic->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (atomic->fd >= 0)
             return OK;
         if (errno != EEXIST)
             break;
-        snprintf(aside->temporary, nbytes, "%s.tmp-%ld-%d", aside->path, (long)getpid(), i);
+        snprintf(atomic->temporary, nbytes, "%s.tmp-%ld-%d", atomic->path, (long)getpid(), i);
     }
-    enum status rc = error_system(err, "%s: cannot be created; check its directory and permissions", aside->temporary);
+    enum status rc = error_system(err, "%s: cannot be created; check its directory and permissions", atomic->temporary);
 
-    free(aside->temporary);
-    aside->temporary = NULL;
+    free(atomic->temporary);
+    atomic->temporary = NULL;
     return rc;
 }
 
 /* The format of HDF5 1.10 has checksums on its metadata and allows attributes above 64 KiB. */
-static enum status open_file(struct h5_atomic *aside, struct error *err)
+static enum status open_file(struct h5_atomic *atomic, struct error *err)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
 
-    aside->driver = H5FDregister(&driver_class);
-    if (aside->driver >= 0 && H5Pset_driver(access, aside->driver, &aside) >= 0 &&
+    atomic->driver = H5FDregister(&driver_class);
+    if (atomic->driver >= 0 && H5Pset_driver(access, atomic->driver, &atomic) >= 0 &&
         H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 && h5_set_group(creation) >= 0)
-        aside->file = H5Fcreate(aside->temporary, H5F_ACC_TRUNC, creation, access);
-    enum status rc = aside->file >= 0 ? OK : h5_error(err, FAIL_SYSTEM, "%s: cannot be created", aside->path);
+        atomic->file = H5Fcreate(atomic->temporary, H5F_ACC_TRUNC, creation, access);
+    enum status rc = atomic->file >= 0 ? OK : h5_error(err, FAIL_SYSTEM, "%s: cannot be created", atomic->path);
 
     h5_close(&creation);
     h5_close(&access);
@@ -222,60 +222,60 @@ static enum status open_file(struct h5_atomic *aside, struct error *err)
 enum status h5_atomic_create(struct h5_atomic **out, const char *path, struct error *err)
 {
     enum status rc = OK;
-    struct h5_atomic *aside = calloc(1, sizeof *aside);
+    struct h5_atomic *atomic = calloc(1, sizeof *atomic);
 
     *out = NULL;
-    if (!aside)
+    if (!atomic)
         return error_system(err, "%s: cannot be created", path);
-    *aside = (struct h5_atomic){.file = H5I_INVALID_HID, .driver = H5I_INVALID_HID, .fd = -1};
+    *atomic = (struct h5_atomic){.file = H5I_INVALID_HID, .driver = H5I_INVALID_HID, .fd = -1};
     h5_start();
-    TRY(choose_path(aside, path, err));
-    TRY(open_temporary(aside, err));
-    TRY(open_file(aside, err));
-    *out = aside;
-    aside = NULL;
+    TRY(choose_path(atomic, path, err));
+    TRY(open_temporary(atomic, err));
+    TRY(open_file(atomic, err));
+    *out = atomic;
+    atomic = NULL;
 done:
-    h5_atomic_discard(aside);
+    h5_atomic_discard(atomic);
     return rc;
 }
 
-hid_t h5_atomic_file(const struct h5_atomic *aside)
+hid_t h5_atomic_file(const struct h5_atomic *atomic)
 {
-    return aside->file;
+    return atomic->file;
 }
 
-const char *h5_atomic_path(const struct h5_atomic *aside)
+const char *h5_atomic_path(const struct h5_atomic *atomic)
 {
-    return aside->path;
+    return atomic->path;
 }
 
-enum status h5_atomic_check(const struct h5_atomic *aside, struct error *err)
+enum status h5_atomic_check(const struct h5_atomic *atomic, struct error *err)
 {
-    if (!aside->failure)
+    if (!atomic->failure)
         return OK;
-    errno = aside->failure;
-    return error_system(err, "%s: cannot be written; what was there before is untouched", aside->path);
+    errno = atomic->failure;
+    return error_system(err, "%s: cannot be written; a file that was there before is unchanged", atomic->path);
 }
 
 /* Everything but the temporary file itself. */
-static void release(struct h5_atomic *aside)
+static void release(struct h5_atomic *atomic)
 {
-    h5_close(&aside->file);
-    if (aside->driver >= 0)
-        H5FDunregister(aside->driver);
-    aside->driver = H5I_INVALID_HID;
-    if (aside->fd >= 0)
-        close(aside->fd);
-    aside->fd = -1;
+    h5_close(&atomic->file);
+    if (atomic->driver >= 0)
+        H5FDunregister(atomic->driver);
+    atomic->driver = H5I_INVALID_HID;
+    if (atomic->fd >= 0)
+        close(atomic->fd);
+    atomic->fd = -1;
 }
 
-static enum status sync_directory(const struct h5_atomic *aside, struct error *err)
+static enum status sync_directory(const struct h5_atomic *atomic, struct error *err)
 {
-    char *copy = strdup(aside->path);
+    char *copy = strdup(atomic->path);
     int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* A file system that cannot sync a directory says EINVAL. */
+    /* EINVAL: the file system cannot sync directories. */
     bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
-    enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be made durable", aside->path);
+    enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be synced to disk", atomic->path);
 
     if (fd >= 0)
         close(fd);
@@ -283,39 +283,39 @@ static enum status sync_directory(const struct h5_atomic *aside, struct error *e
     return rc;
 }
 
-enum status h5_atomic_commit(struct h5_atomic *aside, struct error *err)
+enum status h5_atomic_commit(struct h5_atomic *atomic, struct error *err)
 {
     enum status rc = OK;
 
-    if (H5Fclose(aside->file) < 0)
-        rc = h5_error(err, FAIL_SYSTEM, "%s: cannot be closed", aside->path);
-    aside->file = H5I_INVALID_HID;
+    if (H5Fclose(atomic->file) < 0)
+        rc = h5_error(err, FAIL_SYSTEM, "%s: cannot be closed", atomic->path);
+    atomic->file = H5I_INVALID_HID;
     TRY(rc);
-    TRY(h5_atomic_check(aside, err));
-    if (fault_hit(FAULT_SYNC) || fsync(aside->fd) != 0) {
-        rc = error_system(err, "%s: cannot be made durable", aside->temporary);
+    TRY(h5_atomic_check(atomic, err));
+    if (fault_hit(FAULT_SYNC) || fsync(atomic->fd) != 0) {
+        rc = error_system(err, "%s: cannot be synced to disk", atomic->temporary);
         goto done;
     }
-    if (fault_hit(FAULT_RENAME) || rename(aside->temporary, aside->path) != 0) {
-        rc = error_system(err, "%s: cannot be renamed to %s", aside->temporary, aside->path);
+    if (fault_hit(FAULT_RENAME) || rename(atomic->temporary, atomic->path) != 0) {
+        rc = error_system(err, "%s: cannot be renamed to %s", atomic->temporary, atomic->path);
         goto done;
     }
-    free(aside->temporary);
-    aside->temporary = NULL;
-    TRY(sync_directory(aside, err));
+    free(atomic->temporary);
+    atomic->temporary = NULL;
+    TRY(sync_directory(atomic, err));
 done:
-    h5_atomic_discard(aside);
+    h5_atomic_discard(atomic);
     return rc;
 }
 
-void h5_atomic_discard(struct h5_atomic *aside)
+void h5_atomic_discard(struct h5_atomic *atomic)
 {
-    if (!aside)
+    if (!atomic)
         return;
-    release(aside);
-    if (aside->temporary)
-        unlink(aside->temporary);
-    free(aside->temporary);
-    free(aside->path);
-    free(aside);
+    release(atomic);
+    if (atomic->temporary)
+        unlink(atomic->temporary);
+    free(atomic->temporary);
+    free(atomic->path);
+    free(atomic);
 }

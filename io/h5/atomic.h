@@ -1,8 +1,8 @@
-/* An HDF5 file that is written aside and becomes visible at once, or not at all.
+/* An HDF5 file that is replaced as a whole or not at all.
  *
- * The file is written as "<path>.tmp-<pid>" in the directory of `path` and renamed by h5_atomic_commit. HDF5 does not
- * survive a failed write when it closes a file, so it never hears of one: the first failure is remembered, the rest of
- * the writes is dropped, and h5_atomic_check and h5_atomic_commit report it.
+ * The data goes to a temporary file, "<path>.tmp-<pid>" in the directory of `path`, which h5_atomic_commit renames into
+ * place. HDF5 does not survive a failed write when it closes a file, so write failures are hidden from it: the first
+ * one is remembered, the remaining writes are dropped, and h5_atomic_check and h5_atomic_commit report it.
  */
 #ifndef NRMFLOW_IO_H5_ATOMIC_H
 #define NRMFLOW_IO_H5_ATOMIC_H
@@ -13,27 +13,27 @@
 
 struct h5_atomic;
 
-/* Create the temporary file; an existing file of another owner of the name is never written to. A symbolic link `path`
- * is followed, so that the file it names is replaced.
+/* Create the temporary file. It never overwrites a file that exists already. If `path` is a symbolic link, the file
+ * that it names will be replaced.
  *
  *   out  out  caller ends it with h5_atomic_commit or h5_atomic_discard
  * Errors: FAIL_SYSTEM; FAIL_CONFIG if `path` is a directory or a device. */
 enum status h5_atomic_create(struct h5_atomic **out, const char *path, struct error *err);
 
 /* The open file, borrowed: valid until commit or discard, which close everything opened in it. */
-hid_t h5_atomic_file(const struct h5_atomic *aside);
+hid_t h5_atomic_file(const struct h5_atomic *atomic);
 
-/* The path that was asked for, for messages. */
-const char *h5_atomic_path(const struct h5_atomic *aside);
+/* The path of the final file, for messages. */
+const char *h5_atomic_path(const struct h5_atomic *atomic);
 
 /* FAIL_SYSTEM if a write has failed so far (a full disk). */
-enum status h5_atomic_check(const struct h5_atomic *aside, struct error *err);
+enum status h5_atomic_check(const struct h5_atomic *atomic, struct error *err);
 
-/* Close, fsync, rename over `path`, fsync the directory; frees `aside` whatever happens. On failure the temporary file
- * is removed, and the old file, if there was one, is whole. */
-enum status h5_atomic_commit(struct h5_atomic *aside, struct error *err);
+/* Close, fsync, rename over `path`, fsync the directory; frees `atomic` whatever happens. On failure the temporary file
+ * is removed, and an old file at `path` is unchanged. */
+enum status h5_atomic_commit(struct h5_atomic *atomic, struct error *err);
 
 /* Close and remove the temporary file; NULL is fine. */
-void h5_atomic_discard(struct h5_atomic *aside);
+void h5_atomic_discard(struct h5_atomic *atomic);
 
 #endif

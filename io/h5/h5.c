@@ -12,7 +12,7 @@
 
 enum {
     MAX_CHUNK_BYTES = 1 << 28,
-    ALWAYS_BYTES = 1 << 26, /* below this a dataset may be all fill values, without anything stored */
+    ALWAYS_BYTES = 1 << 26, /* a dataset up to this size may have nothing stored: it is all fill values */
     DEFLATE_RATIO = 1100,   /* deflate shrinks to 1/1032 at best */
     MAX_COMPACT = 65535,    /* HDF5's own limit */
     MAX_COMPONENT = 256     /* bytes of a link's name */
@@ -49,7 +49,7 @@ void h5_close(hid_t *id)
     *id = H5I_INVALID_HID;
 }
 
-/* The innermost entry of the error stack comes first when it is walked upward. */
+/* Walking upward begins with the innermost entry of the error stack, which is the cause. */
 static herr_t keep_cause(unsigned n, const H5E_error2_t *entry, void *cause)
 {
     (void)n;
@@ -166,7 +166,7 @@ static bool hard_links(hid_t file, const char *path, char *bad, size_t nbad)
     return true;
 }
 
-/* A path that is no group, or leads nowhere, is of no concern here. */
+/* True also if there is no group at `path`. */
 static bool compact_group(hid_t file, const char *path)
 {
     H5G_info_t info;
@@ -243,8 +243,8 @@ static enum status check_filters(hid_t properties, const char *path, const char 
         if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
             return error_set(
                 err, FAIL_UNSUPPORTED,
-                "%s: /%s is stored through filter %d (%.63s), and only shuffle, deflate and fletcher32 are "
-                "read; convert it with h5repack -f GZIP=4",
+                "%s: /%s is stored with filter %d (%.63s); only shuffle, deflate and fletcher32 are read, so "
+                "convert it with h5repack -f GZIP=4",
                 where, path, (int)filter, name);
     }
     return OK;
@@ -321,13 +321,13 @@ enum status h5_shape(size_t *ndim, size_t *dims, size_t *nelements, hid_t datase
     if (rank < 0 || null)
         return h5_error(err, FAIL_FORMAT, "%s: /%s has no shape", where, path);
     if (rank > H5_MAX_DIMS)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %d dimensions, at most %d are read", where, path, rank,
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %d dimensions; at most %d are read", where, path, rank,
                          (int)H5_MAX_DIMS);
     *ndim = (size_t)rank;
     for (size_t d = 0; d < *ndim; d++) {
         dims[d] = (size_t)extent[d];
         if (__builtin_mul_overflow(nbytes, dims[d], &nbytes) || nbytes > SIZE_MAX / 2)
-            return error_set(err, FAIL_LIMIT, "%s: the size of /%s is not credible", where, path);
+            return error_set(err, FAIL_LIMIT, "%s: the size of /%s is impossibly large", where, path);
     }
     *nelements = nbytes / element_bytes;
     if (!plausible(dataset, nbytes))

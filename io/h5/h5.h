@@ -1,8 +1,8 @@
-/* The few things that every HDF5 user of this library needs: quiet errors that end up in our own message, closing by
- * type, fixed-length UTF-8 strings, and opening files of unknown origin without following anything out of them.
+/* What every user of HDF5 in io/ needs: errors without HDF5's own printing, closing an identifier of any kind, UTF-8
+ * strings of fixed length, and opening files of unknown origin without following links out of them.
  *
- * Errors: FAIL_SYSTEM if the operating system says no, FAIL_FORMAT if the file is damaged or something else,
- * FAIL_UNSUPPORTED for valid HDF5 that is refused on purpose, FAIL_LIMIT for sizes beyond reason.
+ * Errors: FAIL_SYSTEM if the operating system fails, FAIL_FORMAT if the file is damaged or of another format,
+ * FAIL_UNSUPPORTED for valid HDF5 that is refused on purpose, FAIL_LIMIT for sizes that cannot be right.
  */
 #ifndef NRMFLOW_IO_H5_H5_H
 #define NRMFLOW_IO_H5_H5_H
@@ -29,17 +29,18 @@ enum status h5_error(struct error *err, enum status status, const char *format, 
 /* A string type of `nbytes` bytes, at least one, UTF-8, padded with NUL. Caller closes it. Negative on failure. */
 hid_t h5_text_type(size_t nbytes);
 
-/* Give a group, or the root by a file's creation properties, what all groups that this library writes have: links in the
- * order of their creation, no times, and links and attributes in the object's header, which has a checksum. HDF5 1.10 can
- * crash on damage in the other places. Negative on failure. */
+/* Set the creation properties of a group, or of a file for its root, that all groups in our files have: links in the
+ * order of their creation, no times, and links and attributes in the object's header, which has a checksum. HDF5 1.10
+ * can crash on damage in groups that are stored otherwise. Negative on failure. */
 herr_t h5_set_group(hid_t properties);
 
-/* Whether the groups on the way to `path`, and the one there, if it is one, keep their links as h5_set_group says. */
+/* Whether all groups on the way to `path`, and `path` itself if it is a group, store their links as h5_set_group sets
+ * it. */
 bool h5_compact(hid_t file, const char *path);
 
 /* Open a file for reading: a regular file with HDF5's signature that is complete. Works without file locks.
  *
- *   file  out  caller closes it with h5_close, which closes everything opened in it, too */
+ *   file  out  caller closes it with h5_close, which also closes everything opened in it */
 enum status h5_open(hid_t *file, const char *path, struct error *err);
 
 /* Whether `path` ("a/b/c", relative to `file`) leads to an object through hard links only. */
@@ -50,7 +51,7 @@ bool h5_exists(hid_t file, const char *path);
  *   where  in  name of the file, for messages */
 enum status h5_open_object(hid_t *object, hid_t file, const char *path, const char *where, struct error *err);
 
-/* The same for a dataset, which must keep its data in this file, chunked or not, through no filters but shuffle,
+/* The same for a dataset, which must store its data in this file, chunked or not, with no filters except shuffle,
  * deflate and fletcher32. Virtual datasets, external files, other filters and chunks above 256 MiB are refused. */
 enum status h5_open_dataset(hid_t *dataset, hid_t file, const char *path, const char *where, struct error *err);
 

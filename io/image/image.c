@@ -1,6 +1,5 @@
 #include "io/image/image.h"
 
-#include "io/base/fault.h"
 #include "io/image/codec.h"
 
 #include <assert.h>
@@ -32,7 +31,7 @@ enum status image_check_size(size_t width, size_t height, struct error *err)
     return OK;
 }
 
-/* Keeps the pixels that are there. */
+/* Keeps the existing pixels. */
 static enum status reserve(struct image *image, size_t nbytes, struct error *err)
 {
     if (nbytes <= image->capacity)
@@ -59,7 +58,7 @@ done:
     return rc;
 }
 
-/* ---- layouts: each pixel becomes red, green, blue, as PIL's conversions do it ---------------------------------- */
+/* ---- layouts: conversion of a pixel to red, green, blue as in PIL ---------------------------------------------- */
 
 typedef const unsigned char palette_row[3];
 
@@ -82,7 +81,7 @@ static void from_rgb(unsigned char rgb[3], const unsigned char *pixel, palette_r
     memcpy(rgb, pixel, 3);
 }
 
-/* With k the light that black lets through and c the ink: k - round(c k / 255). */
+/* k - round(c k / 255), where k is the light that the black ink lets through and c the amount of the coloured ink. */
 static void from_cmyk(unsigned char rgb[3], const unsigned char *pixel, palette_row *palette)
 {
     unsigned k = pixel[3];
@@ -120,7 +119,7 @@ done:
     return rc;
 }
 
-/* ITU-R 601 luma with 16-bit coefficients, which leaves grey as it is. */
+/* ITU-R 601 luma with 16-bit coefficients, which leaves grey unchanged. */
 static void store(unsigned char *pixel, const unsigned char rgb[3], size_t channels)
 {
     if (channels == 1)
@@ -129,8 +128,8 @@ static void store(unsigned char *pixel, const unsigned char rgb[3], size_t chann
         memcpy(pixel, rgb, 3);
 }
 
-/* In place: pixels that shrink are done from the front, pixels that grow from the back. */
-static void convert(struct image *image, const struct image_decoded *decoded, size_t channels)
+/* Works from the front if the pixels shrink, from the back if they grow. */
+void image_convert_layout(struct image *image, const struct image_decoded *decoded, size_t channels)
 {
     size_t from = layouts[decoded->layout].nbytes, npixels = image->width * image->height;
     palette_row *palette = decoded->palette;
@@ -153,68 +152,8 @@ enum status image_convert(struct image *image, size_t channels, struct error *er
     if (image->channels == channels)
         goto done;
     TRY(reserve(image, image->width * image->height * channels, err));
-    convert(image, &(struct image_decoded){.layout = image->channels == 1 ? IMAGE_GREY : IMAGE_RGB}, channels);
-done:
-    return rc;
-}
-
-/* ---- file types, told by their first bytes --------------------------------------------------------------------- */
-
-struct type {
-    const char *name;
-    size_t offset, length;
-    const char *magic;
-    enum status (*decode)(struct image *, struct image_decoded *, const unsigned char *, size_t, struct error *);
-};
-
-static const struct type types[] = {
-    {"JPEG", 0, 3, "\xff\xd8\xff", image_jpeg_decode},
-    {"PNG", 0, 8, "\x89PNG\r\n\x1a\n", image_png_decode},
-    {"GIF", 0, 4, "GIF8", NULL},
-    {"BMP", 0, 2, "BM", NULL},
-    {"TIFF", 0, 4, "II*\0", NULL},
-    {"TIFF", 0, 4, "MM\0*", NULL},
-    {"TIFF", 0, 4, "II+\0", NULL},
-    {"TIFF", 0, 4, "MM\0+", NULL},
-    {"WebP", 8, 4, "WEBP", NULL},
-    {"PNM", 0, 2, "P1", NULL},
-    {"PNM", 0, 2, "P2", NULL},
-    {"PNM", 0, 2, "P3", NULL},
-    {"PNM", 0, 2, "P4", NULL},
-    {"PNM", 0, 2, "P5", NULL},
-    {"PNM", 0, 2, "P6", NULL},
-};
-
-static const struct type *find_type(const unsigned char *bytes, size_t nbytes)
-{
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        const struct type *t = &types[i];
-        if (nbytes >= t->offset + t->length && memcmp(bytes + t->offset, t->magic, t->length) == 0)
-            return t;
-    }
-    return NULL;
-}
-
-enum status image_decode(struct image *out, const unsigned char *bytes, size_t nbytes, size_t channels,
-                         struct error *err)
-{
-    struct image_decoded decoded = {0};
-    const struct type *type = find_type(bytes, nbytes);
-    enum status rc;
-
-    assert(channels == 1 || channels == 3);
-    if (fault_hit(FAULT_DECODE))
-        return error_set(err, FAIL_FORMAT, "the image cannot be decoded, as NRMFLOW_FAULT asks for");
-    if (nbytes == 0)
-        return error_set(err, FAIL_FORMAT, "the file is empty");
-    if (!type)
-        return error_set(err, FAIL_FORMAT,
-                         "the file begins neither like a JPEG or PNG image nor like another known type");
-    if (!type->decode)
-        return error_set(err, FAIL_UNSUPPORTED, "%s images are not read; convert them to JPEG or PNG", type->name);
-    TRY(type->decode(out, &decoded, bytes, nbytes, err));
-    if (decoded.layout != (channels == 1 ? IMAGE_GREY : IMAGE_RGB))
-        convert(out, &decoded, channels);
+    image_convert_layout(image, &(struct image_decoded){.layout = image->channels == 1 ? IMAGE_GREY : IMAGE_RGB},
+                         channels);
 done:
     return rc;
 }

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Larger images are refused before memory is taken: PIL's limit on pixels, libpng's on one side. */
+/* Larger images are refused before memory is allocated. The limits are PIL's on pixels and libpng's on a side. */
 enum { IMAGE_MAX_PIXELS = 178956970, IMAGE_MAX_SIDE = 1000000, IMAGE_MAX_CHANNELS = 4 };
 
 struct image {
@@ -25,19 +25,19 @@ void image_init(struct image *image);
 /* Release the pixels; the image may be used again as after image_init. NULL is fine. */
 void image_free(struct image *image);
 
-/* Give the image a shape, with pixels undefined; earlier pixels are lost.
- * Errors: FAIL_LIMIT above the limits, FAIL_SYSTEM without memory; the image is then as it was. */
+/* Set the shape of the image; its pixels are then undefined.
+ * Errors: FAIL_LIMIT above the limits, FAIL_SYSTEM without memory; the image is then unchanged. */
 enum status image_reshape(struct image *image, size_t width, size_t height, size_t channels, struct error *err);
 
-/* Decode a JPEG or PNG file that is in memory, to what PIL's Image.open(..).convert("RGB") or convert("L") gives.
+/* Decode a JPEG or PNG file in memory to the pixels of PIL's Image.open(..).convert("RGB") or convert("L").
  *
  *   out       the image; undefined on failure, but still to be freed or reused
- *   bytes     in  [nbytes] the file; its type is told by its first bytes
+ *   bytes     in  [nbytes] the file; its first bytes determine its type
  *   channels  3 for RGB, 1 for L
  *
  * Alpha is dropped, not composited; palettes are applied; 16-bit colour keeps its high byte; 16-bit grey is clipped at
  * 255 (PIL reads it as 32-bit integers); CMYK is inverted as Adobe writes it; EXIF rotation is ignored.
- * Errors: FAIL_FORMAT when empty, truncated, damaged or no image; FAIL_UNSUPPORTED for another type that is recognised
+ * Errors: FAIL_FORMAT when empty, truncated, damaged or not an image; FAIL_UNSUPPORTED for other known types
  * (GIF, BMP, TIFF, WebP, PNM); FAIL_LIMIT when too large; FAIL_SYSTEM without memory. Damage inside JPEG data that
  * libjpeg conceals is no error, as in PIL. The message has no path. */
 enum status image_decode(struct image *out, const unsigned char *bytes, size_t nbytes, size_t channels,
@@ -46,11 +46,11 @@ enum status image_decode(struct image *out, const unsigned char *bytes, size_t n
 /* The same conversions for an image in memory: grey to RGB repeats, RGB to grey is PIL's luma. In place. */
 enum status image_convert(struct image *image, size_t channels, struct error *err);
 
-/* Memory that image_resize and image_preprocess keep between calls. */
+/* Memory that image_resize and image_preprocess reuse between calls. */
 struct image_scratch {
     struct image resized; /* after both passes */
     struct image rows;    /* after the horizontal pass */
-    int *weights;         /* fixed-point filter of one direction, and the bounds of its windows */
+    int *weights;         /* fixed-point filters of both directions, and the bounds of their windows */
     size_t nweights;
 };
 
@@ -64,11 +64,11 @@ void image_scratch_free(struct image_scratch *scratch);
 enum status image_resize(struct image *out, struct image_scratch *scratch, const struct image *in, size_t width,
                          size_t height, struct error *err);
 
-/* What turns an image into the input of a network, in torchvision's order: Resize(resize), CenterCrop(crop),
+/* How an image becomes the input of a network, in torchvision's order: Resize(resize), CenterCrop(crop),
  * Pad(pad), then (value / divisor - mean) / std in float32. */
 struct preprocessing {
-    size_t resize;                  /* length of the short side; 0: as it is */
-    size_t crop;                    /* side of the square in the centre, black where the image is smaller; 0: all */
+    size_t resize;                  /* length of the short side; 0: unchanged */
+    size_t crop;                    /* side of the central square, black where the image is smaller; 0: no crop */
     size_t pad;                     /* black pixels added on each of the four sides */
     size_t channels, height, width; /* of the network's input; the image must have the same channels */
     bool reversed;                  /* the network reads blue, green, red */
@@ -81,8 +81,8 @@ struct preprocessing {
  *
  *   out  [channels][height][width]
  *   in   the decoded image
- * Errors: FAIL_MISMATCH when the prepared image does not have the network's shape (the message has both and says what
- * to set); FAIL_LIMIT, FAIL_SYSTEM as image_resize. */
+ * Errors: FAIL_MISMATCH when the prepared image does not have the network's shape (the message has both shapes and
+ * the keys to set); FAIL_LIMIT, FAIL_SYSTEM as image_resize. */
 enum status image_preprocess(float *out, struct image_scratch *scratch, const struct image *in,
                              const struct preprocessing *p, struct error *err);
 

@@ -12,8 +12,8 @@
 enum {
     /* Progressive files may repeat scans without end; libjpeg's own documentation advises a limit. */
     MAX_SCANS = 500,
-    /* A Huffman-coded block of 64 pixels takes at least one bit, and a component has at least 1/16 of the pixels: a
-     * header that promises more is not followed by its image. Checked before memory is taken. */
+    /* A Huffman-coded block of 64 pixels takes at least one bit, and a component has at least 1/16 of the pixels. A
+     * file whose header announces more pixels is truncated. Checked before memory is allocated. */
     MAX_PIXELS_A_BYTE = 64 * 8 * 16
 };
 
@@ -53,7 +53,7 @@ static void on_error(j_common_ptr codec)
     longjmp(r->escape, 1);
 }
 
-/* Concealed damage is no error, as in PIL. */
+/* Damage that libjpeg conceals is no error, as in PIL. */
 static void on_message(j_common_ptr codec, int level)
 {
     (void)codec;
@@ -71,8 +71,8 @@ static void on_progress(j_common_ptr codec)
     }
 }
 
-/* The source has all bytes from the start. Where it is asked for more it suspends, which libjpeg reports from the call
- * that it cannot finish; so a truncated file is told from one with damage inside. */
+/* The source has all bytes from the start. When libjpeg needs more, the source suspends, and the call that cannot
+ * finish returns; this distinguishes a truncated file from a damaged one. */
 static void source_nothing(j_decompress_ptr codec)
 {
     (void)codec;
@@ -119,7 +119,7 @@ static enum status truncated(struct error *err)
     return error_set(err, FAIL_FORMAT, "the JPEG file is truncated");
 }
 
-/* Colours as PIL asks libjpeg for them; whether three components are YCbCr or RGB is libjpeg's own guess. */
+/* Request the colour space that PIL requests. libjpeg itself guesses whether three components are YCbCr or RGB. */
 static enum status choose_colours(struct reader *r, struct image_decoded *decoded, struct error *err)
 {
     static const struct {
@@ -134,7 +134,7 @@ static enum status choose_colours(struct reader *r, struct image_decoded *decode
             decoded->layout = spaces[i].layout;
             return OK;
         }
-    return error_set(err, FAIL_UNSUPPORTED, "a JPEG image of %d components is not read", r->codec.num_components);
+    return error_set(err, FAIL_UNSUPPORTED, "JPEG images of %d components are not read", r->codec.num_components);
 }
 
 static enum status decode(struct reader *r, struct image *out, struct image_decoded *decoded, size_t nbytes,

@@ -7,7 +7,7 @@
 #include <png.h>
 
 enum {
-    /* Deflate cannot expand more: a header that promises more pixels is not followed by its image. */
+    /* Deflate cannot expand more: a file whose header announces more pixels is truncated. */
     MAX_EXPANSION = 1032,
     SLACK = 4096
 };
@@ -46,7 +46,7 @@ static void on_read(png_structp codec, png_bytep bytes, size_t nbytes)
     r->left -= nbytes;
 }
 
-/* Colours beyond the file's palette are PIL's: grey levels. */
+/* Entries beyond the end of the file's palette are grey levels, as in PIL. */
 static void copy_palette(struct reader *r, struct image_decoded *decoded)
 {
     png_colorp colours = NULL;
@@ -65,8 +65,7 @@ static void copy_palette(struct reader *r, struct image_decoded *decoded)
     }
 }
 
-/* Ask libpng for whole bytes, and for no more changes than that: PIL ignores gamma, colour profiles and transparency.
- */
+/* Request whole bytes and no other conversion: PIL ignores gamma, colour profiles and transparency. */
 static void choose_layout(struct reader *r, struct image_decoded *decoded)
 {
     static const enum image_layout layouts[] = {

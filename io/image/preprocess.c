@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-/* One direction of the result: `count` pixels of the image from pixel `source` on, black before and behind. */
+/* One direction of the result: `count` pixels of the image from pixel `source` on, with black before and after. */
 struct span {
     size_t size, first, count, source;
 };
@@ -26,8 +26,8 @@ done:
     return rc;
 }
 
-/* torchvision's CenterCrop in one direction: with (crop - n) // 2 pixels in front when too small, else from pixel
- * round((n - crop) / 2) on, halves to even. Padding goes around what is left. */
+/* torchvision's CenterCrop in one direction. A smaller image gets (crop - n) // 2 pixels in front; a larger one is cut
+ * from pixel round((n - crop) / 2) on, with halves rounded to even. The padding surrounds the result. */
 static struct span frame(size_t n, size_t crop, size_t pad)
 {
     struct span s = {.size = n, .count = n};
@@ -47,17 +47,17 @@ static enum status check_shape(const struct image *in, size_t width, size_t heig
                                struct error *err)
 {
     if (in->channels != p->channels)
-        return error_set(err, FAIL_MISMATCH, "the image has %zu channels, the network reads %zu", in->channels,
+        return error_set(err, FAIL_MISMATCH, "the image has %zu channels, but the network reads %zu", in->channels,
                          p->channels);
     if (width != p->width || height != p->height)
         return error_set(err, FAIL_MISMATCH,
-                         "an image of %zu x %zu pixels (width x height) becomes %zu x %zu, the network reads %zu x "
-                         "%zu; set data.resize (%zu), data.crop (%zu) and data.pad (%zu)",
+                         "an image of %zu x %zu pixels (width x height) becomes %zu x %zu, but the network reads %zu "
+                         "x %zu; set data.resize (%zu), data.crop (%zu) and data.pad (%zu)",
                          in->width, in->height, width, height, p->width, p->height, p->resize, p->crop, p->pad);
     return OK;
 }
 
-/* One channel; values[v] is what byte v becomes. */
+/* Write one channel; values[v] is the value of byte v. */
 static void write_channel(float *out, const struct image *in, size_t channel, struct span x, struct span y,
                           const float values[256])
 {

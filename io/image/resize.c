@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    /* A weight is at most one and a sum of weighted bytes takes 8 bits more; with 2 bits to spare 22 are left of 32. */
+    /* A weight is at most one, a sum of weighted bytes takes 8 more bits, and 2 bits are spare: 22 of 32 are left. */
     FRACTION_BITS = 32 - 8 - 2,
     HALF = 1 << (FRACTION_BITS - 1)
 };
@@ -86,7 +86,7 @@ static unsigned char to_byte(int sum)
     return (unsigned char)(value > 255 ? 255 : value);
 }
 
-/* One row; inlined for each number of channels. */
+/* Filter one row; inlined for each number of channels. */
 static inline void horizontal_row(unsigned char *out, const unsigned char *in, size_t width, size_t channels,
                                   const struct filter *f)
 {
@@ -102,7 +102,7 @@ static inline void horizontal_row(unsigned char *out, const unsigned char *in, s
     }
 }
 
-/* Only the rows first, first + 1, ... of the input are needed; they become rows 0, 1, ... of the output. */
+/* Rows first, first + 1, ... of the input become rows 0, 1, ... of the output; the others are not needed. */
 static void horizontal(struct image *out, const struct image *in, size_t first, const struct filter *f)
 {
     for (size_t y = 0; y < out->height; y++) {
@@ -115,7 +115,7 @@ static void horizontal(struct image *out, const struct image *in, size_t first, 
     }
 }
 
-/* One output row from the input rows `stride` bytes apart, in pieces whose sums stay in registers or cache. */
+/* One output row from input rows `stride` bytes apart, in pieces whose sums stay in registers or in the cache. */
 static void vertical_row(unsigned char *out, const unsigned char *in, size_t stride, const int *weights, int length)
 {
     enum { PIECE = 64 };

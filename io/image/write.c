@@ -20,7 +20,7 @@ static void on_error(j_common_ptr codec)
     longjmp(w->escape, 1);
 }
 
-/* Returns false, with w->message, where libjpeg gives up. */
+/* Returns false, with w->message set, if libjpeg fails. */
 static bool compress(struct writer *w, const struct image *image, int quality, FILE *file)
 {
     w->codec.err = jpeg_std_error(&w->errors);

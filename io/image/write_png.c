@@ -21,7 +21,7 @@ static enum status encode(unsigned char **out, size_t *nbytes, const struct imag
         return error_set(err, FAIL_RESOURCE, "no memory for a PNG file of %zu x %zu pixels", image->width,
                          image->height);
     if (!png_image_write_to_memory(&png, *out, nbytes, 0, image->pixels, 0, NULL))
-        return error_set(err, FAIL_SYSTEM, "a PNG file of %zu x %zu pixels cannot be made: %s", image->width,
+        return error_set(err, FAIL_SYSTEM, "a PNG file of %zu x %zu pixels cannot be encoded: %s", image->width,
                          image->height, png.message);
     return OK;
 }

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at `text`, which ends with NUL; 0 if there is none. Neither surrogates, nor overlong
- * forms, nor what is above U+10FFFF. */
+/* Bytes of the UTF-8 character at `text`, which ends with NUL; 0 if it is not valid. Surrogates, overlong forms and
+ * codes above U+10FFFF are not valid. */
 static size_t character_bytes(const unsigned char *text)
 {
     static const struct {
@@ -49,19 +49,26 @@ void store_copy_text(char *to, size_t width, const char *from)
     memset(to + at, 0, width - at);
 }
 
+/* The value of an attribute. */
+struct value {
+    hid_t file, memory; /* type of an element in the file and in memory */
+    size_t count;       /* elements; one is a scalar, several are an array */
+    const void *data;   /* [count] */
+};
+
 static enum status set_attribute(const struct store *store, hid_t object, const char *path, const char *name,
-                                 hid_t file, hid_t memory, size_t count, const void *value, struct error *err)
+                                 const struct value *value, struct error *err)
 {
-    hsize_t dims = count;
-    hid_t space = count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
+    hsize_t dims = value->count;
+    hid_t space = value->count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
     hid_t attribute = H5I_INVALID_HID;
-    bool ok = file >= 0 && memory >= 0 && space >= 0;
+    bool ok = value->file >= 0 && value->memory >= 0 && space >= 0;
 
     if (ok && H5Aexists(object, name) > 0)
         ok = H5Adelete(object, name) >= 0;
     if (ok)
-        attribute = H5Acreate2(object, name, file, space, H5P_DEFAULT, H5P_DEFAULT);
-    ok = attribute >= 0 && H5Awrite(attribute, memory, value) >= 0;
+        attribute = H5Acreate2(object, name, value->file, space, H5P_DEFAULT, H5P_DEFAULT);
+    ok = attribute >= 0 && H5Awrite(attribute, value->memory, value->data) >= 0;
     h5_close(&attribute);
     h5_close(&space);
     return ok ? OK : store_write_failure(store, path, err);
@@ -77,11 +84,13 @@ enum status store_attribute_texts(const struct store *store, hid_t object, const
     char *padded = malloc(width * count);
 
     if (!padded)
-        return error_system(err, "%s: no memory for the attribute %s of /%s", h5_atomic_path(store->aside), name, path);
+        return error_system(err, "%s: no memory for the attribute %s of /%s", h5_atomic_path(store->atomic), name,
+                            path);
     for (size_t i = 0; i < count; i++)
         store_copy_text(padded + i * width, width, values[i]);
     hid_t type = h5_text_type(width);
-    enum status rc = set_attribute(store, object, path, name, type, type, count, padded, err);
+    const struct value value = {type, type, count, padded};
+    enum status rc = set_attribute(store, object, path, name, &value, err);
 
     h5_close(&type);
     free(padded);
@@ -109,14 +118,14 @@ static hid_t make_group(hid_t file, const char *path)
 
 enum status store_make_groups(const struct store *store, const char *path, struct error *err)
 {
-    hid_t file = h5_atomic_file(store->aside);
+    hid_t file = h5_atomic_file(store->atomic);
     char part[4 * STORE_NAME];
 
     for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
         size_t length = (size_t)(slash - path);
 
         if (length >= sizeof part)
-            return error_set(err, FAIL_FORMAT, "%s: the path %s is too long", h5_atomic_path(store->aside), path);
+            return error_set(err, FAIL_FORMAT, "%s: the path %s is too long", h5_atomic_path(store->atomic), path);
         memcpy(part, path, length);
         part[length] = '\0';
         if (H5Lexists(file, part, H5P_DEFAULT) > 0)
@@ -130,18 +139,18 @@ enum status store_make_groups(const struct store *store, const char *path, struc
     return OK;
 }
 
-/* Open the object of an attribute, and make it if it is a group of the table. */
+/* Open the object of an attribute; a group of the table is created if it does not exist. */
 static enum status open_object(hid_t *object, const struct store *store, const char *path, struct error *err)
 {
-    hid_t file = h5_atomic_file(store->aside);
+    hid_t file = h5_atomic_file(store->atomic);
 
     *object = H5I_INVALID_HID;
     if (h5_exists(file, path)) {
         *object = H5Oopen(file, path[0] ? path : "/", H5P_DEFAULT);
     } else {
         if (!store_find_group(path))
-            return error_set(err, FAIL_FORMAT, "%s: /%s has not been written and is no group of the store",
-                             h5_atomic_path(store->aside), path);
+            return error_set(err, FAIL_FORMAT, "%s: /%s has not been written and is not a group of the store",
+                             h5_atomic_path(store->atomic), path);
         enum status rc = store_make_groups(store, path, err);
 
         if (rc != OK)
@@ -165,22 +174,24 @@ enum status store_set_text(struct store *store, const char *object, const char *
 
 enum status store_set_int(struct store *store, const char *object, const char *name, int64_t value, struct error *err)
 {
+    const struct value integer = {H5T_STD_I64LE, H5T_NATIVE_INT64, 1, &value};
     hid_t id;
     enum status rc = open_object(&id, store, object, err);
 
     if (rc == OK)
-        rc = set_attribute(store, id, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, 1, &value, err);
+        rc = set_attribute(store, id, object, name, &integer, err);
     h5_close(&id);
     return rc;
 }
 
 enum status store_set_real(struct store *store, const char *object, const char *name, double value, struct error *err)
 {
+    const struct value real = {H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 1, &value};
     hid_t id;
     enum status rc = open_object(&id, store, object, err);
 
     if (rc == OK)
-        rc = set_attribute(store, id, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 1, &value, err);
+        rc = set_attribute(store, id, object, name, &real, err);
     h5_close(&id);
     return rc;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "/" and the path, and the formatted text; NULL without memory. */
+/* "/" and the path; NULL without memory. */
 static char *new_place(const char *path)
 {
     size_t nbytes = strlen(path) + 2;

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Files of ImageNet's size decide the types: what is stored per image and channel, or per class and pair, is float32.
- */
+/* float32 for values per image and channel or per class and pair, because they decide the size of a store of ImageNet.
+ * */
 static const struct store_field fields[] = {
     {"images/path", STORE_TEXT, "image", "Path of the image in the dataset", "text"},
     {"images/label", STORE_I32, "image", "Class of the image; -1: unknown", "class"},
@@ -85,7 +85,7 @@ static const struct store_field fields[] = {
      "text"},
 };
 
-/* Datasets that a store may lack even where it has their group: options of a run, or of one kind of flow. */
+/* Datasets that may be missing although their group exists: they depend on options or on the kind of flow. */
 static const char *const optional[] = {
     "layers/*/histogram",      "layers/*/histogram_edges",
     "layers/*/class_mean",     "layers/*/class_std_error",
@@ -132,7 +132,7 @@ static const struct store_attribute attributes[] = {
     {"queries/*", "weak_condition", STORE_ATTRIBUTE_INT, false},
 };
 
-/* A scale beside the dataset (no slash) or in another group. */
+/* A scale is in the group of the dataset (no slash) or in another one. */
 static const struct store_axis axes[] = {
     {"image", "images/path", false, 0},  {"variable", "images/variable", false, 0},
     {"class", "classes/name", false, 0}, {"flow_class", "classes/flow_class", false, 0},
@@ -154,7 +154,7 @@ const struct store_field *store_fields(size_t *count)
     return fields;
 }
 
-/* A name that a star may stand for. */
+/* Whether a star may stand for this name. */
 static bool good_name(const char *name, size_t length)
 {
     return length > 0 && length < STORE_NAME && !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.')));
@@ -259,4 +259,12 @@ const char *store_type_name(enum store_type type)
     static const char *const names[] = {"float32", "float64", "int32", "int64", "uint64", "enum", "text"};
 
     return names[type];
+}
+
+void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
+{
+    const char *slash = strrchr(dataset, '/');
+    int folder = slash && !strchr(axis->scale, '/') ? (int)(slash + 1 - dataset) : 0;
+
+    snprintf(path, nbytes, "%.*s%s", folder, dataset, axis->scale);
 }

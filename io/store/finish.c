@@ -8,25 +8,12 @@
 
 /* ---- scales ---------------------------------------------------------------------------------------------------- */
 
-static bool has_slash(const char *path)
-{
-    return strchr(path, '/') != NULL;
-}
-
-void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
-{
-    const char *slash = strrchr(dataset, '/');
-    int folder = slash && !has_slash(axis->scale) ? (int)(slash + 1 - dataset) : 0;
-
-    snprintf(path, nbytes, "%.*s%s", folder, dataset, axis->scale);
-}
-
 static enum status write_numbers(struct store *store, const char *path, size_t count, struct error *err)
 {
     int32_t *numbers = malloc((count ? count : 1) * sizeof *numbers);
 
     if (!numbers)
-        return error_system(err, "%s: no memory for /%s", h5_atomic_path(store->aside), path);
+        return error_system(err, "%s: no memory for /%s", h5_atomic_path(store->atomic), path);
     for (size_t i = 0; i < count; i++)
         numbers[i] = (int32_t)i;
     enum status rc = store_write(store, path, numbers, 1, &count, err);
@@ -38,7 +25,7 @@ static enum status write_numbers(struct store *store, const char *path, size_t c
 static enum status attach(struct store *store, const char *path, size_t axis, const char *scale, const char *name,
                           struct error *err)
 {
-    hid_t file = h5_atomic_file(store->aside);
+    hid_t file = h5_atomic_file(store->atomic);
     hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT), scale_dataset = H5Dopen2(file, scale, H5P_DEFAULT);
     bool ok = dataset >= 0 && scale_dataset >= 0 &&
               (H5DSis_scale(scale_dataset) > 0 || H5DSset_scale(scale_dataset, name) >= 0) &&
@@ -49,7 +36,7 @@ static enum status attach(struct store *store, const char *path, size_t axis, co
     return ok ? OK : store_write_failure(store, path, err);
 }
 
-/* The entries may move while a scale is written, so they are looked up again. */
+/* Writing a scale may move the entries, so they are looked up again. */
 static enum status scale_axis(struct store *store, const char *path, size_t d, const char *name, struct error *err)
 {
     enum status rc = OK;
@@ -69,8 +56,8 @@ static enum status scale_axis(struct store *store, const char *path, size_t d, c
     if (!found)
         return OK;
     if (found->dims[0] != length + axis->longer)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu along the axis %s, and /%s has %zu",
-                         h5_atomic_path(store->aside), path, length, name, scale, found->dims[0]);
+        return error_set(err, FAIL_FORMAT, "%s: /%s has the length %zu along the axis %s, but /%s has %zu",
+                         h5_atomic_path(store->atomic), path, length, name, scale, found->dims[0]);
     TRY(attach(store, path, d, scale, name, err));
 done:
     return rc;
@@ -78,7 +65,7 @@ done:
 
 static enum status label_axis(struct store *store, const char *path, size_t d, const char *name, struct error *err)
 {
-    hid_t dataset = H5Dopen2(h5_atomic_file(store->aside), path, H5P_DEFAULT);
+    hid_t dataset = H5Dopen2(h5_atomic_file(store->atomic), path, H5P_DEFAULT);
     bool ok = dataset >= 0 && H5DSset_label(dataset, (unsigned)d, name) >= 0;
 
     h5_close(&dataset);
@@ -119,9 +106,9 @@ static enum status describe_group(struct store *store, const char *path, struct 
 {
     enum status rc = OK;
     const struct store_group *group = store_find_group(path);
-    const char *signal = default_signal(h5_atomic_file(store->aside), path, group);
+    const char *signal = default_signal(h5_atomic_file(store->atomic), path, group);
     size_t naxes = group->axes[1] ? 2 : 1;
-    hid_t id = H5Gopen2(h5_atomic_file(store->aside), path[0] ? path : "/", H5P_DEFAULT);
+    hid_t id = H5Gopen2(h5_atomic_file(store->atomic), path[0] ? path : "/", H5P_DEFAULT);
 
     if (id < 0)
         return store_write_failure(store, path, err);
@@ -137,10 +124,10 @@ done:
     return rc;
 }
 
-/* What a viewer opens below `parent`, unless the caller has chosen something: the first group that came. */
+/* Set the group that a viewer opens below `parent`: the first one written, unless the caller has set another. */
 static enum status choose_default(struct store *store, const char *parent, const char *child, struct error *err)
 {
-    hid_t id = H5Gopen2(h5_atomic_file(store->aside), parent[0] ? parent : "/", H5P_DEFAULT);
+    hid_t id = H5Gopen2(h5_atomic_file(store->atomic), parent[0] ? parent : "/", H5P_DEFAULT);
     enum status rc = OK;
 
     if (id < 0)
@@ -168,7 +155,7 @@ done:
     return rc;
 }
 
-/* The root opens on the layers, if there are any. */
+/* Viewers open the layers first, if there are any. */
 static enum status describe_root(struct store *store, struct error *err)
 {
     static const char *const order[] = {"layers", "flows", "queries", "images", "classes"};
@@ -176,7 +163,7 @@ static enum status describe_root(struct store *store, struct error *err)
 
     TRY(describe_group(store, "", err));
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
-        if (h5_exists(h5_atomic_file(store->aside), order[i]))
+        if (h5_exists(h5_atomic_file(store->atomic), order[i]))
             TRY(choose_default(store, "", order[i], err));
 done:
     return rc;
@@ -186,7 +173,7 @@ enum status store_finish(struct store *store, struct error *err)
 {
     enum status rc = OK;
 
-    for (size_t i = 0; i < store->nentries; i++) { /* the list grows by the scales that are written on the way */
+    for (size_t i = 0; i < store->nentries; i++) { /* the list grows: scales are written on the way */
         TRY(scale_dataset(store, i, err));
         TRY(describe_entry(store, i, err));
     }

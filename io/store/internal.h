@@ -1,4 +1,4 @@
-/* What the files of the store share; no part of its interface. */
+/* What the files of the store share; not part of its interface. */
 #ifndef NRMFLOW_IO_STORE_INTERNAL_H
 #define NRMFLOW_IO_STORE_INTERNAL_H
 
@@ -10,11 +10,11 @@
 struct store_axis {
     const char *name;
     const char *scale; /* path of the scale; without a slash: in the group of the dataset */
-    bool numbered;     /* the scale is 0, 1, 2, ... (int32) and written by the store itself */
-    size_t longer;     /* how much longer than the axis the scale is: 1 for edges */
+    bool numbered;     /* the scale is 0, 1, 2, ... (int32); store_finish writes it if the caller did not */
+    size_t longer;     /* elements that the scale has more than the axis: 1 for edges */
 };
 
-/* A group, with its NeXus class and what a viewer plots of it. */
+/* A group, with its NeXus class and the data that a viewer plots. */
 struct store_group {
     const char *path;
     const char *nexus_class;
@@ -22,23 +22,23 @@ struct store_group {
     const char *axes[2]; /* of the signal; "." if an axis has no scale of numbers */
 };
 
-/* An attribute, by type as store_set_* has them. */
+/* An attribute; the kinds are those of store_set_*. */
 enum store_attribute_kind { STORE_ATTRIBUTE_TEXT, STORE_ATTRIBUTE_INT, STORE_ATTRIBUTE_REAL };
 
 struct store_attribute {
     const char *object; /* "" for the root, or a group of the table */
     const char *name;
     enum store_attribute_kind kind;
-    bool required; /* where the object is */
+    bool required; /* if the object exists */
 };
 
-/* The attribute of an object after another one of it, or the first one; NULL if there is none. */
+/* The next attribute of an object after `after`, the first one if that is NULL; NULL after the last. */
 const struct store_attribute *store_next_attribute(const struct store_attribute *after, const char *object);
 
-/* Whether a field belongs right below a group such as "layers/conv1_1". */
+/* Whether a field is a direct child of a group such as "layers/conv1_1". */
 bool store_field_in(const struct store_field *field, const char *group);
 
-/* NULL if there is none. */
+/* The axis of a name, the group of a path; NULL if there is none. */
 const struct store_axis *store_find_axis(const char *name, size_t length);
 const struct store_group *store_find_group(const char *path);
 
@@ -52,13 +52,13 @@ struct store_entry {
     char *path;
     const struct store_field *field;
     size_t ndim, dims[STORE_MAX_DIMS];
-    hid_t dataset; /* open while rows may come */
-    hid_t element; /* its type in memory */
+    hid_t dataset; /* open while rows may be written */
+    hid_t element; /* type of an element in memory */
     size_t row_elements;
 };
 
 struct store {
-    struct h5_atomic *aside;
+    struct h5_atomic *atomic;
     unsigned deflate;
     bool plain_state;
     struct store_entry *entries; /* in the order of writing */
@@ -71,22 +71,36 @@ hid_t store_element_type(enum store_type type, size_t width);
 /* The same in the file. */
 hid_t store_file_type(enum store_type type, size_t width);
 
-/* Read rows first .. first + nrows - 1, as store_read_rows, into elements of a type of `element_bytes`. Without `converted`
- * the file's type must be of the same class and size. */
-enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
-                            const struct store_reader *reader, const char *path, size_t first, size_t nrows,
-                            size_t width, struct error *err);
+/* Rows of a dataset, and the elements into which they are read. */
+struct store_slab {
+    size_t first, nrows, width; /* rows first .. first + nrows - 1, each of `width` elements in the file, too */
+    enum store_type type;
+    size_t element_bytes; /* of the type in memory */
+    bool converted; /* numbers of any type are converted; otherwise the file's type must have the same class and size */
+};
 
-/* Path of the scale of an axis of a dataset: beside it, unless the table says otherwise. */
+/* Read the rows of a slab into out [nrows][width]. Errors as store_read_rows. */
+enum status store_read_slab(void *out, const struct store_reader *reader, const char *path,
+                            const struct store_slab *slab, struct error *err);
+
+enum { STORE_MAX_NAMES = 100000 }; /* of a list */
+
+/* Append a copy of a name; false if the list is full or there is no memory. */
+bool store_names_add(struct store_names *names, const char *name);
+
+/* Path of the scale of a dataset's axis: in the same group, unless the table gives another one. */
 void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset);
 
 /* The entry of a path; NULL if nothing has been written there. */
 struct store_entry *store_find_entry(const struct store *store, const char *path);
 
-/* A failure while writing `path`: the disk's, if there was one, else HDF5's. */
+/* Close the handles of an entry, which stays in the list. */
+void store_close_entry(struct store_entry *entry);
+
+/* Record a failure to write `path`: the disk's error if there was one, otherwise HDF5's. */
 enum status store_write_failure(const struct store *store, const char *path, struct error *err);
 
-/* Attach scales and set NeXus attributes, before the file is closed. */
+/* Attach scales and set NeXus attributes; called before the file is closed. */
 enum status store_finish(struct store *store, struct error *err);
 
 /* Set an attribute of an open object; `path` is for messages. One value is a scalar, several are an array. */
@@ -98,7 +112,7 @@ enum status store_attribute_texts(const struct store *store, hid_t object, const
 /* Create the groups on the way to `path` that do not exist. */
 enum status store_make_groups(const struct store *store, const char *path, struct error *err);
 
-/* Copy at most `width` bytes of text, pad with NUL, and replace what is not UTF-8 by '?'. */
+/* Copy at most `width` bytes of text, pad them with NUL, and replace bytes that are not UTF-8 by '?'. */
 void store_copy_text(char *to, size_t width, const char *from);
 
 #endif

@@ -1,56 +1,11 @@
-/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 runs in a sandboxed process (io/base/sandbox.h), which answers one request after the other. */
 #include "io/store/partfile_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char partfile_format_name[] = "nrmflow-part";
-
-const size_t partfile_element_bytes[PARTFILE_NTYPES] = {4, 8, 4, 8};
-
-hid_t partfile_memory_type(enum partfile_type type)
-{
-    const hid_t types[PARTFILE_NTYPES] = {H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, H5T_NATIVE_INT32, H5T_NATIVE_INT64};
-
-    return types[type];
-}
-
-hid_t partfile_file_type(enum partfile_type type)
-{
-    const hid_t types[PARTFILE_NTYPES] = {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_STD_I32LE, H5T_STD_I64LE};
-
-    return types[type];
-}
-
-bool partfile_good_columns(const struct partfile_column *columns, size_t ncolumns, size_t rows_per_block)
-{
-    if (ncolumns == 0 || ncolumns > PARTFILE_MAX_COLUMNS || rows_per_block == 0 || rows_per_block > PARTFILE_MAX_BLOCK)
-        return false;
-    for (size_t i = 0; i < ncolumns; i++) {
-        size_t nbytes = partfile_element_bytes[columns[i].type];
-
-        if (__builtin_mul_overflow(nbytes, columns[i].width, &nbytes) || nbytes == 0 || nbytes > PARTFILE_MAX_ROW ||
-            nbytes * rows_per_block > PARTFILE_MAX_BLOCK_BYTES)
-            return false;
-    }
-    return true;
-}
-
-bool partfile_column_path(char path[static PARTFILE_PATH], const char *name)
-{
-    size_t length = strlen(name);
-
-    if (length == 0 || length > PARTFILE_MAX_NAME || strchr(name, '/') || name[0] == '.')
-        return false;
-    snprintf(path, PARTFILE_PATH, "columns/%s", name);
-    return true;
-}
-
-/* ---- reading --------------------------------------------------------------------------------------------------- */
-
 struct partfile_reader {
-    struct sandbox *apart;
+    struct sandbox *sandbox;
     const struct partfile_column *columns; /* borrowed */
     size_t ncolumns;
 };
@@ -58,16 +13,16 @@ struct partfile_reader {
 struct partfile {
     struct partfile_reader *reader;
     char *path;
-    size_t number; /* in the process apart */
+    size_t number; /* of the file in the sandboxed process */
     size_t nblocks, rows_per_block;
-    int64_t *first_image, *nrows; /* [nblocks] in one piece of memory */
+    int64_t *first_image, *nrows; /* [nblocks]; one allocation */
 };
 
 enum status partfile_reader_start(struct partfile_reader **out, const struct partfile_column *columns, size_t ncolumns,
                                   struct error *err)
 {
     struct partfile_reader *reader = calloc(1, sizeof *reader);
-    struct partfile_shelf shelf = {.columns = columns, .ncolumns = ncolumns};
+    struct partfile_files files = {.columns = columns, .ncolumns = ncolumns};
     enum status rc = OK;
 
     *out = NULL;
@@ -76,8 +31,8 @@ enum status partfile_reader_start(struct partfile_reader **out, const struct par
     reader->columns = columns;
     reader->ncolumns = ncolumns;
     if (!partfile_good_columns(columns, ncolumns, 1))
-        TRY(error_set(err, FAIL_LIMIT, "no such columns can be in a part file"));
-    TRY(sandbox_start(&reader->apart, partfile_sandboxed_answer, &shelf, err));
+        TRY(error_set(err, FAIL_LIMIT, "a part file cannot have these columns"));
+    TRY(sandbox_start(&reader->sandbox, partfile_sandboxed_answer, &files, err));
     *out = reader;
     reader = NULL;
 done:
@@ -89,11 +44,11 @@ void partfile_reader_end(struct partfile_reader *reader)
 {
     if (!reader)
         return;
-    sandbox_end(reader->apart);
+    sandbox_end(reader->sandbox);
     free(reader);
 }
 
-/* Take over a reply's list of blocks, after a look at it. */
+/* Take the list of blocks from a reply; false if it is not valid. */
 static bool take_blocks(struct partfile *part, struct sandbox_reply *reply)
 {
     size_t nblocks = reply->numbers[1], rows = reply->numbers[2];
@@ -116,7 +71,7 @@ static bool take_blocks(struct partfile *part, struct sandbox_reply *reply)
 
 enum status partfile_open(struct partfile **out, struct partfile_reader *reader, const char *path, struct error *err)
 {
-    const struct sandbox_request request = {.path = path, .what = PARTFILE_OP_OPEN, .texts = {path}};
+    const struct sandbox_request request = {.path = path, .op = PARTFILE_OP_OPEN, .texts = {path}};
     struct partfile *part = calloc(1, sizeof *part);
     struct sandbox_reply reply = {0};
     enum status rc = OK;
@@ -125,7 +80,7 @@ enum status partfile_open(struct partfile **out, struct partfile_reader *reader,
     if (!part || !(part->path = strdup(path)))
         TRY(error_system(err, "%s: no memory to open it", path));
     part->reader = reader;
-    TRY(sandbox_call(&reply, reader->apart, &request, err));
+    TRY(sandbox_call(&reply, reader->sandbox, &request, err));
     if (!take_blocks(part, &reply))
         TRY(error_set(err, FAIL_FORMAT, "%s: its list of blocks is damaged", path));
     *out = part;
@@ -144,9 +99,9 @@ void partfile_close(struct partfile *part)
 {
     if (!part)
         return;
-    const struct sandbox_request request = {.path = part->path, .what = PARTFILE_OP_CLOSE, .numbers = {part->number}};
+    const struct sandbox_request request = {.path = part->path, .op = PARTFILE_OP_CLOSE, .numbers = {part->number}};
 
-    (void)sandbox_call_into(NULL, 0, part->reader->apart, &request, NULL);
+    (void)sandbox_call_into(NULL, 0, part->reader->sandbox, &request, NULL);
     free(part->first_image);
     free(part->path);
     free(part);
@@ -176,8 +131,8 @@ enum status partfile_read(void *out, const struct partfile *part, size_t block, 
 {
     const struct partfile_column *c = &part->reader->columns[column];
     const struct sandbox_request request = {
-        .path = part->path, .what = PARTFILE_OP_READ, .numbers = {part->number, block, column}};
+        .path = part->path, .op = PARTFILE_OP_READ, .numbers = {part->number, block, column}};
 
     return sandbox_call_into(out, (size_t)part->nrows[block] * c->width * partfile_element_bytes[c->type],
-                             part->reader->apart, &request, err);
+                             part->reader->sandbox, &request, err);
 }

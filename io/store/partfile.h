@@ -1,8 +1,8 @@
 /* Part files: the per-image rows of one epoch, written by one writer and never changed afterwards.
  *
- * The rows come in blocks of consecutive images, and a block is read back as it was written, whatever the order. Columns
- * are compressed (shuffle, deflate) and carry checksums (fletcher32). A part file is written aside and becomes visible by
- * partfile_commit. Errors name the file, the column and the block.
+ * The rows come in blocks of consecutive images. A block is read back as it was written; blocks may have any order.
+ * Columns are compressed (shuffle, deflate) and have checksums (fletcher32). A part file is written to a temporary
+ * file, which partfile_commit renames into place. Errors name the file, the column and the block.
  */
 #ifndef NRMFLOW_IO_STORE_PARTFILE_H
 #define NRMFLOW_IO_STORE_PARTFILE_H
@@ -14,7 +14,7 @@
 
 enum {
     PARTFILE_MAX_COLUMNS = 128,
-    PARTFILE_MAX_NAME = 255,     /* bytes of a column's name, without NUL; slashes are not allowed */
+    PARTFILE_MAX_NAME = 255,     /* bytes of a column's name without the NUL; it has no slashes */
     PARTFILE_MAX_ROW = 1 << 26,  /* bytes of one row of a column */
     PARTFILE_MAX_BLOCK = 1 << 20 /* rows of a block */
 };
@@ -36,7 +36,7 @@ struct partfile_writer;
  *
  *   out             out  caller ends it with partfile_commit or partfile_discard, which both free it
  *   columns         in   [ncolumns] copied
- *   rows_per_block  in   most rows that one append brings
+ *   rows_per_block  in   the largest number of rows of one append
  * Errors: FAIL_SYSTEM, FAIL_LIMIT. */
 enum status partfile_create(struct partfile_writer **out, const char *path, const struct partfile_column *columns,
                             size_t ncolumns, size_t rows_per_block, struct error *err);
@@ -45,25 +45,25 @@ enum status partfile_create(struct partfile_writer **out, const char *path, cons
  *
  *   nrows  in  1 .. rows_per_block
  *   data   in  [ncolumns] each [nrows][width] of the column's type
- * Errors: FAIL_SYSTEM (a full disk), FAIL_LIMIT (nrows). The file can then only be discarded. */
+ * Errors: FAIL_SYSTEM (a full disk), FAIL_LIMIT (nrows). After an error the file can only be discarded. */
 enum status partfile_append(struct partfile_writer *part, size_t first_image, size_t nrows, const void *const *data,
                             struct error *err);
 
-/* Close, fsync, rename into place. Frees `part` whatever happens; on failure nothing is left behind. */
+/* Close, fsync, rename into place. Always frees `part`; on failure no file is left. */
 enum status partfile_commit(struct partfile_writer *part, struct error *err);
 
-/* Remove what has been written; NULL is fine. */
+/* Remove the temporary file; NULL is fine. */
 void partfile_discard(struct partfile_writer *part);
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-/* Part files are read in a sandboxed process (base/sandbox.h), one for all that are open at a time. */
+/* Part files are read in a sandboxed process (io/base/sandbox.h). One process reads all files of a reader. */
 struct partfile_reader;
 
-/* Start it, for part files that have exactly these columns.
+/* Start the process, for part files with exactly these columns.
  *
- *   out      out  caller ends it with partfile_reader_end, after its part files
- *   columns  in   [ncolumns] in the caller's own order; they and their names are borrowed until then
+ *   out      out  caller ends it with partfile_reader_end after closing its part files
+ *   columns  in   [ncolumns] in any order; they and their names are borrowed until then
  * Errors: FAIL_LIMIT, FAIL_RESOURCE. */
 enum status partfile_reader_start(struct partfile_reader **out, const struct partfile_column *columns, size_t ncolumns,
                                   struct error *err);
@@ -84,10 +84,10 @@ void partfile_close(struct partfile *part);
 
 size_t partfile_nblocks(const struct partfile *part);
 
-/* Most rows of a block. */
+/* The largest number of rows of a block. */
 size_t partfile_rows_per_block(const struct partfile *part);
 
-/* Images of a block, block < partfile_nblocks(). */
+/* The images of a block, block < partfile_nblocks(). */
 size_t partfile_first_image(const struct partfile *part, size_t block);
 size_t partfile_nrows(const struct partfile *part, size_t block);
 

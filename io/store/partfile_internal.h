@@ -1,4 +1,4 @@
-/* What the files of part files share; no part of their interface. */
+/* What the implementation of part files shares; not part of their interface. */
 #ifndef NRMFLOW_IO_STORE_PARTFILE_INTERNAL_H
 #define NRMFLOW_IO_STORE_PARTFILE_INTERNAL_H
 
@@ -19,21 +19,21 @@ extern const size_t partfile_element_bytes[PARTFILE_NTYPES];
 hid_t partfile_memory_type(enum partfile_type type);
 hid_t partfile_file_type(enum partfile_type type);
 
-/* Whether there can be such columns. */
+/* Whether a part file may have these columns. */
 bool partfile_good_columns(const struct partfile_column *columns, size_t ncolumns, size_t rows_per_block);
 
-/* Path of a column in the file; false if there can be none of this name. */
+/* Path of a column in the file; false if the name is not allowed. */
 bool partfile_column_path(char path[static PARTFILE_PATH], const char *name);
 
-/* What a sandboxed process is asked; in brackets: numbers, text > numbers, bytes of the reply. */
+/* Operations of the sandboxed process, as [numbers] text > [numbers] bytes of the reply. */
 enum partfile_op {
-    PARTFILE_OP_OPEN, /* [] path > [part, nblocks, rows per block] first images and rows, int64_t each */
+    PARTFILE_OP_OPEN, /* [] path > [part, nblocks, rows per block] int64_t: first images, then numbers of rows */
     PARTFILE_OP_READ, /* [part, block, column] > [] rows */
     PARTFILE_OP_CLOSE /* [part] */
 };
 
-/* Its state: the files that it has open. */
-struct partfile_shelf {
+/* State of the sandboxed process: its open files. */
+struct partfile_files {
     const struct partfile_column *columns; /* [ncolumns] */
     size_t ncolumns, nparts;
     struct partfile_sandboxed **parts; /* [nparts] NULL where one was closed */

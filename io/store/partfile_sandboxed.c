@@ -49,7 +49,7 @@ static enum status read_head(struct partfile_sandboxed *part, struct error *err)
     if (!read_attribute(part->file, "format_version", H5T_INTEGER, 8, H5T_NATIVE_INT64, &version) || version < 1 ||
         !read_attribute(part->file, "rows_per_block", H5T_INTEGER, 8, H5T_NATIVE_INT64, &rows) || rows < 1 ||
         rows > PARTFILE_MAX_BLOCK)
-        return damaged(part, "has a damaged head", err);
+        return damaged(part, "has a damaged header", err);
     if (version > PARTFILE_FORMAT_VERSION)
         return error_set(err, FAIL_UNSUPPORTED, "%s: has the newer format version %lld; update nrmflow", part->path,
                          (long long)version);
@@ -57,7 +57,7 @@ static enum status read_head(struct partfile_sandboxed *part, struct error *err)
     return OK;
 }
 
-/* Rows of `path`, which must have two axes, the second of them of length `width`. */
+/* Open the rows of `path`, which must have two axes, the second one of length `width`. */
 static enum status open_rows(hid_t *dataset, size_t *nrows, const struct partfile_sandboxed *part, const char *path,
                              size_t width, hid_t type, struct error *err)
 {
@@ -69,7 +69,7 @@ static enum status open_rows(hid_t *dataset, size_t *nrows, const struct partfil
     TRY(h5_shape(&ndim, dims, &nelements, *dataset, H5Tget_size(type), path, part->path, err));
     found = H5Dget_type(*dataset);
     if (ndim != 2 || dims[1] != width || H5Tequal(found, type) <= 0)
-        rc = error_set(err, FAIL_MISMATCH, "%s: the column /%s has another type or width than this run's", part->path,
+        rc = error_set(err, FAIL_MISMATCH, "%s: the column /%s has another type or width than in this run", part->path,
                        path);
     *nrows = dims[0];
 done:
@@ -125,7 +125,7 @@ static enum status open_columns(struct partfile_sandboxed *part, struct error *e
     if (H5Gget_info_by_name(part->file, "columns", &info, H5P_DEFAULT) < 0)
         return damaged(part, "has no columns", err);
     if (info.nlinks != part->ncolumns)
-        return error_set(err, FAIL_MISMATCH, "%s: has %zu columns, this run's have %zu", part->path,
+        return error_set(err, FAIL_MISMATCH, "%s: has %zu columns, but this run has %zu", part->path,
                          (size_t)info.nlinks, part->ncolumns);
     for (size_t i = 0; i < part->ncolumns; i++) {
         const struct partfile_column *column = &part->columns[i];
@@ -135,8 +135,8 @@ static enum status open_columns(struct partfile_sandboxed *part, struct error *e
             return error_set(err, FAIL_MISMATCH, "%s: has no column %.255s", part->path, column->name);
         TRY(open_rows(&part->datasets[i], &nrows, part, path, column->width, partfile_file_type(column->type), err));
         if (nrows != part->nblocks * part->rows_per_block)
-            return error_set(err, FAIL_FORMAT, "%s: the column %s has %zu rows for %zu blocks of %zu", part->path,
-                             column->name, nrows, part->nblocks, part->rows_per_block);
+            return error_set(err, FAIL_FORMAT, "%s: the column %s has %zu rows, but there are %zu blocks of %zu",
+                             part->path, column->name, nrows, part->nblocks, part->rows_per_block);
     }
 done:
     return rc;
@@ -157,29 +157,29 @@ static void close_part(struct partfile_sandboxed *part)
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
-static enum status new_part(struct partfile_sandboxed **out, struct partfile_shelf *shelf, const char *path,
+static enum status new_part(struct partfile_sandboxed **out, struct partfile_files *files, const char *path,
                             struct error *err)
 {
     struct partfile_sandboxed *part = calloc(1, sizeof *part);
     struct partfile_sandboxed **parts =
-        realloc(shelf->parts, (shelf->nparts + 1) * sizeof(struct partfile_sandboxed *));
+        realloc(files->parts, (files->nparts + 1) * sizeof(struct partfile_sandboxed *));
 
     if (parts)
-        shelf->parts = parts;
+        files->parts = parts;
     if (!part || !parts || !(part->path = strdup(path))) {
         free(part);
         return error_system(err, "%s: no memory to open it", path);
     }
     part->file = H5I_INVALID_HID;
-    part->columns = shelf->columns;
-    part->ncolumns = shelf->ncolumns;
+    part->columns = files->columns;
+    part->ncolumns = files->ncolumns;
     for (size_t i = 0; i < part->ncolumns; i++)
         part->datasets[i] = H5I_INVALID_HID;
     *out = part;
     return OK;
 }
 
-/* The first images of all blocks, then their numbers of rows. */
+/* Reply with the first images of all blocks, then their numbers of rows. */
 static enum status reply_blocks(struct sandbox_reply *reply, const struct partfile_sandboxed *part, struct error *err)
 {
     size_t nbytes = part->nblocks * sizeof(int64_t);
@@ -196,20 +196,20 @@ static enum status reply_blocks(struct sandbox_reply *reply, const struct partfi
     return OK;
 }
 
-static enum status open_part(struct sandbox_reply *reply, struct partfile_shelf *shelf, const char *path,
+static enum status open_part(struct sandbox_reply *reply, struct partfile_files *files, const char *path,
                              struct error *err)
 {
     struct partfile_sandboxed *part = NULL;
     enum status rc;
 
-    TRY(new_part(&part, shelf, path, err));
+    TRY(new_part(&part, files, path, err));
     TRY(h5_open(&part->file, path, err));
     TRY(read_head(part, err));
     TRY(read_blocks(part, err));
     TRY(open_columns(part, err));
     TRY(reply_blocks(reply, part, err));
-    reply->numbers[0] = shelf->nparts;
-    shelf->parts[shelf->nparts++] = part;
+    reply->numbers[0] = files->nparts;
+    files->parts[files->nparts++] = part;
     part = NULL;
 done:
     close_part(part);
@@ -226,7 +226,7 @@ static enum status read_part(struct sandbox_reply *reply, const struct partfile_
     reply->nbytes = nrows * width * partfile_element_bytes[type];
     reply->bytes = reply->nbytes <= PARTFILE_MAX_BLOCK_BYTES ? malloc(reply->nbytes) : NULL;
     if (!reply->bytes)
-        return error_set(err, FAIL_LIMIT, "%s: no memory for %zu bytes of it", part->path, reply->nbytes);
+        return error_set(err, FAIL_LIMIT, "%s: no memory to read %zu bytes of it", part->path, reply->nbytes);
     hid_t memory_space = H5Screate_simple(2, count, NULL), file_space = H5Dget_space(part->datasets[column]);
     bool ok = H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
               H5Dread(part->datasets[column], partfile_memory_type(type), memory_space, file_space, H5P_DEFAULT,
@@ -242,18 +242,18 @@ static enum status read_part(struct sandbox_reply *reply, const struct partfile_
 enum status partfile_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r,
                                       struct error *err)
 {
-    struct partfile_shelf *shelf = state;
+    struct partfile_files *files = state;
     size_t part = r->numbers[0];
 
-    switch ((enum partfile_op)r->what) {
+    switch ((enum partfile_op)r->op) {
     case PARTFILE_OP_OPEN:
-        return open_part(reply, shelf, r->texts[0], err);
+        return open_part(reply, files, r->texts[0], err);
     case PARTFILE_OP_READ:
-        return read_part(reply, shelf->parts[part], r->numbers[1], r->numbers[2], err);
+        return read_part(reply, files->parts[part], r->numbers[1], r->numbers[2], err);
     case PARTFILE_OP_CLOSE:
-        close_part(shelf->parts[part]);
-        shelf->parts[part] = NULL;
+        close_part(files->parts[part]);
+        files->parts[part] = NULL;
         return OK;
     }
-    return error_set(err, FAIL_FORMAT, "nobody knows what was asked of a part file");
+    return error_set(err, FAIL_FORMAT, "%zu is not an operation on a part file", r->op);
 }

@@ -7,20 +7,20 @@
 
 enum {
     DEFLATE = 1,
-    CHUNK_BYTES = 1 << 16, /* a chunk holds as many blocks as fit, but at least one */
+    CHUNK_BYTES = 1 << 16, /* a chunk has as many blocks as fit, at least one */
     INDEX_CHUNK = 1024
 };
 
 struct partfile_writer {
-    struct h5_atomic *aside;
-    struct partfile_column columns[PARTFILE_MAX_COLUMNS]; /* without names, which the datasets have */
+    struct h5_atomic *atomic;
+    struct partfile_column columns[PARTFILE_MAX_COLUMNS]; /* without their names */
     hid_t datasets[PARTFILE_MAX_COLUMNS];
     size_t ncolumns, rows_per_block;
     size_t nblocks, capacity;
     int64_t *first_image, *nrows; /* [capacity] */
 };
 
-/* Rows, of one column's width or of single numbers, that can grow. */
+/* Create a dataset of rows that can grow. */
 static hid_t create_rows(hid_t file, const char *path, hid_t type, size_t width, size_t chunk_rows)
 {
     const hsize_t dims[2] = {0, width}, limits[2] = {H5S_UNLIMITED, width}, chunk[2] = {chunk_rows, width};
@@ -59,9 +59,9 @@ static herr_t write_rows(hid_t dataset, hid_t type, size_t width, size_t total, 
 
 static enum status write_failure(const struct partfile_writer *part, const char *what, struct error *err)
 {
-    if (h5_atomic_check(part->aside, err) != OK)
+    if (h5_atomic_check(part->atomic, err) != OK)
         return FAIL_SYSTEM;
-    return h5_error(err, FAIL_SYSTEM, "%s: %s cannot be written", h5_atomic_path(part->aside), what);
+    return h5_error(err, FAIL_SYSTEM, "%s: %s cannot be written", h5_atomic_path(part->atomic), what);
 }
 
 static herr_t write_attribute(hid_t file, const char *name, hid_t type, hid_t memory, const void *value)
@@ -76,7 +76,7 @@ static herr_t write_attribute(hid_t file, const char *name, hid_t type, hid_t me
 
 static enum status write_head(struct partfile_writer *part, struct error *err)
 {
-    hid_t file = h5_atomic_file(part->aside), text = h5_text_type(strlen(partfile_format_name));
+    hid_t file = h5_atomic_file(part->atomic), text = h5_text_type(strlen(partfile_format_name));
     hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group = H5I_INVALID_HID;
     const int64_t version = PARTFILE_FORMAT_VERSION, rows = (int64_t)part->rows_per_block;
 
@@ -89,7 +89,7 @@ static enum status write_head(struct partfile_writer *part, struct error *err)
     h5_close(&group);
     h5_close(&creation);
     h5_close(&text);
-    return ok ? OK : write_failure(part, "its head", err);
+    return ok ? OK : write_failure(part, "its header", err);
 }
 
 static enum status create_columns(struct partfile_writer *part, const struct partfile_column *columns,
@@ -102,10 +102,10 @@ static enum status create_columns(struct partfile_writer *part, const struct par
         size_t blocks = block_bytes < CHUNK_BYTES ? CHUNK_BYTES / block_bytes : 1;
 
         if (!partfile_column_path(path, columns[i].name))
-            return error_set(err, FAIL_LIMIT, "%s: \"%.300s\" cannot be a column's name", h5_atomic_path(part->aside),
+            return error_set(err, FAIL_LIMIT, "%s: \"%.300s\" cannot be a column's name", h5_atomic_path(part->atomic),
                              columns[i].name);
         part->columns[i] = columns[i];
-        part->datasets[i] = create_rows(h5_atomic_file(part->aside), path, partfile_file_type(columns[i].type),
+        part->datasets[i] = create_rows(h5_atomic_file(part->atomic), path, partfile_file_type(columns[i].type),
                                         columns[i].width, blocks * part->rows_per_block);
         if (part->datasets[i] < 0)
             return write_failure(part, columns[i].name, err);
@@ -121,8 +121,8 @@ enum status partfile_create(struct partfile_writer **out, const char *path, cons
 
     *out = NULL;
     if (!partfile_good_columns(columns, ncolumns, rows_per_block))
-        return error_set(err, FAIL_LIMIT, "%s: columns of no size, or blocks above 256 MiB; make the blocks smaller",
-                         path);
+        return error_set(err, FAIL_LIMIT,
+                         "%s: columns without elements, or blocks above 256 MiB; make the blocks smaller", path);
     part = calloc(1, sizeof *part);
     if (!part)
         return error_system(err, "%s: no memory to begin it", path);
@@ -130,7 +130,7 @@ enum status partfile_create(struct partfile_writer **out, const char *path, cons
     part->ncolumns = ncolumns;
     for (size_t i = 0; i < ncolumns; i++)
         part->datasets[i] = H5I_INVALID_HID;
-    TRY(h5_atomic_create(&part->aside, path, err));
+    TRY(h5_atomic_create(&part->atomic, path, err));
     TRY(write_head(part, err));
     TRY(create_columns(part, columns, err));
     *out = part;
@@ -154,7 +154,7 @@ static enum status grow_index(struct partfile_writer *part, struct error *err)
     if (nrows)
         part->nrows = nrows;
     if (!first_image || !nrows)
-        return error_system(err, "%s: no memory for its list of blocks", h5_atomic_path(part->aside));
+        return error_system(err, "%s: no memory for its list of blocks", h5_atomic_path(part->atomic));
     part->capacity = capacity;
     return OK;
 }
@@ -167,13 +167,14 @@ enum status partfile_append(struct partfile_writer *part, size_t first_image, si
 
     if (nrows == 0 || nrows > part->rows_per_block || part->nblocks == PARTFILE_MAX_BLOCKS ||
         first_image > (size_t)INT64_MAX - nrows)
-        return error_set(err, FAIL_LIMIT, "%s: a block of %zu rows does not fit", h5_atomic_path(part->aside), nrows);
+        return error_set(err, FAIL_LIMIT, "%s: a block of %zu rows is not allowed", h5_atomic_path(part->atomic),
+                         nrows);
     TRY(grow_index(part, err));
     for (size_t i = 0; i < part->ncolumns; i++)
         if (write_rows(part->datasets[i], partfile_memory_type(part->columns[i].type), part->columns[i].width,
                        first + part->rows_per_block, first, nrows, data[i]) < 0)
             return write_failure(part, "a block", err);
-    TRY(h5_atomic_check(part->aside, err));
+    TRY(h5_atomic_check(part->atomic, err));
     part->first_image[part->nblocks] = (int64_t)first_image;
     part->nrows[part->nblocks++] = (int64_t)nrows;
 done:
@@ -182,7 +183,7 @@ done:
 
 static enum status write_index(struct partfile_writer *part, const char *path, const int64_t *values, struct error *err)
 {
-    hid_t dataset = create_rows(h5_atomic_file(part->aside), path, H5T_STD_I64LE, 1, INDEX_CHUNK);
+    hid_t dataset = create_rows(h5_atomic_file(part->atomic), path, H5T_STD_I64LE, 1, INDEX_CHUNK);
     bool ok = dataset >= 0 && (part->nblocks == 0 ||
                                write_rows(dataset, H5T_NATIVE_INT64, 1, part->nblocks, 0, part->nblocks, values) >= 0);
 
@@ -203,8 +204,8 @@ enum status partfile_commit(struct partfile_writer *part, struct error *err)
     close_columns(part);
     TRY(write_index(part, "first_image", part->first_image, err));
     TRY(write_index(part, "nrows", part->nrows, err));
-    rc = h5_atomic_commit(part->aside, err);
-    part->aside = NULL;
+    rc = h5_atomic_commit(part->atomic, err);
+    part->atomic = NULL;
 done:
     partfile_discard(part);
     return rc;
@@ -215,7 +216,7 @@ void partfile_discard(struct partfile_writer *part)
     if (!part)
         return;
     close_columns(part);
-    h5_atomic_discard(part->aside);
+    h5_atomic_discard(part->atomic);
     free(part->first_image);
     free(part->nrows);
     free(part);

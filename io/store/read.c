@@ -1,4 +1,4 @@
-/* HDF5 is called in a sandboxed process (base/sandbox.h), which is asked for one thing after the other. */
+/* HDF5 runs in a sandboxed process (io/base/sandbox.h), which answers one request after the other. */
 #include "io/store/sandboxed.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ enum { PIECE_BYTES = 1 << 28 };
 struct store_reader {
     char *path;
     uint64_t nbytes;
-    struct sandbox *apart;
+    struct sandbox *sandbox;
 };
 
 static enum status damaged(const struct store_reader *reader, const char *path, struct error *err)
@@ -19,15 +19,15 @@ static enum status damaged(const struct store_reader *reader, const char *path, 
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static enum status open_apart(struct store_reader *reader, const char *path, struct error *err)
+static enum status start_sandbox(struct store_reader *reader, const char *path, struct error *err)
 {
-    struct store_sandboxed local = {.path = path, .file = H5I_INVALID_HID};
-    const struct sandbox_request request = {.path = reader->path, .what = STORE_OP_OPEN};
+    struct store_sandboxed state = {.path = path, .file = H5I_INVALID_HID};
+    const struct sandbox_request request = {.path = reader->path, .op = STORE_OP_OPEN};
     struct sandbox_reply reply;
     enum status rc;
 
-    TRY(sandbox_start(&reader->apart, store_sandboxed_answer, &local, err));
-    TRY(sandbox_call(&reply, reader->apart, &request, err));
+    TRY(sandbox_start(&reader->sandbox, store_sandboxed_answer, &state, err));
+    TRY(sandbox_call(&reply, reader->sandbox, &request, err));
     reader->nbytes = reply.numbers[0];
     free(reply.bytes);
 done:
@@ -42,7 +42,7 @@ enum status store_open_read(struct store_reader **out, const char *path, struct 
     *out = NULL;
     if (!reader || !(reader->path = strdup(path)))
         TRY(error_system(err, "%s: no memory to open it", path));
-    TRY(open_apart(reader, path, err));
+    TRY(start_sandbox(reader, path, err));
     *out = reader;
     reader = NULL;
 done:
@@ -54,7 +54,7 @@ void store_close(struct store_reader *reader)
 {
     if (!reader)
         return;
-    sandbox_end(reader->apart);
+    sandbox_end(reader->sandbox);
     free(reader->path);
     free(reader);
 }
@@ -66,31 +66,31 @@ uint64_t store_file_bytes(const struct store_reader *reader)
 
 /* ---- questions about an object --------------------------------------------------------------------------------- */
 
-static enum status ask(struct sandbox_reply *reply, const struct store_reader *reader, enum store_op what,
+static enum status ask(struct sandbox_reply *reply, const struct store_reader *reader, enum store_op op,
                        const char *object, const char *name, struct error *err)
 {
-    const struct sandbox_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+    const struct sandbox_request request = {.path = reader->path, .op = op, .texts = {object, name}};
 
-    return sandbox_call(reply, reader->apart, &request, err);
+    return sandbox_call(reply, reader->sandbox, &request, err);
 }
 
-static bool is_so(const struct store_reader *reader, enum store_op what, const char *object, const char *name)
+static bool is_true(const struct store_reader *reader, enum store_op op, const char *object, const char *name)
 {
     struct sandbox_reply reply;
-    bool so = ask(&reply, reader, what, object, name, NULL) == OK && reply.numbers[0] == 1;
+    bool yes = ask(&reply, reader, op, object, name, NULL) == OK && reply.numbers[0] == 1;
 
     free(reply.bytes);
-    return so;
+    return yes;
 }
 
 bool store_has(const struct store_reader *reader, const char *path)
 {
-    return is_so(reader, STORE_OP_HAS, path, NULL);
+    return is_true(reader, STORE_OP_HAS, path, NULL);
 }
 
 bool store_has_attribute(const struct store_reader *reader, const char *object, const char *name)
 {
-    return is_so(reader, STORE_OP_HAS_ATTRIBUTE, object, name);
+    return is_true(reader, STORE_OP_HAS_ATTRIBUTE, object, name);
 }
 
 enum status store_get_text(char **out, const struct store_reader *reader, const char *object, const char *name,
@@ -103,12 +103,12 @@ enum status store_get_text(char **out, const struct store_reader *reader, const 
     return rc;
 }
 
-static enum status get_number(void *out, const struct store_reader *reader, enum store_op what, const char *object,
+static enum status get_number(void *out, const struct store_reader *reader, enum store_op op, const char *object,
                               const char *name, struct error *err)
 {
-    const struct sandbox_request request = {.path = reader->path, .what = what, .texts = {object, name}};
+    const struct sandbox_request request = {.path = reader->path, .op = op, .texts = {object, name}};
 
-    return sandbox_call_into(out, 8, reader->apart, &request, err);
+    return sandbox_call_into(out, 8, reader->sandbox, &request, err);
 }
 
 enum status store_get_int(int64_t *out, const struct store_reader *reader, const char *object, const char *name,
@@ -125,21 +125,13 @@ enum status store_get_real(double *out, const struct store_reader *reader, const
 
 /* ---- lists ----------------------------------------------------------------------------------------------------- */
 
-void store_names_free(struct store_names *names)
-{
-    for (size_t i = 0; i < names->count; i++)
-        free(names->names[i]);
-    free(names->names);
-    *names = (struct store_names){0};
-}
-
 static enum status copy_names(struct store_names *out, const struct sandbox_reply *reply,
                               const struct store_reader *reader, const char *path, struct error *err)
 {
     const char *at = reply->bytes, *end = at + reply->nbytes;
     size_t count = reply->numbers[0];
 
-    if (count > STORE_LOCAL_NAMES)
+    if (count > STORE_MAX_NAMES)
         return damaged(reader, path, err);
     out->names = calloc(count + 1, sizeof *out->names);
     if (!out->names)
@@ -155,14 +147,14 @@ static enum status copy_names(struct store_names *out, const struct sandbox_repl
     return OK;
 }
 
-static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_op what,
+static enum status get_names(struct store_names *out, const struct store_reader *reader, enum store_op op,
                              const char *path, struct error *err)
 {
     struct sandbox_reply reply;
     enum status rc;
 
     *out = (struct store_names){0};
-    TRY(ask(&reply, reader, what, path, NULL, err));
+    TRY(ask(&reply, reader, op, path, NULL, err));
     rc = copy_names(out, &reply, reader, path, err);
     free(reply.bytes);
 done:
@@ -210,7 +202,8 @@ uint64_t store_dataset_bytes(const struct store_reader *reader, const char *path
     return reply.numbers[0];
 }
 
-/* Take over the lengths of a reply, which must be those that were asked for and have `element_bytes` for each element. */
+/* Accept the lengths of a reply: they must match the expected ones and, times `element_bytes`, the size of the reply.
+ * */
 static bool take_dims(size_t *dims, const struct sandbox_reply *reply, size_t ndim, size_t element_bytes)
 {
     size_t nbytes = element_bytes;
@@ -225,10 +218,10 @@ static bool take_dims(size_t *dims, const struct sandbox_reply *reply, size_t nd
     return nbytes == reply->nbytes;
 }
 
-static enum status read_numbers(void **out, const struct store_reader *reader, enum store_op what, size_t element_bytes,
+static enum status read_numbers(void **out, const struct store_reader *reader, enum store_op op, size_t element_bytes,
                                 const char *path, size_t ndim, size_t *dims, struct error *err)
 {
-    struct sandbox_request request = {.path = reader->path, .what = what, .numbers = {ndim}, .texts = {path}};
+    struct sandbox_request request = {.path = reader->path, .op = op, .numbers = {ndim}, .texts = {path}};
     struct sandbox_reply reply = {0};
     enum status rc = OK;
 
@@ -237,7 +230,7 @@ static enum status read_numbers(void **out, const struct store_reader *reader, e
         TRY(error_set(err, FAIL_FORMAT, "%s: /%s cannot have %zu axes", reader->path, path, ndim));
     for (size_t d = 0; d < ndim; d++)
         request.numbers[d + 1] = dims[d];
-    TRY(sandbox_call(&reply, reader->apart, &request, err));
+    TRY(sandbox_call(&reply, reader->sandbox, &request, err));
     if (!take_dims(dims, &reply, ndim, element_bytes))
         TRY(damaged(reader, path, err));
     *out = reply.bytes;
@@ -277,7 +270,7 @@ enum status store_read_int(int64_t **out, const struct store_reader *reader, con
     return rc;
 }
 
-/* Pointers, then the strings, which lie as they do in the reply. */
+/* One block: the pointers, then the strings as they are in the reply. */
 static enum status place_strings(char ***out, const struct sandbox_reply *reply, const struct store_reader *reader,
                                  const char *path, struct error *err)
 {
@@ -301,12 +294,12 @@ enum status store_read_text(char ***out, const struct store_reader *reader, cons
                             struct error *err)
 {
     const struct sandbox_request request = {
-        .path = reader->path, .what = STORE_OP_TEXT, .numbers = {*count}, .texts = {path}};
+        .path = reader->path, .op = STORE_OP_TEXT, .numbers = {*count}, .texts = {path}};
     struct sandbox_reply reply;
     enum status rc;
 
     *out = NULL;
-    TRY(sandbox_call(&reply, reader->apart, &request, err));
+    TRY(sandbox_call(&reply, reader->sandbox, &request, err));
     if (*count == STORE_ANY || *count == reply.numbers[0])
         rc = place_strings(out, &reply, reader, path, err);
     else
@@ -326,34 +319,33 @@ enum status store_read_words(void *out, const struct store_reader *reader, const
     do {
         size_t count = n - first < most ? n - first : most;
         const struct sandbox_request request = {
-            .path = reader->path, .what = STORE_OP_WORDS, .numbers = {n, first, count}, .texts = {path}};
+            .path = reader->path, .op = STORE_OP_WORDS, .numbers = {n, first, count}, .texts = {path}};
 
-        TRY(sandbox_call_into((uint64_t *)out + first, count * sizeof(uint64_t), reader->apart, &request, err));
+        TRY(sandbox_call_into((uint64_t *)out + first, count * sizeof(uint64_t), reader->sandbox, &request, err));
         first += count;
     } while (first < n);
 done:
     return rc;
 }
 
-enum status store_read_slab(void *out, enum store_type type, size_t element_bytes, bool converted,
-                            const struct store_reader *reader, const char *path, size_t first, size_t nrows,
-                            size_t width, struct error *err)
+enum status store_read_slab(void *out, const struct store_reader *reader, const char *path,
+                            const struct store_slab *slab, struct error *err)
 {
-    size_t row_bytes = width * element_bytes, end = first + nrows;
+    size_t row_bytes = slab->width * slab->element_bytes, end = slab->first + slab->nrows;
     size_t most = row_bytes && row_bytes < PIECE_BYTES ? PIECE_BYTES / row_bytes : 1;
+    struct store_slab piece = *slab;
     char *to = out;
     enum status rc;
 
     do {
-        size_t count = end - first < most ? end - first : most;
-        const struct store_slab slab = {first, count, width, type, element_bytes, converted};
+        piece.nrows = end - piece.first < most ? end - piece.first : most;
         const struct sandbox_request request = {
-            .path = reader->path, .what = STORE_OP_SLAB, .texts = {path}, .bytes = &slab, .nbytes = sizeof slab};
+            .path = reader->path, .op = STORE_OP_SLAB, .texts = {path}, .bytes = &piece, .nbytes = sizeof piece};
 
-        TRY(sandbox_call_into(to, count * row_bytes, reader->apart, &request, err));
-        to += count * row_bytes;
-        first += count;
-    } while (first < end);
+        TRY(sandbox_call_into(to, piece.nrows * row_bytes, reader->sandbox, &request, err));
+        to += piece.nrows * row_bytes;
+        piece.first += piece.nrows;
+    } while (piece.first < end);
 done:
     return rc;
 }
@@ -361,12 +353,14 @@ done:
 enum status store_read_rows(double *out, const struct store_reader *reader, const char *path, size_t first,
                             size_t nrows, size_t width, struct error *err)
 {
-    return store_read_slab(out, STORE_F64, sizeof *out, true, reader, path, first, nrows, width, err);
+    const struct store_slab slab = {first, nrows, width, STORE_F64, sizeof *out, true};
+
+    return store_read_slab(out, reader, path, &slab, err);
 }
 
-/* ---- form ------------------------------------------------------------------------------------------------------ */
+/* ---- problems -------------------------------------------------------------------------------------------------- */
 
-/* Places and what is wrong there; a NUL follows all bytes. */
+/* The reply is place and problem in turn, each with a NUL; another NUL follows all bytes. */
 static enum status copy_problems(struct store_problems *problems, const struct sandbox_reply *reply,
                                  const struct store_reader *reader, struct error *err)
 {

@@ -6,10 +6,10 @@
 
 enum { MAX_TEXTS = 8, MAX_TEXT = 1024, MAX_REFERENCES = 1 << 20 };
 
-/* What the checks of one object share. */
+/* The object that is checked. */
 struct object {
     struct store_problems *problems;
-    const struct store_sandboxed *local;
+    const struct store_sandboxed *reader;
     const char *path;
     hid_t id; /* open */
 };
@@ -33,7 +33,7 @@ static size_t count_elements(hid_t attribute)
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
-/* One text, or several of them, separated by commas; false if the attribute is not that. */
+/* The text of an attribute, several of them separated by commas; false if the attribute is not text. */
 static bool read_texts(char *out, size_t nbytes, const struct object *o, const char *name)
 {
     hid_t attribute = open_attribute(o->id, name);
@@ -54,7 +54,7 @@ static bool read_texts(char *out, size_t nbytes, const struct object *o, const c
     return ok;
 }
 
-/* Whether the attribute is this text; what is wrong goes into the list. */
+/* Add a problem unless the attribute is this text. */
 static void expect_text(const struct object *o, const char *name, const char *wanted)
 {
     char found[MAX_TEXT];
@@ -79,7 +79,7 @@ static bool has_axes_attribute(const struct object *o, const char *name, H5T_cla
     return ok;
 }
 
-/* An element of a scale's list of the datasets it belongs to. */
+/* An element of a scale's list of the datasets that use it. */
 struct user {
     hobj_ref_t dataset;
     int axis;
@@ -95,8 +95,8 @@ static hid_t user_type(void)
     return type;
 }
 
-/* Whether the list of a scale, which is open, has the dataset with this axis. */
-static bool scale_serves(const struct object *o, hid_t scale, size_t axis)
+/* Whether the list of an open scale contains this axis of the dataset. */
+static bool scale_lists_axis(const struct object *o, hid_t scale, size_t axis)
 {
     hid_t attribute = open_attribute(scale, "REFERENCE_LIST"), memory = user_type();
     hid_t type = attribute < 0 ? H5I_INVALID_HID : H5Aget_type(attribute);
@@ -104,7 +104,7 @@ static bool scale_serves(const struct object *o, hid_t scale, size_t axis)
     struct user *users = count > 0 && count <= MAX_REFERENCES ? calloc(count, sizeof *users) : NULL;
     hobj_ref_t mine;
     bool found = false, ok = users && memory >= 0 && H5Aread(attribute, memory, users) >= 0 &&
-                             H5Rcreate(&mine, o->local->file, o->path, H5R_OBJECT, H5I_INVALID_HID) >= 0;
+                             H5Rcreate(&mine, o->reader->file, o->path, H5R_OBJECT, H5I_INVALID_HID) >= 0;
 
     for (size_t i = 0; ok && i < count; i++)
         found = found || (users[i].axis == (int)axis && memcmp(&users[i].dataset, &mine, sizeof mine) == 0);
@@ -119,12 +119,12 @@ static bool scale_serves(const struct object *o, hid_t scale, size_t axis)
 static size_t scale_length(const struct object *o, hid_t scale, const char *path)
 {
     size_t ndim, dims[H5_MAX_DIMS], nelements;
-    bool ok = h5_shape(&ndim, dims, &nelements, scale, 1, path, o->local->path, NULL) == OK;
+    bool ok = h5_shape(&ndim, dims, &nelements, scale, 1, path, o->reader->path, NULL) == OK;
 
     return ok && ndim == 1 ? dims[0] : STORE_ANY;
 }
 
-/* Whether the scale that the table gives this axis is attached, if the store has it. */
+/* Check that the axis has the scale of the table, if the store contains that scale. */
 static void check_scale(const struct object *o, const struct store_field *field, size_t axis, size_t length)
 {
     size_t name_length;
@@ -137,24 +137,25 @@ static void check_scale(const struct object *o, const struct store_field *field,
         return;
     store_scale_path(path, sizeof path, entry, o->path);
     if (strcmp(path, o->path) == 0 ||
-        (strchr(entry->scale, '/') && store_sandboxed_guard(o->local, path, NULL) != OK) ||
-        h5_open_dataset(&scale, o->local->file, path, o->local->path, NULL) != OK)
+        (strchr(entry->scale, '/') && store_sandboxed_guard(o->reader, path, NULL) != OK) ||
+        h5_open_dataset(&scale, o->reader->file, path, o->reader->path, NULL) != OK)
         return;
     if (scale_length(o, scale, path) != length + entry->longer) {
         o->problems->unreadable = true;
         store_problem_add(o->problems, o->path,
-                          "has %zu along the axis %.*s, and the length of its scale /%s is another", length,
+                          "has the length %zu along the axis %.*s, but its scale /%s has another length", length,
                           (int)name_length, name, path);
     }
-    if (!scale_serves(o, scale, axis) || !has_axes_attribute(o, "DIMENSION_LIST", H5T_VLEN, store_count_axes(field)))
+    if (!scale_lists_axis(o, scale, axis) ||
+        !has_axes_attribute(o, "DIMENSION_LIST", H5T_VLEN, store_count_axes(field)))
         store_problem_add(o->problems, o->path, "the axis %.*s lacks its scale /%s", (int)name_length, name, path);
     h5_close(&scale);
 }
 
-void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *local,
+void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *reader,
                                    const char *path, const struct store_field *field, hid_t dataset, const size_t *dims)
 {
-    struct object o = {problems, local, path, dataset};
+    struct object o = {problems, reader, path, dataset};
     size_t naxes = store_count_axes(field);
     char description[MAX_TEXT];
 
@@ -169,6 +170,11 @@ void store_sandboxed_check_dataset(struct store_problems *problems, const struct
 
 /* ---- groups ---------------------------------------------------------------------------------------------------- */
 
+bool store_sandboxed_only_maps(const struct store_sandboxed *reader)
+{
+    return store_sandboxed_has(reader, "queries/map/map") && !store_sandboxed_has(reader, "layers");
+}
+
 static void check_attribute(const struct object *o, const struct store_attribute *attribute)
 {
     static const char *const kinds[] = {"text", "an integer", "a number"};
@@ -177,23 +183,23 @@ static void check_attribute(const struct object *o, const struct store_attribute
     char *text = NULL;
     enum status rc = FAIL_FORMAT;
 
-    if (!store_sandboxed_has_attribute(o->local, o->path, attribute->name)) {
-        if (attribute->required && (o->path[0] || !store_sandboxed_only_maps(o->local)))
+    if (!store_sandboxed_has_attribute(o->reader, o->path, attribute->name)) {
+        if (attribute->required && (o->path[0] || !store_sandboxed_only_maps(o->reader)))
             store_problem_add(o->problems, o->path, "the attribute %s is missing", attribute->name);
         return;
     }
     if (attribute->kind == STORE_ATTRIBUTE_TEXT)
-        rc = store_sandboxed_get_text(&text, o->local, o->path, attribute->name, NULL);
+        rc = store_sandboxed_get_text(&text, o->reader, o->path, attribute->name, NULL);
     else if (attribute->kind == STORE_ATTRIBUTE_INT)
-        rc = store_sandboxed_get_int(&integer, o->local, o->path, attribute->name, NULL);
+        rc = store_sandboxed_get_int(&integer, o->reader, o->path, attribute->name, NULL);
     else
-        rc = store_sandboxed_get_real(&real, o->local, o->path, attribute->name, NULL);
+        rc = store_sandboxed_get_real(&real, o->reader, o->path, attribute->name, NULL);
     free(text);
     if (rc != OK)
         store_problem_add(o->problems, o->path, "the attribute %s is not %s", attribute->name, kinds[attribute->kind]);
 }
 
-/* What a viewer plots of the group. */
+/* Check what a viewer plots of the group. */
 static void check_signal(const struct object *o, const struct store_group *group)
 {
     char signal[STORE_PATH], axes[2 * STORE_NAME];
@@ -201,7 +207,7 @@ static void check_signal(const struct object *o, const struct store_group *group
     if (!group->signal)
         return;
     snprintf(signal, sizeof signal, "%s/%s", o->path, group->signal);
-    if (!store_sandboxed_has(o->local, signal))
+    if (!store_sandboxed_has(o->reader, signal))
         return;
     snprintf(axes, sizeof axes, "%s%s%s", group->axes[0], group->axes[1] ? "," : "",
              group->axes[1] ? group->axes[1] : "");
@@ -209,13 +215,13 @@ static void check_signal(const struct object *o, const struct store_group *group
     expect_text(o, "axes", axes);
 }
 
-/* Where a viewer goes on from a group that only holds groups. */
+/* Check the group that a viewer opens next, below a group that only contains groups. */
 static void check_default(const struct object *o)
 {
     char name[MAX_TEXT], child[STORE_PATH + MAX_TEXT];
     struct store_names names = {0};
 
-    if (store_sandboxed_list(&names, o->local, o->path, NULL) != OK || names.count == 0) {
+    if (store_sandboxed_list(&names, o->reader, o->path, NULL) != OK || names.count == 0) {
         store_names_free(&names);
         return;
     }
@@ -225,17 +231,18 @@ static void check_default(const struct object *o)
         return;
     }
     snprintf(child, sizeof child, "%s%s%s", o->path, o->path[0] ? "/" : "", name);
-    if (!store_sandboxed_has(o->local, child))
-        store_problem_add(o->problems, o->path, "the attribute default names \"%.200s\", which is not there", name);
+    if (!store_sandboxed_has(o->reader, child))
+        store_problem_add(o->problems, o->path, "the attribute default names \"%.200s\", which does not exist", name);
 }
 
-void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *local, const char *path)
+void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *reader,
+                                 const char *path)
 {
     const struct store_group *group = store_find_group(path);
-    struct object o = {.problems = problems, .local = local, .path = path};
+    struct object o = {.problems = problems, .reader = reader, .path = path};
 
-    if (h5_open_object(&o.id, local->file, path, local->path, NULL) != OK)
-        return; /* listing it has failed, too */
+    if (h5_open_object(&o.id, reader->file, path, reader->path, NULL) != OK)
+        return; /* the failure to list it has been reported */
     for (const struct store_attribute *a = NULL; (a = store_next_attribute(a, path));)
         check_attribute(&o, a);
     expect_text(&o, "NX_class", group->nexus_class);

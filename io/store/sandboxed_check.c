@@ -4,23 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Length of an axis where it was first met; other datasets must have the same. */
+/* Length of an axis in the first dataset that has it; all others must have the same. */
 struct axis_length {
-    char group[STORE_PATH]; /* "" where the axis is the same in the whole store */
-    const char *name;       /* of the table, not ended by NUL */
+    char group[STORE_PATH]; /* "" if the axis has one length in the whole store */
+    const char *name;       /* in the table, without a final NUL */
     size_t name_length, length;
     char path[STORE_PATH]; /* the dataset that set it */
 };
 
 struct check {
-    const struct store_sandboxed *local;
+    const struct store_sandboxed *reader;
     struct store_problems *problems;
     struct axis_length *lengths; /* [nlengths] */
     size_t nlengths, capacity;
-    bool maps; /* a store of maps, which has less */
+    bool maps; /* a store of maps has fewer groups */
 };
 
-/* Record what would make readers fail. */
+/* Add a problem that makes readers fail. */
 #define UNREADABLE(check, ...)                                                                                         \
     do {                                                                                                               \
         (check)->problems->unreadable = true;                                                                          \
@@ -29,7 +29,7 @@ struct check {
 
 /* ---- axes ------------------------------------------------------------------------------------------------------ */
 
-/* Whether an axis has one length in the whole store: its scale is in a group of its own. */
+/* Whether an axis has one length in the whole store: its scale is not beside the dataset. */
 static bool is_global(const char *name, size_t length)
 {
     const struct store_axis *axis = store_find_axis(name, length);
@@ -75,8 +75,8 @@ static void check_length(struct check *c, const char *path, const char *name, si
 
     if (known) {
         if (known->length != length)
-            UNREADABLE(c, path, "has %zu along the axis %.*s, and /%s has %zu", length, (int)name_length, name,
-                       known->path, known->length);
+            UNREADABLE(c, path, "has the length %zu along the axis %.*s, but /%s has %zu", length, (int)name_length,
+                       name, known->path, known->length);
         return;
     }
     known = new_length(c);
@@ -98,7 +98,7 @@ static void check_axes(struct check *c, const char *path, const struct store_fie
 
 /* ---- types ----------------------------------------------------------------------------------------------------- */
 
-/* A word for a type that is found in a file. */
+/* A name of a type that was found in a file. */
 static void describe_type(char *text, size_t nbytes, hid_t type)
 {
     static const char *const classes[] = {
@@ -142,14 +142,14 @@ static void check_type(struct check *c, const char *path, const struct store_fie
 
 /* ---- objects --------------------------------------------------------------------------------------------------- */
 
-/* Every object is opened once, as that takes nearly all of the time. */
+/* Every object is opened only once, because opening takes nearly all of the time. */
 static void check_open_dataset(struct check *c, const char *path, const struct store_field *field, hid_t dataset)
 {
     size_t ndim, dims[H5_MAX_DIMS], nelements;
     hid_t type = H5Dget_type(dataset);
     size_t nbytes = type < 0 ? 0 : H5Tget_size(type);
     struct error err = {0};
-    bool has_shape = nbytes && h5_shape(&ndim, dims, &nelements, dataset, nbytes, path, c->local->path, &err) == OK;
+    bool has_shape = nbytes && h5_shape(&ndim, dims, &nelements, dataset, nbytes, path, c->reader->path, &err) == OK;
 
     if (has_shape)
         check_type(c, path, field, type);
@@ -163,7 +163,7 @@ static void check_open_dataset(struct check *c, const char *path, const struct s
         return;
     }
     check_axes(c, path, field, dims);
-    store_sandboxed_check_dataset(c->problems, c->local, path, field, dataset, dims);
+    store_sandboxed_check_dataset(c->problems, c->reader, path, field, dataset, dims);
 }
 
 static void check_dataset(struct check *c, const char *path)
@@ -173,11 +173,11 @@ static void check_dataset(struct check *c, const char *path)
     hid_t dataset = H5I_INVALID_HID;
 
     if (!field) {
-        store_problem_add(c->problems, path, "is no dataset of a store");
+        store_problem_add(c->problems, path, "is not a dataset of a store");
         return;
     }
     c->problems->datasets++;
-    if (h5_open_dataset(&dataset, c->local->file, path, c->local->path, &err) == OK)
+    if (h5_open_dataset(&dataset, c->reader->file, path, c->reader->path, &err) == OK)
         check_open_dataset(c, path, field, dataset);
     else
         UNREADABLE(c, path, "cannot be read: %s", err.message);
@@ -193,7 +193,7 @@ static bool listed(const struct store_names *names, const char *name)
     return false;
 }
 
-/* Datasets that a group must have. */
+/* Check that a group has the datasets that the table requires. */
 static void check_contents(struct check *c, const char *path, const struct store_names *names)
 {
     size_t nfields;
@@ -210,29 +210,29 @@ static void check_contents(struct check *c, const char *path, const struct store
     }
 }
 
-/* Kind of an object, H5I_BADID if it cannot be opened. The group that it is in has been listed, and so guarded. */
+/* Kind of an object, H5I_BADID if it cannot be opened. Listing its group has already called the guard. */
 static H5I_type_t kind_of(struct check *c, const char *path, struct error *err)
 {
     hid_t object;
-    enum status rc = h5_open_object(&object, c->local->file, path, c->local->path, err);
+    enum status rc = h5_open_object(&object, c->reader->file, path, c->reader->path, err);
     H5I_type_t kind = rc == OK ? H5Iget_type(object) : H5I_BADID;
 
     h5_close(&object);
     return kind;
 }
 
-/* A group of the table, or the root, and what is in it, to a depth that the table has. */
+/* Check a group of the table, or the root, and its contents down to the depth of the table. */
 static void check_group(struct check *c, const char *path, int depth)
 {
     struct store_names names = {0};
     struct error err = {0};
     char child[STORE_PATH];
 
-    if (store_sandboxed_list(&names, c->local, path, &err) != OK) {
+    if (store_sandboxed_list(&names, c->reader, path, &err) != OK) {
         UNREADABLE(c, path, "cannot be listed: %s", err.message);
         return;
     }
-    store_sandboxed_check_group(c->problems, c->local, path);
+    store_sandboxed_check_group(c->problems, c->reader, path);
     check_contents(c, path, &names);
     for (size_t i = 0; i < names.count; i++) {
         int length = snprintf(child, sizeof child, "%s%s%s", path, path[0] ? "/" : "", names.names[i]);
@@ -247,19 +247,15 @@ static void check_group(struct check *c, const char *path, int depth)
         else if (kind != H5I_GROUP)
             check_dataset(c, child);
         else if (depth == 0 || !store_find_group(child))
-            store_problem_add(c->problems, child, "is no group of a store");
+            store_problem_add(c->problems, child, "is not a group of a store");
         else
             check_group(c, child, depth - 1);
     }
     store_names_free(&names);
 }
 
-bool store_sandboxed_only_maps(const struct store_sandboxed *local)
-{
-    return store_sandboxed_has(local, "queries/map/map") && !store_sandboxed_has(local, "layers");
-}
-
-/* Groups that every store has but one of maps; one that is not complete, or has only a part of the images, has its state. */
+/* Check the groups that every store has except one of maps. A store that is incomplete, or a shard, also has its state.
+ * */
 static void check_groups(struct check *c)
 {
     static const char *const always[] = {"images", "layers", "classes"};
@@ -268,27 +264,28 @@ static void check_groups(struct check *c)
     if (c->maps)
         return;
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
-        if (!store_sandboxed_has(c->local, always[i]))
+        if (!store_sandboxed_has(c->reader, always[i]))
             UNREADABLE(c, always[i], "is missing");
-    if (store_sandboxed_get_int(&complete, c->local, "", "complete", NULL) != OK)
+    if (store_sandboxed_get_int(&complete, c->reader, "", "complete", NULL) != OK)
         return;
     if (complete != 0 && complete != 1)
         store_problem_add(c->problems, "", "the attribute complete is %lld, not 0 or 1", (long long)complete);
-    bool wanted = complete != 1 || store_sandboxed_has_attribute(c->local, "", "shard");
-    if (wanted != store_sandboxed_has(c->local, "state"))
+    bool wanted = complete != 1 || store_sandboxed_has_attribute(c->reader, "", "shard");
+    if (wanted != store_sandboxed_has(c->reader, "state"))
         store_problem_add(c->problems, "state",
-                          wanted ? "is missing, though the run is to go on, or to be merged with others"
-                                 : "is there, though the store is complete");
+                          wanted ? "is missing, although the store is to be continued or merged"
+                                 : "exists, although the store is complete");
 }
 
-enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *local,
+enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *reader,
                                   struct error *err)
 {
-    struct check c = {.local = local, .problems = problems, .maps = store_sandboxed_only_maps(local)};
+    struct check c = {.reader = reader, .problems = problems, .maps = store_sandboxed_only_maps(reader)};
 
     check_groups(&c);
     check_group(&c, "", 2);
     free(c.lengths);
-    return problems->no_memory ? error_set(err, FAIL_RESOURCE, "%s: no memory for what is wrong with it", local->path)
-                               : OK;
+    return problems->no_memory
+               ? error_set(err, FAIL_RESOURCE, "%s: no memory for the list of its problems", reader->path)
+               : OK;
 }

@@ -1,4 +1,4 @@
-/* The form of a store, looked at in the process apart (store/sandboxed.h); for io/store_local_* only. */
+/* The checks of store_check, in the sandboxed process (sandboxed.h); private to io/store/. */
 #ifndef NRMFLOW_IO_STORE_SANDBOXED_CHECK_H
 #define NRMFLOW_IO_STORE_SANDBOXED_CHECK_H
 
@@ -7,19 +7,19 @@
 
 enum { STORE_PATH = 4 * STORE_NAME };
 
-/* Description and units, labels and scales of a dataset of the table that has the table's axes.
+/* Check description, units, labels and scales of a dataset that has the type and axes of the table.
  *
  *   dataset  in  open
  *   dims     in  [axes] */
-void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *local,
+void store_sandboxed_check_dataset(struct store_problems *problems, const struct store_sandboxed *reader,
                                    const char *path, const struct store_field *field, hid_t dataset,
                                    const size_t *dims);
 
-/* NeXus attributes of a group of the table ("" for the root), and those of the table of attributes. */
-void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *local,
+/* Check the NeXus attributes of a group of the table ("" for the root), and its entries in the table of attributes. */
+void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *reader,
                                  const char *path);
 
-/* Whether it is a store of maps, which has images and a query, but no statistics. */
-bool store_sandboxed_only_maps(const struct store_sandboxed *local);
+/* Whether it is a store of maps, which has images and a query but no statistics. */
+bool store_sandboxed_only_maps(const struct store_sandboxed *reader);
 
 #endif

@@ -5,7 +5,9 @@
 
 #define READ_LIMIT ((size_t)1 << 31)
 
+/* An open dataset. */
 struct opened {
+    const char *file, *path; /* borrowed; for messages */
     hid_t dataset, type;
     size_t ndim, dims[H5_MAX_DIMS], nelements;
 };
@@ -16,33 +18,33 @@ static void close_dataset(struct opened *opened)
     h5_close(&opened->dataset);
 }
 
-/* Open a dataset; `element_bytes` is what one element takes in memory, 0 for what it takes in the file. */
-static enum status open_dataset(struct opened *opened, const struct store_sandboxed *local, const char *path,
+/* Open a dataset; `element_bytes` is the size of an element in memory, or 0 for its size in the file. */
+static enum status open_dataset(struct opened *opened, const struct store_sandboxed *reader, const char *path,
                                 size_t element_bytes, struct error *err)
 {
     enum status rc = OK;
 
-    *opened = (struct opened){.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
-    TRY(store_sandboxed_guard(local, path, err));
-    TRY(h5_open_dataset(&opened->dataset, local->file, path, local->path, err));
+    *opened = (struct opened){.file = reader->path, .path = path, .dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
+    TRY(store_sandboxed_guard(reader, path, err));
+    TRY(h5_open_dataset(&opened->dataset, reader->file, path, reader->path, err));
     opened->type = H5Dget_type(opened->dataset);
     size_t in_file = opened->type < 0 ? 0 : H5Tget_size(opened->type);
 
     if (in_file == 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s has no type", local->path, path);
+        rc = h5_error(err, FAIL_FORMAT, "%s: /%s has no type", reader->path, path);
         goto done;
     }
     TRY(h5_shape(&opened->ndim, opened->dims, &opened->nelements, opened->dataset,
-                 element_bytes ? element_bytes : in_file, path, local->path, err));
+                 element_bytes ? element_bytes : in_file, path, reader->path, err));
 done:
     return rc;
 }
 
-enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store_sandboxed *local, const char *path,
+enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store_sandboxed *reader, const char *path,
                                   struct error *err)
 {
     struct opened opened;
-    enum status rc = open_dataset(&opened, local, path, 0, err);
+    enum status rc = open_dataset(&opened, reader, path, 0, err);
 
     if (rc == OK) {
         *ndim = opened.ndim;
@@ -52,81 +54,79 @@ enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store
     return rc;
 }
 
-size_t store_sandboxed_bytes(const struct store_sandboxed *local, const char *path)
+size_t store_sandboxed_bytes(const struct store_sandboxed *reader, const char *path)
 {
     struct opened opened;
     size_t nbytes = 0;
 
-    if (open_dataset(&opened, local, path, 0, NULL) == OK)
+    if (open_dataset(&opened, reader, path, 0, NULL) == OK)
         nbytes = (size_t)H5Dget_storage_size(opened.dataset);
     close_dataset(&opened);
     H5Eclear2(H5E_DEFAULT);
     return nbytes;
 }
 
-static enum status match_shape(const struct opened *opened, const struct store_sandboxed *local, const char *path,
-                               size_t ndim, size_t *dims, struct error *err)
+static enum status match_shape(const struct opened *opened, size_t ndim, size_t *dims, struct error *err)
 {
     if (opened->ndim != ndim)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu axes, %zu are expected", local->path, path, opened->ndim,
-                         ndim);
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu axes; %zu are expected", opened->file, opened->path,
+                         opened->ndim, ndim);
     for (size_t d = 0; d < ndim; d++) {
         if (dims[d] != STORE_ANY && dims[d] != opened->dims[d])
-            return error_set(err, FAIL_FORMAT, "%s: axis %zu of /%s has the length %zu, %zu is expected", local->path,
-                             d, path, opened->dims[d], dims[d]);
+            return error_set(err, FAIL_FORMAT, "%s: axis %zu of /%s has the length %zu; %zu is expected", opened->file,
+                             d, opened->path, opened->dims[d], dims[d]);
         dims[d] = opened->dims[d];
     }
     return OK;
 }
 
-static enum status check_number(const struct opened *opened, bool integer, const struct store_sandboxed *local,
-                                const char *path, struct error *err)
+static enum status check_number(const struct opened *opened, bool integer, struct error *err)
 {
     H5T_class_t class = H5Tget_class(opened->type);
     bool fits = class == H5T_INTEGER || (integer ? class == H5T_ENUM : class == H5T_FLOAT);
 
     return fits ? OK
-                : error_set(err, FAIL_FORMAT, "%s: /%s does not hold %s", local->path, path,
+                : error_set(err, FAIL_FORMAT, "%s: /%s does not hold %s", opened->file, opened->path,
                             integer ? "integers" : "numbers");
 }
 
-static enum status check_limit(size_t nelements, size_t element_bytes, const struct store_sandboxed *local,
-                               const char *path, struct error *err)
+static enum status check_limit(const struct opened *opened, size_t element_bytes, struct error *err)
 {
-    return nelements <= READ_LIMIT / element_bytes
+    return opened->nelements <= READ_LIMIT / element_bytes
                ? OK
-               : error_set(err, FAIL_LIMIT, "%s: /%s is larger than 2 GiB; read it in rows", local->path, path);
+               : error_set(err, FAIL_LIMIT, "%s: /%s is larger than 2 GiB; read it in rows", opened->file,
+                           opened->path);
 }
 
-/* Type of an element in memory, and its bytes. */
-static hid_t memory_type(size_t *element_bytes, enum store_op what)
+/* Type and size of an element in memory. */
+static hid_t memory_type(size_t *element_bytes, enum store_op op)
 {
-    *element_bytes = what == STORE_OP_FLOAT ? sizeof(float) : sizeof(double);
-    return what == STORE_OP_FLOAT ? H5T_NATIVE_FLOAT : what == STORE_OP_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
+    *element_bytes = op == STORE_OP_FLOAT ? sizeof(float) : sizeof(double);
+    return op == STORE_OP_FLOAT ? H5T_NATIVE_FLOAT : op == STORE_OP_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
 }
 
-enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
-                                 enum store_op what, size_t ndim, size_t *dims, struct error *err)
+enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *reader, const char *path,
+                                 enum store_op op, size_t ndim, size_t *dims, struct error *err)
 {
     enum status rc = OK;
     size_t element_bytes;
-    hid_t memory = memory_type(&element_bytes, what);
+    hid_t memory = memory_type(&element_bytes, op);
     struct opened opened;
     void *data = NULL;
 
     *out = NULL;
-    TRY(open_dataset(&opened, local, path, element_bytes, err));
-    TRY(match_shape(&opened, local, path, ndim, dims, err));
-    TRY(check_number(&opened, what == STORE_OP_INT, local, path, err));
-    TRY(check_limit(opened.nelements, element_bytes, local, path, err));
+    TRY(open_dataset(&opened, reader, path, element_bytes, err));
+    TRY(match_shape(&opened, ndim, dims, err));
+    TRY(check_number(&opened, op == STORE_OP_INT, err));
+    TRY(check_limit(&opened, element_bytes, err));
     *nbytes = opened.nelements * element_bytes;
     data = malloc(*nbytes ? *nbytes : 1);
     if (!data) {
-        rc = error_system(err, "%s: no memory for /%s", local->path, path);
+        rc = error_system(err, "%s: no memory for /%s", reader->path, path);
         goto done;
     }
     if (*nbytes && H5Dread(opened.dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", local->path, path);
+        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", reader->path, path);
         goto done;
     }
     *out = data;
@@ -137,25 +137,24 @@ done:
     return rc;
 }
 
-/* Strings, each with a NUL behind it. */
-static enum status read_strings(void **out, size_t *nbytes, const struct opened *opened,
-                                const struct store_sandboxed *local, const char *path, struct error *err)
+/* Read strings, each with a final NUL. */
+static enum status read_strings(void **out, size_t *nbytes, const struct opened *opened, struct error *err)
 {
     enum status rc = OK;
     size_t n = opened->nelements, width = H5Tget_size(opened->type) + 1;
     hid_t memory = h5_text_type(width);
     char *text = NULL;
 
-    TRY(check_limit(n, width, local, path, err));
+    TRY(check_limit(opened, width, err));
     *nbytes = n * width;
     text = calloc(n + 1, width);
     if (!text) {
-        rc = error_system(err, "%s: no memory for /%s", local->path, path);
+        rc = error_system(err, "%s: no memory for /%s", opened->file, opened->path);
         goto done;
     }
-    H5Tset_cset(memory, H5Tget_cset(opened->type)); /* HDF5 does not convert between the two */
+    H5Tset_cset(memory, H5Tget_cset(opened->type)); /* HDF5 does not convert between ASCII and UTF-8 */
     if (n && H5Dread(opened->dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", local->path, path);
+        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", opened->file, opened->path);
         goto done;
     }
     *out = text;
@@ -166,28 +165,28 @@ done:
     return rc;
 }
 
-enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *local, const char *path,
-                                      size_t *count, struct error *err)
+enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *reader,
+                                      const char *path, size_t *count, struct error *err)
 {
     enum status rc = OK;
     struct opened opened;
 
     *out = NULL;
-    TRY(open_dataset(&opened, local, path, 0, err));
-    TRY(match_shape(&opened, local, path, 1, count, err));
+    TRY(open_dataset(&opened, reader, path, 0, err));
+    TRY(match_shape(&opened, 1, count, err));
     if (!store_sandboxed_fixed_text(opened.type)) {
-        rc = error_set(err, FAIL_FORMAT, "%s: /%s does not hold text of a fixed length", local->path, path);
+        rc = error_set(err, FAIL_FORMAT, "%s: /%s does not hold text of a fixed length", reader->path, path);
         goto done;
     }
-    TRY(read_strings(out, nbytes, &opened, local, path, err));
+    TRY(read_strings(out, nbytes, &opened, err));
 done:
     close_dataset(&opened);
     return rc;
 }
 
-/* Read a box that begins in row `first`. */
+/* Read a box of the shape `count` that begins at row `first`. */
 static enum status read_box(void **out, size_t nbytes, const struct opened *opened, hid_t memory, const hsize_t *count,
-                            size_t first, const struct store_sandboxed *local, const char *path, struct error *err)
+                            size_t first, struct error *err)
 {
     enum status rc = OK;
     hid_t memory_space = H5Screate_simple((int)opened->ndim, count, NULL), file_space = H5Dget_space(opened->dataset);
@@ -195,10 +194,10 @@ static enum status read_box(void **out, size_t nbytes, const struct opened *open
     void *data = malloc(nbytes + 1);
 
     if (!data)
-        rc = error_system(err, "%s: no memory for /%s", local->path, path);
+        rc = error_system(err, "%s: no memory for /%s", opened->file, opened->path);
     else if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
              H5Dread(opened->dataset, memory, memory_space, file_space, H5P_DEFAULT, data) < 0)
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", local->path, path);
+        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", opened->file, opened->path);
     if (rc == OK)
         *out = data;
     else
@@ -208,7 +207,7 @@ static enum status read_box(void **out, size_t nbytes, const struct opened *open
     return rc;
 }
 
-enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *local, const char *path, size_t total,
+enum status store_sandboxed_read_words(void **out, const struct store_sandboxed *reader, const char *path, size_t total,
                                        size_t first, size_t n, struct error *err)
 {
     enum status rc = OK;
@@ -216,28 +215,29 @@ enum status store_sandboxed_read_words(void **out, const struct store_sandboxed 
     const hsize_t count[1] = {n};
 
     *out = NULL;
-    TRY(open_dataset(&opened, local, path, sizeof(uint64_t), err));
-    TRY(check_number(&opened, true, local, path, err));
+    TRY(open_dataset(&opened, reader, path, sizeof(uint64_t), err));
+    TRY(check_number(&opened, true, err));
     if (opened.ndim != 1 || opened.dims[0] != total) {
-        rc = error_set(err, FAIL_MISMATCH, "%s: /%s does not have the %zu words of this run", local->path, path, total);
+        rc =
+            error_set(err, FAIL_MISMATCH, "%s: /%s does not have the %zu words of this run", reader->path, path, total);
         goto done;
     }
     if (n > 0)
-        rc = read_box(out, n * sizeof(uint64_t), &opened, H5T_NATIVE_UINT64, count, first, local, path, err);
+        rc = read_box(out, n * sizeof(uint64_t), &opened, H5T_NATIVE_UINT64, count, first, err);
 done:
     close_dataset(&opened);
     return rc;
 }
 
-static enum status check_same(const struct opened *opened, hid_t memory, const struct store_sandboxed *local,
-                              const char *path, struct error *err)
+static enum status check_same(const struct opened *opened, hid_t memory, struct error *err)
 {
     if (H5Tget_class(opened->type) == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
         return OK;
-    return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than it should have", local->path, path);
+    return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than expected", opened->file,
+                     opened->path);
 }
 
-enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *local, const char *path,
+enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *reader, const char *path,
                                       const struct store_slab *slab, struct error *err)
 {
     enum status rc = OK;
@@ -247,22 +247,20 @@ enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *
     hid_t memory = store_element_type(slab->type, slab->element_bytes);
 
     *out = NULL;
-    TRY(open_dataset(&opened, local, path, slab->element_bytes, err));
-    TRY(slab->converted ? check_number(&opened, false, local, path, err)
-                        : check_same(&opened, memory, local, path, err));
+    TRY(open_dataset(&opened, reader, path, slab->element_bytes, err));
+    TRY(slab->converted ? check_number(&opened, false, err) : check_same(&opened, memory, err));
     for (size_t d = 1; d < opened.ndim; d++) {
         count[d] = opened.dims[d];
         found *= opened.dims[d];
     }
     if (opened.ndim == 0 || found != slab->width || slab->first > opened.dims[0] ||
         slab->nrows > opened.dims[0] - slab->first) {
-        rc = error_set(err, FAIL_FORMAT, "%s: /%s has no %zu rows of %zu from row %zu on", local->path, path,
-                       slab->nrows, slab->width, slab->first);
+        rc = error_set(err, FAIL_FORMAT, "%s: /%s does not have %zu rows of %zu elements from row %zu on", reader->path,
+                       path, slab->nrows, slab->width, slab->first);
         goto done;
     }
     if (slab->nrows > 0 && slab->width > 0)
-        rc = read_box(out, slab->nrows * slab->width * slab->element_bytes, &opened, memory, count, slab->first, local,
-                      path, err);
+        rc = read_box(out, slab->nrows * slab->width * slab->element_bytes, &opened, memory, count, slab->first, err);
 done:
     h5_close(&memory);
     close_dataset(&opened);

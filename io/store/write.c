@@ -12,41 +12,7 @@ enum {
     MAX_TEXT = 1 << 16    /* bytes of one string of a column */
 };
 
-/* ---- types ----------------------------------------------------------------------------------------------------- */
-
-static hid_t status_type(void)
-{
-    hid_t type = H5Tenum_create(H5T_STD_U8LE);
-
-    for (uint8_t i = 0; type >= 0 && i < STORE_NSTATUS; i++)
-        if (H5Tenum_insert(type, store_status_name(i), &i) < 0)
-            h5_close(&type);
-    return type;
-}
-
-hid_t store_element_type(enum store_type type, size_t width)
-{
-    const hid_t types[] = {[STORE_F32] = H5T_NATIVE_FLOAT,
-                           [STORE_F64] = H5T_NATIVE_DOUBLE,
-                           [STORE_I32] = H5T_NATIVE_INT32,
-                           [STORE_I64] = H5T_NATIVE_INT64,
-                           [STORE_U64] = H5T_NATIVE_UINT64};
-
-    return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
-}
-
-hid_t store_file_type(enum store_type type, size_t width)
-{
-    const hid_t types[] = {[STORE_F32] = H5T_IEEE_F32LE,
-                           [STORE_F64] = H5T_IEEE_F64LE,
-                           [STORE_I32] = H5T_STD_I32LE,
-                           [STORE_I64] = H5T_STD_I64LE,
-                           [STORE_U64] = H5T_STD_U64LE};
-
-    return type == STORE_STATUS ? status_type() : type == STORE_TEXT ? h5_text_type(width) : H5Tcopy(types[type]);
-}
-
-/* What an element that is never written reads as; text stays empty. */
+/* Set the value of elements that are never written; text stays empty. */
 static herr_t set_fill(hid_t properties, enum store_type type, hid_t memory)
 {
     const float f32 = NAN;
@@ -62,27 +28,6 @@ static herr_t set_fill(hid_t properties, enum store_type type, hid_t memory)
 
 /* ---- entries --------------------------------------------------------------------------------------------------- */
 
-enum status store_write_failure(const struct store *store, const char *path, struct error *err)
-{
-    if (h5_atomic_check(store->aside, err) != OK)
-        return FAIL_SYSTEM;
-    return h5_error(err, FAIL_SYSTEM, "%s: /%s cannot be written", h5_atomic_path(store->aside), path);
-}
-
-struct store_entry *store_find_entry(const struct store *store, const char *path)
-{
-    for (size_t i = 0; i < store->nentries; i++)
-        if (strcmp(store->entries[i].path, path) == 0)
-            return &store->entries[i];
-    return NULL;
-}
-
-static void close_entry(struct store_entry *entry)
-{
-    h5_close(&entry->dataset);
-    h5_close(&entry->element);
-}
-
 static enum status grow(struct store *store, struct error *err)
 {
     if (store->nentries < store->capacity)
@@ -91,7 +36,7 @@ static enum status grow(struct store *store, struct error *err)
     struct store_entry *entries = realloc(store->entries, capacity * sizeof *entries);
 
     if (!entries)
-        return error_system(err, "%s: no memory for its list of datasets", h5_atomic_path(store->aside));
+        return error_system(err, "%s: no memory for its list of datasets", h5_atomic_path(store->atomic));
     store->entries = entries;
     store->capacity = capacity;
     return OK;
@@ -100,21 +45,21 @@ static enum status grow(struct store *store, struct error *err)
 static enum status check_new(const struct store *store, const struct store_field *field, const char *path, size_t ndim,
                              bool text, struct error *err)
 {
-    const char *where = h5_atomic_path(store->aside);
+    const char *where = h5_atomic_path(store->atomic);
 
     if (!field)
-        return error_set(err, FAIL_FORMAT, "%s: /%s is no field of the store", where, path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s is not a field of the store", where, path);
     if (store_find_entry(store, path))
         return error_set(err, FAIL_FORMAT, "%s: /%s is written twice", where, path);
     if (store_count_axes(field) != ndim)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has the axes (%s), and %zu are given", where, path, field->axes,
+        return error_set(err, FAIL_FORMAT, "%s: /%s has the axes (%s), but %zu are given", where, path, field->axes,
                          ndim);
     if ((field->type == STORE_TEXT) != text)
         return error_set(err, FAIL_FORMAT, "%s: /%s holds %s", where, path, store_type_name(field->type));
     return OK;
 }
 
-/* Whole rows as far as they fit into a chunk, else parts of one. */
+/* As many whole rows as fit into a chunk, or else a part of one row. */
 static void choose_chunk(hsize_t *chunk, size_t ndim, const size_t *dims, size_t element_bytes)
 {
     size_t budget = CHUNK_BYTES / element_bytes;
@@ -131,7 +76,8 @@ static bool in_state(const struct store_entry *entry)
     return strncmp(entry->path, "state/", 6) == 0;
 }
 
-/* What a run goes on from has checksums; a damaged mean is one wrong number, a damaged sum would spread. */
+/* The state has checksums: a damaged mean is one wrong number, but a damaged sum would spread when the run continues.
+ * */
 static bool set_filters(hid_t properties, const struct store *store, const struct store_entry *entry)
 {
     bool compressed = store->deflate && !(store->plain_state && in_state(entry));
@@ -163,7 +109,7 @@ static enum status check_size(size_t *nbytes, const struct store *store, struct 
     entry->row_elements = 1;
     for (size_t d = 0; d < entry->ndim; d++) {
         if (__builtin_mul_overflow(*nbytes, entry->dims[d], nbytes))
-            return error_set(err, FAIL_FORMAT, "%s: /%s is too large", h5_atomic_path(store->aside), entry->path);
+            return error_set(err, FAIL_FORMAT, "%s: /%s is too large", h5_atomic_path(store->atomic), entry->path);
         entry->row_elements *= d ? entry->dims[d] : 1;
     }
     return OK;
@@ -183,7 +129,7 @@ static enum status create_dataset(struct store *store, struct store_entry *entry
     properties = creation_properties(store, entry, nbytes);
     TRY(store_make_groups(store, entry->path, err));
     entry->dataset =
-        H5Dcreate2(h5_atomic_file(store->aside), entry->path, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+        H5Dcreate2(h5_atomic_file(store->atomic), entry->path, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
     if (entry->dataset < 0) {
         rc = store_write_failure(store, entry->path, err);
         goto done;
@@ -196,8 +142,8 @@ done:
     return rc;
 }
 
-/* `width` of text, 0 for numbers. The entry stays in the list whatever comes of it; its names and handles go with it.
- */
+/* Add an entry and create its dataset; `width` is that of text, 0 for numbers. After a failure the entry stays in the
+ * list, which owns its path and handles. */
 static enum status begin(struct store_entry **out, struct store *store, const char *path, size_t width, size_t ndim,
                          const size_t *dims, struct error *err)
 {
@@ -211,7 +157,7 @@ static enum status begin(struct store_entry **out, struct store *store, const ch
 
     *entry = (struct store_entry){.path = strdup(path), .field = field, .ndim = ndim, .dataset = H5I_INVALID_HID};
     if (!entry->path)
-        return error_system(err, "%s: no memory for /%s", h5_atomic_path(store->aside), path);
+        return error_system(err, "%s: no memory for /%s", h5_atomic_path(store->atomic), path);
     store->nentries++;
     if (ndim)
         memcpy(entry->dims, dims, ndim * sizeof *dims);
@@ -245,38 +191,10 @@ static enum status write_slab(struct store *store, struct store_entry *entry, si
                         data) >= 0;
     h5_close(&memory_space);
     h5_close(&file_space);
-    return ok && h5_atomic_check(store->aside, NULL) == OK ? OK : store_write_failure(store, entry->path, err);
+    return ok && h5_atomic_check(store->atomic, NULL) == OK ? OK : store_write_failure(store, entry->path, err);
 }
 
-/* ---- interface ------------------------------------------------------------------------------------------------- */
-
-enum status store_create(struct store **out, const char *path, unsigned deflate, struct error *err)
-{
-    enum status rc = OK;
-    struct store *store = calloc(1, sizeof *store);
-
-    *out = NULL;
-    if (!store)
-        return error_system(err, "%s: cannot be created", path);
-    store->deflate = deflate;
-    if (deflate > 9) {
-        rc = error_set(err, FAIL_CONFIG, "%s: compression %u is not between 0 and 9", path, deflate);
-        goto done;
-    }
-    TRY(h5_atomic_create(&store->aside, path, err));
-    TRY(store_set_text(store, "", "format", "nrmflow", err));
-    TRY(store_set_int(store, "", "format_version", STORE_FORMAT_VERSION, err));
-    *out = store;
-    store = NULL;
-done:
-    store_discard(store);
-    return rc;
-}
-
-void store_plain_state(struct store *store)
-{
-    store->plain_state = true;
-}
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 enum status store_write(struct store *store, const char *path, const void *data, size_t ndim, const size_t *dims,
                         struct error *err)
@@ -289,7 +207,7 @@ enum status store_write(struct store *store, const char *path, const void *data,
         TRY(write_slab(store, entry, 0, ndim ? entry->dims[0] : 1, data, err));
 done:
     if (entry)
-        close_entry(entry);
+        store_close_entry(entry);
     return rc;
 }
 
@@ -301,8 +219,8 @@ static enum status longest(size_t *width, const struct store *store, const char 
         size_t length = strlen(values[i]);
 
         if (length > MAX_TEXT)
-            return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes, at most %d are stored",
-                             h5_atomic_path(store->aside), i, path, length, (int)MAX_TEXT);
+            return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes; at most %d are stored",
+                             h5_atomic_path(store->atomic), i, path, length, (int)MAX_TEXT);
         *width = length > *width ? length : *width;
     }
     return OK;
@@ -322,7 +240,7 @@ enum status store_write_text(struct store *store, const char *path, const char *
 
     rows = malloc(block * width);
     if (!rows) {
-        rc = error_system(err, "%s: no memory to write /%s", h5_atomic_path(store->aside), path);
+        rc = error_system(err, "%s: no memory to write /%s", h5_atomic_path(store->atomic), path);
         goto done;
     }
     for (size_t first = 0; first < count; first += block) {
@@ -335,7 +253,7 @@ enum status store_write_text(struct store *store, const char *path, const char *
 done:
     free(rows);
     if (entry)
-        close_entry(entry);
+        store_close_entry(entry);
     return rc;
 }
 
@@ -344,7 +262,7 @@ enum status store_create_rows(struct store *store, const char *path, size_t ndim
     struct store_entry *entry;
 
     if (ndim == 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s is a scalar and has no rows", h5_atomic_path(store->aside), path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s is a scalar and has no rows", h5_atomic_path(store->atomic), path);
     return begin(&entry, store, path, 0, ndim, dims, err);
 }
 
@@ -352,13 +270,13 @@ enum status store_write_rows(struct store *store, const char *path, size_t first
                              struct error *err)
 {
     struct store_entry *entry = store_find_entry(store, path);
-    const char *where = h5_atomic_path(store->aside);
+    const char *where = h5_atomic_path(store->atomic);
 
     if (!entry || entry->dataset < 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", where, path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s was not begun with store_create_rows", where, path);
     if (first > entry->dims[0] || nrows > entry->dims[0] - first)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu rows, and %zu from %zu on are written", where, path,
-                         entry->dims[0], nrows, first);
+        return error_set(err, FAIL_FORMAT, "%s: /%s has %zu rows, which do not include %zu rows from row %zu on", where,
+                         path, entry->dims[0], nrows, first);
     return nrows && entry->row_elements ? write_slab(store, entry, first, nrows, data, err) : OK;
 }
 
@@ -370,57 +288,23 @@ enum status store_copy_rows(struct store *store, const char *path, size_t first,
     enum status rc = OK;
 
     if (!entry || entry->dataset < 0)
-        return error_set(err, FAIL_FORMAT, "%s: /%s has not been begun with rows", h5_atomic_path(store->aside), path);
+        return error_set(err, FAIL_FORMAT, "%s: /%s was not begun with store_create_rows",
+                         h5_atomic_path(store->atomic), path);
     size_t element_bytes = H5Tget_size(entry->element), row_bytes = entry->row_elements * element_bytes;
     size_t step = COPY_BYTES / (row_bytes + 1) + 1;
 
     rows = malloc(step * row_bytes + 1);
     if (!rows)
-        return error_system(err, "%s: no memory to copy /%s", h5_atomic_path(store->aside), path);
+        return error_system(err, "%s: no memory to copy /%s", h5_atomic_path(store->atomic), path);
     for (size_t at = 0; at < nrows; at += step) {
         size_t n = nrows - at < step ? nrows - at : step;
 
-        TRY(store_read_slab(rows, entry->field->type, element_bytes, false, from, path, at, n, entry->row_elements,
-                            err));
+        const struct store_slab slab = {at, n, entry->row_elements, entry->field->type, element_bytes, false};
+
+        TRY(store_read_slab(rows, from, path, &slab, err));
         TRY(store_write_rows(store, path, first + at, n, rows, err));
     }
 done:
     free(rows);
     return rc;
-}
-
-static void release(struct store *store)
-{
-    for (size_t i = 0; i < store->nentries; i++) {
-        close_entry(&store->entries[i]);
-        free(store->entries[i].path);
-    }
-    free(store->entries);
-    free(store);
-}
-
-enum status store_commit(struct store *store, struct error *err)
-{
-    enum status rc = OK;
-
-    for (size_t i = 0; i < store->nentries; i++)
-        close_entry(&store->entries[i]);
-    TRY(store_finish(store, err));
-done:
-    if (rc == OK)
-        rc = h5_atomic_commit(store->aside, err);
-    else
-        h5_atomic_discard(store->aside);
-    release(store);
-    return rc;
-}
-
-void store_discard(struct store *store)
-{
-    if (!store)
-        return;
-    for (size_t i = 0; i < store->nentries; i++)
-        close_entry(&store->entries[i]);
-    h5_atomic_discard(store->aside);
-    release(store);
 }

@@ -14,8 +14,8 @@ enum {
     SYMBOL = 40,
     HEAP_PREFIX = 32,
     MAX_HEAP = 1 << 20,  /* bytes of a group's names */
-    MAX_SPENT = 1 << 28, /* bytes of metadata looked at */
-    CHARGE = 64,         /* bytes that a look costs */
+    MAX_SPENT = 1 << 28, /* bytes of metadata read */
+    CHARGE = 64,         /* bytes that every read costs */
     SOFT_LINK = 2
 };
 
@@ -71,7 +71,7 @@ done:
     return rc;
 }
 
-/* Read n bytes and stand a cursor at their start. */
+/* Read n bytes and set a cursor to their start. */
 static enum status read_at(struct weights_hdf5_cursor *c, unsigned char *bytes, const struct weights_hdf5 *f,
                            uint64_t address, size_t n)
 {
@@ -93,10 +93,10 @@ enum status weights_hdf5_start(uint64_t *root, const struct weights_hdf5 *f)
                                         "HDF5 of a newer kind than Keras writes; save it with h5py's default libver");
     weights_hdf5_skip(&c, 4);
     if (weights_hdf5_take(&c, 1) != ADDRESS || weights_hdf5_take(&c, 1) != ADDRESS)
-        return weights_hdf5_unsupported(f, "its addresses are not of 8 bytes, as h5py writes them");
+        return weights_hdf5_unsupported(f, "its addresses do not have 8 bytes, as those of h5py have");
     weights_hdf5_skip(&c, version == 0 ? 9 : 13);
     if (weights_hdf5_take(&c, ADDRESS) != 0)
-        return weights_hdf5_unsupported(f, "something else stands before the HDF5 data");
+        return weights_hdf5_unsupported(f, "there is other data before the HDF5 data");
     weights_hdf5_skip(&c, ADDRESS);
     if (weights_hdf5_take(&c, ADDRESS) > f->w->nbytes)
         return weights_hdf5_damaged(f, "it is truncated");
@@ -246,14 +246,14 @@ static enum status search_symbols(struct search *s, uint64_t address)
 
     TRY(read_at(&c, prefix, s->f, address, sizeof prefix));
     if (memcmp(weights_hdf5_skip(&c, 6), "SNOD\1", 5) != 0)
-        return weights_hdf5_damaged(s->f, "a part of a group is not where it should be");
+        return weights_hdf5_damaged(s->f, "a node of a group is not where it should be");
     size_t n = (size_t)weights_hdf5_take(&c, 2);
     for (size_t i = 0; i < n && !s->found; i++) {
         TRY(read_at(&c, symbol, s->f, address + SYMBOL_PREFIX + i * SYMBOL, sizeof symbol));
         bool wanted = is_wanted(s, weights_hdf5_take(&c, ADDRESS));
         uint64_t object = weights_hdf5_take(&c, ADDRESS);
         if (wanted && weights_hdf5_take(&c, 4) == SOFT_LINK)
-            return weights_hdf5_unsupported(s->f, "it is a link, which is not followed");
+            return weights_hdf5_unsupported(s->f, "it is a link, and links are not followed");
         if (wanted)
             s->found = object;
     }
@@ -261,7 +261,8 @@ done:
     return rc;
 }
 
-/* Search the tree below a node of this level, or of any level if it is negative; levels decrease, so it ends. */
+/* Search the tree below a node, which must be below `level` unless that is negative. Levels decrease, so the search
+ * ends. */
 static enum status search_tree(struct search *s, uint64_t address, int level)
 {
     unsigned char prefix[NODE_PREFIX], child[2 * ADDRESS];
@@ -270,11 +271,11 @@ static enum status search_tree(struct search *s, uint64_t address, int level)
 
     TRY(read_at(&c, prefix, s->f, address, sizeof prefix));
     if (memcmp(weights_hdf5_skip(&c, 5), "TREE\0", 5) != 0)
-        return weights_hdf5_damaged(s->f, "a part of a group is not where it should be");
+        return weights_hdf5_damaged(s->f, "a node of a group is not where it should be");
     int own = (int)weights_hdf5_take(&c, 1);
     size_t n = (size_t)weights_hdf5_take(&c, 2);
     if (own >= level && level >= 0)
-        return weights_hdf5_damaged(s->f, "the parts of a group are in disorder");
+        return weights_hdf5_damaged(s->f, "the nodes of a group are out of order");
     for (size_t i = 0; i < n && !s->found; i++) {
         TRY(read_at(&c, child, s->f, address + NODE_PREFIX + i * sizeof child, sizeof child));
         weights_hdf5_skip(&c, ADDRESS);
@@ -298,13 +299,13 @@ static enum status find_member(uint64_t *address, const struct weights_hdf5 *f, 
         bool newer = weights_hdf5_message(&o, WEIGHTS_HDF5_LINK) || weights_hdf5_message(&o, WEIGHTS_HDF5_LINK_INFO);
         rc = newer ? weights_hdf5_unsupported(f, "its group has external or soft links, which are not followed, or is "
                                                  "of a newer kind than Keras writes")
-                   : weights_hdf5_damaged(f, "something on the way to it is no group");
+                   : weights_hdf5_damaged(f, "its path contains an object that is not a group");
         goto done;
     }
     struct weights_hdf5_cursor c = {.at = m->bytes, .left = m->nbytes};
     uint64_t tree = weights_hdf5_take(&c, ADDRESS), heap = weights_hdf5_take(&c, ADDRESS);
     if (c.bad) {
-        rc = weights_hdf5_damaged(f, "a group is described wrongly");
+        rc = weights_hdf5_damaged(f, "the description of a group is damaged");
         goto done;
     }
     TRY(read_heap(&s, heap));

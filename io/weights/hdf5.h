@@ -1,11 +1,12 @@
-/* A strict reader of the HDF5 that Keras writes; private to weights/keras.c and weights_hdf5*.c.
+/* A strict reader of the HDF5 that Keras writes; private to keras.c and hdf5*.c.
  *
- * Files of h5py's default have metadata of the oldest kind, without checksums. HDF5's library (1.10) trusts them:
- * one file in a few thousand that have a byte changed makes it read far outside of its buffers, divide by zero or not
- * return. A weights file is downloaded, so it is read here instead, with every size and address checked: superblock 0
- * and 1, object headers 1, groups with symbol tables, attributes with lists of strings, arrays of IEEE numbers that are
- * compact, contiguous or chunked, through deflate, shuffle and fletcher32. Everything else is refused by name; links of
- * any kind are not followed. After the HDF5 File Format Specification, version 3.0.
+ * The metadata in h5py's default format is of the oldest kind, without checksums, and the HDF5 library (1.10) trusts
+ * it: of files with one changed byte, one in a few thousand makes it read far outside of its buffers, divide by zero or
+ * never return. Weights files are downloaded, so they are read here instead, and every size and address is checked.
+ * Supported are superblocks 0 and 1, object headers 1, groups with symbol tables, attributes with lists of strings, and
+ * arrays of IEEE numbers that are compact, contiguous or chunked, with deflate, shuffle and fletcher32. Everything else
+ * is refused, and the message names it; links of any kind are not followed. After the HDF5 File Format Specification,
+ * version 3.0.
  */
 #ifndef NRMFLOW_IO_WEIGHTS_HDF5_H
 #define NRMFLOW_IO_WEIGHTS_HDF5_H
@@ -14,19 +15,18 @@
 
 enum {
     WEIGHTS_HDF5_MAX_FILTERS = 4,
-    WEIGHTS_HDF5_MAX_BLOCKS = 64 /* pieces of an object's header */
+    WEIGHTS_HDF5_MAX_BLOCKS = 64 /* of an object's header */
 };
 
-/* The file, and what messages name as the place. */
+/* The file, and the object that messages name. */
 struct weights_hdf5 {
     const struct weights *w;
     const char *where;
-    uint64_t
-        *spent; /* bytes of metadata looked at so far, with a charge for every look; limited, so that reading ends */
+    uint64_t *spent; /* bytes of metadata read so far, plus a charge for every read; limited, so reading ends */
     struct error *err;
 };
 
-/* Bytes that are taken one number after the other; `bad` once more was asked for than is there. */
+/* Bytes from which numbers are taken; `bad` is set when more are taken than there are. */
 struct weights_hdf5_cursor {
     const unsigned char *at;
     size_t left;
@@ -49,7 +49,7 @@ enum weights_hdf5_type {
 
 struct weights_hdf5_message {
     unsigned type;
-    bool shared; /* the bytes say where in the file the message is */
+    bool shared; /* the bytes are the address of the message in the file */
     const unsigned char *bytes;
     size_t nbytes;
     uint64_t address; /* of the bytes */
@@ -57,7 +57,7 @@ struct weights_hdf5_message {
 
 /* The messages of an object's header. */
 struct weights_hdf5_object {
-    unsigned char *blocks[WEIGHTS_HDF5_MAX_BLOCKS]; /* what the messages' bytes are in */
+    unsigned char *blocks[WEIGHTS_HDF5_MAX_BLOCKS]; /* the messages point into them */
     struct weights_hdf5_message *messages;
     size_t nmessages;
 };
@@ -67,7 +67,7 @@ struct weights_hdf5_names {
     char (*text)[WEIGHTS_MAX_NAME + 1];
 };
 
-/* Where the numbers of an array are. */
+/* An array: type, shape and the position of its numbers. */
 struct weights_hdf5_array {
     const struct weights_dtype *dtype;
     bool big_endian, chunked;
@@ -78,15 +78,15 @@ struct weights_hdf5_array {
     unsigned filters[WEIGHTS_HDF5_MAX_FILTERS]; /* in the order of writing */
 };
 
-/* Numbers of n bytes, little endian, and n bytes as they are (NULL if there are fewer). */
+/* Take a little-endian number of n bytes, or n bytes as they are (NULL if there are fewer). */
 uint64_t weights_hdf5_take(struct weights_hdf5_cursor *c, size_t n);
 const unsigned char *weights_hdf5_skip(struct weights_hdf5_cursor *c, size_t n);
 
-/* Failures with file and place; each returns its status. */
+/* Record a failure with file and object; returns its status. */
 enum status weights_hdf5_damaged(const struct weights_hdf5 *f, const char *reason);
 enum status weights_hdf5_unsupported(const struct weights_hdf5 *f, const char *reason);
 
-/* Read n bytes of metadata; weights_hdf5_spend is its part that counts them. FAIL_LIMIT once it is too much. */
+/* Read n bytes of metadata, which weights_hdf5_spend counts. FAIL_LIMIT if the total is too large. */
 enum status weights_hdf5_read(unsigned char *bytes, const struct weights_hdf5 *f, uint64_t address, size_t n);
 enum status weights_hdf5_spend(const struct weights_hdf5 *f, size_t nbytes);
 
@@ -100,22 +100,23 @@ void weights_hdf5_release(struct weights_hdf5_object *o);
 /* An object's first message of a type, or NULL. */
 const struct weights_hdf5_message *weights_hdf5_message(const struct weights_hdf5_object *o, unsigned type);
 
-/* Whether a path of names leads from a group to an object; its address. FAIL_FORMAT if there is none. */
+/* Find the address of the object at a path from a group. FAIL_FORMAT if there is none. */
 enum status weights_hdf5_find(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *path);
 
-/* Read the list of names in an attribute; *names has none and no text if it is not there. Caller frees names->text. */
+/* Read the list of names in an attribute; *names is empty, with text NULL, if the attribute does not exist. Caller
+ * frees names->text. */
 enum status weights_hdf5_read_names(struct weights_hdf5_names *names, bool *found, const struct weights_hdf5 *f,
                                     uint64_t address, const char *attribute);
 
-/* The shape that a dataspace message describes. */
+/* Read the shape from a dataspace message. */
 enum status weights_hdf5_shape(size_t *dims, size_t *ndim, const struct weights_hdf5 *f,
                                struct weights_hdf5_cursor space);
 
 /* Describe the array at an address. */
 enum status weights_hdf5_array(struct weights_hdf5_array *a, const struct weights_hdf5 *f, uint64_t address);
 
-/* Decode all chunks of an array that is not empty: bytes are the array in C order, [elements] of its type, in the
- * file's byte order. */
+/* Decode all chunks of an array that is not empty: bytes become the array in C order, [elements] of its type, in the
+ * byte order of the file. */
 enum status weights_hdf5_read_chunks(unsigned char *bytes, const struct weights_hdf5 *f,
                                      const struct weights_hdf5_array *a);
 

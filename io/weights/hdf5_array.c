@@ -1,4 +1,4 @@
-/* What kind of numbers an array holds, in what shape, and where. */
+/* Type, shape and position of the numbers of an array. */
 #include "io/weights/hdf5.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ enum {
     MAX_RATIO = 1100     /* of decoded to stored bytes; deflate reaches 1032 */
 };
 
-static const uint64_t undefined = UINT64_MAX; /* address of what was never written */
+static const uint64_t undefined = UINT64_MAX; /* address of data that was never written */
 
 static struct weights_hdf5_cursor body(const struct weights_hdf5_message *m)
 {
@@ -39,8 +39,8 @@ enum status weights_hdf5_shape(size_t *dims, size_t *ndim, const struct weights_
     return space.bad ? weights_hdf5_damaged(f, "its shape is incomplete") : OK;
 }
 
-/* IEEE numbers as their type is described: class and version, bits (with the byte order cleared), size, bit offset and
- * precision, place and size of exponent and fraction, bias. */
+/* Datatype messages of IEEE numbers: class and version, bits (with the byte order cleared), size, bit offset and
+ * precision, position and size of exponent and fraction, bias. */
 static const struct {
     const char *dtype;
     unsigned char bytes[FLOAT_TYPE];
@@ -72,17 +72,17 @@ static enum status read_chunk_shape(struct weights_hdf5_array *a, const struct w
     uint64_t nbytes = 1;
 
     if (weights_hdf5_take(c, 1) != a->ndim + 1)
-        return weights_hdf5_damaged(f, "its chunks have other dimensions than itself");
+        return weights_hdf5_damaged(f, "its chunks have another number of dimensions");
     a->address = weights_hdf5_take(c, 8);
     for (size_t d = 0; d <= a->ndim; d++) {
         uint64_t size = weights_hdf5_take(c, 4);
         if (d < a->ndim)
             a->chunk[d] = (size_t)size;
         else if (size != a->dtype->nbytes)
-            return weights_hdf5_damaged(f, "its chunks have other numbers than itself");
+            return weights_hdf5_damaged(f, "its chunks have another type of numbers");
         if (d < a->ndim && size > a->dims[d])
             return weights_hdf5_unsupported(
-                f, "its chunks are larger than itself; convert the file with h5repack -l CONTI");
+                f, "its chunks are larger than the array; convert the file with h5repack -l CONTI");
         if (size == 0 || __builtin_mul_overflow(nbytes, size, &nbytes) || nbytes > MAX_CHUNK)
             return error_set(f->err, FAIL_LIMIT, "%s: '%s': its chunks are empty or larger than 256 MiB", f->w->path,
                              f->where);
@@ -98,7 +98,7 @@ static enum status read_layout(struct weights_hdf5_array *a, uint64_t *stored, c
     enum status rc = OK;
 
     if (m->shared || version != 3 || class > CHUNKED)
-        return weights_hdf5_unsupported(f, "its numbers lie in other files or in a newer way than Keras writes");
+        return weights_hdf5_unsupported(f, "its numbers are in other files or stored in a newer way than Keras does");
     *stored = f->w->nbytes;
     if (class == COMPACT) {
         *stored = weights_hdf5_take(&c, 2);
@@ -114,7 +114,7 @@ static enum status read_layout(struct weights_hdf5_array *a, uint64_t *stored, c
         TRY(read_chunk_shape(a, f, &c));
     }
     if (c.bad)
-        rc = weights_hdf5_damaged(f, "it is described wrongly");
+        rc = weights_hdf5_damaged(f, "its description is damaged");
     else if (a->address == undefined)
         rc = weights_hdf5_damaged(f, "its numbers were never written");
 done:
@@ -142,10 +142,11 @@ static enum status read_filters(struct weights_hdf5_array *a, const struct weigh
         size_t nvalues = (size_t)weights_hdf5_take(&c, 2);
         weights_hdf5_skip(&c, nname + 4 * nvalues + (version == 1 && nvalues % 2 ? 4 : 0));
     }
-    return c.bad ? weights_hdf5_damaged(f, "its filters are described wrongly") : OK;
+    return c.bad ? weights_hdf5_damaged(f, "the description of its filters is damaged") : OK;
 }
 
-/* What is stored must be what the shape asks for; of chunks, not less than what deflate can make of it. */
+/* The stored size must be that of the shape; for chunks, at least the smallest size to which deflate could compress it.
+ * */
 static enum status check_size(const struct weights_hdf5_array *a, const struct weights_hdf5 *f, uint64_t stored)
 {
     uint64_t nbytes = a->dtype->nbytes;
@@ -154,10 +155,10 @@ static enum status check_size(const struct weights_hdf5_array *a, const struct w
         if (__builtin_mul_overflow(nbytes, a->dims[d], &nbytes))
             return weights_hdf5_damaged(f, "it has an impossible shape");
     if (a->chunked ? nbytes / MAX_RATIO > stored : nbytes != stored)
-        return error_set(f->err, FAIL_LIMIT, "%s: '%s': its shape asks for %llu bytes, which are not in the file",
+        return error_set(f->err, FAIL_LIMIT, "%s: '%s': its shape requires %llu bytes, which are not in the file",
                          f->w->path, f->where, (unsigned long long)nbytes);
     if (!a->chunked && (a->address > f->w->nbytes || nbytes > f->w->nbytes - a->address))
-        return weights_hdf5_damaged(f, "its numbers lie outside of the file; is it truncated?");
+        return weights_hdf5_damaged(f, "its numbers are beyond the end of the file; is it truncated?");
     return OK;
 }
 
@@ -172,13 +173,13 @@ static enum status describe(struct weights_hdf5_array *a, const struct weights_h
     enum status rc;
 
     if (!type || !space || !layout || space->shared)
-        return weights_hdf5_damaged(f, "it is no array");
+        return weights_hdf5_damaged(f, "it is not an array");
     if (weights_hdf5_message(o, WEIGHTS_HDF5_EXTERNAL))
         return weights_hdf5_unsupported(f, "its numbers are in another file, which is not read");
     TRY(read_type(a, f, type));
     TRY(weights_hdf5_shape(a->dims, &a->ndim, f, body(space)));
     if (a->ndim == 0)
-        return weights_hdf5_damaged(f, "it is no array");
+        return weights_hdf5_damaged(f, "it is not an array");
     TRY(read_layout(a, &stored, f, layout));
     if (filters && a->chunked)
         TRY(read_filters(a, f, filters));

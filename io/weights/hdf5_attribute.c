@@ -1,4 +1,4 @@
-/* Lists of names in attributes: strings of one size, or of any size in a heap of the file. */
+/* Lists of names in attributes: strings of a fixed size, or of any size in a heap of the file. */
 #include "io/weights/hdf5.h"
 
 #include <stdio.h>
@@ -14,26 +14,27 @@ enum {
     REFERENCE = 16
 };
 
-/* An attribute taken apart. */
+/* A parsed attribute. */
 struct attribute {
     const unsigned char *name;
     size_t nname;
     struct weights_hdf5_cursor type, space, data;
 };
 
-/* A part of the heap of strings; the last one is kept, as they usually are all in one. */
+/* A part of the heap of strings. The last one is kept, because usually all strings are in the same one. */
 struct collection {
     uint64_t address;
     unsigned char *bytes;
     size_t nbytes;
 };
 
+/* A size, with padding to a multiple of 8 if `pad`. */
 static size_t padded(size_t n, bool pad)
 {
     return pad ? (n + 7) / 8 * 8 : n;
 }
 
-static bool take_apart(struct attribute *a, const struct weights_hdf5_message *m)
+static bool parse_attribute(struct attribute *a, const struct weights_hdf5_message *m)
 {
     struct weights_hdf5_cursor c = {.at = m->bytes, .left = m->nbytes};
     uint64_t version = weights_hdf5_take(&c, 1), flags = weights_hdf5_take(&c, 1);
@@ -55,7 +56,7 @@ static bool take_apart(struct attribute *a, const struct weights_hdf5_message *m
 static bool find(struct attribute *a, const struct weights_hdf5_object *o, const char *name)
 {
     for (size_t i = 0; i < o->nmessages; i++)
-        if (o->messages[i].type == WEIGHTS_HDF5_ATTRIBUTE && take_apart(a, &o->messages[i]) &&
+        if (o->messages[i].type == WEIGHTS_HDF5_ATTRIBUTE && parse_attribute(a, &o->messages[i]) &&
             a->nname == strlen(name) && memcmp(a->name, name, a->nname) == 0)
             return true;
     return false;
@@ -143,13 +144,13 @@ static enum status read_attribute(struct weights_hdf5_names *names, const struct
 
     TRY(weights_hdf5_shape(dims, &ndim, f, a->space));
     if (ndim == 1 && dims[0] == 0)
-        return OK; /* Keras writes an empty list as no numbers of any type */
+        return OK; /* Keras writes an empty list as an empty array of numbers */
     unsigned class = (unsigned)weights_hdf5_take(&a->type, 1) & 15,
              kind = (unsigned)weights_hdf5_take(&a->type, 3) & 15;
     size_t size = (size_t)weights_hdf5_take(&a->type, 4);
     bool variable = class == VARIABLE && kind == 1 && size == REFERENCE;
     if (a->type.bad || ndim != 1 || (class != STRING && !variable))
-        return weights_hdf5_damaged(f, "the attribute is no list of names");
+        return weights_hdf5_damaged(f, "the attribute is not a list of names");
     if (size == 0 || dims[0] > MAX_NAMES || dims[0] > a->data.left / size)
         return weights_hdf5_damaged(f, "the attribute is longer than its object header");
     names->text = calloc(dims[0], sizeof *names->text);

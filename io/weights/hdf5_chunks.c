@@ -1,4 +1,4 @@
-/* Arrays that are cut into chunks: a tree says where each one is, and filters are undone in the reverse order. */
+/* Arrays in chunks: a tree has the address of each chunk, and the filters are undone in reverse order. */
 #include "io/weights/hdf5.h"
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ struct chunks {
     const struct weights_hdf5_array *a;
     unsigned char *array;      /* the whole array */
     unsigned char *buffers[2]; /* [room] each: before and after a filter */
-    unsigned char *done;       /* [nchunks] which chunks were there */
+    unsigned char *done;       /* [nchunks] 1 for the chunks that have been read */
     size_t nbytes, room;       /* bytes of a decoded chunk, and of a buffer */
     size_t nchunks, ndone, nodes;
     size_t counts[WEIGHTS_MAX_DIMS]; /* chunks along each dimension */
@@ -43,7 +43,7 @@ static uint32_t fletcher32(const unsigned char *bytes, size_t n)
     return high << 16 | low;
 }
 
-/* Bytes 0 of all numbers come first, then bytes 1, ... */
+/* In the input bytes 0 of all numbers come first, then bytes 1, ... */
 static void unshuffle(unsigned char *out, const unsigned char *in, size_t n, size_t size)
 {
     size_t count = n / size;
@@ -78,7 +78,7 @@ static bool undo(struct chunks *k, size_t *n, unsigned filter)
     return true;
 }
 
-/* Copy the part of a chunk that lies inside of the array; `start` is its first corner. */
+/* Copy the part of a chunk that is inside of the array; `start` is its first corner. */
 static void place(const struct chunks *k, const size_t *start)
 {
     const struct weights_hdf5_array *a = k->a;
@@ -110,11 +110,11 @@ static enum status read_chunk(struct chunks *k, uint64_t address, size_t nbytes,
 
     for (size_t d = 0; d < a->ndim; d++) {
         if (start[d] >= a->dims[d] || start[d] % a->chunk[d] != 0)
-            return weights_hdf5_damaged(k->f, "a chunk lies outside of its array");
+            return weights_hdf5_damaged(k->f, "a chunk is outside of its array");
         number = number * k->counts[d] + start[d] / a->chunk[d];
     }
     if (nbytes > k->room || k->done[number])
-        return weights_hdf5_damaged(k->f, "a chunk is too large or there twice");
+        return weights_hdf5_damaged(k->f, "a chunk is too large or occurs twice");
     k->done[number] = 1;
     k->ndone++;
     TRY(weights_pread(k->buffers[0], k->f->w, address, nbytes, k->f->err));
@@ -128,7 +128,7 @@ done:
     return rc;
 }
 
-/* Read the chunks below a node; levels decrease from node to node, so it ends. */
+/* Read the chunks below a node. Levels decrease from node to node, so the search ends. */
 static enum status read_tree(struct chunks *k, uint64_t address, int level)
 {
     unsigned char bytes[MAX_KEY + 8];
@@ -144,7 +144,7 @@ static enum status read_tree(struct chunks *k, uint64_t address, int level)
     int own = (int)weights_hdf5_take(&c, 1);
     size_t n = (size_t)weights_hdf5_take(&c, 2);
     if (own >= level && level >= 0)
-        return weights_hdf5_damaged(k->f, "the list of its chunks is in disorder");
+        return weights_hdf5_damaged(k->f, "the list of its chunks is out of order");
     for (size_t i = 0; i < n; i++) {
         TRY(weights_pread(bytes, k->f->w, address + NODE_PREFIX + i * step, step, k->f->err));
         c = (struct weights_hdf5_cursor){.at = bytes, .left = step};
@@ -172,7 +172,7 @@ enum status weights_hdf5_read_chunks(unsigned char *bytes, const struct weights_
         k.nchunks *= k.counts[d];
     }
     if (a->ndim == 0 || k.nchunks > f->w->nbytes / MIN_KEY)
-        return weights_hdf5_damaged(f, "its list of chunks cannot be in a file of this size");
+        return weights_hdf5_damaged(f, "a file of this size cannot contain the list of its chunks");
     k.room = k.nbytes + k.nbytes / 8 + SLACK;
     k.buffers[0] = malloc(k.room);
     k.buffers[1] = malloc(k.room);

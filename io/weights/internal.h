@@ -1,6 +1,6 @@
-/* What the readers of weights files share; private to weights*.c.
+/* What the readers of weights files share; private to io/weights/.
  *
- * A format's `open` fills the list of records with weights_add; names, conversion and order are dealt with elsewhere.
+ * A format's `open` fills the list of records with weights_add. It is not concerned with names, conversion and order.
  */
 #ifndef NRMFLOW_IO_WEIGHTS_INTERNAL_H
 #define NRMFLOW_IO_WEIGHTS_INTERNAL_H
@@ -16,7 +16,7 @@ enum {
     WEIGHTS_MAX_FLOATS = 1 << 30
 };
 
-/* A type of numbers; `decode` is NULL for those that no layer can have. */
+/* A type of numbers; `decode` is NULL for types that no layer has. */
 struct weights_dtype {
     const char *name;
     size_t nbytes;
@@ -26,7 +26,7 @@ struct weights_dtype {
 /* The type of this name in safetensors' spelling, or NULL. */
 const struct weights_dtype *weights_dtype_find(const char *name);
 
-/* A tensor and where its numbers are. */
+/* A tensor and the position of its numbers. */
 struct weights_record {
     struct weights_tensor info;
     char *name; /* what info.name points to */
@@ -36,7 +36,7 @@ struct weights_record {
     uint64_t entry;                   /* of a zip archive */
     size_t strides[WEIGHTS_MAX_DIMS]; /* elements */
     bool contiguous;                  /* strides are those of C order */
-    bool whole;                       /* can only be fetched from its first to its last element */
+    bool whole;                       /* can only be fetched as a whole */
     size_t span;                      /* elements from the first to the last in memory; `elements` if contiguous */
 };
 
@@ -50,7 +50,7 @@ enum weights_part {
     WEIGHTS_PARTS
 };
 
-/* The records of one layer; NULL where there is none. */
+/* The records of one layer; NULL for one that it does not have. */
 struct weights_source {
     const struct weights_record *parts[WEIGHTS_PARTS];
 };
@@ -85,7 +85,7 @@ struct weights {
     int fd;
     uint64_t nbytes; /* of the file */
     const struct weights_format *format;
-    void *state; /* of the format; what it points to may change while the weights are const */
+    void *state; /* of the format; the pointed-to data may change even if the weights are const */
 
     struct weights_record *records;
     size_t nrecords, capacity;
@@ -97,22 +97,22 @@ struct weights {
     size_t nlayers, nfloats;
 };
 
-/* Make room for one more item in an array that holds n. Returns the array, which may have moved, or NULL without
- * memory; then the old one is still there. */
+/* Make room for one more item in an array of n items. Returns the array, which may have moved, or NULL without memory;
+ * the old array is then still valid. */
 void *weights_grow(void *array, size_t *capacity, size_t n, size_t item_bytes);
 
-/* Whether this may be a name: 1 to WEIGHTS_MAX_NAME bytes without control characters, as names go into messages and
- * listings and must not be able to confuse a terminal. */
+/* Whether this is a valid name: 1 to WEIGHTS_MAX_NAME bytes without control characters, which could confuse a terminal
+ * when the name is printed. */
 bool weights_is_name(const char *name, size_t n);
 
-/* Append a contiguous record; *out is valid until the next one is appended. Sizes and name are checked. */
+/* Append a contiguous record, after checking its shape and name; *out is valid until the next one is appended. */
 enum status weights_add(struct weights_record **out, struct weights *w, const char *name, size_t nname,
                         const struct weights_dtype *dtype, const size_t *dims, size_t ndim, struct error *err);
 
-/* Read n bytes of the file from an offset; a file that ends before them is FAIL_FORMAT. */
+/* Read n bytes of the file from an offset on; FAIL_FORMAT if the file ends before them. */
 enum status weights_pread(void *bytes, const struct weights *w, uint64_t offset, size_t n, struct error *err);
 
-/* Numbers of one leading index: the product of the other dimensions. */
+/* Number of elements of one leading index: the product of the other dimensions. */
 size_t weights_row(const struct weights_record *r);
 
 /* Fill layers and sources from the records' names and shapes. */

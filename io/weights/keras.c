@@ -1,5 +1,5 @@
-/* Keras' HDF5 weights: the attribute `layer_names` of the root (or of `model_weights`) names a group a layer, whose
- * attribute `weight_names` names its arrays. */
+/* Keras' HDF5 weights: the attribute `layer_names` of the root (or of `model_weights`) names one group for each layer,
+ * and the attribute `weight_names` of the group names its arrays. */
 #include "io/weights/hdf5.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct keras {
-    struct weights_hdf5_array *arrays; /* of the records, whose `entry` is the number here */
+    struct weights_hdf5_array *arrays; /* of the records; a record's `entry` is the index here */
     size_t narrays, capacity;
     uint64_t spent; /* see struct weights_hdf5 */
 };
@@ -66,7 +66,7 @@ done:
     return rc;
 }
 
-/* The names of the layers, in the root of a file of save_weights() and in `model_weights` of one of save(). */
+/* Read the names of the layers: in the root of a file of save_weights(), in `model_weights` of a file of save(). */
 static enum status find_layers(struct weights_hdf5_names *layers, uint64_t *root, struct weights_hdf5 *f)
 {
     static const char below[] = "model_weights";

@@ -1,4 +1,4 @@
-/* From a file's tensors to the array of the program: types, order, folded BatchNorm, finite numbers. */
+/* Loading the tensors of a file: types, order, folded BatchNorm, check for finite numbers. */
 #include "io/weights/internal.h"
 
 #include <math.h>
@@ -6,26 +6,26 @@
 #include <string.h>
 
 enum {
-    NUMBER = 8,      /* bytes of the largest one in a file */
-    BATCH = 1 << 20, /* numbers read at a time, or one row if that is longer */
+    NUMBER = 8,      /* bytes of the largest type of numbers */
+    BATCH = 1 << 20, /* elements read at a time, or one row if that is longer */
     TILE = 16        /* outputs that are transposed together: a cache line of floats */
 };
 
 static const double batchnorm_epsilon = 1e-5;
 
-/* Reads rows of one tensor after the other. */
+/* Reads rows of tensors, one tensor at a time. */
 struct reader {
     const struct weights *w;
     const struct weights_record *r;
     double *values;       /* [capacity] decoded rows */
     unsigned char *bytes; /* [capacity * NUMBER] the same as in the file */
-    unsigned char *span;  /* all of a tensor that is not contiguous or only fetched as a whole; else NULL */
+    unsigned char *span;  /* the whole tensor if it is not contiguous or can only be fetched as a whole; else NULL */
     size_t capacity;
 };
 
-/* A layer's affine factors an output: 1 and the bias, or what a BatchNorm makes of them. */
+/* Scale and shift of each output of a layer: 1 and the bias, or with a folded BatchNorm. */
 struct affine {
-    double *scale, *shift; /* [out]; scale owns both */
+    double *scale, *shift; /* [out] each; one allocation, owned by scale */
 };
 
 static enum status out_of_memory(const struct weights *w, struct error *err)
@@ -38,7 +38,7 @@ static enum status reader_reserve(struct reader *reader, size_t n, struct error 
 {
     if (reader->values && reader->bytes && n <= reader->capacity)
         return OK;
-    n = n < TILE ? TILE : n; /* never none */
+    n = n < TILE ? TILE : n; /* never zero */
     free(reader->values);
     free(reader->bytes);
     reader->capacity = 0;
@@ -108,11 +108,11 @@ done:
 static enum status not_finite(const struct reader *reader, size_t element, struct error *err)
 {
     return error_set(err, FAIL_FORMAT,
-                     "%s: tensor '%s': element %zu is not a finite number in float; the weights are damaged",
+                     "%s: tensor '%s': element %zu is not a finite number as float; the weights are damaged",
                      reader->w->path, reader->r->info.name, element);
 }
 
-/* A vector of one value an output. */
+/* Load a vector with one value for each output. */
 static enum status load_vector(double *dest, struct reader *reader, const struct weights_record *r, struct error *err)
 {
     size_t n = r->elements;
@@ -175,7 +175,7 @@ done:
     return rc;
 }
 
-/* Returns the index of a value that is not finite, or n. */
+/* Returns the index of the first value that is not finite, or n. */
 static size_t scale_row(float *dest, const double *values, double scale, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -186,7 +186,7 @@ static size_t scale_row(float *dest, const double *values, double scale, size_t 
     return n;
 }
 
-/* Rows of this length that are read at a time, at least one and at most all n. */
+/* Number of rows of this length to read at a time, from 1 to n. */
 static size_t batch_rows(size_t row, size_t n)
 {
     size_t rows = 1 + BATCH / (row + 1);
@@ -194,7 +194,7 @@ static size_t batch_rows(size_t row, size_t n)
     return rows < n ? rows : n;
 }
 
-/* PyTorch's order is the program's. */
+/* PyTorch's order is already the program's. */
 static enum status load_in_order(float *dest, struct reader *reader, const struct weights_layer *l, const double *scale,
                                  struct error *err)
 {
@@ -239,7 +239,7 @@ done:
 }
 
 /* Transpose channels c .. c + n of a [positions][channels][out] matrix to [out][channels][positions]; values hold
- * [positions][n][out]. Returns the number in the file of an element that is not finite, or `elements`. */
+ * [positions][n][out]. Returns the index in the file of an element that is not finite, or the number of elements. */
 static size_t transpose(float *dest, const double *values, const struct weights_layer *l, size_t positions, size_t c,
                         size_t n)
 {
@@ -283,7 +283,8 @@ static enum status load_bias(float *dest, const struct reader *reader, const dou
     for (size_t k = 0; k < l->out; k++) {
         dest[k] = (float)shift[k];
         if (!isfinite(dest[k]))
-            return error_set(err, FAIL_FORMAT, "%s: tensor '%s': the bias of output %zu is not finite once folded",
+            return error_set(err, FAIL_FORMAT,
+                             "%s: tensor '%s': the bias of output %zu is not finite after folding the BatchNorm",
                              reader->w->path, l->name, k);
     }
     return OK;
@@ -310,7 +311,7 @@ done:
     return rc;
 }
 
-/* The floats between the end of one piece of the array and the start of the next. */
+/* Clear the floats between the end of one piece of the array and the start of the next. */
 static void clear_gap(float *dest, size_t start, size_t n)
 {
     size_t end = start + n;

@@ -1,4 +1,4 @@
-/* Which layer a tensor belongs to, by its name; and whether the tensors of a layer fit together. */
+/* Assigning tensors to layers by their names, and checking that the tensors of a layer fit together. */
 #include "io/weights/internal.h"
 
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 enum { DENSE = 3, NODES = 2 * WEIGHTS_MAX_LAYERS, TIMM_DENSE = 10000 };
 
-/* The tensors that share a name's stem: a convolution, a BatchNorm or a dense layer. */
+/* The tensors whose names share a stem: those of a convolution, a BatchNorm or a dense layer. */
 struct node {
     bool dense;
     size_t number; /* orders the nodes of a kind */
@@ -18,11 +18,11 @@ struct nodes {
     size_t n;
 };
 
-/* A name taken apart. */
+/* A parsed name. */
 struct label {
     bool dense, ignored;
     size_t number;
-    size_t member; /* offset in struct node of the tensor's place */
+    size_t member; /* offset in struct node of the tensor's member */
 };
 
 struct stem {
@@ -68,7 +68,8 @@ static enum status bad(const struct weights *w, const struct weights_record *r, 
     return error_set(err, FAIL_FORMAT, "%s: tensor '%s': %s", w->path, r->info.name, reason);
 }
 
-/* The stem that a name begins with, and what follows it and its number; NULL if there is none. */
+/* Match the stem at the beginning of a name. Returns the rest after the stem and its number; NULL if no stem matches.
+ * */
 static const char *match_stem(struct label *label, const char *name, const struct stem *stems, size_t nstems)
 {
     for (size_t i = 0; i < nstems; i++) {
@@ -138,7 +139,7 @@ static enum status place(struct nodes *nodes, const struct weights *w, const str
     struct label label = {0};
 
     if (!(w->format->keras ? parse_keras : parse_torch)(&label, r->info.name))
-        return bad(w, r, "not a name of a VGG's tensor (features.N, classifier.N; block1_conv1, fc1, ...)", err);
+        return bad(w, r, "its name is not one of a VGG (features.N, classifier.N; block1_conv1, fc1, ...)", err);
     if (label.ignored)
         return OK;
     struct node *node = find_node(nodes, &label);
@@ -146,7 +147,7 @@ static enum status place(struct nodes *nodes, const struct weights *w, const str
         return error_set(err, FAIL_LIMIT, "%s: more than %d layers", w->path, NODES);
     const struct weights_record **slot = (const struct weights_record **)(void *)((char *)node + label.member);
     if (*slot)
-        return bad(w, r, "another tensor is for the same place", err);
+        return bad(w, r, "another tensor has the same role", err);
     if (!r->dtype->decode)
         return bad(w, r, "its dtype is not F32, F16, BF16 or F64", err);
     for (size_t d = 0; d < r->info.ndim; d++)
@@ -165,12 +166,13 @@ static int compare_nodes(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Vectors of a layer have one value an output. */
+/* A vector of a layer must have one value for each output. */
 static enum status check_vector(const struct weights *w, const struct weights_record *r, size_t n, struct error *err)
 {
     if (r->info.ndim != 1 || r->info.dims[0] != n)
-        return error_set(err, FAIL_FORMAT, "%s: tensor '%s': its shape is not (%zu), one value an output of the layer",
-                         w->path, r->info.name, n);
+        return error_set(err, FAIL_FORMAT,
+                         "%s: tensor '%s': its shape is not (%zu), one value for each output of the layer", w->path,
+                         r->info.name, n);
     return OK;
 }
 
@@ -180,8 +182,8 @@ static enum status push_layer(struct weights *w, const struct node *node, bool c
     if (w->nlayers == WEIGHTS_MAX_LAYERS)
         return error_set(err, FAIL_LIMIT, "%s: more than %d layers", w->path, WEIGHTS_MAX_LAYERS);
     if (node->mean || node->variance)
-        return bad(w, node->mean ? node->mean : node->variance, "running statistics of something that is no BatchNorm",
-                   err);
+        return bad(w, node->mean ? node->mean : node->variance,
+                   "these are running statistics, but the layer is not a BatchNorm", err);
     w->layers[w->nlayers] =
         (struct weights_layer){.name = node->weight->info.name, .convolution = convolution, .out = out, .in = in};
     w->sources[w->nlayers++] = (struct weights_source){.parts = {node->weight, node->bias}};
@@ -194,7 +196,7 @@ static enum status push_convolution(struct weights *w, const struct node *node, 
     bool keras = w->format->keras;
 
     if (node->weight->info.ndim != 4)
-        return bad(w, node->weight, "a convolution's kernel has 4 dimensions", err);
+        return bad(w, node->weight, "the kernel of a convolution must have 4 dimensions", err);
     if (dims[keras ? 0 : 2] != 3 || dims[keras ? 1 : 3] != 3)
         return bad(w, node->weight,
                    keras ? "its kernel is not 3x3 in the order (3, 3, in, out)"
@@ -208,7 +210,7 @@ static enum status push_batchnorm(struct weights *w, const struct node *node, co
                                   struct error *err)
 {
     if (!below || below->dense || below->number + 1 != node->number || below->weight->info.ndim != 4)
-        return bad(w, node->weight, "a BatchNorm without a convolution right before it", err);
+        return bad(w, node->weight, "this BatchNorm does not directly follow a convolution", err);
     if (!node->bias || !node->mean || !node->variance)
         return bad(w, node->weight, "a BatchNorm needs weight, bias, running_mean and running_var", err);
     struct weights_layer *layer = &w->layers[w->nlayers - 1];
@@ -226,7 +228,7 @@ static enum status push_batchnorm(struct weights *w, const struct node *node, co
     return OK;
 }
 
-/* timm keeps the first dense layers as convolutions (out, C, side, side); their memory order is that of a matrix. */
+/* timm stores the first dense layers as convolutions (out, C, side, side), in the memory order of a matrix. */
 static enum status push_dense(struct weights *w, const struct node *node, struct error *err)
 {
     const struct weights_tensor *t = &node->weight->info;
@@ -235,7 +237,7 @@ static enum status push_dense(struct weights *w, const struct node *node, struct
         return push_layer(w, node, false, t->dims[1], t->dims[0], err);
     if (t->ndim == 2 || (t->ndim == 4 && !w->format->keras && t->dims[2] == t->dims[3]))
         return push_layer(w, node, false, t->dims[0], node->weight->elements / t->dims[0], err);
-    return bad(w, node->weight, "a dense layer's weight has 2 dimensions (or 4, the last two equal)", err);
+    return bad(w, node->weight, "the weight of a dense layer must have 2 dimensions (or 4, the last two equal)", err);
 }
 
 static enum status push_node(struct weights *w, const struct node *node, const struct node *below, struct error *err)
@@ -243,7 +245,7 @@ static enum status push_node(struct weights *w, const struct node *node, const s
     const struct weights_record *any = node->bias ? node->bias : node->mean ? node->mean : node->variance;
 
     if (!node->weight)
-        return bad(w, any, "the weight that belongs to it is missing", err);
+        return bad(w, any, "the weight of the same layer is missing", err);
     if (node->dense)
         return push_dense(w, node, err);
     return node->weight->info.ndim == 1 ? push_batchnorm(w, node, below, err) : push_convolution(w, node, err);
@@ -263,8 +265,8 @@ static enum status check_layers(const struct weights *w, struct error *err)
         return error_set(err, FAIL_FORMAT, "%s: no convolutions (features.N or block1_conv1, ...)", w->path);
     if (ndense != DENSE)
         return error_set(err, FAIL_FORMAT,
-                         "%s: %zu dense layers (classifier.N, pre_logits and head, or fc1, ...); a VGG has %d", w->path,
-                         ndense, DENSE);
+                         "%s: has %zu dense layers (classifier.N, pre_logits and head, or fc1, ...); a VGG has %d",
+                         w->path, ndense, DENSE);
     return OK;
 }
 
@@ -278,8 +280,9 @@ static enum status check_flatten(const struct weights *w, struct error *err)
         side++;
     if (side * side * below->out == first->in)
         return OK;
-    return error_set(err, FAIL_FORMAT, "%s: tensor '%s': its %zu inputs are no square map of the %zu channels below it",
-                     w->path, first->name, first->in, below->out);
+    return error_set(err, FAIL_FORMAT,
+                     "%s: tensor '%s': its %zu inputs are not a square map of the %zu channels below it", w->path,
+                     first->name, first->in, below->out);
 }
 
 /* Offsets of the layers in the loaded array, each aligned. */

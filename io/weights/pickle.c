@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct weights_pickle_machine machine;
 
@@ -47,7 +46,7 @@ done:
     return rc;
 }
 
-/* A name that ends with its line; what is not printable becomes a question mark. */
+/* A name up to the end of the line; characters that are not printable become question marks. */
 static enum status take_line(char out[WEIGHTS_PICKLE_MAX_TEXT + 1], machine *m)
 {
     size_t n = 0;
@@ -121,7 +120,7 @@ static enum status op_persistent(machine *m, size_t operand)
     return weights_pickle_globals_storage(m, id);
 }
 
-/* An OrderedDict's own attributes, `_metadata`, say nothing here. */
+/* The attributes of an OrderedDict, `_metadata`, are ignored. */
 static enum status op_build(machine *m, size_t operand)
 {
     if (!weights_pickle_machine_peek(m, 0, WEIGHTS_PICKLE_DICT) ||
@@ -166,7 +165,7 @@ static enum status op_long(machine *m, size_t operand)
 
     TRY(take_number(&n, m, operand));
     if (n < 4 || n > sizeof n)
-        return weights_pickle_machine_damaged(m, "an integer has not between 4 and 8 bytes");
+        return weights_pickle_machine_damaged(m, "an integer does not have between 4 and 8 bytes");
     rc = op_integer(m, n);
 done:
     return rc;
@@ -179,7 +178,7 @@ static enum status op_bool(machine *m, size_t operand)
     return weights_pickle_machine_push(m, v);
 }
 
-/* None, and numbers with a fraction of `operand` bytes. */
+/* None, and floating-point numbers of `operand` bytes. */
 static enum status op_other(machine *m, size_t operand)
 {
     const unsigned char *bytes;
@@ -202,7 +201,7 @@ static enum status op_container(machine *m, size_t operand)
     return weights_pickle_machine_push_container(m, (enum weights_pickle_kind)operand);
 }
 
-/* Values above the highest mark; without a mark, false. */
+/* Count the values above the highest mark; false without a mark. */
 static bool count_marked(size_t *n, const machine *m)
 {
     for (*n = 0; *n < m->nstack; ++*n)
@@ -299,13 +298,13 @@ static enum status op_get(machine *m, size_t operand)
 
     TRY(take_number(&place, m, operand));
     if (place >= m->nmemo || m->memo[place] == WEIGHTS_PICKLE_MARK)
-        return weights_pickle_machine_damaged(m, "it refers to an object that was not there before");
+        return weights_pickle_machine_damaged(m, "it refers to an object that it has not stored");
     rc = weights_pickle_machine_push_number(m, m->memo[place]);
 done:
     return rc;
 }
 
-/* Every opcode that a state dict needs. Operands: bytes of a number, values on the stack, or a container's kind. */
+/* All opcodes of state dicts. Operands: bytes of a number, values on the stack, or the kind of a container. */
 static const struct opcode opcodes[256] = {
     [0x80] = {op_proto, 1},
     ['.'] = {op_stop, 1},
@@ -356,7 +355,7 @@ enum status weights_pickle_parse(struct weights_pickle *p, size_t *nused, const 
         if (!opcode->run) {
             rc = error_set(
                 err, FAIL_UNSUPPORTED,
-                "%s: opcode 0x%02x at byte %zu of the pickle is no part of a state dict; nothing was executed", path,
+                "%s: opcode 0x%02x at byte %zu of the pickle is not part of a state dict; nothing was executed", path,
                 *code, m.at - 1);
             goto done;
         }
@@ -367,29 +366,4 @@ done:
     free(m.stack);
     free(m.memo);
     return rc;
-}
-
-void weights_pickle_release(struct weights_pickle *p)
-{
-    free(p->values);
-    free(p->cells);
-    free(p->storages);
-    free(p->tensors);
-    *p = (struct weights_pickle){0};
-}
-
-bool weights_pickle_is_text(const struct weights_pickle_value *v, const char *text)
-{
-    return v->kind == WEIGHTS_PICKLE_STRING && v->length == strlen(text) && memcmp(v->text, text, v->length) == 0;
-}
-
-const struct weights_pickle_value *weights_pickle_find(const struct weights_pickle *p,
-                                                       const struct weights_pickle_value *dict, const char *key)
-{
-    if (dict->kind != WEIGHTS_PICKLE_DICT)
-        return NULL;
-    for (long cell = dict->first; cell != WEIGHTS_PICKLE_END; cell = p->cells[cell].next)
-        if (weights_pickle_is_text(&p->values[p->cells[cell].key], key))
-            return &p->values[p->cells[cell].value];
-    return NULL;
 }

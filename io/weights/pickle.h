@@ -1,9 +1,10 @@
-/* An unpickler for PyTorch state dicts; private to weights_pth*.c.
+/* An unpickler for PyTorch state dicts; private to io/weights/.
  *
  * It knows the opcodes of pickle protocol 2 that torch.save writes for dicts of tensors and numbers, and the globals
- * that name tensors and storages. Anything else is refused by name. Nothing is called: a global is a row of a table.
+ * that name tensors and storages. Anything else is refused, and the message names it. Nothing of the pickle is called:
+ * a global is a row of a table.
  *
- * Values are numbered; containers are chains of cells. The text of strings is borrowed from the pickle's bytes.
+ * Values have numbers; containers are linked lists of cells. The text of strings is borrowed from the pickle's bytes.
  */
 #ifndef NRMFLOW_IO_WEIGHTS_PICKLE_H
 #define NRMFLOW_IO_WEIGHTS_PICKLE_H
@@ -64,8 +65,8 @@ struct weights_pickle {
 /* Read one pickle.
  *
  *   p       out  its values; caller releases them with weights_pickle_release, also on failure
- *   nused   out  bytes up to and with its last
- *   bytes   in   [nbytes] borrowed as long as the values are used
+ *   nused   out  length of the pickle in bytes
+ *   bytes   in   [nbytes] borrowed until weights_pickle_release
  *   path    in   the file, for messages
  *
  * Errors: FAIL_FORMAT, FAIL_UNSUPPORTED for an opcode or global that state dicts do not have, FAIL_LIMIT, FAIL_SYSTEM.
@@ -75,10 +76,10 @@ enum status weights_pickle_parse(struct weights_pickle *p, size_t *nused, const 
 
 void weights_pickle_release(struct weights_pickle *p);
 
-/* Whether a value is a string of this text. */
+/* Whether a value is this string. */
 bool weights_pickle_is_text(const struct weights_pickle_value *v, const char *text);
 
-/* The value under a string key of a dict, or NULL, also if it is no dict. */
+/* The value of a string key of a dict; NULL if there is none or `dict` is not a dict. */
 const struct weights_pickle_value *weights_pickle_find(const struct weights_pickle *p,
                                                        const struct weights_pickle_value *dict, const char *key);
 

@@ -1,4 +1,4 @@
-/* The globals of state dicts, and what stands for a tensor and a storage. */
+/* The globals of state dicts, which make tensors and storages. */
 #include "io/weights/pickle_machine.h"
 
 #include <string.h>
@@ -27,7 +27,7 @@ static bool read_sizes(size_t *out, size_t *n, const struct weights_pickle *p, v
     return true;
 }
 
-/* _rebuild_tensor(storage, offset, size, stride), and _v2 with requires_grad and hooks, which say nothing here. */
+/* _rebuild_tensor(storage, offset, size, stride), and _v2 with requires_grad and hooks, which are ignored. */
 static enum status rebuild_tensor(machine *m, value *arguments)
 {
     struct weights_pickle *p = m->p;
@@ -59,7 +59,7 @@ static enum status parameter(machine *m, value *arguments)
     value *tensor = NULL;
 
     if (!weights_pickle_machine_items(&tensor, m->p, arguments, 1) || tensor->kind != WEIGHTS_PICKLE_TENSOR)
-        return damaged(m, "a parameter is no tensor");
+        return damaged(m, "a parameter is not a tensor");
     return weights_pickle_machine_push(m, *tensor);
 }
 
@@ -110,16 +110,17 @@ enum status weights_pickle_globals_push(machine *m, const char *module, const ch
         if (strcmp(module, globals[i].module) == 0 && strcmp(name, globals[i].name) == 0)
             return weights_pickle_machine_push(m, found);
     }
-    return error_set(m->err, FAIL_UNSUPPORTED,
-                     "%s: the pickle asks for %s.%s, which is no part of a state dict; nothing was executed. Save the "
-                     "model's state_dict() alone",
-                     m->path, module, name);
+    return error_set(
+        m->err, FAIL_UNSUPPORTED,
+        "%s: the pickle asks for %s.%s, which is not part of a state dict; nothing was executed. Save only "
+        "the model's state_dict()",
+        m->path, module, name);
 }
 
 enum status weights_pickle_globals_call(machine *m, value *global, value *arguments)
 {
     const struct global *g = &globals[global->integer];
-    struct weights_pickle_value copy = *arguments; /* values may move while one is made */
+    struct weights_pickle_value copy = *arguments; /* creating a value may move the others */
 
     if (!g->call)
         return error_set(m->err, FAIL_UNSUPPORTED, "%s: the pickle calls %s.%s, which a state dict does not", m->path,
@@ -152,7 +153,7 @@ static enum status find_storage(size_t *number, machine *m, const struct weights
     return OK;
 }
 
-/* ('storage', type, key, location, numel) and, in the stream form, None or the place in another storage. */
+/* ('storage', type, key, location, numel) and, in the stream format, None or the position in another storage. */
 enum status weights_pickle_globals_storage(machine *m, value *id)
 {
     value *a[6] = {NULL};

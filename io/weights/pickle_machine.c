@@ -7,7 +7,7 @@ enum status weights_pickle_machine_damaged(struct weights_pickle_machine *m, con
 
 enum status weights_pickle_machine_full(struct weights_pickle_machine *m)
 {
-    return error_set(m->err, FAIL_LIMIT, "%s: the pickle holds more objects than any state dict, at its byte %zu",
+    return error_set(m->err, FAIL_LIMIT, "%s: the pickle has more objects than any state dict, at its byte %zu",
                      m->path, m->at);
 }
 

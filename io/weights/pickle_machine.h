@@ -1,16 +1,16 @@
-/* The stack machine of the unpickler, as its two files see it; private to weights_pickle*.c. */
+/* The stack machine of the unpickler; private to pickle*.c. */
 #ifndef NRMFLOW_IO_WEIGHTS_PICKLE_MACHINE_H
 #define NRMFLOW_IO_WEIGHTS_PICKLE_MACHINE_H
 
 #include "io/weights/pickle.h"
 
 enum {
-    WEIGHTS_PICKLE_MAX_VALUES = 1 << 20, /* also cells, places of the stack and of the memo */
+    WEIGHTS_PICKLE_MAX_VALUES = 1 << 20, /* also of cells, and of entries of the stack and the memo */
     WEIGHTS_PICKLE_MAX_STORAGES = 1 << 13,
     WEIGHTS_PICKLE_MAX_TEXT = 255
 };
 
-#define WEIGHTS_PICKLE_MARK SIZE_MAX /* on the stack: a mark; in the memo: nothing */
+#define WEIGHTS_PICKLE_MARK SIZE_MAX /* on the stack: a mark; in the memo: an unused entry */
 
 struct weights_pickle_machine {
     struct weights_pickle *p;
@@ -23,7 +23,7 @@ struct weights_pickle_machine {
     struct error *err;
 };
 
-/* Failures with the place in the pickle; each returns its status. */
+/* Record a failure with the position in the pickle; returns its status. */
 enum status weights_pickle_machine_damaged(struct weights_pickle_machine *m, const char *reason);
 enum status weights_pickle_machine_full(struct weights_pickle_machine *m);
 enum status weights_pickle_machine_memory(struct weights_pickle_machine *m);
@@ -35,24 +35,24 @@ enum status weights_pickle_machine_push_number(struct weights_pickle_machine *m,
 enum status weights_pickle_machine_push(struct weights_pickle_machine *m, struct weights_pickle_value value);
 enum status weights_pickle_machine_push_container(struct weights_pickle_machine *m, enum weights_pickle_kind kind);
 
-/* Append an item to the container of this number; `key` counts for dicts. */
+/* Append an item to the container of this number; `key` is used for dicts only. */
 enum status weights_pickle_machine_append(struct weights_pickle_machine *m, size_t container, size_t key, size_t value);
 
-/* Whether n values lie on the stack above its highest mark. */
+/* Whether the stack has n values above its highest mark. */
 bool weights_pickle_machine_has(const struct weights_pickle_machine *m, size_t n);
 
-/* The value `depth` places below the top of the stack; NULL if there is none or it is of another kind. */
+/* The value `depth` entries below the top of the stack; NULL if there is none or it is of another kind. */
 const struct weights_pickle_value *weights_pickle_machine_peek(const struct weights_pickle_machine *m, size_t depth,
                                                                enum weights_pickle_kind kind);
 
-/* The first n items' values of a container; false if it has fewer. */
+/* The values of the first n items of a container; false if it has fewer. */
 bool weights_pickle_machine_items(const struct weights_pickle_value **out, const struct weights_pickle *p,
                                   const struct weights_pickle_value *container, size_t n);
 
-/* Push the global of this name, or refuse it. */
+/* Push the global of this name; FAIL_UNSUPPORTED if it is not in the table. */
 enum status weights_pickle_globals_push(struct weights_pickle_machine *m, const char *module, const char *name);
 
-/* Push what a global makes of a tuple of arguments; nothing is called but a row of the table of globals. */
+/* Push the result of a global for a tuple of arguments; only functions of the table of globals are called. */
 enum status weights_pickle_globals_call(struct weights_pickle_machine *m, const struct weights_pickle_value *global,
                                         const struct weights_pickle_value *arguments);
 

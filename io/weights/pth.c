@@ -7,7 +7,7 @@ static enum status bad(const struct weights *w, const struct weights_record *r, 
     return error_set(err, FAIL_FORMAT, "%s: tensor '%s': %s", w->path, r->info.name, reason);
 }
 
-/* Strides of dimensions of size one say nothing. */
+/* Strides of dimensions of size one do not matter. */
 static bool is_contiguous(const struct weights_record *r, const size_t *strides)
 {
     for (size_t d = 0; d < r->info.ndim; d++)
@@ -40,7 +40,7 @@ static enum status add_tensor(struct weights *w, const struct weights_pickle *p,
     r->contiguous = is_contiguous(r, t->strides);
     memcpy(r->strides, t->strides, t->ndim * sizeof t->strides[0]);
     if (!count_span(&r->span, r, t->strides) || t->offset > s->numel || r->span > s->numel - t->offset)
-        return bad(w, r, "it reaches beyond the end of its storage", err);
+        return bad(w, r, "it extends beyond the end of its storage", err);
     if (r->elements > s->numel)
         return bad(w, r, "it repeats the elements of its storage", err);
     r->entry = places[t->storage].entry;
@@ -77,7 +77,7 @@ enum status weights_pth_add(struct weights *w, const struct weights_pickle *p, c
     }
     if (w->nrecords == 0)
         rc = error_set(err, FAIL_FORMAT,
-                       "%s: no dict of tensors, also not under 'state_dict' or 'model'; save the model's state_dict()",
+                       "%s: no dict of tensors, not even under 'state_dict' or 'model'; save the model's state_dict()",
                        w->path);
 done:
     return rc;

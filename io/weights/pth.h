@@ -1,15 +1,15 @@
-/* What the two forms of torch.save share: from the values of a pickle to tensors; private to weights_pth*.c. */
+/* Common to both formats of torch.save: from the values of a pickle to tensors; private to pth*.c. */
 #ifndef NRMFLOW_IO_WEIGHTS_PTH_H
 #define NRMFLOW_IO_WEIGHTS_PTH_H
 
 #include "io/weights/pickle.h"
 
-/* Where a storage is: bytes from the start of the file, or of an entry of the zip archive. */
+/* Position of a storage: bytes from the start of the file, or of an entry of the zip archive. */
 struct weights_pth_place {
     uint64_t offset, entry;
 };
 
-/* Add the tensors of the state dict, which is the pickle's value or lies in it under `state_dict` or `model`.
+/* Add the tensors of the state dict, which is the pickle's value or its item `state_dict` or `model`.
  *
  *   w       out  its records
  *   p       in   the pickle

@@ -1,6 +1,6 @@
-/* What torch.save wrote before 1.6, and the published vgg16-397923af.pth is: pickles of a magic number, a version, the
- * writer's machine, the objects and the list of storage keys; then every storage in that list's order, with its number
- * of elements (8 bytes, little endian) before it. */
+/* The format of torch.save before 1.6, and of the published vgg16-397923af.pth: pickles of a magic number, a version,
+ * the properties of the writer's machine, the objects, and the list of storage keys; then every storage in the order of
+ * that list, preceded by its number of elements (8 bytes, little endian). */
 #include "io/weights/pth.h"
 
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static enum status read_start(struct stream *s, struct error *err)
 
     s->at = sizeof magic + sizeof version;
     if (s->nbytes < s->at || memcmp(s->bytes + sizeof magic, version, sizeof version) != 0)
-        return error_set(err, FAIL_UNSUPPORTED, "%s: not version 1001 of torch.save's stream form", s->w->path);
+        return error_set(err, FAIL_UNSUPPORTED, "%s: not version 1001 of torch.save's stream format", s->w->path);
     TRY(read_pickle(&system, s, err));
     const struct weights_pickle_value *little =
         weights_pickle_find(&system, &system.values[system.root], "little_endian");
@@ -59,7 +59,7 @@ static size_t find_storage(const struct weights_pickle *p, const struct weights_
     return i;
 }
 
-/* Place the storage whose number of elements stands at *at, and move *at to its end. */
+/* Locate the storage whose number of elements is at *at, and move *at to its end. */
 static enum status place_storage(struct weights_pth_place *place, uint64_t *at, const struct weights *w,
                                  const struct weights_pickle_storage *storage, struct error *err)
 {
@@ -95,13 +95,13 @@ static enum status place_storages(struct weights_pth_place *places, struct strea
     at = s->at;
     const struct weights_pickle_value *list = &keys.values[keys.root];
     if (list->kind != WEIGHTS_PICKLE_LIST || list->length != p->nstorages) {
-        rc = error_set(err, FAIL_FORMAT, "%s: the list of storages does not fit the tensors", s->w->path);
+        rc = error_set(err, FAIL_FORMAT, "%s: the list of storages does not match the tensors", s->w->path);
         goto done;
     }
     for (long cell = list->first; cell != WEIGHTS_PICKLE_END; cell = keys.cells[cell].next, nplaced++) {
         size_t i = find_storage(p, &keys.values[keys.cells[cell].value]);
         if (i == p->nstorages || places[i].offset != 0) {
-            rc = error_set(err, FAIL_FORMAT, "%s: item %zu of the list of storages is unknown or there twice",
+            rc = error_set(err, FAIL_FORMAT, "%s: item %zu of the list of storages is unknown or occurs twice",
                            s->w->path, nplaced);
             goto done;
         }

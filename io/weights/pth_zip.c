@@ -1,5 +1,5 @@
-/* What torch.save writes since 1.6: a zip archive with NAME/data.pkl and a stored (not compressed) NAME/data/KEY for
- * every storage. */
+/* The format of torch.save since 1.6: a zip archive with NAME/data.pkl and an uncompressed NAME/data/KEY for every
+ * storage. */
 #include "io/weights/pth.h"
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static enum status open_archive(struct archive *a, const struct weights *w, stru
     return FAIL_FORMAT;
 }
 
-/* The size of an entry, which must be stored as it is. */
+/* The size of an entry, which must be stored without compression. */
 static enum status entry_bytes(uint64_t *nbytes, const struct archive *a, const struct weights *w, uint64_t entry,
                                struct error *err)
 {
@@ -79,7 +79,7 @@ done:
     return rc;
 }
 
-/* Read n bytes of an entry. Where an entry is read from its start to its end, libzip compares its checksum. */
+/* Read n bytes of an entry. If an entry is read from its start to its end, libzip checks its checksum. */
 static enum status read_entry(unsigned char *bytes, struct archive *a, const struct weights *w, uint64_t entry,
                               uint64_t offset, size_t n, struct error *err)
 {
@@ -125,7 +125,7 @@ static enum status find_pickle(uint64_t *entry, size_t *nprefix, const struct ar
         if (*nprefix <= WEIGHTS_MAX_NAME)
             return OK;
     }
-    return error_set(err, FAIL_UNSUPPORTED, "%s: a zip archive without NAME/data.pkl; it is no file of torch.save",
+    return error_set(err, FAIL_UNSUPPORTED, "%s: a zip archive without NAME/data.pkl is not a file of torch.save",
                      w->path);
 }
 
@@ -148,7 +148,7 @@ done:
     return rc;
 }
 
-/* NAME/byteorder, if there is one, says how the numbers lie. */
+/* NAME/byteorder, if it exists, is the byte order of the numbers. */
 static enum status check_byteorder(struct archive *a, const struct weights *w, const char *prefix, size_t nprefix,
                                    struct error *err)
 {

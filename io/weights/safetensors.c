@@ -8,7 +8,7 @@
 
 enum { LENGTH = 8 };
 
-/* Where a tensor's numbers are, from the end of the header. */
+/* Position of a tensor's numbers, from the end of the header. */
 struct extent {
     uint64_t begin, end;
     const char *name;
@@ -54,7 +54,7 @@ static enum status read_header(json_t **out, uint64_t *data, const struct weight
     *out = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &why);
     *data = LENGTH + n;
     if (!json_is_object(*out))
-        rc = error_set(err, FAIL_FORMAT, "%s: the header is no JSON object: %s (byte %d of it)", w->path, why.text,
+        rc = error_set(err, FAIL_FORMAT, "%s: the header is not a JSON object: %s (byte %d of it)", w->path, why.text,
                        why.position);
 done:
     free(text);
@@ -79,7 +79,7 @@ static enum status read_shape(size_t *dims, size_t *ndim, const struct weights *
         return bad(w, name, "its shape is missing or has more than 8 dimensions", err);
     for (size_t d = 0; d < *ndim; d++) {
         if (!read_size(&size, json_array_get(shape, d)))
-            return bad(w, name, "its shape is no list of sizes", err);
+            return bad(w, name, "its shape is not a list of sizes", err);
         dims[d] = (size_t)size;
     }
     return OK;
@@ -103,14 +103,14 @@ static enum status read_tensor(struct weights *w, struct extent *extent, uint64_
     TRY(read_shape(dims, &ndim, w, name, json_object_get(entry, "shape"), err));
     if (json_array_size(offsets) != 2 || !read_size(&extent->begin, json_array_get(offsets, 0)) ||
         !read_size(&extent->end, json_array_get(offsets, 1)))
-        return bad(w, name, "its data_offsets are no two offsets", err);
+        return bad(w, name, "its data_offsets are not two offsets", err);
     TRY(weights_add(&r, w, name, strlen(name), dtype, dims, ndim, err));
     extent->name = r->info.name;
     if (extent->end < extent->begin || extent->end > w->nbytes - data)
-        return bad(w, name, "its data_offsets lie outside of the file; is it truncated?", err);
+        return bad(w, name, "its data_offsets are beyond the end of the file; is it truncated?", err);
     if ((extent->end - extent->begin) / dtype->nbytes != r->elements ||
         (extent->end - extent->begin) % dtype->nbytes != 0)
-        return bad(w, name, "its data_offsets do not fit its shape and dtype", err);
+        return bad(w, name, "its data_offsets do not match its shape and dtype", err);
     r->offset = data + extent->begin;
 done:
     return rc;
@@ -134,7 +134,8 @@ static enum status check_extents(struct extent *extents, size_t n, const struct 
     for (size_t i = 0; i < n; i++) {
         if (extents[i].begin != at)
             return bad(w, extents[i].name,
-                       extents[i].begin < at ? "its numbers overlap another tensor's" : "a gap lies before its numbers",
+                       extents[i].begin < at ? "its numbers overlap another tensor's"
+                                             : "there is a gap before its numbers",
                        err);
         at = extents[i].end;
     }
@@ -150,14 +151,14 @@ static enum status read_metadata(struct weights *w, json_t *metadata, struct err
     json_t *value;
 
     if (!json_is_object(metadata))
-        return error_set(err, FAIL_FORMAT, "%s: __metadata__ is no JSON object", w->path);
+        return error_set(err, FAIL_FORMAT, "%s: __metadata__ is not a JSON object", w->path);
     w->remarks = calloc(json_object_size(metadata) + 1, sizeof *w->remarks);
     if (!w->remarks)
         return error_system(err, "%s", w->path);
     json_object_foreach(metadata, key, value)
     {
         if (!json_is_string(value))
-            return error_set(err, FAIL_FORMAT, "%s: __metadata__ holds something else than strings", w->path);
+            return error_set(err, FAIL_FORMAT, "%s: __metadata__ contains values that are not strings", w->path);
         struct weights_remark *remark = &w->remarks[w->nremarks++];
         remark->key = strdup(key);
         remark->value = strdup(json_string_value(value));

@@ -120,7 +120,7 @@ class Check(RunCase):
     def test_another_length(self):
         def change(file):
             self.replace(file, "layers/conv4_1/std", file["layers/conv4_1/std"][:-1])
-        self.assert_some(self.broken(change), "/layers/conv4_1/std", "has 127 along the axis channel")
+        self.assert_some(self.broken(change), "/layers/conv4_1/std", "has the length 127 along the axis channel")
 
     def test_another_number_of_axes(self):
         def change(file):
@@ -130,7 +130,7 @@ class Check(RunCase):
     def test_a_dataset_of_no_store(self):
         def change(file):
             file["layers/conv4_1/median"] = numpy.zeros(3)
-        self.assert_only(self.broken(change), "/layers/conv4_1/median", "is no dataset of a store")
+        self.assert_only(self.broken(change), "/layers/conv4_1/median", "is not a dataset of a store")
 
     def test_no_description(self):
         def change(file):
@@ -160,7 +160,7 @@ class Check(RunCase):
     def test_a_viewer_sent_nowhere(self):
         def change(file):
             file["layers"].attrs["default"] = numpy.bytes_("conv9_9")
-        self.assert_only(self.broken(change), "/layers", '"conv9_9", which is not there')
+        self.assert_only(self.broken(change), "/layers", '"conv9_9", which does not exist')
 
     def test_missing_attribute(self):
         def change(file):

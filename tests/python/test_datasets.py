@@ -73,7 +73,7 @@ class GoneAndBack(DatasetCase):
         _, log = process.communicate(timeout=120)
         os.rename(folder + ".away", folder)
         self.assertEqual(process.returncode, 1, log)
-        self.assertRegex(log, r"nrmflow: image \d+: \S+/far/?: the folder of the images has gone")
+        self.assertRegex(log, r"nrmflow: image \d+: \S+/far/?: the folder of the images is gone")
         self.assertNotIn("image failed", log)
         self.assertLess(finished(store), COUNT)
         self.run_store("far.h5", settings, config=self.ini)

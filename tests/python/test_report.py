@@ -161,7 +161,7 @@ class Report(RunCase):
 
     def test_bad_arguments_are_refused_by_name(self):
         for arguments, words in ((["/no/such.h5"], "/no/such.h5"), ([DEMO], "demo.ini"), ([], "STORE"),
-                                 ([self.store, "-o", self.folder], "no file"),
+                                 ([self.store, "-o", self.folder], "not a regular file"),
                                  ([self.store, "-o", "/no/such/folder/page.html"], "/no/such/folder")):
             with self.subTest(arguments=arguments):
                 done = nrmflow("report", *arguments)

@@ -32,10 +32,6 @@ kernels/ops/dense.h joint_rows
 kernels/ops/dense.h joint_images
 kernels/ops/dense.h dense_flow
 kernels/ops/winograd.h finish_vector
-io/export/virelay.c write_dataset
-io/store/attribute.c set_attribute
-io/store/read.c store_read_slab
-io/store/sandboxed_read.c read_box
 pipeline/analysis/embedding.c project
 pipeline/analysis/walk_ranking_exact.c walk_ranking_exact
 kernels/measure/measure.c

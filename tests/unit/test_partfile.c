@@ -223,7 +223,7 @@ static void other_name_is_a_mismatch(void **state)
 static void fewer_columns_are_a_mismatch(void **state)
 {
     (void)state;
-    expect_mismatch(columns, 3, "has 4 columns, this run's have 3");
+    expect_mismatch(columns, 3, "has 4 columns, but this run has 3");
 }
 
 static void too_many_rows_are_refused(void **state)

@@ -41,7 +41,7 @@ static enum status answer(struct sandbox_reply *reply, void *state, const struct
 {
     struct state *s = state;
 
-    switch ((enum what)r->what) {
+    switch ((enum what)r->op) {
     case ECHO:
         return echo(reply, r);
     case COUNT:
@@ -80,7 +80,7 @@ static struct sandbox *start(void)
 
 static enum status ask(struct sandbox *sandbox, enum what what, size_t number, struct error *err)
 {
-    const struct sandbox_request request = {.path = "some.h5", .what = what, .numbers = {number}};
+    const struct sandbox_request request = {.path = "some.h5", .op = what, .numbers = {number}};
     struct sandbox_reply reply;
     enum status rc = sandbox_call(&reply, sandbox, &request, err);
 
@@ -92,7 +92,7 @@ static void answers_hold_what_was_asked(void **state)
 {
     struct sandbox *sandbox = start();
     const struct sandbox_request request = {.path = "some.h5",
-                                            .what = ECHO,
+                                            .op = ECHO,
                                             .numbers = {1, 2, 3, SIZE_MAX},
                                             .texts = {"one ", "two "},
                                             .bytes = "bytes\0here",
@@ -115,7 +115,7 @@ static void answers_hold_what_was_asked(void **state)
 static void state_is_kept_between_requests(void **state)
 {
     struct sandbox *sandbox = start();
-    const struct sandbox_request request = {.path = "some.h5", .what = COUNT};
+    const struct sandbox_request request = {.path = "some.h5", .op = COUNT};
     struct sandbox_reply reply;
 
     (void)state;
@@ -130,7 +130,7 @@ static void state_is_kept_between_requests(void **state)
 static void large_answers_arrive_whole(void **state)
 {
     struct sandbox *sandbox = start();
-    const struct sandbox_request request = {.path = "some.h5", .what = LARGE};
+    const struct sandbox_request request = {.path = "some.h5", .op = LARGE};
     struct sandbox_reply reply;
     size_t sum = 0;
 
@@ -205,13 +205,13 @@ static void signals_of_a_run_do_not_end_it(void **state)
 static void answer_of_another_size_is_refused(void **state)
 {
     struct sandbox *sandbox = start();
-    const struct sandbox_request request = {.path = "some.h5", .what = ECHO, .texts = {"four"}};
+    const struct sandbox_request request = {.path = "some.h5", .op = ECHO, .texts = {"four"}};
     struct error err = {0};
     char into[5];
 
     (void)state;
     assert_int_equal(sandbox_call_into(into, sizeof into, sandbox, &request, &err), FAIL_FORMAT);
-    assert_non_null(strstr(err.message, "4 bytes where 5 were expected"));
+    assert_non_null(strstr(err.message, "4 bytes; 5 were expected"));
     assert_int_equal(ask(sandbox, COUNT, 0, NULL), FAIL_FORMAT);
     sandbox_end(sandbox);
 }

@@ -178,7 +178,7 @@ static void reader_checks_shapes(void **state)
     (void)state;
     assert_int_equal(store_read_real(&values, reader, "images/mass", 2, dims, &err), FAIL_FORMAT);
     assert_null(values);
-    files_expect_message(err.message, "axis 1 of /images/mass has the length 4, 5 is expected");
+    files_expect_message(err.message, "axis 1 of /images/mass has the length 4; 5 is expected");
     store_close(reader);
 }
 

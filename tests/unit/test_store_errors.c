@@ -24,7 +24,7 @@ static void expect_write_error(const char *path, size_t ndim, const char *part)
 static void unknown_path_is_reported(void **state)
 {
     (void)state;
-    expect_write_error("layers/fc6/median", 1, "/layers/fc6/median is no field");
+    expect_write_error("layers/fc6/median", 1, "/layers/fc6/median is not a field");
 }
 
 static void second_write_is_reported(void **state)
@@ -36,7 +36,7 @@ static void second_write_is_reported(void **state)
 static void wrong_number_of_axes_is_reported(void **state)
 {
     (void)state;
-    expect_write_error("layers/fc6/std", 2, "has the axes (channel), and 2 are given");
+    expect_write_error("layers/fc6/std", 2, "has the axes (channel), but 2 are given");
 }
 
 static void numbers_for_text_are_reported(void **state)
@@ -56,7 +56,7 @@ static void axis_of_another_length_fails_the_commit(void **state)
     assert_int_equal(store_write(store, "layers/fc6/mean", data, 1, &two, &err), OK);
     assert_int_equal(store_write(store, "layers/fc6/std", data, 1, &three, &err), OK);
     assert_int_equal(store_commit(store, &err), FAIL_FORMAT);
-    files_expect_message(err.message, "/layers/fc6/std has 3 along the axis channel");
+    files_expect_message(err.message, "/layers/fc6/std has the length 3 along the axis channel");
     assert_int_equal(files_count(), 0);
 }
 

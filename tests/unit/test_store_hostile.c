@@ -242,7 +242,7 @@ static void huge_dataset_is_refused(void **state)
 static void size_that_overflows_is_refused(void **state)
 {
     (void)state;
-    expect_unread(add_overflowing, "layers/sample/overflowing", FAIL_LIMIT, "not credible");
+    expect_unread(add_overflowing, "layers/sample/overflowing", FAIL_LIMIT, "impossibly large");
 }
 
 static void unknown_filter_is_refused(void **state)
