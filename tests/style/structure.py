@@ -36,8 +36,6 @@ io/export/virelay.c write_dataset
 io/store/attribute.c set_attribute
 io/store/read.c store_read_slab
 io/store/sandboxed_read.c read_box
-pipeline/analysis/embedding.c project
-pipeline/analysis/walk_ranking_exact.c walk_ranking_exact
 kernels/measure/measure.c
 tests/unit/test_link.c
 tests/unit/test_measure_reference.c
