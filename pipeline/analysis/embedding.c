@@ -76,25 +76,36 @@ static double *centred(struct embedding_points points)
     return x;
 }
 
-/* Components from the eigenvectors of X X^T (`by_point`) or X^T X. */
-static void project(float *out, float *eigenvalue, const double *x, struct embedding_points points, size_t d,
-                    const double *values, const double *vectors, bool by_point, double *column)
+/* The eigenvalue problem of principal components: that of X X^T, [n][n], if there are fewer points than dimensions, else
+ * that of X^T X, [dims][dims]. */
+struct components {
+    struct embedding_points points;
+    bool by_point;   /* X X^T */
+    size_t order;    /* of the matrix */
+    double *x;       /* [n][dims] centred */
+    double *matrix;  /* [order][order] */
+    double *vectors; /* [d][order] ascending */
+    double *values;  /* [order] */
+    double *column;  /* [n] scratch: a component of every point */
+};
+
+/* Project the points on the d largest components. */
+static void project(float *out, float *eigenvalue, const struct components *c, size_t d)
 {
-    size_t order = by_point ? points.n : points.dims;
+    size_t n = c->points.n, dims = c->points.dims;
 
     for (size_t k = 0; k < d; k++) {
-        const double *vector = vectors + (d - 1 - k) * order;
-        double variance = fmax(values[d - 1 - k], 0);
-        if (by_point)
-            for (size_t i = 0; i < points.n; i++)
-                column[i] = vector[i] * sqrt(variance);
+        const double *vector = c->vectors + (d - 1 - k) * c->order;
+        double variance = fmax(c->values[d - 1 - k], 0);
+        if (c->by_point)
+            for (size_t i = 0; i < n; i++)
+                c->column[i] = vector[i] * sqrt(variance);
         else
-            cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)points.n, (int)points.dims, 1, x, (int)points.dims, vector, 1,
-                        0, column, 1);
-        double sign = sign_of(column, points.n);
-        for (size_t i = 0; i < points.n; i++)
-            out[i * d + k] = (float)(sign * column[i]);
-        eigenvalue[k] = (float)(variance / (double)(points.n > 1 ? points.n - 1 : 1));
+            cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)dims, 1, c->x, (int)dims, vector, 1, 0, c->column, 1);
+        double sign = sign_of(c->column, n);
+        for (size_t i = 0; i < n; i++)
+            out[i * d + k] = (float)(sign * c->column[i]);
+        eigenvalue[k] = (float)(variance / (double)(n > 1 ? n - 1 : 1));
     }
 }
 
@@ -102,25 +113,27 @@ enum status embedding_pca(float *out, float *eigenvalue, struct embedding_points
 {
     bool by_point = points.n <= points.dims;
     size_t order = by_point ? points.n : points.dims;
-    double *x = NULL, *matrix = NULL, *vectors = NULL, *values = NULL;
+    struct components c = {.points = points, .by_point = by_point, .order = order};
     enum status rc = OK;
 
     TRY(check_points(points, err));
-    x = centred(points);
-    matrix = calloc(order * order, sizeof *matrix);
-    vectors = calloc(order * d, sizeof *vectors);
-    values = calloc(order + points.n, sizeof *values);
-    if (!x || !matrix || !vectors || !values)
+    c.x = centred(points);
+    c.matrix = calloc(order * order, sizeof *c.matrix);
+    c.vectors = calloc(order * d, sizeof *c.vectors);
+    c.values = calloc(order, sizeof *c.values);
+    c.column = calloc(points.n, sizeof *c.column);
+    if (!c.x || !c.matrix || !c.vectors || !c.values || !c.column)
         TRY(error_set(err, FAIL_RESOURCE, "no memory for the principal components of %zu points", points.n));
     cblas_dsyrk(CblasRowMajor, CblasUpper, by_point ? CblasNoTrans : CblasTrans, (int)order,
-                (int)(by_point ? points.dims : points.n), 1, x, (int)points.dims, 0, matrix, (int)order);
-    TRY(eigenvectors(values, vectors, matrix, order, d, err));
-    project(out, eigenvalue, x, points, d, values, vectors, by_point, values + order);
+                (int)(by_point ? points.dims : points.n), 1, c.x, (int)points.dims, 0, c.matrix, (int)order);
+    TRY(eigenvectors(c.values, c.vectors, c.matrix, order, d, err));
+    project(out, eigenvalue, &c, d);
 done:
-    free(x);
-    free(matrix);
-    free(vectors);
-    free(values);
+    free(c.x);
+    free(c.matrix);
+    free(c.vectors);
+    free(c.values);
+    free(c.column);
     return rc;
 }
 

@@ -188,8 +188,9 @@ static enum status compare(const struct work *w)
     enum status rc = OK;
 
     TRY(origin_compare(&s->origin, &w->probe.config, model->sha256, false, w->err));
-    if (!origin_same_dataset(&s->origin, w->probe.run->listing.memory) || w->probe.count != s->images)
-        TRY(error_set(w->err, FAIL_CONFIG, "%s was made from other images than those of the configuration", s->path));
+    TRY(origin_compare_dataset(&s->origin, w->probe.run->listing.memory, w->err));
+    if (w->probe.count != s->images)
+        TRY(error_set(w->err, FAIL_MISMATCH, "%s was made from other images than those of the configuration", s->path));
     if (network_shape(&model->net, model->net.nlinks).channels != s->classes ||
         (w->shape.channels != 1 && w->shape.channels != VIRELAY_COLOURS))
         TRY(error_set(w->err, FAIL_FORMAT, "%s: classes or colours are not those of the network", s->path));

@@ -128,13 +128,13 @@ static enum status begin_store(struct work *w)
 {
     const struct run *run = w->run;
     char sha[2 * DATASET_SHA256 + 1];
-    struct write_run what = {.config = run->config,
-                             .model = &run->model,
-                             .provenance = &run->provenance,
-                             .dataset = run->config->data.path.file,
-                             .dataset_sha256 = sha,
-                             .dataset_count = dataset_listing_count(run->listing.memory),
-                             .first = run->context.first};
+    struct save_inputs what = {.config = run->config,
+                               .model = &run->model,
+                               .provenance = &run->provenance,
+                               .dataset = run->config->data.path.file,
+                               .dataset_sha256 = sha,
+                               .dataset_count = dataset_listing_count(run->listing.memory),
+                               .first = run->context.first};
     size_t dims[] = {w->out->probe.count, w->out->shape.channels, w->out->shape.height, w->out->shape.width};
     bool exists;
     enum status rc = OK;
@@ -142,9 +142,9 @@ static enum status begin_store(struct work *w)
     TRY(make_folder(w->options->folder, w->err));
     TRY(output_check(&exists, w->out->path, run->config, w->err));
     TRY(store_create(&w->store, w->out->path, (unsigned)run->config->store.compression, w->err));
-    write_dataset_sha256(sha, run->listing.memory);
-    TRY(write_origin(w->store, &what, w->err));
-    TRY(write_listing(w->store, run->listing.memory, run->context.first, run->context.end, w->err));
+    output_dataset_sha256(sha, run->listing.memory);
+    TRY(save_origin(w->store, &what, w->err));
+    TRY(save_listing(w->store, run->listing.memory, run->context.first, run->context.end, w->err));
     TRY(store_create_rows(w->store, "queries/" MAPS_QUERY "/map", 4, dims, w->err));
     TRY(store_set_text(w->store, "queries/" MAPS_QUERY, "layer", w->options->at, w->err));
 done:

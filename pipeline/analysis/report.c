@@ -137,7 +137,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     json_object_set_new(report->json, "store", json_output_text(base_name(options->store)));
     json_object_set_new(report->json, "summary", summary_json(&report->summary));
     json_object_set_new(report->json, "arrays", arrays);
-    report->arrays = (struct report_arrays){report->page, report->reader, arrays};
+    report->arrays = (struct report_arrays){report->page, report->reader, options->store, arrays};
     TRY(add_failures(report, err));
     TRY(add_classes(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));

@@ -18,6 +18,7 @@ enum { REPORT_MOST_CHANNELS = 512 };
 struct report_arrays {
     struct html_page *page;            /* borrowed */
     const struct store_reader *reader; /* borrowed */
+    const char *path;                  /* of the store; borrowed */
     json_t *json;                      /* borrowed: gets {name: {offset, type, shape}} */
 };
 

@@ -1,7 +1,8 @@
 #include "pipeline/analysis/report_images.h"
 
 #include "kernels/measure/sweep.h"
-#include "pipeline/results/report_match.h"
+#include "pipeline/results/origin.h"
+#include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/util/option.h"
 
@@ -387,6 +388,27 @@ done:
     return rc;
 }
 
+/* The configuration's run must be the store's. */
+static enum status compare(const struct work *w, struct error *err)
+{
+    struct origin origin;
+    struct error why = {0};
+    enum status rc = OK;
+
+    rc = origin_read(&origin, w->arrays->reader, w->arrays->path, &why);
+    if (rc == OK)
+        rc = origin_compare(&origin, &w->probe.config, probe_model(&w->probe)->sha256, false, &why);
+    if (rc == OK)
+        rc = origin_compare_dataset(&origin, w->probe.run->listing.memory, &why);
+    origin_free(&origin);
+    if (rc != OK)
+        error_set(
+            err, rc,
+            "--images: %s; give the configuration of the store's run, and with --set what its command line changed",
+            why.message);
+    return rc;
+}
+
 enum status report_images_add(const struct report_arrays *arrays, json_t *json, const struct summary *summary,
                               const struct report_images_options *options, const struct node *node, struct log *log,
                               struct error *err)
@@ -398,7 +420,7 @@ enum status report_images_add(const struct report_arrays *arrays, json_t *json, 
         return error_system(err, "no memory for the images of a report");
     w->arrays = arrays;
     TRY(begin(w, options, node, log, err));
-    TRY(report_match(&w->probe, summary, err));
+    TRY(compare(w, err));
     TRY(collect(w, summary, err));
     TRY(prepare(w, err));
     w->probe.choice = (struct probe_choice){w, has_wanted};

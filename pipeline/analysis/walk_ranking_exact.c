@@ -242,7 +242,6 @@ done:
 
 enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_verified *verified,
                                const struct store_reader *reader, const char *path,
-                               const struct walk_ranking_options *wanted,
                                const struct walk_ranking_exact_options *options, const struct node *node,
                                struct log *log, struct error *err)
 {
@@ -255,7 +254,7 @@ enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_v
     TRY(agree(node->world, read_stored(&v), err));
     probe.query = strcmp(v.given, "none") == 0 ? "input" : v.given;
     TRY(probe_begin(&v.probe, &probe, node, log, err));
-    TRY(agree(node->world, prepare(&v, verified, wanted), err));
+    TRY(agree(node->world, prepare(&v, verified, options->search), err));
     TRY(probe_run(&v.probe, (struct block_watcher){&v, take_image}, (struct probe_round){NULL, NULL}, err));
     gather(&v);
     TRY(agree(node->world, node->rank == 0 ? average(verified, &v) : OK, err));

@@ -13,6 +13,8 @@
 #include <stddef.h>
 
 struct walk_ranking_exact_options {
+    const struct walk_ranking_options *search; /* of the store; borrowed */
+
     const char *config;      /* path */
     const char *images;      /* a range, "0:100"; NULL: those of the configuration */
     const char *const *sets; /* [nsets] "section.key=value" */
@@ -38,7 +40,6 @@ struct walk_ranking_verified {
  * than the store. Collective. */
 enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_verified *verified,
                                const struct store_reader *reader, const char *path,
-                               const struct walk_ranking_options *wanted,
                                const struct walk_ranking_exact_options *options, const struct node *node,
                                struct log *log, struct error *err);
 

@@ -131,20 +131,9 @@ struct bench_results {
 enum status bench_measure(struct bench_results *out, const struct bench_options *options, const struct node *node,
                           struct log *log, struct error *err);
 
-/* floor / own time: 1 is the time that direct convolution would take at the measured peak. */
-double bench_floor_ratio(const struct bench_results *results);
-
 void bench_print(const struct bench_results *results);
 
 /* Returns false if standard output cannot be written. */
 bool bench_print_json(const struct bench_results *results);
-
-/* ---- for the stages -------------------------------------------------------------------------------------------- */
-
-/* The median of n values, whose order is changed. */
-double bench_median(double *values, size_t n);
-
-/* The slowest rank's time. */
-double bench_slowest(double seconds, const struct node *node);
 
 #endif

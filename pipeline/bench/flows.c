@@ -1,7 +1,8 @@
 #include "kernels/measure/far.h"
 #include "pipeline/bench/bench.h"
+#include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/run/calibrate.h"
+#include "pipeline/run/dry.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ enum status bench_far(struct bench_far *out, struct run *run, struct error *err)
     const struct network *net = &run->model.net;
     struct arena arena = arena_over(NULL, 0);
     struct work work = {.plan = &run->model.plan, .out = out};
-    struct calibrate_times times;
+    struct dry_block_times times;
     enum status rc = OK;
 
     *out = (struct bench_far){0};
@@ -110,7 +111,7 @@ enum status bench_far(struct bench_far *out, struct run *run, struct error *err)
     place(&work, &arena);
     run->context.watcher = (struct block_watcher){&work, watch};
     rows_free(&run->rows);
-    TRY(calibrate_block(&times, run, run->context.first / run->config->run.block, err));
+    TRY(dry_time_block(&times, run, run->context.first / run->config->run.block, err));
     rc = out->channels ? OK : error_set(err, FAIL_LIMIT, "no image of the first block can be measured");
     TRY(agree(run->node->world, rc, err));
     out->seconds = bench_slowest(out->seconds, run->node);

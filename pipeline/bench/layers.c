@@ -1,6 +1,7 @@
 #include "kernels/measure/cost.h"
 #include "pipeline/bench/accuracy.h"
 #include "pipeline/bench/bench.h"
+#include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 #include "kernels/ops/peak.h"
 #include "pipeline/bench/bench.h"
+#include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
 
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 #include "kernels/measure/cost.h"
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/images.h"
+#include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/blas.h"
-#include "pipeline/run/calibrate.h"
+#include "pipeline/run/dry.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
 {
     double total[BENCH_MAX_REPEATS], stages[BLOCK_STAGES][BENCH_MAX_REPEATS];
     size_t block = run->context.first / run->config->run.block;
-    struct calibrate_times times;
+    struct dry_block_times times;
     double loaded = 0, begun = log_seconds();
     size_t images = 0;
     enum status rc = OK;
@@ -42,7 +43,7 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
         rows_free(&run->rows);
         block_announce(&run->worker, block); /* it follows itself */
         loaded = r == 1 ? reader_seconds(run->worker.reader) : loaded;
-        TRY(calibrate_block(&times, run, block, err));
+        TRY(dry_time_block(&times, run, block, err));
         images += r ? times.images : 0;
         total[at] = times.total / (double)times.images;
         for (size_t i = 0; i < BLOCK_STAGES; i++)
@@ -60,7 +61,7 @@ done:
 
 enum status bench_store(struct bench_store *out, struct run *run, struct error *err)
 {
-    struct write_summary summary = {0};
+    struct save_summary summary = {0};
     struct stat about = {0};
     enum status rc = OK;
 

@@ -2,7 +2,7 @@
 
 #include "pipeline/command/command.h"
 #include "pipeline/results/classes.h"
-#include "pipeline/results/partial.h"
+#include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
@@ -187,7 +187,7 @@ static void list_classes(const struct store_reader *reader, const struct classes
     if (json) {
         object = json_object();
         list = json_array();
-        json_object_set_new(object, "complete", json_boolean(partial_complete(reader)));
+        json_object_set_new(object, "complete", json_boolean(origin_complete(reader)));
         for (size_t i = 0; i < classes->count; i++)
             json_array_append_new(list, json_class(classes, i));
         json_object_set_new(object, "classes", list);
@@ -275,7 +275,7 @@ static enum status compare_classes(const struct store_reader *reader, const stru
     for (size_t i = 0; i < names.count; i++)
         TRY(show(&c, names.names[i], err));
     if (c.parts)
-        json_output_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", partial_complete(reader), "a",
+        json_output_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", origin_complete(reader), "a",
                                     json_class(classes, c.a), "b", json_class(classes, c.b),
                                     arguments->flow ? "flows" : "layers", c.parts));
     else
@@ -299,7 +299,7 @@ int command_classes(int argc, char **argv)
         return status;
     TRY(store_open_read(&reader, arguments.path, &err));
     TRY(classes_read(&classes, reader, arguments.path, &err));
-    partial_warn(reader, arguments.path);
+    origin_warn_partial(reader, arguments.path);
     if (arguments.a)
         TRY(compare_classes(reader, &classes, &arguments, &err));
     else

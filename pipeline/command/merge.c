@@ -100,7 +100,7 @@ static void print(const struct arguments *arguments, const struct merge_parts *p
 /* Merge under the lock of the output, unless its store is there already. */
 static enum status merge_into(const struct arguments *arguments, const struct merge_parts *parts, struct error *err)
 {
-    struct write_summary summary;
+    struct save_summary summary;
     bool exists = false, complete = false;
     enum status rc = OK;
 
@@ -111,7 +111,7 @@ static enum status merge_into(const struct arguments *arguments, const struct me
         TRY(merge_stores(&summary, parts, arguments->output, err));
     print(arguments, parts, !complete);
     if (!complete)
-        TRY(write_check_failed(&summary, &parts->config, arguments->output, err));
+        TRY(save_check_failed(&summary, &parts->config, arguments->output, err));
 done:
     return rc;
 }

@@ -4,7 +4,7 @@
 #include "pipeline/command/command.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/results/partial.h"
+#include "pipeline/results/origin.h"
 #include "pipeline/results/walk_ranking.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
@@ -274,14 +274,14 @@ static enum status print(const struct arguments *arguments, const struct store_r
                        store_has_attribute(reader, "", "weak_condition"),
                        calloc(found->nwalks + 1, sizeof(size_t)),
                        0,
-                       partial_complete(reader)};
+                       origin_complete(reader)};
     enum status rc = OK;
 
     if (!a.order)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu walks", found->nwalks));
     TRY(store_get_text(&given, reader, "", "given", err));
     a.given = given;
-    partial_warn(reader, arguments->path);
+    origin_warn_partial(reader, arguments->path);
     sort(&a);
     if (arguments->json)
         print_json(&a);
@@ -314,11 +314,12 @@ static enum status verify(const void *context, const struct node *node, struct l
     struct store_reader *reader = NULL;
     struct walk_ranking found = {.nlayers = 0};
     struct walk_ranking_verified verified = {.images = 0};
+    struct walk_ranking_exact_options options = arguments->verify;
     enum status rc = OK;
 
+    options.search = &arguments->wanted;
     TRY(agree(node->world, store_open_read(&reader, arguments->path, err), err));
-    TRY(walk_ranking_exact(&found, &verified, reader, arguments->path, &arguments->wanted, &arguments->verify, node,
-                           log, err));
+    TRY(walk_ranking_exact(&found, &verified, reader, arguments->path, &options, node, log, err));
     if (node->rank == 0)
         TRY(print(arguments, reader, &found, &verified, err));
 done:

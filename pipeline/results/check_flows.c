@@ -1,4 +1,5 @@
-#include "pipeline/results/check_internal.h"
+#include "pipeline/results/check_flows.h"
+
 #include "pipeline/stats/queries.h"
 
 #include <math.h>

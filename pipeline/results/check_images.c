@@ -1,4 +1,4 @@
-#include "pipeline/results/check_internal.h"
+#include "pipeline/results/check_images.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "pipeline/results/check_internal.h"
+#include "pipeline/results/check_layers.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* The run that a store came from, and whether a configuration is that run's: for commands that compute more about the
- * images of a store. Not collective. */
+/* The run that a store came from: whether the store has all of its images, and whether a configuration describes the same
+ * run. For commands that show a store's numbers, or compute more about its images. Not collective.
+ */
 #ifndef NRMFLOW_PIPELINE_RESULTS_ORIGIN_H
 #define NRMFLOW_PIPELINE_RESULTS_ORIGIN_H
 
@@ -8,6 +9,20 @@
 #include "pipeline/config/config.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+
+/* ---- complete or not ------------------------------------------------------------------------------------------- */
+
+/* The attribute `complete`. */
+bool origin_complete(const struct store_reader *store);
+
+/* Whether a store is unfinished, or one shard of a run; message[n] explains it, and is "" otherwise. */
+bool origin_describe_partial(char *message, size_t n, const struct store_reader *store);
+
+/* Warn of such a store on standard error: "nrmflow: warning: out/demo.h5 is unfinished: ..." */
+void origin_warn_partial(const struct store_reader *store, const char *path);
+
+/* ---- the same run ---------------------------------------------------------------------------------------------- */
 
 struct origin {
     const struct store_reader *reader; /* borrowed */
@@ -22,15 +37,18 @@ enum status origin_read(struct origin *out, const struct store_reader *reader, c
 /* All zero is fine. */
 void origin_free(struct origin *origin);
 
-/* Whether a configuration with a model of this checksum asks for the store's measure, condition apart.
+/* Check that a configuration with a model of this checksum asks for the store's measure, whatever the condition.
  *
- *   by_class  in  whether images must be in the same classes, too
- * Errors: FAIL_CONFIG naming what is different. */
+ *   by_class  in  images must be in the same classes, too
+ * Errors: FAIL_MISMATCH naming the first difference. */
 enum status origin_compare(const struct origin *origin, const struct config *mine, const char *model_sha256,
                            bool by_class, struct error *err);
 
-/* Whether a listing is that of the store's dataset; whether the store is complete, and is of its images from `first` on. */
-bool origin_same_dataset(const struct origin *origin, const struct dataset_listing *listing);
+/* Check that a listing is that of the store's dataset. Errors: FAIL_MISMATCH. */
+enum status origin_compare_dataset(const struct origin *origin, const struct dataset_listing *listing,
+                                   struct error *err);
+
+/* Whether the store is complete, of this dataset, and of its images first .. first + count - 1. */
 bool origin_same_images(const struct origin *origin, const struct dataset_listing *listing, size_t first, size_t count);
 
 #endif

@@ -8,6 +8,7 @@
 #include "pipeline/run/model.h"
 #include "pipeline/run/reader.h"
 #include "pipeline/run/rows.h"
+#include "pipeline/run/stage.h"
 #include "pipeline/stats/block_sums.h"
 #include "pipeline/stats/far_sums.h"
 #include "pipeline/stats/queries.h"
@@ -17,8 +18,6 @@
 
 /* Images of one dense product; a part of the result's definition, as the block size is. */
 enum { BLOCK_GROUP = 8 };
-
-enum block_stage { STAGE_DECODE, STAGE_MEASURE, STAGE_STATISTICS, BLOCK_STAGES };
 
 /* Gets every image that is OK, with its number in the dataset, after its queries. */
 struct block_watcher {

@@ -2,7 +2,6 @@
 
 #include "kernels/measure/cost.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/run/calibrate.h"
 #include "pipeline/run/memory.h"
 #include "pipeline/run/output.h"
 #include "pipeline/util/json_output.h"
@@ -82,6 +81,25 @@ done:
     return rc;
 }
 
+/* ---- the time of a block --------------------------------------------------------------------------------------- */
+
+enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t block, struct error *err)
+{
+    double before[BLOCK_STAGES];
+    struct block_outcome outcome;
+    enum status rc;
+
+    memcpy(before, run->worker.seconds, sizeof before);
+    MPI_Barrier(run->node->world);
+    double start = log_seconds();
+    rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
+    out->total = log_seconds() - start;
+    out->images = outcome.images;
+    for (size_t i = 0; i < BLOCK_STAGES; i++)
+        out->stages[i] = run->worker.seconds[i] - before[i];
+    return agree(run->node->world, rc, err);
+}
+
 /* A block that took less is computed again, in memory that has been touched. */
 static const double short_block = 5; /* seconds */
 
@@ -89,11 +107,11 @@ static const double short_block = 5; /* seconds */
 static enum status measure_time(struct dry_plan *out, struct run *run, struct error *err)
 {
     size_t block = run->context.first / run->config->run.block + (size_t)run->node->rank % out->blocks;
-    struct calibrate_times times;
+    struct dry_block_times times;
     enum status rc = OK;
 
     for (int i = 0; i < 2 && (i == 0 || out->block_seconds < short_block); i++) {
-        TRY(calibrate_block(&times, run, block, err));
+        TRY(dry_time_block(&times, run, block, err));
         MPI_Allreduce(&times.total, &out->block_seconds, 1, MPI_DOUBLE, MPI_MAX, run->node->world);
     }
     out->seconds = out->block_seconds * ceil((double)out->blocks / (double)out->ranks);

@@ -5,6 +5,16 @@
 #include "pipeline/run/internal.h"
 #include "pipeline/stats/flows.h"
 
+struct dry_block_times {
+    size_t images;
+    double total;                /* seconds of the whole block on this rank */
+    double stages[BLOCK_STAGES]; /* of which */
+};
+
+/* Compute block `block` on every rank at the same time, only to measure its time. Its rows and sums stay in the run, which
+ * must not be stored afterwards. Errors as block_compute, the same on all ranks. Collective. */
+enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t block, struct error *err);
+
 struct dry_plan {
     const char *output;            /* the store; borrowed, as all text */
     const char *composite, *given; /* keys of the configuration */

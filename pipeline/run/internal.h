@@ -9,8 +9,8 @@
 #include "pipeline/run/block.h"
 #include "pipeline/run/parts.h"
 #include "pipeline/run/run.h"
+#include "pipeline/run/save.h"
 #include "pipeline/run/time_profile.h"
-#include "pipeline/run/write.h"
 
 /* Everything that a run has, in the order in which it comes to be. */
 struct run {
@@ -54,7 +54,7 @@ enum status run_plan(struct run *run, struct error *err);
 enum status run_make_schedule(struct run *run, struct error *err);
 
 /* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts. Collective. */
-enum status run_save(struct run *run, struct write_summary *summary, bool complete, struct error *err);
+enum status run_save(struct run *run, struct save_summary *summary, bool complete, struct error *err);
 
 /* Collective. */
 void run_tear_down(struct run *run);

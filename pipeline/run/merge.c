@@ -1,13 +1,11 @@
 #include "pipeline/run/merge.h"
 
 #include "pipeline/run/internal.h"
+#include "pipeline/run/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Outputs or inputs of a layer. */
-enum { MAX_NEURONS = 1 << 26 };
 
 /* What a merge has. */
 struct merge {
@@ -21,30 +19,6 @@ struct merge {
 
 /* ---- the plan of the run --------------------------------------------------------------------------------------- */
 
-/* The network that the shards are of. */
-static enum status read_network(struct network *net, const struct store_reader *store, const char *path,
-                                struct error *err)
-{
-    struct network_layer layers[NETWORK_MAX_LINKS];
-    size_t dims[] = {STORE_ANY, 2};
-    int64_t *sizes = NULL;
-    char message[256];
-    enum status rc = OK;
-
-    TRY(store_read_int(&sizes, store, "state/layers", 2, dims, err));
-    bool good = dims[0] <= NETWORK_MAX_LINKS;
-    for (size_t i = 0; good && i < dims[0]; i++) {
-        const int64_t *s = sizes + 2 * i;
-        good = s[0] > 0 && s[0] <= MAX_NEURONS && s[1] > 0 && s[1] <= MAX_NEURONS;
-        layers[i] = (struct network_layer){i + 3 < dims[0], (size_t)s[0], (size_t)s[1], 0, 0};
-    }
-    if (!good || !network_init(net, message, sizeof message, layers, dims[0]))
-        rc = error_set(err, FAIL_FORMAT, "%s: /state/layers is damaged", path);
-done:
-    free(sizes);
-    return rc;
-}
-
 static enum status plan(struct merge *m, struct error *err)
 {
     const struct merge_part *first = &m->all->parts[0];
@@ -56,7 +30,7 @@ static enum status plan(struct merge *m, struct error *err)
     m->run.config = &m->all->config;
     m->run.whole = m->all->whole;
     TRY(store_open_read(&store, first->path, err));
-    TRY(read_network(&net, store, first->path, err));
+    TRY(state_load_network(&net, store, first->path, err));
     TRY(model_outline(&m->run.model, &net, m->run.config, err));
     snprintf(m->run.model.sha256, sizeof m->run.model.sha256, "%s", first->model_sha256);
     TRY(run_plan(&m->run, err));
@@ -78,13 +52,13 @@ static enum status add_sums(struct merge *m, const struct merge_part *part, stru
     enum status rc = OK;
 
     TRY(store_open_read(&store, part->path, err));
-    TRY(write_read_sums(&m->part, store, part->rows, err));
+    TRY(state_load_sums(&m->part, store, part->rows, err));
     sums_shift_images(&m->part, before);
     sums_merge(&m->total, &m->part);
     TRY(sums_accept(&m->total, before + part->rows, err));
     for (size_t i = 0; i < BLOCK_STAGES; i++) {
         double seconds = 0;
-        TRY(store_get_real(&seconds, store, "", write_stage(i), err));
+        TRY(store_get_real(&seconds, store, "", stage_attribute(i), err));
         m->seconds[i] += seconds;
     }
 done:
@@ -165,7 +139,7 @@ static enum status count_status(size_t *counts, const struct store_reader *reade
     return rc;
 }
 
-static enum status copy_part(struct store *store, struct write_summary *summary, const struct merge *m,
+static enum status copy_part(struct store *store, struct save_summary *summary, const struct merge *m,
                              const struct merge_part *part, struct error *err)
 {
     const struct rows_layout *layout = &m->run.layout;
@@ -183,7 +157,7 @@ done:
     return rc;
 }
 
-static enum status merge_rows(struct store *store, struct write_summary *summary, const struct merge *m,
+static enum status merge_rows(struct store *store, struct save_summary *summary, const struct merge *m,
                               struct error *err)
 {
     const struct rows_layout *layout = &m->run.layout;
@@ -245,37 +219,37 @@ done:
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-static struct write_run description(const struct merge *m)
+static struct save_inputs description(const struct merge *m)
 {
     const struct merge_part *first = &m->all->parts[0];
-    struct write_run what = {.config = &m->all->config,
-                             .model = &m->run.model,
-                             .provenance = &m->all->provenance,
-                             .dataset = m->dataset,
-                             .dataset_sha256 = first->dataset_sha256,
-                             .dataset_count = first->dataset_count,
-                             .first = m->all->whole.first,
-                             .end = m->all->whole.end,
-                             .statistics = &m->run.statistics,
-                             .layout = &m->run.layout,
-                             .queries = &m->run.queries,
-                             .class_names = m->class_names};
+    struct save_inputs what = {.config = &m->all->config,
+                               .model = &m->run.model,
+                               .provenance = &m->all->provenance,
+                               .dataset = m->dataset,
+                               .dataset_sha256 = first->dataset_sha256,
+                               .dataset_count = first->dataset_count,
+                               .first = m->all->whole.first,
+                               .end = m->all->whole.end,
+                               .statistics = &m->run.statistics,
+                               .layout = &m->run.layout,
+                               .queries = &m->run.queries,
+                               .class_names = m->class_names};
 
     memcpy(what.seconds, m->seconds, sizeof what.seconds);
     return what;
 }
 
-static enum status write_merged(struct write_summary *summary, const struct merge *m, const char *output,
+static enum status write_merged(struct save_summary *summary, const struct merge *m, const char *output,
                                 struct error *err)
 {
-    struct write_run what = description(m);
+    struct save_inputs what = description(m);
     struct finish_given given = finish_given(&m->run.statistics, &m->total);
     struct store *store = NULL;
     enum status rc = OK;
 
-    *summary = (struct write_summary){.images = image_count(m), .weak_condition = given.weak};
+    *summary = (struct save_summary){.images = image_count(m), .weak_condition = given.weak};
     TRY(store_create(&store, output, (unsigned)m->all->config.store.compression, err));
-    TRY(write_head(store, &what, given, true, err));
+    TRY(save_head(store, &what, given, true, err));
     TRY(write_paths(store, m, err));
     TRY(merge_rows(store, summary, m, err));
     TRY(merge_queries(store, m, err));
@@ -287,7 +261,7 @@ done:
     return rc;
 }
 
-enum status merge_stores(struct write_summary *summary, const struct merge_parts *parts, const char *output,
+enum status merge_stores(struct save_summary *summary, const struct merge_parts *parts, const char *output,
                          struct error *err)
 {
     struct merge *m = calloc(1, sizeof *m);

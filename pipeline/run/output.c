@@ -84,6 +84,14 @@ done:
     return rc;
 }
 
+void output_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct dataset_listing *listing)
+{
+    const unsigned char *digest = dataset_listing_sha256(listing);
+
+    for (size_t i = 0; i < DATASET_SHA256; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 /* One of the store's attributes against this run's. */
 static enum status compare_text(const struct store_reader *store, const char *output, const char *name,
                                 const char *mine, const char *what, struct error *err)

@@ -3,6 +3,7 @@
 #define NRMFLOW_PIPELINE_RUN_OUTPUT_H
 
 #include "io/base/error.h"
+#include "io/dataset/dataset.h"
 #include "pipeline/config/config.h"
 #include "pipeline/mpi/provenance.h"
 
@@ -14,6 +15,9 @@
  * Errors: FAIL_CONFIG if the path is empty, is no regular file, is one of the run's inputs, or is a file that is no store;
  * FAIL_SYSTEM if its folder is missing or cannot be written to. */
 enum status output_check(bool *exists, const char *output, const struct config *config, struct error *err);
+
+/* The listing's checksum in hexadecimal, as stores have it. */
+void output_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct dataset_listing *listing);
 
 /* What a store must agree on to be the result of a run. */
 struct output_identity {

@@ -7,8 +7,9 @@
 #include "io/store/store.h"
 #include "kernels/measure/measure.h"
 #include "pipeline/mpi/node.h"
+#include "pipeline/stats/queries.h"
 
-enum { ROWS_MAX_QUERIES = 32, ROWS_MAX_COLUMNS = 16 + 2 * ROWS_MAX_QUERIES + NETWORK_MAX_VARIABLES, ROWS_NAME = 64 };
+enum { ROWS_MAX_COLUMNS = 16 + 2 * QUERIES_MAX + NETWORK_MAX_VARIABLES, ROWS_NAME = QUERIES_NAME + 32 };
 
 /* The columns of a run, and where they are in a packed block: the columns one after the other, each of `block` rows. */
 struct rows_layout {
@@ -41,8 +42,8 @@ struct rows {
 /* What rows hold besides what every run's do. */
 struct rows_options {
     bool relevance[NETWORK_MAX_VARIABLES]; /* of variable k's channels */
-    size_t nqueries;                       /* at most ROWS_MAX_QUERIES */
-    const char *queries[ROWS_MAX_QUERIES]; /* names, shorter than ROWS_NAME - 16 */
+    size_t nqueries;                       /* at most QUERIES_MAX */
+    const char *queries[QUERIES_MAX];      /* names, of at most QUERIES_NAME bytes */
 };
 
 /* Lay out the columns. The layout must not be moved afterwards. */

@@ -6,6 +6,7 @@
 #include "pipeline/mpi/blas.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/output.h"
+#include "pipeline/run/state.h"
 #include "pipeline/stats/sums_reduce.h"
 
 #include <stdlib.h>
@@ -52,20 +53,20 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-static struct write_run description(const struct run *run, const char *dataset_sha256)
+static struct save_inputs description(const struct run *run, const char *dataset_sha256)
 {
-    return (struct write_run){.config = run->config,
-                              .model = &run->model,
-                              .provenance = &run->provenance,
-                              .dataset = run->config->data.path.file,
-                              .dataset_sha256 = dataset_sha256,
-                              .dataset_count = dataset_listing_count(run->listing.memory),
-                              .first = run->context.first,
-                              .end = run->context.end,
-                              .statistics = &run->statistics,
-                              .layout = &run->layout,
-                              .queries = &run->queries,
-                              .class_names = run->class_names};
+    return (struct save_inputs){.config = run->config,
+                                .model = &run->model,
+                                .provenance = &run->provenance,
+                                .dataset = run->config->data.path.file,
+                                .dataset_sha256 = dataset_sha256,
+                                .dataset_count = dataset_listing_count(run->listing.memory),
+                                .first = run->context.first,
+                                .end = run->context.end,
+                                .statistics = &run->statistics,
+                                .layout = &run->layout,
+                                .queries = &run->queries,
+                                .class_names = run->class_names};
 }
 
 /* Bring all sums to rank 0's node, whose sums then are those of the whole run; the others begin anew. Collective. */
@@ -83,17 +84,17 @@ done:
     return rc;
 }
 
-enum status run_save(struct run *run, struct write_summary *summary, bool complete, struct error *err)
+enum status run_save(struct run *run, struct save_summary *summary, bool complete, struct error *err)
 {
     char sha[2 * DATASET_SHA256 + 1];
-    struct write_run what = description(run, sha);
+    struct save_inputs what = description(run, sha);
     enum status rc = OK;
 
-    write_dataset_sha256(sha, run->listing.memory);
+    output_dataset_sha256(sha, run->listing.memory);
     TRY(gather_sums(run, err));
     MPI_Reduce(run->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, run->node->world);
     if (run->node->rank == 0)
-        rc = write_store(summary, &what, run->listing.memory, &run->parts, &run->sums, complete, run->output, err);
+        rc = save_store(summary, &what, run->listing.memory, &run->parts, &run->sums, complete, run->output, err);
     if (rc == OK && run->node->rank == 0)
         log_debug(run->log, "epoch saved epoch=%zu finished=%zu", run->parts.epoch - 1, summary->images);
     if (rc == OK && complete)
@@ -123,7 +124,7 @@ static void tell_account(const struct run *run)
 }
 
 /* The closing lines, and whether too many images failed. Rank 0. */
-static enum status conclude(const struct run *run, const struct write_summary *summary, struct error *err)
+static enum status conclude(const struct run *run, const struct save_summary *summary, struct error *err)
 {
     double seconds = log_seconds() - run->started, done = (double)(summary->images - run->before);
     size_t excluded = summary->counts[STORE_IMAGE_EXPLODED] + summary->counts[STORE_IMAGE_UNDEFINED];
@@ -135,7 +136,7 @@ static enum status conclude(const struct run *run, const struct write_summary *s
     if (summary->weak_condition)
         log_warn(run->log, "the condition's mean mass is within 3 standard errors of zero; choose a wider one or "
                            "measure.given = none");
-    return write_check_failed(summary, run->config, run->output, err);
+    return save_check_failed(summary, run->config, run->output, err);
 }
 
 /* Whether there is something at the output, which must be a store. Rank 0 looks, all agree. */
@@ -162,7 +163,7 @@ static enum status compare_output(struct run *run, bool mixed, bool *complete, s
 
     if (run->node->rank == 0) {
         config = config_text(run->config);
-        write_dataset_sha256(sha, run->listing.memory);
+        output_dataset_sha256(sha, run->listing.memory);
         struct output_identity mine = {config ? config : "", run->model.sha256, sha};
         rc = output_compare(complete, &run->provenance, run->output, &mine, mixed, err);
         done = *complete;
@@ -196,7 +197,7 @@ static enum status take_up(struct run *run, bool unfinished, struct error *err)
     enum status rc = OK;
 
     if (unfinished && run->node->rank == 0)
-        rc = write_read_state(&run->sums, &names, &count, run->output, run->context.end - run->context.first, err);
+        rc = state_load(&run->sums, &names, &count, run->output, run->context.end - run->context.first, err);
     TRY(agree(run->node->world, rc, err));
     TRY(parts_adopt(&run->parts, &removed, run->output, names, count, run->node, err));
     if (removed)
@@ -214,7 +215,7 @@ done:
 static enum status compute(struct run *run, struct error *err)
 {
     struct epoch_end end = {true, STOP_NONE};
-    struct write_summary summary = {0};
+    struct save_summary summary = {0};
     enum status rc = OK;
 
     progress_init(&run->progress, run->log, run->before, run->context.end - run->context.first, run->node->world);

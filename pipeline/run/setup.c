@@ -1,9 +1,9 @@
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/blas.h"
 #include "pipeline/mpi/isa.h"
+#include "pipeline/run/class_names.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/memory.h"
-#include "pipeline/run/write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,7 +279,7 @@ enum status run_set_up(struct run *run, struct error *err)
     TRY(load_listing(run, err));
     TRY(agree(run->node->world, choose_images(run, err), err));
     if (run->node->rank == 0)
-        rc = write_read_names(&run->class_names, class_count(run), run->config, run->listing.memory, err);
+        rc = class_names_load(&run->class_names, class_count(run), run->config, run->listing.memory, err);
     TRY(agree(run->node->world, rc, err));
     TRY(agree(run->node->world, run_plan(run, err), err));
     TRY(allocate(run, err));
@@ -290,7 +290,7 @@ done:
 void run_tear_down(struct run *run)
 {
     parts_free(&run->parts);
-    write_free_names(run->class_names, run->class_names ? class_count(run) : 0);
+    class_names_free(run->class_names, run->class_names ? class_count(run) : 0);
     schedule_free(&run->schedule);
     block_worker_free(&run->worker);
     rows_free(&run->rows);

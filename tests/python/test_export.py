@@ -229,7 +229,7 @@ class ViRelAy(RunCase):
         self.refused("is not empty", "virelay", self.store, *rest, "-o", self.path("out"))
         self.refused("has measure.composite = epsilon_gamma_box, but the configuration asks for zplus", "virelay",
                      self.store, *rest, "--set", "measure.composite=zplus", "-o", new)
-        self.refused("was made from other images", "virelay", self.store, "--config", DEMO, "--set",
+        self.refused("was made from another dataset", "virelay", self.store, "--config", DEMO, "--set",
                      f"data.path={self.write_images()}", "--set", "data.labels=", "-o", new)
         self.refused("has one channel", "virelay", self.store, *rest, "-o", new, "--layer", "input")
         self.assertFalse(os.path.exists(new))

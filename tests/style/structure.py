@@ -32,8 +32,6 @@ kernels/ops/dense.h joint_rows
 kernels/ops/dense.h joint_images
 kernels/ops/dense.h dense_flow
 kernels/ops/winograd.h finish_vector
-pipeline/analysis/embedding.c project
-pipeline/analysis/walk_ranking_exact.c walk_ranking_exact
 kernels/measure/measure.c
 tests/unit/test_link.c
 """.strip().splitlines())

@@ -1,4 +1,4 @@
-#include "pipeline/bench/bench.h"
+#include "pipeline/bench/timing.h"
 
 #include <stdlib.h>
 
@@ -21,9 +21,4 @@ double bench_slowest(double seconds, const struct node *node)
 
     MPI_Allreduce(&seconds, &slowest, 1, MPI_DOUBLE, MPI_MAX, node->world);
     return slowest;
-}
-
-double bench_floor_ratio(const struct bench_results *results)
-{
-    return results->floor / results->machine.peak / results->images[BENCH_PLAIN].total;
 }

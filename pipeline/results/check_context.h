@@ -3,8 +3,8 @@
  * Functions that check add to c->problems what is wrong, and fail only where something cannot be read: FAIL_SYSTEM
  * without memory, FAIL_FORMAT if data is damaged.
  */
-#ifndef NRMFLOW_PIPELINE_RESULTS_CHECK_INTERNAL_H
-#define NRMFLOW_PIPELINE_RESULTS_CHECK_INTERNAL_H
+#ifndef NRMFLOW_PIPELINE_RESULTS_CHECK_CONTEXT_H
+#define NRMFLOW_PIPELINE_RESULTS_CHECK_CONTEXT_H
 
 #include "pipeline/config/config.h"
 #include "pipeline/results/check.h"
@@ -68,17 +68,5 @@ bool check_has(const struct check *c, const char *group, const char *name);
 
 /* The layer of this name; NULL if there is none. */
 const struct check_layer *check_find_layer(const struct check *c, const char *name);
-
-/* Rows of images: status, prediction, ledger, condition. Sets images, status, class, ok, given and given_mean, and the
- * layers' mass and variation. */
-enum status check_images(struct check *c);
-
-/* Statistics of a layer; sets its mean. */
-enum status check_layer(struct check *c, struct check_layer *layer);
-
-/* Flows, queries and classes. The layers' means are there. */
-enum status check_flow(struct check *c, const char *pair);
-enum status check_query(struct check *c, const char *name);
-enum status check_classes(struct check *c);
 
 #endif

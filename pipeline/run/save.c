@@ -1,0 +1,219 @@
+#include "pipeline/run/save.h"
+
+#include "pipeline/config/text.h"
+#include "pipeline/run/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- attributes and names -------------------------------------------------------------------------------------- */
+
+static enum status save_texts(struct store *store, const struct save_inputs *inputs, struct error *err)
+{
+    static const char *const keys[] = {"bias", "pool", "given", "target"};
+    char *config = config_text(inputs->config), *measure[4];
+    enum status rc = OK;
+
+    for (size_t i = 0; i < 4; i++)
+        measure[i] = config_text_value(inputs->config, "measure", keys[i]);
+
+    const struct {
+        const char *name, *value;
+    } texts[] = {
+        {"config", config},
+        {"network", inputs->model->net.name},
+        {"composite", inputs->config->measure.composite},
+        {"model_sha256", inputs->model->sha256},
+        {"bias", measure[0]},
+        {"pool", measure[1]},
+        {"given", measure[2]},
+        {"target", measure[3]},
+        {"dataset", inputs->dataset},
+        {"dataset_sha256", inputs->dataset_sha256},
+    };
+
+    for (size_t i = 0; rc == OK && i < sizeof texts / sizeof texts[0]; i++)
+        rc = texts[i].value ? store_set_text(store, "", texts[i].name, texts[i].value, err)
+                            : error_set(err, FAIL_SYSTEM, "no memory for the configuration's text");
+    for (size_t i = 0; i < 4; i++)
+        free(measure[i]);
+    free(config);
+    return rc;
+}
+
+enum status save_origin(struct store *store, const struct save_inputs *inputs, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(save_texts(store, inputs, err));
+    TRY(provenance_write(store, inputs->provenance, err));
+    TRY(store_set_int(store, "", "dataset_count", (int64_t)inputs->dataset_count, err));
+    TRY(store_set_int(store, "", "first_image", (int64_t)inputs->first, err));
+done:
+    return rc;
+}
+
+/* Mark a store of a part of the images. */
+static enum status save_shard(struct store *store, struct config_shard shard, struct error *err)
+{
+    char text[64];
+
+    if (shard.count == 1)
+        return OK;
+    snprintf(text, sizeof text, "%zu/%zu", shard.index, shard.count);
+    return store_set_text(store, "", "shard", text, err);
+}
+
+static enum status save_attributes(struct store *store, const struct save_inputs *inputs, struct finish_given given,
+                                   bool complete, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(save_origin(store, inputs, err));
+    TRY(save_shard(store, inputs->config->data.shard, err));
+    TRY(store_set_int(store, "", "seed", (int64_t)inputs->config->run.seed, err));
+    TRY(store_set_int(store, "", "complete", complete, err));
+    if (given.weak)
+        TRY(store_set_int(store, "", "weak_condition", 1, err));
+    TRY(store_set_real(store, "", "given_mean", given.mean, err));
+    TRY(store_set_real(store, "", "given_std_error", given.std_error, err));
+    for (size_t i = 0; i < BLOCK_STAGES; i++)
+        TRY(store_set_real(store, "", stage_attribute(i), inputs->seconds[i], err));
+done:
+    return rc;
+}
+
+enum status save_listing(struct store *store, const struct dataset_listing *listing, size_t first, size_t end,
+                         struct error *err)
+{
+    size_t n = end - first;
+    char **names = calloc(n, sizeof *names);
+    int32_t *labels = malloc(n * sizeof *labels);
+    enum status rc = OK;
+
+    if (!names || !labels)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
+    for (size_t i = 0; i < n; i++) {
+        size_t length = dataset_listing_name(NULL, 0, listing, first + i);
+        names[i] = malloc(length + 1);
+        if (!names[i])
+            TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
+        dataset_listing_name(names[i], length + 1, listing, first + i);
+        labels[i] = dataset_listing_label(listing, first + i);
+    }
+    TRY(store_write_text(store, "images/path", (const char *const *)names, n, err));
+    TRY(store_write(store, "images/label", labels, 1, &n, err));
+done:
+    for (size_t i = 0; names && i < n; i++)
+        free(names[i]);
+    free(names);
+    free(labels);
+    return rc;
+}
+
+/* Names of the variables; viewers show the last convolution first. */
+static enum status save_variables(struct store *store, const struct network *net, struct error *err)
+{
+    const char *names[NETWORK_MAX_VARIABLES], *shown = names[0] = network_variable(net, 0);
+    enum status rc = OK;
+
+    for (size_t k = 1; k <= net->nlinks; k++) {
+        names[k] = network_variable(net, k);
+        shown = net->links[k - 1].kind == LINK_CONVOLUTION ? names[k] : shown;
+    }
+    TRY(store_write_text(store, "images/variable", names, net->nlinks + 1, err));
+    TRY(store_set_text(store, "layers", "default", shown, err));
+done:
+    return rc;
+}
+
+enum status save_head(struct store *store, const struct save_inputs *inputs, struct finish_given given, bool complete,
+                      struct error *err)
+{
+    size_t classes = network_shape(&inputs->model->net, inputs->model->net.nlinks).channels;
+    enum status rc = OK;
+
+    TRY(save_attributes(store, inputs, given, complete, err));
+    TRY(save_variables(store, &inputs->model->net, err));
+    TRY(store_write_text(store, "classes/name", (const char *const *)inputs->class_names, classes, err));
+done:
+    return rc;
+}
+
+/* ---- the store --------------------------------------------------------------------------------------------- */
+
+/* Means of the queries, from their rows. */
+static enum status save_queries(struct store *store, const struct save_inputs *inputs, const struct rows_parts *parts,
+                                struct error *err)
+{
+    size_t n = inputs->end - inputs->first;
+    double *value = malloc(n * sizeof *value), *given = malloc(n * sizeof *given);
+    enum status rc = OK;
+
+    if (!value || !given)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the queries of %zu images", n));
+    for (size_t i = 0; i < inputs->queries->count; i++) {
+        TRY(rows_read_column(value, parts, inputs->layout->query + 2 * i, n, err));
+        TRY(rows_read_column(given, parts, inputs->layout->query + 2 * i + 1, n, err));
+        TRY(queries_finish(store, inputs->queries->items[i].name, inputs->queries->items[i].text, value, given, n,
+                           err));
+    }
+done:
+    free(value);
+    free(given);
+    return rc;
+}
+
+/* An unfinished store is compressed lightly: it is soon replaced, and all ranks wait for it. */
+static unsigned compression(const struct config *config, bool complete)
+{
+    unsigned wanted = (unsigned)config->store.compression;
+
+    return complete || wanted < 1 ? wanted : 1;
+}
+
+enum status save_store(struct save_summary *summary, const struct save_inputs *inputs,
+                       const struct dataset_listing *listing, const struct parts *parts, const struct sums *sums,
+                       bool complete, const char *output, struct error *err)
+{
+    struct finish_given given = finish_given(inputs->statistics, sums);
+    bool shard = inputs->config->data.shard.count > 1;
+    struct rows_parts rows = {0};
+    struct store *store = NULL;
+    enum status rc = OK;
+
+    TRY(parts_read(&rows, parts, inputs->layout, err));
+    TRY(store_create(&store, output, compression(inputs->config, complete), err));
+    if (!complete)
+        store_plain_state(store);
+    TRY(save_head(store, inputs, given, complete, err));
+    TRY(save_listing(store, listing, inputs->first, inputs->end, err));
+    TRY(rows_pack(store, summary->counts, &rows, inputs->end - inputs->first, complete, err));
+    TRY(save_queries(store, inputs, &rows, err));
+    TRY(finish_statistics(store, inputs->statistics, sums, err));
+    if (!complete || shard)
+        TRY(state_save(store, &inputs->model->net, sums, (const char *const *)parts->names, complete ? 0 : parts->count,
+                       rows.nrows, err));
+    rc = store_commit(store, err);
+    store = NULL;
+    summary->images = rows.nrows;
+    summary->weak_condition = given.weak;
+done:
+    store_discard(store);
+    rows_parts_free(&rows);
+    return rc;
+}
+
+enum status save_check_failed(const struct save_summary *summary, const struct config *config, const char *output,
+                              struct error *err)
+{
+    size_t failed = summary->counts[STORE_IMAGE_UNREAD] + summary->counts[STORE_IMAGE_UNSUPPORTED];
+
+    if ((double)failed <= config->data.max_failed * (double)summary->images)
+        return OK;
+    return error_set(err, FAIL_LIMIT,
+                     "%zu of %zu images failed, more than data.max_failed = %g allows; %s is complete; its "
+                     "images/status has the failed images, and the log the reasons",
+                     failed, summary->images, config->data.max_failed, output);
+}

@@ -1,0 +1,43 @@
+/* The group state/ of a store: what an unfinished run needs to continue, and a merge to put shards together. It holds the
+ * sums as they are in memory, the names of the part files, and the sizes of the weighted layers. Not collective.
+ */
+#ifndef NRMFLOW_PIPELINE_RUN_STATE_H
+#define NRMFLOW_PIPELINE_RUN_STATE_H
+
+#include "io/base/error.h"
+#include "io/store/store.h"
+#include "kernels/base/network.h"
+#include "pipeline/stats/sums.h"
+
+#include <stddef.h>
+
+/* Write the state.
+ *
+ *   parts     in  [nparts] names of the part files; a finished shard has none
+ *   finished  in  rows that are finished: the root's attribute of this name
+ * Errors: as store_write. */
+enum status state_save(struct store *store, const struct network *net, const struct sums *sums,
+                       const char *const *parts, size_t nparts, size_t finished, struct error *err);
+
+/* Read the sums of a store with `images` rows.
+ *
+ *   sums  out  contents are replaced
+ * Errors: FAIL_FORMAT, FAIL_MISMATCH (sums of another plan), FAIL_SYSTEM. */
+enum status state_load_sums(struct sums *sums, const struct store_reader *store, size_t images, struct error *err);
+
+/* Read sums and part files of an unfinished store.
+ *
+ *   sums   out  contents are replaced
+ *   names  out  [count] part files; one free
+ * Errors as state_load_sums. */
+enum status state_load(struct sums *sums, char ***names, size_t *count, const char *output, size_t images,
+                       struct error *err);
+
+/* Rebuild the network from the sizes of its weighted layers.
+ *
+ *   path  in  the store's, for messages
+ * Errors: FAIL_FORMAT if these are the layers of no network; as store_read_int. */
+enum status state_load_network(struct network *net, const struct store_reader *store, const char *path,
+                               struct error *err);
+
+#endif
