@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* How far the relevance of an image's pixels may be from the store's ledger, relative to the total variation: computed on
- * another machine, both are within 1e-5 of what is true (design, section 7). */
+ * another machine, both are within 1e-5 of what is true (docs/explanation/winograd.md). */
 #define LEDGER_TOLERANCE 1e-4
 
 /* What the parts of the export share. */

@@ -17,7 +17,7 @@
 
 #include <jansson.h>
 
-/* A ledger is closed to this much, relative to the total variation (design section 7). */
+/* A ledger is closed to this much, relative to the total variation (docs/explanation/winograd.md). */
 #define LEDGER_TOLERANCE 1e-5
 
 enum { MAX_CONFIG_LINES = 60, MAX_SPARKS = 128 };

@@ -11,8 +11,8 @@
 
 enum { CHECK_PATH = 2 * STORE_NAME + 64, CHECK_ROWS = 1024 };
 
-/* How far float32 kernels may be from mass one, a marginal or a closed ledger, relative to the total variation (design,
- * section 7); and double sums from each other, in another order. */
+/* How far float32 kernels may be from mass one, a marginal or a closed ledger, relative to the total variation
+ * (docs/explanation/winograd.md); and double sums from each other, in another order. */
 #define CHECK_LAW      1e-5
 #define CHECK_ROUNDING 1e-9
 
