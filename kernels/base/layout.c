@@ -8,7 +8,7 @@ struct layout layout_planar(struct shape shape)
     return (struct layout){.shape = shape, .lanes = 1, .rows = shape.height, .columns = shape.width};
 }
 
-/* Positions of a plane's side: whole tiles between two borders. */
+/* Positions along a side of a plane: whole tiles between two borders. */
 static size_t bordered(size_t positions)
 {
     return (positions + LAYOUT_TILE - 1) / LAYOUT_TILE * LAYOUT_TILE + 2;

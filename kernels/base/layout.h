@@ -1,8 +1,8 @@
 /* How the neurons of one variable of one image lie in memory.
  *
- * Arrays of a variable (activations, relevance, weights of neurons) have layout_floats floats. Every neuron has its
- * place, layout_index; floats that are no neuron's are zero in every array, and every operation keeps them so.
- * Elementwise work may therefore run over the whole array, but which float is which neuron is known here only.
+ * Arrays of a variable (activations, relevance, weights of neurons) have layout_floats floats. layout_index is the
+ * place of a neuron. Floats that belong to no neuron are zero in every array, and every operation keeps them so.
+ * Elementwise work may therefore run over the whole array; only this file knows which float is which neuron.
  */
 #ifndef NRMFLOW_KERNELS_BASE_LAYOUT_H
 #define NRMFLOW_KERNELS_BASE_LAYOUT_H
@@ -31,15 +31,15 @@ size_t layout_floats(struct layout layout);
 /* Float of neuron (channel, y, x). */
 size_t layout_index(struct layout layout, size_t channel, size_t y, size_t x);
 
-/* Copies to and from the planar order; `out` is overwritten, everything that is no neuron with zeros. */
+/* Copy to and from the planar order. `out` is overwritten; floats that belong to no neuron become zero. */
 void layout_to_planar(float *restrict out, const float *restrict x, struct layout layout);
 void layout_from_planar(float *restrict out, const float *restrict planar, struct layout layout);
 
-/* The same of x w, with w NULL meaning one. */
+/* Copy x w to the planar order; w NULL means one. */
 void layout_products_to_planar(float *restrict out, const float *restrict x, const float *restrict w,
                                struct layout layout);
 
-/* Zero all floats that are no neuron's, after work that did not keep them so. */
+/* Zero all floats that belong to no neuron, after work that did not keep them zero. */
 void layout_clear_border(float *x, struct layout layout);
 
 /* sums[C] = the sum of every channel's positions, in double. */

@@ -1,5 +1,7 @@
 #include "kernels/base/network.h"
 
+#include "kernels/base/number.h"
+
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,11 +22,6 @@ static const struct variant variants[] = {
 };
 
 enum { NVARIANTS = sizeof variants / sizeof variants[0] };
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
 
 static size_t convolution_count(const struct variant *v)
 {
@@ -52,7 +49,8 @@ static size_t square_root(size_t n)
     return r;
 }
 
-/* Each layer's inputs must be what the layer below puts out; fc6 reads the last pool, whose side comes with it. */
+/* Every layer must have the outputs of the layer below as inputs. fc6 reads the last pool, whose side follows from its
+ * inputs. */
 static bool check_layers(char *message, size_t nmessage, const struct network_layer *layers, size_t nlayers,
                          size_t *side)
 {
@@ -140,7 +138,7 @@ bool network_init(struct network *net, char *message, size_t nmessage, const str
     return true;
 }
 
-/* Describe one layer of a standard network, and move *floats behind it. */
+/* Describe one layer of a standard network, and advance *floats past its weight and bias. */
 static void push_layer(struct network_layer *layer, bool convolution, size_t out, size_t in, size_t *floats)
 {
     size_t weight = out * in * (convolution ? 9 : 1);
@@ -188,7 +186,7 @@ struct shape network_shape(const struct network *net, size_t k)
 
 struct layout network_layout(const struct network *net, size_t k)
 {
-    /* the input, dense variables, and what these read lie in the model's order */
+    /* the input, dense variables and the variable that the first of these reads are in the model's order */
     bool planar = k == 0 || k == net->nlinks || net->links[k].kind == LINK_DENSE;
 
     return planar ? layout_planar(network_shape(net, k)) : layout_blocked(network_shape(net, k));

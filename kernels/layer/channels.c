@@ -1,15 +1,12 @@
 #include "kernels/layer/channels.h"
 
+#include "kernels/base/number.h"
+
 #include <math.h>
 
 enum { LANES = LAYOUT_LANES };
 
 const struct channels_summary channels_nothing = {.largest = -INFINITY};
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- planar maps and dense variables ----------------------------------------------------------------------------- */
 
@@ -34,21 +31,21 @@ static struct channels_summary summarise_plane(const float *restrict x, const fl
     return out;
 }
 
-static struct channels_ledger flow_plane(const float *r, const float *c, const float *other, size_t n)
+static struct channels_ledger sum_plane(const float *r, const float *c, const float *other, size_t n)
 {
     struct channels_ledger out = {0, 0, 0};
 
     for (size_t i = 0; i < n; i++) {
         out.flow += (double)r[i] * (double)c[i];
         out.magnitude += (double)r[i] * fabs((double)c[i]);
-        out.idle += c[i] == 0 && other[i] == 0 ? (double)r[i] : 0;
+        out.dead_mass += c[i] == 0 && other[i] == 0 ? (double)r[i] : 0;
     }
     return out;
 }
 
-/* ---- both -------------------------------------------------------------------------------------------------------- */
+/* ---- all layouts ------------------------------------------------------------------------------------------------- */
 
-/* The block of a channel that is its first. */
+/* The block whose first channel this is. */
 static struct ops_block block_of(struct layout layout, size_t channel)
 {
     return (struct ops_block){.channels = smaller(LANES, layout.shape.channels - channel),
@@ -79,12 +76,12 @@ void channels_ledger(struct channels_ledger *restrict out, const float *restrict
     size_t positions = shape_positions(layout.shape);
 
     for (size_t k = 0; k < layout.shape.channels && layout.lanes != LANES; k++)
-        out[k] = flow_plane(r + k * positions, c + k * positions, other + k * positions, positions);
+        out[k] = sum_plane(r + k * positions, c + k * positions, other + k * positions, positions);
     for (size_t k = 0; k < layout.shape.channels && layout.lanes == LANES; k += LANES) {
         struct ops_block block = block_of(layout, k);
         size_t at = layout_index(layout, k, 0, 0);
         for (size_t i = k; i < k + block.channels; i++)
             out[i] = (struct channels_ledger){0, 0, 0};
-        ops->channels_pass(out + k, r + at, c + at, other + at, &block);
+        ops->channels_ledger(out + k, r + at, c + at, other + at, &block);
     }
 }

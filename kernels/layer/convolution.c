@@ -7,7 +7,7 @@
 
 enum { TAPS = 9, COLUMN_FLOATS = 1 << 21 /* 8 MiB of columns at a time */ };
 
-/* Rows of output that one band holds. */
+/* Rows of output in one band. */
 static size_t band_rows(struct convolution shape)
 {
     size_t rows = COLUMN_FLOATS / (shape.lower * TAPS * shape.width);
@@ -21,7 +21,7 @@ size_t convolution_scratch(struct convolution shape)
     return shape.lower * TAPS * shape.width * band_rows(shape);
 }
 
-/* The rows of a band whose tap row dy lies inside the map: begin <= r < end, and the input row that `begin` reads. */
+/* The rows begin <= r < end of a band whose tap row dy is inside the map, and the input row that row `begin` reads. */
 struct tap_rows {
     size_t begin, end, input;
 };
@@ -41,7 +41,8 @@ static void clear_border(float *map, size_t rows, size_t width, size_t dx)
         map[r * width + (dx ? width - 1 : 0)] = 0;
 }
 
-/* Rows of a shifted map: out[y,x] = in[y, x + dx - 1], zero outside; as one block whose ends of rows are then cleared. */
+/* Rows of a shifted map: out[y,x] = in[y, x + dx - 1], zero outside. One copy, after which the ends of the rows are
+ * cleared. */
 static void shift_rows(float *restrict out, const float *restrict in, size_t rows, size_t width, size_t dx)
 {
     size_t n = rows * width;
@@ -74,7 +75,7 @@ static void gather_columns(float *restrict columns, const float *restrict x, str
     }
 }
 
-/* The adjoint of shift_rows, added to out; clears the border of `in`. */
+/* The adjoint of shift_rows, added to `out`. Clears the border of `in`. */
 static void add_shifted_rows(float *restrict out, float *restrict in, size_t rows, size_t width, size_t dx)
 {
     size_t n = rows * width;
@@ -91,7 +92,7 @@ static void add_shifted_rows(float *restrict out, float *restrict in, size_t row
             out[i] += in[i - 1];
 }
 
-/* The adjoint of gather_columns, added to x; spoils columns. */
+/* The adjoint of gather_columns, added to x. Changes `columns`. */
 static void scatter_columns(float *restrict x, float *restrict columns, struct convolution shape, size_t first,
                             size_t rows)
 {

@@ -1,7 +1,8 @@
 /* 3x3 convolutions with stride 1 and zero padding 1 of one image, by im2col and OpenBLAS sgemm.
  *
  * Shapes: x [C][H][W], y and s [K][H][W], w [K][C][3][3], all float32 and contiguous. The three operations are the
- * linear maps that a link needs; w is any of a rule's weights. Bands of rows bound the column buffer. No failure, no
+ * linear maps that a link needs; w is any of a rule's weights. The columns of im2col are built for a band of rows at a
+ * time, which bounds their memory. No failure, no
  * allocation; arrays must not overlap; results are the same bits on every call with the same input.
  */
 #ifndef NRMFLOW_KERNELS_LAYER_CONVOLUTION_H
@@ -15,7 +16,7 @@ struct convolution {
     size_t height, width;
 };
 
-/* Floats of scratch memory that the three operations need. */
+/* Floats of scratch memory of the three operations. */
 size_t convolution_scratch(struct convolution shape);
 
 /* y[k,p] (+)= sum_{c,dy,dx} w[k,c,dy,dx] x[c, p + (dy-1, dx-1)]; adds to y if `accumulate`, else overwrites it. */

@@ -1,22 +1,18 @@
 #include "kernels/layer/direct.h"
 
 #include "kernels/base/layout.h"
+#include "kernels/base/number.h"
 
 #include <string.h>
 
 enum { LANES = OPS_LANES, TAPS = 9, SIDE = 3 };
-
-static size_t padded(size_t n)
-{
-    return (n + LANES - 1) / LANES * LANES;
-}
 
 static struct layout layout_of(struct direct shape)
 {
     return layout_blocked((struct shape){shape.channels, shape.height, shape.width});
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 /* The right factor of a product: depth and columns. Forward: lines of planes times channels; adjoint: channels times
  * [tap][plane]. */
@@ -53,7 +49,7 @@ void direct_pack(float *packed, const float *w, bool adjoint, const struct ops *
             }
 }
 
-/* ---- rows of the image, with a border ------------------------------------------------------------------------------ */
+/* ---- rows of the image, with a border ---------------------------------------------------------------------------- */
 
 static size_t line_floats(struct direct shape)
 {
@@ -77,7 +73,7 @@ static void gather_lines(float *lines, const float *x, size_t y, struct direct s
         }
 }
 
-/* ---- rows of the blocked variable ---------------------------------------------------------------------------------- */
+/* ---- rows of the blocked variable -------------------------------------------------------------------------------- */
 
 /* Row y of s * factor: [channels / 16][stride][16]. */
 struct row {
@@ -100,18 +96,18 @@ static struct row row_of(float *buffer, const float *s, const float *factor, siz
     return (struct row){buffer, shape.width};
 }
 
-/* Row y of such an array, to be brought near. */
-static struct ops_span span_of(const float *array, size_t y, struct direct shape)
+/* Row y of such an array, to be prefetched. */
+static struct ops_prefetch_range prefetch_range_of(const float *array, size_t y, struct direct shape)
 {
     struct layout layout = layout_of(shape);
 
-    return (struct ops_span){.from = array ? array + layout_index(layout, 0, y, 0) : NULL,
-                             .lines = shape.width,
-                             .times = padded(shape.channels) / LANES,
-                             .stride = layout.rows * layout.columns * LANES};
+    return (struct ops_prefetch_range){.from = array ? array + layout_index(layout, 0, y, 0) : NULL,
+                                       .lines = shape.width,
+                                       .times = padded(shape.channels) / LANES,
+                                       .stride = layout.rows * layout.columns * LANES};
 }
 
-/* ---- the three maps ------------------------------------------------------------------------------------------------ */
+/* ---- the three maps ---------------------------------------------------------------------------------------------- */
 
 /* The scratch memory: lines of the image, a row of the variable, and either a row of results with a position before and
  * behind it, or the sums of the gradient. */
@@ -124,11 +120,6 @@ static struct places place(struct direct shape, float *scratch)
     float *row = scratch + padded(SIDE * shape.planes * line_floats(shape));
 
     return (struct places){scratch, row, row + padded(shape.channels) * shape.width};
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
 }
 
 size_t direct_scratch_floats(struct direct shape)
@@ -199,11 +190,16 @@ void direct_backward(float *out, const float *s, const float *factor, const floa
     memset(at.results, 0, m.columns * line_floats(shape) * sizeof *at.results);
     for (size_t y = 0; y < shape.height; y++) {
         struct row row = row_of(at.row, s, factor, y, shape);
-        struct ops_span spans[2] = {span_of(s, y + 1, shape), span_of(factor, y + 1, shape)};
-        struct ops_ahead ahead = {.spans = spans, .count = y + 1 == shape.height ? 0 : factor ? 2 : 1, .panel = packed};
+        struct ops_prefetch_range ranges[2] = {prefetch_range_of(s, y + 1, shape),
+                                               prefetch_range_of(factor, y + 1, shape)};
+        struct ops_prefetch_cursor cursor = {.ranges = ranges,
+                                             .count = y + 1 == shape.height ? 0
+                                                      : factor              ? 2
+                                                                            : 1,
+                                             .panel = packed};
         product.from_stride = row.stride;
-        ahead.each = ahead.count * spans[0].lines * spans[0].times / ops_product_steps(ops, &product) + 1;
-        ops->product(at.results + LANES, row.values, packed, &product, &ahead);
+        cursor.each = cursor.count * ranges[0].lines * ranges[0].times / ops_product_steps(ops, &product) + 1;
+        ops->product(at.results + LANES, row.values, packed, &product, &cursor);
         scatter_row(out, at.results, y, shape);
     }
 }

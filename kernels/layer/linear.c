@@ -1,5 +1,6 @@
 #include "kernels/layer/linear.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/convolution.h"
 
 #include <string.h>
@@ -17,17 +18,12 @@ size_t linear_weight_floats(const struct link *link)
            (link->kind == LINK_CONVOLUTION ? TAPS * link->lower.channels : shape_neurons(link->lower));
 }
 
-/* ---- convolutions in the planar order ----------------------------------------------------------------------------- */
+/* ---- convolutions in the planar order ---------------------------------------------------------------------------- */
 
-/* Scratch of a convolution: planar copies of both variables, gradient, columns. */
+/* Scratch memory of a convolution: planar copies of both variables, weight gradient, columns of im2col. */
 struct planar {
     float *lower, *upper, *gradient, *columns;
 };
-
-static size_t padded(size_t floats)
-{
-    return (floats + 15) / 16 * 16;
-}
 
 static struct planar planar_of(const struct link *link, float *scratch)
 {
@@ -46,7 +42,7 @@ size_t linear_scratch_floats(const struct linear *linear)
            padded(linear_weight_floats(link)) + convolution_scratch(convolution_of(link));
 }
 
-/* x in the planar order: itself or a copy. */
+/* x in the planar order: x itself, or a copy in `room`. */
 static const float *to_planar(float *room, const float *x, struct layout layout)
 {
     if (layout.lanes == 1)
@@ -55,7 +51,7 @@ static const float *to_planar(float *room, const float *x, struct layout layout)
     return room;
 }
 
-/* Where a result in the planar order goes first, and its way to its layout. */
+/* Where a planar result is computed: in `out` if that is planar, else in `room`, from which from_planar copies it. */
 static float *planar_target(float *out, float *room, struct layout layout)
 {
     return layout.lanes == 1 ? out : room;
@@ -79,7 +75,8 @@ static void convolve(float *y, const float *x, const float *w, const struct line
     from_planar(y, target, linear->upper);
 }
 
-static void convolve_back(float *x, const float *s, const float *w, const struct linear *linear, struct planar planar)
+static void convolve_backward(float *x, const float *s, const float *w, const struct linear *linear,
+                              struct planar planar)
 {
     float *target = planar_target(x, planar.lower, linear->lower);
 
@@ -102,10 +99,11 @@ static void contract(float *joint, const float *w, const float *g, const struct 
 /* ---- both kinds -------------------------------------------------------------------------------------------------- */
 
 void linear_forward(float *restrict y, const float *restrict x, const float *restrict w, const struct linear *linear,
-                    const struct ops *ops, size_t n, bool accumulate, float *restrict scratch)
+                    size_t n, bool accumulate, float *restrict scratch)
 {
     if (linear->link->kind == LINK_DENSE) {
-        ops->dense_forward(y, x, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower), accumulate);
+        linear->ops->dense_forward(y, x, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower),
+                                   accumulate);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -114,18 +112,18 @@ void linear_forward(float *restrict y, const float *restrict x, const float *res
 }
 
 void linear_backward(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
-                     const struct ops *ops, size_t n, float *restrict scratch)
+                     size_t n, float *restrict scratch)
 {
     if (linear->link->kind == LINK_DENSE) {
-        ops->dense_backward(x, s, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower));
+        linear->ops->dense_backward(x, s, w, n, linear->link->upper.channels, shape_neurons(linear->link->lower));
         return;
     }
     for (size_t i = 0; i < n; i++)
-        convolve_back(x + i * layout_floats(linear->lower), s + i * layout_floats(linear->upper), w, linear,
-                      planar_of(linear->link, scratch));
+        convolve_backward(x + i * layout_floats(linear->lower), s + i * layout_floats(linear->upper), w, linear,
+                          planar_of(linear->link, scratch));
 }
 
-/* Of one image. */
+/* Flow of one image. */
 static void convolution_flow(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
                              bool accumulate, struct planar planar)
 {
@@ -135,13 +133,15 @@ static void convolution_flow(float *joint, const float *s, const float *x, const
 }
 
 void linear_flow(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
-                 const struct linear *linear, const struct ops *ops, size_t n, bool accumulate, float *restrict scratch)
+                 const struct linear *linear, size_t n, bool accumulate, float *restrict scratch)
 {
     const struct link *link = linear->link;
     size_t upper = link->upper.channels, lower = link->lower.channels;
 
     if (link->kind == LINK_DENSE) {
-        ops->dense_flow(joint, s, x, w, n, upper, lower, shape_positions(link->lower), accumulate);
+        struct ops_dense shape = {
+            .images = n, .upper = upper, .channels = lower, .positions = shape_positions(link->lower)};
+        linear->ops->dense_flow(joint, s, x, w, &shape, accumulate);
         return;
     }
     for (size_t i = 0; i < n; i++)

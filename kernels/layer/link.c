@@ -1,5 +1,6 @@
 #include "kernels/layer/link.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/linear.h"
 #include "kernels/layer/link_direct.h"
 #include "kernels/layer/link_winograd.h"
@@ -10,7 +11,7 @@
 
 static struct linear linear_of(const struct link_plan *plan)
 {
-    return (struct linear){plan->link, plan->lower, plan->upper};
+    return (struct linear){plan->link, plan->lower, plan->upper, plan->ops};
 }
 
 static size_t upper_floats(const struct link_plan *plan)
@@ -23,7 +24,7 @@ static size_t lower_floats(const struct link_plan *plan)
     return layout_floats(plan->lower);
 }
 
-/* ---- a part's input factor x ----------------------------------------------------------------------------------- */
+/* ---- the input factor x of a part ------------------------------------------------------------------------------ */
 
 static void multiply(float *restrict out, const float *restrict a, const float *restrict b, size_t n)
 {
@@ -31,12 +32,7 @@ static void multiply(float *restrict out, const float *restrict a, const float *
         out[i] = a[i] * b[i];
 }
 
-static float clamp(float v, float low, float high)
-{
-    return v < low ? low : v > high ? high : v;
-}
-
-/* out (+)= x v of one image, v NULL meaning one, x the activation within the range, which contains zero. */
+/* out (+)= x v of one image, v NULL meaning one, x the activation clamped to low .. high, which contains zero. */
 static void multiply_activation(float *out, const float *a, const float *v, float low, float high, size_t n,
                                 bool accumulate)
 {
@@ -90,7 +86,7 @@ static void multiply_factor(float *out, const struct link_plan *plan, enum rule_
         }
 }
 
-/* x * v as an array: the activation itself where that is what it is, else written to `buffer`. */
+/* x * v as an array: the activation itself if x v is just that, else `buffer`, which is overwritten. */
 static const float *factor_array(float *buffer, const struct link_plan *plan, enum rule_factor kind, const float *a,
                                  const float *v, size_t n)
 {
@@ -100,7 +96,7 @@ static const float *factor_array(float *buffer, const struct link_plan *plan, en
     return buffer;
 }
 
-/* ---- the link itself, and coefficients ---------------------------------------------------------------------------- */
+/* ---- the forward pass and the coefficients ----------------------------------------------------------------------- */
 
 static void add_bias(float *z, const float *bias, struct layout layout)
 {
@@ -127,7 +123,7 @@ static void invert(float *restrict z, struct rule_term term, const float *restri
         z[i] = sign[i] < 0 ? z[i] : 0;
 }
 
-/* The denominator of the term is the layer's own z. */
+/* The only term's denominator is the layer's own z. */
 static bool denominator_is_z(const struct link_plan *plan)
 {
     return plan->bias_mode == BIAS_NEURON && plan->parts.nparts == 1 &&
@@ -145,16 +141,16 @@ static void denominator(float *z, const struct link_plan *plan, size_t term, con
         if (part.term != term)
             continue;
         const float *x = factor_array(scratch->lower, plan, part.factor, a, NULL, n);
-        linear_forward(z, x, plan->forms[p], &linear, plan->ops, n, started, scratch->work);
+        linear_forward(z, x, plan->forms[p], &linear, n, started, scratch->work);
         started = true;
     }
     for (size_t i = 0; i < n; i++)
         add_bias(z + i * upper_floats(plan), plan->bias_forms[term], plan->upper);
 }
 
-/* Coefficients of n images from z. */
-static void prepare(float *c, const struct link_plan *plan, const float *a, const float *z, size_t n,
-                    const struct link_scratch *scratch)
+/* Coefficients c of n images from z. */
+static void fill_coefficients(float *c, const struct link_plan *plan, const float *a, const float *z, size_t n,
+                              const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan);
 
@@ -172,31 +168,31 @@ static void prepare(float *c, const struct link_plan *plan, const float *a, cons
     }
 }
 
-/* By linear or direct maps. */
-static void evaluate_exactly(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
-                             const struct link_scratch *scratch)
+/* By linear or direct maps, which keep exact zeros. */
+static void forward_exact(float *upper, float *c, const struct link_plan *plan, const float *a, size_t n,
+                          const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
-    bool at_once = plan->way.method == LINK_DIRECT && link_direct_is_fused(plan) && !denominator_is_z(plan);
+    bool fused = plan->way.method == LINK_DIRECT && link_direct_is_fused(plan) && !denominator_is_z(plan);
 
-    for (size_t i = 0; i < n && at_once; i++)
+    for (size_t i = 0; i < n && fused; i++)
         link_direct_forward(upper + i * floats, c + i * floats, plan, a + i * lower_floats(plan), scratch);
-    if (at_once)
+    if (fused)
         return;
     if (plan->way.method == LINK_LINEAR)
-        linear_forward(upper, a, plan->weight, &linear, plan->ops, n, false, scratch->work);
+        linear_forward(upper, a, plan->weight, &linear, n, false, scratch->work);
     for (size_t i = 0; i < n; i++)
         if (plan->way.method == LINK_LINEAR)
             add_bias(upper + i * floats, plan->bias, plan->upper);
         else
             link_direct_preactivation(upper + i * floats, plan, a + i * lower_floats(plan), scratch);
-    prepare(c, plan, a, upper, n, scratch);
+    fill_coefficients(c, plan, a, upper, n, scratch);
     for (size_t i = 0; i < n * floats && plan->link->rectified; i++)
         upper[i] = upper[i] < 0 ? 0 : upper[i]; /* keeps NaN */
 }
 
-/* Of n arrays of a variable, times w unless that is NULL; summaries NULL: not asked for. */
+/* Summaries of n arrays v w of a variable; w NULL means one, summaries NULL: nothing to do. */
 static void summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
                       size_t n, const struct ops *ops)
 {
@@ -208,8 +204,8 @@ static void summarise(struct channels_summary *summaries, const float *v, const 
 }
 
 /* Pools of n images. */
-static void evaluate_pools(float *upper, float *shares, const struct channels_summary *summaries,
-                           const struct link_plan *plan, const float *a, size_t n)
+static void forward_pools(float *upper, float *shares, const struct channels_summary *summaries,
+                          const struct link_plan *plan, const float *a, size_t n)
 {
     size_t channels = plan->link->lower.channels;
 
@@ -230,121 +226,119 @@ void link_forward(float *upper, float *c, struct channels_summary *summaries, co
         return;
     }
     if (plan->link->kind == LINK_POOL)
-        evaluate_pools(upper, c, summaries, plan, a, n);
+        forward_pools(upper, c, summaries, plan, a, n);
     else
-        evaluate_exactly(upper, c, plan, a, n, scratch);
+        forward_exact(upper, c, plan, a, n, scratch);
     summarise(summaries, upper, NULL, plan->upper, n, plan->ops);
 }
 
 /* ---- the three operations -------------------------------------------------------------------------------------- */
 
-/* What passes the coefficients of a term to the ledger's shares of an image, [K]: to the bias R b' c; absorbed
- * sgn(scale) eps R |c|, and with the first term all of R where no term's denominator acts. */
-static void add_shares(double *to_bias, double *absorbed, const struct link_plan *plan, size_t t,
+/* Add one term to the ledger of one image, [K]: R b' c goes to the bias; sgn(scale) eps R |c| is absorbed, and with the
+ * first term all of R where no term has a coefficient. */
+static void add_ledger(double *to_bias, double *absorbed, const struct link_plan *plan, size_t t,
                        const struct channels_ledger *sums)
 {
     struct rule_term term = plan->parts.term[t];
 
     for (size_t k = 0; k < plan->link->upper.channels; k++) {
         to_bias[k] += (double)plan->bias_forms[t][k] * sums[k].flow;
-        absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * sums[k].magnitude + (t ? 0 : sums[k].idle);
+        absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * sums[k].magnitude + (t ? 0 : sums[k].dead_mass);
     }
 }
 
-/* The ledger's shares of n images; sums are known where a map finds them on the way. */
-static void ledger_shares(const struct link_ledger *ledger, const struct link_plan *plan, const float *r,
-                          const float *c, size_t n, const struct link_scratch *scratch)
+/* to_bias and absorbed of every image. The Winograd maps have left their sums in the scratch memory. */
+static void fill_ledger(const struct link_call *call)
 {
-    size_t channels = plan->link->upper.channels, floats = upper_floats(plan);
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
+    size_t channels = plan->link->upper.channels, floats = upper_floats(plan), n = call->n;
     size_t last = (plan->parts.nterms - 1) * n * floats;
 
     memset(ledger->to_bias, 0, n * channels * sizeof *ledger->to_bias);
     memset(ledger->absorbed, 0, n * channels * sizeof *ledger->absorbed);
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < plan->parts.nterms; t++) {
-            const float *own = c + (t * n + i) * floats;
+            const float *own = call->c + (t * n + i) * floats;
             bool known = plan->way.method == LINK_WINOGRAD;
             if (!known)
-                channels_ledger(scratch->sums, r + i * floats, own, c + last + i * floats, plan->upper, plan->ops);
-            add_shares(ledger->to_bias + i * channels, ledger->absorbed + i * channels, plan, t,
-                       scratch->sums + (known ? i * channels : 0));
+                channels_ledger(call->scratch->sums, call->r_upper + i * floats, own, call->c + last + i * floats,
+                                plan->upper, plan->ops);
+            add_ledger(ledger->to_bias + i * channels, ledger->absorbed + i * channels, plan, t,
+                       call->scratch->sums + (known ? i * channels : 0));
         }
 }
 
-static void back_pools(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                       const float *r_upper, const float *c, size_t n)
+static void backward_pools(const struct link_call *call)
 {
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
     size_t channels = plan->link->upper.channels;
 
     if (ledger)
-        memset(ledger->to_bias, 0, n * channels * sizeof *ledger->to_bias);
-    for (size_t i = 0; i < n; i++)
-        pool_backward(r_lower + i * lower_floats(plan), ledger ? ledger->absorbed + i * channels : NULL,
-                      r_upper + i * upper_floats(plan), c + i * link_coefficients(plan, 1), plan->lower, plan->upper,
-                      plan->pool, plan->ops);
+        memset(ledger->to_bias, 0, call->n * channels * sizeof *ledger->to_bias);
+    for (size_t i = 0; i < call->n; i++)
+        pool_backward(call->r_lower + i * lower_floats(plan), ledger ? ledger->absorbed + i * channels : NULL,
+                      call->r_upper + i * upper_floats(plan), call->c + i * link_coefficients(plan, 1), plan->lower,
+                      plan->upper, plan->pool, plan->ops);
 }
 
-static void back_linear(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
-                        const float *a, size_t n, const struct link_scratch *scratch)
+static void backward_linear(const struct link_call *call)
 {
-    size_t floats = n * upper_floats(plan), term = plan->parts.nterms;
+    const struct link_plan *plan = call->plan;
+    const struct link_scratch *scratch = call->scratch;
+    size_t floats = call->n * upper_floats(plan), term = plan->parts.nterms;
     struct linear linear = linear_of(plan);
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         struct rule_part part = plan->parts.part[p];
         if (part.term != term)
-            multiply(scratch->upper, r_upper, c + part.term * floats, floats);
+            multiply(scratch->upper, call->r_upper, call->c + part.term * floats, floats);
         term = part.term;
-        float *target = p == 0 ? r_lower : scratch->lower;
-        linear_backward(target, scratch->upper, plan->forms[p], &linear, plan->ops, n, scratch->work);
-        multiply_factor(r_lower, plan, part.factor, a, target, n, p > 0);
+        float *target = p == 0 ? call->r_lower : scratch->lower;
+        linear_backward(target, scratch->upper, plan->forms[p], &linear, call->n, scratch->work);
+        multiply_factor(call->r_lower, plan, part.factor, call->a, target, call->n, p > 0);
     }
 }
 
-static void back_direct(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
-                        const float *a, size_t n, const struct link_scratch *scratch)
+static void backward_direct(const struct link_call *call)
 {
-    for (size_t i = 0; i < n; i++)
-        link_direct_backward(r_lower + i * lower_floats(plan), plan, r_upper + i * upper_floats(plan),
-                             c + i * upper_floats(plan), n * upper_floats(plan), a + i * lower_floats(plan), scratch);
+    const struct link_plan *plan = call->plan;
+    size_t lower = lower_floats(plan), upper = upper_floats(plan);
+
+    for (size_t i = 0; i < call->n; i++)
+        link_direct_backward(call->r_lower + i * lower, plan, call->r_upper + i * upper, call->c + i * upper,
+                             call->n * upper, call->a + i * lower, call->scratch);
 }
 
-void link_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
-                   const float *c, const float *a, size_t n, const struct link_scratch *scratch)
+void link_backward(const struct link_call *call)
 {
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
+
     if (plan->link->kind == LINK_POOL)
-        back_pools(r_lower, ledger, plan, r_upper, c, n);
+        backward_pools(call);
     else if (plan->way.method == LINK_LINEAR)
-        back_linear(r_lower, plan, r_upper, c, a, n, scratch);
+        backward_linear(call);
     else if (plan->way.method == LINK_DIRECT)
-        back_direct(r_lower, plan, r_upper, c, a, n, scratch);
+        backward_direct(call);
     else
-        link_winograd_backward(r_lower, ledger, plan, r_upper, c, a, (struct link_winograd_images){n, false}, scratch);
+        link_winograd_backward(call, false);
     if (ledger && plan->link->kind != LINK_POOL)
-        ledger_shares(ledger, plan, r_upper, c, n, scratch);
-    if (ledger && plan->way.method != LINK_WINOGRAD) {
-        summarise(ledger->summaries, r_lower, NULL, plan->lower, n, plan->ops);
-        summarise(ledger->shared, r_lower, ledger->share, plan->lower, n, plan->ops);
+        fill_ledger(call);
+    if (plan->way.method == LINK_WINOGRAD)
+        return; /* summaries and flows are done */
+    if (ledger) {
+        summarise(ledger->summaries, call->r_lower, NULL, plan->lower, call->n, plan->ops);
+        summarise(ledger->weighted, call->r_lower, ledger->h, plan->lower, call->n, plan->ops);
     }
+    if (call->joint)
+        link_flow(call->joint, plan, call->r_upper, call->c, call->a, call->h,
+                  (struct link_images){0, call->n, call->n}, call->scratch);
 }
 
-void link_backward_flow(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
-                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                        const struct link_scratch *scratch)
-{
-    if (!joint || plan->way.method != LINK_WINOGRAD) {
-        link_backward(r_lower, ledger, plan, r_upper, c, a, n, scratch);
-        if (joint)
-            link_flow(joint, plan, r_upper, c, a, h, (struct link_images){0, n, n}, scratch);
-        return;
-    }
-    link_winograd_flow(joint, r_lower, ledger, plan, r_upper, c, a, h, n, scratch);
-    if (ledger)
-        ledger_shares(ledger, plan, r_upper, c, n, scratch);
-}
-
-static void forward_linear(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                           const float *a, size_t n, const struct link_scratch *scratch)
+static void lift_linear(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
+                        const float *a, size_t n, const struct link_scratch *scratch)
 {
     size_t floats = n * upper_floats(plan);
     struct linear linear = linear_of(plan);
@@ -355,8 +349,7 @@ static void forward_linear(float *v_upper, const struct link_plan *plan, const f
             if (plan->parts.part[p].term != t)
                 continue;
             multiply_factor(scratch->lower, plan, plan->parts.part[p].factor, a, v_lower, n, false);
-            linear_forward(scratch->upper, scratch->lower, plan->forms[p], &linear, plan->ops, n, started,
-                           scratch->work);
+            linear_forward(scratch->upper, scratch->lower, plan->forms[p], &linear, n, started, scratch->work);
             started = true;
         }
         const float *coefficient = c + t * floats;
@@ -371,11 +364,11 @@ void link_lift(float *v_upper, const struct link_plan *plan, const float *v_lowe
     size_t upper = upper_floats(plan), lower = lower_floats(plan);
 
     if (plan->link->kind != LINK_POOL && plan->way.method == LINK_LINEAR) {
-        forward_linear(v_upper, plan, v_lower, c, a, n, scratch);
+        lift_linear(v_upper, plan, v_lower, c, a, n, scratch);
         return;
     }
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_lift(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, false}, scratch);
+        link_winograd_lift(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, .one = false}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++, v_upper += upper, v_lower += lower)
@@ -389,28 +382,35 @@ void link_lift(float *v_upper, const struct link_plan *plan, const float *v_lowe
 void link_backward_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                           const float *a, size_t n, const struct link_scratch *scratch)
 {
-    if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_backward(r_lower, NULL, plan, r_upper, c, a, (struct link_winograd_images){n, true}, scratch);
+    bool at_once = plan->way.method == LINK_WINOGRAD;
+    struct link_call call = {
+        .plan = plan, .n = at_once ? n : 1, .r_upper = r_upper, .c = c, .a = a, .r_lower = r_lower, .scratch = scratch};
+
+    if (at_once) {
+        link_winograd_backward(&call, true);
         return;
     }
-    for (size_t i = 0; i < n; i++)
-        link_backward(r_lower + i * lower_floats(plan), NULL, plan, r_upper + i * upper_floats(plan), c, a, 1, scratch);
+    for (size_t i = 0; i < n; i++) {
+        link_backward(&call);
+        call.r_lower += lower_floats(plan);
+        call.r_upper += upper_floats(plan);
+    }
 }
 
 void link_lift_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch)
 {
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_lift(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, true}, scratch);
+        link_winograd_lift(v_upper, plan, v_lower, c, a, (struct link_winograd_images){n, .one = true}, scratch);
         return;
     }
     for (size_t i = 0; i < n; i++)
         link_lift(v_upper + i * upper_floats(plan), plan, v_lower + i * lower_floats(plan), c, a, 1, scratch);
 }
 
-/* Exact maps; s = R c of every image is put together in the scratch memory. */
-static void joint_linear(float *joint, const struct link_plan *plan, const float *r_upper, const float *c,
-                         const float *a, const float *h, struct link_images images, const struct link_scratch *scratch)
+/* Flows by linear maps; s = R c of all images is computed in the scratch memory. */
+static void flow_linear(float *joint, const struct link_plan *plan, const float *r_upper, const float *c,
+                        const float *a, const float *h, struct link_images images, const struct link_scratch *scratch)
 {
     size_t floats = upper_floats(plan);
     struct linear linear = linear_of(plan);
@@ -419,7 +419,7 @@ static void joint_linear(float *joint, const struct link_plan *plan, const float
         struct rule_part part = plan->parts.part[p];
         const float *x = factor_array(scratch->lower, plan, part.factor, a, h, images.count);
         multiply(scratch->upper, r_upper, c + (part.term * images.all + images.first) * floats, images.count * floats);
-        linear_flow(joint, scratch->upper, x, plan->forms[p], &linear, plan->ops, images.count, p > 0, scratch->work);
+        linear_flow(joint, scratch->upper, x, plan->forms[p], &linear, images.count, p > 0, scratch->work);
     }
 }
 
@@ -431,11 +431,19 @@ void link_flow(float *joint, const struct link_plan *plan, const float *r_upper,
 
     assert(plan->link->kind != LINK_POOL && images.first + images.count <= images.all);
     if (plan->way.method == LINK_LINEAR) {
-        joint_linear(joint, plan, r_upper, c, a, h, images, scratch);
+        flow_linear(joint, plan, r_upper, c, a, h, images, scratch);
         return;
     }
     if (plan->way.method == LINK_WINOGRAD) {
-        link_winograd_flow(joint, NULL, NULL, plan, r_upper, c + images.first * floats, a, h, images.count, scratch);
+        struct link_call call = {.plan = plan,
+                                 .n = images.count,
+                                 .r_upper = r_upper,
+                                 .c = c + images.first * floats,
+                                 .a = a,
+                                 .h = h,
+                                 .joint = joint,
+                                 .scratch = scratch};
+        link_winograd_backward(&call, false);
         return;
     }
     for (size_t i = 0; i < images.count; i++)

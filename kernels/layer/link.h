@@ -1,12 +1,15 @@
-/* The three operations of a link on n images, for any rule, in float32.
+/* The operations of a link on n images, for any rule, in float32.
  *
- *   back     R_lower = sum over parts of x * T(R_upper * c, W')       relevance down
- *   forward  v_upper = sum over parts of c * F(x * v_lower, W')       its adjoint: weights on lower neurons up
- *   joint    J[k,c]  = sum over parts and taps of W' * G(x, R_upper * c)    the whole flow between channels
+ *   forward   z = W a + b, or the maximum of a pool; and the coefficients c of rule.h, or the shares of a pool
+ *   backward  R_lower = sum over parts of x * T(R_upper * c, W')             relevance down
+ *   lift      v_upper = sum over parts of c * F(x * v_lower, W')             its adjoint: weights of lower neurons up
+ *   flow      J[k,c]  = sum over parts and taps of W' * G(x, R_upper * c)    relevance between all pairs of channels
  *
- * with F a convolution or dense layer, T its transpose, G its weight gradient; c are the coefficients of rule.h, or the
- * shares of a pool, found once an image by evaluate. Arrays are [n][layout_floats] of the lower or upper variable; a are
- * activations (rectified where the variable is). Nothing here allocates or fails; arrays must not overlap.
+ * with F a convolution or dense layer, T its transpose, G its weight gradient. Arrays are [n][layout_floats] of the
+ * lower or upper variable; a are activations (rectified where the variable is). K and C are the upper and lower
+ * channels. Nothing here allocates or fails; arrays must not overlap.
+ *
+ * reference.h has the same operations in double precision, written to be read beside the formulas: read it first.
  */
 #ifndef NRMFLOW_KERNELS_LAYER_LINK_H
 #define NRMFLOW_KERNELS_LAYER_LINK_H
@@ -21,12 +24,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* neuron: the bias is one more lower neuron and takes its share; spread: it is left out of every denominator. */
+/* neuron: the bias is one more lower neuron and receives relevance; spread: it is left out of every denominator. */
 enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 
-/* How the linear maps are computed: by linear.h, which keeps exact zeros; by layer/direct.h, which does so too, between few
- * planar channels and a blocked variable; or by winograd.h where the rule never divides by a sum that can be exactly zero
- * while relevance arrives. */
+/* How the linear maps are computed: by linear.h, which keeps exact zeros; by direct.h between few planar channels and a
+ * blocked variable, which keeps them too; or by winograd.h, for rules that never divide by a sum that can be exactly
+ * zero where relevance arrives. */
 enum link_method { LINK_LINEAR, LINK_DIRECT, LINK_WINOGRAD };
 
 /* A way to compute the maps: a method, and for LINK_WINOGRAD the tile of winograd.h. */
@@ -39,7 +42,7 @@ struct link_way {
 enum { LINK_WAYS = 4 };
 extern const struct link_way link_ways[LINK_WAYS];
 
-/* What a link is to do. */
+/* How a link is to be computed. */
 struct link_setting {
     struct rule rule;
     enum bias_mode bias;
@@ -55,7 +58,7 @@ struct link_bounds {
     const float *low, *high;
 };
 
-/* What a link does under a rule. Immutable once bound; all pointers are borrowed. */
+/* A link under a rule. Immutable once bound; all pointers are borrowed. */
 struct link_plan {
     const struct link *link;
     struct rule rule;
@@ -70,14 +73,14 @@ struct link_plan {
     const float *bias_forms[RULE_MAX_TERMS]; /* b' of every term, [K]; zeros where there is no bias */
     const float *low, *high;                 /* [C], zbox only */
     const float *packed_up[2], *packed_down; /* LINK_WINOGRAD: W and W', and W' as adjoint */
-    const float *own_bias, *scale, *no_bias; /* b, the term's scale, and none: [K] and zeros; not for LINK_LINEAR */
-    const float
-        *direct_own; /* LINK_DIRECT: W, and of every term W' of the parts that are computed (layer/link_direct.h) */
+    const float *own_bias, *scale, *no_bias; /* b, the term's scale, zeros: [K] and zeros; not for LINK_LINEAR */
+    /* LINK_DIRECT: W, and for every term W' of the parts that are computed (link_direct.h) */
+    const float *direct_own;
     const float *direct_joined[RULE_MAX_TERMS], *direct_up[RULE_MAX_TERMS], *direct_down[RULE_MAX_TERMS];
-    const float *direct_constant[RULE_MAX_TERMS]; /* NULL where the term has none */
+    const float *direct_constant[RULE_MAX_TERMS]; /* NULL for a term without one */
 };
 
-/* Scratch for the operations, for the largest link and n that will be used; see link_scratch_floats. */
+/* Scratch memory of the operations, for the largest link and n that will be used; see link_scratch_floats. */
 struct link_scratch {
     float *upper;                 /* n x upper floats */
     float *lower;                 /* n x lower floats */
@@ -87,19 +90,19 @@ struct link_scratch {
 
 struct link_scratch_floats {
     size_t upper, lower, work;
-    size_t sums; /* not floats, but channels */
+    size_t sums; /* elements, not floats */
 };
 
-/* Describe a link under a rule; `model` are the model's weights, at whose offsets the link's weight and bias are. */
+/* Describe a link under a rule. `model` holds the model's weights; the link has the offsets of its weight and bias. */
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
                     const float *model);
 
-/* The same link another way: as link_plan_init left it, not bound, and its maps and their scratch are others. False: that
- * way is not for this link. */
+/* The same link computed another way. The new plan is as link_plan_init would leave it: not bound, with derived weights
+ * and scratch memory of its own sizes. Returns false if that way does not suit the link. */
 bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_way *way);
 
-/* Derived weights: how many floats a plan needs, their place (read-only use), and their computation into that place by
- * whoever owns the memory. Weights that a part uses as they are need no room. */
+/* Derived weights: how many floats a plan needs; binding it to memory that holds or will hold them, which it only
+ * reads; and computing them into that memory, by its owner. Weights that a part uses unchanged take no memory. */
 size_t link_forms_floats(const struct link_plan *plan);
 void link_forms_bind(struct link_plan *plan, const float *memory);
 void link_forms_compute(const struct link_plan *plan, float *memory, struct link_bounds input_bounds);
@@ -113,52 +116,68 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
 /* Floats of the coefficients of n images, [nterms][n][upper floats], or of a pool's shares [n][...]. */
 size_t link_coefficients(const struct link_plan *plan, size_t n);
 
-/* The link itself: z = W a + b, or the maximum of a pool.
+/* The forward pass.
  *
- *   upper  out  the activation: max(z, 0) where the variable is rectified, else z
- *   c      out  link_coefficients(plan, n) floats
- *   summaries  out  of the activation's channels, [n][K], and for a pool in: of those of a; NULL: neither
- *   a      in   lower activations */
+ *   upper      out  the activation: max(z, 0) where the variable is rectified, else z
+ *   c          out  link_coefficients(plan, n) floats
+ *   summaries  out  of the channels of `upper`, [n][K]; for a pool also in: of the channels of a; NULL: neither
+ *   a          in   lower activations */
 void link_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
                   const float *a, size_t n, const struct link_scratch *scratch);
 
-/* What is known of n images besides the relevance: of every upper channel what the link hands to its bias and what
- * stabilizers and empty denominators take, both computed from the coefficients and not from what is missing, and a summary
- * of every lower channel's relevance. */
+/* The ledger of a backward pass over n images: what each upper channel passes to the link's bias, and what stabilizers
+ * and empty denominators absorb, both computed from the coefficients and not as what is missing. And summaries of the
+ * lower channels' relevance.
+ *
+ *   to_bias, absorbed  out  [n][K]
+ *   summaries          out  of r_lower, [n][C]; NULL: not computed
+ *   h                  in   weights of lower neurons, like r_lower; read only for `weighted`
+ *   weighted           out  of r_lower h, [n][C]; NULL: not computed */
 struct link_ledger {
-    double *to_bias, *absorbed;         /* [n][K] */
-    struct channels_summary *summaries; /* [n][C]; NULL: not asked for */
-    const float *share;                 /* weights of lower neurons, like r_lower, and */
-    struct channels_summary *shared;    /* the summary of what has them; NULL: not asked for */
+    double *to_bias, *absorbed;
+    struct channels_summary *summaries;
+    const float *h;
+    struct channels_summary *weighted;
 };
 
-/* Relevance down; ledger NULL: not asked for. For pools a is not read. */
-void link_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan, const float *r_upper,
-                   const float *c, const float *a, size_t n, const struct link_scratch *scratch);
+/* One backward pass.
+ *
+ *   c        in   coefficients of the n images
+ *   a        in   lower activations; not read for pools
+ *   r_upper  in   relevance of the upper variable
+ *   h        in   weights of lower neurons for the flow, like a; NULL: one
+ *   r_lower  out  relevance of the lower variable
+ *   joint    out  flow matrices of the n images, [n][K][C], weighted links only; NULL: not computed
+ *   ledger   out  NULL: not computed */
+struct link_call {
+    const struct link_plan *plan;
+    size_t n;
+    const float *c, *a, *r_upper, *h;
+    float *r_lower, *joint;
+    const struct link_ledger *ledger;
+    const struct link_scratch *scratch;
+};
 
-/* The same and link_flow of all images at once, [n][K][C]; joint NULL: none. */
-void link_backward_flow(float *r_lower, float *joint, const struct link_ledger *ledger, const struct link_plan *plan,
-                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                        const struct link_scratch *scratch);
+void link_backward(const struct link_call *call);
 
-/* Weights up: v_upper[j] = sum_i v_lower[i] r(i|j). For pools a is not read. */
+/* The adjoint: v_upper[j] = sum_i v_lower[i] r(i|j). For pools a is not read. */
 void link_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
                size_t n, const struct link_scratch *scratch);
 
-/* The same two maps for many weights or relevances of one image at once: r_upper and v_upper are [n][upper floats],
- * r_lower and v_lower [n][lower floats], while c and a are those of the one image. No ledger. */
+/* Both for n sweeps of one image at once: r_upper and v_upper are [n][upper floats], r_lower and v_lower [n][lower
+ * floats], while c and a are those of the one image. */
 void link_backward_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
                           const float *a, size_t n, const struct link_scratch *scratch);
 void link_lift_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
                       const float *a, size_t n, const struct link_scratch *scratch);
 
-/* Some images of a group: number first, first + 1, ... of all. */
+/* Some images of a group: numbers first .. first + count - 1 of all. */
 struct link_images {
     size_t first, count, all;
 };
 
-/* Flow matrices of some images: joint [count][K][C] from their r_upper [count][upper floats], a [count][lower floats] and,
- * unless NULL, weights h on lower neurons [count][lower floats]; c holds the coefficients of all images. Weighted links
+/* Flow matrices of some images, [count][K][C], from their r_upper [count][upper floats], a [count][lower floats] and
+ * weights h of lower neurons [count][lower floats] (NULL: one). c has the coefficients of all images. Weighted links
  * only. */
 void link_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
                const float *h, struct link_images images, const struct link_scratch *scratch);

@@ -1,5 +1,6 @@
 #include "kernels/layer/link_direct.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/direct.h"
 #include "kernels/layer/linear.h"
 
@@ -8,30 +9,30 @@
 
 enum {
     TAPS = 9,
-    TOP = 1, /* sides of the map that a position is at */
+    TOP = 1, /* bits of a place: the sides of the map that a position is at */
     BOTTOM = 2,
     LEFT = 4,
     RIGHT = 8,
     PLACES = 16
 };
 
-/* ---- terms -------------------------------------------------------------------------------------------------------- */
+/* ---- terms ------------------------------------------------------------------------------------------------------- */
 
-/* The parts of a term lie together: the first one, and one behind the last. */
-struct span {
+/* The parts of a term are neighbours: the first, and one past the last. */
+struct part_range {
     size_t first, end;
 };
 
-static struct span parts_of(const struct link_plan *plan, size_t term)
+static struct part_range parts_of(const struct link_plan *plan, size_t term)
 {
-    struct span span = {plan->parts.nparts, 0};
+    struct part_range range = {plan->parts.nparts, 0};
 
     for (size_t p = 0; p < plan->parts.nparts; p++)
         if (plan->parts.part[p].term == term) {
-            span.first = p < span.first ? p : span.first;
-            span.end = p + 1;
+            range.first = p < range.first ? p : range.first;
+            range.end = p + 1;
         }
-    return span;
+    return range;
 }
 
 static struct direct shape_of(const struct link_plan *plan, size_t planes)
@@ -41,40 +42,35 @@ static struct direct shape_of(const struct link_plan *plan, size_t planes)
     return (struct direct){planes, link->upper.channels, link->lower.height, link->lower.width};
 }
 
-/* The parts that are computed: where a term's weights are W, W+ and W-, the first is the sum of the others, and its x goes
- * with theirs. */
-static struct span computed_parts(const struct link_plan *plan, size_t term)
+/* The parts that are computed. If a term's weights are W, W+ and W-, the first is the sum of the others: its x is added
+ * to theirs, and it is not computed. */
+static struct part_range computed_parts(const struct link_plan *plan, size_t term)
 {
-    struct span parts = parts_of(plan, term);
+    struct part_range parts = parts_of(plan, term);
     const struct rule_part *part = &plan->parts.part[parts.first];
     bool sum = parts.end - parts.first == 3 && part[0].form == FORM_WEIGHT && part[1].form == FORM_POSITIVE &&
                part[2].form == FORM_NEGATIVE;
 
-    return (struct span){sum ? parts.first + 1 : parts.first, parts.end};
+    return (struct part_range){sum ? parts.first + 1 : parts.first, parts.end};
 }
 
 static struct direct term_shape(const struct link_plan *plan, size_t term)
 {
-    struct span parts = computed_parts(plan, term);
+    struct part_range parts = computed_parts(plan, term);
 
     return shape_of(plan, (parts.end - parts.first) * plan->link->lower.channels);
 }
 
-static size_t padded(size_t channels)
-{
-    return (channels + LAYOUT_LANES - 1) / LAYOUT_LANES * LAYOUT_LANES;
-}
-
-/* Whether a part's x is the activation, or a sign of it. */
-static bool moves(enum rule_factor kind)
+/* Whether x of a part is the activation or its positive or negative half, not a constant. */
+static bool varies(enum rule_factor kind)
 {
     return kind == FACTOR_ACTIVATION || kind == FACTOR_POSITIVE || kind == FACTOR_NEGATIVE;
 }
 
-/* x of one channel of a part: the activation within bounds, or a constant. */
+/* x of one channel of a part: the activation clamped to bounds, or a constant. */
 struct factor {
     float low, high, constant;
-    bool moving;
+    bool varying;
 };
 
 static struct factor factor_of(const struct link_plan *plan, enum rule_factor kind, size_t channel)
@@ -87,26 +83,21 @@ static struct factor factor_of(const struct link_plan *plan, enum rule_factor ki
     case FACTOR_MINUS_HIGH:
         return (struct factor){.constant = -plan->high[channel]};
     case FACTOR_POSITIVE:
-        return (struct factor){.low = 0, .high = INFINITY, .moving = true};
+        return (struct factor){.low = 0, .high = INFINITY, .varying = true};
     case FACTOR_NEGATIVE:
-        return (struct factor){.low = -INFINITY, .high = 0, .moving = true};
+        return (struct factor){.low = -INFINITY, .high = 0, .varying = true};
     case FACTOR_ACTIVATION:
         break;
     }
-    return (struct factor){.low = -INFINITY, .high = INFINITY, .moving = true};
-}
-
-static float clamp(float v, float low, float high)
-{
-    return v < low ? low : v > high ? high : v;
+    return (struct factor){.low = -INFINITY, .high = INFINITY, .varying = true};
 }
 
 static float value_of(struct factor x, float a)
 {
-    return x.moving ? clamp(a, x.low, x.high) : x.constant;
+    return x.varying ? clamp(a, x.low, x.high) : x.constant;
 }
 
-/* x of one channel of a part that is computed: its own, and that of the part that is not. */
+/* x of one channel of a computed part: its own, and that of the part that is not computed. */
 struct factors {
     struct factor own, other;
 };
@@ -126,7 +117,7 @@ static float sum_of(struct factors x, float a)
     return value_of(x.own, a) + value_of(x.other, a);
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------ */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 size_t link_direct_joined_floats(const struct link_plan *plan, size_t term)
 {
@@ -143,16 +134,16 @@ size_t link_direct_own_floats(const struct link_plan *plan)
     return direct_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
 }
 
-/* Of a term's parts only that of the link's own z has x that varies. */
-static bool is_constant(const struct link_plan *plan, size_t term)
+/* Whether the only part of a term whose x varies is that of the link's own z. */
+static bool has_constant(const struct link_plan *plan, size_t term)
 {
-    struct span parts = parts_of(plan, term);
+    struct part_range parts = parts_of(plan, term);
     size_t own = 0;
 
     for (size_t p = parts.first; p < parts.end; p++) {
         const struct rule_part *part = &plan->parts.part[p];
         bool is_z = part->factor == FACTOR_ACTIVATION && part->form == FORM_WEIGHT;
-        if (!is_z && moves(part->factor))
+        if (!is_z && varies(part->factor))
             return false;
         own += is_z;
     }
@@ -161,32 +152,32 @@ static bool is_constant(const struct link_plan *plan, size_t term)
 
 size_t link_direct_constant_floats(const struct link_plan *plan, size_t term)
 {
-    return is_constant(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
+    return has_constant(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
 }
 
 /* Weights times the constants, summed over the parts and channels, of one upper channel. */
 static void constant_taps(double taps[TAPS], const struct link_plan *plan, size_t term, size_t k)
 {
-    struct span parts = parts_of(plan, term);
+    struct part_range parts = parts_of(plan, term);
     size_t channels = plan->link->lower.channels;
 
     memset(taps, 0, TAPS * sizeof *taps);
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++) {
             struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
-            for (size_t tap = 0; tap < TAPS && !x.moving; tap++)
+            for (size_t tap = 0; tap < TAPS && !x.varying; tap++)
                 taps[tap] += (double)x.constant * (double)plan->forms[p][(k * channels + c) * TAPS + tap];
         }
 }
 
-/* Whether a tap reads a neuron. */
+/* Whether a tap at such a position reads a neuron. */
 static bool inside(size_t tap, size_t place)
 {
     return !(tap / 3 == 0 && place & TOP) && !(tap / 3 == 2 && place & BOTTOM) && !(tap % 3 == 0 && place & LEFT) &&
            !(tap % 3 == 2 && place & RIGHT);
 }
 
-/* A convolution of constants, [PLACES][K]: every position sums the taps that are inside the map. */
+/* The convolution of constants, [PLACES][K]: every place sums the taps that are inside the map. */
 static void fill_constant(float *constant, const struct link_plan *plan, size_t term)
 {
     size_t channels = plan->link->upper.channels;
@@ -207,7 +198,7 @@ static void fill_constant(float *constant, const struct link_plan *plan, size_t 
 /* Weights [K][planes][3][3] of the parts that are computed. */
 static void join(float *to, const struct link_plan *plan, size_t term)
 {
-    struct span parts = computed_parts(plan, term);
+    struct part_range parts = computed_parts(plan, term);
     size_t each = plan->link->lower.channels * TAPS;
 
     for (size_t k = 0; k < plan->link->upper.channels; k++)
@@ -227,13 +218,13 @@ void link_direct_pack(const struct link_direct_forms *forms, const struct link_p
     }
 }
 
-/* Of any term. */
+/* Planes of the term with most. */
 static size_t most_planes(const struct link_plan *plan)
 {
     size_t most = 0;
 
     for (size_t t = 0; t < plan->parts.nterms; t++)
-        most = most > term_shape(plan, t).planes ? most : term_shape(plan, t).planes;
+        most = larger(most, term_shape(plan, t).planes);
     return most;
 }
 
@@ -247,14 +238,14 @@ struct link_scratch_floats link_direct_scratch(const struct link_plan *plan)
                                         .sums = plan->link->upper.channels};
 }
 
-/* ---- planes ------------------------------------------------------------------------------------------------------- */
+/* ---- planes ------------------------------------------------------------------------------------------------------ */
 
-/* planes = x of every part of a term that is computed, or x v. */
+/* planes = x v of every computed part of a term; v NULL means one. */
 static void fill_planes(float *restrict planes, const struct link_plan *plan, size_t term, const float *restrict a,
                         const float *restrict v)
 {
     size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
-    struct span parts = computed_parts(plan, term);
+    struct part_range parts = computed_parts(plan, term);
 
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++, planes += positions) {
@@ -265,12 +256,12 @@ static void fill_planes(float *restrict planes, const struct link_plan *plan, si
         }
 }
 
-/* r (+)= sum over the parts that are computed of x planes. */
+/* r (+)= sum over the computed parts of x planes. */
 static void add_planes(float *restrict r, const struct link_plan *plan, size_t term, const float *restrict a,
                        const float *restrict planes)
 {
     size_t positions = shape_positions(plan->link->lower), channels = plan->link->lower.channels;
-    struct span parts = computed_parts(plan, term);
+    struct part_range parts = computed_parts(plan, term);
 
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++, planes += positions) {
@@ -283,7 +274,7 @@ static void add_planes(float *restrict r, const struct link_plan *plan, size_t t
         }
 }
 
-/* ---- maps --------------------------------------------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------------------------------------- */
 
 void link_direct_preactivation(float *z, const struct link_plan *plan, const float *a,
                                const struct link_scratch *scratch)
@@ -292,7 +283,7 @@ void link_direct_preactivation(float *z, const struct link_plan *plan, const flo
                    scratch->work);
 }
 
-/* A row of z and of the coefficients from it. */
+/* The coefficients of row y from its z, which becomes the activation. */
 static void finish_row(float *z, float *c, const struct link_plan *plan, size_t y)
 {
     struct shape shape = plan->link->upper;

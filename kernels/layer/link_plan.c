@@ -1,3 +1,4 @@
+#include "kernels/base/number.h"
 #include "kernels/layer/linear.h"
 #include "kernels/layer/link.h"
 #include "kernels/layer/link_direct.h"
@@ -5,16 +6,6 @@
 
 #include <stdint.h>
 #include <string.h>
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t padded(size_t floats)
-{
-    return (floats + 15) / 16 * 16;
-}
 
 enum { WAY_LINEAR, WAY_DIRECT, WAY_WINOGRAD_4, WAY_WINOGRAD_2 };
 
@@ -25,7 +16,7 @@ const struct link_way link_ways[LINK_WAYS] = {
     [WAY_WINOGRAD_2] = {"F(2x2)", LINK_WINOGRAD, 2},
 };
 
-/* The network's input has few channels, in the planar order. */
+/* Whether this is a convolution from a few planar channels, as the network's input has, to a blocked variable. */
 static bool fits_direct(const struct link_plan *plan)
 {
     return plan->link->kind == LINK_CONVOLUTION && plan->lower.lanes == 1 && plan->upper.lanes == LAYOUT_LANES &&
@@ -78,7 +69,7 @@ static size_t first_with_form(const struct rule_parts *parts, size_t p)
     return first;
 }
 
-/* Part p needs derived weights of its own, in the order of the weights. */
+/* Whether part p needs derived weights of its own: the first one with a form other than the weights. */
 static bool derives(const struct link_plan *plan, size_t p)
 {
     return plan->parts.part[p].form != FORM_WEIGHT && first_with_form(&plan->parts, p) == p;
@@ -89,8 +80,8 @@ static bool bounded(const struct link_plan *plan)
     return plan->link->kind != LINK_POOL && plan->rule.kind == RULE_ZBOX;
 }
 
-/* The arrays of a plan's derived weights in their order: every place is NULL or a pointer to set, every size in floats.
- * One walk over them measures, binds and finds what is to be computed. */
+/* The arrays of a plan's derived weights, NULL for those it does not need, and their size together. place_forms alone
+ * knows their order: it finds the size, the pointers to bind and the arrays to compute. */
 struct forms {
     float *part[RULE_MAX_PARTS], *bias[RULE_MAX_TERMS], *low, *high, *own_bias, *scale, *no_bias;
     struct link_direct_forms direct;
@@ -106,7 +97,7 @@ static float *next_form(struct forms *forms, float *memory, size_t floats)
     return place;
 }
 
-/* Places in memory, or sizes only where memory is NULL. */
+/* Place the arrays in memory; memory NULL: only find the size. */
 static struct forms place_forms(const struct link_plan *plan, float *memory)
 {
     const struct link *link = plan->link;
@@ -188,7 +179,7 @@ static void fill_form(float *restrict out, const float *restrict w, size_t n, en
         out[i] = (float)rule_form_value(form, gamma, (double)w[i]);
 }
 
-/* What the fast maps need, from the derived weights of the parts. */
+/* Fill the arrays of the direct and Winograd maps from the derived weights of the parts. */
 static void pack(const struct link_plan *plan, const struct forms *forms)
 {
     size_t channels = plan->link->upper.channels, nbytes = padded(channels) * sizeof(float);
@@ -212,14 +203,14 @@ void link_forms_compute(const struct link_plan *plan, float *memory, struct link
 {
     const struct link *link = plan->link;
     struct forms forms = place_forms(plan, memory);
-    bool counts = plan->bias_mode == BIAS_NEURON;
+    bool neuron = plan->bias_mode == BIAS_NEURON;
 
     for (size_t p = 0; p < plan->parts.nparts; p++)
         if (forms.part[p])
             fill_form(forms.part[p], plan->weight, linear_weight_floats(link), plan->parts.part[p].form, plan->rule.a);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         memset(forms.bias[t], 0, padded(link->upper.channels) * sizeof(float));
-        fill_form(forms.bias[t], plan->bias, link->upper.channels, counts ? plan->parts.term[t].bias : FORM_NONE,
+        fill_form(forms.bias[t], plan->bias, link->upper.channels, neuron ? plan->parts.term[t].bias : FORM_NONE,
                   plan->rule.a);
     }
     for (size_t c = 0; c < link->lower.channels && bounded(plan); c++) {
@@ -235,7 +226,7 @@ void link_forms_compute(const struct link_plan *plan, float *memory, struct link
 struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, size_t n)
 {
     const struct link *link = plan->link;
-    struct linear linear = {link, plan->lower, plan->upper};
+    struct linear linear = {link, plan->lower, plan->upper, plan->ops};
     struct link_scratch_floats need = {.sums = link->upper.channels};
 
     if (link->kind == LINK_POOL)

@@ -1,5 +1,9 @@
 #include "kernels/layer/link_winograd.h"
 
+#include "kernels/base/number.h"
+
+#include <assert.h>
+
 static size_t upper_floats(const struct link_plan *plan)
 {
     return layout_floats(plan->upper);
@@ -10,9 +14,9 @@ static size_t lower_floats(const struct link_plan *plan)
     return layout_floats(plan->lower);
 }
 
-/* ---- shapes and weights ------------------------------------------------------------------------------------------- */
+/* ---- shapes and weights ------------------------------------------------------------------------------------------ */
 
-/* Multiplications of the product for one pair of channels. */
+/* Multiplications for one pair of channels. */
 static size_t tile_cost(const struct link *link, size_t tile)
 {
     return (link->upper.height + tile - 1) / tile * ((link->upper.width + tile - 1) / tile) * (tile + 2) * (tile + 2);
@@ -63,10 +67,10 @@ struct link_scratch_floats link_winograd_scratch(const struct link_plan *plan, s
     size_t up = winograd_scratch_floats(plan->ops, shape_up(plan, 2));
     size_t down = winograd_scratch_floats(plan->ops, link_winograd_down(plan));
 
-    return (struct link_scratch_floats){.work = up > down ? up : down, .sums = n * plan->link->upper.channels};
+    return (struct link_scratch_floats){.work = larger(up, down), .sums = n * plan->link->upper.channels};
 }
 
-/* ---- the operations ----------------------------------------------------------------------------------------------- */
+/* ---- the operations ---------------------------------------------------------------------------------------------- */
 
 void link_winograd_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
                            const float *a, size_t n, const struct link_scratch *scratch)
@@ -83,63 +87,41 @@ void link_winograd_forward(float *upper, float *c, struct channels_summary *summ
         .bias = {plan->own_bias, plan->bias_forms[0]},
         .scale = plan->scale,
         .eps = (float)term.eps,
-        .select = true, /* nothing arrives elsewhere, so that c may be zero there */
+        .select = true, /* no relevance arrives elsewhere, so c may be zero there */
         .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
     };
 
     winograd_run(&call, plan->ops, shape_up(plan, 2), scratch->work);
 }
 
-static struct winograd_call winograd_down(const struct link_plan *plan, const float *r_upper, const float *c,
-                                          const float *a, struct link_winograd_images images)
+void link_winograd_backward(const struct link_call *call, bool one)
 {
-    return (struct winograd_call){.images = images.n,
-                                  .stride = {.x = upper_floats(plan),
-                                             .factor = images.share ? 0 : upper_floats(plan),
-                                             .y = lower_floats(plan),
-                                             .multiplier = images.share ? 0 : lower_floats(plan)},
-                                  .x = r_upper,
-                                  .factor = c,
-                                  .packed = {plan->packed_down},
-                                  .output = WINOGRAD_MULTIPLY,
-                                  .multiplier = a};
-}
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
+    struct winograd_call down = {.images = call->n,
+                                 .stride = {.x = upper_floats(plan),
+                                            .factor = one ? 0 : upper_floats(plan),
+                                            .y = lower_floats(plan),
+                                            .multiplier = one ? 0 : lower_floats(plan),
+                                            .lower = lower_floats(plan)},
+                                 .x = call->r_upper,
+                                 .factor = call->c,
+                                 .packed = {plan->packed_down},
+                                 .output = WINOGRAD_MULTIPLY,
+                                 .y = {call->r_lower, NULL},
+                                 .multiplier = call->a,
+                                 .joint = call->joint,
+                                 .lower = call->a,
+                                 .lower_factor = call->h};
 
-/* Let a call find what the ledger needs. */
-static void ask_ledger(struct winograd_call *call, const struct link_ledger *ledger, const struct link_scratch *scratch)
-{
-    if (!ledger)
-        return;
-    call->passed = scratch->sums;
-    call->summaries = ledger->summaries;
-    call->share = ledger->share;
-    call->shared = ledger->shared;
-}
-
-void link_winograd_backward(float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                            const float *r_upper, const float *c, const float *a, struct link_winograd_images images,
-                            const struct link_scratch *scratch)
-{
-    struct winograd_call call = winograd_down(plan, r_upper, c, a, images);
-
-    call.y[0] = r_lower;
-    ask_ledger(&call, ledger, scratch);
-    winograd_run(&call, plan->ops, link_winograd_down(plan), scratch->work);
-}
-
-void link_winograd_flow(float *joint, float *r_lower, const struct link_ledger *ledger, const struct link_plan *plan,
-                        const float *r_upper, const float *c, const float *a, const float *h, size_t n,
-                        const struct link_scratch *scratch)
-{
-    struct winograd_call call = winograd_down(plan, r_upper, c, a, (struct link_winograd_images){n, false});
-
-    call.y[0] = r_lower;
-    ask_ledger(&call, ledger, scratch);
-    call.joint = joint;
-    call.stride.lower = lower_floats(plan);
-    call.lower = a;
-    call.lower_factor = h;
-    winograd_run(&call, plan->ops, link_winograd_down(plan), scratch->work);
+    assert(!(one && (ledger || call->joint)));
+    if (ledger) {
+        down.ledger = call->scratch->sums;
+        down.summaries = ledger->summaries;
+        down.weight = ledger->h;
+        down.weighted = ledger->weighted;
+    }
+    winograd_run(&down, plan->ops, link_winograd_down(plan), call->scratch->work);
 }
 
 void link_winograd_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
@@ -147,9 +129,9 @@ void link_winograd_lift(float *v_upper, const struct link_plan *plan, const floa
 {
     struct winograd_call call = {.images = images.n,
                                  .stride = {.x = lower_floats(plan),
-                                            .factor = images.share ? 0 : lower_floats(plan),
+                                            .factor = images.one ? 0 : lower_floats(plan),
                                             .y = upper_floats(plan),
-                                            .multiplier = images.share ? 0 : upper_floats(plan)},
+                                            .multiplier = images.one ? 0 : upper_floats(plan)},
                                  .x = v_lower,
                                  .factor = a,
                                  .packed = {plan->packed_up[1]},

@@ -19,12 +19,12 @@ struct mask_box {
 /* All neurons of a variable. */
 struct mask_box mask_everything(struct shape shape);
 
-/* Is the box within the variable? An empty one, first >= end, is. */
+/* Whether the box is within the variable. An empty one, first >= end, always is. */
 bool mask_fits(struct mask_box box, struct shape shape);
 
 /* mask[i] = 1 where neuron i is in any of the boxes (complement: in none of them), else 0.
  *
- *   mask   out  [layout_floats] overwritten; floats that are no neuron's get 0
+ *   mask   out  [layout_floats] overwritten; floats that belong to no neuron become 0
  *   boxes  in   [nboxes] within the variable; may overlap */
 void mask_fill(float *restrict mask, const struct mask_box *boxes, size_t nboxes, bool complement,
                struct layout layout);
@@ -35,9 +35,10 @@ void mask_apply(float *restrict x, const float *restrict mask, size_t n, struct 
 /* out[i] = x[i] for the neurons of one channel, 1 for them if x is NULL; the others stay as they are. */
 void mask_copy_channel(float *restrict out, const float *restrict x, size_t channel, struct layout layout);
 
-/* sums[C] = the sum over every channel's positions of x[i] w[i], of |x[i] w[i]| if `absolute`; w NULL stands for ones.
+/* sums[C] = the sum of x[i] w[i], or of |x[i] w[i]| if `absolute`, over the positions of every channel; w NULL means
+ * one.
  *
- *   products  scratch  [layout_floats]; not used without w and `absolute` */
+ *   products  scratch  [layout_floats]; not used if w is NULL and `absolute` false */
 void mask_channel_sums(double *restrict sums, float *restrict products, const float *restrict x,
                        const float *restrict w, bool absolute, struct layout layout);
 

@@ -9,7 +9,7 @@
 enum {
     LANES = LAYOUT_LANES,
     WINDOW = 4,
-    SHARES = WINDOW + 1, /* of a proportional window, with what is absorbed */
+    SHARES = WINDOW + 1, /* of a proportional window, the absorbed one last */
     RUN = 32             /* windows at a time */
 };
 
@@ -81,7 +81,7 @@ static void scatter(float *upper, const float *buffer, struct run run)
             upper[run.upper + x * run.step + l * run.lane] = buffer[x * LANES + l];
 }
 
-/* Zeros in what no window has: the border, and a last odd row and column. */
+/* Zero the floats that are in no window: the border, and a last odd row and column. */
 static void clear_rest(float *lower, struct layout layout)
 {
     struct shape windowed = layout.shape;
@@ -122,9 +122,9 @@ static const uint8_t *codes_of(const float *shares, struct run run)
     return (const uint8_t *)shares + run.code;
 }
 
-/* ---- the proportional mode: the four shares of every lane's window and what is absorbed, [windows][LANES][SHARES] ---- */
+/* ---- the proportional mode, with shares [windows][LANES][SHARES] ------------------------------------------------- */
 
-static void evaluate_proportions(float *restrict y, float *restrict shares, const float *restrict a, struct run run)
+static void forward_proportions(float *restrict y, float *restrict shares, const float *restrict a, struct run run)
 {
     const float eps = 1e-6f;
 
@@ -143,8 +143,8 @@ static void evaluate_proportions(float *restrict y, float *restrict shares, cons
     }
 }
 
-static void back_proportions(float *restrict r_lower, double *restrict absorbed, const float *restrict r,
-                             const float *restrict shares, struct run run)
+static void backward_proportions(float *restrict r_lower, double *restrict absorbed, const float *restrict r,
+                                 const float *restrict shares, struct run run)
 {
     shares += run.code * SHARES;
     for (size_t n = 0; n < run.windows * LANES; n++, shares += SHARES) {
@@ -155,8 +155,8 @@ static void back_proportions(float *restrict r_lower, double *restrict absorbed,
     }
 }
 
-static void forward_proportions(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
-                                struct run run)
+static void lift_proportions(float *restrict v_upper, const float *restrict v_lower, const float *restrict shares,
+                             struct run run)
 {
     shares += run.code * SHARES;
     for (size_t n = 0; n < run.windows * LANES; n++, shares += SHARES) {
@@ -178,7 +178,7 @@ void pool_forward(float *restrict y, float *restrict shares, const float *restri
             struct run run = run_at(lower, upper, row, x);
             float *most = target(buffer, y, run);
             if (mode == POOL_PROPORTIONAL)
-                evaluate_proportions(most, shares, a, run);
+                forward_proportions(most, shares, a, run);
             else
                 ops->windows_forward(most, (uint8_t *)shares + run.code, a + run.top, a + run.bottom, run.windows,
                                      tolerance, mode);
@@ -200,7 +200,7 @@ void pool_backward(float *restrict r_lower, double *restrict absorbed, const flo
             struct run run = run_at(lower, upper, row, x);
             const float *r = gather(buffer, r_upper, run);
             if (mode == POOL_PROPORTIONAL)
-                back_proportions(r_lower, absorbed, r, shares, run);
+                backward_proportions(r_lower, absorbed, r, shares, run);
             else
                 ops->windows_backward(r_lower + run.top, r_lower + run.bottom, r, codes_of(shares, run), run.windows);
         }
@@ -217,7 +217,7 @@ void pool_lift(float *restrict v_upper, const float *restrict v_lower, const flo
             struct run run = run_at(lower, upper, row, x);
             float *v = target(buffer, v_upper, run);
             if (mode == POOL_PROPORTIONAL)
-                forward_proportions(v, v_lower, shares, run);
+                lift_proportions(v, v_lower, shares, run);
             else
                 ops->windows_lift(v, v_lower + run.top, v_lower + run.bottom, codes_of(shares, run), run.windows);
             scatter(v_upper, v, run);

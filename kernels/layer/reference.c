@@ -49,7 +49,7 @@ static long double phi(const struct reference_link *l, size_t term, long double 
     return 0;
 }
 
-/* phi_t of the bias neuron, whose activation is one; zbox' and flat's bias has no share. */
+/* phi_t of the bias neuron, whose activation is one; with zbox and flat the bias gets no relevance. */
 static long double phi_bias(const struct reference_link *l, size_t term, double b)
 {
     if (l->bias_mode == BIAS_SPREAD || l->rule.kind == RULE_ZBOX || l->rule.kind == RULE_FLAT)
@@ -97,7 +97,7 @@ static void visit_taps(const struct reference_link *l, size_t j, visitor visit, 
     }
 }
 
-/* `relevance` NULL visits all pairs; else those whose upper neuron has any. */
+/* Visit all pairs, or with `relevance` those whose upper neuron has any. */
 static void visit_pairs(const struct reference_link *l, const double *relevance, visitor visit, void *context)
 {
     size_t lower = shape_neurons(l->link->lower), positions = shape_positions(l->link->lower);
@@ -128,8 +128,7 @@ static double bias_of(const struct reference_link *l, size_t j)
     return (double)l->bias[j / shape_positions(l->link->upper)];
 }
 
-/* ---- pools
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- pools ------------------------------------------------------------------------------------------------------- */
 
 /* r(i|j) of the four positions `at` of window j. */
 static void pool_shares(double r[4], size_t at[4], const struct reference_link *l, size_t j)
@@ -158,8 +157,7 @@ static void pool_shares(double r[4], size_t at[4], const struct reference_link *
     }
 }
 
-/* ---- operations
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 
 static void round_sums(double *out, const long double *sums, size_t n)
 {
@@ -224,7 +222,7 @@ struct pair {
     const double *in, *h;
 };
 
-static void add_back(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void add_backward(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
 {
     struct pair *p = context;
 
@@ -241,7 +239,7 @@ void reference_backward(double *r_lower, const struct reference_link *l, const d
     if (l->link->kind != LINK_POOL) {
         for (size_t i = 0; i < shape_neurons(l->link->lower); i++)
             l->sums[i] = 0;
-        visit_pairs(l, r_upper, add_back, &p);
+        visit_pairs(l, r_upper, add_backward, &p);
         round_sums(r_lower, l->sums, shape_neurons(l->link->lower));
         return;
     }
@@ -252,7 +250,7 @@ void reference_backward(double *r_lower, const struct reference_link *l, const d
     }
 }
 
-static void add_forward(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void add_lift(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
 {
     struct pair *p = context;
 
@@ -267,7 +265,7 @@ void reference_lift(double *v_upper, const struct reference_link *l, const doubl
 
     memset(v_upper, 0, shape_neurons(l->link->upper) * sizeof *v_upper);
     if (l->link->kind != LINK_POOL) {
-        visit_pairs(l, NULL, add_forward, &p);
+        visit_pairs(l, NULL, add_lift, &p);
         return;
     }
     for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
@@ -277,7 +275,7 @@ void reference_lift(double *v_upper, const struct reference_link *l, const doubl
     }
 }
 
-static void add_joint(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void add_flow(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
 {
     struct pair *p = context;
     size_t k = j / shape_positions(l->link->upper);
@@ -291,10 +289,10 @@ void reference_flow(double *joint, const struct reference_link *l, const double 
     struct pair p = {joint, r_upper, h};
 
     memset(joint, 0, l->link->upper.channels * l->link->lower.channels * sizeof *joint);
-    visit_pairs(l, r_upper, add_joint, &p);
+    visit_pairs(l, r_upper, add_flow, &p);
 }
 
-/* Stabilizers take sgn(scale) eps |c| of each term; without any denominator that acts, everything is absorbed. */
+/* The stabilizer of each term absorbs sgn(scale) eps |c|; if no term has a coefficient, everything is absorbed. */
 static double absorbed_share(const struct reference_link *l, size_t j)
 {
     double taken = 0;
@@ -307,7 +305,7 @@ static double absorbed_share(const struct reference_link *l, size_t j)
     return acts ? taken : 1;
 }
 
-/* For pools: what the proportional mode's stabilizer takes, eps / |stab(sum a)|. */
+/* For pools: the share that the stabilizer of the proportional mode absorbs, eps / |stab(sum a)|. */
 static double pool_absorbed(const struct reference_link *l, size_t j)
 {
     double r[4], sum = 0;

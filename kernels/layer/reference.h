@@ -1,13 +1,14 @@
-/* The measure in plain double precision: the oracle of the kernels, written to be read beside the formulas.
+/* The measure in plain double precision: the oracle of the kernels, written to be read beside the formulas. This is the
+ * best file to read first; link.h has the same operations, made fast.
  *
- * For one image. A rule is phi_ij and the bias' phi_bj, gathered in up to two terms t (gamma's and alphabeta's
+ * For one image. A rule is phi_ij, and phi_bj for the bias, gathered in up to two terms t (gamma's and alphabeta's
  * branches):
  *
  *     z_t(j) = sum_i phi_t(a_i, w_ij) + phi_t(b_j),   c_t(j) = scale_t [selected by the sign of z(j)] / stab(z_t(j))
  *     r(i|j) = sum_t phi_t(a_i, w_ij) c_t(j)
- *     back     R_i  = sum_j r(i|j) R_j
- *     forward  v_j  = sum_i v_i r(i|j)
- *     joint    J_kc = sum over j in channel k and i in channel c of r(i|j) R_j
+ *     backward  R_i  = sum_j r(i|j) R_j
+ *     lift      v_j  = sum_i v_i r(i|j)
+ *     flow      J_kc = sum over j in channel k and i in channel c of r(i|j) R_j
  *
  * Nothing is left out for speed: all branches and all parts are computed at every neuron. No failure, no allocation.
  */
@@ -41,7 +42,7 @@ void reference_lift(double *v_upper, const struct reference_link *l, const doubl
 /* joint [K][C]; h [lower neurons] weights on lower neurons, or NULL. Weighted links only. */
 void reference_flow(double *joint, const struct reference_link *l, const double *r_upper, const double *h);
 
-/* to_bias and absorbed, [K], of the upper channels. */
+/* The ledger: to_bias and absorbed of the upper channels, [K]. */
 void reference_shares(double *to_bias, double *absorbed, const struct reference_link *l, const double *r_upper);
 
 #endif

@@ -86,7 +86,7 @@ static struct rule default_rule(enum rule_kind kind)
     return (struct rule){kind, entries[kind].first, entries[kind].second, kind == RULE_ZBOX};
 }
 
-/* Whether a term can act: alphabeta without beta has no negative one, gamma's negative one needs negative z. */
+/* Whether a term can act: not the negative one of alphabeta with beta = 0, nor of gamma without negative z. */
 static bool term_acts(struct rule rule, size_t term, bool both_branches)
 {
     if (term == 0)
@@ -152,7 +152,7 @@ double rule_form_value(enum rule_form form, double gamma, double w)
     return 0;
 }
 
-static bool numbers_make_sense(const struct rule *r, size_t given, char *message, size_t nmessage)
+static bool check_numbers(const struct rule *r, size_t given, char *message, size_t nmessage)
 {
     const char *reason = NULL;
 
@@ -210,7 +210,7 @@ bool rule_parse(struct rule *out, char *message, size_t nmessage, const char *te
     }
     *out = (struct rule){(enum rule_kind)(e - entries), numbers[0], numbers[1], false};
     out->input_bounds = out->kind == RULE_ZBOX && given == 0;
-    return numbers_make_sense(out, given, message, nmessage);
+    return check_numbers(out, given, message, nmessage);
 }
 
 void rule_text(char text[RULE_TEXT], struct rule rule)

@@ -6,9 +6,9 @@
  *     z_t(j) = sum over the term's parts of sum_i x_i W'_ij + b'_j,    c_t(j) = scale_t [selected] / stab(z_t(j))
  *     r(i|j) = sum over parts of x_i W'_ij c_t(j)
  *
- * with stab(z) = z + eps sgn(z), sgn(0) = +1. x is the activation, one of its signs, a bound or one; W' and b' are
- * functions of the weight and the bias. Formulas: those of zennit's rules of the same names, checked against its
- * float64 results.
+ * with stab(z) = z + eps sgn(z), sgn(0) = +1. x is the activation, its positive or negative half, a bound or one; W'
+ * and b' are functions of the weight and the bias. Formulas: those of zennit's rules of the same names, checked against
+ * its float64 results.
  */
 #ifndef NRMFLOW_KERNELS_LAYER_RULE_H
 #define NRMFLOW_KERNELS_LAYER_RULE_H
@@ -26,7 +26,7 @@ enum rule_kind {
     RULE_ALPHABETA, /* alpha times the positive minus beta times the negative contributions, alpha - beta = 1 */
     RULE_ZBOX,      /* input bounded by low and high */
     RULE_WSQUARE,   /* squared weights, whatever the activation */
-    RULE_FLAT       /* all inputs alike */
+    RULE_FLAT       /* the same for every input */
 };
 
 struct rule {
@@ -81,10 +81,10 @@ struct rule_parts {
  *
  *   signed_input   the lower variable has negative values (only the network's input has)
  *   both_branches  relevance may arrive at neurons with z <= 0: the logits, and neurons below a rule that gives
- * relevance to dead neurons (rule_reaches_dead) */
+ *                  relevance to dead neurons (rule_reaches_dead) */
 struct rule_parts rule_expand(struct rule rule, bool signed_input, bool both_branches);
 
-/* The rule gives relevance to lower neurons whose activation is zero. */
+/* Whether the rule gives relevance to lower neurons whose activation is zero. */
 bool rule_reaches_dead(enum rule_kind kind);
 
 /* W' or b' of one weight or bias; `gamma` is the g of the gamma forms. */
@@ -97,9 +97,8 @@ bool rule_parse(struct rule *out, char *message, size_t nmessage, const char *te
 /* The inverse: canonical text of a rule, at most RULE_TEXT bytes with the final zero. */
 void rule_text(char text[RULE_TEXT], struct rule rule);
 
-/* Fill rules[nlinks] with a composite's rule for every link (that of a pool is not used). False if there is no such
- * name.
- */
+/* Fill rules[nlinks] with a composite's rule for every link (that of a pool is not used). Returns false if there is no
+ * such composite. */
 bool rule_composite(struct rule *rules, const char *name, const struct network *net);
 
 /* Composite number i by name, NULL after the last. */

@@ -1,6 +1,7 @@
 #include "kernels/layer/winograd.h"
 
 #include "kernels/base/layout.h"
+#include "kernels/base/number.h"
 
 #include <assert.h>
 #include <math.h>
@@ -11,13 +12,8 @@ enum {
     MAX_POINTS = 6,
     TAPS = 3,
     LINE = 16, /* floats of a cache line */
-    CHUNK = 4  /* blocks of outputs computed together: whole panels, that stay near until they are transformed */
+    CHUNK = 4  /* blocks of outputs computed together: whole panels, in the cache until they are transformed */
 };
-
-static size_t padded(size_t channels)
-{
-    return (channels + LANES - 1) / LANES * LANES;
-}
 
 static size_t points_of(struct winograd shape)
 {
@@ -29,7 +25,7 @@ static size_t columns_of(struct winograd shape)
     return shape.sets * padded(shape.outputs);
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 /* Values of LANES outputs on a square: of taps, of points, or halfway. */
 typedef double square[MAX_POINTS][MAX_POINTS][LANES];
@@ -104,29 +100,32 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
         }
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
-/* How the maps of a call are cut in blocks of tiles, and where their transforms lie in the scratch memory. */
+/* How the maps of a call are cut into blocks of tiles, and where their transforms lie in the scratch memory. For
+ * example 56 x 56 maps with F(4x4) have 14 x 14 tiles; with at most 56 tiles in a block, a unit is a row of 14 tiles
+ * and a block is 3 or 4 rows of them. */
 struct cut {
     size_t across, down;          /* tiles of a map */
-    size_t tiles;                 /* of a run of tiles that is cut by itself: of an image for flows, else of all */
-    size_t unit;                  /* tiles that are not cut: a row of them, unless that is long */
-    size_t runs, blocks;          /* how many there are, and blocks of each */
-    size_t together;              /* runs that make one block, where a block could take more than one */
-    size_t stride;                /* of tiles, at least those of a block */
+    size_t tiles;                 /* of a run, which is cut by itself: one image for flows, else all images */
+    size_t unit;                  /* tiles that stay together: a row, or one if rows are too long */
+    size_t runs, blocks;          /* number of runs, and of blocks of each */
+    size_t together;              /* runs in one block, if a block can take more than one */
+    size_t stride;                /* tiles from one block of channels to the next, odd, at least those of a block */
     size_t in_blocks, out_blocks; /* of channels; out of one set */
     size_t chunk;                 /* blocks of every set that are computed together */
     size_t in_plane, out_plane;
 };
 
-/* Tiles whose transforms are worked on together, at most: few, so that they stay near, but enough to reuse the weights,
- * which count for more the more channels there are. */
+/* Tiles of a block, at most: few, so that their transforms stay in the cache, but enough to reuse the weights, which
+ * matter more with more channels. */
 static size_t tiles_at_once(struct winograd shape)
 {
     return padded(shape.inputs) * columns_of(shape) <= 128 * 256 ? 56 : 128;
 }
 
-/* Lines of a plane: an odd number, so that the points of a tile do not meet in one set of a cache. */
+/* Floats of a plane: an odd number of cache lines, so that the points of a tile do not all map to one set of the
+ * cache. */
 static size_t plane_floats(size_t blocks, size_t stride)
 {
     return (blocks * stride | 1) * LINE;
@@ -136,11 +135,6 @@ static size_t plane_floats(size_t blocks, size_t stride)
 static size_t quotient(size_t a, size_t b)
 {
     return (a + b - 1) / b;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 static size_t blocks_at_once(struct winograd shape)
@@ -177,7 +171,7 @@ size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
                                plane_floats(shape.sets * blocks_at_once(shape), stride));
 }
 
-/* What the tables' loops get: the tiles of a block, and the shape of the product of every point. */
+/* Arguments for the loops of ops.h: the tiles of a block, and the shape of the product of every point. */
 struct work {
     struct cut cut;
     struct ops_tiles tiles;
@@ -209,60 +203,62 @@ static struct work plan_work(const struct winograd_call *call, const struct ops 
     return work;
 }
 
-/* ---- what products bring near ------------------------------------------------------------------------------------- */
+/* ---- what products prefetch -------------------------------------------------------------------------------------- */
 
-enum { SPANS = 64 }; /* at most; of more, the first ones */
+enum { MAX_RANGES = 64 }; /* of a list; more are left out */
 
-struct near {
-    struct ops_span spans[SPANS];
+struct prefetch_list {
+    struct ops_prefetch_range ranges[MAX_RANGES];
     size_t count, lines;
 };
 
-/* An array's blocks of channels, of every image, in the rows of the positions of some tiles and `rows_below`. */
+/* Blocks of channels of an array, for every image, in the rows of some tiles, shifted down by `rows_below`. */
 struct region {
     const float *array;
     size_t image_stride, first, blocks, rows_below;
 };
 
-static void add_spans(struct near *near, struct region region, const struct ops_tiles *tiles)
+static void add_ranges(struct prefetch_list *list, struct region region, const struct ops_tiles *tiles)
 {
     size_t end = tiles->first + tiles->count, line = tiles->across, map = tiles->down;
     size_t plane = tiles->rows * tiles->columns * LANES;
 
     if (!region.array || region.blocks == 0)
         return;
-    for (size_t row = tiles->first / line, next; row * line < end && near->count < SPANS; row = next) {
+    for (size_t row = tiles->first / line, next; row * line < end && list->count < MAX_RANGES; row = next) {
         size_t image = row / map, top = row % map * tiles->tile + 1 + region.rows_below;
         next = smaller((image + 1) * map, quotient(end, line));
         size_t rows = (next - row) * tiles->tile, at = region.first * plane + top * tiles->columns * LANES;
-        struct ops_span span = {.from = region.array + image * region.image_stride + at,
-                                .lines = rows * tiles->columns,
-                                .times = region.blocks,
-                                .stride = plane};
-        near->spans[near->count++] = span;
-        near->lines += span.lines * span.times;
+        struct ops_prefetch_range range = {.from = region.array + image * region.image_stride + at,
+                                           .lines = rows * tiles->columns,
+                                           .times = region.blocks,
+                                           .stride = plane};
+        list->ranges[list->count++] = range;
+        list->lines += range.lines * range.times;
     }
 }
 
-/* What follows the products of a chunk: the arrays of its outputs; and a part of the inputs of the next block. */
-static struct near want_near(const struct winograd_call *call, const struct work *work, size_t first, size_t blocks)
+/* What is read after the products of a chunk: the arrays of its outputs, and part of the inputs of the next block of
+ * tiles. */
+static struct prefetch_list list_prefetches(const struct winograd_call *call, const struct work *work, size_t first,
+                                            size_t blocks)
 {
     const struct cut *cut = &work->cut;
     struct ops_tiles next = work->tiles;
-    struct near near = {.count = 0};
+    struct prefetch_list list = {.count = 0};
     size_t from = cut->in_blocks * first / cut->out_blocks, to = cut->in_blocks * (first + blocks) / cut->out_blocks;
     bool multiplied = call->output == WINOGRAD_MULTIPLY;
 
-    add_spans(&near, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
-    add_spans(&near, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
-              &work->tiles);
-    add_spans(&near, (struct region){call->shared ? call->share : NULL, call->stride.y, first, blocks, 0},
-              &work->tiles);
+    add_ranges(&list, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
+    add_ranges(&list, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
+               &work->tiles);
+    add_ranges(&list, (struct region){call->weighted ? call->weight : NULL, call->stride.y, first, blocks, 0},
+               &work->tiles);
     next.first += next.count;
     next.count = smaller(next.count, call->images * next.across * next.down - next.first);
-    add_spans(&near, (struct region){call->x, call->stride.x, from, to - from, 1}, &next);
-    add_spans(&near, (struct region){call->factor, call->stride.factor, from, to - from, 1}, &next);
-    return near;
+    add_ranges(&list, (struct region){call->x, call->stride.x, from, to - from, 1}, &next);
+    add_ranges(&list, (struct region){call->factor, call->stride.factor, from, to - from, 1}, &next);
+    return list;
 }
 
 /* A set's weights of one point, from a block of outputs on. */
@@ -272,8 +268,8 @@ static const float *panels_of(const struct winograd_call *call, const struct wor
     return call->packed[set] + (xi * work->cut.out_blocks + first) * LANES * work->product.depth;
 }
 
-/* The chunk of outputs that the work is at. Behind a product comes the next one's begin near, behind the last of a chunk
- * that of the next chunk. */
+/* Products and outputs of one chunk. While a product runs, the first panel of the next one is prefetched; while the
+ * last one of a chunk runs, that of the next chunk. */
 static void run_products(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                          const struct work *work, const float *v, float *m)
 {
@@ -281,20 +277,21 @@ static void run_products(const struct winograd_call *call, const struct ops *ops
     size_t first = work->tiles.block, blocks = work->product.outputs / LANES;
     size_t after = first + blocks < cut->out_blocks ? first + blocks : 0;
     size_t products = points_of(shape) * shape.sets;
-    struct near near = want_near(call, work, first, blocks);
+    struct prefetch_list list = list_prefetches(call, work, first, blocks);
     size_t steps = products * ops_product_steps(ops, &work->product);
-    struct ops_ahead ahead = {.spans = near.spans, .count = near.count, .each = near.lines / steps + 1};
+    struct ops_prefetch_cursor cursor = {.ranges = list.ranges, .count = list.count, .each = list.lines / steps + 1};
 
     for (size_t i = 0; i < products; i++) {
         size_t xi = i / shape.sets, set = i % shape.sets, next = (i + 1) % products;
-        ahead.panel = panels_of(call, work, next / shape.sets, next % shape.sets, i + 1 < products ? first : after);
+        cursor.panel = panels_of(call, work, next / shape.sets, next % shape.sets, i + 1 < products ? first : after);
         ops->product(m + xi * cut->out_plane + set * blocks * cut->stride * LANES, v + xi * cut->in_plane,
-                     panels_of(call, work, xi, set, first), &work->product, &ahead);
+                     panels_of(call, work, xi, set, first), &work->product, &cursor);
     }
     ops->winograd_output(call, m, blocks, cut->out_plane, &work->tiles);
 }
 
-/* Their columns of the flows of the block's images, from the first one; v holds the transforms of the upper variable. */
+/* The chunk's columns of the flows of the block's images, from image `first`; v has the transforms of the upper
+ * variable. */
 static void run_flows(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                       const struct work *work, size_t first, const float *v, float *m)
 {
@@ -315,7 +312,7 @@ static void run_flows(const struct winograd_call *call, const struct ops *ops, s
               &flow, &product);
 }
 
-/* Block number `block` of the runs from the first one; v and m have a plane for every point. */
+/* Block number `block` of the runs from `first` on. In the scratch memory v and m have a plane for every point. */
 static void run_block(const struct winograd_call *call, const struct ops *ops, struct winograd shape, struct work *work,
                       size_t first, size_t block, float *scratch)
 {
@@ -342,10 +339,10 @@ static void start_sums(const struct winograd_call *call, struct winograd shape)
 {
     for (size_t i = 0; i < call->images * shape.outputs && call->summaries; i++)
         call->summaries[i] = channels_nothing;
-    for (size_t i = 0; i < call->images * shape.outputs && call->shared; i++)
-        call->shared[i] = channels_nothing;
-    for (size_t i = 0; i < call->images * shape.inputs && call->passed; i++)
-        call->passed[i] = (struct channels_ledger){0, 0, 0};
+    for (size_t i = 0; i < call->images * shape.outputs && call->weighted; i++)
+        call->weighted[i] = channels_nothing;
+    for (size_t i = 0; i < call->images * shape.inputs && call->ledger; i++)
+        call->ledger[i] = (struct channels_ledger){0, 0, 0};
 }
 
 void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
@@ -355,7 +352,7 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
 
     assert(call->images > 0 && shape.sets == (call->y[1] ? 2 : 1) &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
-    assert((!call->passed || call->factor) && (!(call->summaries || call->shared) || call->y[0]));
+    assert((!call->ledger || call->factor) && (!(call->summaries || call->weighted) || call->y[0]));
     start_sums(call, shape);
     if (call->joint && !call->accumulate_joint)
         memset(call->joint, 0, call->images * shape.inputs * shape.outputs * sizeof *call->joint);

@@ -1,22 +1,19 @@
 #include "kernels/measure/decision.h"
 
+#include "kernels/base/number.h"
+
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
 /* ---- extent and memory ----------------------------------------------------------------------------------------- */
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static size_t variable_floats(const struct measure_plan *plan, size_t k)
 {
     return layout_floats(network_layout(plan->net, k));
 }
 
-/* The variable to which a step's states go on; its own after the last. A bias is handed over to the variable below. */
+/* The variable of the next step, to which the step's states are swept; its own for the last step. */
 static size_t variable_after(const struct decision *decision, size_t step)
 {
     return decision->steps[step + 1 < decision->nsteps ? step + 1 : step].variable;
@@ -62,7 +59,7 @@ void decision_place(struct decision_workspace *work, const struct measure_plan *
 
     *work = (struct decision_workspace){.sweep.plan = plan};
     if (extent.lowest > extent.highest)
-        return; /* no step at all */
+        return; /* no steps */
     for (size_t k = extent.lowest; k <= extent.highest; k++) {
         floats = larger(floats, variable_floats(plan, k));
         channels = larger(channels, network_shape(plan->net, k).channels);
@@ -77,7 +74,7 @@ void decision_place(struct decision_workspace *work, const struct measure_plan *
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
 
-/* Sort the neurons of one state: into the arrays of the states to which they go, or counted. */
+/* Sort the neurons of one state: add each to the array of its next state, or count it. Returns the counted sum. */
 static double sort_state(float *restrict out, const float *restrict in, const struct decision_step *step, size_t state,
                          size_t floats)
 {
@@ -94,7 +91,7 @@ static double sort_state(float *restrict out, const float *restrict in, const st
     return counted;
 }
 
-/* What the link that writes the step's variable hands to its bias, of the states that count there. */
+/* Relevance of the counted states that goes to the bias of the link below the step's variable. */
 static double count_bias(const struct decision_step *step, const struct measure_image *image,
                          struct decision_workspace *work)
 {
@@ -106,15 +103,22 @@ static double count_bias(const struct decision_step *step, const struct measure_
     for (size_t s = 0; s < step->nin; s++) {
         if (!step->counts[s])
             continue;
-        link_backward(work->sweep.arrays[1], &ledger, link, work->states + s * floats, image->c[step->variable - 1],
-                      image->a[step->variable - 1], 1, &work->sweep.scratch);
+        link_backward(&(struct link_call){.plan = link,
+                                          .n = 1,
+                                          .c = image->c[step->variable - 1],
+                                          .a = image->a[step->variable - 1],
+                                          .r_upper = work->states + s * floats,
+                                          .r_lower = work->sweep.arrays[1],
+                                          .ledger = &ledger,
+                                          .scratch = &work->sweep.scratch});
         for (size_t c = 0; c < channels; c++)
             counted += work->to_bias[c];
     }
     return counted;
 }
 
-/* Do step number i to work->states, and bring what is undecided to the next step's variable. Returns what is counted. */
+/* Apply step i to work->states and sweep the undecided states down to the next step's variable. Returns the counted
+ * sum. */
 static double take_step(const struct decision *decision, size_t i, const struct measure_image *image,
                         struct decision_workspace *work)
 {
@@ -133,7 +137,7 @@ static double take_step(const struct decision *decision, size_t i, const struct 
     return counted;
 }
 
-/* The plain measure at the first step's variable is the first state. */
+/* The first state: the plain measure at the first step's variable. */
 static void start(const struct decision *decision, const struct measure_image *image, struct decision_workspace *work)
 {
     size_t top = decision->steps[0].variable;
@@ -156,7 +160,7 @@ double decision_value(const struct decision *decision, const struct measure_imag
 
 /* ---- maps ------------------------------------------------------------------------------------------------------ */
 
-/* The share of a neuron's walks that is in, for every state before a step: from the shares after it, if there are any. */
+/* For every state before a step, the share of each neuron's walks that is in, from the shares `after` the step. */
 static void weigh(float *restrict out, const float *restrict after, const struct decision_step *step, size_t floats)
 {
     for (size_t s = 0; s < step->nin; s++)
@@ -167,7 +171,7 @@ static void weigh(float *restrict out, const float *restrict after, const struct
         }
 }
 
-/* Shares of the states after step number `at`, from the steps below it, into work->weights. */
+/* Fill work->weights with the shares of the states after step `at`, from the steps below it. */
 static void weigh_below(const struct decision *decision, size_t at, const struct measure_image *image,
                         struct decision_workspace *work)
 {
@@ -194,7 +198,7 @@ void decision_map(float *map, const struct decision *decision, size_t variable, 
     for (; at < decision->nsteps && decision->steps[at].variable != variable; at++)
         take_step(decision, at, image, work);
     if (at == decision->nsteps)
-        return; /* no walk gets this far */
+        return; /* no walk reaches the variable */
     weigh_below(decision, at, image, work);
     const struct decision_step *step = &decision->steps[at];
     for (size_t s = 0; s < step->nin; s++)

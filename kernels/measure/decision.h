@@ -1,16 +1,16 @@
 /* The measure of the walks through a union of intersections of sets, decided from the top layer down.
  *
- * Walks come down from the highest layer that has a set. In every layer with sets the neuron that a walk passes decides
- * something: the walk is in and is counted at once, it is out and is dropped, or it is still undecided. Undecided walks are
- * told apart by what is left to be fulfilled, their *state*, and by nothing else: the relevance of all walks of a state is
- * one array, and goes down to the next layer with sets as one sweep. So an intersection costs one sweep however many layers
- * it has, and so does a union of sets of different layers.
+ * Walks come down from the highest layer with a set. In every layer with sets the neuron of a walk decides whether the
+ * walk is in and is counted at once, is out and is dropped, or is still undecided. The *state* of an undecided walk is
+ * the list of conditions that it still has to meet. Walks of the same state are propagated together: their relevance is
+ * one array, and one sweep takes it down to the next layer with sets. So an intersection costs one sweep whatever the
+ * number of its layers, and so does a union of sets of different layers.
  *
  *   step at variable k        r_t(i) = sum over states s with next[s][atom(i)] = t of r_s(i)      and the sum of those
  *                             with next[s][atom(i)] = DECISION_IN is counted
- *   step at the bias of k     of the states that `counts` names, what k's link hands to its bias is counted
+ *   step at the bias of k     relevance of the states in `counts` that goes to the bias of k's link is counted
  *
- * Which steps an expression needs is worked out elsewhere; here is what they do to one image.
+ * pipeline/sets plans the steps of an expression; this file applies them to one image.
  */
 #ifndef NRMFLOW_KERNELS_MEASURE_DECISION_H
 #define NRMFLOW_KERNELS_MEASURE_DECISION_H
@@ -28,10 +28,10 @@ enum { DECISION_MOST_STATES = 32, DECISION_MOST_ATOMS = 128, DECISION_IN = 254, 
 /* Borrowed arrays. */
 struct decision_step {
     size_t variable;
-    size_t nin, nout; /* states before and after */
-    size_t natoms;    /* classes of neurons that the sets tell apart; the last is that of floats that are no neurons */
-    const uint8_t *atom; /* [layout_floats]; NULL at a bias, where all neurons are of class 0 */
-    const uint8_t *next; /* [nin][natoms] state, DECISION_IN or DECISION_OUT; floats that are no neurons are out */
+    size_t nin, nout;    /* states before and after */
+    size_t natoms;       /* classes of neurons that the sets tell apart; the last is for floats without a neuron */
+    const uint8_t *atom; /* [layout_floats]; NULL at a bias, where all neurons are in class 0 */
+    const uint8_t *next; /* [nin][natoms] state, DECISION_IN or DECISION_OUT; floats without a neuron are out */
     const bool *counts;  /* [nin] at a bias, NULL elsewhere */
 };
 
@@ -49,21 +49,22 @@ struct decision_workspace {
     double *to_bias;         /* [largest number of channels] */
 };
 
-/* Variables that sweeps touch (none if lowest > highest), how many states there are at most, and whether maps are made. */
+/* Variables that sweeps touch (none if lowest > highest), the largest number of states, and whether maps are
+ * computed. */
 struct decision_extent {
     size_t lowest, highest, states;
     bool maps;
 };
 
-/* What a decision needs, not for maps; what serves two decisions. */
+/* The extent of a decision, without maps; the extent that covers two. */
 struct decision_extent decision_extent(const struct decision *decision);
 struct decision_extent decision_extent_both(struct decision_extent a, struct decision_extent b);
 
-/* Place memory for all decisions within an extent; with a measuring arena only its size comes out. */
+/* Place memory for all decisions within an extent. An arena without memory only finds its size. */
 void decision_place(struct decision_workspace *work, const struct measure_plan *plan, struct decision_extent extent,
                     struct arena *arena);
 
-/* The measure of the walks. Without steps it is zero. No failure, no allocation. */
+/* The measure of the walks; zero without steps. No failure, no allocation. */
 double decision_value(const struct decision *decision, const struct measure_image *image,
                       struct decision_workspace *work);
 
@@ -73,7 +74,7 @@ double decision_value(const struct decision *decision, const struct measure_imag
 void decision_map(float *map, const struct decision *decision, size_t variable, const struct measure_image *image,
                   struct decision_workspace *work);
 
-/* How many times a link is passed by one array of an image's neurons. */
+/* Cost for one image: the number of backward passes of one array through one link. */
 size_t decision_passes(const struct decision *decision);
 
 #endif

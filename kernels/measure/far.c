@@ -1,5 +1,6 @@
 #include "kernels/measure/far.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
 
 #include <math.h>
@@ -7,17 +8,7 @@
 
 enum { MAX_SWEEPS = 64 };
 
-static const struct sweep_visitor nobody = {NULL, NULL};
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+static const struct sweep_visitor no_visitor = {NULL, NULL};
 
 static struct layout layout_of(const struct far_work *work, size_t variable)
 {
@@ -29,9 +20,9 @@ static size_t channels_of(const struct far_work *work, size_t variable)
     return network_shape(work->plan->net, variable).channels;
 }
 
-/* Whether walks through an upper neuron may miss the lower variable: all of the condition's pass its lowest variable
- * and those above. */
-static bool loses(const struct measure_plan *plan, struct far_pair pair)
+/* Whether walks through an upper neuron may miss the lower variable. Walks of the condition pass its lowest variable
+ * and all above. */
+static bool can_lose(const struct measure_plan *plan, struct far_pair pair)
 {
     return plan->options.given == GIVEN_NONE || pair.lower < plan->lowest;
 }
@@ -49,7 +40,7 @@ struct far_cost far_cost(const struct measure_plan *plan, struct far_pair pair)
     size_t down = pair.rows && pair.rows < upper ? pair.rows : upper;
     struct far_cost cost = {.up = lower < down, .sweeps = smaller(lower, down)};
 
-    if (loses(plan, pair))
+    if (can_lose(plan, pair))
         cost.sweeps++;
     cost.flops = (double)cost.sweeps * sweep_flops(plan, pair.lower, pair.upper);
     return cost;
@@ -58,7 +49,7 @@ struct far_cost far_cost(const struct measure_plan *plan, struct far_pair pair)
 void far_place(struct far_work *work, const struct measure_plan *plan, struct far_pair pair, size_t nbytes,
                struct arena *arena)
 {
-    /* the condition's share is known up to the top pool; above, it is swept up from there */
+    /* h is known up to the top pool; above, it is swept up from there */
     size_t lowest = pair.upper > plan->top ? smaller(pair.lower, plan->top) : pair.lower;
 
     *work = (struct far_work){.plan = plan, .pair = pair, .cost = far_cost(plan, pair)};
@@ -67,14 +58,14 @@ void far_place(struct far_work *work, const struct measure_plan *plan, struct fa
     sweep_place(&work->sweep, plan, lowest, pair.upper, sweep_batch(plan, lowest, pair.upper, most, nbytes), arena);
     work->products = arena_floats(arena, larger(lower, upper));
     if (plan->options.given != GIVEN_NONE) {
-        work->share_lower = arena_floats(arena, lower);
-        work->share_upper = arena_floats(arena, upper);
+        work->h_lower = arena_floats(arena, lower);
+        work->h_upper = arena_floats(arena, upper);
     }
     work->sums = arena_doubles(arena, larger(channels_of(work, pair.lower), channels_of(work, pair.upper)));
     work->channels = arena_bytes(arena, channels_of(work, pair.upper) * sizeof *work->channels);
 }
 
-/* ---- the condition's share --------------------------------------------------------------------------------------- */
+/* ---- h of the condition ------------------------------------------------------------------------------------------ */
 
 /* Start one sweep from the weights v, ones if that is NULL. */
 static void start_weights(struct far_work *work, size_t variable, const float *v)
@@ -86,8 +77,8 @@ static void start_weights(struct far_work *work, size_t variable, const float *v
         mask_copy_channel(start, v, c, layout);
 }
 
-/* Share of a variable's neurons that fulfils the condition; NULL where it is one. */
-static const float *share_of(float *room, struct far_work *work, const struct measure_image *image, size_t variable)
+/* h of a variable, in `room` if it has to be swept up; NULL if it is one. */
+static const float *find_h(float *room, struct far_work *work, const struct measure_image *image, size_t variable)
 {
     const struct measure_plan *plan = work->plan;
     size_t from = larger(plan->top, plan->lowest);
@@ -95,8 +86,8 @@ static const float *share_of(float *room, struct far_work *work, const struct me
     if (plan->options.given == GIVEN_NONE || variable < plan->lowest || variable <= plan->top)
         return image->h[variable];
     start_weights(work, from, image->h[from]);
-    const float *share = sweep_go(&work->sweep, image, from, variable, 1, masks_of(work), nobody);
-    memcpy(room, share, layout_floats(layout_of(work, variable)) * sizeof *room);
+    const float *h = sweep_go(&work->sweep, image, from, variable, 1, masks_of(work), no_visitor);
+    memcpy(room, h, layout_floats(layout_of(work, variable)) * sizeof *room);
     return room;
 }
 
@@ -115,7 +106,7 @@ static void choose_rows(bool *present, const double *marginal, size_t channels, 
 }
 
 static void start_flow(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
-                       const float *share_upper)
+                       const float *h_upper)
 {
     size_t upper = channels_of(work, work->pair.upper), lower = channels_of(work, work->pair.lower);
 
@@ -126,7 +117,7 @@ static void start_flow(struct far_flow *flow, struct far_work *work, const struc
         flow->present[c] = true;
     if (work->pair.rows == 0 || work->pair.rows >= upper)
         return;
-    mask_channel_sums(work->sums, work->products, image->m[work->pair.upper], share_upper, false,
+    mask_channel_sums(work->sums, work->products, image->m[work->pair.upper], h_upper, false,
                       layout_of(work, work->pair.upper));
     choose_rows(flow->present, work->sums, upper, work->pair.rows);
     for (size_t c = 0; c < upper; c++)
@@ -147,7 +138,7 @@ static size_t list_channels(struct far_work *work, const struct measure_image *i
 }
 
 static void sweep_rows(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
-                       const float *share_lower)
+                       const float *h_lower)
 {
     struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
     size_t total = list_channels(work, image, flow->present), lower = below.shape.channels, n;
@@ -159,19 +150,19 @@ static void sweep_rows(struct far_flow *flow, struct far_work *work, const struc
             mask_copy_channel(start + i * layout_floats(above), image->m[work->pair.upper], work->channels[first + i],
                               above);
         const float *found =
-            sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, masks_of(work), nobody);
+            sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, masks_of(work), no_visitor);
         for (size_t i = 0; i < n; i++) {
-            mask_channel_sums(work->sums, work->products, found + i * layout_floats(below), share_lower, false, below);
+            mask_channel_sums(work->sums, work->products, found + i * layout_floats(below), h_lower, false, below);
             for (size_t c = 0; c < lower; c++)
                 flow->joint[work->channels[first + i] * lower + c] = (float)work->sums[c];
         }
     }
 }
 
-/* ---- columns ------------------------------------------------------------------------------------------------------ */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 static void sweep_columns(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
-                          const float *share_lower)
+                          const float *h_lower)
 {
     struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
     size_t total = below.shape.channels, n;
@@ -180,9 +171,9 @@ static void sweep_columns(struct far_flow *flow, struct far_work *work, const st
         n = smaller(total - first, work->sweep.most);
         float *start = sweep_start(&work->sweep, work->pair.lower, n);
         for (size_t i = 0; i < n; i++)
-            mask_copy_channel(start + i * layout_floats(below), share_lower, first + i, below);
+            mask_copy_channel(start + i * layout_floats(below), h_lower, first + i, below);
         const float *found =
-            sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, masks_of(work), nobody);
+            sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, masks_of(work), no_visitor);
         for (size_t i = 0; i < n; i++) {
             mask_channel_sums(work->sums, work->products, found + i * layout_floats(above), image->m[work->pair.upper],
                               false, above);
@@ -194,14 +185,15 @@ static void sweep_columns(struct far_flow *flow, struct far_work *work, const st
 
 /* M_j (h_j - up(1)_j) by channel, in double. */
 static void sweep_lost(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
-                       const float *share_upper)
+                       const float *h_upper)
 {
     struct layout above = layout_of(work, work->pair.upper);
 
     start_weights(work, work->pair.lower, NULL);
-    const float *kept = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, masks_of(work), nobody);
+    const float *kept =
+        sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, masks_of(work), no_visitor);
     for (size_t i = 0; i < layout_floats(above); i++)
-        work->products[i] = image->m[work->pair.upper][i] * ((share_upper ? share_upper[i] : 1) - kept[i]);
+        work->products[i] = image->m[work->pair.upper][i] * ((h_upper ? h_upper[i] : 1) - kept[i]);
     layout_channel_sums(work->sums, work->products, above);
     for (size_t c = 0; c < above.shape.channels; c++)
         flow->lost[c] = flow->present[c] ? work->sums[c] : 0;
@@ -209,15 +201,15 @@ static void sweep_lost(struct far_flow *flow, struct far_work *work, const struc
 
 void far_compute(struct far_flow *flow, struct far_work *work, const struct measure_image *image)
 {
-    bool needed = work->pair.rows != 0 || loses(work->plan, work->pair);
-    const float *share_upper = needed ? share_of(work->share_upper, work, image, work->pair.upper) : NULL;
+    bool needed = work->pair.rows != 0 || can_lose(work->plan, work->pair);
+    const float *h_upper = needed ? find_h(work->h_upper, work, image, work->pair.upper) : NULL;
 
-    start_flow(flow, work, image, share_upper);
-    const float *share_lower = share_of(work->share_lower, work, image, work->pair.lower);
+    start_flow(flow, work, image, h_upper);
+    const float *h_lower = find_h(work->h_lower, work, image, work->pair.lower);
     if (work->cost.up)
-        sweep_columns(flow, work, image, share_lower);
+        sweep_columns(flow, work, image, h_lower);
     else
-        sweep_rows(flow, work, image, share_lower);
-    if (loses(work->plan, work->pair))
-        sweep_lost(flow, work, image, share_upper);
+        sweep_rows(flow, work, image, h_lower);
+    if (can_lose(work->plan, work->pair))
+        sweep_lost(flow, work, image, h_upper);
 }

@@ -1,15 +1,17 @@
-/* Flows between two variables that are no neighbours, exact, for one image.
+/* Exact flows between two variables that are not adjacent, for one image.
  *
  *   joint[c_u, c_l] = R(channel c_u of u, channel c_l of l)        of the plain measure, or of the condition's walks
- *   lost[c_u]       = sum over j in c_u of M_j (h_j - up(1)_j)     what never reaches a neuron of l; 0 from the lowest
- *                                                                  variable of the condition up (M and h: measure.h)
+ *   lost[c_u]       = sum over j in c_u of M_j (h_j - up(1)_j)     relevance that reaches no neuron of l; 0 from the
+ *                                                                  lowest variable of the condition up (M and h:
+ *                                                                  measure.h)
  *
- * by whichever costs less: sweeps down from the upper channels, each M of u on one of them, or sweeps up from the lower
- * channels, weighted by M of u in the end. Row sums of the joint plus lost are the marginals of u;
- * column sums are those of l.
+ * computed by whichever costs less: sweeps down from the upper channels, each with M on one of them, or sweeps up from
+ * the lower channels, weighted by M of u at the end. Row sums of the joint plus lost are the marginals of u; column
+ * sums are those of l.
  *
- * With `rows` only the upper channels of largest |marginal relevance| in this image have rows, ties going to the lower
- * channel; the others' marginals are `left_out`: then row sums plus lost plus left_out are the marginals of u.
+ * With `rows`, only that many upper channels have rows: those of largest |marginal relevance| in this image, ties going
+ * to the lower channel. The marginals of the others are `left_out`: row sums plus lost plus left_out are the marginals
+ * of u.
  */
 #ifndef NRMFLOW_KERNELS_MEASURE_FAR_H
 #define NRMFLOW_KERNELS_MEASURE_FAR_H
@@ -26,7 +28,7 @@ struct far_pair {
     size_t rows;         /* 0: every upper channel */
 };
 
-/* How a pair is computed, and what that costs for one image if no channel is without relevance. */
+/* How a pair is computed, and its cost for one image in which every channel has relevance. */
 struct far_cost {
     bool up;       /* sweeps up from the lower channels, else down from the upper ones */
     size_t sweeps; /* one from each channel, and one for `lost` */
@@ -49,13 +51,13 @@ struct far_work {
     struct far_pair pair;
     struct far_cost cost;
     struct sweep sweep;
-    float *products, *share_lower, *share_upper; /* [floats of a variable] */
-    double *sums;                                /* [channels of a variable] */
-    size_t *channels;                            /* [C_upper] */
+    float *products, *h_lower, *h_upper; /* [floats of a variable] */
+    double *sums;                        /* [channels of a variable] */
+    size_t *channels;                    /* [C_upper] */
 };
 
-/* Place memory for a pair, with as many sweeps at once as fit into so many bytes, at least one; with a measuring arena
- * only its size comes out. The plan must keep images. */
+/* Place memory for a pair, with as many sweeps at once as fit into nbytes, at least one. An arena without memory only
+ * finds its size. The plan must keep images (options.images). */
 void far_place(struct far_work *work, const struct measure_plan *plan, struct far_pair pair, size_t nbytes,
                struct arena *arena);
 

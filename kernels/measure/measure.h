@@ -7,9 +7,14 @@
  * and one sweep up, h, give everything under it:
  *
  *   M(j)  relevance of walks that pass the sets of j's variable and of those above
- *   h(j)  share of neuron j's relevance that goes on through the sets of its variable and of those below; one below the
- *         lowest set
+ *   h(j)  share of neuron j's relevance that goes on through the sets of its variable and of those below
  *   R(j, B) = M(j) h(j),    R(B) = sum_j R(j, B) at and above the lowest set's variable
+ *
+ *   variables  input .......... lowest set .......... highest set .......... logits
+ *   M          M differs from R here ..............................| M = R
+ *   h          h = 1            | h differs from 1 here ..............................
+ *
+ * docs/explanation/measure.md explains both with an example.
  *
  * Quantities of one image, R the plain measure:
  *   plain ledger  mass[k] = sum_j R(j), variation[k] = sum_j |R(j)| + |bias[k]| + |absorbed[k]|,
@@ -28,7 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Walks that count: all, those that start at an input neuron, those through given sets. */
+/* The condition: none (all walks), walks that start at an input neuron, walks through given sets. */
 enum measure_given { GIVEN_NONE, GIVEN_INPUT, GIVEN_SETS };
 
 enum target_kind { TARGET_PREDICTED, TARGET_CLASS, TARGET_CONTRAST };
@@ -47,32 +52,33 @@ struct measure_options {
     enum bias_mode bias;
     enum pool_mode pool;
     enum measure_given given;
-    /* GIVEN_SETS: 1 in the variable's set and 0 elsewhere, NULL for a variable without a set; at least one if images are
-     * to be measured; borrowed */
+    /* GIVEN_SETS: 1 in the variable's set and 0 elsewhere, NULL for a variable without a set. At least one set, unless
+     * the plan is only described. Borrowed. */
     const float *masks[NETWORK_MAX_VARIABLES];
-    double variation_limit;        /* a layer beyond it, plain or under the condition, makes the image `exploded` */
+    double variation_limit;        /* a layer above it, plain or under the condition, makes the image `exploded` */
     bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
-    bool images;                   /* keep what further sweeps need and hand it to the sink */
-    const struct ops *ops;         /* kernels of an instruction set; NULL: none, only to describe a plan */
+    bool images;                   /* keep the arrays that further sweeps need, for the sink */
+    const struct ops *ops;         /* kernels of an instruction set; NULL: the plan is only described */
     size_t group;                  /* slots */
 };
 
-/* What to compute, immutable; borrows the network and the model's weights. In a copy options.given may become GIVEN_NONE. */
+/* What to compute. Immutable, but options.given of a copy may be set to GIVEN_NONE. Borrows the network and the
+ * weights. */
 struct measure_plan {
     const struct network *net;
     struct measure_options options;
     struct link_plan links[NETWORK_MAX_LINKS];
     size_t top;             /* number of links below the dense layers */
-    size_t grouped;         /* links from this one up, at most the top, go down for all slots at once */
-    size_t evaluated;       /* links from this one up, at most `grouped`, are evaluated for all slots at once */
+    size_t grouped;         /* from this link up, at most the top, the backward pass is for all slots at once */
+    size_t evaluated;       /* from this link up, at most `grouped`, the forward pass is for all slots at once */
     size_t lowest, highest; /* variables with a set of the condition */
-    size_t channel[NETWORK_MAX_VARIABLES +
-                   1]; /* first channel of variable k among all channels; the last is their number */
+    size_t channel[NETWORK_MAX_VARIABLES + 1]; /* first channel of variable k among all; the last is their number */
 };
 
 enum measure_status { MEASURE_OK, MEASURE_ABSENT, MEASURE_EXPLODED, MEASURE_UNDEFINED };
 
-/* Result of one slot. The arrays, [number of channels], are the caller's. */
+/* Result of one slot. The arrays, [number of channels], belong to the caller. All masses are shares of the total,
+ * one. */
 struct measure_result {
     enum measure_status status;
     size_t predicted, target;
@@ -87,13 +93,13 @@ struct measure_result {
     uint32_t *activation_position;
 };
 
-/* One image after its sweeps, as the operations of link.h take it with n = 1. Borrowed, valid during the call. */
+/* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the
+ * call. */
 struct measure_image {
-    const float
-        *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool, whose c has the shares */
+    const float *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool, whose c suffices */
     const float *r[NETWORK_MAX_VARIABLES]; /* the plain measure */
     const float *m[NETWORK_MAX_VARIABLES]; /* M of the condition; r where no set is at or above the variable */
-    const float *h[NETWORK_MAX_VARIABLES]; /* h of the condition, up to the top pool; NULL where it is one */
+    const float *h[NETWORK_MAX_VARIABLES]; /* h of the condition, up to the top pool; NULL meaning one */
     const float *c[NETWORK_MAX_LINKS];
 };
 
@@ -103,7 +109,8 @@ struct measure_image {
  *            its status is known
  *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] of link k's pair, of the condition's walks (zeros
  *            at and above its lowest variable); called only for images whose status is OK, after given_mass is final
- *   image    with options.images: of images whose status is OK, after given_mass is final */
+ *   image    arrays of one image, with options.images; called only for images whose status is OK, after given_mass is
+ *            final */
 struct measure_sink {
     void *context;
     void (*neurons)(void *context, size_t slot, size_t variable, const float *r, const float *h);
@@ -112,36 +119,48 @@ struct measure_sink {
     void (*image)(void *context, size_t slot, const struct measure_image *image);
 };
 
-/* Working memory, placed in an arena by measure_workspace_place. */
+/* Working memory, placed in an arena by measure_workspace_place. Arrays that are not placed are NULL. */
 struct measure_workspace {
-    float *a[NETWORK_MAX_VARIABLES]; /* activations [group][floats]; NULL for a variable that feeds a pool */
-    float *pooled;                   /* activations of such a variable, of one image, or of the group */
-    float *c[NETWORK_MAX_LINKS];     /* coefficients and shares of the group */
-    float *r[NETWORK_MAX_VARIABLES]; /* relevance of the variables from `grouped` up, [group][floats] */
-    float *m[NETWORK_MAX_VARIABLES]; /* M of the same, where it is not r */
-    float *h[NETWORK_MAX_VARIABLES]; /* h where it is not one */
-    float *joint[NETWORK_MAX_LINKS]; /* flow matrices: of one image, of the group from `grouped` up to the top */
-    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS];     /* [group][K] from `grouped` up, [K] below */
-    float *relevance[2], *masked[2];                                      /* R and M of the image being swept */
-    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, if images are kept */
-    float *kept_c[NETWORK_MAX_LINKS];                                     /* of one image, of the dense links */
-    struct channels_summary *summaries;                             /* of the channels of one variable, of the group */
-    struct channels_summary *shared;                                /* of r h of one variable, of one image */
-    struct channels_summary *grouped_shared[NETWORK_MAX_VARIABLES]; /* of r h where `grouped` has those of r */
-    struct channels_summary *grouped[NETWORK_MAX_VARIABLES];        /* of r from `grouped` up to the top, [group][C] */
+    /* Of the whole group, [group][floats of the variable or link]: */
+    float *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool */
+    float *c[NETWORK_MAX_LINKS];     /* coefficients and shares */
+    float *r[NETWORK_MAX_VARIABLES]; /* R of the variables from `grouped` up */
+    float *m[NETWORK_MAX_VARIABLES]; /* M of the same variables, if it is not R */
+    float *h[NETWORK_MAX_VARIABLES]; /* h from the condition's lowest variable up */
+    /* and [group][C], from `grouped` up to the top: */
+    struct channels_summary *grouped[NETWORK_MAX_VARIABLES];          /* of R */
+    struct channels_summary *grouped_weighted[NETWORK_MAX_VARIABLES]; /* of R h */
+
+    /* Of the whole group for links from `grouped` up, of one image below: */
+    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS]; /* [images][K] */
+    float *joint[NETWORK_MAX_LINKS]; /* flow matrices, [images][K][C]; of dense links as many as fit */
+
+    /* Of the whole group for variables from `evaluated` up, of one image below: */
+    float *pooled; /* activations of a variable that feeds a pool, reused for every pool */
+
+    /* Of one image at a time: */
+    float *relevance[2], *masked[2];   /* R and M below `grouped`, of an upper and a lower variable in turn */
+    struct channels_summary *weighted; /* of R h of one variable */
+
+    /* Of one image, kept until its sink has returned; only with options.images: */
+    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, instead of the above */
+    float *kept_c[NETWORK_MAX_LINKS];                                     /* of the dense links */
+
+    /* For one call at a time: */
+    struct channels_summary *summaries; /* of one variable, [group][C] */
     struct link_scratch scratch;
 };
 
-/* Describe a measure. `model` are the network's weights. */
+/* Describe a measure. `model` holds the network's weights. */
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
                        const float *model);
 
-/* Derived weights of all links: floats needed; use of a place that holds (or will hold) them; their computation. */
+/* Derived weights of all links, as in link.h: floats needed; binding to memory; computing. */
 size_t measure_forms_floats(const struct measure_plan *plan);
 void measure_forms_bind(struct measure_plan *plan, const float *memory);
 void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds);
 
-/* Place the working memory; with a measuring arena only its size comes out. */
+/* Place the working memory. An arena without memory only finds its size. */
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena);
 
 /* Compute a group.

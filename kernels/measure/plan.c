@@ -1,5 +1,6 @@
 #include "kernels/measure/plan.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/link_winograd.h"
 
 #include <assert.h>
@@ -9,7 +10,7 @@ enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 /* ---- plan ------------------------------------------------------------------------------------------------------- */
 
 /* Whether relevance may arrive at neurons of variable k + 1 that are not positive: at the logits, and below rules that
- * give relevance to dead neurons; pools hand it on. */
+ * give relevance to dead neurons, also through pools. */
 static bool both_branches(const struct network *net, const struct rule *rules, size_t k)
 {
     if (k + 1 == net->nlinks)
@@ -19,7 +20,8 @@ static bool both_branches(const struct network *net, const struct rule *rules, s
     return rule_reaches_dead(rules[k + 1].kind);
 }
 
-/* The link below a pool leaves out what cannot act at dead neurons, so that these must get nothing. */
+/* A link below a pool may leave out the branch that acts at dead neurons. Then the pool must give these no
+ * relevance. */
 static enum pool_mode pool_mode_of(const struct measure_options *options, const struct network *net, size_t k)
 {
     enum rule_kind kind = k > 0 ? options->rules[k - 1].kind : RULE_FLAT;
@@ -33,9 +35,10 @@ size_t measure_masked_variables(const struct measure_plan *plan)
     return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
 }
 
-/* The lowest link from which on, up to the top, weights take more memory than an image's neurons, so that several images
- * should share a reading of them: as Winograd has transformed them, or for the way down, where more images need more
- * memory and what flows and the way down have in common is computed twice, as they are. */
+/* The lowest link from which on, up to the top, the weights take more memory than the neurons of one image, so that
+ * reading them once for all images of a group pays. Upwards the transformed weights of Winograd count; downwards the
+ * plain ones, since there more images need more memory, and the transforms that relevance and flows share are computed
+ * twice. */
 static size_t lowest_shared(const struct measure_plan *plan, bool down)
 {
     size_t lowest = plan->top;
@@ -120,23 +123,18 @@ void measure_forms_compute(const struct measure_plan *plan, float *memory, struc
 
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 size_t measure_variable_floats(const struct measure_plan *plan, size_t k)
 {
     return layout_floats(network_layout(plan->net, k));
 }
 
-/* The variable feeds a pool: its activations are not kept, as the pool's shares say all that is needed of them. */
+/* Whether the variable feeds a pool: then its activations are not kept, since the pool's shares suffice. */
 static bool feeds_pool(const struct measure_plan *plan, size_t k)
 {
     return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL;
 }
 
-/* Images that link k goes down for at once. */
+/* Number of images whose backward pass through link k is one call. */
 static size_t images_at_once(const struct measure_plan *plan, size_t k)
 {
     return k < plan->grouped ? 1 : plan->options.group;
@@ -153,11 +151,11 @@ static void place_scratch(struct measure_workspace *work, const struct measure_p
         channels = larger(channels, network_shape(plan->net, k).channels);
     work->scratch = link_scratch_place(need, arena);
     work->summaries = arena_bytes(arena, plan->options.group * channels * sizeof *work->summaries);
-    work->shared = arena_bytes(arena, channels * sizeof *work->shared);
+    work->weighted = arena_bytes(arena, channels * sizeof *work->weighted);
     for (size_t k = plan->grouped; k <= plan->top; k++) {
         size_t nbytes = plan->options.group * network_shape(plan->net, k).channels * sizeof *work->grouped[k];
         work->grouped[k] = arena_bytes(arena, nbytes);
-        work->grouped_shared[k] = arena_bytes(arena, nbytes);
+        work->grouped_weighted[k] = arena_bytes(arena, nbytes);
     }
 }
 
@@ -188,7 +186,7 @@ static void place_variables(struct measure_workspace *work, const struct measure
     }
 }
 
-/* Of one image: relevance of every variable that the group has not, and coefficients as for one image. */
+/* For one image: R and M of the variables below `grouped`, and the coefficients of the dense links. */
 static void place_kept(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
@@ -213,7 +211,7 @@ size_t measure_joints_at_once(const struct measure_plan *plan, size_t link)
 
     if (link < plan->top)
         return images;
-    return fit < 1 ? 1 : fit < images ? fit : images;
+    return larger(1, smaller(fit, images));
 }
 
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)

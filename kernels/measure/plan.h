@@ -1,4 +1,4 @@
-/* What the parts of measure.h have in common: sizes that a plan says. For measure.c and measure/plan.c only. */
+/* Sizes that follow from a plan. Only for the files that compute a measure. */
 #ifndef NRMFLOW_KERNELS_MEASURE_PLAN_H
 #define NRMFLOW_KERNELS_MEASURE_PLAN_H
 
@@ -7,11 +7,11 @@
 /* Floats of variable k of one image, in its layout. */
 size_t measure_variable_floats(const struct measure_plan *plan, size_t k);
 
-/* Number of variables whose M is not R: from the input up to the highest with a set. */
+/* Number of variables whose M is not R: from the input up to the highest variable with a set. */
 size_t measure_masked_variables(const struct measure_plan *plan);
 
-/* Entries of a link's flow matrix, and images whose matrices are there together: in dense layers as many as memory allows,
- * since weights are read for each. */
+/* Entries of a link's flow matrix, and the number of images whose matrices are computed together: in dense layers as
+ * many as memory allows, since every time the weights are read again. */
 size_t measure_joint_entries(const struct measure_plan *plan, size_t link);
 size_t measure_joints_at_once(const struct measure_plan *plan, size_t link);
 

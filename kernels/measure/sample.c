@@ -1,21 +1,12 @@
 #include "kernels/measure/sample.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
 
 #include <Random123/philox.h>
 #include <assert.h>
 
 enum { MAX_SWEEPS = 16 };
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- draws ------------------------------------------------------------------------------------------------------- */
 
@@ -28,7 +19,7 @@ double sample_uniform(uint64_t seed, uint64_t image, uint32_t layer, uint32_t ch
     return (double)(((uint64_t)bits.v[0] << 32 | bits.v[1]) >> 11) * 0x1p-53;
 }
 
-/* What is left of the budget for the channels that are not certain, over their variation. */
+/* c: the budget that the certain channels leave to the others, divided by the variation of these. */
 static double factor(const double *pi, const double *variation, size_t n, double budget)
 {
     double rest = 0;
@@ -49,7 +40,7 @@ void sample_probabilities(double *restrict pi, const double *restrict variation,
         positive += variation[d] > 0;
     for (size_t d = 0; d < n; d++)
         pi[d] = variation[d] > 0 && (double)positive <= budget ? 1 : 0;
-    /* a channel that becomes certain leaves more than its share to the others, so that the factor only grows */
+    /* a channel that becomes certain uses less of the budget than c |R|, so c only grows and the loop ends */
     while (!settled) {
         double c = factor(pi, variation, n, budget);
         settled = true;
@@ -79,11 +70,11 @@ void sample_place(struct sample_work *work, const struct measure_plan *plan, siz
     work->products = arena_floats(arena, floats);
     work->row = arena_doubles(arena, channels);
     work->variation = arena_doubles(arena, channels);
-    work->chance = arena_doubles(arena, channels);
+    work->pi = arena_doubles(arena, channels);
     work->drawn = arena_bytes(arena, channels * sizeof *work->drawn);
 }
 
-/* ---- one layer of one image ---------------------------------------------------------------------------------------- */
+/* ---- one layer of one image -------------------------------------------------------------------------------------- */
 
 /* A batch of sweeps on its way down. */
 struct batch {
@@ -95,7 +86,7 @@ struct batch {
     struct sample_sink sink;
 };
 
-static void hand_rows(void *context, size_t variable, const float *values, size_t n)
+static void give_rows(void *context, size_t variable, const float *values, size_t n)
 {
     const struct batch *b = context;
     struct layout layout = network_layout(b->work->plan->net, variable);
@@ -105,7 +96,7 @@ static void hand_rows(void *context, size_t variable, const float *values, size_
     for (size_t i = 0; i < n; i++) {
         mask_channel_sums(b->work->row, b->work->products, values + i * layout_floats(layout), b->image->h[variable],
                           false, layout);
-        b->sink.row(b->sink.context, variable, b->drawn[i], b->work->chance[b->drawn[i]], b->work->row);
+        b->sink.row(b->sink.context, variable, b->drawn[i], b->work->pi[b->drawn[i]], b->work->row);
     }
 }
 
@@ -116,9 +107,9 @@ static size_t draw(struct sample_work *work, const struct measure_image *image, 
     size_t channels = layout.shape.channels, n = 0;
 
     mask_channel_sums(work->variation, work->products, image->m[upper], image->h[upper], true, layout);
-    sample_probabilities(work->chance, work->variation, channels, options.budget);
+    sample_probabilities(work->pi, work->variation, channels, options.budget);
     for (size_t d = 0; d < channels; d++)
-        if (sample_uniform(options.seed, index, (uint32_t)upper, (uint32_t)d) < work->chance[d])
+        if (sample_uniform(options.seed, index, (uint32_t)upper, (uint32_t)d) < work->pi[d])
             work->drawn[n++] = d;
     return n;
 }
@@ -140,7 +131,7 @@ size_t sample_layer(struct sample_work *work, const struct measure_image *image,
         float *start = sweep_start(&work->sweep, upper, n);
         for (size_t i = 0; i < n; i++)
             mask_copy_channel(start + i * layout_floats(layout), image->m[upper], batch.drawn[i], layout);
-        sweep_go(&work->sweep, image, upper, lowest, n, masks, (struct sweep_visitor){&batch, hand_rows});
+        sweep_go(&work->sweep, image, upper, lowest, n, masks, (struct sweep_visitor){&batch, give_rows});
     }
     return total;
 }

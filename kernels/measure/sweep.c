@@ -1,14 +1,10 @@
 #include "kernels/measure/sweep.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
 
 #include <assert.h>
 #include <string.h>
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
 
 static size_t variable_floats(const struct measure_plan *plan, size_t k)
 {
@@ -53,7 +49,7 @@ float *sweep_start(struct sweep *sweep, size_t variable, size_t n)
     return sweep->arrays[0];
 }
 
-/* Mask and show what has arrived at a variable. */
+/* Mask the values that arrived at a variable and show them to the visitor. */
 static void arrive(float *values, const struct measure_plan *plan, size_t variable, size_t n, const float *const *masks,
                    struct sweep_visitor visitor)
 {

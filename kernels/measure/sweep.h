@@ -1,8 +1,8 @@
 /* Sweeps through the links of one image: relevance of a variable down, or weights of its neurons up, many at once.
  *
- *   down  R_k = back(R_{k+1})       up  v_{k+1} = forward(v_k)       (link.h)
+ *   down  R_k = backward(R_{k+1})       up  v_{k+1} = lift(v_k)       (kernels/layer/link.h)
  *
- * At every variable passed, both ends included, the values are multiplied by the variable's mask. So, R being the
+ * At every variable on the way, both ends included, the values are multiplied by the variable's mask. With R the
  * measure of variable u,
  *
  *   down from R with masks A at u, B at k   gives R(A, B, i) of every neuron i below k
@@ -10,7 +10,7 @@
  *
  * The two are adjoint: sum_j R_j up(v)_j = sum_i v_i down(R)_i.
  *
- * Usage: place once; for each batch of n sweeps fill the arrays that sweep_start hands out, then go down or up.
+ * Usage: place once; for each batch of n sweeps fill the arrays that sweep_start returns, then go down or up.
  */
 #ifndef NRMFLOW_KERNELS_MEASURE_SWEEP_H
 #define NRMFLOW_KERNELS_MEASURE_SWEEP_H
@@ -29,28 +29,28 @@ struct sweep {
     struct link_scratch scratch;
 };
 
-/* Gets the n arrays of every variable that a sweep passes, [n][layout_floats of the variable], after its mask; the first
- * call is for the variable where the sweep starts. Borrowed, valid during the call. */
+/* Receives the n arrays of every variable on a sweep's way, [n][layout_floats of the variable], after its mask; the
+ * first call is for the variable where the sweep starts. Borrowed, valid during the call. */
 struct sweep_visitor {
     void *context;
     void (*visit)(void *context, size_t variable, const float *values, size_t n);
 };
 
-/* Place memory for up to `most` sweeps at once between variables lowest < highest; with a measuring arena only its size
- * comes out. The plan must keep images (options.images) for its sink to hand them out. */
+/* Place memory for up to `most` sweeps at once between variables lowest < highest. An arena without memory only finds
+ * its size. The images to be swept come from the sink of a plan with options.images. */
 void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lowest, size_t highest, size_t most,
                  struct arena *arena);
 
-/* How many sweeps at once, at least one and at most `most`, take no more than so many bytes. */
+/* Number of sweeps at once, at least one and at most `most`, whose memory fits into nbytes. */
 size_t sweep_batch(const struct measure_plan *plan, size_t lowest, size_t highest, size_t most, size_t nbytes);
 
 /* Zeroed arrays [n][layout_floats of `variable`] for the caller to fill, 1 <= n <= most. Owned by the sweep. */
 float *sweep_start(struct sweep *sweep, size_t variable, size_t n);
 
-/* Go from variable `from`, whose arrays sweep_start has handed out last, to variable `to`: down if to < from, up if
+/* Go from variable `from`, whose arrays sweep_start returned last, to variable `to`: down if to < from, up if
  * to > from; with to == from only the mask is applied.
  *
- *   image    in   what the sink of measure.h got; an a[k] that is NULL below a pool is not read
+ *   image    in   from the sink of measure.h
  *   n        in   as given to sweep_start
  *   masks    in   [number of variables] arrays of layout_floats of their variable, NULL for one without a mask; NULL
  *                 for none at all

@@ -1,16 +1,12 @@
 #include "kernels/measure/walk_measure.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
 
 #include <assert.h>
 #include <string.h>
 
-static const struct sweep_visitor nobody = {NULL, NULL};
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
+static const struct sweep_visitor no_visitor = {NULL, NULL};
 
 static struct layout layout_of(const struct walk_work *work, size_t level)
 {
@@ -22,7 +18,7 @@ static const float *const *masks_of(const struct walk_work *work)
     return work->condition.given == GIVEN_SETS ? work->condition.masks : NULL;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 void walk_measure_place(struct walk_work *work, const struct measure_plan *plan, struct walk_list list,
                         struct walk_condition condition, size_t nbytes, struct arena *arena)
@@ -37,7 +33,7 @@ void walk_measure_place(struct walk_work *work, const struct measure_plan *plan,
     sweep_place(&work->sweep, plan, from, highest, most, arena);
     for (size_t level = 0; level < list.nlayers; level++)
         floats = larger(floats, layout_floats(layout_of(work, level)));
-    work->share = below ? arena_floats(arena, layout_floats(layout_of(work, list.nlayers - 1))) : NULL;
+    work->h = below ? arena_floats(arena, layout_floats(layout_of(work, list.nlayers - 1))) : NULL;
     work->top = arena_floats(arena, layout_floats(layout_of(work, 0)));
     work->values = arena_floats(arena, most * floats);
     work->products = arena_floats(arena, layout_floats(layout_of(work, list.nlayers - 1)));
@@ -46,10 +42,10 @@ void walk_measure_place(struct walk_work *work, const struct measure_plan *plan,
     work->parent = arena_bytes(arena, most * sizeof *work->parent);
 }
 
-/* ---- the condition ------------------------------------------------------------------------------------------------- */
+/* ---- the condition ----------------------------------------------------------------------------------------------- */
 
 /* h of the lowest layer, from the condition's lowest variable up. */
-static void sweep_share(struct walk_work *work, const struct measure_image *image)
+static void sweep_h(struct walk_work *work, const struct measure_image *image)
 {
     struct layout from = network_layout(work->plan->net, work->condition.lowest);
     size_t lowest = work->list.variables[work->list.nlayers - 1];
@@ -57,8 +53,8 @@ static void sweep_share(struct walk_work *work, const struct measure_image *imag
 
     for (size_t c = 0; c < from.shape.channels; c++)
         mask_copy_channel(start, NULL, c, from);
-    const float *share = sweep_go(&work->sweep, image, work->condition.lowest, lowest, 1, masks_of(work), nobody);
-    memcpy(work->share, share, layout_floats(layout_of(work, work->list.nlayers - 1)) * sizeof *share);
+    const float *h = sweep_go(&work->sweep, image, work->condition.lowest, lowest, 1, masks_of(work), no_visitor);
+    memcpy(work->h, h, layout_floats(layout_of(work, work->list.nlayers - 1)) * sizeof *h);
 }
 
 /* Relevance of the highest layer, of walks through the sets above it. */
@@ -73,14 +69,14 @@ static void sweep_top(struct walk_work *work, const struct measure_image *image)
     }
     struct layout logits = network_layout(work->plan->net, last);
     memcpy(sweep_start(&work->sweep, last, 1), image->r[last], layout_floats(logits) * sizeof(float));
-    memcpy(work->top, sweep_go(&work->sweep, image, last, highest, 1, masks_of(work), nobody),
+    memcpy(work->top, sweep_go(&work->sweep, image, last, highest, 1, masks_of(work), no_visitor),
            floats * sizeof *work->top);
 }
 
-/* ---- walks --------------------------------------------------------------------------------------------------------- */
+/* ---- walks ------------------------------------------------------------------------------------------------------- */
 
-/* Number the different beginnings, down to a level, of walks first .. first + n - 1; a walk's number so far becomes its
- * parent. Returns how many there are. */
+/* Number the different beginnings of walks first .. first + n - 1 down to a level. The number at the level above
+ * becomes a walk's parent. Returns how many there are. */
 static size_t number_nodes(struct walk_work *work, size_t first, size_t n, size_t level)
 {
     size_t nlayers = work->list.nlayers, at = 0;
@@ -94,8 +90,8 @@ static size_t number_nodes(struct walk_work *work, size_t first, size_t n, size_
     return at + 1;
 }
 
-/* Go down one level: from the channels of this one, out of the parents' relevance, to all of the next, which become
- * `values`. */
+/* Go down one level: from the walks' channels of this one, with the relevance of their parents, to all channels of the
+ * next, whose relevance replaces `values`. */
 static void descend(struct walk_work *work, const struct measure_image *image, size_t first, size_t n, size_t level)
 {
     struct layout here = layout_of(work, level), next = layout_of(work, level + 1);
@@ -109,11 +105,11 @@ static void descend(struct walk_work *work, const struct measure_image *image, s
                               values + work->parent[i] * layout_floats(here),
                               work->list.channels[(first + i) * work->list.nlayers + level], here);
     const float *found =
-        sweep_go(&work->sweep, image, from, work->list.variables[level + 1], nodes, masks_of(work), nobody);
+        sweep_go(&work->sweep, image, from, work->list.variables[level + 1], nodes, masks_of(work), no_visitor);
     memcpy(work->values, found, nodes * layout_floats(next) * sizeof *found);
 }
 
-/* The walks' channels of the lowest layer. */
+/* The relevance of the walks, from their channels of the lowest layer. */
 static void finish(double *relevance, struct walk_work *work, size_t first, size_t n)
 {
     size_t level = work->list.nlayers - 1;
@@ -121,8 +117,8 @@ static void finish(double *relevance, struct walk_work *work, size_t first, size
 
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || work->node[i] != work->node[i - 1])
-            mask_channel_sums(work->sums, work->products, work->values + work->node[i] * layout_floats(layout),
-                              work->share, false, layout);
+            mask_channel_sums(work->sums, work->products, work->values + work->node[i] * layout_floats(layout), work->h,
+                              false, layout);
         relevance[i] = work->sums[work->list.channels[(first + i) * work->list.nlayers + level]];
     }
 }
@@ -131,11 +127,11 @@ void walk_measure_image(double *relevance, struct walk_work *work, const struct 
 {
     size_t n;
 
-    if (work->share)
-        sweep_share(work, image);
+    if (work->h)
+        sweep_h(work, image);
     sweep_top(work, image);
     for (size_t first = 0; first < work->list.count; first += n) {
-        n = work->list.count - first < work->sweep.most ? work->list.count - first : work->sweep.most;
+        n = smaller(work->list.count - first, work->sweep.most);
         for (size_t level = 0; level + 1 < work->list.nlayers; level++)
             descend(work, image, first, n, level);
         finish(relevance + first, work, first, n);

@@ -1,9 +1,9 @@
-/* The joint relevance of channel walks in one image, exactly: sweeps down, from each channel on to the next.
+/* The exact joint relevance of channel walks in one image, by sweeps down from each channel to the next.
  *
  *   R(c_0, ..., c_n) = sum over the neurons i of c_n of h_i R_i,   R_i of the walks through c_0, ..., c_n
  *
- * Walks that begin with the same channels share their sweeps. Under a condition only its walks count: its masks are applied
- * on the way down, and h is the share that goes on through the sets below the lowest layer.
+ * Walks that begin with the same channels share their sweeps. Under a condition only its walks count: its masks are
+ * applied on the way down, and h is the share of relevance that goes on through the sets below the lowest layer.
  */
 #ifndef NRMFLOW_KERNELS_MEASURE_WALK_MEASURE_H
 #define NRMFLOW_KERNELS_MEASURE_WALK_MEASURE_H
@@ -36,7 +36,7 @@ struct walk_work {
     struct walk_list list;
     struct walk_condition condition;
     struct sweep sweep;
-    float *share;          /* h of the lowest layer; NULL where it is one */
+    float *h;              /* of the lowest layer; NULL meaning one */
     float *top;            /* relevance of the highest layer under the condition */
     float *values;         /* [sweeps at once][floats of the largest layer of the walks] */
     float *products;       /* [floats of the lowest layer] */
@@ -44,12 +44,13 @@ struct walk_work {
     size_t *node, *parent; /* [sweeps at once] of a walk: its beginning, and the one before */
 };
 
-/* Place memory with as many sweeps at once as fit into so many bytes, at least one; with a measuring arena only its size
- * comes out. */
+/* Place memory with as many sweeps at once as fit into nbytes, at least one. An arena without memory only finds its
+ * size. */
 void walk_measure_place(struct walk_work *work, const struct measure_plan *plan, struct walk_list list,
                         struct walk_condition condition, size_t nbytes, struct arena *arena);
 
-/* Joint relevance of every walk, [count]. The image is one that options.images has kept. No failure, no allocation. */
+/* Joint relevance of every walk, [count]. The image comes from the sink of a plan with options.images. No failure, no
+ * allocation. */
 void walk_measure_image(double *relevance, struct walk_work *work, const struct measure_image *image);
 
 #endif

@@ -1,4 +1,4 @@
-/* x86 with AVX2 and FMA: 16 registers, 12 of them sums of a product of 6 x 16. */
+/* x86 with AVX2 and FMA: 16 registers, of which a product of 6 x 16 takes 12 for its sums. */
 enum { LANES = 8, PANEL = 16, UNROLLED = 16 };
 
 #define OPS_AVX2

@@ -1,4 +1,4 @@
-/* x86 with AVX-512: 32 registers, 24 of them sums of a product of 6 x 64. */
+/* x86 with AVX-512: 32 registers, of which a product of 6 x 64 takes 24 for its sums. */
 enum { LANES = 16, PANEL = 64, UNROLLED = 16 };
 
 #define OPS_AVX512

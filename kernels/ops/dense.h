@@ -1,5 +1,5 @@
-/* Dense layers of a few images for the variants of ops.h: the weights, which are large, are read once and in their order,
- * a few rows at a time, for DENSE_IMAGES images at a time, whose activations stay near. */
+/* Dense layers of a few images for the variants of ops.h. The weights are large and are read once, in order, a few rows
+ * at a time, for DENSE_IMAGES images at a time, whose activations stay in the cache. */
 #ifndef NRMFLOW_KERNELS_OPS_DENSE_H
 #define NRMFLOW_KERNELS_OPS_DENSE_H
 
@@ -7,11 +7,10 @@
 
 enum {
     DENSE_IMAGES = 8,
-    DENSE_ROWS = PANEL == 64 ? 3 : 1, /* that are multiplied at a time, as registers allow */
-    DENSE_STEP = 8,                   /* rows that are added at a time */
-    DENSE_JOINT_ROWS =
-        LANES / DENSE_IMAGES, /* that a joint takes at a time: their sums, of all images, are the lanes */
-    DENSE_AHEAD = 512         /* floats of a row from those at work to those that are asked for */
+    DENSE_ROWS = PANEL == 64 ? 3 : 1,        /* multiplied at a time, as registers allow */
+    DENSE_STEP = 8,                          /* rows added at a time */
+    DENSE_JOINT_ROWS = LANES / DENSE_IMAGES, /* of a flow at a time: a lane for the sum of each row and image */
+    DENSE_PREFETCH = 512                     /* floats of a row between the load and its prefetch */
 };
 
 typedef float quarter __attribute__((vector_size(16), may_alias)); /* of a vector of 16 */
@@ -51,10 +50,11 @@ INLINE vec lane_sums(const vec *v)
 #endif
 }
 
-/* Of weights, which no cache holds: processors look ahead by themselves, but not across pages. */
-INLINE vec load_ahead(const float *w)
+/* Load weights, which no cache holds, and prefetch later ones: processors prefetch by themselves, but not across
+ * pages. */
+INLINE vec load_prefetching(const float *w)
 {
-    __builtin_prefetch(w + DENSE_AHEAD, 0, 2);
+    __builtin_prefetch(w + DENSE_PREFETCH, 0, 2);
     return load(w);
 }
 
@@ -67,8 +67,8 @@ INLINE mask last_lanes(size_t n)
     return lane >= LANES - (int)n;
 }
 
-/* The last n < LANES of a row's floats, behind zeros. Loops over single floats would do, but compilers fuse multiply and
- * add in some such loops and not in others, and bits would depend on how many images there are. */
+/* The last n < LANES floats of a row, after zeros. Scalar loops would do, but compilers fuse multiply and add in some
+ * of them and not in others, and the bits would then depend on the number of images. */
 INLINE vec load_last(const float *row, size_t length, size_t n, mask last)
 {
     float last_floats[LANES] = {0};
@@ -94,7 +94,7 @@ INLINE void multiply_rows(float *y, const float *x, const float *w, size_t upper
     for (; j + LANES <= lower; j += LANES) {
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++)
-            u[r] = load_ahead(w + r * lower + j);
+            u[r] = load_prefetching(w + r * lower + j);
 #pragma GCC unroll 8
         for (size_t i = 0; i < images; i++)
 #pragma GCC unroll 8
@@ -144,7 +144,7 @@ INLINE void add_rows(float *x, const float *s, const float *w, size_t upper, siz
         vec u[DENSE_STEP];
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++)
-            u[r] = load_ahead(w + r * lower + j);
+            u[r] = load_prefetching(w + r * lower + j);
 #pragma GCC unroll 8
         for (size_t i = 0; i < images; i++) {
             vec sum = load(x + i * lower + j);
@@ -160,7 +160,7 @@ INLINE void add_rows(float *x, const float *s, const float *w, size_t upper, siz
                 x[i * lower + j] += w[r * lower + j] * s[i * upper + r];
 }
 
-INLINE void back_images(float *x, const float *s, const float *w, size_t upper, size_t lower, const size_t images)
+INLINE void backward_images(float *x, const float *s, const float *w, size_t upper, size_t lower, const size_t images)
 {
     size_t k = 0;
 
@@ -177,15 +177,16 @@ static void dense_backward(float *x, const float *s, const float *w, size_t imag
     size_t i = 0;
 
     for (; i + DENSE_IMAGES <= images; i += DENSE_IMAGES)
-        back_images(x + i * lower, s + i * upper, w, upper, lower, DENSE_IMAGES);
+        backward_images(x + i * lower, s + i * upper, w, upper, lower, DENSE_IMAGES);
     for (; i < images; i++)
-        back_images(x + i * lower, s + i * upper, w, upper, lower, 1);
+        backward_images(x + i * lower, s + i * upper, w, upper, lower, 1);
 }
 
 /* joint[i][r][c] (+)= s[i][r] sum_p w[r][c][p] x[i][c][p]; the sum of row r and image i is lane r DENSE_IMAGES + i. */
-INLINE void joint_rows(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
-                       size_t positions, bool accumulate, const size_t images, const size_t rows)
+INLINE void joint_rows(float *joint, const float *s, const float *x, const float *w, const struct ops_dense shape,
+                       bool accumulate, const size_t images, const size_t rows)
 {
+    size_t upper = shape.upper, channels = shape.channels, positions = shape.positions;
     size_t lower = channels * positions, rest = positions % LANES;
     mask last = last_lanes(rest);
     vec scale = zeros();
@@ -208,7 +209,7 @@ INLINE void joint_rows(float *joint, const float *s, const float *x, const float
             for (size_t i = 0; i < images; i++)
 #pragma GCC unroll 8
                 for (size_t r = 0; r < rows; r++)
-                    lanes[r * DENSE_IMAGES + i] += load(x + i * lower + p) * load_ahead(w + r * lower + p);
+                    lanes[r * DENSE_IMAGES + i] += load(x + i * lower + p) * load_prefetching(w + r * lower + p);
         vec shares = lane_sums(lanes) * scale;
 #pragma GCC unroll 8
         for (size_t i = 0; i < images; i++)
@@ -220,34 +221,35 @@ INLINE void joint_rows(float *joint, const float *s, const float *x, const float
     }
 }
 
-INLINE void joint_images(float *joint, const float *s, const float *x, const float *w, size_t upper, size_t channels,
-                         size_t positions, bool accumulate, const size_t images)
+INLINE void joint_images(float *joint, const float *s, const float *x, const float *w, const struct ops_dense shape,
+                         bool accumulate, const size_t images)
 {
-    size_t k = 0, lower = channels * positions;
+    size_t k = 0, channels = shape.channels, lower = channels * shape.positions;
 
-    for (; k + DENSE_JOINT_ROWS <= upper; k += DENSE_JOINT_ROWS)
-        joint_rows(joint + k * channels, s + k, x, w + k * lower, upper, channels, positions, accumulate, images,
-                   DENSE_JOINT_ROWS);
-    for (; k < upper; k++)
-        joint_rows(joint + k * channels, s + k, x, w + k * lower, upper, channels, positions, accumulate, images, 1);
+    for (; k + DENSE_JOINT_ROWS <= shape.upper; k += DENSE_JOINT_ROWS)
+        joint_rows(joint + k * channels, s + k, x, w + k * lower, shape, accumulate, images, DENSE_JOINT_ROWS);
+    for (; k < shape.upper; k++)
+        joint_rows(joint + k * channels, s + k, x, w + k * lower, shape, accumulate, images, 1);
 }
 
-/* The same where a channel is one neuron. */
+/* The flow of one row and one image where a channel is one neuron. */
 INLINE void joint_neurons(float *joint, float s, const float *x, const float *w, size_t channels, bool accumulate)
 {
     size_t c = 0;
 
     for (; c + LANES <= channels; c += LANES) {
-        vec share = load(x + c) * load_ahead(w + c) * s;
+        vec share = load(x + c) * load_prefetching(w + c) * s;
         store(joint + c, accumulate ? load(joint + c) + share : share);
     }
     for (; c < channels; c++)
         joint[c] = (accumulate ? joint[c] : 0) + s * (x[c] * w[c]);
 }
 
-static void dense_flow(float *joint, const float *s, const float *x, const float *w, size_t images, size_t upper,
-                       size_t channels, size_t positions, bool accumulate)
+static void dense_flow(float *joint, const float *s, const float *x, const float *w, const struct ops_dense *dense,
+                       bool accumulate)
 {
+    const struct ops_dense shape = *dense;
+    size_t images = shape.images, upper = shape.upper, channels = shape.channels, positions = shape.positions;
     size_t each = upper * channels, lower = channels * positions, many = images / DENSE_IMAGES * DENSE_IMAGES;
 
     if (positions == 1) {
@@ -258,10 +260,9 @@ static void dense_flow(float *joint, const float *s, const float *x, const float
         return;
     }
     for (size_t i = 0; i < many; i += DENSE_IMAGES)
-        joint_images(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate,
-                     DENSE_IMAGES);
+        joint_images(joint + i * each, s + i * upper, x + i * lower, w, shape, accumulate, DENSE_IMAGES);
     for (size_t i = many; i < images; i++)
-        joint_images(joint + i * each, s + i * upper, x + i * lower, w, upper, channels, positions, accumulate, 1);
+        joint_images(joint + i * each, s + i * upper, x + i * lower, w, shape, accumulate, 1);
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* Direct convolutions of one row for the variants of ops.h. A tap of a line is a shift of it. */
+/* Direct convolutions of one row for the variants of ops.h. Tap dx reads the line shifted by dx. */
 #ifndef NRMFLOW_KERNELS_OPS_DIRECT_H
 #define NRMFLOW_KERNELS_OPS_DIRECT_H
 
@@ -6,7 +6,7 @@
 
 enum { SIDE = 3 };
 
-/* `rows` positions of one panel. */
+/* `rows` positions of one panel of outputs. */
 INLINE void forward_rows(float *to, const float *lines, const float *panel, const float *bias,
                          const struct ops_product *s, const size_t rows, const size_t vectors)
 {

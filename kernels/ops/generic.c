@@ -1,4 +1,4 @@
-/* Any processor: vectors of 16 are what the compiler makes of them. The loops are those of avx512. */
+/* Any processor: the compiler splits vectors of 16 into what the processor has. The loops are those of avx512. */
 enum { LANES = 16, PANEL = 64, UNROLLED = 1 };
 
 #include "kernels/ops/template.h"

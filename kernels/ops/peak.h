@@ -1,5 +1,5 @@
-/* How fast one core multiplies and adds: loops of independent fused multiply-adds in registers, one for each instruction
- * set. Benchmarks divide by it.
+/* How fast one core multiplies and adds: loops of independent fused multiply-adds in registers, one for each
+ * instruction set. Benchmarks divide by it.
  */
 #ifndef NRMFLOW_KERNELS_OPS_PEAK_H
 #define NRMFLOW_KERNELS_OPS_PEAK_H

@@ -9,7 +9,7 @@ enum { CORNERS = 4 /* positions of a window */ };
 typedef uint8_t part_codes __attribute__((vector_size(PART)));
 typedef uint8_t unaligned_codes __attribute__((vector_size(PART), aligned(1), may_alias));
 
-/* The larger one, NaN if one is. */
+/* The larger of the two; NaN if either is. */
 INLINE part larger_part(part a, part b)
 {
     part_bits first = (a > b) | (a != a);
@@ -23,8 +23,8 @@ INLINE size_t corner(size_t at, size_t i)
     return at / OPS_LANES * 2 * OPS_LANES + at % OPS_LANES + i % 2 * OPS_LANES;
 }
 
-INLINE void evaluate_windows(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
-                             float tolerance, const enum pool_mode mode)
+INLINE void forward_windows(float *y, uint8_t *codes, const float *top, const float *bottom, size_t windows,
+                            float tolerance, const enum pool_mode mode)
 {
     const part_bits none = {0};
 
@@ -34,14 +34,14 @@ INLINE void evaluate_windows(float *y, uint8_t *codes, const float *top, const f
         for (size_t i = 0; i < CORNERS; i++)
             v[i] = load_part((i < 2 ? top : bottom) + corner(at, i));
         part most = larger_part(larger_part(v[0], v[1]), larger_part(v[2], v[3]));
-        part_bits near = mode == POOL_FIRST ? none : most > 0, code = none;
-        part least = most - keep_part(near, (part){0} + tolerance);
+        part_bits shared = mode == POOL_FIRST ? none : most > 0, code = none;
+        part least = most - keep_part(shared, (part){0} + tolerance);
 #pragma GCC unroll 4
         for (int i = 0; i < CORNERS; i++) {
-            part_bits may = mode == POOL_WINNER_LIVE ? (v[i] > 0) | ~near : ~none;
+            part_bits may = mode == POOL_WINNER_LIVE ? (v[i] > 0) | ~shared : ~none;
             code |= (v[i] >= least) & may & (1 << i);
         }
-        code &= near | -code; /* where none is near the first one takes all */
+        code &= shared | -code; /* without shared winners the first one takes all */
         *(unaligned_codes *)(codes + at) = __builtin_convertvector(code, part_codes);
         store_part(y + at, most);
     }
@@ -51,11 +51,11 @@ static void windows_forward(float *y, uint8_t *codes, const float *top, const fl
                             float tolerance, enum pool_mode mode)
 {
     if (mode == POOL_WINNER)
-        evaluate_windows(y, codes, top, bottom, windows, tolerance, POOL_WINNER);
+        forward_windows(y, codes, top, bottom, windows, tolerance, POOL_WINNER);
     else if (mode == POOL_WINNER_LIVE)
-        evaluate_windows(y, codes, top, bottom, windows, tolerance, POOL_WINNER_LIVE);
+        forward_windows(y, codes, top, bottom, windows, tolerance, POOL_WINNER_LIVE);
     else
-        evaluate_windows(y, codes, top, bottom, windows, tolerance, POOL_FIRST);
+        forward_windows(y, codes, top, bottom, windows, tolerance, POOL_FIRST);
 }
 
 INLINE part_bits load_codes(const uint8_t *codes)
@@ -63,7 +63,7 @@ INLINE part_bits load_codes(const uint8_t *codes)
     return __builtin_convertvector(*(const unaligned_codes *)codes, part_bits);
 }
 
-/* What each winner of a code gets. */
+/* The share of each winner of a code. */
 INLINE part winners_share(part_bits code)
 {
     part_bits winners = (code & 1) + (code >> 1 & 1) + (code >> 2 & 1) + (code >> 3);

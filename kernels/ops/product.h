@@ -8,38 +8,38 @@ enum {
     ROWS = 6,
     VECTORS = PANEL / LANES, /* of a panel, at most */
     WIDTH_2 = PANEL / 2 > OPS_LANES ? PANEL / 2 : OPS_LANES,
-    FLOW_ROWS = 64 * OPS_FLOW_IMAGES /* of flows, of all images, that are summed at a time */
+    FLOW_ROWS = 64 * OPS_FLOW_IMAGES /* of flows that are summed at a time, of all images together */
 };
 
-/* The first of `n` things that part i of `parts` begins with, in parts as even as can be. */
+/* Where part i begins if n items are cut into `parts` parts of even size. */
 INLINE size_t part_begin(size_t n, size_t parts, size_t i)
 {
     return n * i / parts;
 }
 
-/* ---- to = from panel ------------------------------------------------------------------------------------------------ */
+/* ---- to = from panel --------------------------------------------------------------------------------------------- */
 
-/* What a call of the innermost loop brings near on the way: `lines` cache lines of the next panel for each block of the
- * depth, and what the caller asked for. */
-struct ahead {
+/* What the innermost loop prefetches: `lines` cache lines of the next panel for each block of the depth, and the
+ * caller's ranges. */
+struct prefetch {
     const float *next;
     size_t lines;
-    struct ops_ahead *other;
+    struct ops_prefetch_cursor *cursor;
 };
 
-/* A step's lines. */
-INLINE void bring_near(struct ops_ahead *ahead)
+/* Prefetch the lines of one step. */
+INLINE void prefetch_step(struct ops_prefetch_cursor *cursor)
 {
-    for (size_t i = 0; i < ahead->each && ahead->span < ahead->count; i++) {
-        const struct ops_span *span = &ahead->spans[ahead->span];
-        __builtin_prefetch(span->from + ahead->time * span->stride + ahead->line * 16, 0, 2);
-        if (++ahead->line < span->lines)
+    for (size_t i = 0; i < cursor->each && cursor->range < cursor->count; i++) {
+        const struct ops_prefetch_range *range = &cursor->ranges[cursor->range];
+        __builtin_prefetch(range->from + cursor->time * range->stride + cursor->line * 16, 0, 2);
+        if (++cursor->line < range->lines)
             continue;
-        ahead->line = 0;
-        if (++ahead->time < span->times)
+        cursor->line = 0;
+        if (++cursor->time < range->times)
             continue;
-        ahead->time = 0;
-        ahead->span++;
+        cursor->time = 0;
+        cursor->range++;
     }
 }
 
@@ -56,7 +56,7 @@ INLINE void store_sums(float *to, vec (*sum)[VECTORS], size_t stride, const size
 }
 
 INLINE void product_rows(float *to, const float *from, const float *panel, const struct ops_product *s,
-                         struct ahead ahead, const size_t rows, const size_t vectors)
+                         struct prefetch prefetch, const size_t rows, const size_t vectors)
 {
     vec sum[ROWS][VECTORS];
 #pragma GCC unroll UNROLL
@@ -65,9 +65,9 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
         for (size_t j = 0; j < vectors; j++)
             sum[i][j] = zeros();
     for (size_t d = 0; d < s->depth; d += OPS_LANES, from += s->from_stride * OPS_LANES) {
-        for (size_t l = 0; l < ahead.lines; l++, ahead.next += 16)
-            __builtin_prefetch(ahead.next, 0, 2);
-        bring_near(ahead.other);
+        for (size_t l = 0; l < prefetch.lines; l++, prefetch.next += 16)
+            __builtin_prefetch(prefetch.next, 0, 2);
+        prefetch_step(prefetch.cursor);
 #pragma GCC unroll UNROLL
         for (size_t c = 0; c < OPS_LANES; c++) {
             vec u[VECTORS];
@@ -87,72 +87,72 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
 }
 
 INLINE void product_some_rows(float *to, const float *from, const float *panel, const struct ops_product *s,
-                              struct ahead ahead, size_t rows, const size_t vectors)
+                              struct prefetch prefetch, size_t rows, const size_t vectors)
 {
     switch (rows) {
     case 1:
-        product_rows(to, from, panel, s, ahead, 1, vectors);
+        product_rows(to, from, panel, s, prefetch, 1, vectors);
         break;
     case 2:
-        product_rows(to, from, panel, s, ahead, 2, vectors);
+        product_rows(to, from, panel, s, prefetch, 2, vectors);
         break;
     case 3:
-        product_rows(to, from, panel, s, ahead, 3, vectors);
+        product_rows(to, from, panel, s, prefetch, 3, vectors);
         break;
     case 4:
-        product_rows(to, from, panel, s, ahead, 4, vectors);
+        product_rows(to, from, panel, s, prefetch, 4, vectors);
         break;
     case 5:
-        product_rows(to, from, panel, s, ahead, 5, vectors);
+        product_rows(to, from, panel, s, prefetch, 5, vectors);
         break;
     default:
-        product_rows(to, from, panel, s, ahead, ROWS, vectors);
+        product_rows(to, from, panel, s, prefetch, ROWS, vectors);
     }
 }
 
-/* One panel, its rows in groups as even as can be; meanwhile the next panel is brought near. */
+/* One panel, its rows in groups of even size. Meanwhile the next panel is prefetched. */
 INLINE void product_panel(float *to, const float *from, const float *panel, const struct ops_product *s,
-                          const float *next, struct ops_ahead *other, const size_t vectors)
+                          const float *next, struct ops_prefetch_cursor *cursor, const size_t vectors)
 {
     size_t groups = (s->rows + ROWS - 1) / ROWS, lines = vectors * LANES;
     size_t each = (lines + groups - 1) / groups;
 
     for (size_t g = 0; g < groups; g++) {
         size_t row = part_begin(s->rows, groups, g), rows = part_begin(s->rows, groups, g + 1) - row;
-        struct ahead ahead = {next + g * each * s->depth, g * each < lines ? each : 0, other};
-        product_some_rows(to + row * OPS_LANES, from + row * OPS_LANES, panel, s, ahead, rows, vectors);
+        struct prefetch prefetch = {next + g * each * s->depth, g * each < lines ? each : 0, cursor};
+        product_some_rows(to + row * OPS_LANES, from + row * OPS_LANES, panel, s, prefetch, rows, vectors);
     }
 }
 
 INLINE void product_panels(float *to, const float *from, const float *panels, const struct ops_product *s,
-                           struct ops_ahead *other, const size_t vectors)
+                           struct ops_prefetch_cursor *cursor, const size_t vectors)
 {
     const size_t width = vectors * LANES;
 
     for (size_t o = 0; o < s->outputs; o += width) {
         bool last = o + width >= s->outputs;
         product_panel(to + o * s->to_stride, from, panels + o * s->depth, s,
-                      last ? other->panel : panels + (o + width) * s->depth, other, vectors);
+                      last ? cursor->panel : panels + (o + width) * s->depth, cursor, vectors);
     }
 }
 
 static void product(float *to, const float *from, const float *panels, const struct ops_product *s,
-                    struct ops_ahead *other)
+                    struct ops_prefetch_cursor *cursor)
 {
     if (s->width == PANEL)
-        product_panels(to, from, panels, s, other, VECTORS);
+        product_panels(to, from, panels, s, cursor, VECTORS);
     else if (s->width == WIDTH_2)
-        product_panels(to, from, panels, s, other, WIDTH_2 / LANES);
+        product_panels(to, from, panels, s, cursor, WIDTH_2 / LANES);
     else
-        product_panels(to, from, panels, s, other, OPS_LANES / LANES);
+        product_panels(to, from, panels, s, cursor, OPS_LANES / LANES);
 }
 
-/* ---- joint += panel * (from' lower) ----------------------------------------------------------------------------------- */
+/* ---- joint += panel * (from' lower) ------------------------------------------------------------------------------ */
 
-/* sums[d][o] += panel[d][o] sum_r from[r,d] lower[r,o] for `count` values of d and one panel's width. Every row brings some
- * lines of the next point's part of the panel near. */
+/* sums[d][o] += panel[d][o] sum_r from[r,d] lower[r,o] for `count` values of d and the width of one panel. Every row
+ * prefetches some lines of the next point's panel. */
 INLINE void flow_rows(float *sums, const float *from, const float *lower, const float *panel,
-                      const struct ops_product *s, struct ahead next, const size_t count, const size_t vectors)
+                      const struct ops_product *s, struct prefetch prefetch, const size_t count, const size_t vectors)
 {
     vec sum[ROWS][VECTORS];
 #pragma GCC unroll UNROLL
@@ -162,8 +162,8 @@ INLINE void flow_rows(float *sums, const float *from, const float *lower, const 
             sum[i][j] = zeros();
     for (size_t r = 0; r < s->rows; r++, from += OPS_LANES, lower += OPS_LANES) {
         vec u[VECTORS];
-        for (size_t l = 0; l < next.lines; l++, next.next += 16)
-            __builtin_prefetch(next.next, 0, 2);
+        for (size_t l = 0; l < prefetch.lines; l++, prefetch.next += 16)
+            __builtin_prefetch(prefetch.next, 0, 2);
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < vectors; j++) {
             size_t lane = j * LANES;
@@ -187,18 +187,18 @@ INLINE void flow_rows(float *sums, const float *from, const float *lower, const 
 
 /* One block of OPS_LANES values of d. */
 INLINE void flow_block(float *sums, const float *from, const float *lower, const float *panel,
-                       const struct ops_product *s, struct ahead next, const size_t vectors)
+                       const struct ops_product *s, struct prefetch prefetch, const size_t vectors)
 {
-    const size_t width = vectors * LANES, third = next.lines * s->rows * 16;
+    const size_t width = vectors * LANES, third = prefetch.lines * s->rows * 16;
 
-    flow_rows(sums, from, lower, panel, s, next, 6, vectors);
-    next.next += third;
-    flow_rows(sums + 6 * width, from + 6, lower, panel + 6 * width, s, next, 5, vectors);
-    next.next += third;
-    flow_rows(sums + 11 * width, from + 11, lower, panel + 11 * width, s, next, 5, vectors);
+    flow_rows(sums, from, lower, panel, s, prefetch, 6, vectors);
+    prefetch.next += third;
+    flow_rows(sums + 6 * width, from + 6, lower, panel + 6 * width, s, prefetch, 5, vectors);
+    prefetch.next += third;
+    flow_rows(sums + 11 * width, from + 11, lower, panel + 11 * width, s, prefetch, 5, vectors);
 }
 
-/* joint[d][o] += sums[d][o] for what is not padding. */
+/* joint[d][o] += sums[d][o], without padding. */
 INLINE void flow_add(float *joint, const float *sums, size_t depth, size_t count, size_t outputs, size_t width)
 {
     for (size_t d = 0; d < depth; d++)
@@ -206,7 +206,7 @@ INLINE void flow_add(float *joint, const float *sums, size_t depth, size_t count
             joint[d * outputs + o] += sums[d * width + o];
 }
 
-/* Rows of a part of the depth and one panel of outputs: of every image by itself, a point's weights for all. */
+/* Part of the depth, one panel of outputs, one point: its weights serve all images, whose sums are separate. */
 INLINE void flow_part(float *sums, const float *from, const float *lower, const float *panel, size_t depth,
                       const struct ops_flow *f, const struct ops_product *s, const size_t vectors)
 {
@@ -214,9 +214,9 @@ INLINE void flow_part(float *sums, const float *from, const float *lower, const 
 
     for (size_t i = 0; i < f->images; i++)
         for (size_t b = 0; b < depth; b += OPS_LANES, sums += OPS_LANES * width) {
-            struct ahead next = {panel + f->panels_plane + b * width, i == 0 ? each : 0, NULL};
+            struct prefetch prefetch = {panel + f->panels_plane + b * width, i == 0 ? each : 0, NULL};
             flow_block(sums, from + b * s->from_stride + i * s->rows * OPS_LANES, lower + i * s->rows * OPS_LANES,
-                       panel + b * width, s, next, vectors);
+                       panel + b * width, s, prefetch, vectors);
         }
 }
 

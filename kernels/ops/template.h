@@ -1,5 +1,17 @@
-/* A table of ops.h: what a variant includes after it has defined LANES and PANEL, floats of a vector and of the widest
- * panel, UNROLLED, how often loops are unrolled at most, and OPS_AVX2 or OPS_AVX512, whose instructions it may use. */
+/* The loops of ops.h for one instruction set. A variant (generic.c, avx2.c, avx512.c) includes this file after it has
+ * defined
+ *
+ *   LANES      floats of a vector: 8 or 16
+ *   PANEL      floats of the widest panel: 16 or 64, a multiple of LANES
+ *   UNROLLED   how often loops over a register tile are unrolled at most: 16, or 1 where the compiler splits vectors
+ *   OPS_AVX2, OPS_AVX512   one of them, or none, for the intrinsics that the variant may use
+ *
+ * Everything marked INLINE is a template: its parameters of type `const size_t` or `const bool` that stand last (rows,
+ * vectors, columns, images, count, taps, tile, lower) get literals from the callers, so that inlining makes them
+ * compile-time constants. Loops over them carry `#pragma GCC unroll`, and arrays indexed by their counters
+ * (sum[ROWS][VECTORS]) then are registers, not memory. A call with a variable instead of a literal is correct but slow;
+ * only channels_summary and the edges of maps do that.
+ */
 #ifndef NRMFLOW_KERNELS_OPS_TEMPLATE_H
 #define NRMFLOW_KERNELS_OPS_TEMPLATE_H
 
@@ -12,7 +24,7 @@
 
 /* Members of the table. */
 #define OPS_MEMBERS                                                                                                    \
-    .width = PANEL, .rows = ROWS, .channels_summary = channels_summary, .channels_pass = channels_pass,                \
+    .width = PANEL, .rows = ROWS, .channels_summary = channels_summary, .channels_ledger = channels_ledger,            \
     .winograd_input = winograd_input, .winograd_lower = winograd_lower, .winograd_output = winograd_output,            \
     .product = product, .flow = flow, .direct_forward = direct_forward, .direct_finish = direct_finish,                \
     .direct_gradient = direct_gradient, .dense_forward = dense_forward, .dense_backward = dense_backward,              \

@@ -1,6 +1,5 @@
-/* Vectors of LANES floats for the variants of ops.h, which define LANES and UNROLLED, and OPS_AVX512
- * or OPS_AVX2 where they may use that, and include this first. Everything here is
- * inlined: nothing may leave a file that is compiled for more instructions than others. */
+/* Vectors of LANES floats for the variants of ops.h (see template.h). Everything here is inlined: no symbol may leave a
+ * file that is compiled for more instructions than the others. */
 #ifndef NRMFLOW_KERNELS_OPS_VECTOR_H
 #define NRMFLOW_KERNELS_OPS_VECTOR_H
 
@@ -13,7 +12,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* How often loops over parts of a tile are unrolled: not where a sanitizer checks every access. */
+/* How often loops over a register tile are unrolled: not at all where a sanitizer checks every access. */
 #ifdef OPS_SANITIZED
 enum { UNROLL = 1 };
 #else
@@ -41,8 +40,8 @@ INLINE void store(float *to, vec v)
     *(unaligned *)to = v;
 }
 
-/* Store to an aligned place that nobody reads soon; where the variant has that for whole cache lines, what is there is not read
- * from memory first, and nothing is driven out. */
+/* Store to an aligned address that is not read soon. Where the variant can store whole cache lines past the caches, the
+ * old contents are not read from memory and nothing is evicted. */
 INLINE void store_past_caches(float *to, vec v)
 {
 #ifdef OPS_AVX512
@@ -52,9 +51,9 @@ INLINE void store_past_caches(float *to, vec v)
 #endif
 }
 
-/* i, of which a compiler knows nothing: else it keeps the addresses of all planes of a loop, for which there are not
- * registers enough. */
-INLINE size_t anew(size_t i)
+/* i, opaque to the compiler, which would otherwise keep the addresses of all planes of a loop and run out of
+ * registers. */
+INLINE size_t opaque(size_t i)
 {
 #if defined(__GNUC__)
     __asm__("" : "+r"(i));
@@ -78,8 +77,8 @@ INLINE vec keep(mask m, vec v)
     return (vec)(m & (mask)v);
 }
 
-/* The larger one; b where a is NaN. */
-INLINE vec larger(vec a, vec b)
+/* The larger of the two; b where a is NaN. */
+INLINE vec maximum(vec a, vec b)
 {
 #if defined(OPS_AVX512)
     return (vec)_mm512_max_ps((__m512)a, (__m512)b);
@@ -108,7 +107,7 @@ INLINE bool any(mask m)
 #endif
 }
 
-/* Vectors as wide as registers are, for loops with many masks: compilers make slow code of wider ones. */
+/* Vectors no wider than registers, for loops with many masks: compilers make slow code of wider ones. */
 enum { PART = UNROLLED == 1 ? 4 : LANES };
 
 typedef float part __attribute__((vector_size(PART * 4)));
@@ -125,7 +124,7 @@ INLINE void store_part(float *to, part v)
     *(unaligned_part *)to = v;
 }
 
-/* As store_past_caches. */
+/* store_past_caches of a part. */
 INLINE void store_part_past_caches(float *to, part v)
 {
 #ifdef OPS_AVX512

@@ -76,7 +76,14 @@ static void run_operation(enum bench_operation operation, const struct arrays *a
         link_forward(arrays->a[k + 1], arrays->c[k], arrays->summaries, link, a, n, &arrays->scratch);
         break;
     case BENCH_BACKWARD:
-        link_backward(arrays->r[k], &ledger, link, arrays->r[k + 1], c, a, n, &arrays->scratch);
+        link_backward(&(struct link_call){.plan = link,
+                                          .n = n,
+                                          .c = c,
+                                          .a = a,
+                                          .r_upper = arrays->r[k + 1],
+                                          .r_lower = arrays->r[k],
+                                          .ledger = &ledger,
+                                          .scratch = &arrays->scratch});
         break;
     case BENCH_FLOW:
         link_flow(arrays->joint, link, arrays->r[k + 1], c, a, NULL, (struct link_images){0, 1, n}, &arrays->scratch);

@@ -177,7 +177,7 @@ static void add_exact(struct study *s, struct sums *p, const struct measure_imag
 
     far_compute(&p->flow, &p->work, image);
     for (size_t j = 0; j < p->rows; j++) {
-        double pi = s->sample.chance[j];
+        double pi = s->sample.pi[j];
         relevant += pi > 0;
         for (size_t i = j * p->columns; i < (j + 1) * p->columns; i++) {
             double x = (double)p->flow.joint[i];

@@ -104,16 +104,16 @@ static void check_convolution(struct random *random, struct shape shape, size_t 
                                  .output = WINOGRAD_MULTIPLY,
                                  .y = {y.values},
                                  .multiplier = multiplier.values,
-                                 .share = share.values,
+                                 .weight = share.values,
                                  .summaries = sums,
-                                 .shared = sums + shape.channels};
+                                 .weighted = sums + shape.channels};
 
     assert_non_null(sums);
     layout_from_planar(x.values, neurons.values, in);
     winograd_pack(packed.values, w.values, false, ops, s);
     winograd_run(&call, ops, s, scratch.values);
     assert_largest(call.summaries, y.values, NULL, out);
-    assert_largest(call.shared, y.values, share.values, out);
+    assert_largest(call.weighted, y.values, share.values, out);
     free(sums);
     struct guarded *all[] = {&x, &neurons, &w, &packed, &scratch, &y, &multiplier, &share};
     for (size_t i = 0; i < LENGTH(all); i++)

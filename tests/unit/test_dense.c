@@ -88,8 +88,8 @@ static void joint_equals_plain_loops(void **state)
         random_fill(&random, x.values, lower);
         random_fill(&random, w.values, upper * lower);
         for (size_t twice = 0; twice < 2; twice++)
-            isa_under_test()->dense_flow(joint.values, s.values, x.values, w.values, 1, upper, channels, positions,
-                                         twice);
+            isa_under_test()->dense_flow(joint.values, s.values, x.values, w.values,
+                                         &(struct ops_dense){1, upper, channels, positions}, twice);
         for (size_t e = 0; e < upper * channels; e++) {
             double want = 0, bound = 0;
             for (size_t p = 0; p < positions; p++) {
@@ -127,8 +127,10 @@ static void check_neighbours(struct dense all, size_t channels, struct random *r
         ops->dense_backward(alone.values, own_s, w.values, 1, upper, lower);
         assert_memory_equal(group.values + i * lower, alone.values, lower * sizeof(float));
         for (size_t twice = 0; twice < 2; twice++) {
-            ops->dense_flow(group.values, s.values, x.values, w.values, all.images, upper, channels, positions, twice);
-            ops->dense_flow(alone.values, own_s, own_x, w.values, 1, upper, channels, positions, twice);
+            ops->dense_flow(group.values, s.values, x.values, w.values,
+                            &(struct ops_dense){all.images, upper, channels, positions}, twice);
+            ops->dense_flow(alone.values, own_s, own_x, w.values, &(struct ops_dense){1, upper, channels, positions},
+                            twice);
             assert_memory_equal(group.values + i * upper * channels, alone.values, upper * channels * sizeof(float));
         }
     }

@@ -103,7 +103,14 @@ static void run_backward(float *r_lower, double *to_bias, double *absorbed, stru
     float *a = laid_out(s->a, s->plan.lower), *above = laid_out(r, s->plan.upper), *below = floats(at_lower(s));
 
     struct link_ledger ledger = {.to_bias = to_bias, .absorbed = absorbed};
-    link_backward(below, to_bias ? &ledger : NULL, &s->plan, above, s->c, a, IMAGES, &s->scratch);
+    link_backward(&(struct link_call){.plan = &s->plan,
+                                      .n = IMAGES,
+                                      .c = s->c,
+                                      .a = a,
+                                      .r_upper = above,
+                                      .r_lower = below,
+                                      .ledger = to_bias ? &ledger : NULL,
+                                      .scratch = &s->scratch});
     take_planar(r_lower, below, s->plan.lower);
     free(above);
     free(a);
@@ -482,7 +489,7 @@ static float *repack(struct sample *s)
     return memory;
 }
 
-/* One weight that is wrong in `back`, but was right in the denominators, must show. Under signed rules the sums that are
+/* One weight that is wrong in the backward pass, but was right in the denominators, must show. Under signed rules the sums that are
  * compared can be so large that a single weight is lost in their rounding. */
 static void check_open_ledger(struct sample *s, const char *what)
 {
