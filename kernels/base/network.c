@@ -59,7 +59,7 @@ static bool check_layers(char *message, size_t nmessage, const struct network_la
     for (size_t i = 0; i < nlayers; i++) {
         const struct network_layer *l = &layers[i];
         if (l->convolution != (i < nconv) || l->in == 0 || l->out == 0) {
-            snprintf(message, nmessage, "layer %zu is not in the order convolutions, then three dense layers", i + 1);
+            snprintf(message, nmessage, "layer %zu: the order must be convolutions, then three dense layers", i + 1);
             return false;
         }
         if (i > 0 && i != nconv && l->in != layers[i - 1].out) {

@@ -232,7 +232,7 @@ void link_forward(float *upper, float *c, struct channels_summary *summaries, co
     summarise(summaries, upper, NULL, plan->upper, n, plan->ops);
 }
 
-/* ---- the three operations -------------------------------------------------------------------------------------- */
+/* ---- backward, lift and flow ----------------------------------------------------------------------------------- */
 
 /* Add one term to the ledger of one image, [K]: R b' c goes to the bias; sgn(scale) eps R |c| is absorbed, and with the
  * first term all of R where no term has a coefficient. */
