@@ -2,8 +2,8 @@
  *
  * Shapes: x [C][H][W], y and s [K][H][W], w [K][C][3][3], all float32 and contiguous. The three operations are the
  * linear maps that a link needs; w is any of a rule's weights. The columns of im2col are built for a band of rows at a
- * time, which bounds their memory. No failure, no
- * allocation; arrays must not overlap; results are the same bits on every call with the same input.
+ * time, which bounds their memory. No failure, no allocation; arrays must not overlap; results are the same bits on
+ * every call with the same input.
  */
 #ifndef NRMFLOW_KERNELS_LAYER_CONVOLUTION_H
 #define NRMFLOW_KERNELS_LAYER_CONVOLUTION_H
