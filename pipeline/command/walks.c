@@ -7,6 +7,7 @@
 #include "pipeline/results/origin.h"
 #include "pipeline/results/walk_ranking.h"
 #include "pipeline/util/json_output.h"
+#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>
@@ -62,7 +63,7 @@ static enum status check(struct arguments *out, struct error *err)
     TRY(read_number(&out->top, out->top_text, "--top", err));
     out->wanted.candidates = out->top;
     if (out->verify.config)
-        out->wanted.candidates = out->top * CANDIDATES < MAX_WALKS ? out->top * CANDIDATES : MAX_WALKS;
+        out->wanted.candidates = smaller(out->top * CANDIDATES, MAX_WALKS);
     TRY(read_number(&out->wanted.candidates, out->candidates_text, "--candidates", err));
     if (out->wanted.candidates < out->top)
         TRY(error_set(err, FAIL_CONFIG, "--candidates must not be below --top, %zu", out->top));
@@ -138,7 +139,7 @@ static void sort(struct answer *a)
             a->order[at] = a->order[at - 1];
         a->order[at] = i;
     }
-    a->listed = a->found->nwalks < a->arguments->top ? a->found->nwalks : a->arguments->top;
+    a->listed = smaller(a->found->nwalks, a->arguments->top);
 }
 
 /* "conv5_3[7] and conv5_2[3]", as `nrmflow query` takes it. */

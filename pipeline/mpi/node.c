@@ -3,6 +3,7 @@
 #include "io/base/fault.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/huge_pages.h"
+#include "pipeline/util/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -247,8 +248,8 @@ void node_broadcast(const struct node *node, const struct node_block *block)
     char *memory = block->memory;
 
     for (size_t at = 0; block->holder && at < block->nbytes; at += CHUNK_BYTES) {
-        size_t left = block->nbytes - at;
-        MPI_Bcast(memory + at, left < CHUNK_BYTES ? (int)left : CHUNK_BYTES, MPI_BYTE, 0, block->holders);
+        int part = (int)smaller(block->nbytes - at, CHUNK_BYTES);
+        MPI_Bcast(memory + at, part, MPI_BYTE, 0, block->holders);
     }
     node_barrier(node);
 }

@@ -1,6 +1,7 @@
 #include "pipeline/sets/sets.h"
 
 #include "pipeline/sets/grammar.h"
+#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 
@@ -53,7 +54,7 @@ static uint64_t simplify_clause(const void *context, uint64_t clause, bool *keep
         if (set->bias && handed_over)
             *keep = false;
         handed_over = handed_over || set->bias;
-        lowest = depth_of(set) < lowest ? depth_of(set) : lowest;
+        lowest = smaller(lowest, depth_of(set));
     }
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
