@@ -1,7 +1,7 @@
-#include "pipeline/command/bench.h"
-
 #include "pipeline/bench/bench.h"
+
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/option.h"
 

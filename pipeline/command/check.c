@@ -1,7 +1,7 @@
-#include "pipeline/command/check.h"
+#include "pipeline/results/check.h"
 
 #include "pipeline/command/command.h"
-#include "pipeline/results/check.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 

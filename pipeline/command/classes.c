@@ -1,7 +1,7 @@
-#include "pipeline/command/classes.h"
+#include "pipeline/results/classes.h"
 
 #include "pipeline/command/command.h"
-#include "pipeline/results/classes.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"

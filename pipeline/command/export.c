@@ -1,7 +1,6 @@
-#include "pipeline/command/export.h"
-
 #include "pipeline/analysis/export_virelay.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
 

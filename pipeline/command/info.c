@@ -1,6 +1,5 @@
-#include "pipeline/command/info.h"
-
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/results/summary.h"
 #include "pipeline/results/summary_json.h"
 #include "pipeline/run/time_profile.h"

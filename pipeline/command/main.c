@@ -1,20 +1,8 @@
 /* nrmflow: finds the command and calls it. */
 #include "io/base/fault.h"
-#include "pipeline/command/bench.h"
-#include "pipeline/command/check.h"
-#include "pipeline/command/classes.h"
 #include "pipeline/command/command.h"
-#include "pipeline/command/export.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/help.h"
-#include "pipeline/command/info.h"
-#include "pipeline/command/map.h"
-#include "pipeline/command/merge.h"
-#include "pipeline/command/query.h"
-#include "pipeline/command/report.h"
-#include "pipeline/command/run.h"
-#include "pipeline/command/version.h"
-#include "pipeline/command/walks.h"
-#include "pipeline/command/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>

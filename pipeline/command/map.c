@@ -1,7 +1,6 @@
-#include "pipeline/command/map.h"
-
 #include "pipeline/analysis/maps.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"

@@ -1,8 +1,8 @@
-#include "pipeline/command/merge.h"
+#include "pipeline/run/merge.h"
 
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/config/text.h"
-#include "pipeline/run/merge.h"
 #include "pipeline/run/output.h"
 #include "pipeline/run/parts.h"
 #include "pipeline/util/json_output.h"

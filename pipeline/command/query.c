@@ -1,6 +1,5 @@
-#include "pipeline/command/query.h"
-
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/util/json_output.h"

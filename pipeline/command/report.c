@@ -1,7 +1,7 @@
-#include "pipeline/command/report.h"
-
 #include "pipeline/analysis/report.h"
+
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"

@@ -1,11 +1,11 @@
-#include "pipeline/command/run.h"
+#include "pipeline/run/run.h"
 
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/config/config.h"
 #include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/dry.h"
-#include "pipeline/run/run.h"
 #include "pipeline/run/stop.h"
 #include "pipeline/util/log.h"
 #include "pipeline/util/option.h"

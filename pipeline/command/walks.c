@@ -1,7 +1,6 @@
-#include "pipeline/command/walks.h"
-
 #include "pipeline/analysis/walk_ranking_exact.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/results/origin.h"

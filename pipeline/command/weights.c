@@ -1,8 +1,8 @@
-#include "pipeline/command/weights.h"
-
 #include "io/weights/weights.h"
+
 #include "kernels/base/network.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/util/option.h"
 
 #include <assert.h>

@@ -12,13 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum provenance_trait { MACHINE_ISA, MACHINE_BLAS_CORE, MACHINE_PROGRAM, MACHINE_TRAITS };
+enum provenance_trait { PROVENANCE_ISA, PROVENANCE_BLAS_CORE, PROVENANCE_PROGRAM, PROVENANCE_TRAITS };
 
-enum { MACHINE_TEXT = 256 };
+enum { PROVENANCE_TEXT = 256 };
 
 /* Lists of names, each separated by ", ", in the order in which they came. */
 struct provenance {
-    char traits[MACHINE_TRAITS][MACHINE_TEXT];
+    char traits[PROVENANCE_TRAITS][PROVENANCE_TEXT];
 };
 
 /* This program with the kernels of an instruction set. */

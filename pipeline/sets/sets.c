@@ -5,11 +5,6 @@
 
 #include <stdlib.h>
 
-bool sets_has(const struct sets_set *set, size_t i)
-{
-    return set->bits[i / 8] >> i % 8 & 1;
-}
-
 /* ---- simplification -------------------------------------------------------------------------------------------- */
 
 /* How far down a walk has to be among the neurons to be in a set: a bias is handed over below its variable. */

@@ -53,8 +53,11 @@ enum status sets_parse(struct sets *out, const char *text, const struct network 
 /* All zero is fine. */
 void sets_free(struct sets *sets);
 
-/* Whether neuron i, in the order [C][H][W], is in a set of neurons. */
-bool sets_has(const struct sets_set *set, size_t i);
+/* Is neuron i, in the order [C][H][W], in a set of neurons? */
+static inline bool sets_has(const struct sets_set *set, size_t i)
+{
+    return set->bits[i / 8] >> i % 8 & 1;
+}
 
 /* Masks of an expression that is an intersection: sets of one or more layers joined by `and`, without `given`, `bias` or
  * a union of several layers.

@@ -1,5 +1,5 @@
 #include "io/store/store.h"
-#include "pipeline/command/info.h"
+#include "pipeline/command/commands.h"
 #include "tests/support/store_files.h"
 
 #include <fcntl.h>
