@@ -14,7 +14,7 @@ size_t shard_blocks(struct shard_images images, size_t block)
     return (images.end - 1) / block + 1 - images.first / block;
 }
 
-/* The image that block number b of the whole begins with. */
+/* The first image of block b of the whole. */
 static size_t block_start(struct shard_images whole, size_t block, size_t b)
 {
     size_t at = (whole.first / block + b) * block;

@@ -11,8 +11,8 @@ static const struct {
     const char *attribute, *what;
 } traits[PROVENANCE_TRAITS] = {
     [PROVENANCE_ISA] = {"isa", "instruction set"},
-    [PROVENANCE_BLAS_CORE] = {"blas_core", "OpenBLAS' kernels"},
-    [PROVENANCE_PROGRAM] = {"program_version", "version of nrmflow"},
+    [PROVENANCE_BLAS_CORE] = {"blas_core", "OpenBLAS kernels"},
+    [PROVENANCE_PROGRAM] = {"program_version", "nrmflow version"},
 };
 
 static const char separator[] = ", ", more[] = "...";
@@ -26,7 +26,7 @@ void provenance_here(struct provenance *out, const char *isa)
         snprintf(out->traits[i], PROVENANCE_TEXT, "%s", names[i]);
 }
 
-/* The next name of a list, which *at is moved behind; its length, 0 at the end. */
+/* Take the next name of a list at *at; returns its length, 0 at the end. */
 static size_t next_name(const char **name, const char **at)
 {
     const char *end = strstr(*at, separator);

@@ -1,4 +1,4 @@
-/* The words of a set expression, and errors that point at one of them. */
+/* The tokens of a set expression, and errors that point at one of them. */
 #ifndef NRMFLOW_PIPELINE_SETS_TEXT_H
 #define NRMFLOW_PIPELINE_SETS_TEXT_H
 
@@ -18,7 +18,7 @@ struct sets_token {
     char sign;         /* of SETS_SIGN: any other character */
 };
 
-/* A place in a text; `token` is the one that comes next. */
+/* A position in a text; `token` is the next one. */
 struct sets_reader {
     const char *text; /* borrowed */
     struct sets_token token;

@@ -165,7 +165,7 @@ class Refused(MergeCase):
 
 
 class Machines(MergeCase):
-    """OpenBLAS' kernels stand for a processor."""
+    """OpenBLAS kernels stand for a processor."""
 
     OTHER = {"OPENBLAS_CORETYPE": "Nehalem"}
 
@@ -177,7 +177,7 @@ class Machines(MergeCase):
         shards = [self.shards[0], other, self.shards[2]]
         mine, theirs = self.core(self.shards[0]), self.core(other)
         self.assertNotEqual(mine, theirs)
-        self.assert_refused(f"different machines.*OpenBLAS' kernels: {theirs}, not {mine}.*--allow-mixed", shards)
+        self.assert_refused(f"different machines.*OpenBLAS kernels: {theirs}, not {mine}.*--allow-mixed", shards)
         output = self.path("mixed.h5")
         done = self.merge(output, shards, "--allow-mixed")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -194,7 +194,7 @@ class Machines(MergeCase):
         theirs = self.core(output)
         refused = nrmflow(*command)
         self.assertEqual(refused.returncode, 1)
-        self.assertRegex(refused.stderr, "begun on another machine.*OpenBLAS' kernels: .*--allow-mixed")
+        self.assertRegex(refused.stderr, "begun on another machine.*OpenBLAS kernels: .*--allow-mixed")
         done = nrmflow(*command, "--allow-mixed")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.core(output), f"{theirs}, {self.core(self.shards[0])}")

@@ -370,7 +370,7 @@ static void help_is_printed(void **state)
 static void missing_argument_is_a_usage_error(void **state)
 {
     (void)state;
-    expect_exit(1, (const char *const[]){"info"}, 2, "", "something is missing: nrmflow info STORE");
+    expect_exit(1, (const char *const[]){"info"}, 2, "", "missing argument: nrmflow info STORE");
 }
 
 static void unknown_option_is_a_usage_error(void **state)
