@@ -7,7 +7,7 @@
 #define NRMFLOW_PIPELINE_COMMAND_COMMANDS_H
 
 /* Parallel. */
-int command_run(int argc, char **argv);    /* run CONFIG: compute a store. COMMAND_STOPPED if stopped early */
+int command_run(int argc, char **argv);    /* run CONFIG: compute a store; COMMAND_STOPPED if stopped early */
 int command_query(int argc, char **argv);  /* query CONFIG EXPRESSION: relevance of sets of neurons */
 int command_map(int argc, char **argv);    /* map CONFIG EXPRESSION: heatmaps of sets of neurons */
 int command_export(int argc, char **argv); /* export virelay STORE: files for other programs */

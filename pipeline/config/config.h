@@ -45,7 +45,8 @@ struct config_target {
     size_t a, b;
 };
 
-/* A path, both "" if not given. If the value is not a path, such as the name of a dataset in an HDF5 file, use `given`. */
+/* A path, both "" if not given. If the value is not a path, such as the name of a dataset in an HDF5 file, use
+ * `given`. */
 struct config_path {
     char *given; /* as written */
     char *file;  /* ready to open */
@@ -178,8 +179,8 @@ enum status config_parse(struct config *out, const char *text, const char *path,
 
 void config_free(struct config *config);
 
-/* Fail because of a key's value. The message begins with the place where it was set: "demo.ini:12: measure.rule.conv9_9:
- * there is no such layer". `key` is "section.key". Returns FAIL_CONFIG. */
+/* Fail because of a key's value. The message begins with the place where it was set: "demo.ini:12:
+ * measure.rule.conv9_9: there is no such layer". `key` is "section.key". Returns FAIL_CONFIG. */
 enum status config_fail(const struct config *config, struct error *err, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -49,7 +49,8 @@ void config_number_print_optional(FILE *out, const void *field, const struct con
         config_number_print_whole(out, &size->value, key);
 }
 
-/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. `more` may follow the letter. */
+/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. `more` may follow the
+ * letter. */
 static bool parse_scaled(const char **at, double *value, const char *units, const double *factors, const char *more)
 {
     if (!config_token_real(at, value))

@@ -4,9 +4,9 @@
 
 #include "pipeline/config/config.h"
 
-/* The whole configuration, including defaults, as an INI text in one canonical spelling, with paths as written. Parsing it
- * gives the same text again, except with a path from --set that an INI file cannot hold: one with a ';' after a space, or
- * of 180 characters. NULL without memory; the caller frees it. */
+/* The whole configuration, including defaults, as an INI text in one canonical spelling, with paths as written. Parsing
+ * it gives the same text again, except with a path from --set that an INI file cannot hold: one with a ';' after a
+ * space, or of 180 characters. NULL without memory; the caller frees it. */
 char *config_text(const struct config *config);
 
 /* The text of one key's value, as above. NULL without memory, or if there is no such key; the caller frees it. */

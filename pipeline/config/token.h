@@ -19,8 +19,8 @@ bool config_token_real(const char **at, double *value);
 /* One character. */
 bool config_token_mark(const char **at, char mark);
 
-/* The next item of a list separated by commas, spaces or both; `start` is the beginning of the list. CONFIG_TOKEN_BAD: an
- * empty item, or one that is too long. */
+/* The next item of a list separated by commas, spaces or both; `start` is the beginning of the list. CONFIG_TOKEN_BAD:
+ * an empty item, or one that is too long. */
 enum config_token config_token_item(char item[CONFIG_TOKEN], const char **at, const char *start);
 
 /* Print a number with the fewest digits that give it back exactly. */

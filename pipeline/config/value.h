@@ -41,8 +41,9 @@ struct config_key {
     bool may_differ; /* without changing the numbers of a store */
 };
 
-/* Set a field from text without surrounding spaces; its old value is released. `folder` is the base of relative paths (""
- * for the working folder). Not for pairs. Errors: FAIL_CONFIG with the mistake and the valid values, FAIL_SYSTEM. */
+/* Set a field from text without surrounding spaces; its old value is released. `folder` is the base of relative paths
+ * ("" for the working folder). Not for pairs. Errors: FAIL_CONFIG with the mistake and the valid values,
+ * FAIL_SYSTEM. */
 enum status config_value_parse(void *field, const struct config_key *key, const char *text, const char *folder,
                                struct error *err);
 

@@ -6,8 +6,8 @@
 #include "kernels/ops/ops.h"
 #include "pipeline/mpi/node.h"
 
-/* The kernels that the environment variable NRMFLOW_ISA names, or else the best ones that every rank's processor supports.
- * Errors: FAIL_CONFIG if a rank's processor does not support the named ones. Collective. */
+/* The kernels that the environment variable NRMFLOW_ISA names, or else the best ones that every rank's processor
+ * supports. Errors: FAIL_CONFIG if a rank's processor does not support the named ones. Collective. */
 enum status isa_choose(const struct ops **ops, const struct node *node, struct error *err);
 
 #endif

@@ -80,9 +80,9 @@ static bool is_launched(void)
     return getenv("PMIX_NAMESPACE") || getenv("PMI_RANK");
 }
 
-/* Without a launcher, Open MPI would start a daemon beside this process, which takes half a second. Without the daemon, all
- * such processes of a user would share a session folder, which a single process does not need, and the first to end would
- * remove it while another starts. So switch both off. */
+/* Without a launcher, Open MPI would start a daemon beside this process, which takes half a second. Without the daemon,
+ * all such processes of a user would share a session folder, which a single process does not need, and the first to end
+ * would remove it while another starts. So switch both off. */
 static void prepare_singleton(void)
 {
     setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
@@ -178,7 +178,8 @@ static enum status attach(struct node_block *block, const char *name, struct err
     return rc;
 }
 
-/* The object's name is removed as soon as all ranks have opened it, so nothing is left behind however the program ends. */
+/* The object's name is removed as soon as all ranks have opened it, so nothing is left behind however the program
+ * ends. */
 static enum status share(const struct node *node, struct node_block *block, struct error *err)
 {
     char name[NAME] = "";
@@ -195,7 +196,8 @@ static enum status share(const struct node *node, struct node_block *block, stru
     return rc;
 }
 
-/* malloc may grant more memory than the machine has, and the kernel then kills the process that uses it: check first. */
+/* malloc may grant more memory than the machine has, and the kernel then kills the process that uses it: check
+ * first. */
 static enum status allocate_private(const struct node *node, struct node_block *block, struct error *err)
 {
     double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);

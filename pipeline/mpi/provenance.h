@@ -1,7 +1,9 @@
 /* What the last bits of a store's numbers depend on besides data and configuration: the instruction set, OpenBLAS's
  * kernels and the program's version.
  *
- * A store records them in attributes. An attribute lists several if the store was computed with several: "Haswell, Zen".
+ * A store records them in attributes. An attribute lists several if the store was computed with several: "Haswell,
+ * Zen".
+ *
  * Not collective.
  */
 #ifndef NRMFLOW_PIPELINE_MPI_PROVENANCE_H
@@ -25,7 +27,8 @@ struct provenance {
 /* Of this process, with the kernels of an instruction set. */
 void provenance_here(struct provenance *out, const char *isa);
 
-/* Does `mine` have a name that `stored` does not list? message[n] then names it: "OpenBLAS kernels: Haswell, not Zen". */
+/* Does `mine` have a name that `stored` does not list? message[n] then names it: "OpenBLAS kernels: Haswell, not
+ * Zen". */
 bool provenance_differs(char *message, size_t n, const struct provenance *mine, const struct provenance *stored);
 
 /* True if more than one instruction set, BLAS core or program version contributed. */

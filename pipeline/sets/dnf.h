@@ -1,8 +1,9 @@
 /* Disjunctive normal form: unions of intersections of up to 64 sets.
  *
- * A clause is an intersection of sets, bit i standing for set i; a walk satisfies it if it is in all of them. A walk is in
- * the union if it satisfies any clause. Clauses are sorted and none contains another, so two unions that are equal whatever
- * the sets are have equal lists. A list without clauses is the empty union; a clause without sets is everything.
+ * A clause is an intersection of sets, bit i standing for set i; a walk satisfies it if it is in all of them. A walk is
+ * in the union if it satisfies any clause. Clauses are sorted and none contains another, so two unions that are equal
+ * whatever the sets are have equal lists. A list without clauses is the empty union; a clause without sets is
+ * everything.
  */
 #ifndef NRMFLOW_PIPELINE_SETS_DNF_H
 #define NRMFLOW_PIPELINE_SETS_DNF_H
@@ -20,8 +21,8 @@ struct dnf {
     uint64_t *clauses; /* [count] owned */
 };
 
-/* A single clause. Errors of this and the functions below: FAIL_SYSTEM without memory, FAIL_CONFIG beyond DNF_MAX_CLAUSES.
- * The caller frees `out` with dnf_free, also after a failure; it must not be one of the arguments. */
+/* A single clause. Errors of this and the functions below: FAIL_SYSTEM without memory, FAIL_CONFIG beyond
+ * DNF_MAX_CLAUSES. The caller frees `out` with dnf_free, also after a failure; it must not be one of the arguments. */
 enum status dnf_one(struct dnf *out, uint64_t clause, struct error *err);
 
 /* Union and intersection. */

@@ -9,9 +9,9 @@
  *   range        = number | number ":" number         half-open; rows come before columns
  *
  * A set is a choice of neurons of one layer; a walk is in the set if it passes one of them. A layer alone is all its
- * neurons. `not` takes the other neurons of the layer, without its bias. bias(conv4_2) is the set of walks that end in the
- * bias of conv4_2's link: they pass a neuron of conv4_2 and of every layer above, and none below, so the intersection with
- * a set below, or with another bias, is empty.
+ * neurons. `not` takes the other neurons of the layer, without its bias. bias(conv4_2) is the set of walks that end in
+ * the bias of conv4_2's link: they pass a neuron of conv4_2 and of every layer above, and none below, so the
+ * intersection with a set below, or with another bias, is empty.
  */
 #ifndef NRMFLOW_PIPELINE_SETS_SETS_H
 #define NRMFLOW_PIPELINE_SETS_SETS_H
@@ -59,11 +59,11 @@ static inline bool sets_has(const struct sets_set *set, size_t i)
     return set->bits[i / 8] >> i % 8 & 1;
 }
 
-/* Masks of an expression that is an intersection: sets of one or more layers joined by `and`, without `given`, `bias` or
- * a union of several layers.
+/* Masks of an expression that is an intersection: sets of one or more layers joined by `and`, without `given`, `bias`
+ * or a union of several layers.
  *
- *   masks  out  [number of variables] NULL for a variable without a set, else layout_floats of one and zero; to be freed
- *               with sets_masks_free, also after a failure
+ *   masks  out  [number of variables] NULL for a variable without a set, else layout_floats of one and zero; to be
+ *               freed with sets_masks_free, also after a failure
  * Errors: FAIL_CONFIG, FAIL_SYSTEM, as sets_parse. */
 enum status sets_masks(float *masks[NETWORK_MAX_VARIABLES], const char *text, const struct network *net,
                        struct error *err);

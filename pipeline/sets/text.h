@@ -35,8 +35,8 @@ enum status sets_text_next(struct sets_reader *reader);
 bool sets_text_is_word(const struct sets_reader *reader, const char *word);
 bool sets_text_is_sign(const struct sets_reader *reader, char sign);
 
-/* Fail because of a token. The message has three lines: what is wrong, the expression, and a caret below the token; of a
- * long expression only the surroundings are shown. Returns FAIL_CONFIG. */
+/* Fail because of a token. The message has three lines: what is wrong, the expression, and a caret below the token; of
+ * a long expression only the surroundings are shown. Returns FAIL_CONFIG. */
 enum status sets_text_fail(const struct sets_reader *reader, struct sets_token token, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

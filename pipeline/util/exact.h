@@ -1,8 +1,8 @@
 /* Exact sums: doubles as 128-bit fixed-point numbers.
  *
  * A value x is held as the integer trunc(x 2^bits). Integers add without rounding, so a sum of many values does not
- * depend on their order, on which rank adds which of them, or on a restart in between. Truncation happens once per value and
- * is below one unit, 2^-bits.
+ * depend on their order, on which rank adds which of them, or on a restart in between. Truncation happens once per
+ * value and is below one unit, 2^-bits.
  *
  *   EXACT_COUNT    whole numbers
  *   EXACT_VALUE    relevance and activations

@@ -10,8 +10,8 @@ json_t *json_output_real(double value);
 /* null for NULL and for text that is not UTF-8. */
 json_t *json_output_text(const char *text);
 
-/* A table as one list for each column: add empty lists to `object` under `names`; append a row, whose cells the lists take
- * over. */
+/* A table as one list for each column: add empty lists to `object` under `names`; append a row, whose cells the lists
+ * take over. */
 void json_output_columns(json_t *lists[], json_t *object, const char *const names[], size_t n);
 void json_output_row(json_t *const lists[], json_t *const cells[], size_t n);
 

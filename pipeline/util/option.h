@@ -44,8 +44,8 @@ struct option_table {
  *
  *   arguments  out  the arguments that are no options
  *   help       out  whether --help or -h was given; then the rest is not checked
- * Errors: FAIL_CONFIG for an unknown option (with the nearest one), a missing or unexpected value, an option given twice,
- * or a wrong number of arguments. */
+ * Errors: FAIL_CONFIG for an unknown option (with the nearest one), a missing or unexpected value, an option given
+ * twice, or a wrong number of arguments. */
 enum status option_parse(struct option_list *arguments, bool *help, const struct option_table *table, int argc,
                          char **argv, struct error *err);
 

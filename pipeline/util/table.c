@@ -30,8 +30,8 @@ static void get_cell(char out[TABLE_CELL], const struct table *table, size_t row
     replace_controls(out);
 }
 
-/* Print a cell after *blanks spaces, then set *blanks to the spaces behind it, which only a later cell prints: lines do not
- * end with spaces. */
+/* Print a cell after *blanks spaces, then set *blanks to the spaces behind it, which only a later cell prints: lines do
+ * not end with spaces. */
 static void put_cell(FILE *out, int *blanks, const struct table_column *column, size_t width, const char *text,
                      enum paint paint, bool colours)
 {

@@ -23,8 +23,8 @@ struct table {
     enum paint (*paint)(const void *data, size_t row, size_t column); /* NULL: all plain */
 };
 
-/* Print an empty line, the titles and the rows; nothing if there are no rows. Cells may come from files: control characters
- * in them become '?'. `colours`: as paint_wanted(out). */
+/* Print an empty line, the titles and the rows; nothing if there are no rows. Cells may come from files: control
+ * characters in them become '?'. `colours`: as paint_wanted(out). */
 void table_print(FILE *out, const struct table *table, bool colours);
 
 /* "512 bytes", "1.5 MiB" */

@@ -182,7 +182,7 @@ class Machines(MergeCase):
         done = self.merge(output, shards, "--allow-mixed")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.core(output), f"{mine}, {theirs}")
-        self.assertIn("warning: computed in parts by different", nrmflow("info", output).stdout)
+        self.assertIn("warning: parts were computed with different", nrmflow("info", output).stdout)
 
     def test_an_unfinished_store_of_another_core_goes_on_only_with_leave_and_names_it(self):
         output = self.path("resumed.h5")
