@@ -63,10 +63,9 @@ static const struct config_key keys[] = {
      .help = "output to explain: one class, or one class against another"},
     {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "adjacent",
      .help =
-         "flow matrices: adjacent covers neighbouring layers from the input to fc6; dense adds fc6-fc7 and fc7-fc8; "
-         "all: every pair of input and convolutions, far pairs sampled; conv3_3-conv5_3: one pair, exact; with :K, "
-         "only "
-         "the K most relevant upper channels of each image",
+         "adjacent: flows between neighbouring layers from the input to fc6; dense: these, fc6-fc7 and fc7-fc8; all: "
+         "every pair of input and convolutions, far pairs sampled; conv3_3-conv5_3: one pair, exact; "
+         "conv3_3-conv5_3:K: only the K most relevant upper channels of each image",
      .allowed = "none|adjacent|dense|all", .note = "or a pair of layers such as conv3_3-conv5_3"},
     {"measure", "sweeps", CONFIG_TYPE_REAL, FIELD(measure.sweeps), "1",
      .help = "sampled flows: average number of sweeps from each layer for an image", .low = 1e-3, .high = 1e6},
