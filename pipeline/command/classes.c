@@ -120,10 +120,9 @@ static void print_weak(const struct classes *classes, size_t first, size_t secon
     for (size_t i = 0; i < classes->count; i++)
         weak = weak || ((i == first || i == second || first == classes->count) && classes_weak(classes, i));
     if (weak)
-        puts("\nwarning: weak: the condition's mean in this class is within 3 standard errors of zero, so means "
-             "divided\n"
-             "by it are statistically unreliable. Run again with `given = none`, or with a composite of nonnegative\n"
-             "rules.");
+        puts("\nwarning: weak: the condition's mean in this class is within 3 standard errors of zero, so means\n"
+             "divided by it are statistically unreliable. Run again with `given = none`, or with a composite of\n"
+             "nonnegative rules.");
 }
 
 static void print_differences(const struct classes_differences *d, const char *name, bool flow, size_t listed)

@@ -57,8 +57,7 @@ static const struct config_key keys[] = {
      .help = "how max pooling distributes relevance", .allowed = "winner|first|proportional", .values = pool_modes},
     {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "input",
      .help = "condition: count only walks that reach the pixels (input), only walks through sets of one or more layers "
-             "joined "
-             "by `and`, or all walks (none)"},
+             "joined by `and`, or all walks (none)"},
     {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
      .help = "output to explain: one class, or one class against another"},
     {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "adjacent",
