@@ -1,5 +1,7 @@
 #include "pipeline/analysis/embedding.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -171,7 +173,7 @@ static void neighbours(size_t *out, const double *row, size_t n, size_t count)
 /* Turn distances into D^-1/2 A D^-1/2. */
 static void affinity(double *out, const double *square, double *degree, size_t n)
 {
-    size_t count = n - 1 < EMBEDDING_NEIGHBOURS ? n - 1 : EMBEDDING_NEIGHBOURS, near[EMBEDDING_NEIGHBOURS];
+    size_t count = smaller(n - 1, EMBEDDING_NEIGHBOURS), near[EMBEDDING_NEIGHBOURS];
 
     memset(out, 0, n * n * sizeof *out);
     memset(degree, 0, n * sizeof *degree);

@@ -1,6 +1,7 @@
 #include "io/export/virelay.h"
 #include "pipeline/analysis/embedding.h"
 #include "pipeline/analysis/export_internal.h"
+#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -56,7 +57,7 @@ static enum status begin(struct analysis *a, const char *layer, struct error *er
     snprintf(path, sizeof path, "layers/%s/relevance", layer);
     TRY(store_read_float(&a->rows, a->source->reader, path, 2, dims, err));
     a->channels = dims[1];
-    a->dims = a->channels < EXPORT_DIMENSIONS ? a->channels : EXPORT_DIMENSIONS;
+    a->dims = smaller(a->channels, EXPORT_DIMENSIONS);
     a->x = calloc(n * a->channels, sizeof *a->x);
     a->index = calloc(n, sizeof *a->index);
     a->pca = calloc(n * a->dims, sizeof *a->pca);

@@ -5,6 +5,7 @@
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
+#include "pipeline/util/number.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -94,8 +95,7 @@ static enum status check_classes(const struct export_source *s, struct error *er
     for (size_t i = 0; i < s->images; i++) {
         if (s->status[i] != STORE_IMAGE_OK || classes[i] < 0 || classes[i] >= (int64_t)s->classes)
             continue;
-        size_t count = ++counts[classes[i]];
-        most = count > most ? count : most;
+        most = larger(most, ++counts[classes[i]]);
     }
     free(counts);
     return most >= EXPORT_LEAST_IMAGES

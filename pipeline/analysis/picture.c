@@ -1,5 +1,7 @@
 #include "pipeline/analysis/picture.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -42,7 +44,7 @@ static void put(unsigned char *pixel, const double colour[COLOURS])
 enum status picture_draw(struct image *out, const float *input, const struct preprocessing *p, struct picture_map map,
                          struct error *err)
 {
-    size_t larger = p->width > p->height ? p->width : p->height, cell = larger < PANEL ? PANEL / larger : 1;
+    size_t side = larger(p->width, p->height), cell = side < PANEL ? PANEL / side : 1;
     size_t width = p->width * cell, height = p->height * cell;
     enum status rc = OK;
 

@@ -1,5 +1,7 @@
 #include "pipeline/analysis/report_arrays.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +97,7 @@ static enum status keep_largest(struct kept *kept, const double *weights, size_t
 {
     struct weighed *sorted = calloc(count + 1, sizeof *sorted);
 
-    *kept = (struct kept){count, count < REPORT_MOST_CHANNELS ? count : REPORT_MOST_CHANNELS, NULL};
+    *kept = (struct kept){count, smaller(count, REPORT_MOST_CHANNELS), NULL};
     kept->items = calloc(kept->count + 1, sizeof *kept->items);
     if (!sorted || !kept->items) {
         free(sorted);
@@ -310,7 +312,7 @@ done:
 
 static size_t most(size_t channels)
 {
-    return channels < REPORT_MOST_CHANNELS ? channels : REPORT_MOST_CHANNELS;
+    return smaller(channels, REPORT_MOST_CHANNELS);
 }
 
 enum status report_arrays_flows(const struct report_arrays *arrays, const struct summary *summary, size_t *nclasses,

@@ -4,6 +4,7 @@
 #include "pipeline/results/origin.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
+#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>
@@ -380,7 +381,7 @@ static enum status begin(struct work *w, const struct report_images_options *opt
 
     TRY(probe_begin(&w->probe, &probe, node, log, err));
     w->input = network_shape(&probe_model(&w->probe)->net, 0);
-    size_t side = w->input.height > w->input.width ? w->input.height : w->input.width;
+    size_t side = larger(w->input.height, w->input.width);
 
     w->picture_step = steps(side, PICTURE);
     w->map_step = steps(side, MAP);

@@ -6,6 +6,7 @@
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/sets/sets.h"
+#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -153,7 +154,7 @@ static void gather(struct verification *v)
 
     for (size_t done = 0; done < n; done += MESSAGE) {
         double *at = v->relevance + done;
-        int count = (int)(n - done < MESSAGE ? n - done : MESSAGE);
+        int count = (int)smaller(n - done, MESSAGE);
         MPI_Reduce(v->node->rank == 0 ? MPI_IN_PLACE : at, at, count, MPI_DOUBLE, MPI_SUM, 0, v->node->world);
     }
 }

@@ -1,6 +1,7 @@
 #include "pipeline/bench/accuracy.h"
 
 #include "kernels/layer/reference.h"
+#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,11 +19,6 @@ struct part {
     float *weight;
     double *z, *in, *out;
 };
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- cutting out ----------------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/dry.h"
+#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static void watch(void *context, size_t index, const struct measure_result *resu
 {
     struct work *w = context;
     size_t channels = network_shape(w->plan->net, w->pair.upper).channels;
-    size_t swept = channels < SWEPT ? channels : SWEPT;
+    size_t swept = smaller(channels, SWEPT);
     double start = log_seconds(), one;
 
     (void)index;

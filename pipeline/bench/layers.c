@@ -3,6 +3,7 @@
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,6 @@ struct arrays {
     struct channels_summary *summaries;
     struct link_scratch scratch;
 };
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
 
 static size_t images_of(const struct measure_plan *plan, size_t variable)
 {

@@ -2,6 +2,7 @@
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static struct bench_product product_of(const struct link *link)
 
     if (link->kind == LINK_DENSE)
         return (struct bench_product){link->name, BLOCK_GROUP, link->upper.channels, shape_neurons(link->lower), 0};
-    return (struct bench_product){link->name, link->upper.channels, positions < MAX_COLUMNS ? positions : MAX_COLUMNS,
+    return (struct bench_product){link->name, link->upper.channels, smaller(positions, MAX_COLUMNS),
                                   9 * link->lower.channels, 0};
 }
 
@@ -75,11 +76,6 @@ static double measure_product(const struct bench_product *p, const float *in, fl
         seconds[r ? r - 1 : 0] = log_seconds() - start; /* the first is not counted */
     }
     return bench_median(seconds, repeats);
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
 }
 
 static enum status measure_products(struct bench_machine *out, size_t repeats, const struct node *node,

@@ -5,6 +5,7 @@
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/blas.h"
 #include "pipeline/run/dry.h"
+#include "pipeline/util/number.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -201,7 +202,7 @@ enum status bench_measure(struct bench_results *out, const struct bench_options 
 
     *out = (struct bench_results){0};
     TRY(make_config(&config, options, ".", NULL, node, err));
-    TRY(bench_images_make(folder, config.run.block < MAX_IMAGES ? config.run.block : MAX_IMAGES, node, err));
+    TRY(bench_images_make(folder, smaller(config.run.block, MAX_IMAGES), node, err));
     for (size_t variant = 0; variant < BENCH_VARIANTS; variant++)
         TRY(measure_variant(out, options, variant, folder, node, log, err));
     if (options->flows)

@@ -1,7 +1,7 @@
-#include "pipeline/command/bench.h"
-
 #include "pipeline/bench/bench.h"
+
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/option.h"
 
@@ -12,7 +12,7 @@
 struct arguments {
     const char *config, *network, *side, *narrow, *repeats, *composite, *block;
     struct option_list sets;
-    char settings[2][BENCH_NAME]; /* of options that stand for a key */
+    char settings[2][BENCH_NAME]; /* from options that stand for a key */
     bool json, accuracy, flows, tune;
 };
 
@@ -38,12 +38,12 @@ static enum status add_setting(char setting[BENCH_NAME], struct option_list *set
     if (!value)
         return OK;
     if (snprintf(setting, BENCH_NAME, "%s=%s", key, value) >= BENCH_NAME || sets->count == OPTION_MAX_ITEMS)
-        return error_set(err, FAIL_CONFIG, "%s: no such value: %.40s", key, value);
+        return error_set(err, FAIL_CONFIG, "%s: invalid value: %.40s", key, value);
     sets->items[sets->count++] = setting;
     return OK;
 }
 
-/* What is measured, after the options that were given. */
+/* Set the options of the benchmark from the command line. */
 static enum status choose(struct bench_options *out, struct arguments *arguments, struct error *err)
 {
     enum status rc = OK;
@@ -69,20 +69,21 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
 {
     const struct option_row rows[] = {
         {"network", 0, OPTION_TEXT, &out->network, "NAME", "without CONFIG: vgg11, vgg13, vgg16 (default) or vgg19"},
-        {"side", 0, OPTION_TEXT, &out->side, "PIXELS", "without CONFIG: side of its images; default 224"},
+        {"side", 0, OPTION_TEXT, &out->side, "PIXELS", "without CONFIG: side of the images; default: 224"},
         {"narrow", 0, OPTION_TEXT, &out->narrow, "N", "without CONFIG: divide the numbers of channels by N"},
-        {"composite", 0, OPTION_TEXT, &out->composite, "NAME", "relevance rules; as --set measure.composite=NAME"},
+        {"composite", 0, OPTION_TEXT, &out->composite, "NAME",
+         "relevance rules; short for --set measure.composite=NAME"},
         {"block", 0, OPTION_TEXT, &out->block, "IMAGES",
-         "images that are computed together; as --set run.block=IMAGES"},
+         "number of images computed together; short for --set run.block=IMAGES"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration"},
         {"repeats", 0, OPTION_TEXT, &out->repeats, "N",
-         "how often everything is measured, whole images less often if they take long; default 3"},
+         "number of repeats, fewer for whole images if they take long; default: 3"},
         {"accuracy", 0, OPTION_FLAG, &out->accuracy, NULL,
-         "compare every layer's operations with the double reference, on some of its channels"},
+         "compare every layer's operations with the double-precision reference, on some channels"},
         {"flows", 0, OPTION_FLAG, &out->flows, NULL,
-         "measure the far pair of conv4_2 and the last convolution, against a sweep for every channel"},
+         "measure the far pair of conv4_2 and the last convolution, compared with one sweep for each channel"},
         {"tune", 0, OPTION_FLAG, &out->tune, NULL,
-         "compute every layer every way that fits its rule, and mark the way that runs take; a minute more"},
+         "time every method that fits a layer's rule, and mark the one that runs use; takes a minute more"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object, times in seconds"},
     };
     const struct option_table table = {
@@ -91,10 +92,11 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
         0,
         1,
         "Measures the processor's multiply-add peak, OpenBLAS, every layer, and whole images with and without flows "
-        "and condition: medians of repeats, with the first left out. `floor / own time` compares with direct "
-        "convolution at the peak. Measured are CONFIG's model and first block, or by default VGG16 with random weights "
-        "on made-up photographs, in a folder of TMPDIR that is removed. Under mpirun all ranks measure at the same "
-        "time, and the slowest counts. given and flows of CONFIG are not used: all four cases are measured.",
+        "and condition. Times are medians of the repeats without the first. `floor / own time` is the speed relative "
+        "to direct convolution at the peak. The benchmark uses CONFIG's model and first block of images; by default "
+        "VGG16 with random weights and synthetic images, which it writes to a temporary folder in TMPDIR. Under "
+        "mpirun, all ranks measure at the same time and the slowest counts. measure.given and measure.flows of CONFIG "
+        "are ignored, because all four cases are measured.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -111,7 +113,7 @@ static bool parse(struct bench_options *options, struct arguments *out, int argc
     return true;
 }
 
-/* What `answer` needs of the command line. */
+/* The part of the command line that `answer` uses. */
 struct wanted {
     struct bench_options options;
     bool json;

@@ -1,7 +1,7 @@
-#include "pipeline/command/check.h"
+#include "pipeline/results/check.h"
 
 #include "pipeline/command/command.h"
-#include "pipeline/results/check.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
 
@@ -66,7 +66,7 @@ static json_t *json_table(void)
 
 /* ---- a store --------------------------------------------------------------------------------------------------- */
 
-/* Text from a file may hold what a terminal would obey. */
+/* Text from a file may contain control characters, which a terminal would obey. */
 static void print_line(const char *text)
 {
     for (; *text; text++) {
@@ -92,11 +92,11 @@ static void print_result(const struct check_result *result, const char *path)
     if (problems->left_out)
         printf("and %zu more\n", problems->left_out);
     if (!result->numbers)
-        puts("The numbers have not been looked at, because of what is missing or has another shape.");
+        puts("The numbers were not checked, because datasets are missing or have another shape.");
     if (sound(result))
         printf("%s: a sound store%s: %zu datasets; %zu images, %zu layers, %zu flows, %zu queries\n", path,
-               result->complete ? "" : " of a run that is not complete", problems->datasets, result->images,
-               result->layers, result->flows, result->queries);
+               result->complete ? "" : " of an incomplete run", problems->datasets, result->images, result->layers,
+               result->flows, result->queries);
 }
 
 static json_t *json_result(const struct check_result *result, const char *path)
@@ -148,7 +148,7 @@ int command_check(int argc, char **argv)
     bool json = false, table_only = false;
     int status;
     const struct option_row rows[] = {
-        {"table", 0, OPTION_FLAG, &table_only, NULL, "list the datasets that stores have instead, as Markdown"},
+        {"table", 0, OPTION_FLAG, &table_only, NULL, "list the datasets of the store format as Markdown instead"},
         {"json", 0, OPTION_FLAG, &json, NULL, "print one JSON object: sound, problems; with --table: datasets"},
     };
     const struct option_table table = {
@@ -156,9 +156,9 @@ int command_check(int argc, char **argv)
         "STORE",
         0,
         1,
-        "Says what is wrong with a store: datasets that are missing, or have another type, shape, unit or scale than "
-        "the table of the format says, and numbers that contradict each other: open ledgers, flows that do not sum to "
-        "the relevance of their layers, counts and means that are not those of the rows. Fails if there is anything.",
+        "Checks a store and lists the problems: datasets that are missing, or whose type, shape, unit or scale differs "
+        "from the table of the format, and numbers that contradict each other: open ledgers, flows that do not sum to "
+        "the relevance of their layers, counts and means that do not match the rows. Fails if there is a problem.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -168,11 +168,11 @@ int command_check(int argc, char **argv)
     if (!command_start(&status, &words, &table, argc, argv))
         return status;
     if (table_only && words.count) {
-        error_set(&err, FAIL_CONFIG, "--table is not about a store: it lists what all stores have");
+        error_set(&err, FAIL_CONFIG, "--table takes no store: it lists the datasets of the store format");
         return command_usage(&err, table.command);
     }
     if (!table_only && words.count == 0) {
-        error_set(&err, FAIL_CONFIG, "something is missing: %s %s", table.command, table.arguments);
+        error_set(&err, FAIL_CONFIG, "missing argument: %s %s", table.command, table.arguments);
         return command_usage(&err, table.command);
     }
     return table_only ? show_table(json) : show_result(words.items[0], json);

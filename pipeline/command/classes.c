@@ -1,7 +1,7 @@
-#include "pipeline/command/classes.h"
+#include "pipeline/results/classes.h"
 
 #include "pipeline/command/command.h"
-#include "pipeline/results/classes.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
@@ -31,7 +31,7 @@ static enum status read_top(struct arguments *out, struct error *err)
         return OK;
     unsigned long long n = strtoull(out->top, &end, 10);
     if (*out->top < '0' || *out->top > '9' || *end || n == 0 || n > MAX_LISTED)
-        return error_set(err, FAIL_CONFIG, "--top %s: is no number from 1 to %d", out->top, MAX_LISTED);
+        return error_set(err, FAIL_CONFIG, "--top %s: must be a whole number from 1 to %d", out->top, MAX_LISTED);
     out->listed = (size_t)n;
     return OK;
 }
@@ -39,21 +39,22 @@ static enum status read_top(struct arguments *out, struct error *err)
 static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
 {
     if (words->count == 2)
-        return error_set(err, FAIL_CONFIG, "a class to compare %s with is missing", words->items[1]);
+        return error_set(err, FAIL_CONFIG, "missing argument: the class to compare %s with", words->items[1]);
     if (words->count == 1 && (out->layer || out->flow || out->top))
-        return error_set(err, FAIL_CONFIG, "--layer, --flow and --top go with two classes");
+        return error_set(err, FAIL_CONFIG, "--layer, --flow and --top need two classes");
     if (out->layer && out->flow)
-        return error_set(err, FAIL_CONFIG, "--layer and --flow exclude each other");
+        return error_set(err, FAIL_CONFIG, "--layer and --flow cannot be combined");
     return read_top(out, err);
 }
 
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"layer", 0, OPTION_TEXT, &out->layer, "LAYER", "only the channels of this layer; by default those of all"},
+        {"layer", 0, OPTION_TEXT, &out->layer, "LAYER",
+         "compare the channels of this layer only; default: of all layers"},
         {"flow", 0, OPTION_TEXT, &out->flow, "PAIR",
-         "the entries of this flow, as conv4_3-conv5_1, in place of channels"},
-        {"top", 0, OPTION_TEXT, &out->top, "N", "list the N largest differences; by default 10, with --json all"},
+         "compare the entries of this flow, such as conv4_3-conv5_1, instead of channels"},
+        {"top", 0, OPTION_TEXT, &out->top, "N", "list the N largest differences; default: 10, with --json all"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
     };
     const struct option_table table = {
@@ -63,8 +64,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         3,
         "Lists the classes of a store, or compares two of them, A and B, given by number or name: the mean relevance "
         "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
-        "mass of the condition. A star marks differences beyond three standard errors; among thousands of channels a "
-        "few are beyond that by chance.",
+        "mass of the condition. A star marks differences of more than three standard errors; among thousands of "
+        "channels, a few exceed that by chance.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -85,7 +86,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-/* Text from a file may hold what a terminal would obey. */
+/* Text from a file may contain control characters, which a terminal would obey. */
 static void print_name(const char *name, int width)
 {
     int n = 0;
@@ -95,7 +96,7 @@ static void print_name(const char *name, int width)
     printf("%*s", width > n ? width - n : 0, "");
 }
 
-/* `mark` is what the class is called below. */
+/* `mark` is the class's name in the comparison. */
 static void print_class(const struct classes *classes, size_t i, const char *mark)
 {
     printf("%s%5zu  ", mark, i);
@@ -119,8 +120,9 @@ static void print_weak(const struct classes *classes, size_t first, size_t secon
     for (size_t i = 0; i < classes->count; i++)
         weak = weak || ((i == first || i == second || first == classes->count) && classes_weak(classes, i));
     if (weak)
-        puts("\nwarning: weak: the condition's mean in this class is within 3 standard errors of zero, so that means\n"
-             "divided by it mean little. Run again with `given = none`, or with a composite of nonnegative rules.");
+        puts("\nwarning: weak: the condition's mean in this class is within 3 standard errors of zero, so means\n"
+             "divided by it are statistically unreliable. Run again with `given = none`, or with a composite of\n"
+             "nonnegative rules.");
 }
 
 static void print_differences(const struct classes_differences *d, const char *name, bool flow, size_t listed)
@@ -136,7 +138,7 @@ static void print_differences(const struct classes_differences *d, const char *n
                x->b_error, x->difference, x->std_error, fabs(x->difference) > 3 * x->std_error ? " *" : "");
     }
     if (d->count > listed)
-        printf("and %zu more, which --top or --json lists\n", d->count - listed);
+        printf("and %zu more; --top or --json lists them\n", d->count - listed);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
@@ -200,7 +202,7 @@ static void list_classes(const struct store_reader *reader, const struct classes
     print_weak(classes, classes->count, classes->count);
 }
 
-/* Two classes, and what they are compared in. */
+/* A comparison of two classes. */
 struct comparison {
     const struct store_reader *reader;
     const struct classes *classes;
@@ -238,7 +240,7 @@ static enum status show(struct comparison *c, const char *name, struct error *er
     return rc;
 }
 
-/* The layers that are to be shown, or the flow. */
+/* The layers to show, or the flow. */
 static enum status list_names(struct store_names *names, const struct store_reader *reader,
                               const struct arguments *arguments, struct error *err)
 {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What `nrmflow help` asks a command for. */
+/* The forms of help that `nrmflow help` requests from a command. */
 static const struct {
     const char *word;
     void (*print)(FILE *out, const struct option_table *table);
@@ -27,7 +27,7 @@ static bool print_form(const char *word, const struct option_table *table)
     return false;
 }
 
-/* `help`: whether the text was asked for, which then has been printed. */
+/* `help`: --help was given, and the text has been printed. */
 static bool start(int *status, bool *help, struct option_list *arguments, const struct option_table *table, int argc,
                   char **argv)
 {
@@ -78,7 +78,7 @@ int command_fail(const struct error *err)
 
 int command_usage(const struct error *err, const char *command)
 {
-    fprintf(stderr, "nrmflow: %s\n`%s --help` shows how it is used.\n", err->message, command);
+    fprintf(stderr, "nrmflow: %s\n`%s --help` explains the usage.\n", err->message, command);
     return COMMAND_USAGE;
 }
 

@@ -1,4 +1,4 @@
-/* What the commands of the program have in common. */
+/* Common parts of the program's commands. */
 #ifndef NRMFLOW_PIPELINE_COMMAND_COMMAND_H
 #define NRMFLOW_PIPELINE_COMMAND_COMMAND_H
 
@@ -24,25 +24,25 @@ struct command_list {
     size_t count;
 };
 
-/* The first thing a command does: read its command line. --help is answered here, and so is what `nrmflow help` asks of
- * every command for manual pages and completions (--help=man, --help=bash, --help=zsh); mistakes are reported.
+/* Parse the command line, the first step of every command. Prints the help for --help, and for `nrmflow help` the
+ * command's part of manual pages and completions (--help=man, --help=bash, --help=zsh). Reports mistakes.
  *
- *   status     out  the exit status of a command that does not go on
+ *   status     out  the exit status, if the command does not continue
  *   arguments  out  as option_parse
- * Returns whether the command goes on. */
+ * Returns whether the command continues. */
 bool command_start(int *status, struct option_list *arguments, const struct option_table *table, int argc, char **argv);
 
-/* The same for a command whose help explains the keys of the configuration, too. */
+/* The same for a command whose help also explains the keys of the configuration. */
 bool command_start_with_keys(int *status, struct option_list *arguments, const struct option_table *table, int argc,
                              char **argv);
 
 /* Print "nrmflow: " and the message on standard error; returns COMMAND_FAILED. */
 int command_fail(const struct error *err);
 
-/* The same for a wrong command line of `command` ("nrmflow weights"), with a hint at --help; returns COMMAND_USAGE. */
+/* The same for a wrong command line of `command` ("nrmflow weights"), and mention --help; returns COMMAND_USAGE. */
 int command_usage(const struct error *err, const char *command);
 
-/* Flush standard output. Returns `status`, or COMMAND_FAILED with a message if what was printed did not get there. */
+/* Flush standard output. Returns `status`, or COMMAND_FAILED with a message if output was lost. */
 int command_finish(int status);
 
 #endif

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-/* ---- what may follow ------------------------------------------------------------------------------------------- */
+/* ---- kinds of words -------------------------------------------------------------------------------------------- */
 
-/* What an argument is, told by the name that help gives it. */
+/* The kind of an argument, according to its name in the help. */
 enum kind { OTHER, FILES, KEYS, COMMANDS, WORDS };
 
 static const char *const kind_names[] = {"other", "files", "keys", "commands", "words"};
@@ -25,7 +25,7 @@ static enum kind kind_of(const char *argument)
     return strchr(argument, '|') ? WORDS : OTHER;
 }
 
-/* Arguments without a dash are files, but for those of `help`. */
+/* Arguments that are no options are files, except those of `help`. */
 static enum kind kind_of_arguments(const struct option_table *table)
 {
     enum kind kind = kind_of(table->arguments);
@@ -33,20 +33,20 @@ static enum kind kind_of_arguments(const struct option_table *table)
     return kind == OTHER ? FILES : kind;
 }
 
-/* Words that are separated by '|', with blanks. */
+/* Print words separated by '|', with spaces instead. */
 static void put_words(FILE *out, const char *words)
 {
     for (const char *c = words; *c; c++)
         fputc(*c == '|' ? ' ' : *c, out);
 }
 
-/* Words that a key's value may be; empty if it is of another kind. */
+/* The allowed words of a key's value; empty if the value is of another kind. */
 static const char *key_words(const struct config_key *key)
 {
     return key->type != CONFIG_TYPE_PAIRS && key->allowed ? key->allowed : "";
 }
 
-/* "measure.bias=", and "measure.rule.", which the user goes on with. */
+/* "measure.bias="; or "measure.rule.", which the user completes. */
 static void put_key(FILE *out, const struct config_key *key)
 {
     fprintf(out, "%s.%s%c", key->section, key->name, key->type == CONFIG_TYPE_PAIRS ? '.' : '=');
@@ -118,7 +118,7 @@ void completion_bash_command(FILE *out, const struct option_table *table)
         }
 }
 
-/* The values of a key are completed in the place of --set's argument. */
+/* The values of a key are completed as the argument of --set. */
 static void put_bash_keys(FILE *out)
 {
     const struct config_key *key;
@@ -171,7 +171,7 @@ void completion_bash_end(FILE *out)
 
 /* ---- zsh ------------------------------------------------------------------------------------------------------- */
 
-/* Text in brackets of a specification, inside of single quotes. */
+/* Print text for the brackets of a specification inside single quotes. */
 static void put_zsh(FILE *out, const char *text)
 {
     for (const char *c = text; *c; c++) {
@@ -277,7 +277,7 @@ void completion_zsh_command(FILE *out, const struct option_table *table)
             put_zsh_action(out, row->argument, kind_of(row->argument));
         fputs("' \\\n", out);
     }
-    fputs("            '(- *)'{--help,-h}'[show how it is used]' \\\n            '*", out);
+    fputs("            '(- *)'{--help,-h}'[show help]' \\\n            '*", out);
     put_zsh_action(out, table->arguments[0] ? table->arguments : "nothing", kind_of_arguments(table));
     fputs("'\n", out);
 }

@@ -1,7 +1,7 @@
 /* Completions for bash and zsh, from the tables of commands, options and configuration keys.
  *
- * A script is completion_*_begin, then completion_*_command for every command between its completion_case and
- * completion_esac, then completion_*_end. */
+ * A script consists of completion_*_begin, completion_*_command for every command between its completion_case and
+ * completion_esac, and completion_*_end. */
 #ifndef NRMFLOW_PIPELINE_COMMAND_COMPLETION_H
 #define NRMFLOW_PIPELINE_COMMAND_COMPLETION_H
 

@@ -1,7 +1,6 @@
-#include "pipeline/command/export.h"
-
 #include "pipeline/analysis/export_virelay.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
 
@@ -16,7 +15,7 @@ struct arguments {
     bool json;
 };
 
-/* ---- command line -------------------------------------------------------------------------------------------------- */
+/* ---- command line ------------------------------------------------------------------------------------------------ */
 
 static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
 {
@@ -24,13 +23,13 @@ static enum status check(struct arguments *out, const struct option_list *words,
         return error_set(err, FAIL_CONFIG, "there is no export to \"%s\", only to virelay: nrmflow export virelay %s",
                          words->items[0], words->count > 1 ? words->items[1] : "STORE");
     if (words->count < 2)
-        return error_set(err, FAIL_CONFIG, "something is missing: nrmflow export virelay STORE");
+        return error_set(err, FAIL_CONFIG, "missing argument: nrmflow export virelay STORE");
     if (!out->options.folder)
-        return error_set(err, FAIL_CONFIG, "where to? Name a new folder with --output");
+        return error_set(err, FAIL_CONFIG, "missing option: --output FOLDER, a new folder to write");
     if (!out->options.config)
         return error_set(err, FAIL_CONFIG,
-                         "the relevance of pixels is computed again, for which the configuration of "
-                         "the run is needed: --config CONFIG");
+                         "missing option: --config CONFIG, the configuration of the run, which is needed to compute "
+                         "the relevance of pixels again");
     out->options.store = words->items[1];
     out->options.layers = out->layers.items;
     out->options.nlayers = out->layers.count;
@@ -42,11 +41,12 @@ static enum status check(struct arguments *out, const struct option_list *words,
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->options.folder, "FOLDER", "a folder that is not there yet, or empty"},
+        {"output", 'o', OPTION_TEXT, &out->options.folder, "FOLDER", "the folder to write, new or empty"},
         {"config", 0, OPTION_TEXT, &out->options.config, "CONFIG", "the configuration of the store's run"},
         {"layer", 0, OPTION_LIST, &out->layers, "LAYER",
-         "analyse this layer; by default the highest convolution of store.per_image"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as data.path=/data/val"},
+         "analyse this layer; default: the highest convolution in store.per_image"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
+         "change a key of the configuration, such as data.path=/data/val"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
     };
     const struct option_table table = {
@@ -54,9 +54,9 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "virelay STORE",
         1,
         2,
-        "Writes the files that ViRelAy opens: images, the relevance of their pixels, logits, and for every class "
-        "embeddings and clusters of its images by the relevance of a layer's channels, which the store must have for "
-        "single images (store.per_image). Then: virelay FOLDER/project.yaml. Under mpirun ranks share the images.",
+        "Writes a ViRelAy project: images, the relevance of their pixels, logits, and for every class embeddings and "
+        "clusters of its images by the relevance of a layer's channels, which the store must have for every image "
+        "(store.per_image). Open it with `virelay FOLDER/project.yaml`. Under mpirun, the ranks share the images.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -71,7 +71,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     return false;
 }
 
-/* ---- result -------------------------------------------------------------------------------------------------------- */
+/* ---- result ------------------------------------------------------------------------------------------------------ */
 
 static void print_text(const struct export_result *result, const char *folder)
 {
@@ -83,7 +83,7 @@ static void print_text(const struct export_result *result, const char *folder)
         const struct export_analysis *analysis = &result->analyses[i];
         printf("%s: %zu classes", analysis->layer, analysis->categories);
         if (analysis->small)
-            printf("; %zu have fewer than %d images, and are left out", analysis->small, (int)EXPORT_LEAST_IMAGES);
+            printf("; %zu with fewer than %d images are left out", analysis->small, (int)EXPORT_LEAST_IMAGES);
         putchar('\n');
     }
 }

@@ -46,7 +46,7 @@ void command_help_usage(FILE *out, const struct command_list *commands)
           out);
     for (size_t i = 0; i < commands->count; i++)
         fprintf(out, "  %-12s%s\n", commands->items[i].name, commands->items[i].help);
-    fputs("\n`nrmflow COMMAND --help` explains a command, `nrmflow --version` names versions.\n", out);
+    fputs("\n`nrmflow COMMAND --help` explains a command, `nrmflow --version` shows versions.\n", out);
 }
 
 int command_help_unknown(const char *name, const struct command_list *commands)
@@ -66,7 +66,7 @@ int command_help_unknown(const char *name, const struct command_list *commands)
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"man", 0, OPTION_FLAG, &out->man, NULL, "print the manual page, of COMMAND or the program, for man(1)"},
+        {"man", 0, OPTION_FLAG, &out->man, NULL, "print the manual page of COMMAND, or of the program, for man(1)"},
         {"completion", 0, OPTION_TEXT, &out->shell, "bash|zsh", "print the completion script for a shell"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "list the commands in one JSON object"},
     };
@@ -75,8 +75,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "[COMMAND]",
         0,
         1,
-        "Explains a command, as `nrmflow COMMAND --help` does, or lists all of them. An installed nrmflow has its "
-        "manual pages and completions where man, bash and zsh look for them; without installation:\n"
+        "Explains a command, like `nrmflow COMMAND --help`, or lists all commands. An installed nrmflow has its manual "
+        "pages and completions where man, bash and zsh look for them. Without installation:\n"
         "\n"
         "  source <(nrmflow help --completion bash)\n"
         "  man <(nrmflow help --man run)",
@@ -90,18 +90,18 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         return false;
     out->name = words.count ? words.items[0] : NULL;
     if (out->man + out->json + (out->shell != NULL) > 1)
-        error_set(&err, FAIL_CONFIG, "--man, --completion and --json exclude each other");
+        error_set(&err, FAIL_CONFIG, "--man, --completion and --json cannot be combined");
     else if (out->name && (out->json || out->shell))
-        error_set(&err, FAIL_CONFIG, "--json and --completion are about all commands, not only %s", out->name);
+        error_set(&err, FAIL_CONFIG, "--json and --completion take no command: leave out %s", out->name);
     else if (out->shell && !find_shell(out->shell))
-        error_set(&err, FAIL_CONFIG, "--completion %s: there are bash and zsh", out->shell);
+        error_set(&err, FAIL_CONFIG, "--completion %s: must be bash or zsh", out->shell);
     if (err.status != OK)
         *status = command_usage(&err, table.command);
     return err.status == OK;
 }
 
-/* Let a command print its help in some form. */
-static int ask(const struct command *command, const char *form)
+/* Make a command print its help in some form. */
+static int request_help(const struct command *command, const char *form)
 {
     char name[64], word[16];
 
@@ -113,7 +113,7 @@ static int ask(const struct command *command, const char *form)
 static int print_manual(const struct command *command)
 {
     manual_begin(stdout, command);
-    int status = ask(command, "--help=man");
+    int status = request_help(command, "--help=man");
     manual_end(stdout);
     return status;
 }
@@ -125,7 +125,7 @@ static int print_completion(const struct shell *shell, const struct command_list
     shell->begin(stdout, commands);
     for (size_t i = 0; i < commands->count && status == COMMAND_OK; i++) {
         completion_case(stdout, commands->items[i].name);
-        status = ask(&commands->items[i], shell->form);
+        status = request_help(&commands->items[i], shell->form);
         completion_esac(stdout);
     }
     shell->end(stdout);
@@ -162,7 +162,7 @@ int command_help(const struct command_list *commands, int argc, char **argv)
     else if (arguments.man)
         status = print_manual(command);
     else if (command)
-        return ask(command, "--help");
+        return request_help(command, "--help");
     else
         command_help_usage(stdout, commands);
     return command_finish(status);

@@ -1,6 +1,5 @@
-#include "pipeline/command/info.h"
-
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/results/summary.h"
 #include "pipeline/results/summary_json.h"
 #include "pipeline/run/time_profile.h"
@@ -17,12 +16,12 @@
 
 #include <jansson.h>
 
-/* A ledger is closed to this much, relative to the total variation (docs/explanation/winograd.md). */
+/* Largest tolerated gap of a ledger, relative to the total variation (docs/explanation/winograd.md). */
 #define LEDGER_TOLERANCE 1e-5
 
 enum { MAX_CONFIG_LINES = 60, MAX_SPARKS = 128 };
 
-/* What the tables below show, and whether in colours. */
+/* The data of the tables below. */
 struct view {
     const struct summary *summary;
     bool colours;
@@ -37,7 +36,7 @@ static void print_line(const char *label, const char *text)
     putchar('\n');
 }
 
-/* "35.3 MiB: layers 9.7 MiB, flows 12.0 MiB, images 2.3 MiB"; what is left is headers and attributes. */
+/* "35.3 MiB: layers 9.7 MiB, flows 12.0 MiB, images 2.3 MiB"; the rest is headers and attributes. */
 static void print_size(const struct summary *summary)
 {
     uint64_t layers = 0, flows = 0;
@@ -54,7 +53,7 @@ static void print_size(const struct summary *summary)
     } parts[] = {{"layers", layers},
                  {"flows", flows},
                  {"images", summary->images_bytes},
-                 {"sums to go on from", summary->state_bytes}};
+                 {"sums to continue from", summary->state_bytes}};
 
     const char *separator = ": ";
 
@@ -84,7 +83,7 @@ static void print_run(const struct summary *summary, const char *path)
     }
 }
 
-/* The lines of the configuration that say something: "section.key = value". */
+/* The lines of the configuration that set a value, as "section.key = value". */
 static void print_config(const char *config)
 {
     char section[64] = "", text[TABLE_CELL];
@@ -120,7 +119,7 @@ static void print_images(const struct view *view)
 
     printf("\n%-18s%zu, of which %zu finished%s%s%s\n", "images", summary->images, summary->finished,
            paint_start(view->colours, paint),
-           summary->complete ? "" : " (the run is not complete: start it again to continue)",
+           summary->complete ? "" : " (the run is not complete; start it again to continue)",
            paint_end(view->colours, paint));
     for (int status = 0; status < STORE_NSTATUS; status++)
         if (summary->by_status[status]) {
@@ -198,7 +197,7 @@ static void print_layers(const struct view *view)
                 view->colours);
 }
 
-/* The mass of all variables at a glance, from the input to the logits. */
+/* The mass of all variables as a sparkline, from the input to the logits. */
 static void print_spark(const struct summary *summary)
 {
     double masses[MAX_SPARKS], top = 1;
@@ -322,7 +321,7 @@ static double largest_gap(const struct summary *summary)
     return gap;
 }
 
-/* Where a store was computed by several instruction sets, OpenBLAS cores or versions, the attribute lists them. */
+/* If several instruction sets, OpenBLAS cores or versions computed a store, the attribute lists them. */
 static bool is_mixed(const struct summary *summary)
 {
     static const char *const names[] = {"isa", "blas_core", "program_version"};
@@ -353,25 +352,27 @@ static void print_warnings(const struct view *view)
     snprintf(warning, sizeof warning, "\n%swarning:%s ", paint_start(view->colours, PAINT_YELLOW),
              paint_end(view->colours, PAINT_YELLOW));
     if (is_shard(summary))
-        printf("%sthis is one shard, with a part of the run's images; `nrmflow merge` puts all together.\n", warning);
+        printf("%sthis is one shard, with part of the run's images; `nrmflow merge` combines all shards.\n", warning);
     if (is_mixed(summary))
-        printf("%scomputed in parts by different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
+        printf("%sparts were computed with different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
                "results differ in the last bits.\n",
                warning);
     if (summary->weak_condition)
-        printf("%sthe mean mass of the condition cannot be told from zero (weak_condition), so that what is divided by "
-               "it\nmeans little. Run again with `given = none`, or with a composite of nonnegative rules.\n",
-               warning);
+        printf(
+            "%sthe mean mass of the condition cannot be distinguished from zero (weak_condition), so values divided\n"
+            "by it are statistically unreliable. Run again with `given = none`, or with a composite of nonnegative\n"
+            "rules.\n",
+            warning);
     if (gap > LEDGER_TOLERANCE)
         printf("%sthe ledger is open by up to %.1e of the total variation (%.0e is tolerated): some relevance is\n"
                "unaccounted for.\n",
                warning, gap, LEDGER_TOLERANCE);
     if (summary->failed)
-        printf("%s%zu image%s could not be used; images/status and images/path say which.\n", warning, summary->failed,
+        printf("%s%zu image%s could not be used; see images/status and images/path.\n", warning, summary->failed,
                summary->failed == 1 ? "" : "s");
     if (exploded)
-        printf("%s%zu image%s exploded (a layer's total variation is above the limit), in no mean.\n", warning,
-               exploded, exploded == 1 ? "" : "s");
+        printf("%s%zu image%s exploded (a layer's total variation exceeds the limit), excluded from all means.\n",
+               warning, exploded, exploded == 1 ? "" : "s");
 }
 
 static void print_all(const struct summary *summary, const char *path)
@@ -400,7 +401,7 @@ static int show(const char *path, bool json)
 
     if (summary_read(&summary, path, &err) != OK) {
         status = command_fail(&err);
-        fputs("A store is what `nrmflow run ... --output STORE` writes.\n", stderr);
+        fputs("`nrmflow run CONFIG --output STORE` writes a store.\n", stderr);
     } else if (json) {
         json_t *object = summary_json(&summary);
 
@@ -426,9 +427,9 @@ int command_info(int argc, char **argv)
         "STORE",
         1,
         1,
-        "Shows what is in a store that `nrmflow run` has written: the run, its images by status, accuracy, the ledger "
-        "of every variable, the flow matrices, the slowest stage. For every variable, mass + bias + absorbed = 1 in "
-        "each image; the gap is the largest difference from it.",
+        "Shows what a store contains: the run, its images by status, accuracy, the ledger of every variable, the flow "
+        "matrices, and the slowest stage. For every variable, mass + bias + absorbed = 1 in each image; the gap is the "
+        "largest deviation from 1.",
         rows,
         sizeof rows / sizeof rows[0],
     };

@@ -1,20 +1,8 @@
-/* nrmflow: finds the command and calls it. */
+/* The main function of nrmflow: calls the command that the first argument names. */
 #include "io/base/fault.h"
-#include "pipeline/command/bench.h"
-#include "pipeline/command/check.h"
-#include "pipeline/command/classes.h"
 #include "pipeline/command/command.h"
-#include "pipeline/command/export.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/help.h"
-#include "pipeline/command/info.h"
-#include "pipeline/command/map.h"
-#include "pipeline/command/merge.h"
-#include "pipeline/command/query.h"
-#include "pipeline/command/report.h"
-#include "pipeline/command/run.h"
-#include "pipeline/command/version.h"
-#include "pipeline/command/walks.h"
-#include "pipeline/command/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,18 +12,18 @@ static int run_help(int argc, char **argv);
 
 static const struct command commands[] = {
     {"run", "compute a store from a dataset", command_run},
-    {"info", "what is in a store", command_info},
-    {"check", "whether a store is what it says it is", command_check},
-    {"classes", "classes of a store, and how two of them differ", command_classes},
-    {"merge", "one store from the shards of a run", command_merge},
-    {"query", "relevance of sets of neurons, jointly and conditionally", command_query},
-    {"map", "heatmaps of the walks through sets of neurons", command_map},
-    {"report", "a store as one HTML page to look at", command_report},
-    {"walks", "channel walks of largest joint relevance", command_walks},
-    {"export", "a store as files that ViRelAy opens", command_export},
-    {"weights", "what is in a weights file", command_weights},
-    {"bench", "speed against this machine's own floor", command_bench},
-    {"help", "explain a command; manual pages and completions", run_help},
+    {"info", "show what a store contains", command_info},
+    {"check", "check a store for mistakes", command_check},
+    {"classes", "list the classes of a store, or compare two of them", command_classes},
+    {"merge", "merge the shards of a run into one store", command_merge},
+    {"query", "compute the relevance of sets of neurons, jointly and conditionally", command_query},
+    {"map", "draw heatmaps of the walks through sets of neurons", command_map},
+    {"report", "write a store as one HTML page", command_report},
+    {"walks", "find the channel walks of largest joint relevance", command_walks},
+    {"export", "write a store as files for ViRelAy", command_export},
+    {"weights", "show what a weights file contains", command_weights},
+    {"bench", "measure speed relative to this machine's peak", command_bench},
+    {"help", "explain a command; print manual pages and completions", run_help},
 };
 
 static const struct command_list all = {commands, sizeof commands / sizeof commands[0]};
@@ -45,7 +33,7 @@ static int run_help(int argc, char **argv)
     return command_help(&all, argc, argv);
 }
 
-/* How often each point of io/base/fault.h was met, if that is asked for. */
+/* If requested, print how often each point of io/base/fault.h was reached. */
 static int finish(int status)
 {
     for (size_t i = 0; fault_counting() && i < FAULT_NPOINTS; i++)

@@ -1,8 +1,9 @@
-/* The program's calls of malloc and its kin, so that tests can make each of them fail (io/base/fault.h).
+/* Wrappers of malloc and related functions, with which tests make any of the program's allocations fail
+ * (io/base/fault.h).
  *
- * The linker turns every such call in kernels/, io/ and pipeline/ into a call of these functions (`--wrap` in
- * CMakeLists.txt), so that no place can be forgotten; calls inside of libraries stay as they are. Part of the executable,
- * like main.c, and not of the libraries.
+ * The linker redirects every such call in kernels/, io/ and pipeline/ to these functions (`--wrap` in CMakeLists.txt),
+ * so no call is missed; calls inside external libraries stay as they are. Part of the executable, like main.c, and not
+ * of the libraries.
  */
 #include "io/base/fault.h"
 

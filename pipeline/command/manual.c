@@ -8,7 +8,7 @@
 
 /* ---- roff ------------------------------------------------------------------------------------------------------ */
 
-/* Letters as they are: none of them commands roff. */
+/* Print text literally, with escapes for roff's special characters. */
 static void put_letters(FILE *out, const char *text, size_t n)
 {
     bool start = true;
@@ -36,7 +36,7 @@ static void section(FILE *out, const char *name)
     fprintf(out, ".SH %s\n", name);
 }
 
-/* A paragraph whose term hangs out on the left. */
+/* Begin a paragraph with a hanging term. */
 static void put_term(FILE *out, const char *term, const char *argument)
 {
     fputs(".TP\n\\fB", out);
@@ -84,18 +84,18 @@ static void put_option(FILE *out, const struct option_row *row)
     fputc('\n', out);
 }
 
-/* Paragraphs of filled text; what is indented stays as it is. */
+/* Print paragraphs of wrapped text; indented lines are printed as they are. */
 static void put_description(FILE *out, const char *text)
 {
-    bool as_is = false, empty = false; /* the line before */
+    bool literal = false, empty = false; /* the line before */
 
     while (*text) {
         size_t length = strcspn(text, "\n");
         bool indented = *text == ' ';
 
-        if (indented != as_is)
+        if (indented != literal)
             fputs(!indented ? ".fi\n" : empty ? ".nf\n" : ".PP\n.nf\n", out);
-        as_is = indented;
+        literal = indented;
         empty = length == 0;
         if (empty)
             fputs(".PP", out);
@@ -105,7 +105,7 @@ static void put_description(FILE *out, const char *text)
         text += length;
         text += *text == '\n';
     }
-    if (as_is)
+    if (literal)
         fputs(".fi\n", out);
 }
 
@@ -162,8 +162,8 @@ static void put_statuses(FILE *out)
         int status;
         const char *meaning;
     } rows[] = {
-        {COMMAND_OK, "All went well."},
-        {COMMAND_FAILED, "Something failed; a message on standard error says what, where, and what to do."},
+        {COMMAND_OK, "Success."},
+        {COMMAND_FAILED, "Failure; a message on standard error explains what failed, where, and what to do."},
         {COMMAND_USAGE, "The command line is wrong."},
         {COMMAND_STOPPED, "A run was stopped cleanly before its end; the same command continues it."},
     };
@@ -190,10 +190,10 @@ void manual_program(FILE *out, const struct command_list *commands)
           out);
     section(out, "DESCRIPTION");
     put_description(out,
-                    "Computes how relevant every channel of every layer of a VGG network is for what it says, and how "
-                    "much relevance flows between which channels, over whole image datasets, on the cores of one "
-                    "machine or of a cluster. The result is one HDF5 file, the store. Every command has a page of its "
-                    "own, as nrmflow-run(1).");
+                    "Computes how much each channel of every layer of a VGG network contributes to the network's "
+                    "output, and how much relevance flows between which channels, over whole image datasets, on one "
+                    "machine or a cluster. The result is one HDF5 file, the store. Every command has its own page, "
+                    "such as nrmflow-run(1).");
     section(out, "COMMANDS");
     for (size_t i = 0; i < commands->count; i++) {
         put_term(out, commands->items[i].name, NULL);

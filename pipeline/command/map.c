@@ -1,7 +1,6 @@
-#include "pipeline/command/map.h"
-
 #include "pipeline/analysis/maps.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
@@ -10,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Images that are listed on a terminal. */
+/* Images listed on a terminal. */
 enum { LISTED = 40, PATH = 4096 };
 
 struct arguments {
@@ -22,12 +21,12 @@ struct arguments {
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->maps.folder, "FOLDER", "where maps.h5 and the pictures go; made if need be"},
-        {"at", 0, OPTION_TEXT, &out->maps.at, "LAYER", "map the neurons of this layer; by default the input's"},
-        {"images", 0, OPTION_TEXT, &out->maps.probe.images, "A:B",
-         "only images A <= i < B; by default those of CONFIG"},
+        {"output", 'o', OPTION_TEXT, &out->maps.folder, "FOLDER",
+         "the folder for maps.h5 and the pictures; created if needed"},
+        {"at", 0, OPTION_TEXT, &out->maps.at, "LAYER", "map the neurons of this layer; default: input"},
+        {"images", 0, OPTION_TEXT, &out->maps.probe.images, "A:B", "only images A <= i < B; default: those of CONFIG"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
-         "change a key of the configuration, as measure.composite=zero"},
+         "change a key of the configuration, such as measure.composite=zero"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
     };
     const struct option_table table = {
@@ -35,17 +34,17 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "CONFIG EXPRESSION",
         2,
         2,
-        "Shows where the walks through sets of neurons pass a layer: the relevance of the expression together with "
-        "every single neuron there. Expressions are those of `nrmflow query`, without bias(...).\n"
+        "Shows where the walks through sets of neurons pass a layer: the joint relevance of the expression and each "
+        "single neuron of the layer. Expressions are those of `nrmflow query`, without bias(...).\n"
         "\n"
-        "  input                               the image's whole heatmap; times the logit it is that of LRP\n"
-        "  conv5_3[155]                        what conv5_3's channel 155 saw (CRP's conditional heatmap)\n"
+        "  input                               the image's whole heatmap; times the logit, that of LRP\n"
+        "  conv5_3[155]                        conv5_3's channel 155 (CRP's conditional heatmap)\n"
         "  conv5_3[155] given conv4_3[7]       relative to the walks through conv4_3's channel 7\n"
         "\n"
-        "FOLDER/maps.h5 gets the maps as numbers, (image, channel, y, x) in queries/map/map, with the numerator's "
-        "value and the condition's, which divides both, of every image beside them. FOLDER/00000017.png is image 17 "
-        "and beside it the sum over channels laid over it: red above zero, blue below, in full colour the image's "
-        "largest.",
+        "FOLDER/maps.h5 contains the maps as numbers, (image, channel, y, x) in queries/map/map, and for every image "
+        "the numerator and the condition, which divides both. FOLDER/00000017.png shows image 17 and, beside it, the "
+        "image overlaid with the sum over channels: red above zero, blue below, full colour at the image's largest "
+        "magnitude.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -55,7 +54,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     if (!command_start(status, &words, &table, argc, argv))
         return false;
     if (!out->maps.folder) {
-        error_set(&err, FAIL_CONFIG, "--output FOLDER is missing: it says where the maps go");
+        error_set(&err, FAIL_CONFIG, "missing option: --output FOLDER, the folder for the maps");
         *status = command_usage(&err, table.command);
         return false;
     }
@@ -70,7 +69,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 
 /* ---- what is printed --------------------------------------------------------------------------------------------- */
 
-/* One image: all but the first NaN unless it is OK. */
+/* One image; the numbers are NaN unless its status is OK. */
 struct line {
     const struct probe_image *image;
     double sum, largest; /* of the map, relative to the condition */
@@ -109,13 +108,14 @@ static void print_text(const struct maps *maps, const struct arguments *argument
                    line.largest, line.image->target, probe_class(&maps->probe, line.image->target));
     }
     if (n > LISTED)
-        printf("and %zu more, which --json lists\n", n - LISTED);
+        printf("and %zu more; --json lists all\n", n - LISTED);
     printf("\nmean of %zu images: %.6g +- %.2g\n%s\n", maps->mean.images, maps->mean.mean, maps->mean.std_error,
            maps->path);
     if (maps->shape.height * maps->shape.width == 1)
-        printf("%s has no positions, so that there are no pictures.\n", arguments->maps.at);
+        printf("%s has no positions, so there are no pictures.\n", arguments->maps.at);
     if (maps->mean.weak)
-        puts("warning: the condition's mean is within 3 standard errors of zero, so that ratios mean little.");
+        puts("warning: the condition's mean is within 3 standard errors of zero, so ratios are statistically "
+             "unreliable.");
 }
 
 static void print_json(const struct maps *maps, const struct arguments *arguments)

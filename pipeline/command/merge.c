@@ -1,8 +1,8 @@
-#include "pipeline/command/merge.h"
+#include "pipeline/run/merge.h"
 
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/config/text.h"
-#include "pipeline/run/merge.h"
 #include "pipeline/run/output.h"
 #include "pipeline/run/parts.h"
 #include "pipeline/util/json_output.h"
@@ -23,9 +23,9 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &out->output, "STORE", "the store to write"},
-        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace a store that is there, whatever run it is of"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace an existing store, whatever run it belongs to"},
         {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
-         "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store will say so"},
+         "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store lists them"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: store, images, shards, mixed, written"},
     };
     const struct option_table table = {
@@ -33,8 +33,8 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "SHARD ...",
         1,
         OPTION_MAX_ITEMS,
-        "Puts the stores of all shards of a run (data.shard = 1/n to n/n) together. The store is that of one run over "
-        "all images, to the last bit. Needs neither images nor weights.",
+        "Merges the stores of all shards of a run (data.shard = 1/N to N/N) into one. The result is the store of a "
+        "single run over all images, to the last bit. Needs neither images nor weights.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -43,14 +43,14 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     if (!command_start(status, &out->shards, &table, argc, argv))
         return false;
     if (!out->output) {
-        error_set(&err, FAIL_CONFIG, "--output is missing: name the store to write");
+        error_set(&err, FAIL_CONFIG, "missing option: --output STORE, the store to write");
         *status = command_usage(&err, table.command);
         return false;
     }
     return true;
 }
 
-/* The output is none of the shards. */
+/* The output must not be one of the shards. */
 static enum status check_place(const struct arguments *arguments, struct error *err)
 {
     struct stat there, shard;
@@ -60,27 +60,27 @@ static enum status check_place(const struct arguments *arguments, struct error *
     for (size_t i = 0; i < arguments->shards.count; i++)
         if (stat(arguments->shards.items[i], &shard) == 0 && shard.st_dev == there.st_dev &&
             shard.st_ino == there.st_ino)
-            return error_set(err, FAIL_CONFIG, "%s: is one of the shards; choose another --output", arguments->output);
+            return error_set(err, FAIL_CONFIG, "%s is one of the shards; choose another --output", arguments->output);
     return OK;
 }
 
-/* Whether the output is there already, as this merge would write it. */
+/* Does the output exist already, as this merge would write it? */
 static enum status compare_output(bool *complete, const struct arguments *arguments, const struct merge_parts *parts,
                                   struct error *err)
 {
     char *config = config_text(&parts->config);
-    struct provenance machine = parts->provenance;
+    struct provenance provenance = parts->provenance;
     struct output_identity mine = {config ? config : "", parts->parts[0].model_sha256, parts->parts[0].dataset_sha256};
-    enum status rc = output_compare(complete, &machine, arguments->output, &mine, true, err);
+    enum status rc = output_compare(complete, &provenance, arguments->output, &mine, true, err);
 
     if (rc == OK && !*complete)
-        rc = error_set(err, FAIL_CONFIG, "%s: an unfinished run is there; let it end, or choose another --output",
+        rc = error_set(err, FAIL_CONFIG, "%s belongs to an unfinished run; finish it, or choose another --output",
                        arguments->output);
     free(config);
     return rc;
 }
 
-/* `written`: not there already. */
+/* `written`: false if the output existed already. */
 static void print(const struct arguments *arguments, const struct merge_parts *parts, bool written)
 {
     size_t images = parts->whole.end - parts->whole.first;
@@ -97,7 +97,7 @@ static void print(const struct arguments *arguments, const struct merge_parts *p
         printf("%s is complete, nothing to do; --restart merges again\n", arguments->output);
 }
 
-/* Merge under the lock of the output, unless its store is there already. */
+/* Merge, holding the lock of the output, unless its store exists already. */
 static enum status merge_into(const struct arguments *arguments, const struct merge_parts *parts, struct error *err)
 {
     struct save_summary summary;
@@ -129,7 +129,8 @@ static enum status merge(const struct arguments *arguments, struct error *err)
     TRY(merge_parts_read(&parts, arguments->shards.items, arguments->shards.count, arguments->mixed, err));
     TRY(parts_enter(&place, arguments->output, host, err));
     TRY(merge_into(arguments, &parts, err));
-    TRY(parts_keep(&place, &removed, arguments->output, NULL, 0, err)); /* what killed runs and merges have left */
+    TRY(parts_keep(&place, &removed, arguments->output, NULL, 0,
+                   err)); /* remove what killed runs and merges left behind */
 done:
     parts_free(&place);
     merge_parts_free(&parts);

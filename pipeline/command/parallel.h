@@ -6,11 +6,11 @@
 #include "pipeline/mpi/node.h"
 #include "pipeline/util/log.h"
 
-/* Do the work of a command between the beginning and the end of MPI. `work` is collective, and rank 0 prints.
+/* Initialise MPI, do the work of a command, and finalise MPI. `work` is collective; rank 0 prints.
  *
- *   arguments  in  handed on to it
- *   log        in  of warnings, on standard error
- * Returns the exit status: COMMAND_FAILED, with a message by rank 0, if it failed or its output did not get there. */
+ *   arguments  in  passed to `work`
+ *   log        in  (of `work`) warnings, on standard error
+ * Returns the exit status: COMMAND_FAILED, with a message from rank 0, if `work` failed or output was lost. */
 int command_parallel(enum status (*work)(const void *arguments, const struct node *node, struct log *log,
                                          struct error *err),
                      const void *arguments);

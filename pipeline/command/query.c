@@ -1,6 +1,5 @@
-#include "pipeline/command/query.h"
-
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/util/json_output.h"
@@ -12,7 +11,7 @@
 
 #include <jansson.h>
 
-/* Images that are listed on a terminal. */
+/* Images listed on a terminal. */
 enum { LISTED = 40 };
 
 struct arguments {
@@ -24,10 +23,10 @@ struct arguments {
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"images", 0, OPTION_TEXT, &out->probe.images, "A:B", "only images A <= i < B; by default those of CONFIG"},
+        {"images", 0, OPTION_TEXT, &out->probe.images, "A:B", "only images A <= i < B; default: those of CONFIG"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
-         "change a key of the configuration, as measure.composite=zero"},
-        {"explain", 0, OPTION_FLAG, &out->explain, NULL, "show how it would be computed, and compute nothing"},
+         "change a key of the configuration, such as measure.composite=zero"},
+        {"explain", 0, OPTION_FLAG, &out->explain, NULL, "show the plan of the computation, without computing"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
     };
     const struct option_table table = {
@@ -35,14 +34,14 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "CONFIG EXPRESSION",
         2,
         2,
-        "Computes the relevance of sets of neurons, image by image, with mean and standard error: the measure of the "
-        "walks that pass them. CONFIG is the configuration of a run; its condition and queries do not matter here.\n"
+        "Computes the relevance of sets of neurons, which is the measure of the walks through them, for each image, "
+        "with mean and standard error. CONFIG is the configuration of a run; its condition and queries are ignored.\n"
         "\n"
         "  conv5_3[155]                        a channel\n"
         "  conv5_3[3,7,20:24]                  channels 3, 7 and 20 to 23\n"
         "  conv4_1[12]@(0:7,3:10)              rows 0 to 6 and columns 3 to 9 of a channel\n"
         "  conv4_1, input@(10:50,10:50)        a whole layer, a region of the input\n"
-        "  bias(conv4_2)                       what conv4_2's link hands to its bias\n"
+        "  bias(conv4_2)                       the bias of conv4_2's link\n"
         "  A and B, A or B, (A or B) and C     in one or several layers\n"
         "  not A                               the other neurons of A's layer\n"
         "  A and B given C                     relevance of A, B and C divided by that of C",
@@ -110,7 +109,8 @@ static void print_mean(const struct probe *probe, struct queries_mean mean)
     if (conditional(probe))
         printf("mean of the condition: %.6g +- %.2g\n", mean.given_mean, mean.given_std_error);
     if (mean.weak)
-        puts("warning: the condition's mean is within 3 standard errors of zero, so that the ratio means little.");
+        puts("warning: the condition's mean is within 3 standard errors of zero, so the ratio is statistically "
+             "unreliable.");
 }
 
 static void print_text(const struct probe *probe, const char *expression)
@@ -120,7 +120,7 @@ static void print_text(const struct probe *probe, const char *expression)
     for (size_t i = 0; i < probe->count && i < LISTED; i++)
         print_image(probe, i);
     if (probe->count > LISTED)
-        printf("and %zu more, which --json lists\n", probe->count - LISTED);
+        printf("and %zu more; --json lists all\n", probe->count - LISTED);
     print_mean(probe, mean_of(probe));
 }
 

@@ -1,7 +1,7 @@
-#include "pipeline/command/report.h"
-
 #include "pipeline/analysis/report.h"
+
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The store's name with .html for its ending, in the working folder; NULL without memory. The caller frees it. */
+/* The store's name with the ending .html, in the working folder; NULL without memory. The caller frees it. */
 static char *name_page(const char *store)
 {
     const char *slash = strrchr(store, '/'), *name = slash ? slash + 1 : store, *dot = strrchr(name, '.');
@@ -32,9 +32,10 @@ struct arguments {
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->report.output, "PAGE", "the page; by default STORE's name with .html, here"},
+        {"output", 'o', OPTION_TEXT, &out->report.output, "PAGE",
+         "the page to write; default: STORE's name with .html, in the working folder"},
         {"images", 0, OPTION_TEXT, &out->report.images.config, "CONFIG",
-         "add images with the channels' relevance over them, by the configuration of the store's run"},
+         "add images overlaid with the channels' relevance; CONFIG is the configuration of the store's run"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --images: change a key of the configuration"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: page, bytes"},
     };
@@ -43,10 +44,9 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         "STORE",
         1,
         1,
-        "Writes what is in a store as one HTML page, which opens in a browser from a file, without a network: the run, "
-        "the ledger, channels by relevance, classes, flow matrices, the strongest flows from input to logits, and "
-        "every channel, with images if these are asked for. A page can be made of a run that has not ended; it says "
-        "so.",
+        "Writes a store as one HTML page, which a browser opens from a file, without a network: the run, the ledger, "
+        "channels by relevance, classes, flow matrices, the strongest flows from input to logits, and every channel, "
+        "with --images also images. A page of a run that has not finished is marked as such.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -56,7 +56,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     if (!command_start(status, &words, &table, argc, argv))
         return false;
     if (out->sets.count && !out->report.images.config) {
-        error_set(&err, FAIL_CONFIG, "--set goes with --images");
+        error_set(&err, FAIL_CONFIG, "--set needs --images");
         *status = command_usage(&err, table.command);
         return false;
     }
@@ -66,7 +66,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     return true;
 }
 
-/* `node` is NULL without images, which alone are computed. */
+/* `node` is NULL without images, since only these are computed with MPI. */
 static enum status answer(const void *context, const struct node *node, struct log *log, struct error *err)
 {
     const struct arguments *arguments = context;
@@ -80,7 +80,7 @@ static enum status answer(const void *context, const struct node *node, struct l
     if (!options.output)
         TRY(error_system(err, "no memory for a name"));
     if (node && node->nranks > 1)
-        TRY(error_set(err, FAIL_CONFIG, "a report is made by one rank: start it without mpirun"));
+        TRY(error_set(err, FAIL_CONFIG, "a report uses one rank: start it without mpirun"));
     TRY(report_write(&nbytes, &options, node, log, err));
     if (arguments->json)
         json_output_print(

@@ -1,11 +1,11 @@
-#include "pipeline/command/run.h"
+#include "pipeline/run/run.h"
 
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/config/config.h"
 #include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/dry.h"
-#include "pipeline/run/run.h"
 #include "pipeline/run/stop.h"
 #include "pipeline/util/log.h"
 #include "pipeline/util/option.h"
@@ -23,12 +23,12 @@ struct arguments {
     bool restart, mixed, verbose, dry, json;
 };
 
-/* What the options mean together. */
+/* Check the combination of options, and read times. */
 static enum status check(struct arguments *out, struct error *err)
 {
     if (out->json && !out->dry)
         return error_set(err, FAIL_CONFIG,
-                         "--json goes with --dry-run; a run writes a store, which `nrmflow info --json` shows");
+                         "--json needs --dry-run; to show the store of a run, use `nrmflow info --json`");
     return stop_read_times(&out->times, out->limit, out->reserve, err);
 }
 
@@ -36,20 +36,23 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &out->output, "STORE",
-         "the store to write; by default CONFIG's name with .h5, here"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "change a key of the configuration, as measure.given=none"},
-        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "delete a store that is there, whatever run it is of"},
+         "the store to write; default: CONFIG's name with .h5, in the working folder"},
+        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
+         "change a key of the configuration, such as measure.given=none"},
+        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "delete an existing store, whatever run it belongs to"},
         {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
-         "continue a store that another instruction set, OpenBLAS core or version of nrmflow began; it will say so"},
+         "continue a store begun with another instruction set, OpenBLAS core or version of nrmflow; the store lists "
+         "both"},
         {"time-limit", 0, OPTION_TEXT, &out->limit, "TIME",
-         "save and exit with status 75 before this time is over, as 90m or 23.5h; the same command continues"},
+         "save and exit with status 75 before this time is over, such as 90m or 23.5h; the same command continues the "
+         "run"},
         {"reserve", 0, OPTION_TEXT, &out->reserve, "TIME",
-         "what is left of it, or of a Slurm job, when no more blocks are begun; by default what the longest block "
-         "so far and saving take, and at least a minute"},
+         "start no more blocks once only this much time, or time of a Slurm job, is left; default: the time that the "
+         "longest block so far and saving take, at least a minute"},
         {"dry-run", 0, OPTION_FLAG, &out->dry, NULL,
-         "compute one block on every rank, and say what the run would take; nothing is written"},
+         "compute one block on every rank and print what the run would take; writes nothing"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "with --dry-run: print one JSON object"},
-        {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "write messages for developers, from all ranks"},
+        {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "log messages for developers, from all ranks"},
     };
     const struct option_table table = {
         "nrmflow run",
@@ -83,7 +86,7 @@ static void default_output(char *out, size_t n, const char *config)
     snprintf(out, n, "%.*s.h5", (int)length, name);
 }
 
-/* Tasks of the Slurm step that started this process; 1 outside of one. */
+/* Tasks of the Slurm step that started this process; 1 outside Slurm. */
 static long step_tasks(void)
 {
     const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
@@ -91,8 +94,8 @@ static long step_tasks(void)
     return tasks ? strtol(tasks, NULL, 10) : 1;
 }
 
-/* An Open MPI that cannot use what this srun offers ends the program in MPI_Init, with advice for those who build it. One
- * that has no need of PMIx goes on. */
+/* An Open MPI that cannot use this srun's process management ends the program in MPI_Init, with advice for those who
+ * build Open MPI, so print advice for users first. An Open MPI that does not need PMIx continues. */
 static void advise_launch(void)
 {
     const char *task = getenv("SLURM_PROCID");
@@ -103,7 +106,7 @@ static void advise_launch(void)
                 step_tasks());
 }
 
-/* Without a common MPI every task is a world of its own, and all would write the same store. */
+/* Without a common MPI, every task is its own MPI world, and all would write the same store. */
 static enum status check_launch(const struct node *node, struct error *err)
 {
     if (node->nranks == 1 && step_tasks() > 1)

@@ -1,9 +1,9 @@
-#include "pipeline/command/version.h"
+#include "pipeline/util/version.h"
 
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/option.h"
-#include "pipeline/util/version.h"
 
 #include <stdio.h>
 

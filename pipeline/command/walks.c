@@ -1,12 +1,12 @@
-#include "pipeline/command/walks.h"
-
 #include "pipeline/analysis/walk_ranking_exact.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/results/walk_ranking.h"
 #include "pipeline/util/json_output.h"
+#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>
@@ -21,13 +21,13 @@ enum { TOP = 20, CANDIDATES = 5 /* times --top */, MAX_WALKS = 2000, EXPRESSION 
 struct arguments {
     const char *path, *top_text, *candidates_text;
     struct walk_ranking_options wanted;
-    struct walk_ranking_exact_options verify; /* config NULL: do not */
+    struct walk_ranking_exact_options verify; /* config NULL: do not verify */
     struct option_list sets;
     size_t top;
     bool json;
 };
 
-/* What is to be printed. */
+/* The result to print. */
 struct answer {
     const struct arguments *arguments;
     const struct walk_ranking *found;
@@ -49,7 +49,7 @@ static enum status read_number(size_t *out, const char *text, const char *option
         return OK;
     unsigned long long n = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || n == 0 || n > MAX_WALKS)
-        return error_set(err, FAIL_CONFIG, "%s %s: is no number from 1 to %d", option, text, MAX_WALKS);
+        return error_set(err, FAIL_CONFIG, "%s %s: must be a whole number from 1 to %d", option, text, MAX_WALKS);
     *out = (size_t)n;
     return OK;
 }
@@ -62,14 +62,14 @@ static enum status check(struct arguments *out, struct error *err)
     TRY(read_number(&out->top, out->top_text, "--top", err));
     out->wanted.candidates = out->top;
     if (out->verify.config)
-        out->wanted.candidates = out->top * CANDIDATES < MAX_WALKS ? out->top * CANDIDATES : MAX_WALKS;
+        out->wanted.candidates = smaller(out->top * CANDIDATES, MAX_WALKS);
     TRY(read_number(&out->wanted.candidates, out->candidates_text, "--candidates", err));
     if (out->wanted.candidates < out->top)
-        TRY(error_set(err, FAIL_CONFIG, "--candidates must not be below --top, %zu", out->top));
+        TRY(error_set(err, FAIL_CONFIG, "--candidates must be at least --top, %zu", out->top));
     if (out->wanted.layers && (out->wanted.from || out->wanted.to))
-        TRY(error_set(err, FAIL_CONFIG, "--layers is instead of --from and --to"));
+        TRY(error_set(err, FAIL_CONFIG, "--layers cannot be combined with --from and --to"));
     if (!out->verify.config && (out->verify.images || out->sets.count || out->candidates_text))
-        TRY(error_set(err, FAIL_CONFIG, "--images, --set and --candidates go with --verify"));
+        TRY(error_set(err, FAIL_CONFIG, "--images, --set and --candidates need --verify"));
     out->verify.sets = out->sets.items;
     out->verify.nsets = out->sets.count;
 done:
@@ -79,18 +79,18 @@ done:
 static bool parse(struct arguments *out, int argc, char **argv, int *status)
 {
     const struct option_row rows[] = {
-        {"from", 0, OPTION_TEXT, &out->wanted.from, "LAYER", "lowest layer; by default the first convolution"},
-        {"to", 0, OPTION_TEXT, &out->wanted.to, "LAYER", "highest layer; by default the last convolution"},
+        {"from", 0, OPTION_TEXT, &out->wanted.from, "LAYER", "lowest layer; default: the first convolution"},
+        {"to", 0, OPTION_TEXT, &out->wanted.to, "LAYER", "highest layer; default: the last convolution"},
         {"layers", 0, OPTION_TEXT, &out->wanted.layers, "A,B,...",
-         "these layers instead, between which the store has flows"},
+         "use these layers instead; the store must have flows between them"},
         {"class", 0, OPTION_TEXT, &out->wanted.class_name, "CLASS",
-         "walks of the images of a class (number or name) of store.class_flows"},
-        {"top", 0, OPTION_TEXT, &out->top_text, "N", "list N walks; by default 20"},
+         "walks of one class (number or name), which must be in store.class_flows"},
+        {"top", 0, OPTION_TEXT, &out->top_text, "N", "list N walks; default: 20"},
         {"verify", 0, OPTION_TEXT, &out->verify.config, "CONFIG",
          "compute the walks' joint relevance exactly, on the images of CONFIG"},
         {"images", 0, OPTION_TEXT, &out->verify.images, "A:B", "with --verify: only images A <= i < B"},
         {"candidates", 0, OPTION_TEXT, &out->candidates_text, "M",
-         "with --verify: compute M walks and list the strongest; by default 5 N, at most 2000"},
+         "with --verify: compute M walks and list the strongest; default: 5 N, at most 2000"},
         {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --verify: change a key of the configuration"},
         {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
     };
@@ -100,10 +100,10 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
         1,
         1,
         "Finds the channel walks of largest joint relevance through consecutive layers. Flows of pairs of layers do "
-        "not decide the joint relevance of three and more: walks are found by the estimate that below every channel "
-        "they go on regardless of where they came from, which is a heuristic. With --verify the joint relevance of the "
-        "found walks is exact; and where no rule hands down anything negative, other walks are bounded by the smallest "
-        "flow on their way, so that the strongest ones are known to be the strongest.",
+        "not determine the joint relevance of three or more, so the search estimates it: it assumes that the way of a "
+        "walk below a channel does not depend on its way above, which is a heuristic. With --verify, the joint "
+        "relevance of the walks found is exact. If no rule propagates negative relevance, the smallest flow of a walk "
+        "bounds its relevance, which can prove that the walks found are the strongest of all.",
         rows,
         sizeof rows / sizeof rows[0],
     };
@@ -120,7 +120,7 @@ static bool parse(struct arguments *out, int argc, char **argv, int *status)
     return true;
 }
 
-/* ---- what is printed ---------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static double strength(const struct answer *a, size_t walk)
 {
@@ -129,7 +129,7 @@ static double strength(const struct answer *a, size_t walk)
     return isfinite(value) ? fabs(value) : -1;
 }
 
-/* Strongest first; the search's order stays among equals. */
+/* Strongest first; equal walks keep the order of the search. */
 static void sort(struct answer *a)
 {
     for (size_t i = 0; i < a->found->nwalks; i++) {
@@ -138,7 +138,7 @@ static void sort(struct answer *a)
             a->order[at] = a->order[at - 1];
         a->order[at] = i;
     }
-    a->listed = a->found->nwalks < a->arguments->top ? a->found->nwalks : a->arguments->top;
+    a->listed = smaller(a->found->nwalks, a->arguments->top);
 }
 
 /* "conv5_3[7] and conv5_2[3]", as `nrmflow query` takes it. */
@@ -154,13 +154,13 @@ static void write_expression(char out[EXPRESSION], const struct walk_ranking *fo
     }
 }
 
-/* Whether walks that were not found are known to be no stronger than the bound. */
+/* Does the bound hold for all walks that were not found? */
 static bool bounded(const struct answer *a)
 {
     return a->verified && a->verified->nonnegative && a->verified->same_images && !a->found->sampled;
 }
 
-/* How many of the listed walks are known to be stronger than any walk that was not found. */
+/* How many of the listed walks are proven to be the strongest of all. */
 static size_t certain(const struct answer *a)
 {
     size_t n = 0;
@@ -173,26 +173,26 @@ static size_t certain(const struct answer *a)
 static void print_notes(const struct answer *a)
 {
     if (!a->verified)
-        puts("\nThe estimate is a heuristic: flows of pairs do not decide joint relevance. --verify CONFIG computes "
+        puts("\nThe estimate is a heuristic: flows of pairs do not determine joint relevance. --verify CONFIG computes "
              "it.");
     else if (bounded(a) && certain(a) == a->listed)
         printf("\nNo other walk is stronger than these: without negative relevance none can exceed %.3g.\n",
                a->found->others);
     else if (bounded(a))
         printf("\nThe first %zu are the strongest of all: without negative relevance no other walk can exceed %.3g.\n"
-               "Among the others one that was not found may be; --candidates looks at more.\n",
+               "A walk that was not found may be stronger than the others; --candidates examines more.\n",
                certain(a), a->found->others);
     else
-        printf("\nThe joint relevance is exact, but the search is a heuristic: %s, so that walks\n"
+        printf("\nThe joint relevance is exact, but the search is a heuristic: %s, so walks\n"
                "that were not found may be stronger.\n",
                !a->verified->nonnegative   ? "relevance can be negative"
                : !a->verified->same_images ? "the images are not all those of the store"
                                            : "its flows are not exact");
     if (a->found->sampled)
-        puts("Some flows of the search were estimated by sampling, or lack rows in some images.");
+        puts("Some flows that the search used were estimated by sampling, or lack rows in some images.");
     if (a->weak || (a->verified && a->verified->means[0].weak))
-        puts("warning: the condition's mean is within 3 standard errors of zero, so that numbers relative to it mean\n"
-             "little. Run again with `given = none`, or with a composite of nonnegative rules.");
+        puts("warning: the condition's mean is within 3 standard errors of zero, so numbers relative to it are\n"
+             "statistically unreliable. Run again with `given = none`, or with a composite of nonnegative rules.");
 }
 
 static void print_text(const struct answer *a)
@@ -216,7 +216,7 @@ static void print_text(const struct answer *a)
     print_notes(a);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static json_t *json_walk(const struct answer *a, size_t walk)
 {
@@ -260,7 +260,7 @@ static void print_json(const struct answer *a)
     json_output_print(object);
 }
 
-/* ---- command ------------------------------------------------------------------------------------------------------ */
+/* ---- command ----------------------------------------------------------------------------------------------------- */
 
 static enum status print(const struct arguments *arguments, const struct store_reader *reader,
                          const struct walk_ranking *found, const struct walk_ranking_verified *verified,

@@ -1,8 +1,8 @@
-#include "pipeline/command/weights.h"
-
 #include "io/weights/weights.h"
+
 #include "kernels/base/network.h"
 #include "pipeline/command/command.h"
+#include "pipeline/command/commands.h"
 #include "pipeline/util/option.h"
 
 #include <assert.h>
@@ -19,10 +19,10 @@ struct report {
     char sha256[SHA256_HEX];
     bool recognised;
     struct network network;
-    struct error reason; /* why it is not */
+    struct error reason; /* why it is not recognised */
 };
 
-/* ---- finding out ----------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 
 static void recognise(struct report *report)
 {
@@ -77,7 +77,7 @@ static const char *preprocessing(const struct report *report)
     return weights_keras_preprocessing(report->weights) ? "keras" : "torchvision";
 }
 
-/* Names come from a file that may be anything; a terminal gets printable characters only. */
+/* Names come from an untrusted file; print only printable characters. */
 static void printable(char *out, size_t n, const char *name)
 {
     size_t i = 0;
@@ -124,7 +124,7 @@ static void print_text(const struct report *report)
                classes(net), parameters(net));
         printf("  input    prepared as for %s\n", preprocessing(report));
     } else {
-        printf("  network  none that nrmflow knows\n");
+        printf("  network  not recognised\n");
     }
     printf("  tensors  %zu\n\n", weights_ntensors(w));
     for (size_t i = 0; i < weights_ntensors(w); i++) {
@@ -173,7 +173,7 @@ static json_t *json_network(const struct report *report)
                      (int)weights_batchnorm(report->weights), "preprocessing", preprocessing(report));
 }
 
-/* A path need not be UTF-8, which JSON asks for. */
+/* A path need not be UTF-8, which JSON requires. */
 static json_t *json_path(const char *path)
 {
     char text[1024];
@@ -210,7 +210,7 @@ int command_weights(int argc, char **argv)
         1,
         1,
         "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network "
-        "that they make. Fails if `nrmflow run` could not use the file.",
+        "that they form. Fails if `nrmflow run` could not use the file.",
         rows,
         sizeof rows / sizeof rows[0],
     };

@@ -14,7 +14,7 @@
 
 enum { NAME = 64, PLACE = 512 };
 
-/* An assignment is complete when the next one begins, since lines that begin with a blank continue its value. */
+/* An assignment is complete only when the next one begins, since indented lines continue its value. */
 struct pending {
     char section[NAME], *name, *value; /* name is NULL if there is none */
     size_t line;
@@ -22,10 +22,10 @@ struct pending {
 
 struct parser {
     struct config *out;
-    const char *at; /* what the INI reader has not seen yet */
+    const char *at; /* the rest of the text */
     const char *folder;
     size_t line;
-    bool indented; /* the current line begins with a blank */
+    bool indented; /* the current line */
     struct pending pending;
     enum status rc;
     struct error *err;
@@ -133,10 +133,10 @@ static enum status set_twice(struct parser *p, const char *section, const char *
 {
     if (line == CONFIG_SET)
         return fail_at(p, line, "%s.%s: given twice", section, name);
-    return fail_at(p, line, "%s.%s: set already in line %zu", section, name, before);
+    return fail_at(p, line, "%s.%s: already set in line %zu", section, name, before);
 }
 
-/* Was a key set before from the same source, the file or the command line? */
+/* Has the same source, the file or the command line, set the key before? */
 static bool repeats(size_t line, size_t before)
 {
     return before != CONFIG_DEFAULT && (line == CONFIG_SET) == (before == CONFIG_SET);
@@ -210,7 +210,7 @@ static enum status assign_set(struct parser *p, const char *set)
     if (!equals || !dot || dot > equals)
         return fail_at(p, CONFIG_SET, "\"%s\" is not of the form section.key=value", set);
     if (strpbrk(set, "\r\n"))
-        return fail_at(p, CONFIG_SET, "the value has a line break");
+        return fail_at(p, CONFIG_SET, "the value contains a line break");
     snprintf(section, sizeof section, "%.*s", (int)(dot - set), set);
     snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
     name[strcspn(name, " \t")] = '\0';
@@ -246,7 +246,7 @@ static void begin_pending(struct parser *p, const char *section, const char *nam
         p->rc = no_memory(p->err);
 }
 
-/* Someone who indents keys would otherwise see them vanish in the value before. */
+/* An indented key would otherwise vanish in the value before. */
 static bool looks_like_a_key(const char *section, const char *text)
 {
     char name[2 * NAME];
@@ -263,9 +263,8 @@ static void continue_pending(struct parser *p, const char *more)
     size_t nbytes = strlen(q->value) + strlen(more) + 2;
 
     if (looks_like_a_key(q->section, more)) {
-        p->rc =
-            fail_at(p, p->line, "the line begins with a blank and so continues the value of line %zu; remove the blank",
-                    q->line);
+        p->rc = fail_at(p, p->line,
+                        "the line is indented, so it continues the value of line %zu; remove the indentation", q->line);
         return;
     }
     char *joined = malloc(nbytes);
@@ -312,8 +311,8 @@ static char *next_line(char *line, int size, void *context)
     p->indented = *p->at == ' ' || *p->at == '\t';
     if (n + 2 > (size_t)size) {
         p->rc = fail_at(p, p->line,
-                        "the line is longer than %d characters; continue a list on a line that begins with a "
-                        "blank, or give the value with --set",
+                        "the line is longer than %d characters; continue a list on an indented line, or give the "
+                        "value with --set",
                         size - 2);
         return NULL;
     }
@@ -339,7 +338,7 @@ static enum status parse_text(struct parser *p, const char *text)
     return p->rc;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------- */
+/* ---- the whole file -------------------------------------------------------------------------------------------- */
 
 static enum status check_whole(const struct config *config, struct error *err)
 {
@@ -425,9 +424,10 @@ enum status config_read(char **text, const char *path, struct error *err)
     if (rc == OK && (fault_hit(FAULT_READ) || ferror(file)))
         rc = error_system(err, "cannot read the configuration %s", path);
     else if (rc == OK && n > CONFIG_MAX_BYTES)
-        rc = error_set(err, FAIL_CONFIG, "%s is no configuration: it is larger than %d bytes", path, CONFIG_MAX_BYTES);
+        rc = error_set(err, FAIL_CONFIG, "%s is not a configuration: it is larger than %d bytes", path,
+                       CONFIG_MAX_BYTES);
     else if (rc == OK && memchr(buffer, '\0', n))
-        rc = error_set(err, FAIL_CONFIG, "%s is no configuration: it is not text", path);
+        rc = error_set(err, FAIL_CONFIG, "%s is not a configuration: it is not text", path);
     if (file)
         fclose(file);
     if (rc == OK) {

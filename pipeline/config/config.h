@@ -1,11 +1,10 @@
 /* The configuration of a run: an INI file, changed by --set section.key=value.
  *
- * One table (config/table.c) says everything about a key: section, name, type, default, range and help. It drives the
- * parser, the help (config/help.h), the checks and the text kept in the store (config/text.h). After config_parse the
- * struct is const.
+ * One table (config/table.c) defines each key: section, name, type, default, range and help. It drives the parser, the
+ * help (config/help.h), the checks and the text in the store (config/text.h). After config_parse the struct is const.
  *
  * Paths are relative to the folder of the INI file, or with --set to the working folder. An empty value means "not
- * given" where the type allows that. A line that begins with a blank continues the value before.
+ * given" if the type allows it. An indented line continues the value of the line before.
  *
  * Not collective: rank 0 reads the file, all ranks parse the same text.
  */
@@ -46,14 +45,14 @@ struct config_target {
     size_t a, b;
 };
 
-/* A path, both "" if not given. For formats where the value is not a path, as the name of a data set of an HDF5 file,
- * use it as given. */
+/* A path, both "" if not given. If the value is not a path, such as the name of a dataset in an HDF5 file, use
+ * `given`. */
 struct config_path {
     char *given; /* as written */
     char *file;  /* ready to open */
 };
 
-/* A whole number that may be left to the program to choose. */
+/* A whole number that need not be set. */
 struct config_size {
     bool set;
     size_t value;
@@ -74,7 +73,7 @@ struct config_shard {
     size_t index, count;
 };
 
-/* Names, or all there are. */
+/* Names, or all names. */
 struct config_words {
     bool all;
     size_t count;
@@ -87,14 +86,14 @@ struct config_flows {
     struct config_words pairs;
 };
 
-/* Numbers in ascending order without repetition, or all there are. */
+/* Numbers in ascending order without repetition, or all numbers. */
 struct config_classes {
     bool all;
     size_t count;
     size_t *items;
 };
 
-/* Keys whose names the user chooses, as rule.<layer>, in ascending order of their names. */
+/* Keys whose names the user chooses, such as rule.<layer>, in ascending order of their names. */
 struct config_pair {
     char *name, *text;
     size_t line; /* as config.lines */
@@ -125,10 +124,10 @@ struct config_measure {
     struct config_pairs rules;
     enum bias_mode bias;
     enum pool_mode pool;
-    char *given; /* none, input, or a set expression for the network to be found */
+    char *given; /* none, input, or a set expression */
     struct config_target target;
     struct config_flows flows;
-    double sweeps; /* of sampled flows, from every layer for an image */
+    double sweeps; /* of sampled flows: mean number for each layer and image */
     struct config_pairs queries;
 };
 
@@ -164,15 +163,15 @@ enum { CONFIG_DEFAULT = 0 };
 
 #define CONFIG_SET SIZE_MAX
 
-/* Read an INI file whole. The caller frees *text. Errors: FAIL_SYSTEM if it cannot be read, FAIL_CONFIG if it is no
- * text or larger than CONFIG_MAX_BYTES. */
+/* Read a whole INI file. The caller frees *text. Errors: FAIL_SYSTEM if it cannot be read, FAIL_CONFIG if it is not
+ * text or is larger than CONFIG_MAX_BYTES. */
 enum status config_read(char **text, const char *path, struct error *err);
 
 /* Parse an INI text and the assignments of --set, "section.key=value".
  *
  *   out    out  to be freed with config_free, also after a failure
  *   text   in   contents of the file
- *   path   in   its path, for messages and as the place that relative paths start from
+ *   path   in   its path, for messages; its folder is the base of relative paths
  *   sets   in   [nsets] applied last
  * Errors: FAIL_CONFIG with file, line, key and the nearest valid name; FAIL_SYSTEM without memory. */
 enum status config_parse(struct config *out, const char *text, const char *path, const char *const *sets, size_t nsets,
@@ -180,8 +179,8 @@ enum status config_parse(struct config *out, const char *text, const char *path,
 
 void config_free(struct config *config);
 
-/* Fail because of a key's value, naming the place where it was set: "demo.ini:12: measure.rule.conv9_9: there is no
- * such layer". `key` is "section.key". Returns FAIL_CONFIG. */
+/* Fail because of a key's value. The message begins with the place where it was set: "demo.ini:12:
+ * measure.rule.conv9_9: there is no such layer". `key` is "section.key". Returns FAIL_CONFIG. */
 enum status config_fail(const struct config *config, struct error *err, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -1,7 +1,7 @@
 #include "pipeline/config/help.h"
 
 #include "pipeline/config/table.h"
-#include "pipeline/util/fill.h"
+#include "pipeline/util/wrap.h"
 
 #include <string.h>
 
@@ -38,8 +38,8 @@ void config_help(FILE *out)
         config_help_default(fallback, key);
         snprintf(text, sizeof text, "%s%s", key->help, fallback);
         fputs("  ", out);
-        fill_words(out, form, 2, 6);
+        wrap_words(out, form, 2, 6);
         fputs("      ", out);
-        fill_words(out, text, 6, 6);
+        wrap_words(out, text, 6, 6);
     }
 }

@@ -16,7 +16,7 @@ static enum list_form form_of(const char *text)
     return strcmp(text, "all") == 0 ? LIST_ALL : LIST_ITEMS;
 }
 
-/* Number of items of a list, or 0 if it is not well formed. */
+/* Number of items of a list, or 0 if it is malformed. */
 static size_t count_items(const char *text)
 {
     char item[CONFIG_TOKEN];
@@ -31,7 +31,7 @@ static size_t count_items(const char *text)
 
 static enum status no_list(const char *text, struct error *err)
 {
-    return error_set(err, FAIL_CONFIG, "\"%s\" is neither none, all nor a list with commas", text);
+    return error_set(err, FAIL_CONFIG, "\"%s\" is neither none, all nor a comma-separated list", text);
 }
 
 static int compare_words(const void *a, const void *b)
@@ -115,7 +115,7 @@ static enum status fill_classes(struct config_classes *classes, const char *text
     while (config_token_item(item, &at, text) == CONFIG_TOKEN_WORD) {
         const char *digits = item;
         if (!config_token_whole(&digits, &classes->items[classes->count++]) || *digits)
-            return error_set(err, FAIL_CONFIG, "\"%s\" is no class number", item);
+            return error_set(err, FAIL_CONFIG, "\"%s\" is not a class number", item);
     }
     qsort(classes->items, classes->count, sizeof *classes->items, compare_numbers);
     for (size_t i = 1; i < classes->count; i++)

@@ -1,4 +1,4 @@
-/* Configuration values that are lists of any length, "none" or "all"; functions as in config/word.h. */
+/* Configuration values that are lists of any length, "none" or "all"; the functions are as in config/word.h. */
 #ifndef NRMFLOW_PIPELINE_CONFIG_LIST_H
 #define NRMFLOW_PIPELINE_CONFIG_LIST_H
 

@@ -1,4 +1,4 @@
-/* The configuration of a command on all ranks: a file and what the command line changes of it. */
+/* The configuration of a command on all ranks: a file and the command line's changes to it. */
 #ifndef NRMFLOW_PIPELINE_CONFIG_LOAD_H
 #define NRMFLOW_PIPELINE_CONFIG_LOAD_H
 

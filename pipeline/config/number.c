@@ -19,7 +19,7 @@ enum status config_number_parse_whole(void *field, const struct config_key *key,
     const char *at = text;
 
     if (!config_token_whole(&at, &value) || *at)
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no whole number", text);
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a whole number", text);
     enum status rc = check_bounds((double)value, key, text, err);
     if (rc == OK)
         *(size_t *)field = value;
@@ -49,8 +49,9 @@ void config_number_print_optional(FILE *out, const void *field, const struct con
         config_number_print_whole(out, &size->value, key);
 }
 
-/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. `more` may follow the letter. */
-static bool take_scaled(const char **at, double *value, const char *units, const double *factors, const char *more)
+/* A number with one of the unit letters, each worth factors[i]; no letter is worth one. `more` may follow the
+ * letter. */
+static bool parse_scaled(const char **at, double *value, const char *units, const double *factors, const char *more)
 {
     if (!config_token_real(at, value))
         return false;
@@ -72,8 +73,8 @@ enum status config_number_parse_bytes(void *field, const struct config_key *key,
     double value;
     enum status rc = OK;
 
-    if (size.set && !take_scaled(&at, &value, "KMGT", factors, "iB"))
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no size such as 900M, 1.5G or 2GiB", text);
+    if (size.set && !parse_scaled(&at, &value, "KMGT", factors, "iB"))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a size such as 900M, 1.5G or 2GiB", text);
     if (size.set)
         rc = check_bounds(value, key, text, err);
     if (size.set && rc == OK)
@@ -97,7 +98,7 @@ enum status config_number_parse_real(void *field, const struct config_key *key, 
     double value;
 
     if (!config_token_real(&at, &value) || *at)
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no number", text);
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a number", text);
     return store_real(field, value, key, text, err);
 }
 
@@ -107,8 +108,8 @@ enum status config_number_parse_share(void *field, const struct config_key *key,
     const char *at = text;
     double value;
 
-    if (!take_scaled(&at, &value, "%", percent, ""))
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no share such as 0.01 or 1 %%", text);
+    if (!parse_scaled(&at, &value, "%", percent, ""))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a fraction such as 0.01 or 1 %%", text);
     return store_real(field, value, key, text, err);
 }
 
@@ -118,8 +119,8 @@ enum status config_number_parse_seconds(void *field, const struct config_key *ke
     const char *at = text;
     double value;
 
-    if (!take_scaled(&at, &value, "smhd", factors, ""))
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no time such as 90, 90s, 10m or 1.5h", text);
+    if (!parse_scaled(&at, &value, "smhd", factors, ""))
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a time such as 90, 90s, 10m or 1.5h", text);
     return store_real(field, value, key, text, err);
 }
 
@@ -144,7 +145,7 @@ enum status config_number_parse_reals(void *field, const struct config_key *key,
             return rc;
     }
     if (token == CONFIG_TOKEN_BAD)
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no list of numbers with commas", text);
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a comma-separated list of numbers", text);
     *(struct config_reals *)field = reals;
     return OK;
 }
@@ -170,10 +171,10 @@ enum status config_number_parse_range(void *field, const struct config_key *key,
         bool colon = config_token_mark(&at, ':');
         bool end = config_token_whole(&at, &range.end);
         if (!colon || *at || !(first || end))
-            return error_set(err, FAIL_CONFIG, "\"%s\" is no range such as 0:100, 500: or :100", text);
+            return error_set(err, FAIL_CONFIG, "\"%s\" is not a range such as 0:100, 500: or :100", text);
     }
     if (range.first >= range.end)
-        return error_set(err, FAIL_CONFIG, "the range %s is empty; its end does not belong to it", text);
+        return error_set(err, FAIL_CONFIG, "the range %s is empty; its end is exclusive", text);
     *(struct config_range *)field = range;
     return OK;
 }
@@ -198,7 +199,7 @@ enum status config_number_parse_shard(void *field, const struct config_key *key,
     (void)key;
     if (!config_token_whole(&at, &shard.index) || !config_token_mark(&at, '/') ||
         !config_token_whole(&at, &shard.count) || *at)
-        return error_set(err, FAIL_CONFIG, "\"%s\" is no shard such as 1/4", text);
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not a shard such as 1/4", text);
     if (shard.index < 1 || shard.index > shard.count)
         return error_set(err, FAIL_CONFIG, "there is no shard %s; they are numbered 1/%zu to %zu/%zu", text,
                          shard.count, shard.count, shard.count);

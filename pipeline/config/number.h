@@ -1,4 +1,4 @@
-/* Configuration values that are numbers or made of numbers; functions as in config/word.h. */
+/* Configuration values made of numbers; the functions are as in config/word.h. */
 #ifndef NRMFLOW_PIPELINE_CONFIG_NUMBER_H
 #define NRMFLOW_PIPELINE_CONFIG_NUMBER_H
 

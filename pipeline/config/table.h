@@ -7,8 +7,8 @@
 /* Key number i in the order of sections, NULL after the last. */
 const struct config_key *config_table_key(size_t i);
 
-/* Number of the key that a name in a section means: the key of this name, or for rule.<layer> and the like the key
- * before the dot. Beyond the last key if there is none. */
+/* Number of the key with this name in a section; for rule.<layer> and the like, that of the key before the dot. Beyond
+ * the last key if there is none. */
 size_t config_table_find(const char *section, const char *name);
 
 #endif

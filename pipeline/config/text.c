@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A list is wrapped so that its lines stay below the limit of the INI reader. */
+/* Lists are wrapped because the INI reader limits the length of a line. */
 enum { WRAP = 120 };
 
 static void print_wrapped(FILE *out, const char *value, size_t column)
@@ -27,7 +27,7 @@ static void print_line(FILE *out, const char *name, const char *value)
     fputc('\n', out);
 }
 
-/* A pair without a name was given on a command line, and is no key. */
+/* A pair without a name comes from a command line and is not a key. */
 static void print_pairs(FILE *out, const struct config_key *key, const struct config_pairs *pairs)
 {
     for (size_t i = 0; i < pairs->count; i++)
@@ -107,7 +107,7 @@ struct entry {
     int nvalue;
 };
 
-/* The end of a value is a line end that no continuation follows. */
+/* A value ends at a line end that no continuation line follows. */
 static const char *value_end(const char *at)
 {
     const char *end = at + strcspn(at, "\n");
@@ -147,19 +147,19 @@ static void find_entry(struct entry *found, const char *text, const struct entry
     found->nvalue = 7;
 }
 
-static bool counts(const struct entry *e)
+static bool matters(const struct entry *e)
 {
     const struct config_key *key = config_table_key(config_table_find(e->section, e->name));
 
     return !key || !key->may_differ;
 }
 
-/* First assignment of a that counts and that b has not, or not with this value. */
+/* The first assignment of a that matters and that b lacks, or has with another value. */
 static bool find_difference(struct entry *in_a, struct entry *in_b, const char *a, const char *b)
 {
     *in_a = (struct entry){0};
     while (next_entry(in_a, &a)) {
-        if (!counts(in_a))
+        if (!matters(in_a))
             continue;
         find_entry(in_b, b, in_a);
         if (in_a->nvalue != in_b->nvalue || memcmp(in_a->value, in_b->value, (size_t)in_a->nvalue) != 0)

@@ -4,16 +4,16 @@
 
 #include "pipeline/config/config.h"
 
-/* The whole configuration, defaults included, as an INI text in one canonical spelling, with paths as written; parsed
- * again it gives the same text (but for a path from --set that an INI file cannot hold: one with a ';' after a blank, or
- * of 180 characters). NULL without memory; the caller frees it. */
+/* The whole configuration, including defaults, as an INI text in one canonical spelling, with paths as written. Parsing
+ * it gives the same text again, except with a path from --set that an INI file cannot hold: one with a ';' after a
+ * space, or of 180 characters. NULL without memory; the caller frees it. */
 char *config_text(const struct config *config);
 
 /* The text of one key's value, as above. NULL without memory, or if there is no such key; the caller frees it. */
 char *config_text_value(const struct config *config, const char *section, const char *name);
 
-/* Do two such texts stand for different numbers in the store? If so, write the first such key and both values into
- * message[n]. Paths, memory and the like do not count: data and model are compared by their checksums. */
+/* Do two such texts give different numbers in the store? If so, write the first key that differs and both values into
+ * message[n]. Paths, memory and the like are ignored: data and model are compared by their checksums. */
 bool config_text_differs(char *message, size_t n, const char *mine, const char *stored);
 
 #endif

@@ -56,7 +56,7 @@ struct type {
     const char *form;             /* NULL: the allowed words */
 };
 
-/* A path's parser has one argument more. */
+/* The parser of paths has one more argument. */
 static const struct type types[] = {
     [CONFIG_TYPE_PATH] = {sizeof(struct config_path), NULL, print_path, release_path, "PATH"},
     [CONFIG_TYPE_NAME] = {sizeof(char *), config_word_parse_name, config_word_print_name, config_word_release_name,

@@ -1,4 +1,4 @@
-/* Types of configuration values: from text, to canonical text, and out of memory. */
+/* Types of configuration values: parsing, printing in canonical form, and freeing. */
 #ifndef NRMFLOW_PIPELINE_CONFIG_VALUE_H
 #define NRMFLOW_PIPELINE_CONFIG_VALUE_H
 
@@ -9,9 +9,9 @@
 enum config_type {
     CONFIG_TYPE_PATH,       /* struct config_path */
     CONFIG_TYPE_NAME,       /* char *: one of the allowed words */
-    CONFIG_TYPE_EXPRESSION, /* char *: none, or a set expression, which the network must fit */
+    CONFIG_TYPE_EXPRESSION, /* char *: none, input, or a set expression, checked against the network later */
     CONFIG_TYPE_CHOICE,     /* an enum: value of the allowed word */
-    CONFIG_TYPE_FLOWS,      /* struct config_flows: the first allowed word, alone, is 0, the others bits 0, 1, ... */
+    CONFIG_TYPE_FLOWS,      /* struct config_flows: the first allowed word is 0, the others are bits 0, 1, ... */
     CONFIG_TYPE_WHOLE,      /* size_t or uint64_t */
     CONFIG_TYPE_OPTIONAL,   /* struct config_size */
     CONFIG_TYPE_BYTES,      /* struct config_size */
@@ -24,7 +24,7 @@ enum config_type {
     CONFIG_TYPE_TARGET,     /* struct config_target */
     CONFIG_TYPE_WORDS,      /* struct config_words */
     CONFIG_TYPE_CLASSES,    /* struct config_classes */
-    CONFIG_TYPE_PAIRS       /* struct config_pairs; the key's name is followed by a dot and a name of the user's */
+    CONFIG_TYPE_PAIRS       /* struct config_pairs: the key's name, a dot, and a name that the user chooses */
 };
 
 struct config_key {
@@ -36,14 +36,14 @@ struct config_key {
     const char *allowed;  /* words separated by '|' */
     const int *values;    /* of a choice's words; NULL: 0, 1, ... */
     double low, high;     /* of numbers; unused if both are 0 */
-    const char *note;     /* added to the message about a bad value */
+    const char *note;     /* appended to the message about a bad value */
     bool required;
-    bool may_differ; /* it does not change the numbers of a store */
+    bool may_differ; /* without changing the numbers of a store */
 };
 
-/* Set a field from text without surrounding blanks. What the field held is released. `folder` is where relative paths
- * start from ("" for the working folder). Not for pairs. Errors: FAIL_CONFIG with what is wrong and what would be
- * right, FAIL_SYSTEM. */
+/* Set a field from text without surrounding spaces; its old value is released. `folder` is the base of relative paths
+ * ("" for the working folder). Not for pairs. Errors: FAIL_CONFIG with the mistake and the valid values,
+ * FAIL_SYSTEM. */
 enum status config_value_parse(void *field, const struct config_key *key, const char *text, const char *folder,
                                struct error *err);
 
@@ -53,7 +53,7 @@ void config_value_print(FILE *out, const void *field, const struct config_key *k
 /* Free what a field owns. All zero is fine. */
 void config_value_release(void *field, const struct config_key *key);
 
-/* How a value of this key is written, for help: "16", "a:b", "auto | folder | list". */
+/* The form of this key's values, for the help: "N", "A:B", "auto|folder|list". */
 const char *config_value_form(const struct config_key *key);
 
 #endif

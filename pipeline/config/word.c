@@ -38,7 +38,7 @@ static void list_words(char *out, size_t n, const char *allowed)
     out[used] = '\0';
 }
 
-/* Number of a word, or an error that lists the valid ones and names the nearest. */
+/* Number of a word, or an error that lists the valid words and suggests the nearest. */
 static enum status find_word(size_t *number, const struct config_key *key, const char *text, struct error *err)
 {
     char words[MAX_WORDS][WORD], list[512], hint[64];
@@ -54,7 +54,7 @@ static enum status find_word(size_t *number, const struct config_key *key, const
     }
     list_words(list, sizeof list, key->allowed);
     suggest_hint(hint, sizeof hint, &nearest);
-    return error_set(err, FAIL_CONFIG, "\"%s\" is none of %s%s", text, list, hint);
+    return error_set(err, FAIL_CONFIG, "\"%s\" is not one of %s%s", text, list, hint);
 }
 
 static enum status keep_text(void *field, const char *text, struct error *err)
@@ -118,7 +118,7 @@ void config_word_print_choice(FILE *out, const void *field, const struct config_
     fputs(word, out);
 }
 
-/* Add a pair of layers to a list with commas in so many bytes. */
+/* Append a pair of layers to a comma-separated list of `size` bytes. */
 static void append(char *list, size_t size, const char *item)
 {
     size_t used = strlen(list);
@@ -126,7 +126,7 @@ static void append(char *list, size_t size, const char *item)
     snprintf(list + used, size - used, "%s%s", used ? "," : "", item);
 }
 
-/* Words go into `groups`, pairs of layers into a list of their own. */
+/* Put words into `groups` and pairs of layers into the list `pairs`. */
 static enum status sort_flows(unsigned *groups, char *pairs, const struct config_key *key, const char *text,
                               struct error *err)
 {
@@ -149,7 +149,7 @@ static enum status sort_flows(unsigned *groups, char *pairs, const struct config
         *groups |= number ? 1u << (number - 1) : 0;
     }
     if (token == CONFIG_TOKEN_BAD || count == 0 || (none && count > 1))
-        return error_set(err, FAIL_CONFIG, "\"%s\" is neither none nor a list with commas", text);
+        return error_set(err, FAIL_CONFIG, "\"%s\" is neither none nor a comma-separated list", text);
     return OK;
 }
 
@@ -230,7 +230,8 @@ enum status config_word_parse_target(void *field, const struct config_key *key, 
         for (size_t i = 0; i < sizeof target_words / sizeof target_words[0]; i++)
             suggest_offer(&nearest, target_words[i]);
         suggest_hint(hint, sizeof hint, &nearest);
-        return error_set(err, FAIL_CONFIG, "\"%s\" is none of predicted, label, class:N, contrast:A-B%s", text, hint);
+        return error_set(err, FAIL_CONFIG, "\"%s\" is not one of predicted, label, class:N, contrast:A-B%s", text,
+                         hint);
     }
     if (target.kind == CONFIG_TARGET_CONTRAST && target.a == target.b)
         return error_set(err, FAIL_CONFIG, "%s contrasts a class with itself", text);

@@ -1,7 +1,7 @@
-/* Configuration values that are words of a fixed set: parsing, printing and freeing for the table in config/value.c.
+/* Configuration values that are words: parsing, printing and freeing for the table in config/value.c.
  *
- * A parser overwrites the field without looking at it; if it fails, nothing is to be freed. Errors: FAIL_CONFIG with
- * what is wrong and what would be right, FAIL_SYSTEM without memory. */
+ * A parser overwrites the field without reading it; if it fails, there is nothing to free. Errors: FAIL_CONFIG with the
+ * mistake and the valid values, FAIL_SYSTEM without memory. */
 #ifndef NRMFLOW_PIPELINE_CONFIG_WORD_H
 #define NRMFLOW_PIPELINE_CONFIG_WORD_H
 

@@ -5,8 +5,9 @@
 
 #undef agree /* what agree.h defines for clang-tidy */
 
-/* The rank that speaks for all failed ones writes their common record. */
-static void describe(struct error *said, const struct error *mine, enum status status, int rank, int nranks, int failed)
+/* On the lowest failing rank: write the error that all ranks return. */
+static void describe(struct error *agreed, const struct error *mine, enum status status, int rank, int nranks,
+                     int failed)
 {
     char host[MPI_MAX_PROCESSOR_NAME] = "", source[MPI_MAX_PROCESSOR_NAME + 32] = "", others[48] = "";
     int length;
@@ -16,15 +17,15 @@ static void describe(struct error *said, const struct error *mine, enum status s
         snprintf(source, sizeof source, "rank %d on %s: ", rank, host);
     if (failed > 1)
         snprintf(others, sizeof others, " (and %d other rank%s failed)", failed - 1, failed > 2 ? "s" : "");
-    int room = (int)(sizeof said->message - strlen(source) - strlen(others) - 1);
-    snprintf(said->message, sizeof said->message, "%s%.*s%s", source, room,
-             mine->status != OK ? mine->message : "failed without saying why", others);
-    said->status = status;
+    int room = (int)(sizeof agreed->message - strlen(source) - strlen(others) - 1);
+    snprintf(agreed->message, sizeof agreed->message, "%s%.*s%s", source, room,
+             mine->status != OK ? mine->message : "failed for an unknown reason", others);
+    agreed->status = status;
 }
 
 enum status agree(MPI_Comm comm, enum status mine, struct error *err)
 {
-    struct error said = {0};
+    struct error agreed = {0};
     int rank, nranks, speaker, failed = mine != OK;
 
     MPI_Comm_rank(comm, &rank);
@@ -35,8 +36,8 @@ enum status agree(MPI_Comm comm, enum status mine, struct error *err)
         return OK;
     MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_SUM, comm);
     if (rank == speaker)
-        describe(&said, err, mine, rank, nranks, failed);
-    MPI_Bcast(&said, sizeof said, MPI_BYTE, speaker, comm);
-    *err = said;
-    return said.status;
+        describe(&agreed, err, mine, rank, nranks, failed);
+    MPI_Bcast(&agreed, sizeof agreed, MPI_BYTE, speaker, comm);
+    *err = agreed;
+    return agreed.status;
 }

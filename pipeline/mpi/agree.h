@@ -1,4 +1,4 @@
-/* Agreement on failures: a rank may fail alone, but it may not leave alone. */
+/* Agreement on failures: if one rank has failed, all ranks return together. */
 #ifndef NRMFLOW_PIPELINE_MPI_AGREE_H
 #define NRMFLOW_PIPELINE_MPI_AGREE_H
 
@@ -18,7 +18,7 @@
  * Collective over `comm`. */
 enum status agree(MPI_Comm comm, enum status mine, struct error *err);
 
-/* For clang-tidy, as in error.h: what failed here has failed. */
+/* For clang-tidy, as in error.h: a failure of this rank stays one. */
 #ifdef __clang_analyzer__
 static inline enum status agree_on(MPI_Comm comm, enum status mine, struct error *err)
 {

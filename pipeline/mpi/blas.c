@@ -10,7 +10,7 @@
 
 enum { CORE_NAME = 64 };
 
-/* An odd shape that goes through full kernels and their edges; small whole numbers, so that float32 is exact. */
+/* Odd sizes reach full kernels and their edges; with small whole numbers float32 is exact. */
 enum { ROWS = 67, COLUMNS = 131, DEPTH = 259 };
 
 const char *blas_core(void)
@@ -67,7 +67,7 @@ enum status blas_init(MPI_Comm comm, struct error *err)
     if (rc == OK && strcmp(mine, first) != 0)
         rc = error_set(err, FAIL_MISMATCH,
                        "OpenBLAS uses %s kernels here and %s on rank 0, whose results differ in the last bits; set "
-                       "OPENBLAS_CORETYPE to the same on all nodes",
+                       "OPENBLAS_CORETYPE to the same value on all nodes",
                        mine, first);
     return agree(comm, rc, err);
 }

@@ -1,4 +1,4 @@
-/* OpenBLAS, pinned to what reproducible results need. */
+/* OpenBLAS, set up for reproducible results. */
 #ifndef NRMFLOW_PIPELINE_MPI_BLAS_H
 #define NRMFLOW_PIPELINE_MPI_BLAS_H
 
@@ -6,8 +6,8 @@
 
 #include <mpi.h>
 
-/* Let OpenBLAS use one thread, and check it: that a small product is right (some releases compute wrong results on newer
- * processors) and that all ranks run the same kernels, since bits differ between kernels. Collective.
+/* Limit OpenBLAS to one thread, and check that a small product is right (some releases compute wrong results on newer
+ * processors) and that all ranks use the same kernels, since the last bits differ between kernels. Collective.
  * Errors, the same on all ranks: FAIL_UNSUPPORTED, FAIL_MISMATCH. */
 enum status blas_init(MPI_Comm comm, struct error *err);
 

@@ -1,11 +1,11 @@
-/* Pages of large memory. */
+/* Huge pages for large blocks of memory. */
 #ifndef NRMFLOW_PIPELINE_MPI_HUGE_PAGES_H
 #define NRMFLOW_PIPELINE_MPI_HUGE_PAGES_H
 
 #include <stddef.h>
 
-/* Ask the system for large pages where it has them, before the memory is first used: without them, looking up addresses
- * takes 8 % of an image's time. No failure. */
+/* Ask the system for huge pages, before the memory is first used. Without them address translation takes 8 % of an
+ * image's time. A system without huge pages is no failure. */
 void huge_pages_prefer(void *memory, size_t nbytes);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Number of a name among all; tables are ordered from the most portable on. */
-static int number_of(const char *name)
+/* Index of an instruction set; the most portable one is first. */
+static int index_of(const char *name)
 {
     int i = 0;
 
@@ -19,16 +19,15 @@ static enum status unknown(const char *wanted, struct error *err)
 {
     for (size_t i = 0; ops_name(i); i++)
         if (strcmp(ops_name(i), wanted) == 0)
-            return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: this processor does not have it", wanted);
-    return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: there is no such instruction set; generic always works",
-                     wanted);
+            return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: this processor does not support it", wanted);
+    return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: unknown instruction set; generic always works", wanted);
 }
 
 enum status isa_choose(const struct ops **ops, const struct node *node, struct error *err)
 {
     const char *wanted = getenv("NRMFLOW_ISA");
     const struct ops *mine = ops_select(wanted && *wanted ? wanted : NULL);
-    int lowest = mine ? number_of(mine->name) : 0;
+    int lowest = mine ? index_of(mine->name) : 0;
     enum status rc = mine ? OK : unknown(wanted ? wanted : "", err);
 
     TRY(agree(node->world, rc, err));

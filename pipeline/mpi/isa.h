@@ -6,8 +6,8 @@
 #include "kernels/ops/ops.h"
 #include "pipeline/mpi/node.h"
 
-/* The kernels of the environment's NRMFLOW_ISA, or the best that every rank's processor has. Errors: FAIL_CONFIG if a
- * rank does not have what is asked for. Collective. */
+/* The kernels that the environment variable NRMFLOW_ISA names, or else the best ones that every rank's processor
+ * supports. Errors: FAIL_CONFIG if a rank's processor does not support the named ones. Collective. */
 enum status isa_choose(const struct ops **ops, const struct node *node, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include "io/base/fault.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/huge_pages.h"
+#include "pipeline/util/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,16 +74,16 @@ void node_free(struct node *node)
     *node = (struct node){0};
 }
 
-/* Whether mpirun, or srun by PMIx or PMI, has started this process. */
+/* Did mpirun, or srun through PMIx or PMI, start this process? */
 static bool is_launched(void)
 {
     return getenv("PMIX_NAMESPACE") || getenv("PMI_RANK");
 }
 
-/* Where no launcher has started this process, Open MPI would start a daemon beside it, which takes half a second. Without
- * one, all such processes of a user would share a folder for files that one process does not need, and the first to end
- * would remove it while another begins. */
-static void go_alone(void)
+/* Without a launcher, Open MPI would start a daemon beside this process, which takes half a second. Without the daemon,
+ * all such processes of a user would share a session folder, which a single process does not need, and the first to end
+ * would remove it while another starts. So switch both off. */
+static void prepare_singleton(void)
 {
     setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
     setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
@@ -91,7 +92,7 @@ static void go_alone(void)
 void node_begin(struct node *node)
 {
     if (!is_launched())
-        go_alone();
+        prepare_singleton();
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &(int){0});
     node_init(node);
 }
@@ -109,8 +110,8 @@ void node_barrier(const struct node *node)
 
 /* ---- shared blocks ----------------------------------------------------------------------------------------------
  *
- * A POSIX shared-memory object is used and not MPI_Win_allocate_shared: posix_fallocate reserves its pages, so that a
- * file system without room is an error here and not a bus error at some later store. */
+ * A POSIX shared-memory object instead of MPI_Win_allocate_shared: posix_fallocate reserves its pages, so a full file
+ * system is an error here and not a bus error at some later store. */
 
 static enum status reserve(int file, size_t nbytes, struct error *err)
 {
@@ -138,7 +139,7 @@ static enum status map(struct node_block *block, int file, struct error *err)
     return OK;
 }
 
-/* The leader's part; `name` stays empty if there is no object for the others to open. */
+/* On local rank 0. `name` stays empty if there is no object for the others to open. */
 static enum status create(struct node_block *block, char name[NAME], struct error *err)
 {
     enum status rc;
@@ -177,7 +178,8 @@ static enum status attach(struct node_block *block, const char *name, struct err
     return rc;
 }
 
-/* The object's name is gone once all have it open, so nothing is left behind however the program ends. */
+/* The object's name is removed as soon as all ranks have opened it, so nothing is left behind however the program
+ * ends. */
 static enum status share(const struct node *node, struct node_block *block, struct error *err)
 {
     char name[NAME] = "";
@@ -194,7 +196,8 @@ static enum status share(const struct node *node, struct node_block *block, stru
     return rc;
 }
 
-/* malloc grants more than there is, and the kernel kills whoever uses it; so ask how much there is. */
+/* malloc may grant more memory than the machine has, and the kernel then kills the process that uses it: check
+ * first. */
 static enum status allocate_private(const struct node *node, struct node_block *block, struct error *err)
 {
     double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
@@ -247,8 +250,8 @@ void node_broadcast(const struct node *node, const struct node_block *block)
     char *memory = block->memory;
 
     for (size_t at = 0; block->holder && at < block->nbytes; at += CHUNK_BYTES) {
-        size_t left = block->nbytes - at;
-        MPI_Bcast(memory + at, left < CHUNK_BYTES ? (int)left : CHUNK_BYTES, MPI_BYTE, 0, block->holders);
+        int part = (int)smaller(block->nbytes - at, CHUNK_BYTES);
+        MPI_Bcast(memory + at, part, MPI_BYTE, 0, block->holders);
     }
     node_barrier(node);
 }

@@ -27,25 +27,25 @@ struct node {
     char host[NODE_HOST];
 };
 
-/* A block of memory that all ranks of a node see, or where sharing failed, a copy for every rank. */
+/* A block of memory that the ranks of a node share; if sharing failed, every rank has a copy. */
 struct node_block {
     void *memory; /* aligned to NODE_ALIGNMENT */
     size_t nbytes;
     bool shared;        /* false: every rank has a copy; the same on all ranks */
-    bool holder;        /* does this rank speak for its copy? One rank for each copy */
-    MPI_Comm holders;   /* all ranks that speak for a copy, world rank 0 first; MPI_COMM_NULL elsewhere; borrowed */
-    size_t mapped;      /* bytes of the mapping, or 0, */
-    void *heap;         /* and then what was allocated for it */
-    char why[NODE_WHY]; /* it is not shared, for a warning; empty if it is */
+    bool holder;        /* does this rank represent its copy? One rank does for each copy */
+    MPI_Comm holders;   /* the ranks that represent a copy, world rank 0 first; MPI_COMM_NULL elsewhere; borrowed */
+    size_t mapped;      /* bytes of the shared mapping; 0: there is none */
+    void *heap;         /* the private allocation; NULL: there is none */
+    char why[NODE_WHY]; /* the reason why it is not shared, for a warning; empty if it is */
 };
 
-/* Begin MPI, then node_init: the beginning of a command that computes. Collective over all ranks. */
+/* Initialise MPI, then node_init: the first step of a command that computes. Collective over all ranks. */
 void node_begin(struct node *node);
 
-/* node_free, then the end of MPI. Collective over all ranks. */
+/* node_free, then finalise MPI. Collective over all ranks. */
 void node_end(struct node *node);
 
-/* Find out who shares a node with whom. Collective over MPI_COMM_WORLD. */
+/* Find out which ranks share a node. Collective over MPI_COMM_WORLD. */
 void node_init(struct node *node);
 
 /* Free the communicators. Collective. A node that was never initialised (all zero) is fine. */
@@ -55,8 +55,8 @@ void node_free(struct node *node);
  */
 void node_barrier(const struct node *node);
 
-/* Allocate a block of zeros. Where some node lacks the room for a shared one, every rank of the world gets memory of
- * its own and block->why says why. Errors: FAIL_SYSTEM, on all ranks, if there is no memory at all. Collective over the
+/* Allocate a block of zeros. If some node has no room for a shared one, every rank of the world gets memory of its own
+ * and block->why gives the reason. Errors: FAIL_SYSTEM, on all ranks, if there is no memory at all. Collective over the
  * world, the same size everywhere. Caller frees with node_shared_free, also after a failure. */
 enum status node_shared_alloc(const struct node *node, struct node_block *block, size_t nbytes, struct error *err);
 

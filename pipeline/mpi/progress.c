@@ -77,14 +77,15 @@ struct progress_counts progress_read(struct progress *p)
 /* Judge the first images once: as soon as there are too many failures among them, or when all are done. */
 static void judge(struct progress *p, struct progress_counts counts, bool final)
 {
-    if (p->settled)
+    if (p->judged)
         return;
     if (progress_alarming(counts, final))
-        log_warn(p->log,
-                 "many images fail: is this the right dataset and data.format? The log says why for each done=%lld "
-                 "failed=%lld",
-                 (long long)counts.done, (long long)counts.failed);
-    p->settled = progress_alarming(counts, final) || counts.done >= FIRST;
+        log_warn(
+            p->log,
+            "many images fail: is this the right dataset and data.format? The log has the reason for each done=%lld "
+            "failed=%lld",
+            (long long)counts.done, (long long)counts.failed);
+    p->judged = progress_alarming(counts, final) || counts.done >= FIRST;
 }
 
 static void show(struct progress *p, struct progress_counts counts, double now)

@@ -1,9 +1,9 @@
-/* How far a run is: one line that refreshes on a terminal, a line a minute elsewhere.
+/* Progress of a run: one line that refreshes on a terminal, a line a minute elsewhere.
  *
  *   images 12345/50000 (24.7 %)  31.2 images/s (3.9 a rank)  time left 20 min  failed 3
  *
- * Ranks add to counters in a window of rank 0; nobody waits for anybody before progress_finish. If more than 1 % of the
- * first 1,000 images fail, rank 0 warns once, right then.
+ * Ranks add to counters in a window of rank 0; no rank waits for another before progress_finish. If more than 1 %
+ * of the first 1,000 images fail, rank 0 warns once, immediately.
  */
 #ifndef NRMFLOW_PIPELINE_MPI_PROGRESS_H
 #define NRMFLOW_PIPELINE_MPI_PROGRESS_H
@@ -29,9 +29,9 @@ struct progress {
     struct log *log; /* borrowed */
     int rank, nranks;
     size_t before, total;
-    double start, shown; /* monotonic seconds: of the beginning, of the last line */
+    double start, shown; /* monotonic seconds of the start and of the last line */
     double interval;     /* seconds between two lines */
-    bool settled;        /* the first 1,000 images have been judged */
+    bool judged;         /* the first 1,000 images */
 };
 
 /* Start counting. `total` images of which `before` were done by an earlier run. Collective over `comm`. */
@@ -52,7 +52,7 @@ void progress_finish(struct progress *p);
 /* Collective. All zero is fine. */
 void progress_free(struct progress *p);
 
-/* The line above, for counts that were reached in so many seconds. */
+/* The line above, for counts reached in `seconds`. */
 void progress_line(char line[PROGRESS_LINE], struct progress_counts counts, size_t before, size_t total, double seconds,
                    int nranks);
 

@@ -9,24 +9,24 @@
 
 static const struct {
     const char *attribute, *what;
-} traits[MACHINE_TRAITS] = {
-    [MACHINE_ISA] = {"isa", "instruction set"},
-    [MACHINE_BLAS_CORE] = {"blas_core", "OpenBLAS' kernels"},
-    [MACHINE_PROGRAM] = {"program_version", "version of nrmflow"},
+} traits[PROVENANCE_TRAITS] = {
+    [PROVENANCE_ISA] = {"isa", "instruction set"},
+    [PROVENANCE_BLAS_CORE] = {"blas_core", "OpenBLAS kernels"},
+    [PROVENANCE_PROGRAM] = {"program_version", "nrmflow version"},
 };
 
 static const char separator[] = ", ", more[] = "...";
 
 void provenance_here(struct provenance *out, const char *isa)
 {
-    const char *const names[MACHINE_TRAITS] = {
-        [MACHINE_ISA] = isa, [MACHINE_BLAS_CORE] = blas_core(), [MACHINE_PROGRAM] = version_string()};
+    const char *const names[PROVENANCE_TRAITS] = {
+        [PROVENANCE_ISA] = isa, [PROVENANCE_BLAS_CORE] = blas_core(), [PROVENANCE_PROGRAM] = version_string()};
 
-    for (size_t i = 0; i < MACHINE_TRAITS; i++)
-        snprintf(out->traits[i], MACHINE_TEXT, "%s", names[i]);
+    for (size_t i = 0; i < PROVENANCE_TRAITS; i++)
+        snprintf(out->traits[i], PROVENANCE_TEXT, "%s", names[i]);
 }
 
-/* The next name of a list, which *at is moved behind; its length, 0 at the end. */
+/* Take the next name of a list at *at; returns its length, 0 at the end. */
 static size_t next_name(const char **name, const char **at)
 {
     const char *end = strstr(*at, separator);
@@ -50,7 +50,7 @@ static bool lists(const char *list, const char *name, size_t length)
 
 bool provenance_differs(char *message, size_t n, const struct provenance *mine, const struct provenance *stored)
 {
-    for (size_t i = 0; i < MACHINE_TRAITS; i++) {
+    for (size_t i = 0; i < PROVENANCE_TRAITS; i++) {
         const char *name, *at = mine->traits[i];
         size_t length;
         while ((length = next_name(&name, &at)) > 0) {
@@ -65,25 +65,25 @@ bool provenance_differs(char *message, size_t n, const struct provenance *mine, 
 
 bool provenance_mixed(const struct provenance *provenance)
 {
-    for (size_t i = 0; i < MACHINE_TRAITS; i++)
+    for (size_t i = 0; i < PROVENANCE_TRAITS; i++)
         if (strstr(provenance->traits[i], separator))
             return true;
     return false;
 }
 
-static void append(char list[MACHINE_TEXT], const char *name, size_t length)
+static void append(char list[PROVENANCE_TEXT], const char *name, size_t length)
 {
     size_t used = strlen(list), room = strlen(separator) + strlen(more) + 1;
 
-    if (used + strlen(separator) + length + room <= MACHINE_TEXT)
-        snprintf(list + used, MACHINE_TEXT - used, "%s%.*s", used ? separator : "", (int)length, name);
+    if (used + strlen(separator) + length + room <= PROVENANCE_TEXT)
+        snprintf(list + used, PROVENANCE_TEXT - used, "%s%.*s", used ? separator : "", (int)length, name);
     else if (!lists(list, more, strlen(more)))
-        snprintf(list + used, MACHINE_TEXT - used, "%s%s", separator, more);
+        snprintf(list + used, PROVENANCE_TEXT - used, "%s%s", separator, more);
 }
 
 void provenance_join(struct provenance *into, const struct provenance *from)
 {
-    for (size_t i = 0; i < MACHINE_TRAITS; i++) {
+    for (size_t i = 0; i < PROVENANCE_TRAITS; i++) {
         const char *name, *at = from->traits[i];
         size_t length;
         while ((length = next_name(&name, &at)) > 0)
@@ -96,7 +96,7 @@ enum status provenance_write(struct store *store, const struct provenance *prove
 {
     enum status rc = OK;
 
-    for (size_t i = 0; rc == OK && i < MACHINE_TRAITS; i++)
+    for (size_t i = 0; rc == OK && i < PROVENANCE_TRAITS; i++)
         rc = store_set_text(store, "", traits[i].attribute, provenance->traits[i], err);
     return rc;
 }
@@ -106,11 +106,11 @@ enum status provenance_read(struct provenance *out, const struct store_reader *s
     enum status rc = OK;
 
     *out = (struct provenance){0};
-    for (size_t i = 0; rc == OK && i < MACHINE_TRAITS; i++) {
+    for (size_t i = 0; rc == OK && i < PROVENANCE_TRAITS; i++) {
         char *text = NULL;
         rc = store_get_text(&text, store, "", traits[i].attribute, err);
         if (rc == OK)
-            snprintf(out->traits[i], MACHINE_TEXT, "%s", text);
+            snprintf(out->traits[i], PROVENANCE_TEXT, "%s", text);
         free(text);
     }
     return rc;

@@ -1,6 +1,9 @@
-/* What the last bits of a store's numbers depend on besides its run: the instruction set, OpenBLAS' kernels, the program.
+/* What the last bits of a store's numbers depend on besides data and configuration: the instruction set, OpenBLAS's
+ * kernels and the program's version.
  *
- * A store names them in attributes. Where it was computed by several of a kind, its attribute lists them: "Haswell, Zen".
+ * A store records them in attributes. An attribute lists several if the store was computed with several: "Haswell,
+ * Zen".
+ *
  * Not collective.
  */
 #ifndef NRMFLOW_PIPELINE_MPI_PROVENANCE_H
@@ -12,26 +15,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum provenance_trait { MACHINE_ISA, MACHINE_BLAS_CORE, MACHINE_PROGRAM, MACHINE_TRAITS };
+enum provenance_trait { PROVENANCE_ISA, PROVENANCE_BLAS_CORE, PROVENANCE_PROGRAM, PROVENANCE_TRAITS };
 
-enum { MACHINE_TEXT = 256 };
+enum { PROVENANCE_TEXT = 256 };
 
-/* Lists of names, each separated by ", ", in the order in which they came. */
+/* Lists of names, each separated by ", ", in order of appearance. */
 struct provenance {
-    char traits[MACHINE_TRAITS][MACHINE_TEXT];
+    char traits[PROVENANCE_TRAITS][PROVENANCE_TEXT];
 };
 
-/* This program with the kernels of an instruction set. */
+/* Of this process, with the kernels of an instruction set. */
 void provenance_here(struct provenance *out, const char *isa);
 
-/* Whether `mine` has a name that `stored` does not list; message[n] then says which, as "OpenBLAS' kernels: Haswell, not
+/* Does `mine` have a name that `stored` does not list? message[n] then names it: "OpenBLAS kernels: Haswell, not
  * Zen". */
 bool provenance_differs(char *message, size_t n, const struct provenance *mine, const struct provenance *stored);
 
 /* True if more than one instruction set, BLAS core or program version contributed. */
 bool provenance_mixed(const struct provenance *provenance);
 
-/* Add the names of `from` that are missing; what does not fit into the text becomes "...". */
+/* Add the names of `from` that are missing; names that do not fit into the text become "...". */
 void provenance_join(struct provenance *into, const struct provenance *from);
 
 /* The attributes isa, blas_core and program_version of a store. Errors: as store_set_text, store_get_text. */

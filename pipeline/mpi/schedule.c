@@ -118,7 +118,7 @@ bool schedule_next(struct schedule *s, size_t *block)
 
 bool schedule_ahead(struct schedule *s, size_t *block)
 {
-    /* s->ahead is the last that was taken; all ranks may be about to take one each, and one ahead */
+    /* s->ahead is the last block that this rank took; every rank may be about to take one, and one in advance */
     if (s->has_ahead || s->ahead + 3 * (size_t)s->nranks >= s->nblocks)
         return false;
     int64_t taken = advance(s, 1);
@@ -134,7 +134,7 @@ void schedule_close(struct schedule *s)
 {
     const int64_t beyond = (int64_t)s->nblocks;
 
-    /* the same operation as in schedule_next: MPI need not make different ones atomic to each other */
+    /* the same operation as in schedule_next: MPI does not guarantee atomicity between different ones */
     MPI_Accumulate(&beyond, 1, MPI_INT64_T, 0, 0, 1, MPI_INT64_T, MPI_SUM, s->window);
     MPI_Win_flush(0, s->window);
 }

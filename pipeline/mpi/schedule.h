@@ -1,6 +1,6 @@
-/* Which rank computes which block: the next free rank the next block, by one shared counter.
+/* Dynamic scheduling: a rank that is free takes the next block from one shared counter.
  *
- * The counter is in a window of rank 0 and is advanced by MPI_Fetch_and_op, so that no rank is a master. Where the
+ * The counter is in a window of rank 0 and is advanced by MPI_Fetch_and_op, so there is no master rank. If the
  * interconnect has no one-sided atomics, rank 0 answers when it next enters MPI.
  *
  * For tests, NRMFLOW_ORDER=reverse hands the blocks out backwards and NRMFLOW_ORDER=<number> shuffled with that seed.
@@ -35,11 +35,13 @@ enum status schedule_init(struct schedule *s, const size_t *blocks, size_t nbloc
 /* Take the next block; false if none is left. Every block goes to exactly one rank. Not collective. */
 bool schedule_next(struct schedule *s, size_t *block);
 
-/* Take the block after this one already, to prepare for it; the next schedule_next returns it. False, and nothing is taken,
- * when so few are left that another rank might be idle before this one begins it. Not collective. */
+/* Take the block after the current one in advance, to prepare it; the next schedule_next returns it. Takes nothing and
+ * returns false if so few blocks are left that another rank might be idle before this one starts the block. Not
+ * collective. */
 bool schedule_ahead(struct schedule *s, size_t *block);
 
-/* Let schedule_next find nothing any more, on any rank, but what was taken ahead. Not collective. */
+/* End the schedule for all ranks: schedule_next still returns a block that was taken ahead, and then no more. Not
+ * collective. */
 void schedule_close(struct schedule *s);
 
 /* Collective. All zero is fine. */

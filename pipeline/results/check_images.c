@@ -1,5 +1,7 @@
 #include "pipeline/results/check_images.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -190,7 +192,7 @@ static enum status check_ledger(struct check *c)
     for (size_t t = 0; t < NTERMS; t++)
         TRY(check_allocate(&ledger.terms[t], CHECK_ROWS * c->nlayers, c));
     for (size_t first = 0; first < c->images; first += CHECK_ROWS) {
-        size_t nrows = c->images - first < CHECK_ROWS ? c->images - first : CHECK_ROWS;
+        size_t nrows = smaller(c->images - first, CHECK_ROWS);
         for (size_t t = 0; t < NTERMS; t++)
             TRY(store_read_rows(ledger.terms[t], c->reader, paths[t], first, nrows, c->nlayers, c->err));
         for (size_t i = 0; i < nrows; i++)

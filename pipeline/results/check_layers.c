@@ -1,5 +1,7 @@
 #include "pipeline/results/check_layers.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,7 +295,7 @@ static enum status check_relevance(struct layer *l)
     TRY(check_allocate(&rows, step * channels, c));
     TRY(check_allocate(&sums, 2 * channels, c));
     for (size_t first = 0; first < c->images; first += step) {
-        size_t nrows = c->images - first < step ? c->images - first : step;
+        size_t nrows = smaller(c->images - first, step);
         TRY(store_read_rows(rows, c->reader, path, first, nrows, channels, c->err));
         for (size_t i = 0; i < nrows * channels; i++) {
             bool ok = check_is_ok(c, first + i / channels);

@@ -1,5 +1,7 @@
 #include "pipeline/results/summary.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +217,7 @@ static enum status read_ledger(struct summary *out, const struct store_reader *r
         TRY(rc);
     }
     for (size_t first = 0; first < out->images; first += BLOCK_ROWS) {
-        size_t nrows = out->images - first < BLOCK_ROWS ? out->images - first : BLOCK_ROWS;
+        size_t nrows = smaller(out->images - first, BLOCK_ROWS);
 
         for (size_t t = 0; t < NTERMS; t++)
             TRY(store_read_rows(terms[t], reader, paths[t], first, nrows, nvariables, err));

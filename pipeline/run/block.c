@@ -1,6 +1,7 @@
 #include "pipeline/run/block.h"
 
 #include "pipeline/mpi/huge_pages.h"
+#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,16 +75,6 @@ static void lap(double *start, double *total)
 
     *total += now - *start;
     *start = now;
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 void block_announce(struct block_worker *worker, size_t block)

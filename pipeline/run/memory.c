@@ -1,6 +1,7 @@
 #include "pipeline/run/memory.h"
 
 #include "pipeline/stats/finish.h"
+#include "pipeline/util/number.h"
 
 /* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES is what MPI, HDF5's buffers, the
  * program itself and an image in decoding take: 25 to 45 MiB a rank were seen. */
@@ -48,7 +49,7 @@ enum status memory_plan(struct memory_plan *out, const struct run *run, struct e
                            "a node of %zu ranks needs at least %zu MiB, but only %zu MiB are allowed; use fewer ranks, "
                            "a smaller store.top, fewer flows or fewer classes with sums of their own",
                            out->ranks, memory_mebibytes(out->node), limit->value >> 20);
-    out->rows = least > ROWS ? least : ROWS;
+    out->rows = larger(least, ROWS);
     if (limit->set && total(out, run) > limit->value)
         out->rows = least + (limit->value - out->node) / out->ranks;
     out->node = total(out, run);

@@ -5,6 +5,7 @@
 #include "pipeline/config/pairs.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
+#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <stdio.h>
@@ -172,7 +173,7 @@ static void gather(struct probe *probe)
 
     for (size_t done = 0; done < nbytes; done += 1 << 20) {
         unsigned char *at = (unsigned char *)probe->images + done;
-        int n = (int)(nbytes - done < 1 << 20 ? nbytes - done : 1 << 20);
+        int n = (int)smaller(nbytes - done, 1 << 20);
         MPI_Reduce(node->rank == 0 ? MPI_IN_PLACE : at, at, n, MPI_BYTE, MPI_BOR, 0, node->world);
     }
 }

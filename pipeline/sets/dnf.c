@@ -10,13 +10,13 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Sort, and drop every clause that contains another one. It ends where too many are left. */
+/* Sort, and drop every clause that contains another one. Stops early once too many are left. */
 static void reduce(struct dnf *a)
 {
     size_t kept = 0;
 
     qsort(a->clauses, a->count, sizeof *a->clauses, by_value);
-    for (size_t i = 0; i < a->count && kept <= DNF_MAX_CLAUSES; i++) { /* a part of a clause is a smaller number */
+    for (size_t i = 0; i < a->count && kept <= DNF_MAX_CLAUSES; i++) { /* a subset is a smaller number */
         bool contains = false;
         for (size_t j = 0; j < kept && !contains; j++)
             contains = (a->clauses[i] & a->clauses[j]) == a->clauses[j];
@@ -39,7 +39,8 @@ static enum status finish(struct dnf *out, struct error *err)
 {
     reduce(out);
     if (out->count > DNF_MAX_CLAUSES)
-        return error_set(err, FAIL_CONFIG, "the expression unites more than %d intersections; ask in several parts",
+        return error_set(err, FAIL_CONFIG,
+                         "the expression has more than %d intersections; split it into several queries",
                          (int)DNF_MAX_CLAUSES);
     return OK;
 }

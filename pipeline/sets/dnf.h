@@ -1,8 +1,9 @@
-/* Unions of intersections of up to 64 sets.
+/* Disjunctive normal form: unions of intersections of up to 64 sets.
  *
- * A clause is a choice of sets, bit i standing for set i; a walk satisfies it if it is in all of them. It is in the union
- * if it satisfies any clause. No clause contains another one and they are sorted, so two lists that are equal for every
- * walk, whatever the sets are, are equal as lists. No clause at all is the empty union; a clause of no set is everything.
+ * A clause is an intersection of sets, bit i standing for set i; a walk satisfies it if it is in all of them. A walk is
+ * in the union if it satisfies any clause. Clauses are sorted and none contains another, so two unions that are equal
+ * whatever the sets are have equal lists. A list without clauses is the empty union; a clause without sets is
+ * everything.
  */
 #ifndef NRMFLOW_PIPELINE_SETS_DNF_H
 #define NRMFLOW_PIPELINE_SETS_DNF_H
@@ -20,18 +21,18 @@ struct dnf {
     uint64_t *clauses; /* [count] owned */
 };
 
-/* A single clause. Errors of this and the functions below: FAIL_SYSTEM without memory, FAIL_CONFIG beyond DNF_MAX_CLAUSES.
- * `out` is for dnf_free, also after a failure; it may be none of the arguments. */
+/* A single clause. Errors of this and the functions below: FAIL_SYSTEM without memory, FAIL_CONFIG beyond
+ * DNF_MAX_CLAUSES. The caller frees `out` with dnf_free, also after a failure; it must not be one of the arguments. */
 enum status dnf_one(struct dnf *out, uint64_t clause, struct error *err);
 
-/* What is in a or in b; what is in both. */
+/* Union and intersection. */
 enum status dnf_or(struct dnf *out, const struct dnf *a, const struct dnf *b, struct error *err);
 enum status dnf_and(struct dnf *out, const struct dnf *a, const struct dnf *b, struct error *err);
 
-/* What is left to be fulfilled by a walk that is in the sets `in` and in no other set of `decided`. */
+/* The condition that remains for a walk that is in the sets `in` and in no other set of `decided`. */
 enum status dnf_rest(struct dnf *out, const struct dnf *a, uint64_t decided, uint64_t in, struct error *err);
 
-/* Replace every clause w by change(context, w), leaving it out where *keep becomes false. */
+/* Replace every clause by change(context, clause), dropping it if *keep becomes false. */
 enum status dnf_change(struct dnf *out, const struct dnf *a,
                        uint64_t (*change)(const void *context, uint64_t clause, bool *keep), const void *context,
                        struct error *err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a part of an expression stands for: neurons of one layer, as long as it is of one, else clauses through sets. */
+/* The value of a subexpression: neurons while it concerns one layer only, else clauses of sets. */
 struct operand {
     struct sets_token token; /* where it begins */
     bool neurons;
@@ -41,13 +41,13 @@ static size_t neurons_of(const struct network *net, const struct sets_set *set)
     return shape_neurons(network_shape(net, set->variable));
 }
 
-static void put(struct sets_set *set, size_t i)
+static void set_bit(struct sets_set *set, size_t i)
 {
     set->bits[i / 8] = (unsigned char)(set->bits[i / 8] | 1u << i % 8);
 }
 
 /* Set the number of neurons, and the bits beyond the last one to zero. */
-static void count(struct sets_set *set, size_t neurons)
+static void update_count(struct sets_set *set, size_t neurons)
 {
     if (neurons % 8)
         set->bits[neurons / 8] = (unsigned char)(set->bits[neurons / 8] & ((1u << neurons % 8) - 1));
@@ -60,14 +60,14 @@ static void merge(struct sets_set *a, const struct sets_set *b, bool intersect, 
 {
     for (size_t i = 0; i < (neurons + 7) / 8; i++)
         a->bits[i] = (unsigned char)(intersect ? a->bits[i] & b->bits[i] : a->bits[i] | b->bits[i]);
-    count(a, neurons);
+    update_count(a, neurons);
 }
 
 static void invert(struct sets_set *a, size_t neurons)
 {
     for (size_t i = 0; i < (neurons + 7) / 8; i++)
         a->bits[i] = (unsigned char)~a->bits[i];
-    count(a, neurons);
+    update_count(a, neurons);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------------------------ */
@@ -114,7 +114,7 @@ struct span {
     size_t first, end;
 };
 
-/* A range below `limit`; `size` says what the layer has. */
+/* A range below `limit`; `size` is the message about the layer's size. */
 static enum status parse_span(struct parser *p, struct span *out, size_t limit, const char *what, const char *size)
 {
     struct sets_token token = p->reader.token;
@@ -131,9 +131,9 @@ static enum status parse_span(struct parser *p, struct span *out, size_t limit, 
     TRY(sets_text_next(&p->reader));
     token = p->reader.token;
     if (token.kind != SETS_NUMBER)
-        TRY(sets_text_fail(&p->reader, token, "expected the end of the range, which is not part of it"));
+        TRY(sets_text_fail(&p->reader, token, "expected the end of the range, which is exclusive"));
     if (token.number <= out->first)
-        TRY(sets_text_fail(&p->reader, token, "the range is empty: its end is not part of it"));
+        TRY(sets_text_fail(&p->reader, token, "the range is empty: its end is exclusive"));
     if (token.number > limit)
         TRY(sets_text_fail(&p->reader, token, "%s", size));
     out->end = token.number;
@@ -195,8 +195,8 @@ static void fill(struct sets_set *set, const bool *chosen, struct span rows, str
     for (size_t c = 0; c < shape.channels; c++)
         for (size_t y = rows.first; chosen[c] && y < rows.end; y++)
             for (size_t x = columns.first; x < columns.end; x++)
-                put(set, (c * shape.height + y) * shape.width + x);
-    count(set, shape_neurons(shape));
+                set_bit(set, (c * shape.height + y) * shape.width + x);
+    update_count(set, shape_neurons(shape));
 }
 
 /* A layer, with channels and box if they are given. */
@@ -246,7 +246,8 @@ static enum status number_set(struct parser *p, size_t *number, struct sets_set 
         }
     }
     if (sets->nsets == SETS_MAX)
-        return sets_text_fail(&p->reader, token, "more than %d different sets; ask in several parts", (int)SETS_MAX);
+        return sets_text_fail(&p->reader, token,
+                              "more than %d different sets; split the expression into several queries", (int)SETS_MAX);
     *number = sets->nsets;
     sets->sets[sets->nsets++] = *set;
     *set = (struct sets_set){.bits = NULL};
@@ -327,7 +328,7 @@ static enum status parse_not(struct parser *p, struct operand *out)
     TRY(parse_part(p, out));
     if (!out->neurons)
         TRY(sets_text_fail(&p->reader, out->token,
-                           "not takes the other neurons of one layer; this is a bias or of several layers"));
+                           "\"not\" takes the other neurons of one layer; this is a bias or spans several layers"));
     invert(&out->set, neurons_of(p->out->net, &out->set));
 done:
     return rc;
@@ -340,7 +341,7 @@ static enum status parse_parentheses(struct parser *p, struct operand *out)
     TRY(sets_text_next(&p->reader));
     TRY(parse_union(p, out));
     if (sets_text_is_word(&p->reader, "given"))
-        TRY(sets_text_fail(&p->reader, p->reader.token, "given stands outside of parentheses, once"));
+        TRY(sets_text_fail(&p->reader, p->reader.token, "\"given\" must be outside parentheses"));
     TRY(expect(p, ')', ", \"and\" or \"or\" after a set"));
 done:
     return rc;
@@ -391,7 +392,7 @@ done:
     return rc;
 }
 
-static enum status parse_section(struct parser *p, struct operand *out)
+static enum status parse_intersection(struct parser *p, struct operand *out)
 {
     *out = (struct operand){.neurons = false};
     return parse_joined(p, out, "and", parse_part, true);
@@ -400,7 +401,7 @@ static enum status parse_section(struct parser *p, struct operand *out)
 static enum status parse_union(struct parser *p, struct operand *out)
 {
     *out = (struct operand){.neurons = false};
-    return parse_joined(p, out, "or", parse_section, false);
+    return parse_joined(p, out, "or", parse_intersection, false);
 }
 
 /* ---- expressions ----------------------------------------------------------------------------------------------- */
@@ -418,7 +419,7 @@ static enum status parse_whole(struct parser *p, struct operand *value, struct o
         TRY(make_clauses(p, given));
     }
     if (sets_text_is_word(&p->reader, "given"))
-        TRY(sets_text_fail(&p->reader, p->reader.token, "there can be only one given"));
+        TRY(sets_text_fail(&p->reader, p->reader.token, "there can be only one \"given\""));
     if (p->reader.token.kind != SETS_END)
         TRY(sets_text_fail(&p->reader, p->reader.token, "expected \"and\", \"or\"%s or the end after a set",
                            p->out->conditional ? "" : ", \"given\""));

@@ -5,7 +5,7 @@
 
 enum { MAX_STEPS = 2 * NETWORK_MAX_VARIABLES };
 
-/* What is left to be fulfilled by the walks of each state. */
+/* The condition that remains for the walks of each state. */
 struct states {
     size_t count;
     struct dnf rest[DECISION_MOST_STATES]; /* owned */
@@ -19,7 +19,7 @@ struct planner {
     struct error *err;
 };
 
-static void forget(struct states *states)
+static void free_states(struct states *states)
 {
     for (size_t s = 0; s < states->count; s++)
         dnf_free(&states->rest[s]);
@@ -46,13 +46,13 @@ static uint64_t sets_at(const struct planner *p, size_t variable, bool bias)
     return needed & here;
 }
 
-/* Classes of neurons: those that are in the same sets. */
+/* Classes of neurons that are in the same sets. */
 struct atoms {
     size_t count;
     uint64_t in[DECISION_MOST_ATOMS];
 };
 
-/* The class of neurons that are in these sets; DECISION_MOST_ATOMS if there is no room for one more. */
+/* The class of the neurons that are in these sets; DECISION_MOST_ATOMS if there is no room for another. */
 static size_t atom_of(struct atoms *atoms, uint64_t in)
 {
     size_t i = 0;
@@ -76,7 +76,7 @@ static uint64_t sets_of_neuron(const struct sets *sets, uint64_t here, size_t i)
     return in;
 }
 
-/* Put every neuron of a variable into a class; floats that are no neurons are of the one after the last. */
+/* Assign every neuron of a variable to a class; padding floats belong to the class after the last. */
 static enum status classify(struct planner *p, uint8_t *atom, struct atoms *atoms, struct layout layout, uint64_t here,
                             const char *name)
 {
@@ -88,9 +88,10 @@ static enum status classify(struct planner *p, uint8_t *atom, struct atoms *atom
             for (size_t x = 0; x < shape.width; x++, i++) {
                 size_t class = atom_of(atoms, sets_of_neuron(p->sets, here, i));
                 if (class == DECISION_MOST_ATOMS)
-                    return error_set(p->err, FAIL_CONFIG,
-                                     "the sets cut %s into more than %d pieces; ask in several parts", name,
-                                     DECISION_MOST_ATOMS - 1);
+                    return error_set(
+                        p->err, FAIL_CONFIG,
+                        "the sets cut %s into more than %d pieces; split the expression into several queries", name,
+                        DECISION_MOST_ATOMS - 1);
                 atom[layout_index(layout, c, y, x)] = (uint8_t) class;
             }
     for (size_t i = 0; i < layout_floats(layout); i++)
@@ -101,7 +102,7 @@ static enum status classify(struct planner *p, uint8_t *atom, struct atoms *atom
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
 
-/* Number of the state in which these clauses are left. Takes them over. Everything is decided at and below a map only. */
+/* Number of the state whose remaining clauses these are. Takes them over. Above a map, no walk is decided to be in. */
 static enum status number_state(struct planner *p, uint8_t *number, struct states *states, struct dnf *rest,
                                 size_t variable)
 {
@@ -117,7 +118,7 @@ static enum status number_state(struct planner *p, uint8_t *number, struct state
         s++;
     if (s == DECISION_MOST_STATES)
         return error_set(p->err, FAIL_CONFIG,
-                         "the expression needs more than %d sweeps at a time; ask in several parts",
+                         "the expression needs more than %d sweeps at a time; split it into several queries",
                          (int)DECISION_MOST_STATES);
     if (s == states->count) {
         states->rest[states->count++] = *rest;
@@ -127,7 +128,7 @@ static enum status number_state(struct planner *p, uint8_t *number, struct state
     return OK;
 }
 
-/* Where the walks of every state go. Replaces the planner's states by those after the step. */
+/* Set the next state of the walks of every state; the planner's states become those after the step. */
 static enum status route(struct planner *p, uint8_t *next, const struct decision_step *step, const struct atoms *atoms,
                          uint64_t here)
 {
@@ -142,16 +143,16 @@ static enum status route(struct planner *p, uint8_t *next, const struct decision
             TRY(number_state(p, &next[s * step->natoms + a], &after, &rest, step->variable));
             dnf_free(&rest);
         }
-    forget(&p->now);
+    free_states(&p->now);
     p->now = after;
     after.count = 0;
 done:
     dnf_free(&rest);
-    forget(&after);
+    free_states(&after);
     return rc;
 }
 
-/* Room for one more step. Its arrays belong to the plan from now on. */
+/* Append a step; the plan owns its arrays. */
 static struct decision_step *add_step(struct planner *p, size_t variable, size_t natoms)
 {
     struct decision_step *step = &p->out->steps[p->out->decision.nsteps++];
@@ -182,7 +183,7 @@ done:
     return rc;
 }
 
-/* A walk that goes to the bias is in no set below: it is in if nothing else is left. */
+/* A walk that enters the bias is in no set below, so it counts if no other set remains. */
 static enum status step_at_bias(struct planner *p, size_t variable, uint64_t here)
 {
     struct decision_step *step = add_step(p, variable, 1);
@@ -216,7 +217,7 @@ static enum status add_steps(struct planner *p)
             TRY(step_at_layer(p, k, neurons));
         uint64_t bias = sets_at(p, k, true);
         if (bias && p->map != SETS_NO_MAP)
-            TRY(error_set(p->err, FAIL_CONFIG, "a map shows walks through neurons, and bias(...) has none"));
+            TRY(error_set(p->err, FAIL_CONFIG, "a map shows neurons, and bias(...) has none"));
         if (bias)
             TRY(step_at_bias(p, k, bias));
     }
@@ -241,7 +242,7 @@ enum status sets_plan_init(struct sets_plan *plan, const struct sets *sets, cons
     p.now.count = 1;
     TRY(add_steps(&p));
 done:
-    forget(&p.now);
+    free_states(&p.now);
     return rc;
 }
 
@@ -268,7 +269,7 @@ void sets_plan_free(struct sets_plan *plan)
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
-/* Neurons of which some state's walks are counted, or go on. */
+/* The neurons at which walks of some state are counted, or continue. */
 static void count_neurons(size_t *in, size_t *on, const struct decision_step *step, const struct network *net)
 {
     size_t floats = layout_floats(network_layout(net, step->variable));
@@ -292,8 +293,8 @@ static void print_step(FILE *out, const struct decision_step *step, const struct
     size_t in, on;
 
     if (step->counts) {
-        fprintf(out, "  %-8s  what its link hands to its bias is counted; %zu sweep%s on\n", name, step->nout,
-                step->nout == 1 ? " goes" : "s go");
+        fprintf(out, "  %-8s  walks into its link's bias are counted; %zu sweep%s\n", name, step->nout,
+                step->nout == 1 ? " continues" : "s continue");
         return;
     }
     count_neurons(&in, &on, step, net);
@@ -301,7 +302,7 @@ static void print_step(FILE *out, const struct decision_step *step, const struct
     if (in || !on)
         fprintf(out, " %zu are counted", in);
     if (on)
-        fprintf(out, "%s %zu go on in %zu sweep%s", in ? " and" : "", on, step->nout, step->nout == 1 ? "" : "s");
+        fprintf(out, "%s %zu continue in %zu sweep%s", in ? " and" : "", on, step->nout, step->nout == 1 ? "" : "s");
     fputc('\n', out);
 }
 
@@ -310,9 +311,9 @@ void sets_plan_print(FILE *out, const struct sets_plan *plan, const struct netwo
     size_t passes = decision_passes(&plan->decision);
 
     if (plan->decision.nsteps == 0)
-        fprintf(out, "  nothing to compute: %s\n", plan->everything ? "all walks, one" : "no walk, zero");
+        fprintf(out, "  nothing to compute: %s\n", plan->everything ? "all walks, measure 1" : "no walk, measure 0");
     for (size_t i = 0; i < plan->decision.nsteps; i++)
         print_step(out, &plan->steps[i], net);
     if (plan->decision.nsteps)
-        fprintf(out, "  %zu masked pass%s of a link\n", passes, passes == 1 ? "" : "es");
+        fprintf(out, "  %zu masked pass%s through links\n", passes, passes == 1 ? "" : "es");
 }

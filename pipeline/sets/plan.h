@@ -1,4 +1,4 @@
-/* How to compute the measure of an expression: the steps of a decision (kernels/measure/decision.h). */
+/* The plan to compute the measure of an expression: the steps of a decision (kernels/measure/decision.h). */
 #ifndef NRMFLOW_PIPELINE_SETS_PLAN_H
 #define NRMFLOW_PIPELINE_SETS_PLAN_H
 
@@ -19,11 +19,11 @@ struct sets_plan {
 
 /* Plan the measure of an expression's value or condition.
  *
- *   plan   out  to be freed with sets_plan_free, also after a failure; borrows nothing of `sets`
- *   clauses   in   sets->value or sets->given
- *   map    in   variable of a map, or SETS_NO_MAP
- * Errors: FAIL_CONFIG if there are too many sweeps or pieces of a layer, or a map of an expression with a bias; FAIL_SYSTEM
- * without memory. */
+ *   plan     out  to be freed with sets_plan_free, also after a failure; borrows nothing of `sets`
+ *   clauses  in   sets->value or sets->given
+ *   map      in   variable of a map, or SETS_NO_MAP
+ * Errors: FAIL_CONFIG if there are too many sweeps or pieces of a layer, or a map of an expression with a bias;
+ * FAIL_SYSTEM without memory. */
 enum status sets_plan_init(struct sets_plan *plan, const struct sets *sets, const struct dnf *clauses, size_t map,
                            struct error *err);
 

@@ -1,23 +1,19 @@
 #include "pipeline/sets/sets.h"
 
 #include "pipeline/sets/grammar.h"
+#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 
-bool sets_has(const struct sets_set *set, size_t i)
-{
-    return set->bits[i / 8] >> i % 8 & 1;
-}
-
 /* ---- simplification -------------------------------------------------------------------------------------------- */
 
-/* How far down a walk has to be among the neurons to be in a set: a bias is handed over below its variable. */
-static size_t depth_of(const struct sets_set *set)
+/* Order of the places that a walk passes, from the input up; a walk enters the bias of a link below its variable. */
+static size_t height_of(const struct sets_set *set)
 {
     return 2 * set->variable + (set->bias ? 0 : 1);
 }
 
-/* Whether some neuron of each layer is in all of a clause's sets of that layer. */
+/* Do a clause's sets of each layer have a neuron in common? */
 static bool possible(const struct sets *sets, uint64_t clause)
 {
     for (uint64_t left = clause; left; left &= left - 1) {
@@ -38,31 +34,31 @@ static bool possible(const struct sets *sets, uint64_t clause)
     return true;
 }
 
-/* Leaves a clause out that no walk can satisfy, and out of it the whole layers above another of its sets. */
+/* Drop a clause that no walk can satisfy; otherwise drop its sets that are whole layers above another of its sets. */
 static uint64_t simplify_clause(const void *context, uint64_t clause, bool *keep)
 {
     const struct sets *sets = context;
     size_t lowest = SIZE_MAX;
-    bool handed_over = false;
+    bool has_bias = false;
 
     *keep = possible(sets, clause);
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
         if (!(clause >> i & 1))
             continue;
-        if (set->bias && handed_over)
+        if (set->bias && has_bias)
             *keep = false;
-        handed_over = handed_over || set->bias;
-        lowest = depth_of(set) < lowest ? depth_of(set) : lowest;
+        has_bias = has_bias || set->bias;
+        lowest = smaller(lowest, height_of(set));
     }
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
         if (!(clause >> i & 1))
             continue;
-        if (handed_over && !set->bias && depth_of(set) == lowest)
+        if (has_bias && !set->bias && height_of(set) == lowest)
             *keep = false; /* a set below a bias */
         if (!set->bias && set->count == shape_neurons(network_shape(sets->net, set->variable)) &&
-            depth_of(set) > lowest)
+            height_of(set) > lowest)
             clause &= ~(UINT64_C(1) << i);
     }
     return clause;
@@ -142,7 +138,7 @@ enum status sets_masks(float *masks[NETWORK_MAX_VARIABLES], const char *text, co
         masks[k] = NULL;
     TRY(sets_parse(&sets, text, net, err));
     if (sets.conditional)
-        TRY(error_set(err, FAIL_CONFIG, "a condition has no \"given\" of its own:\n  %s", text));
+        TRY(error_set(err, FAIL_CONFIG, "a condition cannot contain \"given\":\n  %s", text));
     if (sets.value.count == 0)
         TRY(error_set(err, FAIL_CONFIG, "no walk is in all of these sets:\n  %s", text));
     if (sets.value.count > 1)
@@ -152,7 +148,7 @@ enum status sets_masks(float *masks[NETWORK_MAX_VARIABLES], const char *text, co
         if (!(sets.value.clauses[0] >> i & 1))
             continue;
         if (sets.sets[i].bias)
-            TRY(error_set(err, FAIL_CONFIG, "a bias is no set of neurons and cannot be a condition:\n  %s", text));
+            TRY(error_set(err, FAIL_CONFIG, "a bias is not a set of neurons and cannot be a condition:\n  %s", text));
         TRY(restrict_mask(&masks[sets.sets[i].variable], &sets.sets[i], net, err));
     }
 done:

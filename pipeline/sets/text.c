@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Characters of the expression that an error shows before and behind the caret. */
-enum { BEFORE = 60, BEHIND = 40 };
+/* Characters of the expression that an error shows before and after the caret. */
+enum { BEFORE = 60, AFTER = 40 };
 
 static bool in_word(char c)
 {
@@ -18,7 +18,7 @@ static bool digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Digits that a letter follows, as 4x, are a word. */
+/* Digits followed by a letter, such as 4x, are a word. */
 static enum status read_number(struct sets_reader *reader)
 {
     struct sets_token *token = &reader->token;
@@ -82,7 +82,7 @@ bool sets_text_is_sign(const struct sets_reader *reader, char sign)
     return reader->token.kind == SETS_SIGN && reader->token.sign == sign;
 }
 
-/* Every byte becomes one column, so that the caret is right. */
+/* One column for every byte, so the caret is at the right place. */
 static void copy_plain(char *out, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -94,12 +94,12 @@ static void copy_plain(char *out, const char *text, size_t n)
 
 enum status sets_text_fail(const struct sets_reader *reader, struct sets_token token, const char *format, ...)
 {
-    char what[512], shown[BEFORE + BEHIND + 1];
+    char what[512], shown[BEFORE + AFTER + 1];
     size_t first = token.at > BEFORE ? token.at - BEFORE : 0, length = strlen(reader->text + first);
-    bool cut = length > token.at - first + BEHIND;
+    bool cut = length > token.at - first + AFTER;
     va_list arguments;
 
-    length = cut ? token.at - first + BEHIND : length;
+    length = cut ? token.at - first + AFTER : length;
     copy_plain(shown, reader->text + first, length);
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);

@@ -1,4 +1,4 @@
-/* The words of a set expression, and errors that point at one of them. */
+/* The tokens of a set expression, and errors that point at one of them. */
 #ifndef NRMFLOW_PIPELINE_SETS_TEXT_H
 #define NRMFLOW_PIPELINE_SETS_TEXT_H
 
@@ -18,7 +18,7 @@ struct sets_token {
     char sign;         /* of SETS_SIGN: any other character */
 };
 
-/* A place in a text; `token` is the one that comes next. */
+/* A position in a text; `token` is the next one. */
 struct sets_reader {
     const char *text; /* borrowed */
     struct sets_token token;
@@ -35,8 +35,8 @@ enum status sets_text_next(struct sets_reader *reader);
 bool sets_text_is_word(const struct sets_reader *reader, const char *word);
 bool sets_text_is_sign(const struct sets_reader *reader, char sign);
 
-/* Fail because of a token. The message has three lines: what is wrong, the expression, and a caret below the token; of a
- * long expression only the surroundings are shown. Returns FAIL_CONFIG. */
+/* Fail because of a token. The message has three lines: what is wrong, the expression, and a caret below the token; of
+ * a long expression only the surroundings are shown. Returns FAIL_CONFIG. */
 enum status sets_text_fail(const struct sets_reader *reader, struct sets_token token, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,5 +1,7 @@
 #include "pipeline/stats/block_sums.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -284,7 +286,7 @@ static enum status add_class_flow(struct block_sums *block_sums, const size_t se
     enum status rc = OK;
 
     for (size_t first = 0; first < entries && row < classes->count; first += BLOCK_SUMS_CHUNK) {
-        size_t n = entries - first < BLOCK_SUMS_CHUNK ? entries - first : BLOCK_SUMS_CHUNK;
+        size_t n = smaller(entries - first, BLOCK_SUMS_CHUNK);
         for (size_t i = 0; i < n; i++)
             x[i] = (double)joint[first + i];
         TRY(add_chunk(block_sums, sums, sections, row * entries + first, x, given_mass, n, err));
@@ -328,7 +330,7 @@ static enum status block_sums_class(struct block_sums *block_sums, const struct 
     TRY(sums_add(sums, s->class_given, class, &y, 1, err));
     TRY(sums_add(sums, s->class_given_square, class, &square, 1, err));
     for (size_t first = 0; first < channels && row < s->options.class_means.count; first += BLOCK_SUMS_CHUNK) {
-        size_t n = channels - first < BLOCK_SUMS_CHUNK ? channels - first : BLOCK_SUMS_CHUNK;
+        size_t n = smaller(channels - first, BLOCK_SUMS_CHUNK);
         TRY(add_chunk(block_sums, sums, sections, row * channels + first, result->relevance + first, y, n, err));
     }
 done:

@@ -1,11 +1,8 @@
 #include "pipeline/stats/far_sums.h"
 
-#include <string.h>
+#include "pipeline/util/number.h"
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
+#include <string.h>
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 

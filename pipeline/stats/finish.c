@@ -1,5 +1,7 @@
 #include "pipeline/stats/finish.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,17 +362,15 @@ static size_t largest_array(const struct statistics *s)
         struct shape shape = network_shape(net, k);
         size_t columns[] = {s->options.bins, s->options.classes, s->options.top, 1};
         for (size_t i = 0; i < 4; i++)
-            most = shape.channels * columns[i] > most ? shape.channels * columns[i] : most;
-        if (s->options.maps[k] && shape_neurons(shape) > most)
-            most = shape_neurons(shape);
-        if (k > 0 && s->measure->options.flows[k - 1] && shape.channels * net->links[k - 1].lower.channels > most)
-            most = shape.channels * net->links[k - 1].lower.channels;
+            most = larger(most, shape.channels * columns[i]);
+        if (s->options.maps[k])
+            most = larger(most, shape_neurons(shape));
+        if (k > 0 && s->measure->options.flows[k - 1])
+            most = larger(most, shape.channels * net->links[k - 1].lower.channels);
     }
-    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
-        size_t entries = statistics_far_entries(s, s->options.flows->pairs[i].pair);
-        most = entries > most ? entries : most;
-    }
-    return most > s->options.classes ? most : s->options.classes;
+    for (size_t i = 0; i < statistics_far_pairs(s); i++)
+        most = larger(most, statistics_far_entries(s, s->options.flows->pairs[i].pair));
+    return larger(most, s->options.classes);
 }
 
 /* Flows by class come in one array of their own. */

@@ -1,5 +1,7 @@
 #include "pipeline/stats/statistics.h"
 
+#include "pipeline/util/number.h"
+
 #include <math.h>
 
 static const double HISTOGRAM_LOW = 1e-6, HISTOGRAM_HIGH = 10;
@@ -93,7 +95,7 @@ size_t statistics_class_row(const struct statistics_classes *classes, size_t cla
     size_t first = 0, end = classes->count;
 
     if (!classes->items)
-        return class < classes->count ? class : classes->count;
+        return smaller(class, classes->count);
     while (first < end) {
         size_t middle = first + (end - first) / 2;
         if (classes->items[middle] < class)

@@ -1,5 +1,7 @@
 #include "pipeline/stats/sums.h"
 
+#include "pipeline/util/number.h"
+
 #include <assert.h>
 #include <math.h>
 #include <sched.h>
@@ -43,7 +45,7 @@ static size_t stripe_part(size_t first, size_t end)
 {
     size_t next = first - first % STRIPE + STRIPE;
 
-    return (next < end ? next : end) - first;
+    return smaller(next, end) - first;
 }
 
 /* ---- plan ------------------------------------------------------------------------------------------------------ */

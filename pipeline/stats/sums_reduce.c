@@ -1,5 +1,7 @@
 #include "pipeline/stats/sums_reduce.h"
 
+#include "pipeline/util/number.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -49,9 +51,9 @@ static void reduce_range(struct sums *into, const struct sums *mine, size_t offs
     int rank;
 
     MPI_Comm_rank(holders, &rank);
-    step = step ? step : 1;
+    step = larger(step, 1);
     for (size_t i = 0; i < n; i += step) {
-        int part = (int)(n - i < step ? n - i : step);
+        int part = (int)smaller(n - i, step);
         const unsigned char *send = mine->memory + offset + i * nbytes;
         if (rank != 0)
             MPI_Reduce(send, NULL, part, type, op, 0, holders);

@@ -7,8 +7,8 @@
 
 __extension__ typedef unsigned __int128 magnitude;
 
-/* A double is m 2^(e - 1075) with a whole m < 2^53, so that trunc(|x| 2^bits) is m shifted. (m of a number below 2^-1022 is
- * taken for twice as much at most, and is shifted out.) */
+/* A double is m 2^(e - 1075) with a whole m < 2^53, so trunc(|x| 2^bits) is m shifted. (The m of a
+ * subnormal number is wrong here, but it is shifted out.) */
 static inline exact_int convert(double x, int bits)
 {
     uint64_t word, mantissa;
@@ -46,9 +46,9 @@ void exact_add(exact_int *restrict into, const double *restrict x, size_t n, int
 
 double exact_limit(int bits, size_t additions)
 {
-    double share = ldexp(1, EXACT_RANGE - bits) / (additions ? (double)additions : 1);
+    double limit = ldexp(1, EXACT_RANGE - bits) / (additions ? (double)additions : 1);
 
-    return nextafter(share, 0); /* the division may have rounded up */
+    return nextafter(limit, 0); /* the division may have rounded up */
 }
 
 bool exact_plan_fits(size_t images, double limit)

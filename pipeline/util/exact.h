@@ -1,15 +1,15 @@
 /* Exact sums: doubles as 128-bit fixed-point numbers.
  *
  * A value x is held as the integer trunc(x 2^bits). Integers add without rounding, so a sum of many values does not
- * depend on their order, on who adds which of them, or on a restart in between. Truncation happens once per value and
- * is below one unit, 2^-bits.
+ * depend on their order, on which rank adds which of them, or on a restart in between. Truncation happens once per
+ * value and is below one unit, 2^-bits.
  *
  *   EXACT_COUNT    whole numbers
  *   EXACT_VALUE    relevance and activations
  *   EXACT_SQUARE   squares and cross products of values
  *
- * A sum must stay below 2^126 units. exact_plan_fits says whether a whole run does, exact_limit what one addition may
- * bring.
+ * A sum must stay below 2^126 units. exact_plan_fits checks this for a whole run; exact_limit is the largest value that
+ * one addition may have.
  */
 #ifndef NRMFLOW_PIPELINE_UTIL_EXACT_H
 #define NRMFLOW_PIPELINE_UTIL_EXACT_H

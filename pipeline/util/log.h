@@ -3,9 +3,9 @@
  *   17:04:11Z +12.3s warn: the shared-memory file system is full node=3
  *
  * The clock is UTC, the seconds count from log_init. Levels are named by their audience: an error never occurs in a
- * clean run; a warning is worth a look afterwards; info tells the course of a run in about 20 lines; debug is for
- * developers. Rank 0 writes them all, other ranks write only errors and debug lines, with rank and host. Lines go out
- * whole, so that those of several ranks do not mix.
+ * clean run; a warning is worth a look afterwards; info reports the progress of a run in about 20 lines; debug is for
+ * developers. Rank 0 writes them all, other ranks write only errors and debug lines, with rank and host. Each line
+ * is written in one call, so lines of several ranks do not mix.
  *
  * Not collective.
  */
@@ -25,11 +25,11 @@ struct log {
     int rank;
     char host[LOG_HOST];
     double start;  /* monotonic seconds */
-    bool terminal; /* `out` is one, so that a status line can be refreshed */
+    bool terminal; /* `out` is a terminal: it can show a status line */
     bool status;   /* a status line is showing */
 };
 
-/* Seconds of a clock that only goes forward, from an arbitrary beginning. */
+/* Seconds of a monotonic clock, from an arbitrary origin. */
 double log_seconds(void);
 
 /* Write messages up to `level` to `out`, which is borrowed. */

@@ -1,7 +1,7 @@
 #include "pipeline/util/option.h"
 
-#include "pipeline/util/fill.h"
 #include "pipeline/util/suggest.h"
+#include "pipeline/util/wrap.h"
 
 #include <assert.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static enum status unknown(const struct reader *r, const char *word, const char 
 static enum status append(struct option_list *list, const char *text, struct error *err)
 {
     if (list->count == OPTION_MAX_ITEMS)
-        return error_set(err, FAIL_CONFIG, "more than %d times the same argument", OPTION_MAX_ITEMS);
+        return error_set(err, FAIL_CONFIG, "more than %d arguments of one kind", OPTION_MAX_ITEMS);
     list->items[list->count++] = text;
     return OK;
 }
@@ -96,7 +96,7 @@ static enum status take_option(struct reader *r, const char *word)
 static enum status check_count(const struct option_table *table, size_t count, struct error *err)
 {
     if (count < table->least)
-        return error_set(err, FAIL_CONFIG, "something is missing: %s %s", table->command, table->arguments);
+        return error_set(err, FAIL_CONFIG, "missing argument: %s %s", table->command, table->arguments);
     if (count > table->most)
         return error_set(err, FAIL_CONFIG, "too many arguments: %s %s", table->command, table->arguments);
     return OK;
@@ -137,16 +137,16 @@ static void print_row(FILE *out, const struct option_row *row)
     snprintf(form, sizeof form, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
              row->argument ? row->argument : "");
     int column = fprintf(out, "  %-*s%s", HELP_COLUMN - 2, form, strlen(form) < HELP_COLUMN - 2 ? "" : "  ");
-    fill_words(out, row->help, (size_t)column, HELP_COLUMN);
+    wrap_words(out, row->help, (size_t)column, HELP_COLUMN);
 }
 
 void option_help(FILE *out, const struct option_table *table)
 {
-    const struct option_row help = {.name = "help", .letter = 'h', .help = "show this text"};
+    const struct option_row help = {.name = "help", .letter = 'h', .help = "show this help"};
 
     fprintf(out, "usage: %s%s%s%s\n\n", table->command, table->arguments[0] ? " " : "", table->arguments,
             table->nrows ? " [options]" : "");
-    fill_paragraphs(out, table->help);
+    wrap_paragraphs(out, table->help);
     fputc('\n', out);
     for (size_t i = 0; i < table->nrows; i++)
         print_row(out, &table->rows[i]);

@@ -1,4 +1,4 @@
-/* Command lines: long options from a table, which also makes the help text. */
+/* Command lines: a table of long options drives the parser and the help text. */
 #ifndef NRMFLOW_PIPELINE_UTIL_OPTION_H
 #define NRMFLOW_PIPELINE_UTIL_OPTION_H
 
@@ -27,14 +27,14 @@ struct option_row {
     char letter;      /* -o for --output; 0 if there is none */
     enum option_kind kind;
     void *out;            /* where the value goes; left alone if the option is not given */
-    const char *argument; /* what the help calls it; NULL for a flag */
+    const char *argument; /* its name in the help; NULL for a flag */
     const char *help;
 };
 
 struct option_table {
     const char *command;   /* "nrmflow weights" */
-    const char *arguments; /* those without a dash, as the help names them: "FILE" */
-    size_t least, most;    /* how many of them */
+    const char *arguments; /* arguments that are no options, as the help names them: "FILE" */
+    size_t least, most;    /* number of them */
     const char *help;      /* what the command does; may be several lines */
     const struct option_row *rows;
     size_t nrows;
@@ -42,10 +42,10 @@ struct option_table {
 
 /* Read a command line; argv[0] is the command and is skipped. "--" ends the options.
  *
- *   arguments  out  those without a dash
+ *   arguments  out  the arguments that are no options
  *   help       out  whether --help or -h was given; then the rest is not checked
- * Errors: FAIL_CONFIG for an unknown option (with the nearest one), a missing or a needless value, an option given twice,
- * or a wrong number of arguments. */
+ * Errors: FAIL_CONFIG for an unknown option (with the nearest one), a missing or unexpected value, an option given
+ * twice, or a wrong number of arguments. */
 enum status option_parse(struct option_list *arguments, bool *help, const struct option_table *table, int argc,
                          char **argv, struct error *err);
 

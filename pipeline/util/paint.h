@@ -1,4 +1,4 @@
-/* Colours of text, on terminals that show them. */
+/* Coloured text, on terminals that support it. */
 #ifndef NRMFLOW_PIPELINE_UTIL_PAINT_H
 #define NRMFLOW_PIPELINE_UTIL_PAINT_H
 
@@ -7,10 +7,10 @@
 
 enum paint { PAINT_PLAIN, PAINT_BOLD, PAINT_DIM, PAINT_YELLOW, PAINT_RED };
 
-/* Whether `out` is to be painted: it is a terminal that knows colours, and the variable NO_COLOR is not set. */
+/* Should text on `out` be coloured? True for a terminal that supports colours, unless NO_COLOR is set. */
 bool paint_wanted(FILE *out);
 
-/* What turns a paint on, and what turns all off again; empty for PAINT_PLAIN and where `on` is false. */
+/* Escape sequences that start a colour and end all; empty for PAINT_PLAIN, or if `on` is false. */
 const char *paint_start(bool on, enum paint paint);
 const char *paint_end(bool on, enum paint paint);
 

@@ -1,5 +1,7 @@
 #include "pipeline/util/suggest.h"
 
+#include "pipeline/util/number.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,12 +12,7 @@ static size_t clipped(const char *word)
 {
     size_t n = strlen(word);
 
-    return n < LENGTH ? n : LENGTH;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
+    return smaller(n, LENGTH);
 }
 
 static int letter(const char *word, size_t i)
@@ -63,7 +60,7 @@ const char *suggest_best(const struct suggest *s)
 {
     if (!s->best)
         return NULL;
-    size_t longer = strlen(s->word) > strlen(s->best) ? strlen(s->word) : strlen(s->best);
+    size_t longer = larger(strlen(s->word), strlen(s->best));
     return 3 * s->distance <= longer ? s->best : NULL;
 }
 

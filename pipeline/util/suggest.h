@@ -12,14 +12,14 @@ struct suggest {
     size_t distance;  /* between the two */
 };
 
-/* How many letters must be inserted, dropped, replaced or swapped with their neighbour to make b of a. Case does not
- * count. Names longer than 63 bytes are compared by their beginnings. */
+/* Edit distance: how many letters must be inserted, dropped, replaced or swapped with their neighbour to turn a into b.
+ * Case does not count. Only the first 63 bytes are compared. */
 size_t suggest_distance(const char *a, const char *b);
 
 void suggest_init(struct suggest *s, const char *word);
 void suggest_offer(struct suggest *s, const char *candidate);
 
-/* The nearest candidate if it is near enough to be meant: at most every third letter is wrong. Else NULL. */
+/* The nearest candidate if at most a third of its letters differ, else NULL. */
 const char *suggest_best(const struct suggest *s);
 
 /* Write "; did you mean \"conv1_1\"?", or nothing if no candidate is near, into out[n]. */

@@ -3,10 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
-/* Blanks between two columns. */
+/* Spaces between two columns. */
 enum { GAP = 2 };
 
-static void make_harmless(char *text)
+static void replace_controls(char *text)
 {
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
@@ -27,10 +27,11 @@ static void get_cell(char out[TABLE_CELL], const struct table *table, size_t row
 {
     out[0] = '\0';
     table->cell(out, table->data, row, column);
-    make_harmless(out);
+    replace_controls(out);
 }
 
-/* Print a cell after *blanks blanks, and leave in it how many are to follow, so that lines do not end with some. */
+/* Print a cell after *blanks spaces, then set *blanks to the spaces behind it, which only a later cell prints: lines do
+ * not end with spaces. */
 static void put_cell(FILE *out, int *blanks, const struct table_column *column, size_t width, const char *text,
                      enum paint paint, bool colours)
 {
@@ -44,7 +45,7 @@ static void put_cell(FILE *out, int *blanks, const struct table_column *column, 
     *blanks += (column->left ? padding : 0) + GAP;
 }
 
-static void measure(size_t widths[TABLE_MAX_COLUMNS], const struct table *table)
+static void find_widths(size_t widths[TABLE_MAX_COLUMNS], const struct table *table)
 {
     char text[TABLE_CELL];
 
@@ -67,7 +68,7 @@ void table_print(FILE *out, const struct table *table, bool colours)
     assert(table->ncolumns <= TABLE_MAX_COLUMNS);
     if (table->nrows == 0)
         return;
-    measure(widths, table);
+    find_widths(widths, table);
     fputc('\n', out);
     for (size_t c = 0; c < table->ncolumns; c++)
         put_cell(out, &blanks, &table->columns[c], widths[c], table->columns[c].title, PAINT_BOLD, colours);

@@ -18,19 +18,19 @@ struct table {
     const struct table_column *columns; /* [ncolumns] */
     size_t ncolumns, nrows;
     const void *data;
-    /* Write what a cell shows; an empty cell is blank. Called twice for every cell. */
+    /* Write the text of a cell, which may stay empty. Called twice for every cell. */
     void (*cell)(char out[TABLE_CELL], const void *data, size_t row, size_t column);
     enum paint (*paint)(const void *data, size_t row, size_t column); /* NULL: all plain */
 };
 
-/* Print a blank line, the titles and the rows; nothing if there are none. Cells may come from files: control characters
- * in them become '?'. `colours`: as paint_wanted(out). */
+/* Print an empty line, the titles and the rows; nothing if there are no rows. Cells may come from files: control
+ * characters in them become '?'. `colours`: as paint_wanted(out). */
 void table_print(FILE *out, const struct table *table, bool colours);
 
 /* "512 bytes", "1.5 MiB" */
 void table_size(char out[TABLE_CELL], uint64_t nbytes);
 
-/* Print text from a file, which may hold what a terminal would obey. */
+/* Print text from a file, with '?' for control characters, which a terminal would obey. */
 void table_text(FILE *out, const char *text);
 
 #endif

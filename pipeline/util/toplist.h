@@ -1,8 +1,8 @@
 /* Lists of the T highest values, sorted.
  *
  * A list is an array of `depth` entries: highest value first, equal values by image, then by position, both ascending;
- * unused entries last. This order is total, so the list of a set of entries does not depend on the order in which they
- * came or on how partial lists were merged.
+ * unused entries last. This order is total, so the list of a set of entries does not depend on the order of insertion
+ * or on how partial lists were merged.
  */
 #ifndef NRMFLOW_PIPELINE_UTIL_TOPLIST_H
 #define NRMFLOW_PIPELINE_UTIL_TOPLIST_H
@@ -23,8 +23,7 @@ void toplist_init(struct toplist_entry *list, size_t depth);
 /* Does a come before b? */
 bool toplist_before(const struct toplist_entry *a, const struct toplist_entry *b);
 
-/* Put an entry where it belongs; what falls off the end is forgotten. An unused entry, or one whose value is NaN,
- * changes nothing. */
+/* Insert an entry at its place; the last one drops out. An unused entry, or one whose value is NaN, changes nothing. */
 void toplist_insert(struct toplist_entry *list, size_t depth, struct toplist_entry entry);
 
 /* Insert all entries of another list of the same depth. */

@@ -29,7 +29,7 @@ const char *version_sanitizers(void)
     return *NRMFLOW_SANITIZERS ? NRMFLOW_SANITIZERS : "none";
 }
 
-/* "OpenBLAS 0.3.21 DYNAMIC_ARCH ... MAX_THREADS=64" without its own name, and with the kernels it has chosen. */
+/* The version in "OpenBLAS 0.3.21 DYNAMIC_ARCH ... MAX_THREADS=64", and the kernels in use. */
 static void blas(char out[VERSION_TEXT])
 {
     const char *config = openblas_get_config();
@@ -39,7 +39,7 @@ static void blas(char out[VERSION_TEXT])
              openblas_get_corename());
 }
 
-/* The first of what MPI calls its version: "Open MPI v4.1.4, package: ..." */
+/* The first part of "Open MPI v4.1.4, package: ..." */
 static void mpi(char out[VERSION_TEXT])
 {
     char text[MPI_MAX_LIBRARY_VERSION_STRING];

@@ -72,7 +72,7 @@ async function images() {
   if (!await tab.locator('#channel figure').count()) await selectIn('channel', 'Channel').selectOption({ index: 0 });
   const drawn = () => tab.locator('#channel figure canvas').evaluateAll((all) => all.map((canvas) => canvas.toDataURL()));
   seen.images = [];
-  for (const name of ['as they are', 'with relevance']) {
+  for (const name of ['without relevance', 'with relevance']) {
     const button = tab.getByRole('button', { name });
     if (await button.count()) {
       await button.click();

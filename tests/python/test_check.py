@@ -286,7 +286,7 @@ class Check(RunCase):
         self.assert_only(self.problems(path), "/flows/conv4_3-conv5_1", "cannot be read")
 
     def test_command_line(self):
-        for arguments, part in (([], "something is missing"), (["--table", "x.h5"], "--table is not about a store"),
+        for arguments, part in (([], "missing argument"), (["--table", "x.h5"], "--table takes no store"),
                                 (["--tabel"], "did you mean --table")):
             done = nrmflow("check", *arguments)
             self.assertEqual(done.returncode, 2, done.stderr)

@@ -109,7 +109,7 @@ class ByLabel(RunCase):
         self.assertIn("and 118 more", text)
 
     def test_classes_says_what_is_wrong(self):
-        for arguments, status, message in ((["3"], 2, "a class to compare 3 with is missing"),
+        for arguments, status, message in ((["3"], 2, "missing argument: the class to compare 3 with"),
                                            (["3", "Sneker"], 1, 'did you mean "Sneaker"?'),
                                            (["3", "10"], 1, "classes are numbered 0 to 9"),
                                            (["3", "4", "--layer", "conv5_9"], 1, "no layers/conv5_9"),

@@ -124,8 +124,8 @@ class Help(RunCase):
                 self.assertEqual(text.split(), page.split())
 
     def test_mistakes_are_told(self):
-        for words, message in ((("help", "rnu"), 'did you mean "run"?'), (("help", "--completion", "fish"), "bash and zsh"),
-                               (("help", "--man", "--json"), "exclude"), (("help", "--json", "run"), "all commands"),
+        for words, message in ((("help", "rnu"), 'did you mean "run"?'), (("help", "--completion", "fish"), "bash or zsh"),
+                               (("help", "--man", "--json"), "cannot be combined"), (("help", "--json", "run"), "take no command"),
                                (("--version", "--jsn"), "--json")):
             with self.subTest(words=words):
                 done = nrmflow(*words)

@@ -285,10 +285,10 @@ class Failures(MapCase):
 
     def test_mistakes_are_told(self):
         out = self.path("mistakes")
-        self.assert_refused([self.ini, "input"], "--output FOLDER is missing", 2)
+        self.assert_refused([self.ini, "input"], "missing option: --output FOLDER", 2)
         self.assert_refused([self.ini, "input", "-o", ""], "--output is empty")
         self.assert_refused([self.ini, "input", "-o", out, "--at", "cov4_1"], 'vgg11 has no layer of this name; did you mean "conv4_1"?')
-        self.assert_refused([self.ini, "bias(conv4_1)", "-o", out], "a map shows walks through neurons")
+        self.assert_refused([self.ini, "bias(conv4_1)", "-o", out], "a map shows neurons")
         self.assert_refused([self.ini, "conv4_1[", "-o", out], "expected a channel")
         self.assert_refused([self.ini, "input", "-o", self.path("none", "such")], "none/such: the folder cannot be made: No such file")
         self.assert_refused([self.ini, "input", "-o", self.ini], "is no folder")

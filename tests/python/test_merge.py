@@ -165,7 +165,7 @@ class Refused(MergeCase):
 
 
 class Machines(MergeCase):
-    """OpenBLAS' kernels stand for a processor."""
+    """OpenBLAS kernels stand for a processor."""
 
     OTHER = {"OPENBLAS_CORETYPE": "Nehalem"}
 
@@ -177,12 +177,12 @@ class Machines(MergeCase):
         shards = [self.shards[0], other, self.shards[2]]
         mine, theirs = self.core(self.shards[0]), self.core(other)
         self.assertNotEqual(mine, theirs)
-        self.assert_refused(f"different machines.*OpenBLAS' kernels: {theirs}, not {mine}.*--allow-mixed", shards)
+        self.assert_refused(f"different machines.*OpenBLAS kernels: {theirs}, not {mine}.*--allow-mixed", shards)
         output = self.path("mixed.h5")
         done = self.merge(output, shards, "--allow-mixed")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.core(output), f"{mine}, {theirs}")
-        self.assertIn("warning: computed in parts by different", nrmflow("info", output).stdout)
+        self.assertIn("warning: parts were computed with different", nrmflow("info", output).stdout)
 
     def test_an_unfinished_store_of_another_core_goes_on_only_with_leave_and_names_it(self):
         output = self.path("resumed.h5")
@@ -194,7 +194,7 @@ class Machines(MergeCase):
         theirs = self.core(output)
         refused = nrmflow(*command)
         self.assertEqual(refused.returncode, 1)
-        self.assertRegex(refused.stderr, "begun on another machine.*OpenBLAS' kernels: .*--allow-mixed")
+        self.assertRegex(refused.stderr, "begun on another machine.*OpenBLAS kernels: .*--allow-mixed")
         done = nrmflow(*command, "--allow-mixed")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.core(output), f"{theirs}, {self.core(self.shards[0])}")

@@ -173,7 +173,7 @@ class Statistics(RunCase):
         self.assertIn(True, small)
         self.assertEqual([ratio is None for ratio in answer["ratio"]], small)
         self.assertTrue(answer["weak_condition"])
-        self.assertIn("means little", nrmflow("query", DEMO, answer["expression"], "--images", "0:6").stdout)
+        self.assertIn("statistically unreliable", nrmflow("query", DEMO, answer["expression"], "--images", "0:6").stdout)
 
     def test_an_image_that_cannot_be_read_has_no_numbers(self):
         from PIL import Image
@@ -235,7 +235,7 @@ class Mistakes(unittest.TestCase):
                             "  ^")
 
     def test_images_are_instead_of_those_of_the_configuration(self):
-        for images, message in ("foo", '"foo" is no range'), ("4:4", "the range 4:4 is empty"):
+        for images, message in ("foo", '"foo" is not a range'), ("4:4", "the range 4:4 is empty"):
             done = nrmflow("query", DEMO, "conv5_3", "--images", images)
             self.assertEqual(done.returncode, 1)
             self.assertIn(f"--images: {message}", done.stderr)

@@ -1,5 +1,5 @@
 #include "io/store/store.h"
-#include "pipeline/command/info.h"
+#include "pipeline/command/commands.h"
 #include "tests/support/store_files.h"
 
 #include <fcntl.h>
@@ -370,7 +370,7 @@ static void help_is_printed(void **state)
 static void missing_argument_is_a_usage_error(void **state)
 {
     (void)state;
-    expect_exit(1, (const char *const[]){"info"}, 2, "", "something is missing: nrmflow info STORE");
+    expect_exit(1, (const char *const[]){"info"}, 2, "", "missing argument: nrmflow info STORE");
 }
 
 static void unknown_option_is_a_usage_error(void **state)

@@ -288,9 +288,9 @@ static void repeated_keys_are_errors(void **state)
     struct error err = {0};
 
     (void)state;
-    assert_refused("[run]\nblock = 8\nseed = 1\nblock = 8\n", NULL, ":8: run.block: ", "set already in line 6");
+    assert_refused("[run]\nblock = 8\nseed = 1\nblock = 8\n", NULL, ":8: run.block: ", "already set in line 6");
     assert_refused("[measure]\nrule.fc6 = zero\nrule.fc6 = zero\n", NULL,
-                   ":7: measure.rule.fc6: ", "set already in line 6");
+                   ":7: measure.rule.fc6: ", "already set in line 6");
     assert_int_equal(config_parse(&config, NEEDED, "x.ini", sets, 2, &err), FAIL_CONFIG);
     assert_non_null(strstr(err.message, "--set run.block: given twice"));
     config_free(&config);
@@ -300,54 +300,54 @@ static const struct {
     const char *set, *reason;
 } bad_values[] = {
     {"run.block=0", "not between 1 and 4096"},
-    {"run.block=16x", "no whole number"},
-    {"run.block=-1", "no whole number"},
-    {"run.block=1e3", "no whole number"},
-    {"run.block=", "no whole number"},
-    {"run.block=99999999999999999999999", "no whole number"},
-    {"run.seed=18446744073709551616", "no whole number"},
-    {"run.epoch=10x", "no time such as"},
+    {"run.block=16x", "not a whole number"},
+    {"run.block=-1", "not a whole number"},
+    {"run.block=1e3", "not a whole number"},
+    {"run.block=", "not a whole number"},
+    {"run.block=99999999999999999999999", "not a whole number"},
+    {"run.seed=18446744073709551616", "not a whole number"},
+    {"run.epoch=10x", "not a time such as"},
     {"run.epoch=-1", "not between 0 and"},
-    {"run.memory=1Q", "no size such as"},
+    {"run.memory=1Q", "not a size such as"},
     {"run.memory=-1", "not between"},
-    {"run.variation_limit=nan", "no number"},
-    {"run.variation_limit=inf", "no number"},
-    {"run.variation_limit=0x10", "no number"},
-    {"run.variation_limit=1e999", "no number"},
+    {"run.variation_limit=nan", "not a number"},
+    {"run.variation_limit=inf", "not a number"},
+    {"run.variation_limit=0x10", "not a number"},
+    {"run.variation_limit=1e999", "not a number"},
     {"run.variation_limit=1e9", "not between"},
     {"data.max_failed=101 %", "not between 0 and 1"},
-    {"data.max_failed=0.01 # one percent", "no share"},
-    {"data.images=5", "no range"},
+    {"data.max_failed=0.01 # one percent", "not a fraction"},
+    {"data.images=5", "not a range"},
     {"data.images=5:5", "is empty"},
     {"data.images=9:5", "is empty"},
-    {"data.images=:", "no range"},
-    {"data.images=-1:5", "no range"},
+    {"data.images=:", "not a range"},
+    {"data.images=-1:5", "not a range"},
     {"data.shard=0/4", "numbered 1/4 to 4/4"},
     {"data.shard=5/4", "numbered 1/4 to 4/4"},
-    {"data.shard=1", "no shard"},
-    {"data.mean=0.1,,0.2", "no list of numbers"},
-    {"data.mean=0.1,", "no list of numbers"},
-    {"data.mean=a", "no number"},
+    {"data.shard=1", "not a shard"},
+    {"data.mean=0.1,,0.2", "not a comma-separated list of numbers"},
+    {"data.mean=0.1,", "not a comma-separated list of numbers"},
+    {"data.mean=a", "not a number"},
     {"data.std=0", "not between"},
     {"data.std=1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "more than 16 numbers"},
     {"data.path=", "data.path: the value is empty"},
-    {"measure.target=class:", "none of predicted"},
-    {"measure.target=class:1x", "none of predicted"},
+    {"measure.target=class:", "not one of predicted"},
+    {"measure.target=class:1x", "not one of predicted"},
     {"measure.target=contrast:4-4", "with itself"},
-    {"measure.target=contrast:4", "none of predicted"},
+    {"measure.target=contrast:4", "not one of predicted"},
     {"measure.given=", "measure.given: the value is empty"},
-    {"measure.flows=none,dense", "neither none nor a list"},
-    {"measure.flows=", "neither none nor a list"},
-    {"measure.flows=none,conv1_1-conv3_1", "neither none nor a list"},
+    {"measure.flows=none,dense", "neither none nor a comma-separated list"},
+    {"measure.flows=", "neither none nor a comma-separated list"},
+    {"measure.flows=none,conv1_1-conv3_1", "neither none nor a comma-separated list"},
     {"measure.flows=conv1_1-conv3_1,conv1_1-conv3_1", "listed twice"},
-    {"measure.flows=adjacnt", "did you mean \"adjacent\"?; or a pair of layers, as conv3_3-conv5_3"},
+    {"measure.flows=adjacnt", "did you mean \"adjacent\"?; or a pair of layers such as conv3_3-conv5_3"},
     {"measure.sweeps=0", "not between"},
     {"measure.rule.fc6=", "value is empty"},
     {"store.classes=1,2,1", "class 1 is listed twice"},
-    {"store.classes=1,x", "\"x\" is no class number"},
+    {"store.classes=1,x", "\"x\" is not a class number"},
     {"store.maps=conv1_1,all", "cannot be combined"},
     {"store.maps=fc6,fc6", "listed twice"},
-    {"store.maps=", "neither none, all nor a list"},
+    {"store.maps=", "neither none, all nor a comma-separated list"},
     {"store.compression=10", "not between 0 and 9"},
 };
 
@@ -386,7 +386,7 @@ static void indented_lines_continue_a_value(void **state)
 static void indented_keys_are_not_swallowed(void **state)
 {
     (void)state;
-    assert_refused("[run]\nblock = 4\n  seed = 2\n", NULL, ":7: ", "remove the blank");
+    assert_refused("[run]\nblock = 4\n  seed = 2\n", NULL, ":7: ", "remove the indentation");
 }
 
 static void overlong_lines_are_errors(void **state)

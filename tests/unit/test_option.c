@@ -129,8 +129,8 @@ static void misused_options_are_refused(void **state)
 static void the_number_of_arguments_is_checked(void **state)
 {
     (void)state;
-    assert_refused("", "something is missing: nrmflow try FILE [FILE]");
-    assert_refused("--json", "something is missing");
+    assert_refused("", "missing argument: nrmflow try FILE [FILE]");
+    assert_refused("--json", "missing argument");
     assert_refused("a b c", "too many arguments");
 }
 

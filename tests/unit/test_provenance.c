@@ -13,9 +13,9 @@ static struct provenance made_of(const char *isa, const char *core)
 {
     struct provenance provenance = {0};
 
-    snprintf(provenance.traits[MACHINE_ISA], MACHINE_TEXT, "%s", isa);
-    snprintf(provenance.traits[MACHINE_BLAS_CORE], MACHINE_TEXT, "%s", core);
-    snprintf(provenance.traits[MACHINE_PROGRAM], MACHINE_TEXT, "1.0");
+    snprintf(provenance.traits[PROVENANCE_ISA], PROVENANCE_TEXT, "%s", isa);
+    snprintf(provenance.traits[PROVENANCE_BLAS_CORE], PROVENANCE_TEXT, "%s", core);
+    snprintf(provenance.traits[PROVENANCE_PROGRAM], PROVENANCE_TEXT, "1.0");
     return provenance;
 }
 
@@ -26,7 +26,7 @@ static void this_machine_has_all_traits_and_does_not_differ_from_itself(void **s
 
     (void)state;
     provenance_here(&here, "avx2");
-    for (size_t i = 0; i < MACHINE_TRAITS; i++)
+    for (size_t i = 0; i < PROVENANCE_TRAITS; i++)
         assert_true(here.traits[i][0] != '\0');
     assert_false(provenance_differs(message, sizeof message, &here, &here));
     assert_false(provenance_mixed(&here));
@@ -39,7 +39,7 @@ static void a_name_that_is_not_listed_is_a_difference(void **state)
 
     (void)state;
     assert_true(provenance_differs(message, sizeof message, &one, &other)); /* "Zen" is no part of "Zen2" */
-    assert_string_equal(message, "OpenBLAS' kernels: Zen, not Zen2");
+    assert_string_equal(message, "OpenBLAS kernels: Zen, not Zen2");
     assert_true(provenance_differs(message, sizeof message, &other, &one));
 }
 
@@ -51,8 +51,8 @@ static void joined_machines_list_each_name_once(void **state)
     (void)state;
     provenance_join(&all, &more);
     provenance_join(&all, &more);
-    assert_string_equal(all.traits[MACHINE_ISA], "avx2, avx512");
-    assert_string_equal(all.traits[MACHINE_BLAS_CORE], "Zen");
+    assert_string_equal(all.traits[PROVENANCE_ISA], "avx2, avx512");
+    assert_string_equal(all.traits[PROVENANCE_BLAS_CORE], "Zen");
     assert_true(provenance_mixed(&all));
     assert_false(provenance_differs(message, sizeof message, &more, &all));
     assert_true(provenance_differs(message, sizeof message, &all, &more));
@@ -69,10 +69,10 @@ static void a_list_that_is_too_long_ends_with_dots(void **state)
         more = made_of("avx2", name);
         provenance_join(&all, &more);
     }
-    const char *list = all.traits[MACHINE_BLAS_CORE];
+    const char *list = all.traits[PROVENANCE_BLAS_CORE];
     size_t length = strlen(list);
 
-    assert_true(length < MACHINE_TEXT);
+    assert_true(length < PROVENANCE_TEXT);
     assert_string_equal(list + length - 5, ", ...");
     assert_ptr_equal(strstr(list, "..."), list + length - 3);
 }

@@ -19,7 +19,7 @@ function tiles(data, layer, c) {
     tile('Rank in its layer', `${rank}`, `of ${data.layer(layer).channels}`, 'rank'),
     tile('Spread over images', number(of('std')), 'standard deviation', 'std'),
     tile('Positive part', number(of('mean_positive')), `negative ${number(of('mean_negative'))}`, 'mean_positive'),
-    tile('Images from … to', `${number(of('min'), 2)} … ${number(of('max'), 2)}`, 'not divided by the condition', 'range'));
+    tile('Range over images', `${number(of('min'), 2)} … ${number(of('max'), 2)}`, 'not divided by the condition', 'range'));
 }
 
 // Neighbours of a channel in the nearest layer of one side that the store has weighted neighbours for.
@@ -27,13 +27,13 @@ function neighbours(data, state, side) {
   const names = data.layers.map((layer) => layer.name);
   const at = names.indexOf(state.layer);
   const other = names[side === 'up' ? at + 1 : at - 1];
-  const heading = side === 'up' ? 'Downstream: where it goes' : 'Upstream: what it is made of';
+  const heading = side === 'up' ? 'Downstream: where it goes' : 'Upstream: where it comes from';
   if (!other) return h('div', {}, h('h3', {}, heading), h('p', { class: 'note' }, side === 'up' ? 'These are the logits.' : 'This is the input.'));
   const found = givenChannel(data, other, state.layer, state.channel);
   const title = h('h3', {}, `${heading} (${other})`);
   if (!found.values) {
-    return h('div', {}, title, h('p', { class: 'note' }, found.partial ? 'Not among the channels of the pair that the report holds.'
-      : ['The store has no flows ', found.pair, '; ', ...whatAdds(found.pair)]));
+    return h('div', {}, title, h('p', { class: 'note' }, found.partial ? 'This report does not contain the channel for this pair of layers.'
+      : ['The store has no flows for ', found.pair, '; ', ...whatAdds(found.pair)]));
   }
   return h('div', {}, title, bars(strongest(found, LISTED).map(({ channel, value, joint }) => ({
     name: data.channelName(other, channel), value, text: number(value, 3), title: `flow ${number(joint, 3)}, ${number(value, 3)} of this channel's relevance`,
@@ -45,7 +45,7 @@ function classesOf(data, layer, c) {
   const matrix = data.matrix(`layers/${layer}/class_mean`);
   const title = h('h3', {}, 'Classes');
   const values = matrix && matrix.column(c);
-  if (!values) return h('div', {}, title, h('p', { class: 'note' }, matrix ? 'Not among the channels that the report holds by class.' : 'The store has no means by class.'));
+  if (!values) return h('div', {}, title, h('p', { class: 'note' }, matrix ? 'This report does not contain the channel’s means by class.' : 'The store has no means by class.'));
   const rows = Array.from(values.keys()).filter((k) => Number.isFinite(values[k])).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, LISTED);
   return h('div', {}, title, bars(rows.map((k) => ({ name: data.className(k), value: values[k], text: number(values[k], 3) })), { wide: true }),
     h('p', { class: 'hint' }, 'Mean relevance over the images of a class.'));

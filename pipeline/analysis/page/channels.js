@@ -6,7 +6,7 @@ import { givenChannel, whatAdds, strongest } from './given.js';
 import { colour, onTheme } from './theme.js';
 
 const TOP = 3;
-const IDLE = 'Point at a channel, or move with the arrow keys; a click chooses it.';
+const IDLE = 'Point at a channel or move with the arrow keys; click to choose it.';
 
 // What a strip shows: {numbers, values, above} in the order of overall relevance.
 function stripOf(data, state, layer) {
@@ -21,7 +21,7 @@ function stripOf(data, state, layer) {
 }
 
 function missing(found) {
-  if (found.partial) return 'this channel is not among those of the pair that the report holds';
+  if (found.partial) return 'this report does not contain the channel for this pair of layers';
   return ['No flows in the store; ', ...whatAdds(found.pair)];
 }
 
@@ -68,10 +68,10 @@ export function strips(data, state) {
     }
     fill(body, cells);
     if (!body.contains(document.activeElement)) read.textContent = IDLE;
-    fill(scale, legend('Colours are relative to each layer’s largest:', 1, true));
+    fill(scale, legend('Colours are relative to each layer’s largest value:', 1, true));
     title.textContent = state.given
-      ? `Share of the relevance of ${data.channelName(state.layer, state.channel)} that also passes each channel. Channels keep their order.`
-      : 'Every layer is a strip of its channels, most relevant first. Choose a channel to see it below; the numbers at the end are the three strongest.';
+      ? `Share of the relevance of ${data.channelName(state.layer, state.channel)} that also passes through each channel. The order of the channels stays the same.`
+      : 'Each strip shows the channels of one layer, most relevant first. Choose a channel to see it below; the numbers at the end are the three strongest channels.';
   };
   state.on(draw);
   onTheme(draw);
@@ -102,7 +102,7 @@ function layerOption(data, state, spread, order, width) {
     tooltip: { trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: (points) => {
       const c = order[points[0].dataIndex];
       return `<b>${encode(data.channelName(state.layer, c))}</b><br>mean ${withError(mean[c], error[c])}<br>std over images ${number(std[c])}`
-        + `<br>positive part ${number(of('mean_positive')[c])}<br>negative part ${number(of('mean_negative')[c])}<br>lowest ${number(of('min')[c])}, highest ${number(of('max')[c])} of an image`;
+        + `<br>positive part ${number(of('mean_positive')[c])}<br>negative part ${number(of('mean_negative')[c])}<br>range over images ${number(of('min')[c])} to ${number(of('max')[c])}`;
     } },
     dataZoom: order.length > shown ? [{ type: 'slider', startValue: start, endValue: start + shown - 1, height: 20, bottom: 12, borderColor: colour('line'),
       textStyle: { color: colour('muted') }, brushSelect: false, showDetail: false, minValueSpan: 8 }] : [],

@@ -23,8 +23,8 @@ export function classes(data, state) {
       rowName: (i) => short(data.className(rows[i])), columnName: (j) => String(order[j]), mostHeight: 640, leastHeight: 20,
       marked: layer === state.layer && order.includes(state.channel) ? [null, order.indexOf(state.channel)] : null,
       label: `${layer}: ${rows.length} classes and ${order.length} channels`,
-      idle: 'Point at an entry, or move with the arrow keys; a click chooses the channel.',
-      say: (i, j) => `${data.className(rows[i])}, ${layer}[${order[j]}]: ${mode === 'mean' ? number(value(i, j), 3) : `${value(i, j) > 0 ? '+' : ''}${number(value(i, j), 3)} against all images`}`,
+      idle: 'Point at an entry or move with the arrow keys; click to choose the channel.',
+      say: (i, j) => `${data.className(rows[i])}, ${layer}[${order[j]}]: ${mode === 'mean' ? number(value(i, j), 3) : `${value(i, j) > 0 ? '+' : ''}${number(value(i, j), 3)} relative to all images`}`,
       pick: (i, j) => state.set({ layer, channel: order[j] }),
     });
     read.textContent = map.options.idle;
@@ -33,10 +33,10 @@ export function classes(data, state) {
       choice('Show', [['mean', 'mean relevance'], ['difference', 'difference from all images']], mode, (next) => { mode = next; draw(); })),
     h('p', { class: 'axis' }, `Rows: classes. Columns: channels of ${layer}, most relevant first.`),
     map.element, read, legend(mode === 'mean' ? 'Mean relevance' : 'Difference', map.most, true),
-    matrix.partial ? h('p', { class: 'hint' }, `Only the ${order.length} most relevant channels are in this report; the store has all.`) : null);
+    matrix.partial ? h('p', { class: 'hint' }, `This report contains the ${order.length} most relevant channels only; the store has all.`) : null);
   };
   state.on(draw);
   onTheme(draw);
   draw();
-  return section(h('p', { class: 'lead' }, 'Which classes a channel matters for. Red is relevance for, blue against the target.'), body);
+  return section(h('p', { class: 'lead' }, 'The relevance of each channel for each class. Red is relevance for the target, blue against it.'), body);
 }

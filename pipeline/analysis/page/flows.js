@@ -24,8 +24,8 @@ function weights(matrix) {
 }
 
 function describe(data, flow, matrix) {
-  const sampled = flow.method === 'sampled' ? ' These flows are sampled: each row is an estimate without bias, and rows that were never drawn are zero.' : '';
-  const partial = matrix.partial ? ` Only the ${matrix.nrows} × ${matrix.ncolumns} channels that carry most are in this report; the store has all.` : '';
+  const sampled = flow.method === 'sampled' ? ' These flows are sampled: each row is an unbiased estimate, and rows that were never drawn are zero.' : '';
+  const partial = matrix.partial ? ` This report contains the strongest ${matrix.nrows} × ${matrix.ncolumns} channels only; the store has all.` : '';
   return `Column sums are the relevance of ${flow.lower}.${sampled}${partial}`;
 }
 
@@ -54,7 +54,7 @@ export function flows(data, state) {
       marked: mark(), rows: rows.length, columns: columns.length, value: (i, j) => matrix.at(rows[i], columns[j]),
       rowName: (i) => String(up(i)), columnName: (j) => String(low(j)),
       label: `Flow ${now.pair}: ${rows.length} upper and ${columns.length} lower channels`,
-      idle: 'Point at an entry, or move with the arrow keys; a click chooses its upper channel.',
+      idle: 'Point at an entry or move with the arrow keys; click to choose its upper channel.',
       say: (i, j) => `${data.channelName(flow.lower, low(j))} → ${data.channelName(flow.upper, up(i))}: ${number(matrix.at(rows[i], columns[j]), 3)}${error ? ` ± ${number(error.at(rows[i], columns[j]), 2)}` : ''}`,
       pick: (i) => state.set({ layer: flow.upper, channel: up(i) }),
     });
@@ -72,5 +72,5 @@ export function flows(data, state) {
   onTheme(draw);
   state.on(() => map.remark(mark()));
   draw();
-  return section(h('p', { class: 'lead' }, 'The measure of the walks through both channels, shaped like a weight. Colours follow the square root, so that weak flows are seen.'), body);
+  return section(h('p', { class: 'lead' }, 'The measure of the walks through both channels, arranged like a weight matrix. Colours follow the square root, so weak flows are visible.'), body);
 }

@@ -21,7 +21,7 @@ export function strongest(found, most) {
   return order.slice(0, most).filter((i) => found.values[i] !== 0).map((i) => ({ channel: found.numbers[i], value: found.values[i], joint: found.joint[i] }));
 }
 
-// What makes a run keep the flows of a pair.
+// The setting that makes a run store the flows of a pair.
 export function whatAdds(pair) {
   const flows = ['fc6-fc7', 'fc7-fc8'].includes(pair) ? 'dense' : pair;
   return [h('code', {}, flows), ' in ', h('code', {}, 'measure.flows'), ' adds them.'];

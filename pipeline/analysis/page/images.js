@@ -69,16 +69,16 @@ function rows(data, layer, c, drawings) {
 export function thumbnails(data, layer, c) {
   const title = h('h3', {}, 'Images');
   if (!data.images) {
-    return [h('div', { class: 'pictures' }, title, h('p', { class: 'note' }, 'This report was made without images; ', h('code', {}, `nrmflow report ${data.store} --images CONFIG`), ', CONFIG being the configuration of its run, adds them.'))];
+    return [h('div', { class: 'pictures' }, title, h('p', { class: 'note' }, 'This report was made without images; ', h('code', {}, `nrmflow report ${data.store} --images CONFIG`), ', with CONFIG the configuration of its run, adds them.'))];
   }
   const known = data.images.layers[layer];
-  if (!known || !known.includes(c)) return [h('div', { class: 'pictures' }, title, h('p', { class: 'note' }, known ? `The report has images of the ${known.length} most relevant channels of a layer.` : 'Every image is this layer’s.'))];
+  if (!known || !known.includes(c)) return [h('div', { class: 'pictures' }, title, h('p', { class: 'note' }, known ? `This report has images for the ${known.length} most relevant channels of a layer only.` : 'Every image belongs to this layer as a whole.'))];
   const drawings = [];
   const draw = () => { for (const drawing of drawings) drawing(); };
-  const body = h('div', { class: 'pictures' }, h('div', { class: 'controls' }, choice('Images', [[true, 'with relevance'], [false, 'as they are']], now.over, (over) => { now.over = over; draw(); })),
+  const body = h('div', { class: 'pictures' }, h('div', { class: 'controls' }, choice('Images', [[true, 'with relevance'], [false, 'without relevance']], now.over, (over) => { now.over = over; draw(); })),
     h('div', { class: 'columns' }, rows(data, layer, c, drawings)),
-    h('p', { class: 'hint' }, h('span', { style: 'color:var(--positive)' }, 'Red'), ' pixels count for the channel’s part in the target, ', h('span', { style: 'color:var(--negative)' }, 'blue'),
-      ' against it: the measure of all walks through the pixel and the channel. Colours are relative to each image’s largest. The numbers are relevance and activation.'));
+    h('p', { class: 'hint' }, h('span', { style: 'color:var(--positive)' }, 'Red'), ' pixels contribute to the channel’s relevance for the target, ', h('span', { style: 'color:var(--negative)' }, 'blue'),
+      ' against it: the measure of all walks through the pixel and the channel. Colours are relative to each image’s largest value. The numbers are relevance and activation.'));
   draw();
   return [body, onTheme(draw)];
 }

@@ -64,5 +64,5 @@ export function ledger(data) {
       [...layers].reverse().map((layer) => [layer.name, ...['mass', 'bias', 'absorbed', 'variation', 'gap'].map((key) => number(layer[key]))]))));
   } else body.push(h('p', { class: 'note' }, 'No image has been measured yet.'));
   return h('section', { id: 'ledger', 'aria-labelledby': 'h-ledger' }, h('h2', { id: 'h-ledger' }, 'Ledger by layer'),
-    h('p', { class: 'lead' }, 'From the logits (top) to the input (bottom). A bias is a neuron like others: walks that pass through it never reach a pixel. The ledger is always that of the plain measure, whatever the condition.'), body);
+    h('p', { class: 'lead' }, 'From the logits (top) to the input (bottom). A bias counts as a neuron: walks that enter it never reach a pixel. The ledger is always that of the measure without condition.'), body);
 }

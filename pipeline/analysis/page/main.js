@@ -20,7 +20,7 @@ function head(data) {
   button.addEventListener('click', () => { button.textContent = theme() === 'dark' ? 'Light' : 'Dark'; });
   document.title = `${data.store} – nrmflow report`;
   return h('header', {}, h('div', {}, h('h1', {}, data.store),
-    h('p', { class: 'lead' }, `Normalized relevance of ${summary.network || 'a network'}: what its channels contribute, and what flows between them`)), button);
+    h('p', { class: 'lead' }, `Normalized relevance of ${summary.network || 'a network'}: how much its channels contribute, and how relevance flows between them`)), button);
 }
 
 function navigation() {
@@ -70,7 +70,7 @@ async function main() {
   try {
     show(page, await Data.load());
   } catch (error) {
-    fill(page, h('div', { class: 'banner bad', role: 'alert' }, h('strong', {}, 'This report cannot be shown'), h('p', {}, `${error.message}. It needs a browser of 2023 or newer; the file may be cut off.`)));
+    fill(page, h('div', { class: 'banner bad', role: 'alert' }, h('strong', {}, 'This report cannot be shown'), h('p', {}, `${error.message}. It needs a browser from 2023 or later; the file may also be truncated.`)));
     throw error;
   }
 }

@@ -1,9 +1,9 @@
-// What was run, whether it ended, and whether its numbers can be trusted.
+// The run, whether it has finished, and whether its numbers can be trusted.
 import { bytes, count, h, number, percent, table, withError } from './dom.js';
 
 const LEDGER_TOLERANCE = 1e-5; // of the total variation, as `nrmflow info` has it
 const LISTED = 6;
-const CALM_VARIATION = 10; // total variation of a layer from which on signs cancel so much that one should look
+const CALM_VARIATION = 10; // total variation of a layer above which the page warns of strong cancellation
 
 function banner(kind, title, ...text) {
   return h('div', { class: `banner ${kind}`, role: kind === 'good' ? null : 'alert' }, h('strong', {}, title), h('p', {}, text));
@@ -13,16 +13,16 @@ export function banners(data) {
   const { summary } = data;
   const list = [];
   if (!summary.complete) {
-    list.push(banner('bad', `This run has not ended: ${count(summary.finished)} of ${count(summary.images)} images are in these numbers`,
-      'The same command continues it, and then the report can be made again.'));
+    list.push(banner('bad', `This run has not finished: these numbers cover ${count(summary.finished)} of ${count(summary.images)} images`,
+      'Run the same command again to continue it, then make a new report.'));
   }
   if (summary.weak_condition) {
-    list.push(banner('warn', 'The condition’s mean mass cannot be told from zero',
-      `It is ${withError(summary.given_mass, summary.given_mass_error)}, and means are divided by it, so that they mean little. Run again with `,
+    list.push(banner('warn', 'The condition’s mean mass cannot be distinguished from zero',
+      `It is ${withError(summary.given_mass, summary.given_mass_error)}. Means are divided by it, so they are statistically unreliable. Run again with `,
       h('code', {}, 'measure.given = none'), ', or with a composite of nonnegative rules.'));
   }
   if (summary.failed) {
-    list.push(banner('warn', `${count(summary.failed)} images could not be used`, 'They are in no mean; the list is below.'));
+    list.push(banner('warn', `${count(summary.failed)} images could not be used`, 'They are excluded from all means; the list is below.'));
   }
   return list;
 }
@@ -30,13 +30,13 @@ export function banners(data) {
 export function verdict(data) {
   const ledger = data.summary.layers.filter((layer) => layer.gap !== undefined);
   if (!ledger.length) return null;
-  // JSON has no infinity: a gap that is none is an open ledger.
+  // JSON has no infinity: a gap of null is an open ledger.
   const largest = (key) => Math.max(...ledger.map((layer) => (layer[key] === null ? Infinity : layer[key])));
   const gap = largest('gap');
   const wild = ledger.filter((layer) => layer.variation === null || layer.variation > CALM_VARIATION);
   if (!(largest('relative_gap') <= LEDGER_TOLERANCE)) {
     return banner('bad', `The ledger is open by up to ${number(gap, 2)}`,
-      'In some layer of some image, neurons, bias and absorbed do not sum to one. That is a mistake of the program: do not use these numbers.');
+      'In some layer of some image, neurons, bias and absorbed do not sum to one. This is an error of the program: do not use these numbers.');
   }
   if (wild.length) {
     return banner('warn', 'The ledger is closed, but signs cancel strongly',
@@ -64,7 +64,7 @@ function tiles(data) {
   const { summary } = data;
   const excluded = summary.status.exploded + summary.status.undefined;
   return h('div', { class: 'tiles' },
-    tile('Images', count(summary.finished), summary.complete ? 'all that were asked for' : `of ${count(summary.images)}`, 'finished'),
+    tile('Images', count(summary.finished), summary.complete ? 'all images of the run' : `of ${count(summary.images)}`, 'finished'),
     summary.labelled ? tile('Accuracy', percent(summary.accuracy, 2), `${count(summary.correct)} of ${count(summary.labelled)} with a label`, 'accuracy')
       : tile('Accuracy', '–', 'no image has a label', 'accuracy'),
     tile('Failed images', count(summary.failed), summary.failed ? percent(summary.failed / summary.finished, 2) : 'none', 'failed'),
@@ -75,8 +75,8 @@ function tiles(data) {
 function failures(data) {
   if (!data.failures.length) return null;
   const all = data.summary.failed + data.summary.status.exploded + data.summary.status.undefined;
-  return h('details', { open: all <= 10 }, h('summary', {}, `Images that are in no mean (${count(all)})`),
-    table(data.failures.length < all ? `The first ${data.failures.length}; images/status of the store has all` : 'Image, path and what became of it',
+  return h('details', { open: all <= 10 }, h('summary', {}, `Images excluded from all means (${count(all)})`),
+    table(data.failures.length < all ? `The first ${data.failures.length}; the store lists all in images/status` : 'Image, path and status',
       [{ name: 'Row' }, { name: 'Path', text: true }, { name: 'Status', text: true }],
       data.failures.map((row) => [String(row.image), row.path || '', row.status])));
 }

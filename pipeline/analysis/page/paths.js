@@ -134,9 +134,9 @@ function option(data, found, width) {
 
 function notes(data, found, now) {
   const list = [];
-  if (found.missing) list.push(h('p', { class: 'note' }, `It ends at ${found.layers[found.layers.length - 1]}: the store has no flows ${found.missing}; `, ...whatAdds(found.missing)));
+  if (found.missing) list.push(h('p', { class: 'note' }, `The diagram ends at ${found.layers[found.layers.length - 1]}: the store has no flows for ${found.missing}; `, ...whatAdds(found.missing)));
   if (now.slot !== null) list.push(h('p', { class: 'hint' }, 'The store has no bias flows by class.'));
-  else if (!found.bias) list.push(h('p', { class: 'hint' }, data.summary.given === 'none' ? 'Nothing goes to biases.' : 'Only walks under the condition count here, and none of these goes to a bias; the ledger has what biases take of all walks.'));
+  else if (!found.bias) list.push(h('p', { class: 'hint' }, data.summary.given === 'none' ? 'No relevance flows to biases.' : 'Only walks that fulfil the condition count here, and none of them enters a bias; the ledger shows the biases’ share of all walks.'));
   list.push(h('p', { class: 'hint' }, `${found.hidden} weaker flows between these channels are not drawn.`));
   return list;
 }
@@ -146,7 +146,7 @@ export function paths(data, state) {
   const after = h('div');
   const now = { slot: null, most: 5, threshold: 0.1, whole: false };
   const section = (...children) => h('section', { id: 'paths', 'aria-labelledby': 'h-paths' }, h('h2', { id: 'h-paths' }, 'Strongest flows from input to logits'), children);
-  if (chain(data).layers.length < 2) return section(h('p', { class: 'note' }, 'The store has no flows that begin at the input (', h('code', {}, 'measure.flows = adjacent, dense'), ').'));
+  if (chain(data).layers.length < 2) return section(h('p', { class: 'note' }, 'The store has no flows that start at the input (', h('code', {}, 'measure.flows = adjacent, dense'), ').'));
   let found = graph(data, now);
   const chart = new Chart(element, (width) => option(data, found, width), ({ dataType, data: item }) => {
     if (dataType === 'node' && item.channel >= 0) state.set({ layer: item.layer, channel: item.channel });
@@ -166,6 +166,6 @@ export function paths(data, state) {
     slider(['Hide below ', threshold, ' of a step’s largest'], { min: 0, max: 100, step: 5, value: 100 * now.threshold }, (event) => { now.threshold = Number(event.target.value) / 100; threshold.value = percent(now.threshold, 0); draw(); }),
     choice('Widths', [[false, 'shares of a step'], [true, 'of the whole measure']], now.whole, (whole) => { now.whole = whole; draw(); }));
   draw();
-  return section(h('p', { class: 'lead' }, 'From the strongest channels at the end, the channels below that send them most, step by step. Red counts for the target, blue against it, amber comes from a bias, grey is all other channels. What comes into a channel need not be what goes on from it: neighbouring flows are not one walk.'),
+  return section(h('p', { class: 'lead' }, 'From the strongest channels at the end, step by step, to the channels below with the strongest flows. Red is relevance for the target, blue against it, amber comes from a bias, grey is all other channels. The flows into and out of a channel may belong to different walks: adjacent flows do not form one walk.'),
     controls, element, after);
 }

@@ -1,4 +1,4 @@
-// How the numbers were made: queries, times, the configuration.
+// How the numbers were computed: queries, times, the configuration.
 import { bars, h, number, table, withError } from './dom.js';
 
 function queries(data) {
@@ -30,6 +30,6 @@ function checksums(data) {
 
 export function run(data) {
   return h('section', { id: 'run', 'aria-labelledby': 'h-run' }, h('h2', { id: 'h-run' }, 'The run'), queries(data),
-    h('div', { class: 'columns' }, accuracy(data), stages(data)), h('h3', {}, 'To make it again'), checksums(data),
+    h('div', { class: 'columns' }, accuracy(data), stages(data)), h('h3', {}, 'Reproducing the run'), checksums(data),
     data.summary.config ? h('details', {}, h('summary', {}, 'The whole configuration'), h('pre', { tabindex: 0 }, data.summary.config)) : null);
 }

@@ -1,14 +1,14 @@
-#include "pipeline/util/fill.h"
+#include "pipeline/util/wrap.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-/* Print the words of `text` up to `end`, as fill_words. */
+/* As wrap_words, for the text up to `end`. */
 static void print_words(FILE *out, const char *text, const char *end, size_t column, size_t indent)
 {
     for (bool first = true; text < end; first = false) {
         size_t length = strcspn(text, " \n");
-        bool fits = first || column + 1 + length <= FILL_WIDTH;
+        bool fits = first || column + 1 + length <= WRAP_WIDTH;
 
         if (!fits)
             fprintf(out, "\n%*s", (int)indent, "");
@@ -21,12 +21,12 @@ static void print_words(FILE *out, const char *text, const char *end, size_t col
     fputc('\n', out);
 }
 
-void fill_words(FILE *out, const char *text, size_t column, size_t indent)
+void wrap_words(FILE *out, const char *text, size_t column, size_t indent)
 {
     print_words(out, text, text + strlen(text), column, indent);
 }
 
-/* The end of the line that begins at `text`, or of the lines that are filled together. */
+/* The end of the line that begins at `text`, or of the last line of its paragraph. */
 static const char *find_end(const char *text)
 {
     const char *end = text + strcspn(text, "\n");
@@ -36,7 +36,7 @@ static const char *find_end(const char *text)
     return end;
 }
 
-void fill_paragraphs(FILE *out, const char *text)
+void wrap_paragraphs(FILE *out, const char *text)
 {
     for (const char *end; *text; text = end + (*end == '\n')) {
         end = find_end(text);
