@@ -1,6 +1,6 @@
 #include "pipeline/analysis/embedding.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 #include "io/export/virelay.h"
+#include "kernels/base/number.h"
 #include "pipeline/analysis/embedding.h"
 #include "pipeline/analysis/export_internal.h"
-#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdio.h>

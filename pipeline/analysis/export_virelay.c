@@ -1,11 +1,11 @@
 #include "pipeline/analysis/export_virelay.h"
 
 #include "io/export/virelay.h"
+#include "kernels/base/number.h"
 #include "pipeline/analysis/export_internal.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
-#include "pipeline/util/number.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,10 +1,10 @@
 #include "pipeline/analysis/report_images.h"
 
+#include "kernels/base/number.h"
 #include "kernels/measure/sweep.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
-#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>

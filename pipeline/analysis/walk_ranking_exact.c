@@ -1,12 +1,12 @@
 #include "pipeline/analysis/walk_ranking_exact.h"
 
+#include "kernels/base/number.h"
 #include "kernels/measure/walk_measure.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/sets/sets.h"
-#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdio.h>

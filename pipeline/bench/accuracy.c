@@ -1,7 +1,7 @@
 #include "pipeline/bench/accuracy.h"
 
+#include "kernels/base/number.h"
 #include "kernels/layer/reference.h"
-#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
+#include "kernels/base/number.h"
 #include "kernels/measure/far.h"
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/dry.h"
-#include "pipeline/util/number.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
+#include "kernels/base/number.h"
 #include "kernels/measure/cost.h"
 #include "pipeline/bench/accuracy.h"
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
+#include "kernels/base/number.h"
 #include "kernels/ops/peak.h"
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+#include "kernels/base/number.h"
 #include "kernels/measure/cost.h"
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/images.h"
@@ -5,7 +6,6 @@
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/blas.h"
 #include "pipeline/run/dry.h"
-#include "pipeline/util/number.h"
 
 #include <limits.h>
 #include <stdio.h>

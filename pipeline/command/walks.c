@@ -1,3 +1,4 @@
+#include "kernels/base/number.h"
 #include "pipeline/analysis/walk_ranking_exact.h"
 #include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
@@ -6,7 +7,6 @@
 #include "pipeline/results/origin.h"
 #include "pipeline/results/walk_ranking.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <math.h>

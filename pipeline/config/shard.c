@@ -1,6 +1,6 @@
 #include "pipeline/config/shard.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 struct shard_images shard_whole(const struct config *config, size_t count)
 {

@@ -1,9 +1,9 @@
 #include "pipeline/mpi/node.h"
 
 #include "io/base/fault.h"
+#include "kernels/base/number.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/huge_pages.h"
-#include "pipeline/util/number.h"
 
 #include <errno.h>
 #include <fcntl.h>

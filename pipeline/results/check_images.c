@@ -1,6 +1,6 @@
 #include "pipeline/results/check_images.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <math.h>
 #include <stdlib.h>

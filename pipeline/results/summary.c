@@ -1,6 +1,6 @@
 #include "pipeline/results/summary.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <math.h>
 #include <stdio.h>

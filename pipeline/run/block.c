@@ -1,7 +1,7 @@
 #include "pipeline/run/block.h"
 
+#include "kernels/base/number.h"
 #include "pipeline/mpi/huge_pages.h"
-#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 #include <string.h>

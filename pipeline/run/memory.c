@@ -1,7 +1,7 @@
 #include "pipeline/run/memory.h"
 
+#include "kernels/base/number.h"
 #include "pipeline/stats/finish.h"
-#include "pipeline/util/number.h"
 
 /* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES is what MPI, HDF5's buffers, the
  * program itself and an image in decoding take: 25 to 45 MiB a rank were seen. */

@@ -1,11 +1,11 @@
 #include "pipeline/run/probe.h"
 
+#include "kernels/base/number.h"
 #include "pipeline/config/load.h"
 #include "pipeline/config/number.h"
 #include "pipeline/config/pairs.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
-#include "pipeline/util/number.h"
 #include "pipeline/util/option.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "pipeline/sets/sets.h"
 
+#include "kernels/base/number.h"
 #include "pipeline/sets/grammar.h"
-#include "pipeline/util/number.h"
 
 #include <stdlib.h>
 

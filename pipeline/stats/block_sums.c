@@ -1,6 +1,6 @@
 #include "pipeline/stats/block_sums.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <math.h>
 #include <string.h>

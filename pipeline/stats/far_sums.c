@@ -1,6 +1,6 @@
 #include "pipeline/stats/far_sums.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "pipeline/stats/sums_reduce.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "pipeline/util/suggest.h"
 
-#include "pipeline/util/number.h"
+#include "kernels/base/number.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 """What objects of a library export and call, checked with nm.
 
-    check_symbols.py [--circles] OBJECT ...     prints what breaks a law and exits with 1
+    check_symbols.py OBJECT ...     prints what breaks a law and exits with 1
 
 A global symbol begins with its folder's or its file's first word: io/weights/keras.c exports weights_*. And no two objects
-call each other, by whatever detour (--circles): who reads the callee first has read all that the caller needs."""
+call each other, by whatever detour: who reads the callee first has read all that the caller needs."""
 import pathlib
 import re
 import subprocess
@@ -56,13 +56,13 @@ def circles(calls):
     return found
 
 
-def main(paths, with_circles):
+def main(paths):
     modules = {place(path): symbols(path) for path in paths if "report_page" not in path}
     owner = {name: module for module, (exported, _) in modules.items() for name in exported}
     calls = {module: {owner[name] for name in needed if name in owner} - {module} for module, (_, needed) in modules.items()}
     found = [f"{module}.c exports {name}" for module, (exported, _) in sorted(modules.items())
              for name in misnamed(module, exported)]
-    for ring in circles(calls) if with_circles else []:
+    for ring in circles(calls):
         found.append("modules that call each other: " + ", ".join(ring))
         found += [f"    {a} -> {b}: {', '.join(sorted(modules[a][1] & modules[b][0]))}"
                   for a in ring for b in ring if b in calls[a]]
@@ -72,4 +72,4 @@ def main(paths, with_circles):
 
 if __name__ == "__main__":
     sys.setrecursionlimit(10000)
-    sys.exit(main([path for path in sys.argv[1:] if pathlib.Path(path).suffix == ".o"], "--circles" in sys.argv))
+    sys.exit(main([path for path in sys.argv[1:] if pathlib.Path(path).suffix == ".o"]))

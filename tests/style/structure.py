@@ -22,12 +22,6 @@ FORBIDDEN = [  # layer, pattern, reason
 ]
 
 
-# Files and functions that are still too large. One that no longer breaks a law must go from here.
-KNOWN = set("""
-tests/unit/test_link.c
-""".strip().splitlines())
-
-
 def rooms(root):
     """The folders of docs/architecture.md in their order."""
     text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -106,27 +100,19 @@ def check_circles(sources):
         yield from visit(path)
 
 
-def sizes(root, sources):
-    """What is too large: a key for KNOWN, and the message."""
+def check_sizes(root, sources):
     for pattern in SOURCES:
         for folder in (*LAYERS, "jobs", "tests", "docs"):
             for path in sorted((root / folder).rglob(pattern)):
                 name, count = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8").count("\n")
                 if count > MOST_LINES and "node_modules" not in path.parts:
-                    yield name, f"{name}: {count} lines, more than {MOST_LINES}"
+                    yield f"{name}: {count} lines, more than {MOST_LINES}"
     for path, text in sources.items():
         for name, line, count, arguments in functions(text):
             if count > MOST_FUNCTION_LINES:
-                yield f"{path} {name}", f"{path}:{line}: {name} has {count} lines, more than {MOST_FUNCTION_LINES}"
+                yield f"{path}:{line}: {name} has {count} lines, more than {MOST_FUNCTION_LINES}"
             if arguments > MOST_PARAMETERS:
-                yield f"{path} {name}", f"{path}:{line}: {name} has {arguments} parameters, more than {MOST_PARAMETERS}"
-
-
-def check_sizes(root, sources):
-    known = KNOWN if root == ROOT else set()
-    found = dict(sizes(root, sources))
-    yield from (message for key, message in found.items() if key not in known)
-    yield from (f"tests/style/structure.py: KNOWN lists {key}, which keeps the law" for key in sorted(known - set(found)))
+                yield f"{path}:{line}: {name} has {arguments} parameters, more than {MOST_PARAMETERS}"
 
 
 def check_folders(sources, order):

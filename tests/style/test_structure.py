@@ -5,6 +5,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import check_symbols
 import structure
 
 ROOMS = "```rooms\nkernels/base  low\nkernels/layer  high\nio/base  errors\npipeline/run  runs\n```\n"
@@ -90,6 +91,17 @@ class TestLaws(unittest.TestCase):
         self.assert_found("kernels/base/x.c", "#include <mpi.h>\n", "no MPI here")
         self.assert_found("io/base/x.c", "    printf(text);\n", "no printing")
         self.assert_found("kernels/base/x.c", "    p = malloc(n);\n", "no allocation")
+
+
+class TestSymbols(unittest.TestCase):
+    def test_a_symbol_without_the_name_of_its_folder_or_file(self):
+        self.assertEqual(check_symbols.misnamed("io/weights/keras", {"weights_keras", "keras_read"}), [])
+        self.assertEqual(check_symbols.misnamed("io/weights/hdf5_array", {"hdf5_shape"}), [])
+        self.assertEqual(check_symbols.misnamed("io/weights/keras", {"read_names"}), ["read_names"])
+
+    def test_modules_that_call_each_other(self):
+        self.assertEqual(check_symbols.circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}), [])
+        self.assertEqual(check_symbols.circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}), [["a", "b", "c"]])
 
 
 if __name__ == "__main__":
