@@ -176,9 +176,9 @@ class Text(Says):
                                 f"the repository has no {text}")
 
     def test_functions_exist(self):
-        sources = "\n".join(path.read_text(encoding="utf-8") for layer in ("kernels", "io", "pipeline")
-                            for path in (ROOT / layer).rglob("*.[ch]"))
-        functions = set(re.findall(r"(?<=[\s*])(\w+)\(", sources))
+        sources = "\n".join(path.read_text(encoding="utf-8") for layer in ("kernels", "io", "pipeline", "tests")
+                            for path in [*(ROOT / layer).rglob("*.[ch]"), *(ROOT / layer).rglob("*.py")])
+        functions = set(re.findall(r"^(?:[a-z][\w ]*[ *]|def )(\w+)\(", sources, re.M))
         for page in pages():
             for line, text in page.spans():
                 match = re.fullmatch(r"(\w+)\(\)", text)
