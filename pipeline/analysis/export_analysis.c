@@ -10,7 +10,7 @@
 
 enum { NCLUSTERINGS = EXPORT_MOST_CLUSTERS - EXPORT_LEAST_CLUSTERS + 1, NAME = 32 };
 
-/* What the categories of a layer share, and room for all of them: categories lie one after the other. */
+/* The analysis of a layer, with memory for all categories: their images lie one after another. */
 struct analysis {
     const struct export_source *source;
     float *rows;                            /* [images][channels] of the store */

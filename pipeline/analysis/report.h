@@ -1,4 +1,4 @@
-/* A report: one HTML page that shows what is in a store, and needs nothing else. One rank; node and log are needed for images only. */
+/* A report: one self-contained HTML page that shows a store. One rank; `node` and `log` are only needed for images. */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_H
 #define NRMFLOW_PIPELINE_ANALYSIS_REPORT_H
 
