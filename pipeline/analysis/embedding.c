@@ -78,8 +78,8 @@ static double *centred(struct embedding_points points)
     return x;
 }
 
-/* The eigenvalue problem of principal components: that of X X^T, [n][n], if there are fewer points than dimensions, else
- * that of X^T X, [dims][dims]. */
+/* The eigenvalue problem of principal components: that of X X^T, [n][n], if there are fewer points than dimensions,
+ * else that of X^T X, [dims][dims]. */
 struct components {
     struct embedding_points points;
     bool by_point;   /* X X^T */
@@ -304,8 +304,8 @@ static void choose_centres(struct clustering *s)
     }
 }
 
-/* Assign every point to its nearest centre. Returns the sum of squared distances; `moved` tells whether any point has changed
- * its centre. */
+/* Assign every point to its nearest centre. Returns the sum of squared distances; `moved` tells whether any point has
+ * changed its centre. */
 static double assign(bool *moved, struct clustering *s)
 {
     size_t dims = s->points.dims;

@@ -33,7 +33,7 @@ struct work {
     struct error *err;
 };
 
-/* ---- the store ----------------------------------------------------------------------------------------------------- */
+/* ---- the store --------------------------------------------------------------------------------------------------- */
 
 static bool has_rows(const struct export_source *s, const char *layer)
 {
@@ -135,15 +135,13 @@ static enum status read_source(struct export_source *s, const struct export_opti
     TRY(origin_read(&s->origin, s->reader, s->path, err));
     TRY(store_get_int(&complete, s->reader, "", "complete", err));
     if (complete != 1)
-        TRY(error_set(err, FAIL_CONFIG, "%s: is unfinished; start the run again to finish it",
-                      s->path));
+        TRY(error_set(err, FAIL_CONFIG, "%s: is unfinished; start the run again to finish it", s->path));
     TRY(store_read_int(&s->status, s->reader, "images/status", 1, &s->images, err));
     TRY(store_read_int(&s->label, s->reader, "images/label", 1, &s->images, err));
     TRY(store_read_int(&s->target, s->reader, "images/target", 1, &s->images, err));
     TRY(store_read_text(&s->names, s->reader, "classes/name", &s->classes, err));
     if (s->images == 0 || s->classes == 0 || s->classes >= UINT16_MAX)
-        TRY(error_set(err, FAIL_LIMIT, "%s: cannot export %zu images of %zu classes", s->path, s->images,
-                      s->classes));
+        TRY(error_set(err, FAIL_LIMIT, "%s: cannot export %zu images of %zu classes", s->path, s->images, s->classes));
     TRY(choose_layers(s, options, err));
     for (size_t i = 0; i < s->nlayers; i++)
         TRY(check_channels(s, s->layers[i], err));
@@ -163,7 +161,7 @@ static void free_source(struct export_source *s)
     store_close(s->reader);
 }
 
-/* ---- preparation --------------------------------------------------------------------------------------------------- */
+/* ---- preparation ------------------------------------------------------------------------------------------------- */
 
 /* Begin a probe of the store's images without condition. The query makes the measure keep an image's arrays. */
 static enum status begin_probe(struct work *w, struct log *log)
@@ -259,7 +257,7 @@ done:
     return rc;
 }
 
-/* ---- images -------------------------------------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------------------------------ */
 
 static void take_image(void *context, size_t index, const struct measure_result *result,
                        const struct measure_image *image)
@@ -347,7 +345,7 @@ static enum status end_round(void *context, size_t lead, struct error *err)
     return agree(w->node->world, rc, err);
 }
 
-/* ---- all together -------------------------------------------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------------------------------------ */
 
 /* Images without a label get the class behind the last one. */
 static enum status write_labels(struct work *w)

@@ -1,8 +1,9 @@
 /* `nrmflow export virelay`: a store, and the relevance of every pixel of its images, as files that ViRelAy opens.
  *
- * A store has the relevance of channels. The relevance of pixels is computed again with the configuration of the store's run,
- * and compared with the store's ledger. An analysis takes a layer's channel relevance, which the store must have for every
- * image (store.per_image), class by class: principal components, spectral embedding, k-means clusters of the embedding.
+ * A store has the relevance of channels. The relevance of pixels is computed again with the configuration of the
+ * store's run, and compared with the store's ledger. An analysis takes a layer's channel relevance, which the store
+ * must have for every image (store.per_image), class by class: principal components, spectral embedding, k-means
+ * clusters of the embedding.
  */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_EXPORT_VIRELAY_H
 #define NRMFLOW_PIPELINE_ANALYSIS_EXPORT_VIRELAY_H

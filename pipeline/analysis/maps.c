@@ -227,7 +227,7 @@ void maps_picture(char *path, size_t n, const char *folder, size_t image)
     snprintf(path, n, "%s/%08zu.png", folder, image);
 }
 
-/* Draw the map of one image, divided by its condition. Only the condition's sign matters, since colours are relative. */
+/* Draw the map of one image, divided by its condition. Colours are relative, so only the condition's sign matters. */
 static enum status draw(struct work *w, size_t index, const float *map, double given, const float *input)
 {
     size_t positions = w->out->shape.height * w->out->shape.width, n = strlen(w->options->folder) + 32;

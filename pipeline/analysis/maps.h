@@ -2,9 +2,9 @@
  *
  *   map(i) = R(walks that are counted, and pass i)        i a neuron of the layer; with `given`, the numerator
  *
- * The output is a store FOLDER/maps.h5 and a picture of every image, FOLDER/<number, 8 digits>.png, whose colours show the sum
- * over channels. Each rank draws the images that it computes. Rank 0 receives and writes the maps of every round of blocks, so
- * no rank holds more than one block of them.
+ * The output is a store FOLDER/maps.h5 and a picture of every image, FOLDER/<number, 8 digits>.png, whose colours show
+ * the sum over channels. Each rank draws the images that it computes. Rank 0 receives and writes the maps of every
+ * round of blocks, so no rank holds more than one block of them.
  */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_MAPS_H
 #define NRMFLOW_PIPELINE_ANALYSIS_MAPS_H
@@ -38,9 +38,9 @@ struct maps {
 /* Compute and write the maps.
  *
  *   out  out  caller frees with maps_free on all ranks, also after a failure
- * Errors, the same on all ranks: as probe_begin and probe_run; FAIL_CONFIG if there is no such layer, or a file that is no
- * store at the store's path; FAIL_SYSTEM if a file cannot be written. After a failure the folder has no maps.h5, or the old
- * one. Collective. */
+ * Errors, the same on all ranks: as probe_begin and probe_run; FAIL_CONFIG if there is no such layer, or a file that
+ * is no store at the store's path; FAIL_SYSTEM if a file cannot be written. After a failure the folder has no maps.h5,
+ * or the old one. Collective. */
 enum status maps_make(struct maps *out, const struct maps_options *options, const struct node *node, struct log *log,
                       struct error *err);
 

@@ -15,8 +15,8 @@ struct report_options {
 /* Write a report.
  *
  *   nbytes  out  size of the page
- * Errors: FAIL_UNSUPPORTED if the program was built without the page; as store_open_read, store_read_*, html_page_create,
- * report_images_add. */
+ * Errors: FAIL_UNSUPPORTED if the program was built without the page; as store_open_read, store_read_*,
+ * html_page_create, report_images_add. */
 enum status report_write(size_t *nbytes, const struct report_options *options, const struct node *node, struct log *log,
                          struct error *err);
 

@@ -61,7 +61,7 @@ static size_t picture_bytes(const struct work *w)
     return steps(w->input.height, w->picture_step) * steps(w->input.width, w->picture_step) * w->input.channels;
 }
 
-/* ---- images of channels -------------------------------------------------------------------------------------------- */
+/* ---- images of channels ------------------------------------------------------------------------------------------ */
 
 static void choose_channels(struct layer *layer, const double *mean, size_t channels)
 {

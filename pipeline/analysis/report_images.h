@@ -1,10 +1,10 @@
-/* Images for a report: for the most relevant channels of every layer, the images in which these are most relevant (RelMax) and
- * most active (ActMax), each with the channel's relevance at the pixels. The images are computed again. Not collective: one
- * rank.
+/* Images for a report: for the most relevant channels of every layer, the images in which these are most relevant
+ * (RelMax) and most active (ActMax), each with the channel's relevance at the pixels. The images are computed again.
+ * Not collective: one rank.
  *
  * Arrays of the page: images/pixels [image][y][x][channel] after preprocessing; for every layer images/<layer>/maps
- * [channel][list][rank][y][x], list 0 RelMax and 1 ActMax: 32 + 31 sign(v) sqrt(|v| / scale), 0 where there is no map, and
- * images/<layer>/scale [channel][list][rank].
+ * [channel][list][rank][y][x], list 0 RelMax and 1 ActMax: 32 + 31 sign(v) sqrt(|v| / scale), 0 where there is no map,
+ * and images/<layer>/scale [channel][list][rank].
  */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H
 #define NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H

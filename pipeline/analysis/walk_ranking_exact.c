@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* SWEEP_BYTES: working memory for a rank's sweeps; a single sweep gets what it needs. MESSAGE: numbers in one message. */
+/* SWEEP_BYTES: memory for a rank's sweeps; a single sweep gets what it needs. MESSAGE: numbers in one message. */
 enum { SWEEP_BYTES = 256 << 20, MESSAGE = 1 << 20 };
 
 /* The state of a verification. */
@@ -49,7 +49,7 @@ done:
     return rc;
 }
 
-/* Whether a rule's shares are never negative, whatever the activations. With bounds of the user, those of zbox can be. */
+/* Whether a rule's shares are never negative, whatever the activations. Those of zbox with the user's bounds can be. */
 static bool nonnegative_rule(const struct rule *rule)
 {
     if (rule->kind == RULE_ALPHABETA)
@@ -69,7 +69,7 @@ static bool nonnegative(const struct verification *v, size_t lowest)
     return yes;
 }
 
-/* ---- walks --------------------------------------------------------------------------------------------------------- */
+/* ---- walks ------------------------------------------------------------------------------------------------------- */
 
 static enum measure_given kind_of(const char *given)
 {
@@ -159,7 +159,7 @@ static void gather(struct verification *v)
     }
 }
 
-/* ---- means --------------------------------------------------------------------------------------------------------- */
+/* ---- means ------------------------------------------------------------------------------------------------------- */
 
 static bool counts(const struct verification *v, const struct probe_image *image)
 {
@@ -193,7 +193,7 @@ static enum status average(struct walk_ranking_verified *verified, const struct 
     return OK;
 }
 
-/* ---- the verification ----------------------------------------------------------------------------------------------------- */
+/* ---- the verification -------------------------------------------------------------------------------------------- */
 
 /* Find the layers in the network. Those of a damaged store need not fit. */
 static enum status find_variables(struct verification *v, const struct network *net)

@@ -31,13 +31,13 @@ struct walk_ranking_verified {
 
 /* Search a store, and compute the walks found.
  *
- * The condition and the class are the store's. With rules that have no negative shares, the walks of largest bottleneck are
- * among the candidates, and found->others bounds all other walks.
+ * The condition and the class are the store's. With rules that have no negative shares, the walks of largest
+ * bottleneck are among the candidates, and found->others bounds all other walks.
  *
  *   found     out  caller frees with walk_ranking_free, also after a failure
  *   verified  out  caller frees with walk_ranking_exact_free, also after a failure
- * Errors, the same on all ranks: as walk_ranking_search and run_store; FAIL_MISMATCH if the configuration's measure
- * is not the store's. Collective. */
+ * Errors, the same on all ranks: as walk_ranking_search and run_store; FAIL_MISMATCH if the configuration's measure is
+ * not the store's. Collective. */
 enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_verified *verified,
                                const struct store_reader *reader, const char *path,
                                const struct walk_ranking_exact_options *options, const struct node *node,

@@ -1,5 +1,5 @@
-/* `nrmflow bench`: its measurements and their results. All ranks measure at the same time. A time is the median over repeats,
- * of the slowest rank. All functions are collective over the node's world.
+/* `nrmflow bench`: its measurements and their results. All ranks measure at the same time. A time is the median over
+ * repeats, of the slowest rank. All functions are collective over the node's world.
  */
 #ifndef NRMFLOW_PIPELINE_BENCH_BENCH_H
 #define NRMFLOW_PIPELINE_BENCH_BENCH_H
@@ -99,8 +99,8 @@ enum status bench_image(struct bench_image *out, struct run *run, size_t repeats
 /* Write the run's results to an unfinished store, as at the end of an epoch. */
 enum status bench_store(struct bench_store *out, struct run *run, struct error *err);
 
-/* A far pair, conv4_2 with the last convolution, of one image: by far_compute, and by one masked sweep for every upper channel.
- * Only `swept` of these are computed; their time is scaled to all channels. */
+/* A far pair, conv4_2 with the last convolution, of one image: by far_compute, and by one masked sweep for every upper
+ * channel. Only `swept` of these are computed; their time is scaled to all channels. */
 struct bench_far {
     char name[FLOWS_NAME];
     size_t sweeps, channels, swept;

@@ -65,8 +65,8 @@ static void print_errors(const struct bench_results *results)
             printf("%10.1e", l->errors[o]);
         putchar('\n');
     }
-    puts("largest |error| / largest |value| against the double reference (forward: activations and denominators), in 16\n"
-         "channels of 12 x 12 neurons; flow: in 8 x 8 channels; backward of a dense layer: in 4 lower channels");
+    puts("largest |error| / largest |value| against the double reference (forward: activations and denominators), in\n"
+         "16 channels of 12 x 12 neurons; flow: in 8 x 8 channels; backward of a dense layer: in 4 lower channels");
 }
 
 static void print_ways(const struct bench_results *results)

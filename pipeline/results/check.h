@@ -1,8 +1,9 @@
 /* `nrmflow check`: whether a store is valid and consistent.
  *
- * The form is compared with the table that the writer uses (io/store/check.h). Then the numbers are compared with each other:
- * ledgers and layers sum to one, row and column sums of flows are marginals, means and counts are those of the rows, failed
- * images have no numbers. Not collective; the calling rank reads, and reads datasets with a row for every image in pieces.
+ * The form is compared with the table that the writer uses (io/store/check.h). Then the numbers are compared with each
+ * other: ledgers and layers sum to one, row and column sums of flows are marginals, means and counts are those of the
+ * rows, failed images have no numbers. Not collective; the calling rank reads, and reads datasets with a row for every
+ * image in pieces.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_CHECK_H
 #define NRMFLOW_PIPELINE_RESULTS_CHECK_H

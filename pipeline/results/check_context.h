@@ -1,7 +1,7 @@
 /* The state of a check, and helpers of its parts (check_images, check_layers, check_flows).
  *
- * A part adds broken laws to c->problems. It fails only if it cannot read something: FAIL_SYSTEM without memory, FAIL_FORMAT
- * if data is damaged.
+ * A part adds broken laws to c->problems. It fails only if it cannot read something: FAIL_SYSTEM without memory,
+ * FAIL_FORMAT if data is damaged.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_CHECK_CONTEXT_H
 #define NRMFLOW_PIPELINE_RESULTS_CHECK_CONTEXT_H

@@ -25,12 +25,12 @@ void classes_free(struct classes *classes);
 /* Find a class by number or name. Errors: FAIL_CONFIG suggesting the nearest name. */
 enum status classes_find(size_t *class, const struct classes *classes, const char *text, struct error *err);
 
-/* Whether the condition's mean mass in a class is within three standard errors of zero: its means are then statistically
- * unreliable. */
+/* Whether the condition's mean mass in a class is within three standard errors of zero: its means are then
+ * statistically unreliable. */
 bool classes_weak(const struct classes *classes, size_t class);
 
-/* Mean relevance of a channel (upper is unused), or of a pair of channels of a flow, in two classes, each relative to the
- * class's own condition. The classes have different images, so the variances of the two means add up. */
+/* Mean relevance of a channel (upper is unused), or of a pair of channels of a flow, in two classes, each relative to
+ * the class's own condition. The classes have different images, so the variances of the two means add up. */
 struct classes_difference {
     size_t upper, channel;
     double a, a_error, b, b_error;
@@ -42,8 +42,8 @@ struct classes_differences {
     struct classes_difference *items; /* [count] owned: free */
 };
 
-/* Compare all channels of a layer, or all pairs of a flow "conv4_3-conv5_1". Sorted by |difference|, largest first and NaN
- * last, then by channel. The caller frees out->items.
+/* Compare all channels of a layer, or all pairs of a flow "conv4_3-conv5_1". Sorted by |difference|, largest first and
+ * NaN last, then by channel. The caller frees out->items.
  * Errors: FAIL_CONFIG (the store has no such layer or flow, or it was not computed for one of the classes), else as
  * store_read_*. */
 enum status classes_compare_layer(struct classes_differences *out, const struct store_reader *reader, const char *layer,

@@ -92,7 +92,7 @@ done:
 
 /* ---- images ---------------------------------------------------------------------------------------------------- */
 
-/* Rows that are not finished read as unread, like images that could not be read; `finished` tells how many there are. */
+/* Rows that are not finished read as unread, like images that could not be read; `finished` tells them apart. */
 static enum status count_images(struct summary *out, const struct store_reader *reader, const int64_t *status,
                                 struct error *err)
 {

@@ -1,5 +1,5 @@
-/* The walks through channels with the largest joint relevance, estimated from a store's flow matrices. Not collective; reads
- * on the calling rank. */
+/* The walks through channels with the largest joint relevance, estimated from a store's flow matrices. Not collective;
+ * reads on the calling rank. */
 #ifndef NRMFLOW_PIPELINE_RESULTS_WALK_RANKING_H
 #define NRMFLOW_PIPELINE_RESULTS_WALK_RANKING_H
 
@@ -32,8 +32,8 @@ struct walk_ranking {
 };
 
 /* Search a store. Caller frees with walk_ranking_free, also after a failure.
- * Errors: FAIL_CONFIG (no such layer or class, or the flows between the layers were not computed; the message explains what
- * to run), FAIL_SYSTEM, else as store_read_*. */
+ * Errors: FAIL_CONFIG (no such layer or class, or the flows between the layers were not computed; the message explains
+ * what to run), FAIL_SYSTEM, else as store_read_*. */
 enum status walk_ranking_search(struct walk_ranking *out, const struct store_reader *reader, const char *path,
                                 const struct walk_ranking_options *options, struct error *err);
 

@@ -111,7 +111,7 @@ static bool choose_target(struct measure_target *target, const struct config *co
 
 /* The status of an image after reading; a failure is logged. Errors: FAIL_RESOURCE, which is not the image's fault. */
 static enum status status_of_reading(enum store_status *status, const struct reader_image *image, size_t index,
-                               struct log *log, struct error *err)
+                                     struct log *log, struct error *err)
 {
     enum status rc = image->rc;
 
@@ -190,7 +190,8 @@ static void count(struct block_outcome *outcome, enum store_status status)
     outcome->excluded += status == STORE_IMAGE_EXPLODED || status == STORE_IMAGE_UNDEFINED;
 }
 
-/* Images of one dense product. An image's slot is its place in the group, and does not depend on the run's first image. */
+/* Images of one dense product. An image's slot is its place in the group, and does not depend on the run's first
+ * image. */
 struct group {
     size_t start; /* image of slot 0 */
     size_t first, end;

@@ -63,13 +63,14 @@ struct block_worker {
 /* Bytes of working memory that a worker allocates. */
 size_t block_worker_bytes(const struct block_context *context);
 
-/* Set up a worker. Errors: FAIL_SYSTEM or FAIL_LIMIT without memory; as dataset_open. Caller frees with block_worker_free,
- * also after a failure. */
+/* Set up a worker. Errors: FAIL_SYSTEM or FAIL_LIMIT without memory; as dataset_open. Caller frees with
+ * block_worker_free, also after a failure. */
 enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err);
 
 void block_worker_free(struct block_worker *worker);
 
-/* Announce the block that follows the next one to be computed, or SIZE_MAX. Its first images are read in the background. */
+/* Announce the block that follows the next one to be computed, or SIZE_MAX. Its first images are read in the
+ * background. */
 void block_announce(struct block_worker *worker, size_t block);
 
 /* First and last + 1 image of block `block` within the run; blocks are cut by index in the whole dataset. */
@@ -79,7 +80,8 @@ void block_range(const struct block_context *context, size_t block, size_t *firs
  *
  *   outcome  out  counts
  *   rows     in/out  grows by one block
- *   sums     in/out  the node's; the block is added at its end, except sums by class, histogram, top lists and sampled rows
+ *   sums     in/out  the node's; the block is added at its end, except sums by class, histogram, top lists and sampled
+ *                    rows
  * Errors, after which the run must end: FAIL_SYSTEM (no memory), FAIL_LIMIT (sums). */
 enum status block_compute(struct block_outcome *outcome, struct block_worker *worker, size_t block, struct rows *rows,
                           struct sums *sums, struct error *err);

@@ -154,8 +154,8 @@ static void print_time(double seconds)
 void dry_print(const struct dry_plan *plan)
 {
     printf("network           %s, %s, given %s\n", plan->network, plan->composite, plan->given);
-    printf("flows             %zu adjacent pairs, %zu far pairs exact, %zu sampled\n", plan->adjacent,
-           plan->far.exact, plan->far.sampled);
+    printf("flows             %zu adjacent pairs, %zu far pairs exact, %zu sampled\n", plan->adjacent, plan->far.exact,
+           plan->far.sampled);
     printf("images            %zu in %zu block%s\n", plan->images, plan->blocks, plan->blocks == 1 ? "" : "s");
     printf("ranks             %zu on %zu node%s\n", plan->ranks, plan->nodes, plan->nodes == 1 ? "" : "s");
     printf("memory of a rank  %zu MiB\n", plan->rank_bytes >> 20);

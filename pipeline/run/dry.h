@@ -11,8 +11,8 @@ struct dry_block_times {
     double stages[BLOCK_STAGES]; /* of which */
 };
 
-/* Compute block `block` on every rank at the same time, only to measure its time. Its rows and sums stay in the run, which
- * must not be stored afterwards. Errors as block_compute, the same on all ranks. Collective. */
+/* Compute block `block` on every rank at the same time, only to measure its time. Its rows and sums stay in the run,
+ * which must not be stored afterwards. Errors as block_compute, the same on all ranks. Collective. */
 enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t block, struct error *err);
 
 struct dry_plan {
@@ -30,8 +30,9 @@ struct dry_plan {
     double seconds; /* of all blocks on these ranks, without reading the model and writing */
 };
 
-/* Plan the run that the configuration describes, and compute one of its first blocks on every rank to measure the time; twice
- * if that was short. Nothing is written. Errors as run_store before its first epoch, and as block_compute. Collective. */
+/* Plan the run that the configuration describes, and compute one of its first blocks on every rank to measure the
+ * time; twice if that was short. Nothing is written. Errors as run_store before its first epoch, and as block_compute.
+ * Collective. */
 enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
                     struct log *log, struct error *err);
 

@@ -42,12 +42,12 @@ struct run {
     double started;
 };
 
-/* Set up everything that does not depend on an earlier run's results: model, dataset, plan, memory. run->config, output, node
- * and log are set before. run_tear_down frees the rest, also after a failure. Collective. */
+/* Set up everything that does not depend on an earlier run's results: model, dataset, plan, memory. run->config,
+ * output, node and log are set before. run_tear_down frees the rest, also after a failure. Collective. */
 enum status run_set_up(struct run *run, struct error *err);
 
-/* Plan queries, rows and sums. run->config, whole, context and model are set before; the model's weights are not needed. Not
- * collective. */
+/* Plan queries, rows and sums. run->config, whole, context and model are set before; the model's weights are not
+ * needed. Not collective. */
 enum status run_plan(struct run *run, struct error *err);
 
 /* Plan the blocks that hold images of the run and are not in part files; sets run->before. Collective. */

@@ -3,8 +3,8 @@
 #include "kernels/base/number.h"
 #include "pipeline/stats/finish.h"
 
-/* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES covers MPI, HDF5's buffers, the
- * program itself and the image being decoded: 25 to 45 MiB a rank were measured. */
+/* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES covers MPI, HDF5's buffers,
+ * the program itself and the image being decoded: 25 to 45 MiB a rank were measured. */
 enum { ROWS = 256 << 20, LIBRARIES = 64 << 20, NAME_OVERHEAD = 40 };
 
 size_t memory_mebibytes(size_t nbytes)

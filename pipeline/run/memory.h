@@ -19,8 +19,8 @@ struct memory_plan {
     size_t node;    /* all of it */
 };
 
-/* Plan the memory of a run that has its model, listing and plan (run_plan). If run.memory is below the usual need, ranks keep
- * fewer rows. Errors: FAIL_CONFIG if run.memory is too low even so. Not collective. */
+/* Plan the memory of a run that has its model, listing and plan (run_plan). If run.memory is below the usual need,
+ * ranks keep fewer rows. Errors: FAIL_CONFIG if run.memory is too low even so. Not collective. */
 enum status memory_plan(struct memory_plan *out, const struct run *run, struct error *err);
 
 /* Bytes in MiB, rounded up. */

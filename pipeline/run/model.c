@@ -71,8 +71,8 @@ static enum status read_reals(float *out, const struct config_reals *given, cons
                               const struct config *config, const char *key, struct error *err)
 {
     if (given->count == 0 && !standard)
-        return config_fail(config, err, key, "the input has %zu channel%s, without a default value: set %s",
-                           channels, channels == 1 ? "" : "s", key);
+        return config_fail(config, err, key, "the input has %zu channel%s, without a default value: set %s", channels,
+                           channels == 1 ? "" : "s", key);
     if (given->count != 0 && given->count != channels)
         return config_fail(config, err, key, "%zu values for an input of %zu channel%s", given->count, channels,
                            channels == 1 ? "" : "s");
@@ -220,8 +220,8 @@ done:
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 /* Copy the weights from rank 0 to every node. Collective. */
-static enum status distribute_weights(struct model *model, const struct weights *w, size_t nfloats, const struct node *node,
-                                  struct error *err)
+static enum status distribute_weights(struct model *model, const struct weights *w, size_t nfloats,
+                                      const struct node *node, struct error *err)
 {
     enum status rc = node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err);
 
@@ -329,7 +329,8 @@ static void fill_uniform(float *out, size_t n, uint64_t first, double limit)
         out[i] = (float)((double)(int64_t)random_bits(first + i) * 0x1p-63 * limit);
 }
 
-/* Weights of variance 2 / inputs, which keep the scale of activations from layer to layer, and small biases of both signs. */
+/* Weights of variance 2 / inputs, which keep the scale of activations from layer to layer, and small biases of both
+ * signs. */
 static void fill_model(float *model, const struct network *net)
 {
     for (size_t k = 0; k < net->nlinks; k++) {

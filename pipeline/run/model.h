@@ -27,8 +27,9 @@ struct model {
  *
  *   group  in  images of one dense product
  *   ops    in  the kernels to use, the same on all ranks
- * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer, set,
- * class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a failure. */
+ * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer,
+ * set, class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a
+ * failure. */
 enum status model_load(struct model *model, const struct config *config, size_t group, const struct ops *ops,
                        const struct node *node, struct error *err);
 
@@ -38,13 +39,13 @@ struct model_random {
     size_t side, narrow, classes;
 };
 
-/* The same with random weights, which depend only on the description. The configuration's file is not read, and the checksum
- * is empty. Errors as model_load, and FAIL_CONFIG if there is no such network. Collective. */
+/* The same with random weights, which depend only on the description. The configuration's file is not read, and the
+ * checksum is empty. Errors as model_load, and FAIL_CONFIG if there is no such network. Collective. */
 enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
                          size_t group, const struct ops *ops, const struct node *node, struct error *err);
 
-/* A model without weights, sufficient for the statistics of a store: network, flows, and the plan's network, channels and
- * options except masks. Errors: FAIL_CONFIG. Not collective. */
+/* A model without weights, sufficient for the statistics of a store: network, flows, and the plan's network, channels
+ * and options except masks. Errors: FAIL_CONFIG. Not collective. */
 enum status model_outline(struct model *model, const struct network *net, const struct config *config,
                           struct error *err);
 

@@ -96,8 +96,8 @@ static size_t remove_matching(const struct parts *parts, const char *folder, con
     return removed;
 }
 
-/* Remove files that no store lists: parts of an unfinished epoch or of a replaced run, and temporary files of a run that was
- * killed. */
+/* Remove files that no store lists: parts of an unfinished epoch or of a replaced run, and temporary files of a run
+ * that was killed. */
 static size_t remove_orphans(const struct parts *parts, const char *output)
 {
     const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;

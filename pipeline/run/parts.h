@@ -1,4 +1,4 @@
-/* The folder <output>.parts with a part file for each epoch and node. An unfinished store lists the files that count. */
+/* The folder <output>.parts, with a part file for each epoch and node. An unfinished store lists those that count. */
 #ifndef NRMFLOW_PIPELINE_RUN_PARTS_H
 #define NRMFLOW_PIPELINE_RUN_PARTS_H
 
@@ -17,12 +17,12 @@ struct parts {
 /* Create the folder, or use an existing one, and lock it: nobody else may change the store or its parts.
  *
  *   host  in  this computer's name, for the note in the lock file
- * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock. Not collective. Caller frees with parts_free, also
- * after a failure. */
+ * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock. Not collective. Caller frees with parts_free,
+ * also after a failure. */
 enum status parts_enter(struct parts *parts, const char *output, const char *host, struct error *err);
 
-/* Take over the parts of an unfinished store, and remove all other files: parts that `names` does not list, and temporary
- * files of a run that was killed.
+/* Take over the parts of an unfinished store, and remove all other files: parts that `names` does not list, and
+ * temporary files of a run that was killed.
  *
  *   removed  out  number of removed files
  *   names    in   [count] copied
@@ -35,8 +35,8 @@ enum status parts_open(struct parts *parts, const char *output, const struct nod
 enum status parts_adopt(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
                         const struct node *node, struct error *err);
 
-/* Write the rows that the ranks of each node have kept in an epoch, and empty `rows`. Errors: FAIL_SYSTEM, on all ranks.
- * Collective. */
+/* Write the rows that the ranks of each node have kept in an epoch, and empty `rows`. Errors: FAIL_SYSTEM, on all
+ * ranks. Collective. */
 enum status parts_write(struct parts *parts, struct rows *rows, const struct node *node, struct error *err);
 
 /* Open all parts for reading. Rank 0 only. Errors: as rows_parts_open. */

@@ -1,7 +1,7 @@
 /* A probe: a run over some images of a configuration that writes no store.
  *
- * Images are computed in the blocks and groups of a run, so their numbers have the same bits. Statistics and flows are left
- * out, and so is the condition of the configuration.
+ * Images are computed in the blocks and groups of a run, so their numbers have the same bits. Statistics and flows are
+ * left out, and so is the condition of the configuration.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_PROBE_H
 #define NRMFLOW_PIPELINE_RUN_PROBE_H
@@ -55,15 +55,15 @@ const struct query *probe_query(const struct probe *probe);
 /* Name of a class, on rank 0; "" if there is no such class. */
 const char *probe_class(const struct probe *probe, int class);
 
-/* Is called on all ranks when each has computed a block: rank r block `lead` + r, if there is one. Collective; fails with
- * the same status on all ranks or on none. */
+/* Is called on all ranks when each has computed a block: rank r block `lead` + r, if there is one. Collective; fails
+ * with the same status on all ranks or on none. */
 struct probe_round {
     void *context;
     enum status (*end)(void *context, size_t lead, struct error *err);
 };
 
-/* Compute the images. The watcher is called with those that are OK, on the rank that computes them; in order if there is one
- * rank. Without a function in `round`, ranks do not wait for each other.
+/* Compute the images. The watcher is called with those that are OK, on the rank that computes them; in order if there
+ * is one rank. Without a function in `round`, ranks do not wait for each other.
  * Errors, the same on all ranks: as block_compute, and those of the round. Collective. */
 enum status probe_run(struct probe *probe, struct block_watcher watcher, struct probe_round round, struct error *err);
 

@@ -1,4 +1,5 @@
-/* Reading images in the background: a thread reads, decodes and preprocesses a rank's next images while the rank computes.
+/* Reading images in the background: a thread reads, decodes and preprocesses a rank's next images while the rank
+ * computes.
  *
  * The thread does not call MPI. If it cannot be started, images are read when they are taken. The results are the same
  * either way. Not collective; only the thread that opened the reader may call these functions.

@@ -1,5 +1,5 @@
-/* Per-image rows: every rank keeps its own, one rank of every node writes them to part files, world rank 0 copies these into
- * the store. */
+/* Per-image rows: every rank keeps its own, one rank of every node writes them to part files, world rank 0 copies
+ * these into the store. */
 #ifndef NRMFLOW_PIPELINE_RUN_ROWS_H
 #define NRMFLOW_PIPELINE_RUN_ROWS_H
 
@@ -23,7 +23,7 @@ struct rows_layout {
     size_t offset[ROWS_MAX_COLUMNS + 1];     /* bytes; the last is the size of a packed block */
     size_t variable[ROWS_MAX_COLUMNS];       /* of a column with channel relevance */
     size_t nfixed;                           /* columns before the ones with channel relevance */
-    size_t nqueries, query;                  /* number of queries, and first column of them: value and condition of each */
+    size_t nqueries, query;                  /* number of queries; their first column: value and condition of each */
     bool wide[ROWS_MAX_COLUMNS];             /* more than one number a row */
 };
 

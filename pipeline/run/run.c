@@ -69,7 +69,8 @@ static struct save_inputs description(const struct run *run, const char *dataset
                                 .class_names = run->class_names};
 }
 
-/* Add all sums to those of rank 0's node, which then are the whole run's; other nodes start again from zero. Collective. */
+/* Add all sums to those of rank 0's node, which then are the whole run's; other nodes start again from zero.
+ * Collective. */
 static enum status gather_sums(struct run *run, struct error *err)
 {
     enum status rc = fault_hit(FAULT_REDUCE) ? error_system(err, "the ranks' sums cannot be added up") : OK;
@@ -189,8 +190,8 @@ static enum status delete_output(const struct run *run, struct error *err)
     return output_remove(run->output, err);
 }
 
-/* Resume from the sums and parts of an unfinished store, if there is one; remove all other files from the folder of parts.
- * Collective. */
+/* Resume from the sums and parts of an unfinished store, if there is one; remove all other files from the folder of
+ * parts. Collective. */
 static enum status resume(struct run *run, bool unfinished, struct error *err)
 {
     char **names = NULL;
@@ -246,7 +247,8 @@ static enum status compute(struct run *run, struct error *err)
     return rc;
 }
 
-/* Under the lock, check the output again; delete the store there, resume it, or leave a complete one alone. Collective. */
+/* Under the lock, check the output again; delete the store there, resume it, or leave a complete one alone.
+ * Collective. */
 static enum status enter_output(struct run *run, const struct run_options *options, bool *complete, struct error *err)
 {
     bool exists = false;

@@ -14,12 +14,12 @@ struct run_options {
     bool mixed;         /* continue an unfinished store of another machine or version (mpi/provenance.h) */
 };
 
-/* Compute the store that the configuration describes. An existing store must be of the same run: a complete one is left as it
- * is, an unfinished one is continued.
+/* Compute the store that the configuration describes. An existing store must be of the same run: a complete one is
+ * left as it is, an unfinished one is continued.
  *
  *   stop  started with stop_start; afterwards stop->reason is STOP_NONE, or why the run left an unfinished store
- * Errors, the same on all ranks: those of all stages; FAIL_LIMIT if more images failed than data.max_failed allows (the store
- * is complete even so). Collective. */
+ * Errors, the same on all ranks: those of all stages; FAIL_LIMIT if more images failed than data.max_failed allows
+ * (the store is complete even so). Collective. */
 enum status run_store(const struct config *config, const struct run_options *options, struct stop *stop,
                       const struct node *node, struct log *log, struct error *err);
 

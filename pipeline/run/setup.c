@@ -40,8 +40,8 @@ static size_t class_count(const struct run *run)
     return network_shape(&run->model.net, run->model.net.nlinks).channels;
 }
 
-/* If the configuration uses labels as classes of the network, there must be labels, and no more than the network has classes.
- * The labels of a folder are the order of its class folders, so a different number deserves a warning. */
+/* If the configuration uses labels as classes of the network, there must be labels, and no more than the network has
+ * classes. The labels of a folder are the order of its class folders, so a different number deserves a warning. */
 static enum status check_labels(const struct run *run, struct error *err)
 {
     const struct config *config = run->config;

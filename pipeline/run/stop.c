@@ -90,7 +90,7 @@ static double slurm_seconds_left(struct log *log)
 
 /* Rank 0's part of stop_start. */
 static enum status find_limits(struct stop *stop, double *left, const struct stop_times *times, const char *output,
-                        struct log *log, struct error *err)
+                               struct log *log, struct error *err)
 {
     double slurm = slurm_seconds_left(log), limit = times->began + times->limit - log_seconds();
 
@@ -99,8 +99,8 @@ static enum status find_limits(struct stop *stop, double *left, const struct sto
     if ((size_t)snprintf(stop->file, sizeof stop->file, "%s.stop", output) >= sizeof stop->file)
         return error_set(err, FAIL_CONFIG, "the path of the output is too long: %s", output);
     if (access(stop->file, F_OK) == 0)
-        return error_set(err, FAIL_CONFIG,
-                         "%s: this stop file prevents the run from starting; remove it first", stop->file);
+        return error_set(err, FAIL_CONFIG, "%s: this stop file prevents the run from starting; remove it first",
+                         stop->file);
     return OK;
 }
 

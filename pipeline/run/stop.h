@@ -1,12 +1,12 @@
 /* Requests to stop a run early: signals, time limit, stop file.
  *
  * SIGUSR1, SIGINT, SIGTERM, a time limit and a file <output>.stop stop the run after the current blocks. Signals are
- * process-wide. A second signal of the same kind ends the process at once, unless it comes within a second of the first: a
- * launcher and a batch system may both forward the same signal.
+ * process-wide. A second signal of the same kind ends the process at once, unless it comes within a second of the
+ * first: a launcher and a batch system may both forward the same signal.
  *
- * Launchers treat signals differently. mpirun and srun forward USR1 to all ranks. On INT and TERM, mpirun sends SIGTERM to the
- * ranks after odls_base_sigkill_timeout (1 s by default), and kills them after the same time again; its exit status is 1.
- * On TERM, srun kills the ranks; on a single INT it prints a line of status.
+ * Launchers treat signals differently. mpirun and srun forward USR1 to all ranks. On INT and TERM, mpirun sends
+ * SIGTERM to the ranks after odls_base_sigkill_timeout (1 s by default), and kills them after the same time again; its
+ * exit status is 1. On TERM, srun kills the ranks; on a single INT it prints a line of status.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_STOP_H
 #define NRMFLOW_PIPELINE_RUN_STOP_H
@@ -44,21 +44,23 @@ void stop_install(void);
 /* Read the options --time-limit and --reserve; NULL if they are not given. Errors: FAIL_CONFIG. Not collective. */
 enum status stop_read_times(struct stop_times *out, const char *limit, const char *reserve, struct error *err);
 
-/* Find out when the run must have ended, the earlier of the limit and Slurm's end time (SLURM_JOB_END_TIME), and the path of
- * the stop file of `output`. Errors, the same on all ranks: FAIL_CONFIG if the stop file exists already. Collective. */
+/* Find out when the run must have ended, the earlier of the limit and Slurm's end time (SLURM_JOB_END_TIME), and the
+ * path of the stop file of `output`. Errors, the same on all ranks: FAIL_CONFIG if the stop file exists already.
+ * Collective. */
 enum status stop_start(struct stop *stop, const struct stop_times *times, const char *output, const struct node *node,
                        struct log *log, struct error *err);
 
-/* Whether this rank should take no more blocks, and why: a signal, only the reserve is left, or (rank 0) the stop file. Not
- * collective; cheap. */
+/* Whether this rank should take no more blocks, and why: a signal, only the reserve is left, or (rank 0) the stop
+ * file. Not collective; cheap. */
 enum stop_reason stop_poll(struct stop *stop);
 
 /* Report how long a block has taken, and the writing of an unfinished store. Not collective. */
 void stop_took_block(struct stop *stop, double seconds);
 void stop_took_save(struct stop *stop, double seconds);
 
-/* Seconds before the end at which no more blocks are taken: the option's value, else the time of one block and two saves, each
- * as long as the longest so far, and at least a minute, or half the time left at the start if that is less. */
+/* Seconds before the end at which no more blocks are taken: the option's value, else the time of one block and two
+ * saves, each as long as the longest so far, and at least a minute, or half the time left at the start if that is
+ * less. */
 double stop_reserve(const struct stop *stop);
 
 /* "SIGUSR1", "the time limit", ... */

@@ -1,5 +1,5 @@
-/* The sums of one block of images in double precision, added in the order of the images. At the end of the block they go
- * into the exact sums of the node.
+/* The sums of one block of images in double precision, added in the order of the images. At the end of the block they
+ * go into the exact sums of the node.
  *
  * Not collective; each rank has its own.
  */
@@ -46,8 +46,8 @@ void block_sums_place(struct block_sums *block_sums, const struct statistics *s,
 /* Empty it before a block. */
 void block_sums_reset(struct block_sums *block_sums);
 
-/* Keep the neurons r h of an image until block_sums_image, which knows the image's status. Both arrays are in the variable's
- * layout; h may be NULL, which means one. */
+/* Keep the neurons r h of an image until block_sums_image, which knows the image's status. Both arrays are in the
+ * variable's layout; h may be NULL, which means one. */
 void block_sums_neurons(struct block_sums *block_sums, size_t slot, size_t variable, const float *r, const float *h);
 
 /* Add a link's flow of an image that is OK. */
@@ -57,15 +57,15 @@ void block_sums_flow(struct block_sums *block_sums, size_t link, const float *jo
 /* Add the flow of far pair `pair`, an exact one, of an image that is OK. */
 void block_sums_far(struct block_sums *block_sums, size_t pair, const struct far_flow *flow, double given_mass);
 
-/* Add the same flows to the sums by class. These are in `sums` at once, not at the end of the block. `class` is SIZE_MAX if
- * the image has none. Errors: FAIL_LIMIT as sums_add. */
+/* Add the same flows to the sums by class. These are in `sums` at once, not at the end of the block. `class` is
+ * SIZE_MAX if the image has none. Errors: FAIL_LIMIT as sums_add. */
 enum status block_sums_class_flow(struct block_sums *block_sums, size_t link, const float *joint, double given_mass,
                                   size_t class, struct sums *sums, struct error *err);
 enum status block_sums_class_far(struct block_sums *block_sums, size_t pair, const float *joint, double given_mass,
                                  size_t class, struct sums *sums, struct error *err);
 
-/* Add an image that is OK: its channels, and the neurons that block_sums_neurons kept. `class` is SIZE_MAX if it has none.
- * Sums by class, histogram and top lists are in `sums` at once. Errors: FAIL_LIMIT as sums_add. */
+/* Add an image that is OK: its channels, and the neurons that block_sums_neurons kept. `class` is SIZE_MAX if it has
+ * none. Sums by class, histogram and top lists are in `sums` at once. Errors: FAIL_LIMIT as sums_add. */
 enum status block_sums_image(struct block_sums *block_sums, size_t slot, const struct measure_result *result,
                              size_t row, size_t class, struct sums *sums, struct error *err);
 

@@ -1,5 +1,5 @@
-/* One rank's flows of far pairs. It sweeps through every image that is OK, adds exact pairs to the sums of the block, and
- * sampled rows directly to the node's exact sums. Not collective. */
+/* One rank's flows of far pairs. It sweeps through every image that is OK, adds exact pairs to the sums of the block,
+ * and sampled rows directly to the node's exact sums. Not collective. */
 #ifndef NRMFLOW_PIPELINE_STATS_FAR_SUMS_H
 #define NRMFLOW_PIPELINE_STATS_FAR_SUMS_H
 

@@ -1,5 +1,6 @@
-/* Which flow matrices a run computes, and how: adjacent pairs by one contraction (measure.h), far pairs exactly by sweeps
- * (far.h), or all pairs of input and convolutions by sampling (sample.h). docs/explanation/sampling.md explains the last. */
+/* Which flow matrices a run computes, and how: adjacent pairs by one contraction (measure.h), far pairs exactly by
+ * sweeps (far.h), or all pairs of input and convolutions by sampling (sample.h). docs/explanation/sampling.md explains
+ * the last. */
 #ifndef NRMFLOW_PIPELINE_STATS_FLOWS_H
 #define NRMFLOW_PIPELINE_STATS_FLOWS_H
 
@@ -25,16 +26,17 @@ struct flows {
     double sweeps; /* for sampled pairs: expected for an image from every upper layer */
 };
 
-/* Bytes of working memory for the sweeps of one pair, or of sampling. A single sweep gets what it needs, even if that is more. */
+/* Bytes of working memory for the sweeps of one pair, or of sampling. A single sweep gets what it needs, even if that
+ * is more. */
 enum { FLOWS_SWEEP_BYTES = 128 << 20 };
 
-/* Choose the pairs that measure.flows and measure.sweeps ask for. Errors: FAIL_CONFIG naming the pair that does not fit the
- * network. */
+/* Choose the pairs that measure.flows and measure.sweeps ask for. Errors: FAIL_CONFIG naming the pair that does not
+ * fit the network. */
 enum status flows_choose(struct flows *flows, const struct config *config, const struct network *net,
                          struct error *err);
 
-/* Cost of the far pairs of one image: sweeps and floating-point operations if every channel has relevance. For sampled pairs
- * both are expected values. */
+/* Cost of the far pairs of one image: sweeps and floating-point operations if every channel has relevance. For sampled
+ * pairs both are expected values. */
 struct flows_cost {
     size_t exact, sampled; /* pairs */
     double sweeps, flops;

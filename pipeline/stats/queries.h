@@ -1,8 +1,8 @@
 /* The queries of a run: measures of set expressions, for every image.
  *
  * A query has two numbers for an image: its value, the measure of the walks that are counted, and the measure of its
- * condition, which is one without `given`. Both are columns of the run's rows. The mean of a query over the images is the
- * ratio of the two means (finish.h).
+ * condition, which is one without `given`. Both are columns of the run's rows. The mean of a query over the images is
+ * the ratio of the two means (finish.h).
  */
 #ifndef NRMFLOW_PIPELINE_STATS_QUERIES_H
 #define NRMFLOW_PIPELINE_STATS_QUERIES_H
@@ -35,8 +35,8 @@ struct queries_work {
 /* Parse and plan the queries of a configuration, in the order of their names.
  *
  *   out  out  to be freed with queries_free, also after a failure; borrows the configuration
- * Errors: FAIL_CONFIG with the place of the key, or for a query without name with the expression alone; FAIL_SYSTEM. Not
- * collective. */
+ * Errors: FAIL_CONFIG with the place of the key, or for a query without name with the expression alone; FAIL_SYSTEM.
+ * Not collective. */
 enum status queries_init(struct queries *out, const struct config *config, const struct network *net,
                          struct error *err);
 
@@ -54,7 +54,8 @@ void queries_compute(struct queries_work *work, const struct queries *queries, s
 /* The numbers of a slot: [count][2]. */
 const double *queries_numbers(const struct queries_work *work, const struct queries *queries, size_t slot);
 
-/* Relevance of an image under the condition; NaN if the condition is NaN, or so close to zero that the ratio is meaningless. */
+/* Relevance of an image under the condition; NaN if the condition is NaN, or so close to zero that the ratio is
+ * meaningless. */
 #define QUERIES_SMALLEST 1e-6
 double queries_ratio(double value, double given);
 

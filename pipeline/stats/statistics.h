@@ -1,7 +1,8 @@
 /* Statistics over images: which sums a run keeps.
  *
- * Let x be a channel's relevance (or a flow's entry) of one image and y the mass of its condition (1 without one). A run
- * keeps the sums of x, x^2, x y, y and y^2. The mean over the images is the ratio r = sum x / sum y, with the standard error
+ * Let x be a channel's relevance (or a flow's entry) of one image and y the mass of its condition (1 without one). A
+ * run keeps the sums of x, x^2, x y, y and y^2. The mean over the images is the ratio r = sum x / sum y, with the
+ * standard error
  *
  *     se^2 = (s_x^2 - 2 r s_xy + r^2 s_y^2) / (n mean(y)^2)
  *
@@ -65,8 +66,8 @@ struct statistics_far {
     size_t class_flow, class_square, class_product; /* per row of class_flows and entry of an exact pair */
 };
 
-/* Each member without another comment is the number of a section of `plan`. Sections per channel hold the channels of all
- * variables, in order. */
+/* Each member without another comment is the number of a section of `plan`. Sections per channel hold the channels of
+ * all variables, in order. */
 struct statistics {
     const struct measure_plan *measure; /* borrowed */
     struct statistics_options options;
@@ -86,15 +87,15 @@ struct statistics {
     struct statistics_far far[FLOWS_MAX];                           /* of options.flows */
 };
 
-/* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The plan
- * borrows `measure`; caller frees with statistics_free, also after a failure. */
+/* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The
+ * plan borrows `measure`; caller frees with statistics_free, also after a failure. */
 enum status statistics_init(struct statistics *s, const struct measure_plan *measure,
                             const struct statistics_options *options, struct error *err);
 
 void statistics_free(struct statistics *s);
 
-/* Channels of all variables together; entries of link k's flow matrix, and of a far pair's; number of far pairs; whether the
- * run has a condition. */
+/* Channels of all variables together; entries of link k's flow matrix, and of a far pair's; number of far pairs;
+ * whether the run has a condition. */
 size_t statistics_channels(const struct statistics *s);
 size_t statistics_flow_entries(const struct statistics *s, size_t k);
 size_t statistics_far_entries(const struct statistics *s, struct far_pair pair);

@@ -1,10 +1,11 @@
 /* The sums of a whole run: exact sums, maxima and top lists, in one block of memory.
  *
- * A node has the block once. All its ranks add to it, under striped locks in the block itself. None of the three operations
- * depends on order, so the contents do not depend on how images were spread over ranks (docs/explanation/exact-sums.md).
+ * A node has the block once. All its ranks add to it, under striped locks in the block itself. None of the three
+ * operations depends on order, so the contents do not depend on how images were spread over ranks
+ * (docs/explanation/exact-sums.md).
  *
- * Usage: build a plan (the same on every rank), allocate sums_bytes(plan) bytes (node_shared_alloc), attach, and let one of
- * the ranks that share the block call sums_reset before anyone adds.
+ * Usage: build a plan (the same on every rank), allocate sums_bytes(plan) bytes (node_shared_alloc), attach, and let
+ * one of the ranks that share the block call sums_reset before anyone adds.
  *
  * Not collective; sums_reduce.h has the collective part.
  */
@@ -79,8 +80,8 @@ void sums_attach(struct sums *sums, const struct sums_plan *plan, void *memory);
 /* Empty all sections and release all locks. Nobody may add at the same time. */
 void sums_reset(struct sums *sums);
 
-/* The same for a block that is zero already. Its exact sums are not touched, so memory that is never used, such as that of
- * classes without images, costs nothing. */
+/* The same for a block that is zero already. Its exact sums are not touched, so memory that is never used, such as
+ * that of classes without images, costs nothing. */
 void sums_start(struct sums *sums);
 
 /* Add values[i] to sum first + i of an exact section, 0 <= i < n. Thread-safe between the ranks of a node.
@@ -91,22 +92,22 @@ enum status sums_add(struct sums *sums, size_t section, size_t first, const doub
 /* Raise maximum first + i to at least values[i]. NaN changes nothing. Thread-safe between the ranks of a node. */
 void sums_max(struct sums *sums, size_t section, size_t first, const double *values, size_t n);
 
-/* Add one to each of n sums of an exact section of whole numbers, sums[at[0]], sums[at[1]], ...; at[] ascending. Thread-safe
- * between the ranks of a node. */
+/* Add one to each of n sums of an exact section of whole numbers, sums[at[0]], sums[at[1]], ...; at[] ascending.
+ * Thread-safe between the ranks of a node. */
 void sums_count(struct sums *sums, size_t section, const size_t *at, size_t n);
 
 /* Offer entries[i] to list first + i, 0 <= i < n. Thread-safe between the ranks of a node.
  *
- *   least  in/out  [n] or NULL: the lowest value that can still enter each list; lower entries are skipped. A caller that
- *                  always offers to the same lists starts with -infinity. */
+ *   least  in/out  [n] or NULL: the lowest value that can still enter each list; lower entries are skipped. A caller
+ *                  that always offers to the same lists starts with -infinity. */
 void sums_top(struct sums *sums, size_t section, size_t first, const struct toplist_entry *entries, double *least,
               size_t n);
 
 /* Add everything of `from` to `into`; both have plans with the same sections. Nobody else may add at the same time. */
 void sums_merge(struct sums *into, const struct sums *from);
 
-/* Accept contents read from a file as sums over `images` images: release all locks, and check the ranges, so that two such
- * contents can be merged. Errors: FAIL_FORMAT. */
+/* Accept contents read from a file as sums over `images` images: release all locks, and check the ranges, so that two
+ * such contents can be merged. Errors: FAIL_FORMAT. */
 enum status sums_accept(struct sums *sums, size_t images, struct error *err);
 
 /* Add `by` to the images' numbers in all lists. */

@@ -6,8 +6,8 @@
 
 #include <mpi.h>
 
-/* Combine the sums of all ranks of `holders`, the holders of a node_block. The result is the same to the last bit, however
- * the images were spread over nodes.
+/* Combine the sums of all ranks of `holders`, the holders of a node_block. The result is the same to the last bit,
+ * however the images were spread over nodes.
  *
  *   into     out  on rank 0 of `holders`: the combined sums, overwritten; may be `mine`, which then needs no second
  *                 block (the others call sums_reset before they add again). Else it has been reset once before.
