@@ -100,7 +100,7 @@ static enum status check_classes(const struct export_source *s, struct error *er
     free(counts);
     return most >= EXPORT_LEAST_IMAGES
                ? OK
-               : error_set(err, FAIL_CONFIG, "%s: no class has the %d images that an analysis needs", s->path,
+               : error_set(err, FAIL_CONFIG, "%s: no class has %d images or more, which an analysis needs", s->path,
                            (int)EXPORT_LEAST_IMAGES);
 }
 

@@ -50,7 +50,7 @@ class Signals(StopCase):
         self.assertIn('reason="the stop file"', log)
         refused = run(store, SETTINGS, ranks=2)
         self.assertEqual(refused.returncode, FAILED)
-        self.assertIn("remove it to let the run go on", refused.stderr)
+        self.assertIn("remove it first", refused.stderr)
         os.remove(store + ".stop")
 
         self.assertEqual(run(store, SETTINGS, ranks=2).returncode, 0)
