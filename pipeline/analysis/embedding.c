@@ -11,7 +11,7 @@
 
 /* ---- eigenvectors ---------------------------------------------------------------------------------------------- */
 
-/* LAPACK's routine in OpenBLAS, for which there is no header without LAPACKE; Fortran passes lengths of text last. */
+/* LAPACK's routine in OpenBLAS, which only LAPACKE's header declares. Fortran passes the lengths of texts last. */
 void dsyevr_(const char *job, const char *range, const char *triangle, const int *n, double *a, const int *lda,
              const double *vl, const double *vu, const int *il, const int *iu, const double *tolerance, int *found,
              double *w, double *z, const int *ldz, int *support, double *work, const int *nwork, int *iwork,
@@ -43,7 +43,7 @@ static enum status eigenvectors(double *values, double *vectors, double *matrix,
     return OK;
 }
 
-/* 1 or -1, so that the largest number becomes positive. */
+/* The sign that makes the largest number positive. */
 static double sign_of(const double *vector, size_t n)
 {
     size_t largest = 0;
@@ -78,8 +78,8 @@ static double *centred(struct embedding_points points)
     return x;
 }
 
-/* The eigenvalue problem of principal components: that of X X^T, [n][n], if there are fewer points than dimensions, else
- * that of X^T X, [dims][dims]. */
+/* The eigenvalue problem of principal components: that of X X^T, [n][n], if there are fewer points than dimensions,
+ * else that of X^T X, [dims][dims]. */
 struct components {
     struct embedding_points points;
     bool by_point;   /* X X^T */
@@ -153,7 +153,7 @@ static void distances(double *matrix, size_t n)
         matrix[i * n + i] = INFINITY; /* no point is its own neighbour */
 }
 
-/* The `count` nearest of row's points, the first ones of those that are as near. */
+/* The `count` nearest points of a row; at equal distance the first ones. */
 static void neighbours(size_t *out, const double *row, size_t n, size_t count)
 {
     size_t found = 0;
@@ -268,7 +268,7 @@ static double distance(const double *a, const double *b, size_t dims)
     return sum;
 }
 
-/* A point with a probability proportional to `nearest`; any one where that is zero everywhere. */
+/* Draw a point with probability proportional to `nearest`, or uniformly if that is zero everywhere. */
 static size_t draw(struct clustering *s)
 {
     size_t n = s->points.n;
@@ -304,7 +304,8 @@ static void choose_centres(struct clustering *s)
     }
 }
 
-/* Give every point its nearest centre. Returns the sum of squared distances; whether any point has moved. */
+/* Assign every point to its nearest centre. Returns the sum of squared distances; `moved` tells whether any point has
+ * changed its centre. */
 static double assign(bool *moved, struct clustering *s)
 {
     size_t dims = s->points.dims;

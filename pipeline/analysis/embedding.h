@@ -1,10 +1,10 @@
-/* Points in many dimensions in few: principal components, spectral embedding, k-means clusters.
+/* Reducing the dimensions of points: principal components, spectral embedding, k-means clusters.
  *
- * Results depend on the points alone: signs are chosen so that the largest number of a component is positive, and clusters
- * start from a generator with a fixed seed.
+ * Results depend only on the points: the sign of a component makes its largest number positive, and clusters start
+ * from a generator with a fixed seed.
  *
- * Errors: FAIL_RESOURCE without memory, FAIL_LIMIT for more points than EMBEDDING_MOST_POINTS, FAIL_SYSTEM if LAPACK finds
- * no eigenvectors (numbers that are not finite).
+ * Errors: FAIL_RESOURCE without memory, FAIL_LIMIT for more points than EMBEDDING_MOST_POINTS, FAIL_SYSTEM if LAPACK
+ * finds no eigenvectors (numbers that are not finite).
  */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_EMBEDDING_H
 #define NRMFLOW_PIPELINE_ANALYSIS_EMBEDDING_H
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-    EMBEDDING_MOST_POINTS = 10000, /* a matrix of all pairs of them takes 800 MB */
+    EMBEDDING_MOST_POINTS = 10000, /* a matrix of all their pairs takes 800 MB */
     EMBEDDING_NEIGHBOURS = 10
 };
 
@@ -31,11 +31,11 @@ struct embedding_points {
  *   d           in   at most n and dims */
 enum status embedding_pca(float *out, float *eigenvalue, struct embedding_points points, size_t d, struct error *err);
 
-/* Spectral embedding of the graph that joins every point with its EMBEDDING_NEIGHBOURS nearest ones,
+/* Spectral embedding of the graph that connects every point with its EMBEDDING_NEIGHBOURS nearest ones,
  *
- *   A[i,j] = ([j is a neighbour of i] + [i is a neighbour of j]) / 2,    L = 1 - D^-1/2 A D^-1/2,   D[i,i] = sum_j A[i,j]
+ *   A[i,j] = ([j is a neighbour of i] + [i is a neighbour of j]) / 2,  L = 1 - D^-1/2 A D^-1/2,  D[i,i] = sum_j A[i,j]
  *
- * as CoRelAy does it: the eigenvectors of the smallest eigenvalues of L, each point's row divided by its length.
+ * as in CoRelAy: the eigenvectors of the smallest eigenvalues of L, each point's row divided by its length.
  *
  *   out         out  [n][d]
  *   eigenvalue  out  [d] smallest first

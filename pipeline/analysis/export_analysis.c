@@ -10,7 +10,7 @@
 
 enum { NCLUSTERINGS = EXPORT_MOST_CLUSTERS - EXPORT_LEAST_CLUSTERS + 1, NAME = 32 };
 
-/* What the categories of a layer share, and room for all of them: categories lie one after the other. */
+/* The analysis of a layer, with memory for all categories: their images lie one after another. */
 struct analysis {
     const struct export_source *source;
     float *rows;                            /* [images][channels] of the store */
@@ -46,7 +46,7 @@ void export_analysis_file(char *name, size_t nbytes, const char *layer)
     snprintf(name, nbytes, "analysis-%s.h5", layer);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static enum status begin(struct analysis *a, const char *layer, struct error *err)
 {
@@ -90,10 +90,10 @@ static void end(struct analysis *a)
     free(a->names);
 }
 
-/* ---- one class ----------------------------------------------------------------------------------------------------- */
+/* ---- one class --------------------------------------------------------------------------------------------------- */
 
-/* Images of a class, and their channels' shares of the layer's total variation: x is what the store has, whatever the mass
- * of the condition was. Returns their number. */
+/* Images of a class, and their channels' shares of the layer's total variation: x is what the store has, whatever the
+ * mass of the condition was. Returns their number. */
 static size_t gather(struct analysis *a, size_t class)
 {
     const struct export_source *s = a->source;

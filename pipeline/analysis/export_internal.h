@@ -1,4 +1,4 @@
-/* What the files of export share; no part of its interface. */
+/* Shared by the files of the export. */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_EXPORT_INTERNAL_H
 #define NRMFLOW_PIPELINE_ANALYSIS_EXPORT_INTERNAL_H
 
@@ -7,7 +7,7 @@
 
 enum { EXPORT_PATH = 4096 };
 
-/* A store that is exported, and its columns. */
+/* The exported store, and its columns. */
 struct export_source {
     struct store_reader *reader;
     struct origin origin;
@@ -17,20 +17,20 @@ struct export_source {
     char **names;                     /* [classes] */
     const char **layers;              /* [nlayers] to analyse; borrowed or static */
     size_t nlayers;
-    char chosen[64]; /* the layer, if none was named */
+    char chosen[64]; /* the layer, if the user named none */
 };
 
-/* "n01440764" where the class is named so, else "class00003": a name of categories, and the label map's word_net_id. */
+/* A class's category name and word_net_id in the label map: its name if that is like "n01440764", else "class00003". */
 void export_category_name(char *name, size_t nbytes, const struct export_source *source, size_t class);
 
 /* Write the analysis of a layer.
  *
- *   out  out  what is in it
+ *   out  out  its contents
  * Errors: as store_read_*, embedding_* and virelay_write_analysis. */
 enum status export_analyse(struct export_analysis *out, const struct export_source *source, const char *layer,
                            const char *folder, struct error *err);
 
-/* Write label-map.json and, last of all files, project.yaml. */
+/* Write label-map.json and project.yaml, the last of all files. */
 enum status export_write_project(const struct export_source *source, const struct export_result *result,
                                  const char *folder, struct error *err);
 

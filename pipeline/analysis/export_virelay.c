@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far the relevance of an image's pixels may be from the store's ledger, relative to the total variation: computed on
- * another machine, both are within 1e-5 of what is true (docs/explanation/winograd.md). */
+/* Tolerance of an image's pixel relevance against the store's ledger, relative to the total variation. If computed on
+ * different machines, both are within 1e-5 of the true value (docs/explanation/winograd.md). */
 #define LEDGER_TOLERANCE 1e-4
 
-/* What the parts of the export share. */
+/* The state of an export. */
 struct work {
     const struct export_options *options;
     const struct node *node;
@@ -33,7 +33,7 @@ struct work {
     struct error *err;
 };
 
-/* ---- the store ----------------------------------------------------------------------------------------------------- */
+/* ---- the store --------------------------------------------------------------------------------------------------- */
 
 static bool has_rows(const struct export_source *s, const char *layer)
 {
@@ -43,7 +43,7 @@ static bool has_rows(const struct export_source *s, const char *layer)
     return store_has(s->reader, path);
 }
 
-/* The highest convolution whose rows the store has, without a choice of the user. */
+/* The default layer: the highest convolution with rows in the store. */
 static enum status choose_layer(struct export_source *s, struct error *err)
 {
     struct store_names names = {0};
@@ -84,7 +84,7 @@ done:
     return rc;
 }
 
-/* Whether a class has images enough, which is better known before they are computed. */
+/* Whether any class has enough images; checked before the images are computed. */
 static enum status check_classes(const struct export_source *s, struct error *err)
 {
     const int64_t *classes = s->origin.config.store.class_by == CONFIG_BY_LABEL ? s->label : s->target;
@@ -100,7 +100,7 @@ static enum status check_classes(const struct export_source *s, struct error *er
     free(counts);
     return most >= EXPORT_LEAST_IMAGES
                ? OK
-               : error_set(err, FAIL_CONFIG, "%s: no class has %d images or more, and fewer are not analysed", s->path,
+               : error_set(err, FAIL_CONFIG, "%s: no class has %d images or more, which an analysis needs", s->path,
                            (int)EXPORT_LEAST_IMAGES);
 }
 
@@ -135,15 +135,13 @@ static enum status read_source(struct export_source *s, const struct export_opti
     TRY(origin_read(&s->origin, s->reader, s->path, err));
     TRY(store_get_int(&complete, s->reader, "", "complete", err));
     if (complete != 1)
-        TRY(error_set(err, FAIL_CONFIG, "%s: is of a run that is not complete; start the run again to finish it",
-                      s->path));
+        TRY(error_set(err, FAIL_CONFIG, "%s: is unfinished; start the run again to finish it", s->path));
     TRY(store_read_int(&s->status, s->reader, "images/status", 1, &s->images, err));
     TRY(store_read_int(&s->label, s->reader, "images/label", 1, &s->images, err));
     TRY(store_read_int(&s->target, s->reader, "images/target", 1, &s->images, err));
     TRY(store_read_text(&s->names, s->reader, "classes/name", &s->classes, err));
     if (s->images == 0 || s->classes == 0 || s->classes >= UINT16_MAX)
-        TRY(error_set(err, FAIL_LIMIT, "%s: %zu images and %zu classes are nothing to export", s->path, s->images,
-                      s->classes));
+        TRY(error_set(err, FAIL_LIMIT, "%s: cannot export %zu images of %zu classes", s->path, s->images, s->classes));
     TRY(choose_layers(s, options, err));
     for (size_t i = 0; i < s->nlayers; i++)
         TRY(check_channels(s, s->layers[i], err));
@@ -163,10 +161,10 @@ static void free_source(struct export_source *s)
     store_close(s->reader);
 }
 
-/* ---- preparation --------------------------------------------------------------------------------------------------- */
+/* ---- preparation ------------------------------------------------------------------------------------------------- */
 
-/* The configuration, for the store's images; the measure is plain, and the query makes the images' arrays be kept. */
-static enum status begin_look(struct work *w, struct log *log)
+/* Begin a probe of the store's images without condition. The query makes the measure keep an image's arrays. */
+static enum status begin_probe(struct work *w, struct log *log)
 {
     const struct export_source *s = &w->source;
     int64_t first = 0;
@@ -259,7 +257,7 @@ done:
     return rc;
 }
 
-/* ---- images -------------------------------------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------------------------------ */
 
 static void take_image(void *context, size_t index, const struct measure_result *result,
                        const struct measure_image *image)
@@ -274,7 +272,7 @@ static void take_image(void *context, size_t index, const struct measure_result 
     layout_to_planar(row + 2 * w->neurons, image->a[net->nlinks], network_layout(net, net->nlinks));
 }
 
-/* Bytes as they were before normalization, and relevance, both in the order red, green, blue. Grey is repeated, its
+/* Bytes before normalization, and relevance, both in the order red, green, blue. Grey is repeated, its
  * relevance divided by three, so that the sum over colours stays the same. */
 static void set_colours(struct work *w, const float *row)
 {
@@ -293,7 +291,7 @@ static void set_colours(struct work *w, const float *row)
     }
 }
 
-/* The row of an image gets to rank 0. */
+/* Write the row of an image. Rank 0. */
 static enum status take_row(struct work *w, size_t image, const float *row)
 {
     const struct export_source *s = &w->source;
@@ -302,13 +300,13 @@ static enum status take_row(struct work *w, size_t image, const float *row)
     if (s->status[image] != STORE_IMAGE_OK)
         return OK;
     if (isnan(row[0]))
-        return error_set(w->err, FAIL_MISMATCH, "image %zu is ok in %s, and not so now; have its files changed?",
+        return error_set(w->err, FAIL_MISMATCH, "image %zu is ok in %s, but not now; have its files changed?",
                          w->probe.first + image, s->path);
     for (size_t i = 0; i < w->neurons; i++)
         sum += (double)row[i];
     if (!(fabs(sum - mass) <= LEDGER_TOLERANCE * fmax(1, variation)))
         return error_set(w->err, FAIL_MISMATCH,
-                         "the pixels of image %zu have the relevance %.6g, and %.6g in %s; have its files changed?",
+                         "the pixels of image %zu have the relevance %.6g, but %.6g in %s; have its files changed?",
                          w->probe.first + image, sum, mass, s->path);
     set_colours(w, row);
     return virelay_write_sample(w->files, image, w->pixels, w->attribution, row + 2 * w->neurons, w->err);
@@ -347,7 +345,7 @@ static enum status end_round(void *context, size_t lead, struct error *err)
     return agree(w->node->world, rc, err);
 }
 
-/* ---- all together -------------------------------------------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------------------------------------ */
 
 /* Images without a label get the class behind the last one. */
 static enum status write_labels(struct work *w)
@@ -401,7 +399,7 @@ enum status export_virelay(struct export_result *out, const struct export_option
 
     *out = (struct export_result){.images = 0};
     TRY(agree(node->world, read_source(&w.source, options, err), err));
-    TRY(begin_look(&w, log));
+    TRY(begin_probe(&w, log));
     TRY(agree(node->world, prepare(&w), err));
     TRY(agree(node->world, root ? begin_files(&w) : OK, err));
     TRY(probe_run(&w.probe, (struct block_watcher){&w, take_image}, (struct probe_round){&w, end_round}, err));

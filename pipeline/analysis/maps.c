@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What the parts of the work share. */
+/* The state of the work. */
 struct work {
     struct maps *out;
     const struct maps_options *options;
@@ -118,7 +118,7 @@ static enum status make_folder(const char *folder, struct error *err)
     if (!*folder)
         return error_set(err, FAIL_CONFIG, "--output is empty; name the folder to write to");
     if (stat(folder, &about) == 0)
-        return OK; /* output_check tells what is not a folder */
+        return OK; /* output_check reports a file that is no folder */
     if (fault_hit(FAULT_FOLDER) || mkdir(folder, 0777) != 0)
         return error_system(err, "%s: the folder cannot be made", folder);
     return OK;
@@ -151,7 +151,7 @@ done:
     return rc;
 }
 
-/* Columns of the images, from what the look has gathered. */
+/* Columns of the images, from the probe. */
 static enum status write_columns(struct work *w, double *value, double *given, float *logit, int32_t *numbers,
                                  uint8_t *status)
 {
@@ -227,7 +227,7 @@ void maps_picture(char *path, size_t n, const char *folder, size_t image)
     snprintf(path, n, "%s/%08zu.png", folder, image);
 }
 
-/* The map of one image, divided by its condition, which is no matter but for its sign. */
+/* Draw the map of one image, divided by its condition. Colours are relative, so only the condition's sign matters. */
 static enum status draw(struct work *w, size_t index, const float *map, double given, const float *input)
 {
     size_t positions = w->out->shape.height * w->out->shape.width, n = strlen(w->options->folder) + 32;
@@ -267,7 +267,7 @@ static void take_image(void *context, size_t index, const struct measure_result 
         w->rc = draw(w, index, row, numbers[1], image->a[0]);
 }
 
-/* A row gets to rank 0. */
+/* Write the row of an image. Rank 0. */
 static enum status take_row(struct work *w, size_t index, const float *row)
 {
     size_t i = index - w->out->probe.first;

@@ -5,15 +5,15 @@
 #include <math.h>
 #include <string.h>
 
-/* Pixels of a picture's panel in each direction, about; and between the two panels. */
+/* Approximate side of a panel, and gap between the two panels, in pixels. */
 enum { PANEL = 448, GAP = 8, RED = 0, GREEN = 1, BLUE = 2, COLOURS = 3 };
 
-/* Share of an image's contrast that is left below the colours. */
+/* Part of the image's contrast that is kept under the colours. */
 #define PALE 0.3
 
 static const double positive[COLOURS] = {178, 24, 43}, negative[COLOURS] = {33, 102, 172};
 
-/* Colour of an input pixel, 0 to 255: what image_preprocess did, undone. */
+/* Colour of an input pixel, 0 to 255: the inverse of image_preprocess. */
 static void input_colour(double colour[COLOURS], const float *input, const struct preprocessing *p, size_t y, size_t x)
 {
     for (size_t i = 0; i < COLOURS; i++) {
@@ -24,7 +24,7 @@ static void input_colour(double colour[COLOURS], const float *input, const struc
     }
 }
 
-/* The colour's grey, faded, below that of the map's value. Small values get more than their share, so as to be seen. */
+/* Blend the pixel's faded grey with the colour of the map's value. Small values are amplified to be visible. */
 static void lay_over(double colour[COLOURS], double value, double full)
 {
     double grey = 0.299 * colour[RED] + 0.587 * colour[GREEN] + 0.114 * colour[BLUE];

@@ -1,4 +1,4 @@
-/* Pictures of heatmaps: the image that the network saw, and beside it the same in grey under the map's colours. */
+/* Pictures of heatmaps: the preprocessed image, and next to it the same image in grey under the map's colours. */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_PICTURE_H
 #define NRMFLOW_PIPELINE_ANALYSIS_PICTURE_H
 
@@ -9,10 +9,10 @@
 struct picture_map {
     const double *values; /* [height][width] */
     size_t height, width;
-    double full; /* |value| that gets full colour: red above zero, blue below; 0 if all values are zero */
+    double full; /* |value| of full colour, red above zero and blue below; 0 if all values are zero */
 };
 
-/* Draw one picture. A position of the map is a rectangle of the image, in nearest-neighbour enlargement.
+/* Draw one picture. A position of the map becomes a rectangle, by nearest-neighbour enlargement.
  *
  *   out    out  3 channels
  *   input  in   [channels][height][width] as image_preprocess makes it with `p`

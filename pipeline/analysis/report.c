@@ -11,7 +11,7 @@
 
 enum { LISTED_FAILURES = 200 };
 
-/* Whatever a report is made of, while it is being made. */
+/* The state of a report. */
 struct report {
     struct summary summary;
     struct store_reader *reader;
@@ -46,7 +46,7 @@ done:
     return rc;
 }
 
-/* For every class its images by label, and those that the network gets right. */
+/* For every class the number of images with its label, and how many of them the network predicts correctly. */
 static enum status count_correct(json_t *list, const struct report *report, struct error *err)
 {
     size_t n = report->summary.images, nclasses = json_array_size(list);
@@ -98,7 +98,7 @@ done:
     return rc;
 }
 
-/* Matrices of flows; "flow_classes" are the classes that have some of their own. */
+/* Matrices of flows; "flow_classes" are the classes with flows of their own. */
 static enum status add_flows(struct report *report, struct error *err)
 {
     size_t stored = STORE_ANY, shown;

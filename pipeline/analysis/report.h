@@ -1,4 +1,4 @@
-/* A report: one HTML page that shows what is in a store, and needs nothing else. One rank; node and log are needed for images only. */
+/* A report: one self-contained HTML page that shows a store. One rank; `node` and `log` are only needed for images. */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_H
 #define NRMFLOW_PIPELINE_ANALYSIS_REPORT_H
 
@@ -15,8 +15,8 @@ struct report_options {
 /* Write a report.
  *
  *   nbytes  out  size of the page
- * Errors: FAIL_UNSUPPORTED if the program was built without the page; as store_open_read, store_read_*, html_page_create,
- * report_images_add. */
+ * Errors: FAIL_UNSUPPORTED if the program was built without the page; as store_open_read, store_read_*,
+ * html_page_create, report_images_add. */
 enum status report_write(size_t *nbytes, const struct report_options *options, const struct node *node, struct log *log,
                          struct error *err);
 

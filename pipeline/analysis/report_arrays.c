@@ -13,7 +13,7 @@ enum { GROUP = STORE_NAME + 16, PATH = GROUP + 64, MATRIX_BITS = 11, ERROR_BITS 
 
 /* Some of the channels along an axis, in ascending order. */
 struct kept {
-    size_t of, count; /* count of so many; equal if all are kept */
+    size_t of, count; /* `count` of `of` channels are kept */
     size_t *items;    /* [count] owned */
 };
 
@@ -123,7 +123,7 @@ static void gather(double *matrix, const struct kept *rows, const struct kept *c
 
 /* ---- columns --------------------------------------------------------------------------------------------------- */
 
-/* A dataset of any shape, whole, if the store has it. */
+/* Add a whole dataset of any shape, if the store has it. */
 static enum status add_whole(const struct report_arrays *arrays, const char *group, const char *name, bool integer,
                              struct error *err)
 {
@@ -155,8 +155,8 @@ done:
 
 /* ---- matrices -------------------------------------------------------------------------------------------------- */
 
-/* A matrix of so many rows, or plane `plane` of a stack of matrices (SIZE_MAX: it is none); "" stands for `name` in the
- * page where they are the same. */
+/* A matrix, or plane `plane` of a stack of matrices (SIZE_MAX: no stack). The name in the page may be "", which means
+ * `name`. */
 struct matrix {
     const char *group, *name;
     size_t plane;

@@ -24,7 +24,7 @@ struct layer {
     double *scale;       /* [count][NLISTS][DEPTH] owned */
 };
 
-/* An image that a channel's list names. */
+/* An image in a channel's list. */
 struct wish {
     int64_t image;
     size_t layer, channel, place; /* of the layer's kept channels; place of the map among the layer's */
@@ -39,7 +39,7 @@ struct work {
     int64_t *images;     /* [nimages] ascending; owned */
     size_t nimages;
     struct shape input;
-    size_t picture_step, map_step; /* input pixels that are one of a picture, or of a map */
+    size_t picture_step, map_step; /* input pixels for one pixel of a picture, or of a map, in each direction */
     unsigned char *pictures;       /* [nimages][picture's area][channels] owned */
     void *memory;                  /* owned: of the sweeps */
     struct sweep sweep;
@@ -61,7 +61,7 @@ static size_t picture_bytes(const struct work *w)
     return steps(w->input.height, w->picture_step) * steps(w->input.width, w->picture_step) * w->input.channels;
 }
 
-/* ---- what is wanted -------------------------------------------------------------------------------------------- */
+/* ---- images of channels ------------------------------------------------------------------------------------------ */
 
 static void choose_channels(struct layer *layer, const double *mean, size_t channels)
 {
@@ -115,7 +115,7 @@ static enum status add_layer(struct work *w, const struct summary_layer *about, 
 
     *layer = (struct layer){.name = about->name, .variable = network_find(&probe_model(&w->probe)->net, about->name)};
     if (layer->variable == 0 || layer->variable > probe_model(&w->probe)->net.nlinks)
-        return OK; /* the input's only channel, or all of them, are everything */
+        return OK; /* the input: its channels have no map of their own */
     layer->maps = calloc(nmaps, map_area(w));
     layer->scale = calloc(nmaps, sizeof *layer->scale);
     w->nlayers++;
@@ -170,7 +170,7 @@ static int compare_images(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Place of an image among those wanted; NULL if it is not. */
+/* An image's place in w->images; NULL if it is not there. */
 static const int64_t *find_image(const struct work *w, size_t image)
 {
     int64_t wanted = (int64_t)image;
@@ -372,10 +372,10 @@ static enum status begin(struct work *w, const struct report_images_options *opt
 
     for (size_t i = 0; i < options->nsets; i++)
         sets[i] = options->sets[i];
-    sets[options->nsets] = "run.block=1"; /* so that only images that are wanted are computed */
+    sets[options->nsets] = "run.block=1"; /* a block is one image, so no others are computed */
 
     const struct probe_options probe = {.config = options->config,
-                                        .query = "input", /* an image is kept for sweeps only if there is a query */
+                                        .query = "input", /* the measure keeps an image's arrays only for queries */
                                         .sets = sets,
                                         .nsets = options->nsets + 1};
 

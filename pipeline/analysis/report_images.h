@@ -1,9 +1,10 @@
-/* Images for a report: of the most relevant channels of every layer those in which they are most relevant (RelMax) and most
- * active (ActMax), each with the channel's relevance at the pixels. The images are measured again. Not collective: one rank.
+/* Images for a report: for the most relevant channels of every layer, the images in which these are most relevant
+ * (RelMax) and most active (ActMax), each with the channel's relevance at the pixels. The images are computed again.
+ * Not collective: one rank.
  *
- * Arrays of the page: images/pixels [image][y][x][channel] as the network sees them; for every layer images/<layer>/maps
- * [channel][list][rank][y][x], list 0 RelMax and 1 ActMax: 32 + 31 sign(v) sqrt(|v| / scale), 0 where there is no map, and
- * images/<layer>/scale [channel][list][rank].
+ * Arrays of the page: images/pixels [image][y][x][channel] after preprocessing; for every layer images/<layer>/maps
+ * [channel][list][rank][y][x], list 0 RelMax and 1 ActMax: 32 + 31 sign(v) sqrt(|v| / scale), 0 where there is no map,
+ * and images/<layer>/scale [channel][list][rank].
  */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H
 #define NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H
@@ -20,7 +21,7 @@ struct report_images_options {
     size_t nsets;
 };
 
-/* Add the images to the page, and what is to be said of them to `json`.
+/* Add the images to the page, and their description to `json`.
  * Errors: FAIL_MISMATCH if the configuration's model, data or measure is not the store's; as probe_begin, probe_run. */
 enum status report_images_add(const struct report_arrays *arrays, json_t *json, const struct summary *summary,
                               const struct report_images_options *options, const struct node *node, struct log *log,

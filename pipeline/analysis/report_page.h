@@ -1,5 +1,5 @@
-/* The document of a report, without numbers, cut in two where these go. Made by pipeline/report/build.mjs when npm is
- * there at build time; otherwise both parts are empty. */
+/* The HTML of a report in two parts, before and after its numbers. pipeline/analysis/page/build.mjs makes it if npm is
+ * available at build time; otherwise both parts are empty. */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_REPORT_PAGE_H
 #define NRMFLOW_PIPELINE_ANALYSIS_REPORT_PAGE_H
 

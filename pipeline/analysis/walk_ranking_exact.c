@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that the sweeps of a rank may work in; with fewer than one sweep needs, that one's. */
+/* SWEEP_BYTES: memory for a rank's sweeps; a single sweep gets what it needs. MESSAGE: numbers in one message. */
 enum { SWEEP_BYTES = 256 << 20, MESSAGE = 1 << 20 };
 
-/* What the parts of the verification share. */
+/* The state of a verification. */
 struct verification {
     struct walk_ranking *found;
     const struct store_reader *reader;
@@ -49,7 +49,7 @@ done:
     return rc;
 }
 
-/* Whether a rule's shares are never negative, whatever the activations: they are not for zbox with bounds of the user. */
+/* Whether a rule's shares are never negative, whatever the activations. Those of zbox with the user's bounds can be. */
 static bool nonnegative_rule(const struct rule *rule)
 {
     if (rule->kind == RULE_ALPHABETA)
@@ -58,7 +58,7 @@ static bool nonnegative_rule(const struct rule *rule)
            (rule->kind == RULE_ZBOX && rule->input_bounds);
 }
 
-/* Whether nothing negative is handed down to `lowest`. */
+/* Whether no relevance down to variable `lowest` can be negative. */
 static bool nonnegative(const struct verification *v, size_t lowest)
 {
     const struct model *model = probe_model(&v->probe);
@@ -69,7 +69,7 @@ static bool nonnegative(const struct verification *v, size_t lowest)
     return yes;
 }
 
-/* ---- walks --------------------------------------------------------------------------------------------------------- */
+/* ---- walks ------------------------------------------------------------------------------------------------------- */
 
 static enum measure_given kind_of(const char *given)
 {
@@ -78,7 +78,7 @@ static enum measure_given kind_of(const char *given)
     return strcmp(given, "input") == 0 ? GIVEN_INPUT : GIVEN_SETS;
 }
 
-/* The store's condition; its masks are there. */
+/* The store's condition, once its masks are computed. */
 static struct walk_condition condition_of(const struct verification *v)
 {
     struct walk_condition condition = {.given = kind_of(v->given), .masks = (const float *const *)v->masks};
@@ -92,7 +92,7 @@ static int by_channels(const void *left, const void *right)
 {
     const struct walk *a = *(const struct walk *const *)left, *b = *(const struct walk *const *)right;
 
-    for (size_t k = 0; k < WALK_SEARCH_MOST_LAYERS; k++) /* those behind the last layer are zero */
+    for (size_t k = 0; k < WALK_SEARCH_MOST_LAYERS; k++) /* unused channels are zero */
         if (a->channels[k] != b->channels[k])
             return a->channels[k] < b->channels[k] ? -1 : 1;
     return 0;
@@ -147,7 +147,7 @@ static void take_image(void *context, size_t index, const struct measure_result 
     walk_measure_image(v->relevance + (index - v->probe.first) * v->found->nwalks, &v->work, image);
 }
 
-/* Every number is on one rank, and zero on the others. */
+/* Gather the numbers on rank 0: each is on one rank, and zero on the others. */
 static void gather(struct verification *v)
 {
     size_t n = v->probe.count * v->found->nwalks;
@@ -159,7 +159,7 @@ static void gather(struct verification *v)
     }
 }
 
-/* ---- means --------------------------------------------------------------------------------------------------------- */
+/* ---- means ------------------------------------------------------------------------------------------------------- */
 
 static bool counts(const struct verification *v, const struct probe_image *image)
 {
@@ -193,9 +193,9 @@ static enum status average(struct walk_ranking_verified *verified, const struct 
     return OK;
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------------------------- */
+/* ---- the verification -------------------------------------------------------------------------------------------- */
 
-/* The layers in the network, which a damaged store need not fit. */
+/* Find the layers in the network. Those of a damaged store need not fit. */
 static enum status find_variables(struct verification *v, const struct network *net)
 {
     for (size_t k = 0; k < v->found->nlayers; k++) {

@@ -1,4 +1,4 @@
-/* The exact joint relevance of walks that were found in a store, on the images of a configuration. Collective. */
+/* The exact joint relevance of a store's strongest walks, on the images of a configuration. Collective. */
 #ifndef NRMFLOW_PIPELINE_ANALYSIS_WALK_RANKING_EXACT_H
 #define NRMFLOW_PIPELINE_ANALYSIS_WALK_RANKING_EXACT_H
 
@@ -21,23 +21,23 @@ struct walk_ranking_exact_options {
     size_t nsets;
 };
 
-/* What was found out; on rank 0. */
+/* The result, on rank 0. */
 struct walk_ranking_verified {
     struct queries_mean *means; /* [nwalks] of the walks, relative to the store's condition; owned */
-    size_t images;              /* that count */
-    bool nonnegative;           /* no rule hands down anything negative, so that bottlenecks bound joint relevance */
-    bool same_images;           /* those of the store: its flows are means over the same images */
+    size_t images;              /* over which the means are */
+    bool nonnegative;           /* no rule has negative shares, so bottlenecks bound joint relevance */
+    bool same_images;           /* the images are the store's: its flows are means over them */
 };
 
-/* Search a store, and compute the walks that are found.
+/* Search a store, and compute the walks found.
  *
- * The store's condition and class are those that count. With rules that hand down nothing negative, walks of largest
+ * The condition and the class are the store's. With rules that have no negative shares, the walks of largest
  * bottleneck are among the candidates, and found->others bounds all other walks.
  *
- *   found     out  for walk_ranking_free, also after a failure
- *   verified  out  for walk_ranking_exact_free, also after a failure
- * Errors, the same on all ranks: as walk_ranking_search and run_store; FAIL_CONFIG if the configuration is of another measure
- * than the store. Collective. */
+ *   found     out  caller frees with walk_ranking_free, also after a failure
+ *   verified  out  caller frees with walk_ranking_exact_free, also after a failure
+ * Errors, the same on all ranks: as walk_ranking_search and run_store; FAIL_MISMATCH if the configuration's measure is
+ * not the store's. Collective. */
 enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_verified *verified,
                                const struct store_reader *reader, const char *path,
                                const struct walk_ranking_exact_options *options, const struct node *node,

@@ -14,7 +14,7 @@ struct part {
     const struct bench_operands *operands;
     struct link link;
     struct reference_link reference;
-    size_t rows, columns; /* neurons in it whose values do not depend on what is cut off */
+    size_t rows, columns; /* neurons in it that do not depend on the rest */
     double *memory, *next;
     float *weight;
     double *z, *in, *out;
@@ -39,7 +39,7 @@ static void cut(double *out, const float *x, struct layout layout, struct shape 
                 *out++ = (double)x[layout_index(layout, c, y, i)];
 }
 
-/* Weights between the channels that are left; a dense layer's weights have all positions of a channel. */
+/* Weights between the remaining channels; a dense layer's weights have all positions of a channel. */
 static void cut_weight(float *out, const struct link *whole, const struct link *link, const float *weight)
 {
     size_t each = whole->kind == LINK_CONVOLUTION ? 9 : shape_positions(whole->lower);
@@ -135,7 +135,7 @@ static double relative(struct worst worst)
     return worst.value > 0 ? worst.error / worst.value : worst.error;
 }
 
-/* Neurons of `shape` that do not depend on what was cut off. */
+/* Neurons of `shape` that do not depend on the part that was cut off. */
 static double compare_neurons(const struct part *part, const float *got, struct layout layout, struct shape shape)
 {
     struct worst worst = {0};
@@ -170,7 +170,7 @@ static double compare_denominators(const struct part *part)
 
 /* ---- the operations -------------------------------------------------------------------------------------------- */
 
-/* Those whose output is above: all channels below are needed. */
+/* Operations with an output above: they need all channels below. */
 static enum status compare_up(double errors[BENCH_OPERATIONS], const struct bench_operands *o, struct error *err)
 {
     struct part part;

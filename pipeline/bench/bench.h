@@ -1,5 +1,5 @@
-/* What `nrmflow bench` measures, and its stages. Every stage is computed by all ranks at the same time and takes medians
- * of repeats; times are those of the slowest rank. All functions are collective over the node's world.
+/* `nrmflow bench`: its measurements and their results. All ranks measure at the same time. A time is the median over
+ * repeats, of the slowest rank. All functions are collective over the node's world.
  */
 #ifndef NRMFLOW_PIPELINE_BENCH_BENCH_H
 #define NRMFLOW_PIPELINE_BENCH_BENCH_H
@@ -11,7 +11,7 @@
 
 enum { BENCH_MAX_REPEATS = 101, BENCH_MAX_PEAKS = 4, BENCH_NAME = 64 };
 
-/* What is measured. */
+/* What to measure. */
 struct bench_options {
     const char *config;         /* path of a configuration, or NULL: random weights and images */
     struct model_random random; /* without a configuration */
@@ -20,7 +20,7 @@ struct bench_options {
     size_t repeats;
     bool accuracy; /* compare every link with the double reference */
     bool flows;    /* measure a far pair */
-    bool tune;     /* compute every link every way */
+    bool tune;     /* measure every method of every link */
 };
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -62,9 +62,9 @@ struct bench_layer {
     double share; /* of these two in the network's */
     bool compared;
     double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
-    const char *way;                 /* of link_ways, that the run takes; NULL: a pool */
+    const char *way;                 /* name in link_ways of the run's method; NULL: a pool */
     bool tuned;
-    double ways[LINK_WAYS]; /* where tuned: seconds of forward and backward, 0 for a way that is not for the link */
+    double ways[LINK_WAYS]; /* if tuned: seconds of forward and backward; 0 for a method that does not fit the link */
 };
 
 enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,
@@ -80,35 +80,35 @@ struct bench_variant_settings {
 
 extern const struct bench_variant_settings bench_variants[BENCH_VARIANTS];
 
-/* Seconds for one image on one rank, everything in. */
+/* Seconds for one image on one rank, all stages included. */
 struct bench_image {
     double total, stages[BLOCK_STAGES];
-    double load; /* reading and decoding, in whichever thread; stages have what the rank waits for it */
+    double load; /* reading and decoding, in either thread; STAGE_DECODE is only the time that the rank waits for it */
     size_t rank_bytes, shared_bytes;
 };
 
-/* What the end of an epoch takes. */
+/* The end of an epoch. */
 struct bench_store {
     double seconds;
     double bytes;
 };
 
-/* Median of `repeats` blocks, or fewer where they take long, after one that is not counted. */
+/* Median of `repeats` blocks, or fewer if they take long, after one that is not counted. */
 enum status bench_image(struct bench_image *out, struct run *run, size_t repeats, struct error *err);
 
-/* Write what the run has gathered to an unfinished store, as at the end of an epoch. */
+/* Write the run's results to an unfinished store, as at the end of an epoch. */
 enum status bench_store(struct bench_store *out, struct run *run, struct error *err);
 
-/* A far pair, conv4_2 with the last convolution, of one image: all at once, and by one masked sweep for every upper
- * channel, of which `swept` were made and the time scaled to all. */
+/* A far pair, conv4_2 with the last convolution, of one image: by far_compute, and by one masked sweep for every upper
+ * channel. Only `swept` of these are computed; their time is scaled to all channels. */
 struct bench_far {
     char name[FLOWS_NAME];
     size_t sweeps, channels, swept;
     double seconds, single_seconds;
-    double error; /* between the two, over the largest |value| of a row */
+    double error; /* largest difference of the two, divided by the largest |value| of the row */
 };
 
-/* With a run whose measure keeps images and whose first block has one. */
+/* The run's measure must keep images, and its first block must have an image that is OK. */
 enum status bench_far(struct bench_far *out, struct run *run, struct error *err);
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
@@ -116,7 +116,7 @@ enum status bench_far(struct bench_far *out, struct run *run, struct error *err)
 struct bench_results {
     struct network net;
     char composite[BENCH_NAME];
-    double floor; /* operations of one image */
+    double floor; /* floating-point operations of one image by direct convolution */
     size_t ranks, block;
     const char *blas_core, *isa;
     struct bench_machine machine;

@@ -12,7 +12,7 @@
 /* Channels that are swept one by one; all of them would take too long. */
 enum { SWEPT = 16 };
 
-/* What the watcher of the one image works with. */
+/* The watcher's state. */
 struct work {
     const struct measure_plan *plan;
     struct far_pair pair;
@@ -36,7 +36,7 @@ static void place(struct work *w, struct arena *arena)
     w->sums = arena_doubles(arena, lower);
 }
 
-/* One row as anybody would compute it: relevance masked to a channel, swept down alone, and summed by channel. */
+/* Compute one row in the simplest way: mask the relevance to a channel, sweep it down alone, and sum by channel. */
 static void sweep_channel(struct work *w, const struct measure_image *image, size_t channel)
 {
     struct layout upper = network_layout(w->plan->net, w->pair.upper);
@@ -53,7 +53,7 @@ static void sweep_channel(struct work *w, const struct measure_image *image, siz
                         network_layout(w->plan->net, w->pair.lower));
 }
 
-/* Largest difference of a row from the one computed alone, relative to the row's largest value. */
+/* Largest difference of a row from that of sweep_channel, relative to the row's largest value. */
 static double row_error(const struct work *w, size_t channel)
 {
     size_t lower = network_shape(w->plan->net, w->pair.lower).channels;

@@ -1,4 +1,4 @@
-/* Photographs for measurements: a folder of JPEG files of ImageNet's usual size and detail, made up. */
+/* Synthetic photographs for measurements: a folder of JPEG files with the usual size and detail of ImageNet's. */
 #ifndef NRMFLOW_PIPELINE_BENCH_IMAGES_H
 #define NRMFLOW_PIPELINE_BENCH_IMAGES_H
 
@@ -9,7 +9,7 @@
 
 enum { BENCH_IMAGES_PATH = 512 };
 
-/* Make a folder with `count` files on every node, under the same path. Errors: FAIL_SYSTEM, on all ranks.
+/* Create a folder with `count` files on every node, under the same path. Errors: FAIL_SYSTEM, on all ranks.
  * Collective; caller removes it with bench_images_remove, also after a failure. */
 enum status bench_images_make(char folder[BENCH_IMAGES_PATH], size_t count, const struct node *node, struct error *err);
 

@@ -15,7 +15,7 @@ const char *const bench_operation_names[BENCH_OPERATIONS] = {
     [BENCH_LIFT] = "lift",
 };
 
-/* Arrays of one image, and of a group where that goes together, as measure.h has them. */
+/* Arrays of one image, or of a group in the dense layers, as in measure.h. */
 struct arrays {
     float *a[NETWORK_MAX_VARIABLES], *r[NETWORK_MAX_VARIABLES], *h[NETWORK_MAX_VARIABLES];
     float *c[NETWORK_MAX_LINKS], *joint;
@@ -103,7 +103,7 @@ static double time_operation(enum bench_operation operation, const struct arrays
     return bench_median(seconds, repeats) / (operation == BENCH_FLOW ? 1 : (double)n);
 }
 
-/* The forward pass. The first variable that a group has together is repeated for all its images. */
+/* The forward pass. The lowest variable of the group's arrays is repeated for all its images. */
 static void run_up(struct bench_layer *layers, const struct arrays *arrays, const struct measure_plan *plan,
                    const float *input, size_t repeats)
 {
@@ -116,7 +116,7 @@ static void run_up(struct bench_layer *layers, const struct arrays *arrays, cons
     }
 }
 
-/* Errors of what the operations have left in the arrays. */
+/* Errors of the operations' results in the arrays. */
 static enum status find_errors(struct bench_layer *layer, const struct arrays *arrays, const struct measure_plan *plan,
                                size_t k, struct error *err)
 {
@@ -139,7 +139,7 @@ static enum status find_errors(struct bench_layer *layer, const struct arrays *a
     return bench_accuracy(layer->errors, &operands, err);
 }
 
-/* Memory for a link of n images that goes another way. */
+/* Memory for a link of n images computed by another method. */
 static void place_way(struct arrays *arrays, float **forms, const struct link_plan *link, size_t n, struct arena *arena)
 {
     *forms = arena_floats(arena, link_forms_floats(link));
@@ -170,7 +170,7 @@ static enum status time_way(double *seconds, const struct arrays *arrays, const 
     return OK;
 }
 
-/* Every way of a link, on the arrays that the operations have left. */
+/* Every method of a link, on the operations' arrays. */
 static enum status tune(struct bench_layer *layer, const struct arrays *arrays, const struct measure_plan *plan,
                         size_t k, size_t repeats, struct error *err)
 {

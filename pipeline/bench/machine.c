@@ -9,7 +9,7 @@
 
 #include <cblas.h>
 
-/* A loop of PEAK_ROUNDS takes some 10 ms. A product is cut to MAX_COLUMNS, more of which it only repeats. */
+/* PEAK_ROUNDS take about 10 ms. A product has at most MAX_COLUMNS: more columns only repeat the same work. */
 enum { PEAK_ROUNDS = 2000000, PEAK_REPEATS = 9, MAX_COLUMNS = 4096 };
 
 static double measure_peak(size_t i)

@@ -65,9 +65,8 @@ static void print_errors(const struct bench_results *results)
             printf("%10.1e", l->errors[o]);
         putchar('\n');
     }
-    puts("largest |error| over largest |value| against the double reference (of forward: activations and "
-         "denominators), in 16\n"
-         "channels of 12 x 12 neurons, of flow in 8 x 8 channels, of a dense layer's backward in 4 channels below");
+    puts("largest |error| / largest |value| against the double reference (forward: activations and denominators), in\n"
+         "16 channels of 12 x 12 neurons; flow: in 8 x 8 channels; backward of a dense layer: in 4 lower channels");
 }
 
 static void print_ways(const struct bench_results *results)
@@ -88,7 +87,7 @@ static void print_ways(const struct bench_results *results)
                 printf("%10s ", "-");
         putchar('\n');
     }
-    puts("forward and backward of a layer, every method that fits its rule; * marks the one that runs use");
+    puts("forward and backward of a layer by every method that fits its rule; * marks the method of runs");
 }
 
 static void print_images(const struct bench_results *results)
@@ -106,7 +105,7 @@ static void print_images(const struct bench_results *results)
 
 static void print_far(const struct bench_far *far)
 {
-    printf("\n%s of one image: %.3f s by %zu sweeps; by one alone for each of %zu channels %.3f s (%zu measured);\n"
+    printf("\n%s of one image: %.3f s by %zu sweeps; by one sweep for each of %zu channels %.3f s (%zu measured);\n"
            "%.1f times faster, largest difference in a row %.1e\n",
            far->name, far->seconds, far->sweeps, far->channels, far->single_seconds, far->swept,
            far->single_seconds / far->seconds, far->error);
@@ -132,7 +131,7 @@ void bench_print(const struct bench_results *results)
     if (results->layers[0].tuned)
         print_ways(results);
     print_images(results);
-    puts("decode: in a thread beside the rank, which waits for what is not there in time");
+    puts("decode: by a second thread; wait: the time that the rank waits for it");
     if (results->has_far)
         print_far(&results->far);
     printf("\nan epoch's store          %.2f s, %.1f MiB; every %.0f s\n", results->store.seconds,

@@ -116,7 +116,7 @@ static enum status make_config(struct config *config, const struct bench_options
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
-/* What is measured once, with the first variant's run, which has computed a block. */
+/* Measurements that are made once, with the first variant's run, after it has computed a block. */
 static enum status measure_parts(struct bench_results *out, const struct bench_options *options, struct run *run,
                                  struct error *err)
 {
@@ -137,7 +137,7 @@ done:
     return rc;
 }
 
-/* A run that keeps images, for a query. */
+/* The query makes the run's measure keep images. */
 static enum status measure_far(struct bench_results *out, const struct bench_options *options, const char *folder,
                                const struct node *node, struct log *log, struct error *err)
 {

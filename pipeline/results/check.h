@@ -1,8 +1,9 @@
-/* `nrmflow check`: whether a store is what it says it is.
+/* `nrmflow check`: whether a store is valid and consistent.
  *
- * First its form, against the table that the writer uses (store/check.h); then its numbers, against each other: ledgers
- * and layers sum to one, sums of flows are marginals, means and counts are those of the rows, failed images have no
- * numbers. Not collective; reads on the calling rank, blocks of rows at a time where a dataset has a row for every image.
+ * The form is compared with the table that the writer uses (io/store/check.h). Then the numbers are compared with each
+ * other: ledgers and layers sum to one, row and column sums of flows are marginals, means and counts are those of the
+ * rows, failed images have no numbers. Not collective; the calling rank reads, and reads datasets with a row for every
+ * image in pieces.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_CHECK_H
 #define NRMFLOW_PIPELINE_RESULTS_CHECK_H
@@ -13,7 +14,7 @@ struct check_result {
     struct store_problems problems;
     size_t images, layers, flows, queries;
     bool complete;
-    bool numbers; /* looked at; they are not where the form keeps from reading them */
+    bool numbers; /* have been checked: false if the form is too damaged to read them */
 };
 
 /* Check a store.

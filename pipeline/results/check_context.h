@@ -1,7 +1,7 @@
-/* What the files of check share; no part of its interface.
+/* The state of a check, and helpers of its parts (check_images, check_layers, check_flows).
  *
- * Functions that check add to c->problems what is wrong, and fail only where something cannot be read: FAIL_SYSTEM
- * without memory, FAIL_FORMAT if data is damaged.
+ * A part adds broken laws to c->problems. It fails only if it cannot read something: FAIL_SYSTEM without memory,
+ * FAIL_FORMAT if data is damaged.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_CHECK_CONTEXT_H
 #define NRMFLOW_PIPELINE_RESULTS_CHECK_CONTEXT_H
@@ -11,8 +11,8 @@
 
 enum { CHECK_PATH = 2 * STORE_NAME + 64, CHECK_ROWS = 1024 };
 
-/* How far float32 kernels may be from mass one, a marginal or a closed ledger, relative to the total variation
- * (docs/explanation/winograd.md); and double sums from each other, in another order. */
+/* Tolerances. CHECK_LAW: float32 kernels against mass one, a marginal or a closed ledger, relative to the total
+ * variation (docs/explanation/winograd.md). CHECK_ROUNDING: double sums against each other in another order. */
 #define CHECK_LAW      1e-5
 #define CHECK_ROUNDING 1e-9
 
@@ -20,7 +20,7 @@ struct check_layer {
     const char *name;
     size_t channels;
     double *mean;           /* [channels] */
-    double mass, variation; /* of the plain measure, means over the images that are ok */
+    double mass, variation; /* of the measure without condition; means over the images that are ok */
 };
 
 struct check {
@@ -30,8 +30,8 @@ struct check {
     struct config config; /* the store's */
     size_t images, classes, nlayers;
     int64_t *status;            /* [images] */
-    int64_t *class;             /* [images] of those that are ok; -1: none */
-    size_t ok;                  /* images that are */
+    int64_t *class;             /* [images] -1: none, or not ok */
+    size_t ok;                  /* number of images that are ok */
     double *given;              /* [images] mass of the condition; NaN unless ok */
     double given_mean;          /* over the images that are ok */
     char **names;               /* [nlayers] one free */
@@ -43,10 +43,10 @@ struct check_offenders {
     size_t count, first, last;
 };
 
-/* Note element i if it is bad; several times in a row it counts once. */
+/* Count element i if it is bad; only once if it is reported several times in a row. */
 void check_offend(struct check_offenders *offenders, size_t i, bool bad);
 
-/* Record a broken law: "what (3 of the images, first 17)". Nothing without offenders. */
+/* Add a broken law to the problems: "what (3 of the images, first 17)". Does nothing without offenders. */
 void check_report(struct check *c, const char *path, struct check_offenders offenders, const char *things,
                   const char *what);
 
@@ -63,7 +63,7 @@ enum status check_allocate(double **out, size_t n, struct check *c);
 enum status check_read(double **out, struct check *c, const char *group, const char *name, size_t ndim,
                        const size_t *dims);
 
-/* Whether "group/name" is there. */
+/* Whether the store has "group/name". */
 bool check_has(const struct check *c, const char *group, const char *name);
 
 /* The layer of this name; NULL if there is none. */

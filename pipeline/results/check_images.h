@@ -4,7 +4,7 @@
 
 #include "pipeline/results/check_context.h"
 
-/* Errors as check_context.h. Sets images, status, class, ok, given and given_mean, and the layers' mass and variation. */
+/* Sets images, status, class, ok, given, given_mean, and the layers' mass and variation. Errors as check_context.h. */
 enum status check_images(struct check *c);
 
 #endif

@@ -80,8 +80,8 @@ done:
     return rc;
 }
 
-/* Whether the walks of the condition all pass this layer, so that it sums to one. Under a condition of sets that is known
- * without the network for the logits only. */
+/* Whether the walks of the condition all pass this layer, so that it sums to one. Under a condition of sets that is
+ * known without the network for the logits only. */
 static bool sums_to_one(const struct layer *l)
 {
     const char *given = l->c->config.measure.given;

@@ -138,7 +138,7 @@ done:
     return rc;
 }
 
-/* Shape of a group's class_mean, or an error that says which groups there are. */
+/* Shape of a group's class_mean; an unknown group is an error that suggests the nearest name. */
 static enum status shape_of(size_t dims[STORE_MAX_DIMS], size_t expected, const struct store_reader *reader,
                             const char *parent, const char *name, const char *key, struct error *err)
 {

@@ -12,25 +12,25 @@
 struct classes {
     size_t count;
     char **names;                /* [count] */
-    int64_t *images;             /* [count] that are in the sums */
+    int64_t *images;             /* [count] number of images in the sums */
     double *given, *given_error; /* [count] mean mass of the condition and its standard error; NaN without images */
 };
 
-/* Read the table of classes. Errors: FAIL_CONFIG if the store has no sums by class, else as store_read_*. `out` is for
- * classes_free, also after a failure. */
+/* Read the table of classes. Caller frees with classes_free, also after a failure.
+ * Errors: FAIL_CONFIG if the store has no sums by class, else as store_read_*. */
 enum status classes_read(struct classes *out, const struct store_reader *reader, const char *path, struct error *err);
 
 void classes_free(struct classes *classes);
 
-/* Number of a class from its number or its name. Errors: FAIL_CONFIG with the nearest name. */
+/* Find a class by number or name. Errors: FAIL_CONFIG suggesting the nearest name. */
 enum status classes_find(size_t *class, const struct classes *classes, const char *text, struct error *err);
 
-/* Whether the condition's mean mass in a class is within three standard errors of zero, so that its means are not worth
- * much. */
+/* Whether the condition's mean mass in a class is within three standard errors of zero: its means are then
+ * statistically unreliable. */
 bool classes_weak(const struct classes *classes, size_t class);
 
-/* Mean relevance of a channel (upper is unused), or of a pair of channels of a flow, in two classes, each relative to the
- * class's own condition. The images are different ones, so that the variances of the two means add up. */
+/* Mean relevance of a channel (upper is unused), or of a pair of channels of a flow, in two classes, each relative to
+ * the class's own condition. The classes have different images, so the variances of the two means add up. */
 struct classes_difference {
     size_t upper, channel;
     double a, a_error, b, b_error;
@@ -42,8 +42,8 @@ struct classes_differences {
     struct classes_difference *items; /* [count] owned: free */
 };
 
-/* All channels of a layer, or all pairs of a flow "conv4_3-conv5_1", those of largest |difference| first, NaN last, then in
- * their order. The caller frees out->items.
+/* Compare all channels of a layer, or all pairs of a flow "conv4_3-conv5_1". Sorted by |difference|, largest first and
+ * NaN last, then by channel. The caller frees out->items.
  * Errors: FAIL_CONFIG (the store has no such layer or flow, or it was not computed for one of the classes), else as
  * store_read_*. */
 enum status classes_compare_layer(struct classes_differences *out, const struct store_reader *reader, const char *layer,
@@ -51,7 +51,7 @@ enum status classes_compare_layer(struct classes_differences *out, const struct 
 enum status classes_compare_flow(struct classes_differences *out, const struct store_reader *reader, const char *pair,
                                  size_t a, size_t b, struct error *err);
 
-/* Row of a class in the flows by class. Errors: FAIL_CONFIG if it has none, saying which classes have. */
+/* Row of a class in the flows by class. Errors: FAIL_CONFIG if it has none, naming the classes that have. */
 enum status classes_flow_row(size_t *row, const struct store_reader *reader, size_t class, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* The run that a store came from: whether the store has all of its images, and whether a configuration describes the same
- * run. For commands that show a store's numbers, or compute more about its images. Not collective.
+/* The run that a store came from: whether the store has all of its images, and whether a configuration describes the
+ * same run. For commands that show a store's numbers, or compute more about its images. Not collective.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_ORIGIN_H
 #define NRMFLOW_PIPELINE_RESULTS_ORIGIN_H

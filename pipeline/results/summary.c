@@ -48,7 +48,7 @@ done:
     return rc;
 }
 
-/* A flag of the root: an integer other than 0, or anything else that is there. */
+/* A flag of the root: true if it is an integer other than 0, or anything that is no integer. */
 static bool read_flag(const struct store_reader *reader, const char *name)
 {
     int64_t value = 1;
@@ -92,7 +92,7 @@ done:
 
 /* ---- images ---------------------------------------------------------------------------------------------------- */
 
-/* Rows that no run has dealt with read as unread, like images that could not be read; `finished` tells them apart. */
+/* Rows that are not finished read as unread, like images that could not be read; `finished` tells them apart. */
 static enum status count_images(struct summary *out, const struct store_reader *reader, const int64_t *status,
                                 struct error *err)
 {
@@ -267,7 +267,7 @@ static bool listed(const struct summary *summary, const char *name)
     return false;
 }
 
-/* What the datasets of a group take in the file. */
+/* Bytes of a group's datasets in the file. */
 static enum status group_bytes(uint64_t *out, const struct store_reader *reader, const char *group, struct error *err)
 {
     struct store_names names;
@@ -303,7 +303,7 @@ done:
     return rc;
 }
 
-/* The variables of the ledger, and after them layers that are not among these. */
+/* The variables of the ledger, followed by other layers. */
 static enum status read_layers(struct summary *out, size_t *nvariables, const struct store_reader *reader,
                                struct error *err)
 {

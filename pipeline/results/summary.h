@@ -1,6 +1,6 @@
-/* What is in a store, in a few numbers: for `nrmflow info` and whoever else wants to show it.
+/* A store in a few numbers, for `nrmflow info` and reports.
  *
- * Not collective; reads on the calling rank. Everything but the format attributes may be missing from a store.
+ * Not collective; reads on the calling rank. Everything except the format attributes may be missing from a store.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_SUMMARY_H
 #define NRMFLOW_PIPELINE_RESULTS_SUMMARY_H
@@ -10,12 +10,12 @@
 /* One variable. The ledger is that of the plain measure, over the images with status ok. */
 struct summary_layer {
     char name[STORE_NAME];
-    size_t channels;                        /* 0 if the store has no statistics of the layer */
+    size_t channels;                        /* 0 without statistics of the layer */
     uint64_t nbytes;                        /* of these statistics in the file */
-    bool has_ledger;                        /* the rest is set */
+    bool has_ledger;                        /* the members below are set */
     double mass, bias, absorbed, variation; /* means over the images */
     double gap;                             /* max |mass + bias + absorbed - 1|; INFINITY if one is not finite */
-    double relative_gap; /* the same, relative to the image's largest total variation here and above, as rounding is */
+    double relative_gap; /* the same, relative to the image's largest total variation of this layer and those above */
 };
 
 struct summary_flow {
@@ -27,7 +27,7 @@ struct summary_flow {
 
 struct summary_query {
     char name[STORE_NAME];
-    char *expression; /* NULL if the store does not say */
+    char *expression; /* NULL if it is missing */
     double mean, std_error;
 };
 
@@ -47,13 +47,13 @@ enum { SUMMARY_MAX_ATTRIBUTES = 16 };
 
 struct summary {
     uint64_t nbytes;       /* of the file */
-    uint64_t images_bytes; /* of the rows of images, and of the sums that an unfinished run goes on from */
+    uint64_t images_bytes; /* of the per-image rows, and of the state of an unfinished run */
     uint64_t state_bytes;
     bool complete;
-    size_t images, finished;         /* rows; rows that the run has dealt with */
+    size_t images, finished;         /* rows; finished rows */
     size_t by_status[STORE_NSTATUS]; /* of the finished ones */
     size_t failed;                   /* unread or unsupported */
-    size_t labelled, correct;        /* images with a label and a prediction; those where they agree */
+    size_t labelled, correct;        /* images with label and prediction; those where both agree */
     bool has_given, weak_condition;
     double given_mean, given_error; /* of images/given_mass over the images with status ok, and its standard error */
 
@@ -68,7 +68,7 @@ struct summary {
 
 /* Read a summary.
  *
- *   out  out  caller frees with summary_free, after a failure, too
+ *   out  out  caller frees with summary_free, also after a failure
  * Errors: as store_open_read and store_read_*. */
 enum status summary_read(struct summary *out, const char *path, struct error *err);
 

@@ -1,4 +1,4 @@
-/* A summary as one JSON object: what `nrmflow info --json` prints and a report holds. */
+/* A summary as one JSON object, for `nrmflow info --json` and for reports. */
 #ifndef NRMFLOW_PIPELINE_RESULTS_SUMMARY_JSON_H
 #define NRMFLOW_PIPELINE_RESULTS_SUMMARY_JSON_H
 
@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-/* The caller ends it with json_decref. Numbers that are not finite, and text that is not UTF-8, become null. */
+/* Caller frees with json_decref. Numbers that are not finite, and text that is not UTF-8, become null. */
 json_t *summary_json(const struct summary *summary);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { GROUP = 600, PATH = 640, MAX_CHANNELS = 1 << 20 };
 
-/* What a search reads: the store, and the matrices of consecutive layers. */
+/* The state of a search: the store, and the matrices of consecutive layers. */
 struct search {
     struct walk_ranking *out;
     const struct store_reader *reader;
@@ -30,7 +30,7 @@ static bool is_pool(const char *name)
     return strncmp(name, "pool", 4) == 0;
 }
 
-/* Number of a layer that walks can pass. A pool's channels are those of the layer below it. */
+/* Number of a layer that walks can pass. A pool is none: its channels are those of the layer below. */
 static enum status find_layer(size_t *number, const struct search *s, const char *name, size_t length)
 {
     char wanted[64], hint[64];

@@ -1,5 +1,5 @@
-/* The channel walks of largest joint relevance that a store's flow matrices point to. Not collective; reads on the calling
- * rank. */
+/* The walks through channels with the largest joint relevance, estimated from a store's flow matrices. Not collective;
+ * reads on the calling rank. */
 #ifndef NRMFLOW_PIPELINE_RESULTS_WALK_RANKING_H
 #define NRMFLOW_PIPELINE_RESULTS_WALK_RANKING_H
 
@@ -14,28 +14,29 @@ struct walk_ranking_options {
     const char *from, *to;  /* lowest and highest layer of the walks; NULL: the first and the last convolution */
     const char *layers;     /* instead: names of layers, separated by commas, in any order; NULL: from .. to */
     const char *class_name; /* walks of a class, by number or name; NULL: of all images */
-    size_t candidates;      /* walks that are found */
-    bool bound;             /* nothing is negative: also find as many of largest bottleneck */
+    size_t candidates;      /* number of walks to find */
+    bool bound;             /* the measure is nowhere negative: also find as many walks of largest bottleneck */
 };
 
-/* Walks that were found, in units of the store: relative to the mean mass of its condition. */
+/* The walks found, in units of the store: relative to the mean mass of its condition. */
 struct walk_ranking {
     size_t nlayers;
     char *layers[WALK_SEARCH_MOST_LAYERS];    /* from the top down; owned */
     size_t channels[WALK_SEARCH_MOST_LAYERS]; /* of every layer */
     size_t nwalks;
     struct walk *walks; /* [nwalks] largest |product| first; owned */
-    double others;      /* with `bound`: no other walk has a larger joint relevance */
+    double others;      /* with `bound`: upper bound of all other walks' joint relevance */
     bool sampled;       /* some flow was estimated by sampling, or lacks rows in some images */
     bool by_class;
     size_t class_number;
 };
 
-/* Search a store. Errors: FAIL_CONFIG (no such layer or class, or the flows between the layers were not computed; the
- * message says what to run), FAIL_SYSTEM, else as store_read_*. `out` is for walk_ranking_free, also after a failure. */
+/* Search a store. Caller frees with walk_ranking_free, also after a failure.
+ * Errors: FAIL_CONFIG (no such layer or class, or the flows between the layers were not computed; the message explains
+ * what to run), FAIL_SYSTEM, else as store_read_*. */
 enum status walk_ranking_search(struct walk_ranking *out, const struct store_reader *reader, const char *path,
                                 const struct walk_ranking_options *options, struct error *err);
 
-void walk_ranking_free(struct walk_ranking *strongest);
+void walk_ranking_free(struct walk_ranking *ranking);
 
 #endif

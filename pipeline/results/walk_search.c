@@ -21,7 +21,7 @@ static double magnitude(double v)
     return isfinite(v) ? fabs(v) : 0;
 }
 
-/* ---- scores -------------------------------------------------------------------------------------------------------- */
+/* ---- scores ------------------------------------------------------------------------------------------------------ */
 
 /* V of every upper channel. */
 static void row_scales(double *scales, const struct walk_pair *pair)
@@ -57,7 +57,7 @@ static double extended(double above, double joint, double scale, enum walk_score
     return scale > 0 ? above * (joint / scale) : 0;
 }
 
-/* ---- layers -------------------------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static bool layer_init(struct layer *layer, size_t channels, size_t most)
 {
@@ -92,8 +92,8 @@ static bool insert(struct end *ends, size_t *count, size_t most, struct end end)
     return true;
 }
 
-/* The best ends of every channel of the lower layer. An upper channel's ends come best first, so that the first that does
- * not get in ends its turn. */
+/* The best ends of every channel of the lower layer. An upper channel's ends come best first, so that the first that
+ * does not get in ends its turn. */
 static void extend(struct layer *below, const struct layer *above, const struct walk_pair *pair, const double *scales,
                    enum walk_score score, size_t most)
 {
@@ -108,7 +108,7 @@ static void extend(struct layer *below, const struct layer *above, const struct 
         }
 }
 
-/* ---- search -------------------------------------------------------------------------------------------------------- */
+/* ---- search ------------------------------------------------------------------------------------------------------ */
 
 /* The top layer: every channel starts with one, which its own J then multiplies. */
 static void start(struct layer *top, size_t most, enum walk_score score)

@@ -1,16 +1,17 @@
-/* The channel walks of largest joint relevance, as far as flow matrices of pairs tell.
+/* Search for walks through channels by scores that only need the flow matrices of pairs.
  *
- * A channel walk takes one channel c_0, c_1, ..., c_n of each of n + 1 layers, from the top down. The flow matrices
- * J_k[c_k, c_{k+1}] of consecutive layers do not decide its joint relevance, because positions (and images) have been summed
- * out. Two scores are built from them:
+ * A walk through channels takes one channel c_0, c_1, ..., c_n of each of n + 1 layers, from the top down. The flow
+ * matrices J_k[c_k, c_{k+1}] of consecutive layers do not determine its joint relevance, because they are sums over
+ * positions (and images). They give two scores:
  *
  *   product     J_0[c_0, c_1] prod_{k>0} J_k[c_k, c_{k+1}] / V_k[c_k],   V_k[c] = max(|R_k(c)|, sum_c' |J_k[c, c']|)
- *               the joint relevance if, below each channel, walks went on regardless of where they came from: a heuristic.
- *               Where nothing is negative V is the channel's relevance R.
+ *               a heuristic: the joint relevance if walks continued below each channel independently of how they came
+ *               to it. If nothing is negative, V is the channel's relevance R.
  *   bottleneck  min_k |J_k[c_k, c_{k+1}]|
  *               an upper bound of the joint relevance of a measure that is nowhere negative
  *
- * Neither grows when a walk is continued, so that keeping the best walks to every channel finds the best of all exactly.
+ * Neither score grows when a walk is extended, so keeping the best walks to every channel finds the best of all
+ * exactly.
  */
 #ifndef NRMFLOW_PIPELINE_RESULTS_WALK_SEARCH_H
 #define NRMFLOW_PIPELINE_RESULTS_WALK_SEARCH_H
@@ -29,17 +30,18 @@ struct walk_pair {
     const double *relevance; /* [upper] R of the upper channels */
 };
 
-/* A walk that was found. */
+/* A walk through channels. */
 struct walk {
     size_t channels[WALK_SEARCH_MOST_LAYERS]; /* from the top down */
     double product, bottleneck;               /* both scores; the product has a sign */
 };
 
-/* Find the walks of largest |score|, those of score zero left out.
+/* Find the walks of largest |score|, except those of score zero.
  *
  *   found   out  [most] largest first; among equals the lower channels first, from the bottom up
- *   others  out  no other walk has a larger |score|; zero if all that are not zero were found
- *   pairs   in   [npairs] from the top down; pairs[k].lower == pairs[k + 1].upper; 1 <= npairs < WALK_SEARCH_MOST_LAYERS.
+ *   others  out  upper bound of all other walks' |score|; zero if `found` has all walks of a score other than zero
+ *   pairs   in   [npairs] from the top down; pairs[k].lower == pairs[k + 1].upper; 1 <= npairs <
+ *                WALK_SEARCH_MOST_LAYERS.
  *                Values that are not finite count as zero.
  * Returns the number found, or (size_t)-1 without memory. */
 size_t walk_search(struct walk *found, double *others, const struct walk_pair *pairs, size_t npairs,

@@ -90,7 +90,7 @@ void block_range(const struct block_context *context, size_t block, size_t *firs
     *end = smaller((block + 1) * size, context->end);
 }
 
-/* What is explained about an image. With `target = label` an image without label has nothing to explain. */
+/* Choose an image's target. False with `target = label` if the image has no label. */
 static bool choose_target(struct measure_target *target, const struct config *config, int label)
 {
     const struct config_target *wanted = &config->measure.target;
@@ -109,10 +109,9 @@ static bool choose_target(struct measure_target *target, const struct config *co
     return label >= 0;
 }
 
-/* What became of an image that was read; what is wrong with it is a line in the log. Errors: FAIL_RESOURCE, for which the
- * image is not to blame. */
-static enum status judge_image(enum store_status *status, const struct reader_image *image, size_t index,
-                               struct log *log, struct error *err)
+/* The status of an image after reading; a failure is logged. Errors: FAIL_RESOURCE, which is not the image's fault. */
+static enum status status_of_reading(enum store_status *status, const struct reader_image *image, size_t index,
+                                     struct log *log, struct error *err)
 {
     enum status rc = image->rc;
 
@@ -128,7 +127,7 @@ static enum status judge_image(enum store_status *status, const struct reader_im
 struct measuring {
     struct block_worker *worker;
     struct sums *sums;
-    enum status rc; /* of what goes into the sums at once */
+    enum status rc; /* of additions to the node's sums during the measure */
     struct error *err;
 };
 
@@ -159,7 +158,7 @@ static void take_flow(void *context, size_t slot, size_t link, const float *join
                                       class_of(worker->context, result, worker->label[slot]), m->sums, m->err);
 }
 
-/* What sweeps of its own need an image for. */
+/* Queries, watcher and far flows, which sweep through the image on their own. */
 static void take_image(void *context, size_t slot, const struct measure_image *image)
 {
     struct measuring *m = context;
@@ -191,7 +190,8 @@ static void count(struct block_outcome *outcome, enum store_status status)
     outcome->excluded += status == STORE_IMAGE_EXPLODED || status == STORE_IMAGE_UNDEFINED;
 }
 
-/* Images of one dense product; a slot is an image's place in the group, wherever the run begins. */
+/* Images of one dense product. An image's slot is its place in the group, and does not depend on the run's first
+ * image. */
 struct group {
     size_t start; /* image of slot 0 */
     size_t first, end;
@@ -230,7 +230,7 @@ static enum status load_group(struct group *group, struct block_worker *worker, 
     for (size_t index = group->first; index < group->end; index++) {
         size_t slot = index - group->start, at = index - group->first;
         worker->label[slot] = dataset_listing_label(context->listing, index);
-        TRY(judge_image(&group->loaded[slot], &batch->images[at], index, context->log, err));
+        TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, context->log, err));
         group->has_target[slot] = choose_target(&group->targets[slot], context->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
             group->inputs[slot] = batch->inputs + at * input_floats(context);

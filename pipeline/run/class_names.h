@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-/* Load the names from the user's file (model.classes); without one take the dataset's names if it has as many classes as
- * the network, else the classes' numbers.
+/* Load the names from the user's file (model.classes); without one take the dataset's names if it has as many classes
+ * as the network, else the classes' numbers.
  *
  *   names  out  [classes]; caller frees with class_names_free, also after a failure
  * Errors: FAIL_FORMAT (a line that is no name), FAIL_SYSTEM. */

@@ -12,10 +12,10 @@
 
 /* ---- sizes ----------------------------------------------------------------------------------------------------- */
 
-/* Doubles of a channel's statistics besides histogram, classes and lists: count, mean, std, ..., max. */
+/* Doubles of a channel's statistics except histogram, classes and lists: count, mean, std, ..., max. */
 enum { CHANNEL_NUMBERS = 8 };
 
-/* Datasets of a variable and of a pair, and what HDF5 keeps of one besides its numbers: header, attributes, scales. */
+/* Datasets of a variable and of a pair, and HDF5's overhead for one: header, attributes, scales. */
 enum { LAYER_DATASETS = 20, FLOW_DATASETS = 10, DATASET_BYTES = 2048 };
 
 static size_t rows_size(const struct run *run, size_t blocks)
@@ -36,7 +36,8 @@ static size_t layers_size(const struct statistics *s)
     return total + statistics_channels(s) * numbers * sizeof(double);
 }
 
-/* Mean and error of every entry, and of every class's in half as many bytes; of a sampled pair also its sampling error. */
+/* Mean and error of every entry in double precision, and of every class in single; for a sampled pair also the sampling
+ * error. */
 static size_t flows_size(const struct statistics *s)
 {
     size_t entries = 0, pairs = statistics_far_pairs(s), means = 2 + s->options.class_flows.count;
@@ -100,10 +101,10 @@ enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t 
     return agree(run->node->world, rc, err);
 }
 
-/* A block that took less is computed again, in memory that has been touched. */
+/* A faster block is computed twice: the first time includes the system's work on new memory. */
 static const double short_block = 5; /* seconds */
 
-/* Every rank computes a block, of the first ones. */
+/* Every rank computes one of the first blocks. */
 static enum status measure_time(struct dry_plan *out, struct run *run, struct error *err)
 {
     size_t block = run->context.first / run->config->run.block + (size_t)run->node->rank % out->blocks;
@@ -138,7 +139,7 @@ done:
     return rc;
 }
 
-/* ---- showing it ------------------------------------------------------------------------------------------------ */
+/* ---- output ------------------------------------------------------------------------------------------------ */
 
 static void print_time(double seconds)
 {
@@ -153,8 +154,8 @@ static void print_time(double seconds)
 void dry_print(const struct dry_plan *plan)
 {
     printf("network           %s, %s, given %s\n", plan->network, plan->composite, plan->given);
-    printf("flows             %zu pairs of neighbours, %zu far pairs exact, %zu sampled\n", plan->adjacent,
-           plan->far.exact, plan->far.sampled);
+    printf("flows             %zu adjacent pairs, %zu far pairs exact, %zu sampled\n", plan->adjacent, plan->far.exact,
+           plan->far.sampled);
     printf("images            %zu in %zu block%s\n", plan->images, plan->blocks, plan->blocks == 1 ? "" : "s");
     printf("ranks             %zu on %zu node%s\n", plan->ranks, plan->nodes, plan->nodes == 1 ? "" : "s");
     printf("memory of a rank  %zu MiB\n", plan->rank_bytes >> 20);

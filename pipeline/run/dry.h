@@ -1,4 +1,4 @@
-/* `nrmflow run --dry-run`: what a run would take, from its plan and the time of one block. */
+/* `nrmflow run --dry-run`: what a run would need, from its plan and the time of one block. */
 #ifndef NRMFLOW_PIPELINE_RUN_DRY_H
 #define NRMFLOW_PIPELINE_RUN_DRY_H
 
@@ -11,27 +11,28 @@ struct dry_block_times {
     double stages[BLOCK_STAGES]; /* of which */
 };
 
-/* Compute block `block` on every rank at the same time, only to measure its time. Its rows and sums stay in the run, which
- * must not be stored afterwards. Errors as block_compute, the same on all ranks. Collective. */
+/* Compute block `block` on every rank at the same time, only to measure its time. Its rows and sums stay in the run,
+ * which must not be stored afterwards. Errors as block_compute, the same on all ranks. Collective. */
 enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t block, struct error *err);
 
 struct dry_plan {
     const char *output;            /* the store; borrowed, as all text */
     const char *composite, *given; /* keys of the configuration */
     char network[NETWORK_NAME];
-    size_t adjacent; /* flow matrices of neighbours */
+    size_t adjacent; /* adjacent pairs */
     size_t images, blocks, ranks, nodes;
     size_t rank_bytes, shared_bytes, writing_bytes; /* memory.h */
     size_t node_bytes;                              /* of the fullest node */
-    size_t store_bytes;                             /* before compression, which makes it smaller */
+    size_t store_bytes;                             /* upper bound, before compression */
     double flops;                                   /* of one image by direct convolution, without far flows */
     struct flows_cost far;                          /* of one image */
     double block_seconds;                           /* of the slowest rank */
     double seconds; /* of all blocks on these ranks, without reading the model and writing */
 };
 
-/* Plan the run that the configuration describes, and compute its first blocks, one on each rank, for their time, again if that was short. Nothing is
- * written. Errors as those of a run before its work, and of its blocks. Collective. */
+/* Plan the run that the configuration describes, and compute one of its first blocks on every rank to measure the
+ * time; twice if that was short. Nothing is written. Errors as run_store before its first epoch, and as block_compute.
+ * Collective. */
 enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
                     struct log *log, struct error *err);
 

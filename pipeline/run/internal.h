@@ -1,4 +1,4 @@
-/* What the files of a run share; no part of its interface. */
+/* The state of a run, shared by its files and by others that compute blocks: dry run, probe, merge, bench. */
 #ifndef NRMFLOW_PIPELINE_RUN_INTERNAL_H
 #define NRMFLOW_PIPELINE_RUN_INTERNAL_H
 
@@ -12,28 +12,28 @@
 #include "pipeline/run/save.h"
 #include "pipeline/run/time_profile.h"
 
-/* Everything that a run has, in the order in which it comes to be. */
+/* A run, in the order in which it is set up. */
 struct run {
     const struct config *config;
     const char *output;
     const struct node *node;
     struct log *log;
-    struct stop *stop;                 /* NULL but for run_store */
-    const struct model_random *random; /* in place of the configuration's weights; NULL but for measurements */
+    struct stop *stop;                 /* NULL except in run_store */
+    const struct model_random *random; /* instead of the configuration's weights, for bench; NULL otherwise */
     struct model model;
     struct node_block listing;
     struct statistics statistics;
     struct queries queries;
     struct node_block sums_memory;
     struct sums sums;          /* the node's */
-    struct shard_images whole; /* the images of all shards */
+    struct shard_images whole; /* images of all shards together */
     struct block_context context;
     struct block_worker worker;
     struct rows_layout layout;
     struct rows rows;
     struct schedule schedule;
     struct progress progress;
-    struct time_profile profile; /* of this rank, without the stages of blocks, which the worker has */
+    struct time_profile profile; /* of this rank, without the stages of blocks: the worker has these */
     struct parts parts;
     char **class_names; /* rank 0 */
     struct provenance provenance;
@@ -42,12 +42,12 @@ struct run {
     double started;
 };
 
-/* Everything that does not depend on what an earlier run has left: model, dataset, plan, memory. Collective.
- * run->config, output, node and log are set; run_tear_down frees the rest, also after a failure. */
+/* Set up everything that does not depend on an earlier run's results: model, dataset, plan, memory. run->config,
+ * output, node and log are set before. run_tear_down frees the rest, also after a failure. Collective. */
 enum status run_set_up(struct run *run, struct error *err);
 
-/* Plan queries, rows and sums. run->config, whole and context are set, and the model, whose weights are not needed. Not
- * collective. */
+/* Plan queries, rows and sums. run->config, whole, context and model are set before; the model's weights are not
+ * needed. Not collective. */
 enum status run_plan(struct run *run, struct error *err);
 
 /* Plan the blocks that hold images of the run and are not in part files; sets run->before. Collective. */

@@ -3,8 +3,8 @@
 #include "kernels/base/number.h"
 #include "pipeline/stats/finish.h"
 
-/* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES is what MPI, HDF5's buffers, the
- * program itself and an image in decoding take: 25 to 45 MiB a rank were seen. */
+/* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES covers MPI, HDF5's buffers,
+ * the program itself and the image being decoded: 25 to 45 MiB a rank were measured. */
 enum { ROWS = 256 << 20, LIBRARIES = 64 << 20, NAME_OVERHEAD = 40 };
 
 size_t memory_mebibytes(size_t nbytes)
@@ -12,7 +12,7 @@ size_t memory_mebibytes(size_t nbytes)
     return nbytes / (1 << 20) + (nbytes % (1 << 20) != 0);
 }
 
-/* Rank 0 lists the images' names, and the numbers of one dataset. */
+/* Rank 0 needs memory for the images' names and the numbers of one dataset. */
 static size_t writing_bytes(const struct run *run)
 {
     size_t name = dataset_listing_name(NULL, 0, run->context.listing, run->context.first) + NAME_OVERHEAD;
@@ -36,7 +36,7 @@ static size_t total(const struct memory_plan *plan, const struct run *run)
 enum status memory_plan(struct memory_plan *out, const struct run *run, struct error *err)
 {
     const struct config_size *limit = &run->config->run.memory;
-    size_t least = run->layout.offset[run->layout.ncolumns]; /* of rows: one block's */
+    size_t least = run->layout.offset[run->layout.ncolumns]; /* rows of one block */
 
     *out = (struct memory_plan){.ranks = (size_t)run->node->nlocal,
                                 .work = block_worker_bytes(&run->context) + LIBRARIES,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a merge has. */
+/* The state of a merge. */
 struct merge {
     const struct merge_parts *all;
     struct run run; /* a plan without work: model, statistics, queries and rows */
@@ -44,7 +44,7 @@ done:
 
 /* ---- sums ------------------------------------------------------------------------------------------------------ */
 
-/* Rows of the part are rows of the whole from `before` on. */
+/* Add one shard's sums. Its first row is row `before` of the whole. */
 static enum status add_sums(struct merge *m, const struct merge_part *part, struct error *err)
 {
     size_t before = part->first - m->all->whole.first;
@@ -75,7 +75,7 @@ static enum status merge_sums(struct merge *m, struct error *err)
     for (size_t i = 0; i < 2; i++) {
         m->memory[i] = aligned_alloc(SUMS_ALIGNMENT, sums_bytes(plan));
         if (!m->memory[i])
-            TRY(error_set(err, FAIL_SYSTEM, "no memory for sums of twice %zu MiB", sums_bytes(plan) >> 20));
+            TRY(error_set(err, FAIL_SYSTEM, "no memory for two sets of sums of %zu MiB", sums_bytes(plan) >> 20));
         sums_attach(sums[i], plan, m->memory[i]);
     }
     sums_reset(&m->total);

@@ -1,4 +1,4 @@
-/* Partial runs (data.shard) into one store, which is that of one run over everything, to the last bit. */
+/* Merging the stores of shards (data.shard). The result is the store of one run over all images, to the last bit. */
 #ifndef NRMFLOW_PIPELINE_RUN_MERGE_H
 #define NRMFLOW_PIPELINE_RUN_MERGE_H
 

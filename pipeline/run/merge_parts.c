@@ -7,7 +7,7 @@
 
 /* ---- one store ------------------------------------------------------------------------------------------------- */
 
-/* Parse the configuration in a store, and make of it that of the whole run. */
+/* Parse a store's configuration, and turn it into the whole run's. */
 static enum status read_config(struct config *config, struct merge_part *part, const struct store_reader *store,
                                struct error *err)
 {
@@ -96,7 +96,7 @@ static enum status compare_part(const struct merge_part *first, const struct mer
                    provenance_differs(difference, sizeof difference, &first->provenance, &part->provenance)))
         return error_set(err, FAIL_MISMATCH,
                          "%s and %s were computed on different machines, whose results differ in the last bits (%s); "
-                         "--allow-mixed merges them all the same, and the store will say so",
+                         "--allow-mixed merges them even so, and the store records it",
                          part->path, first->path, difference);
     return OK;
 }
@@ -125,7 +125,7 @@ static enum status check_all_there(const struct merge_parts *all, struct error *
                      count - all->count, count - all->count == 1 ? "is" : "are", missing, count);
 }
 
-/* Each has the images that its number says. */
+/* Every shard has the images that belong to its number. */
 static enum status check_images(struct merge_parts *all, struct error *err)
 {
     size_t block = all->config.run.block;

@@ -1,4 +1,4 @@
-/* The stores that a merge puts together: what they say of themselves, and whether they belong together. Not collective. */
+/* The stores that a merge combines: their attributes, and whether they belong together. Not collective. */
 #ifndef NRMFLOW_PIPELINE_RUN_MERGE_PARTS_H
 #define NRMFLOW_PIPELINE_RUN_MERGE_PARTS_H
 
@@ -16,7 +16,7 @@ struct merge_part {
     struct config_shard shard;
     size_t first, rows; /* its first image in the dataset, and how many */
     size_t dataset_count;
-    char *config; /* text, as of a run over all shards */
+    char *config; /* text, as that of a run over all shards */
     char *model_sha256, *dataset_sha256;
     struct provenance provenance;
 };
@@ -25,12 +25,12 @@ struct merge_part {
 struct merge_parts {
     size_t count;
     struct merge_part *parts;     /* [count] owned */
-    struct config config;         /* of a run over all of them; the first one's where it may differ */
+    struct config config;         /* of a run over all of them; that of the first shard where they may differ */
     struct provenance provenance; /* all of theirs */
     struct shard_images whole;
 };
 
-/* Read what the stores say, and check that they are the finished shards of one run, every one once.
+/* Read the stores' attributes, and check that they are the finished shards of one run, each of them once.
  *
  *   out    out  to be freed with merge_parts_free, also after a failure
  *   mixed  in   shards may come from different machines (mpi/provenance.h)

@@ -71,8 +71,8 @@ static enum status read_reals(float *out, const struct config_reals *given, cons
                               const struct config *config, const char *key, struct error *err)
 {
     if (given->count == 0 && !standard)
-        return config_fail(config, err, key, "the input has %zu channel%s, for which there is no usual value: set %s",
-                           channels, channels == 1 ? "" : "s", key);
+        return config_fail(config, err, key, "the input has %zu channel%s, without a default value: set %s", channels,
+                           channels == 1 ? "" : "s", key);
     if (given->count != 0 && given->count != channels)
         return config_fail(config, err, key, "%zu values for an input of %zu channel%s", given->count, channels,
                            channels == 1 ? "" : "s");
@@ -81,8 +81,7 @@ static enum status read_reals(float *out, const struct config_reals *given, cons
     return OK;
 }
 
-/* Sizes that the user left to the program: torchvision's for 224 x 224, else a plain resize to the input unless images are
- * padded to it. */
+/* Default sizes: torchvision's for 224 x 224, else a plain resize to the input unless images are padded to it. */
 static void choose_sizes(struct preprocessing *p, const struct config_data *data, size_t side)
 {
     bool imagenet = side == IMAGENET_SIDE;
@@ -220,9 +219,9 @@ done:
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-/* Weights from rank 0 to every copy. Collective. */
-static enum status spread_weights(struct model *model, const struct weights *w, size_t nfloats, const struct node *node,
-                                  struct error *err)
+/* Copy the weights from rank 0 to every node. Collective. */
+static enum status distribute_weights(struct model *model, const struct weights *w, size_t nfloats,
+                                      const struct node *node, struct error *err)
 {
     enum status rc = node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err);
 
@@ -236,7 +235,7 @@ static enum status spread_weights(struct model *model, const struct weights *w, 
     return rc;
 }
 
-/* Each copy's holder derives the weights that the rules need. Collective. */
+/* On every node one rank derives the weights that the rules need. Collective. */
 static enum status derive_weights(struct model *model, const struct node *node, struct error *err)
 {
     float low[IMAGE_MAX_CHANNELS], high[IMAGE_MAX_CHANNELS];
@@ -252,7 +251,7 @@ static enum status derive_weights(struct model *model, const struct node *node, 
     return OK;
 }
 
-/* Place the masks of the condition's sets, one copy a node. Collective. */
+/* Place the masks of the condition's sets, one copy per node. Collective. */
 static enum status place_masks(struct measure_options *options, struct model *model, const struct config *config,
                                const struct node *node, struct error *err)
 {
@@ -302,7 +301,7 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     TRY(agree(node->world, rc, err));
     if (options.given == GIVEN_SETS)
         TRY(place_masks(&options, model, config, node, err));
-    TRY(spread_weights(model, w, d.nfloats, node, err));
+    TRY(distribute_weights(model, w, d.nfloats, node, err));
     options.ops = ops;
     measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
     TRY(derive_weights(model, node, err));
@@ -330,7 +329,7 @@ static void fill_uniform(float *out, size_t n, uint64_t first, double limit)
         out[i] = (float)((double)(int64_t)random_bits(first + i) * 0x1p-63 * limit);
 }
 
-/* Weights of variance 2 / inputs, which keep the size of activations from layer to layer, and small biases of both
+/* Weights of variance 2 / inputs, which keep the scale of activations from layer to layer, and small biases of both
  * signs. */
 static void fill_model(float *model, const struct network *net)
 {

@@ -1,4 +1,4 @@
-/* The model of a run: network, weights and derived weights, held once per node, and the preprocessing that goes with it. */
+/* The model of a run: network, weights and derived weights, held once per node, and its preprocessing. */
 #ifndef NRMFLOW_PIPELINE_RUN_MODEL_H
 #define NRMFLOW_PIPELINE_RUN_MODEL_H
 
@@ -21,12 +21,15 @@ struct model {
     struct flows flows;        /* adjacent ones are part of the plan */
 };
 
-/* Read, check and spread the weights, and plan the measure that the configuration asks for.
+/* Read, check and distribute the weights, and plan the measure that the configuration asks for.
  *
- * Rank 0 reads the file; every node gets one copy of the weights. `group` is the number of images of one dense product,
- * `ops` are the kernels to use, the same on all ranks.
- * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer, set,
- * class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a failure. */
+ * Rank 0 reads the file; every node gets one copy of the weights.
+ *
+ *   group  in  images of one dense product
+ *   ops    in  the kernels to use, the same on all ranks
+ * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer,
+ * set, class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a
+ * failure. */
 enum status model_load(struct model *model, const struct config *config, size_t group, const struct ops *ops,
                        const struct node *node, struct error *err);
 
@@ -36,24 +39,24 @@ struct model_random {
     size_t side, narrow, classes;
 };
 
-/* The same with random weights, always the same for the same description; the configuration's file is not looked at, and the
+/* The same with random weights, which depend only on the description. The configuration's file is not read, and the
  * checksum is empty. Errors as model_load, and FAIL_CONFIG if there is no such network. Collective. */
 enum status model_random(struct model *model, const struct model_random *random, const struct config *config,
                          size_t group, const struct ops *ops, const struct node *node, struct error *err);
 
-/* A model without weights, which has what the statistics of a store need: network, flows, and of the plan its network,
- * channels and options but for masks. Errors: FAIL_CONFIG. Not collective. */
+/* A model without weights, sufficient for the statistics of a store: network, flows, and the plan's network, channels
+ * and options except masks. Errors: FAIL_CONFIG. Not collective. */
 enum status model_outline(struct model *model, const struct network *net, const struct config *config,
                           struct error *err);
 
 /* All zero is fine. Not collective. */
 void model_free(struct model *model);
 
-/* Fail because a key names a variable that the network does not have; the message has the nearest one. */
+/* Fail because a key names a variable that the network does not have; the message suggests the nearest name. */
 enum status model_unknown_variable(const struct model *model, const struct config *config, const char *key,
                                    const char *name, struct error *err);
 
-/* The preprocessing's image of black and white: bounds of the input for the zbox rule, [channels] each. */
+/* Black and white after preprocessing: the bounds of the input for the zbox rule, [channels] each. */
 void model_bounds(const struct preprocessing *p, float *low, float *high);
 
 #endif

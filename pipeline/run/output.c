@@ -68,7 +68,7 @@ enum status output_check(bool *exists, const char *output, const struct config *
         TRY(error_set(err, FAIL_CONFIG, "--output is empty; name the store to write"));
     TRY(check_folder(output, err));
     if (stat(output, &there) != 0) {
-        rc = errno == ENOENT ? OK : error_system(err, "%s: cannot be looked at", output);
+        rc = errno == ENOENT ? OK : error_system(err, "%s: cannot be examined", output);
         goto done;
     }
     if (!S_ISREG(there.st_mode))
@@ -92,7 +92,7 @@ void output_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct datase
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* One of the store's attributes against this run's. */
+/* Compare one of the store's attributes with this run's. */
 static enum status compare_text(const struct store_reader *store, const char *output, const char *name,
                                 const char *mine, const char *what, struct error *err)
 {
@@ -105,19 +105,20 @@ static enum status compare_text(const struct store_reader *store, const char *ou
     return rc;
 }
 
-static enum status compare_machine(struct provenance *machine, const struct store_reader *store, const char *output,
-                                   bool mixed, struct error *err)
+static enum status compare_provenance(struct provenance *machine, const struct store_reader *store, const char *output,
+                                      bool mixed, struct error *err)
 {
     struct provenance theirs;
     char difference[512];
     enum status rc = provenance_read(&theirs, store, err);
 
     if (rc == OK && !mixed && provenance_differs(difference, sizeof difference, machine, &theirs))
-        rc = error_set(err, FAIL_MISMATCH,
-                       "%s: this unfinished store was begun on another machine or by another version of nrmflow, whose "
-                       "results differ in the last bits (%s); go on there, or here with --allow-mixed, which the "
-                       "store will say",
-                       output, difference);
+        rc = error_set(
+            err, FAIL_MISMATCH,
+            "%s: this unfinished store comes from another machine or another version of nrmflow, whose "
+            "results differ in the last bits (%s); continue it there, or here with --allow-mixed, which the store "
+            "records",
+            output, difference);
     if (rc == OK) {
         provenance_join(&theirs, machine);
         *machine = theirs;
@@ -142,7 +143,7 @@ enum status output_compare(bool *complete, struct provenance *machine, const cha
     TRY(compare_text(store, output, "dataset_sha256", mine->dataset_sha256, "another dataset", err));
     TRY(store_get_int(&flag, store, "", "complete", err));
     if (flag == 0)
-        TRY(compare_machine(machine, store, output, mixed, err));
+        TRY(compare_provenance(machine, store, output, mixed, err));
     *complete = flag != 0;
 done:
     store_close(store);
@@ -150,7 +151,7 @@ done:
     return rc;
 }
 
-enum status output_look(struct output_contents *out, const char *output, struct error *err)
+enum status output_read(struct output_contents *out, const char *output, struct error *err)
 {
     struct store_reader *store = NULL;
     int64_t complete = 0, finished = 0;
@@ -175,9 +176,9 @@ static enum status sync_folder(const char *path, struct error *err)
 {
     char *folder = folder_of(path);
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* a file system that cannot sync a folder says EINVAL */
+    /* EINVAL: the file system cannot sync folders */
     bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
-    enum status rc = synced ? OK : error_system(err, "%s: its removal cannot be made durable", path);
+    enum status rc = synced ? OK : error_system(err, "%s: cannot make the removal durable", path);
 
     if (fd >= 0)
         close(fd);

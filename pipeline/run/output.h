@@ -1,4 +1,4 @@
-/* The place of a run's store, looked at before any work is done. Not collective: rank 0 only. */
+/* Checks of the output's path before a run does any work. Not collective: rank 0 only. */
 #ifndef NRMFLOW_PIPELINE_RUN_OUTPUT_H
 #define NRMFLOW_PIPELINE_RUN_OUTPUT_H
 
@@ -9,11 +9,11 @@
 
 #include <stdbool.h>
 
-/* Whether a store can be written to `output`, and whether one is there already.
+/* Check whether a store can be written to `output`, and whether there is one already.
  *
- *   exists  out  an nrmflow store is there
- * Errors: FAIL_CONFIG if the path is empty, is no regular file, is one of the run's inputs, or is a file that is no store;
- * FAIL_SYSTEM if its folder is missing or cannot be written to. */
+ *   exists  out  there is an nrmflow store
+ * Errors: FAIL_CONFIG if the path is empty, is no regular file, is one of the run's inputs, or is a file but no store;
+ * FAIL_SYSTEM if its folder is missing or not writable. */
 enum status output_check(bool *exists, const char *output, const struct config *config, struct error *err);
 
 /* The listing's checksum in hexadecimal, as stores have it. */
@@ -25,25 +25,25 @@ struct output_identity {
     const char *model_sha256, *dataset_sha256;
 };
 
-/* Whether the store that is there is this run's.
+/* Check that an existing store is this run's.
  *
- *   complete  out     it is, and nothing is left to do
- *   provenance   in/out  this one; joined by those that an unfinished store was computed on
- *   mixed     in      an unfinished store of another provenance may be continued
+ *   complete    out     the store is complete: nothing is left to do
+ *   provenance  in/out  this machine's; joined with that of an unfinished store
+ *   mixed       in      an unfinished store of another provenance may be continued
  * Errors: FAIL_MISMATCH naming the first difference and what to do about it; as store_open_read. */
 enum status output_compare(bool *complete, struct provenance *provenance, const char *output,
                            const struct output_identity *mine, bool mixed, struct error *err);
 
-/* What a store that is there holds. */
+/* The contents of an existing store. */
 struct output_contents {
     bool complete;
     size_t images, finished;
 };
 
 /* Errors: as store_open_read. */
-enum status output_look(struct output_contents *out, const char *output, struct error *err);
+enum status output_read(struct output_contents *out, const char *output, struct error *err);
 
-/* Remove the store, durably; a symbolic link stays. Errors: FAIL_SYSTEM. */
+/* Remove the store durably; a symbolic link stays. Errors: FAIL_SYSTEM. */
 enum status output_remove(const char *output, struct error *err);
 
 #endif

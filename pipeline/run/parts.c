@@ -54,7 +54,7 @@ static bool listed(const struct parts *parts, const char *name)
     return false;
 }
 
-/* A name of this program's own, which has been checked. */
+/* Add a name that parse_name has accepted, or that part_name has made. */
 static enum status add_name(struct parts *parts, const char *name, struct error *err)
 {
     size_t epoch = 0;
@@ -96,8 +96,8 @@ static size_t remove_matching(const struct parts *parts, const char *folder, con
     return removed;
 }
 
-/* Remove what no store lists: parts of an epoch that was not finished or of a run that is replaced, and files that a run was
- * writing aside when it was killed. */
+/* Remove files that no store lists: parts of an unfinished epoch or of a replaced run, and temporary files of a run
+ * that was killed. */
 static size_t remove_orphans(const struct parts *parts, const char *output)
 {
     const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
@@ -120,14 +120,14 @@ static enum status make_folder(const struct parts *parts, struct error *err)
     if (!fault_hit(FAULT_FOLDER) && mkdir(parts->folder, 0777) == 0)
         return OK;
     if (errno != EEXIST || stat(parts->folder, &there) != 0)
-        return error_system(err, "%s: cannot make this folder for unfinished results", parts->folder);
+        return error_system(err, "%s: cannot create this folder for unfinished results", parts->folder);
     if (!S_ISDIR(there.st_mode))
         return error_set(err, FAIL_SYSTEM, "%s: is in the way of a folder for unfinished results; remove it",
                          parts->folder);
     return OK;
 }
 
-/* The owner's note in a lock file that is held. */
+/* Read the owner's note in a lock file. */
 static void read_note(int lock, char *note, size_t size)
 {
     ssize_t n = pread(lock, note, size - 1, 0);
@@ -136,7 +136,7 @@ static void read_note(int lock, char *note, size_t size)
     note[strcspn(note, "\n")] = '\0';
 }
 
-/* Whether an open file is the one of this path still: the run that had it locked before removes it in the end. */
+/* Whether an open file still is the one at this path: the run that held its lock removes it at the end. */
 static bool is_current(int file, const char *path)
 {
     struct stat mine, there;
@@ -145,7 +145,7 @@ static bool is_current(int file, const char *path)
            mine.st_ino == there.st_ino;
 }
 
-/* Lock an open file. An fcntl lock goes with its process, so that the file of a dead run never blocks. */
+/* Lock an open file. An fcntl lock ends with its process, so a dead run's file never blocks. */
 static enum status lock_file(const struct parts *parts, int file, struct error *err)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -171,7 +171,7 @@ static enum status write_note(const struct parts *parts, const char *host, struc
     return OK;
 }
 
-/* Make the folder and lock the file in it; both anew if their last owner has removed them meanwhile. */
+/* Create the folder and lock the file in it; start again if the last owner has removed them in between. */
 static enum status take_lock(struct parts *parts, const char *host, struct error *err)
 {
     char *path = path_of(parts, lock_name);
@@ -181,7 +181,7 @@ static enum status take_lock(struct parts *parts, const char *host, struct error
         TRY(make_folder(parts, err));
         int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (file < 0 && errno != ENOENT)
-            TRY(error_system(err, "%s: cannot make a lock file in this folder", parts->folder));
+            TRY(error_system(err, "%s: cannot create a lock file in this folder", parts->folder));
         rc = file < 0 ? OK : lock_file(parts, file, err);
         if (rc == OK && file >= 0 && is_current(file, path))
             parts->lock = file;

@@ -1,4 +1,4 @@
-/* The folder <output>.parts: a part file for each epoch and node, which a store lists until it is complete. */
+/* The folder <output>.parts, with a part file for each epoch and node. An unfinished store lists those that count. */
 #ifndef NRMFLOW_PIPELINE_RUN_PARTS_H
 #define NRMFLOW_PIPELINE_RUN_PARTS_H
 
@@ -9,44 +9,44 @@
 struct parts {
     char *folder; /* owned */
     size_t epoch; /* number of the next one */
-    char **names; /* rank 0: [count] parts whose rows count, owned */
+    char **names; /* rank 0: [count] the part files that count, owned */
     size_t count;
     int lock; /* rank 0: descriptor of the locked file; -1 elsewhere */
 };
 
-/* Make the folder or enter the one that is there, and lock it, so that nobody else changes the store or its parts.
+/* Create the folder, or use an existing one, and lock it: nobody else may change the store or its parts.
  *
- *   host  in  this one, for the note to others
- * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock. Not collective. Caller frees with parts_free, also
- * after a failure. */
+ *   host  in  this computer's name, for the note in the lock file
+ * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock. Not collective. Caller frees with parts_free,
+ * also after a failure. */
 enum status parts_enter(struct parts *parts, const char *output, const char *host, struct error *err);
 
-/* Take over the parts of an unfinished store, and remove what else is there: parts that `names` does not list, and files
- * that were not finished.
+/* Take over the parts of an unfinished store, and remove all other files: parts that `names` does not list, and
+ * temporary files of a run that was killed.
  *
- *   removed  out  how many files
+ *   removed  out  number of removed files
  *   names    in   [count] copied
  * Errors: FAIL_SYSTEM. Not collective. */
 enum status parts_keep(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
                        struct error *err);
 
-/* The same for a run, where rank 0 does it. Errors on all ranks. Collective. */
+/* The same for a run: rank 0 does the work. Errors are the same on all ranks. Collective. */
 enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err);
 enum status parts_adopt(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
                         const struct node *node, struct error *err);
 
-/* Write the rows that the ranks of each node have gathered in an epoch; they are forgotten then. Collective.
- * Errors: FAIL_SYSTEM, on all ranks. */
+/* Write the rows that the ranks of each node have kept in an epoch, and empty `rows`. Errors: FAIL_SYSTEM, on all
+ * ranks. Collective. */
 enum status parts_write(struct parts *parts, struct rows *rows, const struct node *node, struct error *err);
 
 /* Open all parts for reading. Rank 0 only. Errors: as rows_parts_open. */
 enum status parts_read(struct rows_parts *out, const struct parts *parts, const struct rows_layout *layout,
                        struct error *err);
 
-/* Remove the parts and the folder, once a complete store holds their rows. Rank 0 only. */
+/* Remove the parts once a complete store holds their rows; parts_free then removes the folder. Rank 0 only. */
 void parts_remove(struct parts *parts);
 
-/* Unlock and free; removes the folder if it is empty. Not collective. All zero but lock -1 is fine. */
+/* Unlock and free, and remove the folder if it has no parts. Not collective. All zero except lock = -1 is fine. */
 void parts_free(struct parts *parts);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is not computed. */
+/* Statistics and flows are not computed. */
 static const char *const left_out[] = {
     "measure.given=none",   "measure.flows=none",     "store.top=0",     "store.histogram_bins=0", "store.classes=none",
     "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
@@ -37,7 +37,7 @@ static bool is_left_out(const char *set)
     return false;
 }
 
-/* --images is instead of data.images. */
+/* --images replaces data.images. */
 static enum status set_images(struct config *config, const char *images, struct error *err)
 {
     struct error why = {0};
@@ -108,7 +108,7 @@ const char *probe_class(const struct probe *probe, int class)
 
 /* ---- images ---------------------------------------------------------------------------------------------------- */
 
-/* Take over the rows of the block that was computed last. */
+/* Keep the rows of the block that was computed last as probe_images. */
 static void keep_rows(struct probe *probe, size_t first, size_t end)
 {
     for (size_t index = first; index < end; index++) {
@@ -165,7 +165,7 @@ static enum status compute(struct probe *probe, struct probe_round round, struct
     return round.end ? rc : agree(run->node->world, rc, err);
 }
 
-/* Bring the images of all ranks to rank 0; those of others are zero bytes here. */
+/* Gather the images of all ranks on rank 0. A rank's array is zero where other ranks have images. */
 static void gather(struct probe *probe)
 {
     const struct node *node = probe->run->node;

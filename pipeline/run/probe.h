@@ -1,6 +1,6 @@
-/* A probe: a run over some images of a configuration that leaves no store.
+/* A probe: a run over some images of a configuration that writes no store.
  *
- * Images are computed in the blocks and groups of a run, so their numbers have the same bits. What only a store needs is
+ * Images are computed in the blocks and groups of a run, so their numbers have the same bits. Statistics and flows are
  * left out, and so is the condition of the configuration.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_PROBE_H
@@ -15,7 +15,7 @@
 struct probe_options {
     const char *config;      /* path */
     const char *images;      /* a range, "0:8"; NULL: those of the configuration */
-    const char *query;       /* an expression whose numbers are wanted; NULL: none */
+    const char *query;       /* the expression to compute; NULL: none */
     const char *const *sets; /* [nsets] "section.key=value" */
     size_t nsets;
 };
@@ -27,7 +27,7 @@ struct probe_image {
     double value, given;          /* of the query; NaN unless the image is OK */
 };
 
-/* Which images are wanted; without a function all are. */
+/* Which images to compute; all without a function. */
 struct probe_choice {
     void *context;
     bool (*has)(void *context, size_t first, size_t end); /* any of images first .. end - 1, a block */
@@ -37,13 +37,13 @@ struct probe {
     struct config config;
     struct run *run;            /* run/internal.h */
     size_t first, count;        /* of the dataset's images */
-    struct probe_choice choice; /* to be set before probe_run; blocks without a wanted image stay all zero */
+    struct probe_choice choice; /* set before probe_run; images of blocks that are not chosen stay all zero */
     struct probe_image *images; /* [count], after probe_run on rank 0 */
 };
 
 /* Load model and dataset, and plan the query.
  *
- *   out  out  to be freed with probe_end on all ranks, also after a failure
+ *   out  out  caller frees with probe_end on all ranks, also after a failure
  * Errors, the same on all ranks: as run_store. Collective. */
 enum status probe_begin(struct probe *out, const struct probe_options *options, const struct node *node,
                         struct log *log, struct error *err);
@@ -55,15 +55,15 @@ const struct query *probe_query(const struct probe *probe);
 /* Name of a class, on rank 0; "" if there is no such class. */
 const char *probe_class(const struct probe *probe, int class);
 
-/* Is called on all ranks when each has computed a block: rank r that of number `lead` + r, if there is one. Collective;
- * fails with the same status on all ranks or on none. */
+/* Is called on all ranks when each has computed a block: rank r block `lead` + r, if there is one. Collective; fails
+ * with the same status on all ranks or on none. */
 struct probe_round {
     void *context;
     enum status (*end)(void *context, size_t lead, struct error *err);
 };
 
-/* Compute the images. The watcher sees those that are OK, on the rank that computes them, in order if there is one
- * rank. A `round` without a function lets ranks go on without waiting for each other.
+/* Compute the images. The watcher is called with those that are OK, on the rank that computes them; in order if there
+ * is one rank. Without a function in `round`, ranks do not wait for each other.
  * Errors, the same on all ranks: as block_compute, and those of the round. Collective. */
 enum status probe_run(struct probe *probe, struct block_watcher watcher, struct probe_round round, struct error *err);
 

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 enum state {
-    STATE_IDLE,   /* nothing is asked for */
-    STATE_WANTED, /* the thread is to load, or loads, the batch ahead */
-    STATE_READY,  /* it has */
-    STATE_END     /* the thread is to end */
+    STATE_IDLE,   /* nothing to load */
+    STATE_WANTED, /* the thread should load, or is loading, the batch ahead */
+    STATE_READY,  /* that batch is loaded */
+    STATE_END     /* the thread should end */
 };
 
 struct reader {
@@ -22,7 +22,7 @@ struct reader {
     struct image_scratch scratch;
     size_t capacity;
     struct reader_batch batches[2]; /* the one in use and the one ahead; their images are owned */
-    size_t ahead;                   /* number of the latter */
+    size_t ahead;                   /* index of the batch ahead */
     double seconds;
     bool threaded;
     pthread_t thread;
@@ -76,7 +76,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Signals are for the thread that looks at them. */
+/* The thread blocks all signals; the main thread handles them. */
 static bool start_thread(struct reader *r)
 {
     sigset_t all, before;
@@ -88,7 +88,7 @@ static bool start_thread(struct reader *r)
     return started;
 }
 
-/* Wait until the thread has nothing to do, and return what it has left. */
+/* Wait until the thread has nothing to do, and return its state. */
 static enum state settle(struct reader *r)
 {
     pthread_mutex_lock(&r->mutex);

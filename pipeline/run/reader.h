@@ -1,7 +1,8 @@
-/* Images of a rank, read, decoded and prepared ahead of their use by a thread, so that the rank does not wait for files.
+/* Reading images in the background: a thread reads, decodes and preprocesses a rank's next images while the rank
+ * computes.
  *
- * The thread does not call MPI. Without a thread to be had everything is read when it is taken. What comes out does not
- * depend on any of this. Not collective; all functions are for the thread that opened the reader.
+ * The thread does not call MPI. If it cannot be started, images are read when they are taken. The results are the same
+ * either way. Not collective; only the thread that opened the reader may call these functions.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_READER_H
 #define NRMFLOW_PIPELINE_RUN_READER_H
@@ -10,7 +11,7 @@
 #include "io/dataset/dataset.h"
 #include "io/image/image.h"
 
-/* What became of an image. */
+/* The outcome of one image. */
 struct reader_image {
     enum status rc;
     struct error why; /* if rc is not OK */
@@ -35,13 +36,13 @@ struct reader;
 enum status reader_open(struct reader **out, const struct dataset_listing *listing,
                         const struct preprocessing *preprocessing, size_t capacity, float *inputs, struct error *err);
 
-/* Images first .. end - 1, which are waited for or loaded now. Valid until the next call. */
+/* Images first .. end - 1: wait for them, or load them now. Valid until the next call. */
 const struct reader_batch *reader_take(struct reader *reader, size_t first, size_t end);
 
-/* Begin to load the images that will be taken next. They need not be. */
+/* Start to load the images that will probably be taken next. */
 void reader_ahead(struct reader *reader, size_t first, size_t end);
 
-/* Seconds that were spent on loading so far, in whichever thread. */
+/* Seconds spent on loading so far, in either thread. */
 double reader_seconds(struct reader *reader);
 
 /* NULL is fine. */

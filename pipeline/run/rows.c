@@ -130,7 +130,7 @@ static void *cell(const struct rows_layout *l, unsigned char *packed, size_t col
     return packed + l->offset[column] + row * c->width * type_bytes(c->type);
 }
 
-/* All values of a row as those of an image that was never measured. */
+/* Set a row to the values of an image that was not measured. */
 static void blank(const struct rows_layout *l, unsigned char *packed, size_t row)
 {
     for (size_t column = 0; column < l->ncolumns; column++) {
@@ -182,7 +182,7 @@ static void put_real(const struct rows_layout *l, unsigned char *packed, size_t 
         *(double *)cell(l, packed, column, row) = value;
 }
 
-/* What the forward pass alone gives. */
+/* The results of the forward pass. */
 static void put_prediction(const struct rows_layout *l, unsigned char *packed, size_t row,
                            const struct measure_result *r)
 {

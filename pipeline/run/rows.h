@@ -1,4 +1,5 @@
-/* Per-image rows: buffered by every rank, written by one rank of every node as part files, packed into the store. */
+/* Per-image rows: every rank keeps its own, one rank of every node writes them to part files, world rank 0 copies
+ * these into the store. */
 #ifndef NRMFLOW_PIPELINE_RUN_ROWS_H
 #define NRMFLOW_PIPELINE_RUN_ROWS_H
 
@@ -11,7 +12,7 @@
 
 enum { ROWS_MAX_COLUMNS = 16 + 2 * QUERIES_MAX + NETWORK_MAX_VARIABLES, ROWS_NAME = QUERIES_NAME + 32 };
 
-/* The columns of a run, and where they are in a packed block: the columns one after the other, each of `block` rows. */
+/* The columns of a run, and their places in a packed block: one column after another, each of `block` rows. */
 struct rows_layout {
     const struct measure_plan *plan; /* borrowed */
     size_t block;                    /* rows of a whole block */
@@ -20,9 +21,9 @@ struct rows_layout {
     char names[ROWS_MAX_COLUMNS][ROWS_NAME];
     char paths[ROWS_MAX_COLUMNS][ROWS_NAME]; /* in the store, "images/mass" */
     size_t offset[ROWS_MAX_COLUMNS + 1];     /* bytes; the last is the size of a packed block */
-    size_t variable[ROWS_MAX_COLUMNS];       /* of a column with the relevance of channels */
-    size_t nfixed;                           /* columns before those */
-    size_t nqueries, query;                  /* queries, and the first one's column: value and condition of each */
+    size_t variable[ROWS_MAX_COLUMNS];       /* of a column with channel relevance */
+    size_t nfixed;                           /* columns before the ones with channel relevance */
+    size_t nqueries, query;                  /* number of queries; their first column: value and condition of each */
     bool wide[ROWS_MAX_COLUMNS];             /* more than one number a row */
 };
 
@@ -39,26 +40,26 @@ struct rows {
     struct rows_block *blocks; /* owned */
 };
 
-/* What rows hold besides what every run's do. */
+/* Optional columns. */
 struct rows_options {
     bool relevance[NETWORK_MAX_VARIABLES]; /* of variable k's channels */
     size_t nqueries;                       /* at most QUERIES_MAX */
     const char *queries[QUERIES_MAX];      /* names, of at most QUERIES_NAME bytes */
 };
 
-/* Lay out the columns. The layout must not be moved afterwards. */
+/* Lay out the columns. The layout must not be moved afterwards: its columns point into it. */
 void rows_layout_init(struct rows_layout *layout, const struct measure_plan *plan, size_t block,
                       const struct rows_options *options);
 
 void rows_init(struct rows *rows, const struct rows_layout *layout);
 
-/* Forget the blocks and free their memory. All zero is fine. */
+/* Free the blocks. All zero is fine. */
 void rows_free(struct rows *rows);
 
-/* Add a block of rows whose numbers are NaN and integers -1 (status: `unread`). Errors: FAIL_SYSTEM. */
+/* Add a block of rows with numbers NaN, integers -1 and status `unread`. Errors: FAIL_SYSTEM. */
 enum status rows_add_block(struct rows *rows, size_t first, size_t nrows, struct error *err);
 
-/* Whether one more block would take the blocks beyond so many bytes. */
+/* Whether the rows would exceed `nbytes` with one more block. */
 bool rows_full(const struct rows *rows, size_t nbytes);
 
 /* Set row `row` of the block added last. `result` is NULL for an image that was not measured; `queries`, [nqueries][2],
@@ -70,15 +71,15 @@ void rows_set(struct rows *rows, size_t row, enum store_status status, const str
 struct rows_image {
     enum store_status status;
     int predicted, target; /* -1 where the image was not measured */
-    double logit;          /* NaN there */
+    double logit;          /* NaN in that case */
     double value, given;   /* of the first query; NaN unless the image is OK */
 };
 
 /* Row `row` of the block added last. */
 struct rows_image rows_get(const struct rows *rows, size_t row);
 
-/* Gather the blocks of a node's ranks in its first rank, which writes them to a part file; all ranks forget
- * them. Collective over the node; the caller agrees on the result. Errors: FAIL_SYSTEM. */
+/* Gather the blocks of a node's ranks in its first rank, which writes them to a part file. All ranks then free them.
+ * Collective over the node; the result may differ between ranks. Errors: FAIL_SYSTEM. */
 enum status rows_write_part(struct rows *rows, const struct node *node, const char *path, struct error *err);
 
 /* The part files of a run, and the blocks of rows in them. */
@@ -104,7 +105,7 @@ enum status rows_parts_open(struct rows_parts *parts, const struct rows_layout *
 
 void rows_parts_free(struct rows_parts *parts);
 
-/* Copy rows into a store of nrows images. A store that is not `complete` may lack rows, and is given no columns of channel
+/* Copy rows into a store of nrows images. A store that is not `complete` may lack rows, and gets no columns of channel
  * relevance. Not collective.
  *
  *   counts  out  [STORE_NSTATUS] rows by status

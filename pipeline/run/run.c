@@ -19,8 +19,8 @@ struct epoch_end {
     enum stop_reason reason; /* not STOP_NONE: the run must stop */
 };
 
-/* Process blocks until none is left, the epoch is over or a stop is wished. Collective; all ranks meet at the end whatever
- * happened. */
+/* Process blocks until none is left, the epoch is over, or a stop is requested. All ranks meet at the end, also after a
+ * failure. Collective. */
 static enum status run_epoch(struct run *run, struct epoch_end *out, struct error *err)
 {
     double end = log_seconds() + run->config->run.epoch;
@@ -28,7 +28,7 @@ static enum status run_epoch(struct run *run, struct epoch_end *out, struct erro
     enum status rc = OK;
     size_t block, next;
     int reason = (int)stop_poll(run->stop);
-    int mine[2] = {reason != STOP_NONE, reason}, any[2]; /* more, why it stops */
+    int mine[2] = {reason != STOP_NONE, reason}, any[2]; /* more blocks, stop_reason */
 
     while (rc == OK && !mine[0] && schedule_next(&run->schedule, &block)) {
         double began = log_seconds();
@@ -69,7 +69,8 @@ static struct save_inputs description(const struct run *run, const char *dataset
                                 .class_names = run->class_names};
 }
 
-/* Bring all sums to rank 0's node, whose sums then are those of the whole run; the others begin anew. Collective. */
+/* Add all sums to those of rank 0's node, which then are the whole run's; other nodes start again from zero.
+ * Collective. */
 static enum status gather_sums(struct run *run, struct error *err)
 {
     enum status rc = fault_hit(FAULT_REDUCE) ? error_system(err, "the ranks' sums cannot be added up") : OK;
@@ -104,8 +105,8 @@ done:
     return rc;
 }
 
-/* Say where the time went, and what to change. Collective. */
-static void tell_account(const struct run *run)
+/* Log where the time went, and how to shorten it. Collective. */
+static void log_profile(const struct run *run)
 {
     struct time_profile mine = run->profile, all;
     char line[TIME_PROFILE_LINE];
@@ -123,7 +124,7 @@ static void tell_account(const struct run *run)
              100 * time_profile_share(&all, slowest), time_profile_advice(time_profile_name(slowest)));
 }
 
-/* The closing lines, and whether too many images failed. Rank 0. */
+/* Log the result; fail if too many images failed. Rank 0. */
 static enum status conclude(const struct run *run, const struct save_summary *summary, struct error *err)
 {
     double seconds = log_seconds() - run->started, done = (double)(summary->images - run->before);
@@ -139,8 +140,8 @@ static enum status conclude(const struct run *run, const struct save_summary *su
     return save_check_failed(summary, run->config, run->output, err);
 }
 
-/* Whether there is something at the output, which must be a store. Rank 0 looks, all agree. */
-static enum status look_at_output(struct run *run, bool *exists, struct error *err)
+/* Whether there is a store at the output; anything else is an error. Rank 0 checks for all. Collective. */
+static enum status check_output(struct run *run, bool *exists, struct error *err)
 {
     enum status rc = OK;
     int found = 0;
@@ -154,7 +155,7 @@ static enum status look_at_output(struct run *run, bool *exists, struct error *e
     return rc;
 }
 
-/* Whether the store that is there is complete already; an error if it is another run's. Collective. */
+/* Whether the existing store is complete; another run's store is an error. Collective. */
 static enum status compare_output(struct run *run, bool mixed, bool *complete, struct error *err)
 {
     char sha[2 * DATASET_SHA256 + 1], *config = NULL;
@@ -175,13 +176,13 @@ static enum status compare_output(struct run *run, bool mixed, bool *complete, s
     return rc;
 }
 
-/* Delete the store that is there, before the parts that it lists. Rank 0. */
+/* Delete the existing store; the parts that it lists go later. Rank 0. */
 static enum status delete_output(const struct run *run, struct error *err)
 {
     struct output_contents old;
     struct error why = {0};
 
-    if (output_look(&old, run->output, &why) == OK)
+    if (output_read(&old, run->output, &why) == OK)
         log_info(run->log, "restart deletes a store path=%s complete=%d images=%zu finished=%zu", run->output,
                  (int)old.complete, old.images, old.finished);
     else
@@ -189,8 +190,9 @@ static enum status delete_output(const struct run *run, struct error *err)
     return output_remove(run->output, err);
 }
 
-/* Take up the sums and parts of an unfinished store; what else is in the folder of parts goes. Collective. */
-static enum status take_up(struct run *run, bool unfinished, struct error *err)
+/* Resume from the sums and parts of an unfinished store, if there is one; remove all other files from the folder of
+ * parts. Collective. */
+static enum status resume(struct run *run, bool unfinished, struct error *err)
 {
     char **names = NULL;
     size_t count = 0, removed;
@@ -201,7 +203,7 @@ static enum status take_up(struct run *run, bool unfinished, struct error *err)
     TRY(agree(run->node->world, rc, err));
     TRY(parts_adopt(&run->parts, &removed, run->output, names, count, run->node, err));
     if (removed)
-        log_info(run->log, "removed what no store lists folder=%s.parts files=%zu", run->output, removed);
+        log_info(run->log, "removed files that no store lists folder=%s.parts files=%zu", run->output, removed);
     TRY(run_make_schedule(run, err));
     log_info(run->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
              run->before ? "continues" : "begins", run->model.net.name, run->context.end - run->context.first,
@@ -211,7 +213,8 @@ done:
     return rc;
 }
 
-/* Epochs until all blocks are done or a stop is wished; each but the last leaves an unfinished store. Collective. */
+/* Epochs until all blocks are done or a stop is requested; every epoch except the last leaves an unfinished store.
+ * Collective. */
 static enum status compute(struct run *run, struct error *err)
 {
     struct epoch_end end = {true, STOP_NONE};
@@ -233,7 +236,7 @@ static enum status compute(struct run *run, struct error *err)
     progress_finish(&run->progress);
     progress_free(&run->progress);
     if (rc == OK) {
-        tell_account(run);
+        log_profile(run);
         run->stop->reason = end.reason;
     }
     if (rc == OK && end.reason != STOP_NONE)
@@ -244,7 +247,8 @@ static enum status compute(struct run *run, struct error *err)
     return rc;
 }
 
-/* Find out under the lock what is at the output, and make place or go on from there. Collective. */
+/* Under the lock, check the output again; delete the store there, resume it, or leave a complete one alone.
+ * Collective. */
 static enum status enter_output(struct run *run, const struct run_options *options, bool *complete, struct error *err)
 {
     bool exists = false;
@@ -252,16 +256,16 @@ static enum status enter_output(struct run *run, const struct run_options *optio
     enum status rc = OK;
 
     TRY(parts_open(&run->parts, run->output, run->node, err));
-    TRY(look_at_output(run, &exists, err)); /* another run may have ended since */
+    TRY(check_output(run, &exists, err)); /* another run may have ended since */
     if (exists && options->restart)
         TRY(agree(run->node->world, run->node->rank == 0 ? delete_output(run, err) : OK, err));
     else if (exists)
         TRY(compare_output(run, options->mixed, complete, err));
-    if (*complete) { /* a kill at the last moment may have left parts */
+    if (*complete) { /* a run killed at the last moment may have left parts */
         log_info(run->log, "the store is complete, nothing to do path=%s; --restart computes it again", run->output);
         TRY(parts_adopt(&run->parts, &removed, run->output, NULL, 0, run->node, err));
     } else
-        TRY(take_up(run, exists && !options->restart, err));
+        TRY(resume(run, exists && !options->restart, err));
 done:
     return rc;
 }
@@ -279,7 +283,7 @@ enum status run_store(const struct config *config, const struct run_options *opt
     bool exists = false, complete = false;
     enum status rc = OK;
 
-    TRY(look_at_output(&run, &exists, err));
+    TRY(check_output(&run, &exists, err));
     TRY(run_set_up(&run, err));
     TRY(enter_output(&run, options, &complete, err));
     if (!complete)

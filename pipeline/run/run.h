@@ -9,17 +9,17 @@
 #include "pipeline/util/log.h"
 
 struct run_options {
-    const char *output; /* path of the store; parts of it are kept in <output>.parts until it is whole */
-    bool restart;       /* delete whatever store is there */
-    bool mixed;         /* continue an unfinished store that another machine (mpi/provenance.h) began */
+    const char *output; /* path of the store; part files are in <output>.parts until it is complete */
+    bool restart;       /* delete an existing store */
+    bool mixed;         /* continue an unfinished store of another machine or version (mpi/provenance.h) */
 };
 
-/* Compute the store that the configuration describes. A store that is there already must be of the same run; if it is
- * complete, nothing is done, and if not, the run goes on where it ended.
+/* Compute the store that the configuration describes. An existing store must be of the same run: a complete one is
+ * left as it is, an unfinished one is continued.
  *
- *   stop  started with stop_start; stop->reason says in the end whether and why an unfinished store was left
- * Errors, the same on all ranks: whatever the stages report; FAIL_LIMIT if more images failed than data.max_failed allows
- * (the store is written all the same). Collective. */
+ *   stop  started with stop_start; afterwards stop->reason is STOP_NONE, or why the run left an unfinished store
+ * Errors, the same on all ranks: those of all stages; FAIL_LIMIT if more images failed than data.max_failed allows
+ * (the store is complete even so). Collective. */
 enum status run_store(const struct config *config, const struct run_options *options, struct stop *stop,
                       const struct node *node, struct log *log, struct error *err);
 

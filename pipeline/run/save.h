@@ -37,8 +37,8 @@ struct save_summary {
     bool weak_condition;          /* finish.h */
 };
 
-/* Write the store from all sums and all parts. An unfinished store (not `complete`) has the rows and statistics so far, and
- * the state from which the run continues; a shard's store (data.shard) keeps the sums for a merge.
+/* Write the store from all sums and all parts. An unfinished store (not `complete`) has the rows and statistics so
+ * far, and the state from which the run continues; a shard's store (data.shard) keeps the sums for a merge.
  * Errors: FAIL_SYSTEM, FAIL_FORMAT (a damaged part). A store that was there before stays whole on failure. */
 enum status save_store(struct save_summary *summary, const struct save_inputs *inputs,
                        const struct dataset_listing *listing, const struct parts *parts, const struct sums *sums,

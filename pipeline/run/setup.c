@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rank 0 looks through the dataset; every node gets one listing. Collective. */
+/* Rank 0 scans the dataset; every node gets one listing. Collective. */
 static enum status load_listing(struct run *run, struct error *err)
 {
     static const char *const formats[] = {NULL, "folder", "list", "idx", "hdf5", "tar"};
@@ -40,8 +40,8 @@ static size_t class_count(const struct run *run)
     return network_shape(&run->model.net, run->model.net.nlinks).channels;
 }
 
-/* Whether labels can be taken for classes of the network, where the configuration does so. A folder's labels are the order
- * of its class folders, so that their number must be the network's. */
+/* If the configuration uses labels as classes of the network, there must be labels, and no more than the network has
+ * classes. The labels of a folder are the order of its class folders, so a different number deserves a warning. */
 static enum status check_labels(const struct run *run, struct error *err)
 {
     const struct config *config = run->config;
@@ -62,8 +62,8 @@ static enum status check_labels(const struct run *run, struct error *err)
     return OK;
 }
 
-/* Keys whose other values come with later versions. */
-static enum status check_available(const struct config *config, struct error *err)
+/* The histograms have an edge at zero, so the number of bins is even. */
+static enum status check_bins(const struct config *config, struct error *err)
 {
     if (config->store.histogram_bins % 2)
         return config_fail(config, err, "store.histogram_bins", "must be even, as zero is the middle edge");
@@ -160,7 +160,7 @@ done:
     return rc;
 }
 
-/* Refuse a plan beyond run.memory; tell it otherwise. */
+/* Plan the memory, and log it. A plan beyond run.memory is refused. */
 static enum status plan_memory(struct run *run, struct error *err)
 {
     struct memory_plan plan;
@@ -174,7 +174,7 @@ static enum status plan_memory(struct run *run, struct error *err)
     return OK;
 }
 
-/* Say which blocks could not be shared, and why. */
+/* Warn of memory that could not be shared, with the reason. */
 static void warn_of_copies(const struct run *run)
 {
     const struct {
@@ -191,7 +191,7 @@ static void warn_of_copies(const struct run *run)
                      blocks[i].what, blocks[i].block->why);
 }
 
-static void tell_flows(const struct run *run)
+static void log_flows(const struct run *run)
 {
     struct flows_cost cost = flows_cost(&run->model.flows, &run->model.plan);
 
@@ -205,7 +205,7 @@ static enum status allocate(struct run *run, struct error *err)
     enum status rc = OK;
 
     TRY(agree(run->node->world, plan_memory(run, err), err));
-    tell_flows(run);
+    log_flows(run);
     TRY(node_shared_alloc(run->node, &run->sums_memory, sums_bytes(&run->statistics.plan), err));
     sums_attach(&run->sums, &run->statistics.plan, run->sums_memory.memory);
     if (run->sums_memory.holder)
@@ -271,7 +271,7 @@ enum status run_set_up(struct run *run, struct error *err)
     TRY(blas_init(run->node->world, err));
     TRY(isa_choose(&ops, run->node, err));
     provenance_here(&run->provenance, ops->name);
-    TRY(agree(run->node->world, check_available(run->config, err), err));
+    TRY(agree(run->node->world, check_bins(run->config, err), err));
     if (run->random)
         TRY(model_random(&run->model, run->random, run->config, BLOCK_GROUP, ops, run->node, err));
     else

@@ -1,5 +1,5 @@
-/* The group state/ of a store: what an unfinished run needs to continue, and a merge to put shards together. It holds the
- * sums as they are in memory, the names of the part files, and the sizes of the weighted layers. Not collective.
+/* The group state/ of a store: what an unfinished run needs to continue, and a merge to put shards together. It holds
+ * the sums as they are in memory, the names of the part files, and the sizes of the weighted layers. Not collective.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_STATE_H
 #define NRMFLOW_PIPELINE_RUN_STATE_H

@@ -20,7 +20,7 @@ static const struct {
 enum { NSIGNALS = sizeof signals / sizeof signals[0] };
 
 static volatile sig_atomic_t
-    came[NSIGNALS]; /* second in which each came first, of the monotonic clock from 1; 0: not yet */
+    came[NSIGNALS]; /* second of the monotonic clock, plus 1, at which each first came; 0: not yet */
 
 static void request(int number)
 {
@@ -84,13 +84,13 @@ static double slurm_seconds_left(struct log *log)
     double left = strtod(text, &end) - (double)time(NULL);
     if (*end == '\0' && left > 0)
         return left;
-    log_warn(log, "Slurm's end time is over or no number, not heeded SLURM_JOB_END_TIME=%s", text);
+    log_warn(log, "Slurm's end time is in the past or no number, ignored SLURM_JOB_END_TIME=%s", text);
     return INFINITY;
 }
 
-/* What rank 0 finds. */
-static enum status find(struct stop *stop, double *left, const struct stop_times *times, const char *output,
-                        struct log *log, struct error *err)
+/* Rank 0's part of stop_start. */
+static enum status find_limits(struct stop *stop, double *left, const struct stop_times *times, const char *output,
+                               struct log *log, struct error *err)
 {
     double slurm = slurm_seconds_left(log), limit = times->began + times->limit - log_seconds();
 
@@ -99,8 +99,8 @@ static enum status find(struct stop *stop, double *left, const struct stop_times
     if ((size_t)snprintf(stop->file, sizeof stop->file, "%s.stop", output) >= sizeof stop->file)
         return error_set(err, FAIL_CONFIG, "the path of the output is too long: %s", output);
     if (access(stop->file, F_OK) == 0)
-        return error_set(err, FAIL_CONFIG,
-                         "%s: this stop file keeps the run from starting; remove it to let the run go on", stop->file);
+        return error_set(err, FAIL_CONFIG, "%s: this stop file prevents the run from starting; remove it first",
+                         stop->file);
     return OK;
 }
 
@@ -114,7 +114,7 @@ enum status stop_start(struct stop *stop, const struct stop_times *times, const 
 
     *stop = (struct stop){.reserve = times->reserve};
     if (node->rank == 0)
-        rc = find(stop, &left, times, output, log, err);
+        rc = find_limits(stop, &left, times, output, log, err);
     timed = stop->timed;
     TRY(agree(node->world, rc, err));
     MPI_Bcast(&left, 1, MPI_DOUBLE, 0, node->world);
@@ -144,9 +144,9 @@ double stop_reserve(const struct stop *stop)
     return isnan(stop->reserve) ? fmax(stop->least, stop->block + 2 * stop->save) : stop->reserve;
 }
 
-/* ---- the wish -------------------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------------------------- */
 
-/* Once a second, as the file system may be far away. */
+/* Whether the stop file exists; checked once a second, since the file system may be slow. */
 static bool file_is_there(struct stop *stop, double now)
 {
     if (!stop->file[0] || now < stop->looked + 1)

@@ -7,14 +7,14 @@ static const struct {
     const char *name, *advice;
 } stages[TIME_PROFILE_STAGES] = {
     [TIME_PROFILE_START] = {"start",
-                            "reading the model and listing the images outlast the rest of such a short run; fewer "
-                            "ranks read as fast, and more images do not take longer to begin"},
+                            "reading the model and listing the images take longer than the rest of this short run; "
+                            "fewer ranks start as fast, and more images start no later"},
     [TIME_PROFILE_DECODE] = {"decode",
-                             "ranks wait for images: put them on a faster disk, into tar shards, or make them smaller "
-                             "(a copy in the size that data.resize asks for)"},
+                             "ranks wait for images: store them on a faster disk, in tar shards, or in a smaller size "
+                             "(that of data.resize)"},
     [TIME_PROFILE_MEASURE] = {"measure",
-                              "this is the computation itself, which more ranks share; leave out what is not needed of "
-                              "far flows, all flows (measure.flows = none) and the condition (measure.given = none)"},
+                              "this is the computation itself: use more ranks, or leave out what you do not need: far "
+                              "flows, all flows (measure.flows = none), the condition (measure.given = none)"},
     [TIME_PROFILE_STATISTICS] = {"statistics",
                                  "ask for fewer sums: store.classes = none or a list, no store.class_flows, no "
                                  "store.maps, store.histogram_bins = 0"},

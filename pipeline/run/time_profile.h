@@ -1,4 +1,4 @@
-/* Where the time of a run went, and what would make it shorter. */
+/* Where the time of a run went, and how to shorten it. */
 #ifndef NRMFLOW_PIPELINE_RUN_TIME_PROFILE_H
 #define NRMFLOW_PIPELINE_RUN_TIME_PROFILE_H
 
@@ -6,9 +6,9 @@
 
 enum time_profile_stage {
     TIME_PROFILE_START,      /* reading the model, listing the images, planning */
-    TIME_PROFILE_DECODE,     /* waiting for images that are read and decoded beside the computation */
+    TIME_PROFILE_DECODE,     /* waiting for images, which are read and decoded in the background */
     TIME_PROFILE_MEASURE,    /* the network and its relevance */
-    TIME_PROFILE_STATISTICS, /* adding it to the sums */
+    TIME_PROFILE_STATISTICS, /* adding the results to the sums */
     TIME_PROFILE_WRITE,      /* making an epoch durable: rows, sums, the store */
     TIME_PROFILE_WAIT,       /* waiting for other ranks at an epoch's end */
     TIME_PROFILE_STAGES
@@ -20,19 +20,19 @@ struct time_profile {
 
 enum { TIME_PROFILE_LINE = 192 };
 
-/* "decode", as in the store's attribute seconds_decode. */
+/* A stage's name: "decode", as in the store's attribute seconds_decode. */
 const char *time_profile_name(enum time_profile_stage stage);
 
 /* The stage of the longest time; the first of equal ones. */
 enum time_profile_stage time_profile_slowest(const struct time_profile *profile);
 
-/* Share of a stage in all, 0 to 1; 0 if nothing took any time. */
+/* A stage's share of the total time, 0 to 1; 0 if the total is zero. */
 double time_profile_share(const struct time_profile *profile, enum time_profile_stage stage);
 
 /* "start=1% decode=0% measure=95% ..." */
 void time_profile_line(char out[TIME_PROFILE_LINE], const struct time_profile *profile);
 
-/* What to change where the stage of this name is the slowest; NULL for another name. */
+/* What to change if the stage of this name is the slowest; NULL for an unknown name. */
 const char *time_profile_advice(const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* One rank's flows of far pairs: sweeps through every image that is OK, exact ones into the sums of the block, sampled rows
- * into the node's exact sums at once. Not collective. */
+/* One rank's flows of far pairs. It sweeps through every image that is OK, adds exact pairs to the sums of the block,
+ * and sampled rows directly to the node's exact sums. Not collective. */
 #ifndef NRMFLOW_PIPELINE_STATS_FAR_SUMS_H
 #define NRMFLOW_PIPELINE_STATS_FAR_SUMS_H
 
@@ -12,7 +12,7 @@
 #include "pipeline/stats/statistics.h"
 #include "pipeline/stats/sums.h"
 
-/* Working memory, placed in an arena. Pairs are computed one after the other and share their memory. */
+/* Working memory, placed in an arena. Pairs are computed one after another and share it. */
 struct far_sums {
     const struct statistics *statistics; /* borrowed */
     uint64_t seed;
@@ -22,17 +22,17 @@ struct far_sums {
     double *numbers;      /* [channels of the widest variable] scratch */
 };
 
-/* Place it; with a measuring arena only its size comes out. Without far pairs it takes nothing. */
+/* Place it; with an arena over NULL, only compute its size. Without far pairs it is empty. */
 void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena);
 
 /* Add the far flows of an image that is OK.
  *
- *   block_sums       in/out  of the block
+ *   block_sums  in/out  the block's
  *   sums        in/out  the node's
- *   image       in      of the measure's sink
- *   index       in      the image's number in the whole dataset, which with the seed decides what is drawn
- *   given_mass  in      final
- *   class       in      for the sums by class of exact pairs; SIZE_MAX if it has none
+ *   image       in      as the measure passes it to its sink
+ *   index       in      the image's number in the whole dataset; together with the seed it determines the draws
+ *   given_mass  in      mass of the condition, complete
+ *   class       in      for the sums by class of exact pairs; SIZE_MAX if the image has none
  * Errors: FAIL_LIMIT as sums_add. */
 enum status far_sums_image(struct far_sums *far_sums, struct block_sums *block_sums, struct sums *sums,
                            const struct measure_image *image, size_t index, double given_mass, size_t class,

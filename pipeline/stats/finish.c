@@ -308,8 +308,8 @@ done:
     return rc;
 }
 
-/* Standard error against the exact mean of these images: sqrt(sum J^2 (1 - pi) / pi^2) / sum y; NaN in rows that were never
- * drawn. */
+/* Standard error against the exact mean of these images: sqrt(sum J^2 (1 - pi) / pi^2) / sum y; NaN in rows that were
+ * never drawn. */
 static enum status put_sampling_error(struct writer *w, const struct statistics_far *far, const size_t *dims)
 {
     for (size_t i = 0; i < product(2, dims); i++) {

@@ -1,4 +1,4 @@
-/* From the sums of a run to the numbers of its store. Not collective: world rank 0 only. */
+/* Turning the sums of a run into the numbers of its store. Not collective: world rank 0 only. */
 #ifndef NRMFLOW_PIPELINE_STATS_FINISH_H
 #define NRMFLOW_PIPELINE_STATS_FINISH_H
 
@@ -6,15 +6,15 @@
 #include "io/store/store.h"
 #include "pipeline/stats/statistics.h"
 
-/* Write layers/ and flows/ of the store, and the numbers of classes/ where classes are counted. */
+/* Write the groups layers/ and flows/ of the store and, with sums by class, the numbers of classes/. */
 enum status finish_statistics(struct store *store, const struct statistics *s, const struct sums *sums,
                               struct error *err);
 
-/* Bytes of memory that finish_statistics takes. */
+/* Bytes of memory that finish_statistics allocates. */
 size_t finish_bytes(const struct statistics *s);
 
-/* Mean of the condition's mass and its standard error; images counted. Means are not worth much where
- * |mean| < 3 standard errors: attribute weak_condition. */
+/* Number of images, and mean and standard error of the condition's mass. Means divided by it are statistically
+ * unreliable if |mean| < 3 standard errors: the attribute weak_condition. */
 struct finish_given {
     double images, mean, std_error;
     bool weak;
@@ -28,7 +28,7 @@ struct finish_given finish_given(const struct statistics *s, const struct sums *
  *
  *   n, y, yy  number of images, sums of y and y^2
  *   x, xx, xy sums
- * NaN where there are too few images. */
+ * The mean is NaN without images, the others with fewer than two. */
 struct finish_moments {
     double n, y, yy;
 };

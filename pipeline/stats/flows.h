@@ -1,5 +1,6 @@
-/* Which flow matrices a run computes, and how: those of neighbours by one contraction (measure.h), far pairs exactly by
- * sweeps (far.h), or all pairs of input and convolutions by sampling (sample.h). */
+/* Which flow matrices a run computes, and how: adjacent pairs by one contraction (measure.h), far pairs exactly by
+ * sweeps (far.h), or all pairs of input and convolutions by sampling (sample.h). docs/explanation/sampling.md explains
+ * the last. */
 #ifndef NRMFLOW_PIPELINE_STATS_FLOWS_H
 #define NRMFLOW_PIPELINE_STATS_FLOWS_H
 
@@ -18,22 +19,24 @@ struct flows_pair {
 };
 
 struct flows {
-    bool adjacent[NETWORK_MAX_LINKS]; /* into link k's variable from the weighted variable below */
-    size_t count;                     /* of far pairs, exact and sampled, by upper and lower variable */
+    bool adjacent[NETWORK_MAX_LINKS]; /* [k] link k's upper variable and the weighted variable below it */
+    size_t count;                     /* of far pairs, exact and sampled, sorted by upper and lower variable */
     struct flows_pair pairs[FLOWS_MAX];
-    bool sampled;  /* any of them */
-    double sweeps; /* of sampled ones, from every layer for an image */
+    bool sampled;  /* any far pair is */
+    double sweeps; /* for sampled pairs: expected for an image from every upper layer */
 };
 
-/* Bytes that the sweeps of one pair, or of sampling, may work in; with fewer than one sweep needs, that one's. */
+/* Bytes of working memory for the sweeps of one pair, or of sampling. A single sweep gets what it needs, even if that
+ * is more. */
 enum { FLOWS_SWEEP_BYTES = 128 << 20 };
 
-/* What measure.flows and measure.sweeps ask for. Errors: FAIL_CONFIG with the pair that does not fit the network. */
+/* Choose the pairs that measure.flows and measure.sweeps ask for. Errors: FAIL_CONFIG naming the pair that does not
+ * fit the network. */
 enum status flows_choose(struct flows *flows, const struct config *config, const struct network *net,
                          struct error *err);
 
-/* Far pairs of one image: sweeps and floating-point operations, if no channel is without relevance; of sampled ones the
- * expectation. */
+/* Cost of the far pairs of one image: sweeps and floating-point operations if every channel has relevance. For sampled
+ * pairs both are expected values. */
 struct flows_cost {
     size_t exact, sampled; /* pairs */
     double sweeps, flops;
@@ -41,7 +44,7 @@ struct flows_cost {
 
 struct flows_cost flows_cost(const struct flows *flows, const struct measure_plan *plan);
 
-/* Bytes of a pair's name, "conv3_3-conv5_3". */
+/* Bytes of a pair's name, such as "conv3_3-conv5_3". */
 enum { FLOWS_NAME = 2 * NETWORK_NAME };
 
 void flows_name(char name[FLOWS_NAME], const struct network *net, struct far_pair pair);

@@ -1,7 +1,8 @@
 /* The queries of a run: measures of set expressions, for every image.
  *
- * A query's numbers of an image are its value, the measure of the walks that are counted, and its condition's, one without
- * `given`. They are rows of the run. Over the images the query's mean is the ratio of the two means, see finish.h.
+ * A query has two numbers for an image: its value, the measure of the walks that are counted, and the measure of its
+ * condition, which is one without `given`. Both are columns of the run's rows. The mean of a query over the images is
+ * the ratio of the two means (finish.h).
  */
 #ifndef NRMFLOW_PIPELINE_STATS_QUERIES_H
 #define NRMFLOW_PIPELINE_STATS_QUERIES_H
@@ -15,7 +16,7 @@
 enum { QUERIES_MAX = 32, QUERIES_NAME = 32 };
 
 struct query {
-    const char *name, *text; /* the configuration's */
+    const char *name, *text; /* borrowed from the configuration */
     struct sets_plan value, given;
 };
 
@@ -34,15 +35,15 @@ struct queries_work {
 /* Parse and plan the queries of a configuration, in the order of their names.
  *
  *   out  out  to be freed with queries_free, also after a failure; borrows the configuration
- * Errors: FAIL_CONFIG with the place of the key, for a query without name with the expression alone; FAIL_SYSTEM. Not
- * collective. */
+ * Errors: FAIL_CONFIG with the place of the key, or for a query without name with the expression alone; FAIL_SYSTEM.
+ * Not collective. */
 enum status queries_init(struct queries *out, const struct config *config, const struct network *net,
                          struct error *err);
 
 /* All zero is fine. */
 void queries_free(struct queries *queries);
 
-/* Place the working memory; with a measuring arena only its size comes out. */
+/* Place the working memory; with an arena over NULL, only compute its size. */
 void queries_place(struct queries_work *work, const struct queries *queries, const struct measure_plan *plan,
                    struct arena *arena);
 
@@ -53,22 +54,23 @@ void queries_compute(struct queries_work *work, const struct queries *queries, s
 /* The numbers of a slot: [count][2]. */
 const double *queries_numbers(const struct queries_work *work, const struct queries *queries, size_t slot);
 
-/* Relevance of an image under the condition; NaN where that is NaN, or below QUERIES_SMALLEST and says nothing about it. */
+/* Relevance of an image under the condition; NaN if the condition is NaN, or so close to zero that the ratio is
+ * meaningless. */
 #define QUERIES_SMALLEST 1e-6
 double queries_ratio(double value, double given);
 
-/* A query over its images; those with a number that is not finite do not count. */
+/* A query over its images. Images with a number that is not finite do not count. */
 struct queries_mean {
     size_t images;
     double mean, std_error; /* of the ratio of the means of value and condition */
     double given_mean, given_std_error;
-    bool weak; /* the condition's mean is within 3 standard errors of zero, and the mean is not worth much */
+    bool weak; /* the condition's mean is within 3 standard errors of zero: `mean` is statistically unreliable */
 };
 
-/* From the rows, [n] in the order of the images. */
+/* The mean over the rows, [n] in the order of the images. */
 struct queries_mean queries_mean(const double *value, const double *given, size_t n);
 
-/* Write queries/<name> of a store but for its rows: mean, std_error and the attributes. */
+/* Write queries/<name> of a store except its rows: mean, std_error and the attributes. */
 enum status queries_finish(struct store *store, const char *name, const char *expression, const double *value,
                            const double *given, size_t n, struct error *err);
 

@@ -1,10 +1,11 @@
 /* The sums of a whole run: exact sums, maxima and top lists, in one block of memory.
  *
- * The block is held once per node and added to by all its ranks under striped locks that live in the block. All three
- * operations are free of order, so the contents do not depend on how the images were spread over ranks.
+ * A node has the block once. All its ranks add to it, under striped locks in the block itself. None of the three
+ * operations depends on order, so the contents do not depend on how images were spread over ranks
+ * (docs/explanation/exact-sums.md).
  *
  * Usage: build a plan (the same on every rank), allocate sums_bytes(plan) bytes (node_shared_alloc), attach, and let
- * one rank of those that share the block call sums_reset before any adds.
+ * one of the ranks that share the block call sums_reset before anyone adds.
  *
  * Not collective; sums_reduce.h has the collective part.
  */
@@ -19,7 +20,7 @@ enum { SUMS_NAME = 64, SUMS_ALIGNMENT = 64 };
 
 enum sums_kind {
     SUMS_EXACT, /* `count` 128-bit sums */
-    SUMS_MAX,   /* `count` doubles, -infinity where nothing came; a minimum is kept as the maximum of the negatives */
+    SUMS_MAX,   /* `count` doubles, -infinity without values; a minimum is kept as the maximum of the negatives */
     SUMS_TOP,   /* `count` lists of `depth` entries */
     SUMS_KINDS
 };
@@ -29,7 +30,7 @@ struct sums_section {
     enum sums_kind kind;
     size_t count;
     size_t depth;     /* 1 unless SUMS_TOP */
-    size_t additions; /* how often at most any one exact sum of it is added to in the whole run */
+    size_t additions; /* upper bound of the additions to any one of its exact sums in the whole run */
     int bits;         /* EXACT_COUNT, EXACT_VALUE or EXACT_SQUARE; 0 unless SUMS_EXACT */
     size_t offset;    /* bytes from the start of the block, set by sums_plan_close; sections of a kind are contiguous */
 };
@@ -47,14 +48,14 @@ struct sums {
     unsigned char *memory;        /* borrowed, sums_bytes(plan) bytes */
 };
 
-/* Start a plan. `additions` is normally the number of blocks of the whole dataset: each adds once to each sum. */
+/* Start a plan. `additions` is normally the number of blocks of the whole dataset, since each adds once to each sum. */
 void sums_plan_init(struct sums_plan *plan, size_t additions);
 
-/* Change `additions` for the sections that are added from here on. */
+/* Change `additions` for the sections added from now on. */
 void sums_plan_additions(struct sums_plan *plan, size_t additions);
 
-/* Add a section; returns its number. The name is cut at SUMS_NAME. A lack of memory or an impossible size is kept for
- * sums_plan_close. */
+/* Add a section; returns its number. The name is cut at SUMS_NAME. sums_plan_close reports a lack of
+ * memory or an impossible size. */
 size_t sums_plan_exact(struct sums_plan *plan, const char *name, size_t count, int bits);
 size_t sums_plan_max(struct sums_plan *plan, const char *name, size_t count);
 size_t sums_plan_top(struct sums_plan *plan, const char *name, size_t nlists, size_t depth);
@@ -70,17 +71,17 @@ size_t sums_bytes(const struct sums_plan *plan);
 /* Number of the section of this name; plan->nsections if there is none. */
 size_t sums_plan_find(const struct sums_plan *plan, const char *name);
 
-/* Largest |value| that one addition to this exact section may bring, so that the sum of all cannot overflow. */
+/* Largest |value| that may be added to this exact section at a time without the sum of all overflowing. */
 double sums_limit(const struct sums_plan *plan, size_t section);
 
-/* Let `sums` be the contents of `memory`, aligned to SUMS_ALIGNMENT. The contents are left as they are. */
+/* Use `memory`, aligned to SUMS_ALIGNMENT, without changing its contents. */
 void sums_attach(struct sums *sums, const struct sums_plan *plan, void *memory);
 
-/* Empty all sections and open all locks. Nobody may add meanwhile. */
+/* Empty all sections and release all locks. Nobody may add at the same time. */
 void sums_reset(struct sums *sums);
 
-/* The same for a block that is zero already, whose sums are left untouched: memory that is never used, as that of classes
- * without images, then costs nothing. */
+/* The same for a block that is zero already. Its exact sums are not touched, so memory that is never used, such as
+ * that of classes without images, costs nothing. */
 void sums_start(struct sums *sums);
 
 /* Add values[i] to sum first + i of an exact section, 0 <= i < n. Thread-safe between the ranks of a node.
@@ -91,22 +92,22 @@ enum status sums_add(struct sums *sums, size_t section, size_t first, const doub
 /* Raise maximum first + i to at least values[i]. NaN changes nothing. Thread-safe between the ranks of a node. */
 void sums_max(struct sums *sums, size_t section, size_t first, const double *values, size_t n);
 
-/* Add one to each of n sums of an exact section of whole numbers, sums[at[0]], sums[at[1]], ...; at[] ascending. Thread-safe
- * between the ranks of a node. */
+/* Add one to each of n sums of an exact section of whole numbers, sums[at[0]], sums[at[1]], ...; at[] ascending.
+ * Thread-safe between the ranks of a node. */
 void sums_count(struct sums *sums, size_t section, const size_t *at, size_t n);
 
 /* Offer entries[i] to list first + i, 0 <= i < n. Thread-safe between the ranks of a node.
  *
- *   least  in/out  [n] or NULL: what a value must reach to have a place in its list, begun with -infinity by a caller who
- *                  always offers to the same lists; entries below are not looked at */
+ *   least  in/out  [n] or NULL: the lowest value that can still enter each list; lower entries are skipped. A caller
+ *                  that always offers to the same lists starts with -infinity. */
 void sums_top(struct sums *sums, size_t section, size_t first, const struct toplist_entry *entries, double *least,
               size_t n);
 
-/* Add everything of `from` to `into`; both have plans with the same sections. Nobody else may add meanwhile. */
+/* Add everything of `from` to `into`; both have plans with the same sections. Nobody else may add at the same time. */
 void sums_merge(struct sums *into, const struct sums *from);
 
-/* Take contents that come from a file for sums over `images` images: opens all locks, and checks ranges, so that two such
- * contents can be merged. Errors: FAIL_FORMAT. */
+/* Accept contents read from a file as sums over `images` images: release all locks, and check the ranges, so that two
+ * such contents can be merged. Errors: FAIL_FORMAT. */
 enum status sums_accept(struct sums *sums, size_t images, struct error *err);
 
 /* Add `by` to the images' numbers in all lists. */

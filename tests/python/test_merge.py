@@ -194,7 +194,7 @@ class Machines(MergeCase):
         theirs = self.core(output)
         refused = nrmflow(*command)
         self.assertEqual(refused.returncode, 1)
-        self.assertRegex(refused.stderr, "begun on another machine.*OpenBLAS kernels: .*--allow-mixed")
+        self.assertRegex(refused.stderr, "comes from another machine.*OpenBLAS kernels: .*--allow-mixed")
         done = nrmflow(*command, "--allow-mixed")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.core(output), f"{theirs}, {self.core(self.shards[0])}")

@@ -90,7 +90,7 @@ class Stores(RunCase):
         done = run(store, {**SMALL, "data.images": "0:10"}, options=["--restart"])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, r"restart deletes a store path=\S+restart.h5 complete=0 images=32 finished=16\n")
-        self.assertRegex(done.stderr, r"removed what no store lists folder=\S+restart.h5.parts files=3\n")
+        self.assertRegex(done.stderr, r"removed files that no store lists folder=\S+restart.h5.parts files=3\n")
         self.assertEqual(finished(store), 10)
 
     def test_restart_that_fails_before_it_can_work_deletes_nothing(self):

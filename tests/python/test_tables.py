@@ -179,7 +179,7 @@ class Tables(RunCase):
         self.assertIn(f"{data['store_bytes'] / 2 ** 20:.1f} MiB at most", text)
         self.assertIn(f"{data['image_gflop']:.1f} GFLOP", text)
         self.assertIn(f"{data['network']}, {data['composite']}, given {data['given']}\n", text)
-        self.assertIn(f"{data['adjacent']} pairs of neighbours", text)
+        self.assertIn(f"{data['adjacent']} adjacent pairs", text)
         self.assertIn(data["store"], text)
 
 
