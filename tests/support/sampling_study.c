@@ -19,7 +19,7 @@ static const char *const names[STUDY_PAIRS][2] = {
     {"conv1_2", "conv5_3"}, {"conv3_3", "conv5_3"}, {"conv4_2", "conv5_1"}};
 static const float mean = 0.2860f, deviation = 0.3530f; /* of jobs/demo/demo.ini */
 
-/* One pair's sums over the images. Arrays are [rows][columns] but for the last. */
+/* One pair's sums over the images. All arrays except the last are [rows][columns]. */
 struct sums {
     struct far_pair pair;
     size_t rows, columns;
