@@ -43,6 +43,9 @@ debian_make() {
     mount -t sysfs -o ro sysfs "$system/sys"
     mkdir -p "$system/dev/shm"
     mount -t tmpfs tmpfs "$system/dev/shm"
+    mkdir -p "$system/dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$system/dev/pts"
+    ln -sf pts/ptmx "$system/dev/ptmx" # tests open terminals
 }
 
 # Root runs a command in a system: debian_run SYSTEM COMMAND ...
