@@ -75,7 +75,9 @@ class Signals(StopCase):
         """One block takes longer than the test, so that nothing is looked at in between."""
         store = self.path("twice.h5")
         process = start(store, {"run.block": 4000}, 1)
-        wait_for(lambda: os.path.exists(store + ".parts/lock"), process)
+        while "run begins" not in process.stderr.readline():
+            self.assertIsNone(process.poll(), "the run has ended before it began")
+        time.sleep(1)  # in the block
         process.send_signal(signal.SIGUSR1)
         time.sleep(2)
         self.assertIsNone(process.poll(), "the first signal has ended it")
