@@ -27,20 +27,19 @@
 /* neuron: the bias is one more lower neuron and receives relevance; spread: it is left out of every denominator. */
 enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 
-/* How the linear maps are computed: by linear.h, which keeps exact zeros; by direct.h between few planar channels and a
- * blocked variable, which keeps them too; or by winograd.h, for rules that never divide by a sum that can be exactly
- * zero where relevance arrives. */
-enum link_method { LINK_LINEAR, LINK_DIRECT, LINK_WINOGRAD };
+/* How links are computed: link_backend.h. */
+struct link_backend;
 
-/* A way to compute the maps: a method, and for LINK_WINOGRAD the tile of winograd.h. */
-struct link_way {
-    const char *name;
-    enum link_method method;
-    size_t tile;
+enum {
+    LINK_BACKENDS = 5,
+    LINK_PACKED = 12 /* most arrays of a backend's own */
 };
 
-enum { LINK_WAYS = 4 };
-extern const struct link_way link_ways[LINK_WAYS];
+/* All of them; which one a plan gets does not depend on their order, except among equals. */
+extern const struct link_backend *const link_backends[LINK_BACKENDS];
+
+/* The name that bench shows: linear, direct, F(4x4), F(2x2), pool. */
+const char *link_backend_name(const struct link_backend *backend);
 
 /* How a link is to be computed. */
 struct link_setting {
@@ -61,23 +60,19 @@ struct link_bounds {
 /* A link under a rule. Immutable once bound; all pointers are borrowed. */
 struct link_plan {
     const struct link *link;
+    const struct link_backend *backend;
     struct rule rule;
     struct rule_parts parts;
     enum bias_mode bias_mode;
     enum pool_mode pool;
-    struct link_way way;
+    bool signed_input, both_branches;
     const struct ops *ops;
     struct layout lower, upper;
     const float *weight, *bias;              /* the network's own */
     const float *forms[RULE_MAX_PARTS];      /* W' of every part, same shape as weight */
     const float *bias_forms[RULE_MAX_TERMS]; /* b' of every term, [K]; zeros where there is no bias */
     const float *low, *high;                 /* [C], zbox only */
-    const float *packed_up[2], *packed_down; /* LINK_WINOGRAD: W and W', and W' as adjoint */
-    const float *own_bias, *scale, *no_bias; /* b, the term's scale, zeros: [K] and zeros; not for LINK_LINEAR */
-    /* LINK_DIRECT: W, and for every term W' of the parts that are computed (link_direct.h) */
-    const float *direct_own;
-    const float *direct_joined[RULE_MAX_TERMS], *direct_up[RULE_MAX_TERMS], *direct_down[RULE_MAX_TERMS];
-    const float *direct_constant[RULE_MAX_TERMS]; /* NULL for a term without one */
+    const float *packed[LINK_PACKED];        /* derived weights of the backend: it alone knows what they are */
 };
 
 /* Scratch memory of the operations, for the largest link and n that will be used; see link_scratch_floats. */
@@ -93,19 +88,23 @@ struct link_scratch_floats {
     size_t sums; /* elements, not floats */
 };
 
-/* Describe a link under a rule. `model` holds the model's weights; the link has the offsets of its weight and bias. */
+/* Describe a link under a rule, to be computed by the backend that suits it best. `model` holds the model's weights; the
+ * link has the offsets of its weight and bias. */
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
                     const float *model);
 
-/* The same link computed another way. The new plan is as link_plan_init would leave it: not bound, with derived weights
- * and scratch memory of its own sizes. Returns false if that way does not suit the link. */
-bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_way *way);
+/* The same link by another backend. The new plan is as link_plan_init would leave it: not bound, with derived weights
+ * and scratch memory of its own sizes. Returns false if that backend does not suit the link. */
+bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_backend *backend);
 
 /* Derived weights: how many floats a plan needs; binding it to memory that holds or will hold them, which it only
  * reads; and computing them into that memory, by its owner. Weights that a part uses unchanged take no memory. */
 size_t link_forms_floats(const struct link_plan *plan);
 void link_forms_bind(struct link_plan *plan, const float *memory);
 void link_forms_compute(const struct link_plan *plan, float *memory, struct link_bounds input_bounds);
+
+/* Of them, how many floats a forward pass reads once for all images of a call; 0: every image reads them anew. */
+size_t link_shared_floats(const struct link_plan *plan);
 
 struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, size_t n);
 
@@ -115,15 +114,6 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
 
 /* Floats of the coefficients of n images, [nterms][n][upper floats], or of a pool's shares [n][...]. */
 size_t link_coefficients(const struct link_plan *plan, size_t n);
-
-/* The forward pass.
- *
- *   upper      out  the activation: max(z, 0) where the variable is rectified, else z
- *   c          out  link_coefficients(plan, n) floats
- *   summaries  out  of the channels of `upper`, [n][K]; for a pool also in: of the channels of a; NULL: neither
- *   a          in   lower activations */
-void link_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                  const float *a, size_t n, const struct link_scratch *scratch);
 
 /* The ledger of a backward pass over n images: what each upper channel passes to the link's bias, and what stabilizers
  * and empty denominators absorb, both computed from the coefficients and not as what is missing. And summaries of the
@@ -140,46 +130,45 @@ struct link_ledger {
     struct channels_summary *weighted;
 };
 
-/* One backward pass.
+/* An operation on n images. Each uses the members that its comment names; the others may be anything.
  *
- *   c        in   coefficients of the n images
- *   a        in   lower activations; not read for pools
- *   r_upper  in   relevance of the upper variable
- *   h        in   weights of lower neurons for the flow, like a; NULL: one
- *   r_lower  out  relevance of the lower variable
- *   joint    out  flow matrices of the n images, [n][K][C], weighted links only; NULL: not computed
- *   ledger   out  NULL: not computed */
+ *   c_images   images of which c has the coefficients, [nterms][c_images][upper floats], with c at the first of the n;
+ *              0: just the n
+ *   one_image  the n are sweeps of one image: c and a are those of the one. Backward and lift only, without ledger and
+ *              joint */
 struct link_call {
     const struct link_plan *plan;
-    size_t n;
-    const float *c, *a, *r_upper, *h;
-    float *r_lower, *joint;
-    const struct link_ledger *ledger;
     const struct link_scratch *scratch;
+    size_t n, c_images;
+    bool one_image;
+    const float *a, *c;       /* lower activations, and coefficients */
+    const float *r_upper;     /* relevance of the upper variable */
+    const float *v_lower, *h; /* weights of lower neurons: for the lift; for the flow, NULL: one */
+    float *upper, *c_out;     /* of the forward pass */
+    float *r_lower, *v_upper; /* of backward and lift */
+    float *joint;             /* flow matrices, [n][K][C] */
+    struct channels_summary *summaries;
+    const struct link_ledger *ledger;
 };
 
+/* The forward pass.
+ *
+ *   a          in   lower activations
+ *   upper      out  the activation: max(z, 0) where the variable is rectified, else z
+ *   c_out      out  link_coefficients(plan, n) floats, or as c_images says
+ *   summaries  out  of the channels of `upper`, [n][K]; for a pool also in: of the channels of a; NULL: neither */
+void link_forward(const struct link_call *call);
+
+/* One backward pass: r_lower of r_upper, c and, except for pools, a.
+ *
+ *   ledger  out  NULL: not computed
+ *   joint   out  the flow, of h too; weighted links only; NULL: not computed */
 void link_backward(const struct link_call *call);
 
-/* The adjoint: v_upper[j] = sum_i v_lower[i] r(i|j). For pools a is not read. */
-void link_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, const float *a,
-               size_t n, const struct link_scratch *scratch);
+/* The adjoint: v_upper[j] = sum_i v_lower[i] r(i|j), of v_lower, c and, except for pools, a. */
+void link_lift(const struct link_call *call);
 
-/* Both for n sweeps of one image at once: r_upper and v_upper are [n][upper floats], r_lower and v_lower [n][lower
- * floats], while c and a are those of the one image. */
-void link_backward_sweeps(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
-                          const float *a, size_t n, const struct link_scratch *scratch);
-void link_lift_sweeps(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                      const float *a, size_t n, const struct link_scratch *scratch);
-
-/* Some images of a group: numbers first .. first + count - 1 of all. */
-struct link_images {
-    size_t first, count, all;
-};
-
-/* Flow matrices of some images, [count][K][C], from their r_upper [count][upper floats], a [count][lower floats] and
- * weights h of lower neurons [count][lower floats] (NULL: one). c has the coefficients of all images. Weighted links
- * only. */
-void link_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, const float *a,
-               const float *h, struct link_images images, const struct link_scratch *scratch);
+/* joint of r_upper, c, a and h. Weighted links only. */
+void link_flow(const struct link_call *call);
 
 #endif

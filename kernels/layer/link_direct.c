@@ -1,13 +1,15 @@
-#include "kernels/layer/link_direct.h"
-
+/* Convolutions between the network's input and the first blocked variable, for any rule, by direct.h. One convolution
+ * computes all parts of a term, from the planes x of its parts, [parts][C][H][W]; the first part needs no planes if its
+ * weights are the sum of the others'. */
 #include "kernels/base/number.h"
 #include "kernels/layer/direct.h"
-#include "kernels/layer/linear.h"
+#include "kernels/layer/link_backend.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
+    MOST_CHANNELS = 4, /* of the input */
     TAPS = 9,
     TOP = 1, /* bits of a place: the sides of the map that a position is at */
     BOTTOM = 2,
@@ -15,6 +17,29 @@ enum {
     RIGHT = 8,
     PLACES = 16
 };
+
+/* The backend's arrays, from UP_OWN for the link itself, the others for each term. */
+enum {
+    UP_OWN,   /* W packed */
+    OWN_BIAS, /* b, and zeros: [K] and zeros */
+    NO_BIAS,
+    JOINED,                             /* [K][planes][3][3], of the parts that are computed */
+    CONSTANT = JOINED + RULE_MAX_TERMS, /* what parts with constant x, and b', add to the denominator, for each place;
+                                              only if the denominator is this plus the link's own z - b */
+    UP = CONSTANT + RULE_MAX_TERMS,     /* JOINED packed */
+    DOWN = UP + RULE_MAX_TERMS,         /* and as adjoint */
+    ARRAYS = DOWN + RULE_MAX_TERMS
+};
+
+_Static_assert(ARRAYS <= (int)LINK_PACKED, "LINK_PACKED is too small");
+
+static int suits(const struct link_plan *plan)
+{
+    bool fits = plan->link->kind == LINK_CONVOLUTION && plan->lower.lanes == 1 && plan->upper.lanes == LAYOUT_LANES &&
+                plan->link->lower.channels <= MOST_CHANNELS;
+
+    return fits ? 2 : 0;
+}
 
 /* ---- terms ------------------------------------------------------------------------------------------------------- */
 
@@ -40,6 +65,11 @@ static struct direct shape_of(const struct link_plan *plan, size_t planes)
     const struct link *link = plan->link;
 
     return (struct direct){planes, link->upper.channels, link->lower.height, link->lower.width};
+}
+
+static struct direct own_shape(const struct link_plan *plan)
+{
+    return shape_of(plan, plan->link->lower.channels);
 }
 
 /* The parts that are computed. If a term's weights are W, W+ and W-, the first is the sum of the others: its x is added
@@ -119,21 +149,6 @@ static float sum_of(struct factors x, float a)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-size_t link_direct_joined_floats(const struct link_plan *plan, size_t term)
-{
-    return plan->link->upper.channels * term_shape(plan, term).planes * TAPS;
-}
-
-size_t link_direct_packed_floats(const struct link_plan *plan, size_t term, bool adjoint)
-{
-    return direct_weights_floats(plan->ops, term_shape(plan, term), adjoint);
-}
-
-size_t link_direct_own_floats(const struct link_plan *plan)
-{
-    return direct_weights_floats(plan->ops, shape_of(plan, plan->link->lower.channels), false);
-}
-
 /* Whether the only part of a term whose x varies is that of the link's own z. */
 static bool has_constant(const struct link_plan *plan, size_t term)
 {
@@ -150,9 +165,24 @@ static bool has_constant(const struct link_plan *plan, size_t term)
     return own == 1;
 }
 
-size_t link_direct_constant_floats(const struct link_plan *plan, size_t term)
+static size_t constant_floats(const struct link_plan *plan, size_t term)
 {
     return has_constant(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
+}
+
+static void sizes(size_t floats[LINK_PACKED], const struct link_plan *plan)
+{
+    size_t channels = plan->link->upper.channels;
+
+    floats[UP_OWN] = direct_weights_floats(plan->ops, own_shape(plan), false);
+    floats[OWN_BIAS] = floats[NO_BIAS] = padded(channels);
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        struct direct shape = term_shape(plan, t);
+        floats[JOINED + t] = channels * shape.planes * TAPS;
+        floats[CONSTANT + t] = constant_floats(plan, t);
+        floats[UP + t] = direct_weights_floats(plan->ops, shape, false);
+        floats[DOWN + t] = direct_weights_floats(plan->ops, shape, true);
+    }
 }
 
 /* Weights times the constants, summed over the parts and channels, of one upper channel. */
@@ -183,7 +213,7 @@ static void fill_constant(float *constant, const struct link_plan *plan, size_t 
     size_t channels = plan->link->upper.channels;
     double taps[TAPS];
 
-    memset(constant, 0, link_direct_constant_floats(plan, term) * sizeof *constant);
+    memset(constant, 0, constant_floats(plan, term) * sizeof *constant);
     for (size_t k = 0; k < channels; k++) {
         constant_taps(taps, plan, term, k);
         for (size_t place = 0; place < PLACES; place++) {
@@ -206,15 +236,17 @@ static void join(float *to, const struct link_plan *plan, size_t term)
             memcpy(to, plan->forms[p] + k * each, each * sizeof *to);
 }
 
-void link_direct_pack(const struct link_direct_forms *forms, const struct link_plan *plan)
+static void pack(float *const packed[LINK_PACKED], const struct link_plan *plan)
 {
-    direct_pack(forms->own, plan->weight, false, plan->ops, shape_of(plan, plan->link->lower.channels));
+    direct_pack(packed[UP_OWN], plan->weight, false, plan->ops, own_shape(plan));
+    link_pad_bias(packed[OWN_BIAS], plan);
+    memset(packed[NO_BIAS], 0, padded(plan->link->upper.channels) * sizeof(float));
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        join(forms->joined[t], plan, t);
-        direct_pack(forms->down[t], forms->joined[t], true, plan->ops, term_shape(plan, t));
-        direct_pack(forms->up[t], forms->joined[t], false, plan->ops, term_shape(plan, t));
-        if (forms->constant[t])
-            fill_constant(forms->constant[t], plan, t);
+        join(packed[JOINED + t], plan, t);
+        direct_pack(packed[DOWN + t], packed[JOINED + t], true, plan->ops, term_shape(plan, t));
+        direct_pack(packed[UP + t], packed[JOINED + t], false, plan->ops, term_shape(plan, t));
+        if (packed[CONSTANT + t])
+            fill_constant(packed[CONSTANT + t], plan, t);
     }
 }
 
@@ -228,8 +260,9 @@ static size_t most_planes(const struct link_plan *plan)
     return most;
 }
 
-struct link_scratch_floats link_direct_scratch(const struct link_plan *plan)
+static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
 {
+    (void)n;
     size_t planes = most_planes(plan), gradient = plan->link->upper.channels * planes * TAPS;
 
     return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
@@ -274,14 +307,7 @@ static void add_planes(float *restrict r, const struct link_plan *plan, size_t t
         }
 }
 
-/* ---- maps -------------------------------------------------------------------------------------------------------- */
-
-void link_direct_preactivation(float *z, const struct link_plan *plan, const float *a,
-                               const struct link_scratch *scratch)
-{
-    direct_forward(z, a, plan->direct_own, plan->own_bias, plan->ops, shape_of(plan, plan->link->lower.channels),
-                   scratch->work);
-}
+/* ---- the operations, on one image -------------------------------------------------------------------------------- */
 
 /* The coefficients of row y from its z, which becomes the activation. */
 static void finish_row(float *z, float *c, const struct link_plan *plan, size_t y)
@@ -295,77 +321,111 @@ static void finish_row(float *z, float *c, const struct link_plan *plan, size_t 
         for (size_t x = 0, count; x < shape.width; x += count) {
             size_t place = row | (x == 0 ? LEFT : 0) | (x + 1 == shape.width ? RIGHT : 0);
             size_t at = layout_index(plan->upper, k, y, x);
-            finish.bias = plan->own_bias + k;
-            finish.constant = plan->direct_constant[0] + place * padded(shape.channels) + k;
+            finish.bias = plan->packed[OWN_BIAS] + k;
+            finish.constant = plan->packed[CONSTANT] + place * padded(shape.channels) + k;
             count = place & (LEFT | RIGHT) ? 1 : shape.width - 1 - x;
             plan->ops->direct_finish(z + at, c + at, count, &finish);
         }
 }
 
-bool link_direct_is_fused(const struct link_plan *plan)
+/* z, the coefficients and the activation together. */
+static void forward_fused(const struct link_call *call)
 {
-    return plan->parts.nterms == 1 && plan->direct_constant[0] && plan->parts.term[0].selector == SELECT_ALL;
-}
+    const struct link_plan *plan = call->plan;
 
-void link_direct_forward(float *upper, float *c, const struct link_plan *plan, const float *a,
-                         const struct link_scratch *scratch)
-{
     for (size_t y = 0; y < plan->link->upper.height; y++) {
-        direct_forward_row(upper, a, y, plan->direct_own, plan->own_bias, plan->ops,
-                           shape_of(plan, plan->link->lower.channels), scratch->work);
-        finish_row(upper, c, plan, y);
+        direct_forward_row(call->upper, call->a, y, plan->packed[UP_OWN], plan->packed[OWN_BIAS], plan->ops,
+                           own_shape(plan), call->scratch->work);
+        finish_row(call->upper, call->c_out, plan, y);
     }
-    layout_clear_border(upper, plan->upper);
-    layout_clear_border(c, plan->upper);
+    layout_clear_border(call->upper, plan->upper);
+    layout_clear_border(call->c_out, plan->upper);
 }
 
-void link_direct_denominator(float *out, const struct link_plan *plan, size_t term, const float *a,
-                             const struct link_scratch *scratch)
+/* The denominator of a term: the sum over its parts, and b'. */
+static void denominator(float *z, const struct link_call *call, size_t term)
 {
-    fill_planes(scratch->lower, plan, term, a, NULL);
-    direct_forward(out, scratch->lower, plan->direct_up[term], plan->bias_forms[term], plan->ops,
+    const struct link_plan *plan = call->plan;
+    const struct link_scratch *scratch = call->scratch;
+
+    fill_planes(scratch->lower, plan, term, call->a, NULL);
+    direct_forward(z, scratch->lower, plan->packed[UP + term], plan->bias_forms[term], plan->ops,
                    term_shape(plan, term), scratch->work);
 }
 
-void link_direct_backward(float *r_lower, const struct link_plan *plan, const float *r_upper, const float *c,
-                          size_t stride, const float *a, const struct link_scratch *scratch)
+static void forward(const struct link_call *call)
 {
-    for (size_t t = 0; t < plan->parts.nterms; t++) {
-        direct_backward(scratch->lower, r_upper, c + t * stride, plan->direct_down[t], plan->ops, term_shape(plan, t),
-                        scratch->work);
-        add_planes(r_lower, plan, t, a, scratch->lower);
+    const struct link_plan *plan = call->plan;
+
+    if (plan->parts.nterms == 1 && plan->packed[CONSTANT] && plan->parts.term[0].selector == SELECT_ALL &&
+        !link_denominator_is_z(plan)) {
+        forward_fused(call);
+        return;
     }
+    direct_forward(call->upper, call->a, plan->packed[UP_OWN], plan->packed[OWN_BIAS], plan->ops, own_shape(plan),
+                   call->scratch->work);
+    link_finish_forward(call, denominator);
 }
 
-void link_direct_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c, size_t stride,
-                      const float *a, const struct link_scratch *scratch)
+static void backward(const struct link_call *call)
 {
-    size_t floats = layout_floats(plan->upper);
+    const struct link_plan *plan = call->plan;
+    const struct link_scratch *scratch = call->scratch;
 
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        fill_planes(scratch->lower, plan, t, a, v_lower);
-        direct_forward(scratch->upper, scratch->lower, plan->direct_up[t], plan->no_bias, plan->ops,
+        direct_backward(scratch->lower, call->r_upper, call->c + link_term(call, t), plan->packed[DOWN + t], plan->ops,
+                        term_shape(plan, t), scratch->work);
+        add_planes(call->r_lower, plan, t, call->a, scratch->lower);
+    }
+    link_fill_ledger(call, NULL);
+}
+
+static void lift(const struct link_call *call)
+{
+    const struct link_plan *plan = call->plan;
+    const struct link_scratch *scratch = call->scratch;
+    size_t floats = link_upper_floats(plan);
+
+    for (size_t t = 0; t < plan->parts.nterms; t++) {
+        const float *c = call->c + link_term(call, t);
+        fill_planes(scratch->lower, plan, t, call->a, call->v_lower);
+        direct_forward(scratch->upper, scratch->lower, plan->packed[UP + t], plan->packed[NO_BIAS], plan->ops,
                        term_shape(plan, t), scratch->work);
         for (size_t i = 0; i < floats; i++)
-            v_upper[i] = (t ? v_upper[i] : 0) + c[t * stride + i] * scratch->upper[i];
+            call->v_upper[i] = (t ? call->v_upper[i] : 0) + c[i] * scratch->upper[i];
     }
 }
 
-void link_direct_flow(float *joint, const struct link_plan *plan, const float *r_upper, const float *c, size_t stride,
-                      const float *a, const float *h, const struct link_scratch *scratch)
+static void flow(const struct link_call *call)
 {
+    const struct link_plan *plan = call->plan;
+    const struct link_scratch *scratch = call->scratch;
     size_t channels = plan->link->lower.channels;
-    float *gradient = scratch->upper + layout_floats(plan->upper);
+    float *gradient = scratch->upper + link_upper_floats(plan);
 
-    memset(joint, 0, plan->link->upper.channels * channels * sizeof *joint);
+    memset(call->joint, 0, plan->link->upper.channels * channels * sizeof *call->joint);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         size_t planes = term_shape(plan, t).planes;
-        fill_planes(scratch->lower, plan, t, a, h);
-        direct_gradient(gradient, r_upper, c + t * stride, scratch->lower, plan->ops, term_shape(plan, t),
-                        scratch->work);
+        const float *w = plan->packed[JOINED + t];
+        fill_planes(scratch->lower, plan, t, call->a, call->h);
+        direct_gradient(gradient, call->r_upper, call->c + link_term(call, t), scratch->lower, plan->ops,
+                        term_shape(plan, t), scratch->work);
         for (size_t i = 0; i < plan->link->upper.channels * planes; i++)
             for (size_t tap = 0; tap < TAPS; tap++)
-                joint[i / planes * channels + i % channels] +=
-                    plan->direct_joined[t][i * TAPS + tap] * gradient[i * TAPS + tap];
+                call->joint[i / planes * channels + i % channels] += w[i * TAPS + tap] * gradient[i * TAPS + tap];
     }
 }
+
+const struct link_backend link_direct = {
+    .name = "direct",
+    .takes = LINK_TAKES_IMAGE,
+    .suits = suits,
+    .sizes = sizes,
+    .pack = pack,
+    .scratch = scratch,
+    .coefficients = link_upper_floats,
+    .forward = forward,
+    .backward = backward,
+    .lift = lift,
+    .flow = flow,
+};

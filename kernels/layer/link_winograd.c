@@ -1,13 +1,12 @@
-#include "kernels/layer/link_winograd.h"
-
+/* Convolutions between blocked variables, by winograd.h. */
 #include "kernels/base/number.h"
+#include "kernels/layer/link_backend.h"
+#include "kernels/layer/winograd.h"
 
 #include <assert.h>
 
-static size_t upper_floats(const struct link_plan *plan)
-{
-    return layout_floats(plan->upper);
-}
+/* Packed W and W' upwards, W' as adjoint downwards; b and the term's scale, [K] and zeros. */
+enum { UP_OWN, UP, DOWN, OWN_BIAS, SCALE };
 
 static size_t lower_floats(const struct link_plan *plan)
 {
@@ -16,15 +15,28 @@ static size_t lower_floats(const struct link_plan *plan)
 
 /* ---- shapes and weights ------------------------------------------------------------------------------------------ */
 
+/* Whether the rule's only denominator is at least z, up to its stabilizer, wherever relevance arrives. */
+static bool fits(const struct link_plan *plan)
+{
+    return plan->link->kind == LINK_CONVOLUTION && (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) &&
+           plan->bias_mode == BIAS_NEURON && !plan->signed_input && !plan->both_branches &&
+           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
+}
+
 /* Multiplications for one pair of channels. */
 static size_t tile_cost(const struct link *link, size_t tile)
 {
     return (link->upper.height + tile - 1) / tile * ((link->upper.width + tile - 1) / tile) * (tile + 2) * (tile + 2);
 }
 
-bool link_winograd_small(const struct link *link)
+static int suits_4(const struct link_plan *plan)
 {
-    return tile_cost(link, 2) < tile_cost(link, 4);
+    return fits(plan) ? 3 : 0;
+}
+
+static int suits_2(const struct link_plan *plan)
+{
+    return !fits(plan) ? 0 : tile_cost(plan->link, 2) < tile_cost(plan->link, 4) ? 4 : 3;
 }
 
 static struct winograd shape_up(const struct link_plan *plan, size_t sets)
@@ -32,83 +44,87 @@ static struct winograd shape_up(const struct link_plan *plan, size_t sets)
     const struct link *link = plan->link;
 
     return (struct winograd){link->lower.channels, link->upper.channels, sets,
-                             link->upper.height,   link->upper.width,    plan->way.tile};
+                             link->upper.height,   link->upper.width,    plan->backend->tile};
 }
 
-struct winograd link_winograd_down(const struct link_plan *plan)
+static struct winograd shape_down(const struct link_plan *plan)
 {
     const struct link *link = plan->link;
 
     return (struct winograd){link->upper.channels, link->lower.channels, 1,
-                             link->upper.height,   link->upper.width,    plan->way.tile};
+                             link->upper.height,   link->upper.width,    plan->backend->tile};
 }
 
-bool link_winograd_fits(const struct link_plan *plan, const struct link_setting *setting)
+static size_t weights(const struct link_plan *plan)
 {
-    return plan->link->kind == LINK_CONVOLUTION && (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) &&
-           plan->bias_mode == BIAS_NEURON && !setting->signed_input && !setting->both_branches &&
-           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
+    return winograd_weights_floats(plan->ops, shape_down(plan));
 }
 
-size_t link_winograd_floats(const struct link_plan *plan)
+static void sizes(size_t floats[LINK_PACKED], const struct link_plan *plan)
 {
-    return winograd_weights_floats(plan->ops, link_winograd_down(plan));
+    floats[UP_OWN] = floats[UP] = floats[DOWN] = weights(plan);
+    floats[OWN_BIAS] = floats[SCALE] = padded(plan->link->upper.channels);
 }
 
-void link_winograd_pack(const struct link_winograd_forms *forms, const struct link_plan *plan, const float *part)
+static void pack(float *const packed[LINK_PACKED], const struct link_plan *plan)
 {
-    winograd_pack(forms->up[0], plan->weight, false, plan->ops, shape_up(plan, 1));
-    winograd_pack(forms->up[1], part, false, plan->ops, shape_up(plan, 1));
-    winograd_pack(forms->down, part, true, plan->ops, link_winograd_down(plan));
+    size_t channels = plan->link->upper.channels;
+
+    winograd_pack(packed[UP_OWN], plan->weight, false, plan->ops, shape_up(plan, 1));
+    winograd_pack(packed[UP], plan->forms[0], false, plan->ops, shape_up(plan, 1));
+    winograd_pack(packed[DOWN], plan->forms[0], true, plan->ops, shape_down(plan));
+    link_pad_bias(packed[OWN_BIAS], plan);
+    for (size_t k = 0; k < padded(channels); k++)
+        packed[SCALE][k] = k < channels ? (float)plan->parts.term[0].scale : 0;
 }
 
-struct link_scratch_floats link_winograd_scratch(const struct link_plan *plan, size_t n)
+static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
 {
     size_t up = winograd_scratch_floats(plan->ops, shape_up(plan, 2));
-    size_t down = winograd_scratch_floats(plan->ops, link_winograd_down(plan));
+    size_t down = winograd_scratch_floats(plan->ops, shape_down(plan));
 
     return (struct link_scratch_floats){.work = larger(up, down), .sums = n * plan->link->upper.channels};
 }
 
 /* ---- the operations ---------------------------------------------------------------------------------------------- */
 
-void link_winograd_forward(float *upper, float *c, struct channels_summary *summaries, const struct link_plan *plan,
-                           const float *a, size_t n, const struct link_scratch *scratch)
+static void forward(const struct link_call *call)
 {
-    struct rule_term term = plan->parts.term[0];
-    struct winograd_call call = {
-        .images = n,
-        .stride = {.x = lower_floats(plan), .y = upper_floats(plan)},
-        .x = a,
-        .y = {upper, c},
-        .summaries = summaries,
-        .packed = {plan->packed_up[0], plan->packed_up[1]},
+    const struct link_plan *plan = call->plan;
+    struct winograd_call up = {
+        .images = call->n,
+        .stride = {.x = lower_floats(plan), .y = link_upper_floats(plan)},
+        .x = call->a,
+        .y = {call->upper, call->c_out},
+        .summaries = call->summaries,
+        .packed = {plan->packed[UP_OWN], plan->packed[UP]},
         .output = WINOGRAD_EVALUATE,
-        .bias = {plan->own_bias, plan->bias_forms[0]},
-        .scale = plan->scale,
-        .eps = (float)term.eps,
+        .bias = {plan->packed[OWN_BIAS], plan->bias_forms[0]},
+        .scale = plan->packed[SCALE],
+        .eps = (float)plan->parts.term[0].eps,
         .select = true, /* no relevance arrives elsewhere, so c may be zero there */
         .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
     };
 
-    winograd_run(&call, plan->ops, shape_up(plan, 2), scratch->work);
+    winograd_run(&up, plan->ops, shape_up(plan, 2), call->scratch->work);
 }
 
-void link_winograd_backward(const struct link_call *call, bool one)
+/* The pass down: relevance r_lower, unless NULL; the flow; and for a ledger, its sums in the scratch memory. */
+static void run_down(const struct link_call *call, float *r_lower, const struct link_ledger *ledger)
 {
     const struct link_plan *plan = call->plan;
-    const struct link_ledger *ledger = call->ledger;
+    bool one = call->one_image;
     struct winograd_call down = {.images = call->n,
-                                 .stride = {.x = upper_floats(plan),
-                                            .factor = one ? 0 : upper_floats(plan),
+                                 .stride = {.x = link_upper_floats(plan),
+                                            .factor = one ? 0 : link_upper_floats(plan),
                                             .y = lower_floats(plan),
                                             .multiplier = one ? 0 : lower_floats(plan),
                                             .lower = lower_floats(plan)},
                                  .x = call->r_upper,
                                  .factor = call->c,
-                                 .packed = {plan->packed_down},
+                                 .packed = {plan->packed[DOWN]},
                                  .output = WINOGRAD_MULTIPLY,
-                                 .y = {call->r_lower, NULL},
+                                 .y = {r_lower, NULL},
                                  .multiplier = call->a,
                                  .joint = call->joint,
                                  .lower = call->a,
@@ -121,23 +137,68 @@ void link_winograd_backward(const struct link_call *call, bool one)
         down.weight = ledger->h;
         down.weighted = ledger->weighted;
     }
-    winograd_run(&down, plan->ops, link_winograd_down(plan), call->scratch->work);
+    winograd_run(&down, plan->ops, shape_down(plan), call->scratch->work);
 }
 
-void link_winograd_lift(float *v_upper, const struct link_plan *plan, const float *v_lower, const float *c,
-                        const float *a, struct link_winograd_images images, const struct link_scratch *scratch)
+static void backward(const struct link_call *call)
 {
-    struct winograd_call call = {.images = images.n,
-                                 .stride = {.x = lower_floats(plan),
-                                            .factor = images.one ? 0 : lower_floats(plan),
-                                            .y = upper_floats(plan),
-                                            .multiplier = images.one ? 0 : upper_floats(plan)},
-                                 .x = v_lower,
-                                 .factor = a,
-                                 .packed = {plan->packed_up[1]},
-                                 .output = WINOGRAD_MULTIPLY,
-                                 .y = {v_upper, NULL},
-                                 .multiplier = c};
-
-    winograd_run(&call, plan->ops, shape_up(plan, 1), scratch->work);
+    run_down(call, call->r_lower, call->ledger);
+    link_fill_ledger(call, call->scratch->sums);
 }
+
+static void flow(const struct link_call *call)
+{
+    run_down(call, NULL, NULL);
+}
+
+static void lift(const struct link_call *call)
+{
+    const struct link_plan *plan = call->plan;
+    struct winograd_call up = {.images = call->n,
+                               .stride = {.x = lower_floats(plan),
+                                          .factor = call->one_image ? 0 : lower_floats(plan),
+                                          .y = link_upper_floats(plan),
+                                          .multiplier = call->one_image ? 0 : link_upper_floats(plan)},
+                               .x = call->v_lower,
+                               .factor = call->a,
+                               .packed = {plan->packed[UP]},
+                               .output = WINOGRAD_MULTIPLY,
+                               .y = {call->v_upper, NULL},
+                               .multiplier = call->c};
+
+    winograd_run(&up, plan->ops, shape_up(plan, 1), call->scratch->work);
+}
+
+const struct link_backend link_winograd_4 = {
+    .name = "F(4x4)",
+    .tile = 4,
+    .takes = LINK_TAKES_SWEEPS,
+    .fused = true,
+    .suits = suits_4,
+    .sizes = sizes,
+    .pack = pack,
+    .shared = weights,
+    .scratch = scratch,
+    .coefficients = link_upper_floats,
+    .forward = forward,
+    .backward = backward,
+    .lift = lift,
+    .flow = flow,
+};
+
+const struct link_backend link_winograd_2 = {
+    .name = "F(2x2)",
+    .tile = 2,
+    .takes = LINK_TAKES_SWEEPS,
+    .fused = true,
+    .suits = suits_2,
+    .sizes = sizes,
+    .pack = pack,
+    .shared = weights,
+    .scratch = scratch,
+    .coefficients = link_upper_floats,
+    .forward = forward,
+    .backward = backward,
+    .lift = lift,
+    .flow = flow,
+};

@@ -32,9 +32,13 @@ static void step_up(const struct measure_plan *plan, size_t k, size_t slot, size
 {
     float *above = measure_h(plan, k + 1, slot, work);
 
-    link_lift(above, &plan->links[k], measure_h(plan, k, slot, work),
-              n == 1 ? measure_coefficients(plan, k, slot, work) : work->c[k], measure_activations(plan, k, slot, work),
-              n, &work->scratch);
+    link_lift(&(struct link_call){.plan = &plan->links[k],
+                                  .scratch = &work->scratch,
+                                  .n = n,
+                                  .a = measure_activations(plan, k, slot, work),
+                                  .c = n == 1 ? measure_coefficients(plan, k, slot, work) : work->c[k],
+                                  .v_lower = measure_h(plan, k, slot, work),
+                                  .v_upper = above});
     measure_apply_mask(above, plan, k + 1, above, n);
 }
 

@@ -32,8 +32,13 @@ void measure_forward_image(struct measure_result *result, const struct measure_p
     for (size_t k = 0; k < plan->evaluated; k++) {
         float *above = measure_activations(plan, k + 1, slot, work);
         above = above ? above : work->pooled;
-        link_forward(above, measure_coefficients(plan, k, slot, work), work->summaries, &plan->links[k], below, 1,
-                     &work->scratch);
+        link_forward(&(struct link_call){.plan = &plan->links[k],
+                                         .scratch = &work->scratch,
+                                         .n = 1,
+                                         .a = below,
+                                         .upper = above,
+                                         .c_out = measure_coefficients(plan, k, slot, work),
+                                         .summaries = work->summaries});
         record_activations(result, plan, k + 1, work->summaries);
         below = above;
     }
@@ -46,7 +51,13 @@ void measure_forward_group(struct measure_result *results, const struct measure_
 
     for (size_t k = plan->evaluated; k < plan->net->nlinks; k++) {
         float *above = work->a[k + 1] ? work->a[k + 1] : work->pooled;
-        link_forward(above, work->c[k], work->summaries, &plan->links[k], below, plan->options.group, &work->scratch);
+        link_forward(&(struct link_call){.plan = &plan->links[k],
+                                         .scratch = &work->scratch,
+                                         .n = plan->options.group,
+                                         .a = below,
+                                         .upper = above,
+                                         .c_out = work->c[k],
+                                         .summaries = work->summaries});
         for (size_t g = 0; g < plan->options.group; g++)
             if (results[g].status == MEASURE_OK)
                 record_activations(&results[g], plan, k + 1, work->summaries + g * plan->net->links[k].upper.channels);

@@ -335,9 +335,15 @@ static void give_dense_flows(const struct measure_result *results, const struct 
 
     for (size_t first = 0; first < group; first += step) {
         size_t count = smaller(group - first, step);
-        link_flow(work->joint[k], &plan->links[k], measure_masked(plan, k + 1, first, work), work->c[k],
-                  measure_activations(plan, k, first, work), measure_h(plan, k, first, work),
-                  (struct link_images){first, count, group}, &work->scratch);
+        link_flow(&(struct link_call){.plan = &plan->links[k],
+                                      .scratch = &work->scratch,
+                                      .n = count,
+                                      .c_images = group,
+                                      .a = measure_activations(plan, k, first, work),
+                                      .c = work->c[k] + first * layout_floats(plan->links[k].upper),
+                                      .r_upper = measure_masked(plan, k + 1, first, work),
+                                      .h = measure_h(plan, k, first, work),
+                                      .joint = work->joint[k]});
         for (size_t g = first; g < first + count; g++)
             if (results[g].status == MEASURE_OK)
                 give_flow(plan, g, k, g, work->joint[k] + (g - first) * measure_joint_entries(plan, k), sink, work);

@@ -1,7 +1,6 @@
 #include "kernels/measure/plan.h"
 
 #include "kernels/base/number.h"
-#include "kernels/layer/link_winograd.h"
 
 #include <assert.h>
 
@@ -35,8 +34,8 @@ size_t measure_masked_variables(const struct measure_plan *plan)
     return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
 }
 
-/* The lowest link from which on, up to the top, the weights take more memory than the neurons of one image, so that
- * reading them once for all images of a group pays. Upwards the transformed weights of Winograd count; downwards the
+/* The lowest link from which on, up to the top, images share weights that take more memory than the neurons of one
+ * image, so that reading them once for all images of a group pays. Upwards the backend's own weights count; downwards the
  * plain ones, since there more images need more memory, and the transforms that relevance and flows share are computed
  * twice. */
 static size_t lowest_shared(const struct measure_plan *plan, bool down)
@@ -46,12 +45,10 @@ static size_t lowest_shared(const struct measure_plan *plan, bool down)
     for (size_t k = plan->top; k-- > 0;) {
         const struct link_plan *plan_k = &plan->links[k];
         const struct link *link = plan_k->link;
-        size_t floats = 9 * link->lower.channels * link->upper.channels;
+        size_t shared = link_shared_floats(plan_k), plain = 9 * link->lower.channels * link->upper.channels;
         if (link->kind == LINK_POOL)
             continue;
-        if (plan_k->way.method == LINK_WINOGRAD && !down)
-            floats = link_winograd_floats(plan_k);
-        if (plan_k->way.method != LINK_WINOGRAD || floats <= layout_floats(plan_k->lower))
+        if (shared == 0 || (down ? plain : shared) <= layout_floats(plan_k->lower))
             break;
         lowest = k;
     }

@@ -68,11 +68,21 @@ const float *sweep_go(struct sweep *sweep, const struct measure_image *image, si
     arrive(now, sweep->plan, from, n, masks, visitor);
     for (size_t at = from; at != to;) {
         size_t k = to < from ? at - 1 : at;
-        const struct link_plan *link = &sweep->plan->links[k];
-        if (to < from)
-            link_backward_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
-        else
-            link_lift_sweeps(next, link, now, image->c[k], image->a[k], n, &sweep->scratch);
+        struct link_call call = {.plan = &sweep->plan->links[k],
+                                 .scratch = &sweep->scratch,
+                                 .n = n,
+                                 .one_image = true,
+                                 .a = image->a[k],
+                                 .c = image->c[k]};
+        if (to < from) {
+            call.r_upper = now;
+            call.r_lower = next;
+            link_backward(&call);
+        } else {
+            call.v_lower = now;
+            call.v_upper = next;
+            link_lift(&call);
+        }
         at = to < from ? at - 1 : at + 1;
         arrive(next, sweep->plan, at, n, masks, visitor);
         float *other = now;

@@ -20,7 +20,7 @@ struct bench_options {
     size_t repeats;
     bool accuracy; /* compare every link with the double reference */
     bool flows;    /* measure a far pair */
-    bool tune;     /* measure every method of every link */
+    bool tune;     /* measure every backend of every link */
 };
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -62,9 +62,9 @@ struct bench_layer {
     double share; /* of these two in the network's */
     bool compared;
     double errors[BENCH_OPERATIONS]; /* bench_accuracy; where compared */
-    const char *way;                 /* name in link_ways of the run's method; NULL: a pool */
+    const char *way;                 /* name of the backend that runs use; NULL: a pool */
     bool tuned;
-    double ways[LINK_WAYS]; /* if tuned: seconds of forward and backward; 0 for a method that does not fit the link */
+    double ways[LINK_BACKENDS]; /* if tuned: seconds of forward and backward; 0: it does not suit the link */
 };
 
 enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const struct model *model, const float *input,

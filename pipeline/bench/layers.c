@@ -63,29 +63,34 @@ static void place(struct arrays *arrays, const struct measure_plan *plan, struct
 static void run_operation(enum bench_operation operation, const struct arrays *arrays, const struct link_plan *link,
                           size_t k, size_t n)
 {
-    const float *c = arrays->c[k], *a = arrays->a[k];
     struct link_ledger ledger = {
         .to_bias = arrays->to_bias, .absorbed = arrays->absorbed, .summaries = arrays->summaries};
+    struct link_call call = {.plan = link, .scratch = &arrays->scratch, .n = n, .a = arrays->a[k], .c = arrays->c[k]};
 
     switch (operation) {
     case BENCH_FORWARD:
-        link_forward(arrays->a[k + 1], arrays->c[k], arrays->summaries, link, a, n, &arrays->scratch);
+        call.upper = arrays->a[k + 1];
+        call.c_out = arrays->c[k];
+        call.summaries = arrays->summaries;
+        link_forward(&call);
         break;
     case BENCH_BACKWARD:
-        link_backward(&(struct link_call){.plan = link,
-                                          .n = n,
-                                          .c = c,
-                                          .a = a,
-                                          .r_upper = arrays->r[k + 1],
-                                          .r_lower = arrays->r[k],
-                                          .ledger = &ledger,
-                                          .scratch = &arrays->scratch});
+        call.r_upper = arrays->r[k + 1];
+        call.r_lower = arrays->r[k];
+        call.ledger = &ledger;
+        link_backward(&call);
         break;
     case BENCH_FLOW:
-        link_flow(arrays->joint, link, arrays->r[k + 1], c, a, NULL, (struct link_images){0, 1, n}, &arrays->scratch);
+        call.n = 1;
+        call.c_images = n;
+        call.r_upper = arrays->r[k + 1];
+        call.joint = arrays->joint;
+        link_flow(&call);
         break;
     default:
-        link_lift(arrays->h[k + 1], link, arrays->h[k], c, a, n, &arrays->scratch);
+        call.v_lower = arrays->h[k];
+        call.v_upper = arrays->h[k + 1];
+        link_lift(&call);
     }
 }
 
@@ -139,7 +144,7 @@ static enum status find_errors(struct bench_layer *layer, const struct arrays *a
     return bench_accuracy(layer->errors, &operands, err);
 }
 
-/* Memory for a link of n images computed by another method. */
+/* Memory for a link of n images by another backend. */
 static void place_way(struct arrays *arrays, float **forms, const struct link_plan *link, size_t n, struct arena *arena)
 {
     *forms = arena_floats(arena, link_forms_floats(link));
@@ -170,7 +175,7 @@ static enum status time_way(double *seconds, const struct arrays *arrays, const 
     return OK;
 }
 
-/* Every method of a link, on the operations' arrays. */
+/* Every backend that suits a link, on the arrays that the operations have left. */
 static enum status tune(struct bench_layer *layer, const struct arrays *arrays, const struct measure_plan *plan,
                         size_t k, size_t repeats, struct error *err)
 {
@@ -178,8 +183,8 @@ static enum status tune(struct bench_layer *layer, const struct arrays *arrays, 
     enum status rc = OK;
 
     layer->tuned = true;
-    for (size_t w = 0; w < LINK_WAYS; w++)
-        if (link_plan_another(&another, &plan->links[k], &link_ways[w]))
+    for (size_t w = 0; w < LINK_BACKENDS; w++)
+        if (link_plan_another(&another, &plan->links[k], link_backends[w]))
             TRY(time_way(&layer->ways[w], arrays, &another, k, images_of(plan, k), repeats, err));
 done:
     return rc;
@@ -221,9 +226,9 @@ static void finish(struct bench_layer *layers, const struct measure_plan *plan, 
         const struct link_plan *link = &plan->links[k];
         for (size_t o = 0; o < BENCH_OPERATIONS; o++)
             l->seconds[o] = bench_slowest(l->seconds[o], node);
-        for (size_t w = 0; w < LINK_WAYS; w++)
+        for (size_t w = 0; w < LINK_BACKENDS; w++)
             l->ways[w] = bench_slowest(l->ways[w], node);
-        l->way = link->link->kind == LINK_POOL ? NULL : link->way.name;
+        l->way = link->link->kind == LINK_POOL ? NULL : link_backend_name(link->backend);
         own[k] = l->seconds[BENCH_FORWARD] + l->seconds[BENCH_BACKWARD];
         all += own[k];
         l->flops = cost_map(link->link) * (double)(1 + cost_denominators(link) + link->parts.nparts);

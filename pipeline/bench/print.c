@@ -69,21 +69,33 @@ static void print_errors(const struct bench_results *results)
          "16 channels of 12 x 12 neurons; flow: in 8 x 8 channels; backward of a dense layer: in 4 lower channels");
 }
 
+/* Whether the backend suits any of the layers. */
+static bool any_way(const struct bench_results *results, size_t w)
+{
+    bool any = false;
+
+    for (size_t k = 0; k < results->net.nlinks; k++)
+        any = any || results->layers[k].ways[w] > 0;
+    return any;
+}
+
 static void print_ways(const struct bench_results *results)
 {
     printf("\n%-10s", "ms");
-    for (size_t w = 0; w < LINK_WAYS; w++)
-        printf("%11s", link_ways[w].name);
+    for (size_t w = 0; w < LINK_BACKENDS; w++)
+        if (any_way(results, w))
+            printf("%11s", link_backend_name(link_backends[w]));
     putchar('\n');
     for (size_t k = 0; k < results->net.nlinks; k++) {
         const struct bench_layer *l = &results->layers[k];
         if (!l->tuned)
             continue;
         printf("%-10s", results->net.links[k].name);
-        for (size_t w = 0; w < LINK_WAYS; w++)
+        for (size_t w = 0; w < LINK_BACKENDS; w++)
             if (l->ways[w] > 0)
-                printf("%10.3f%c", l->ways[w] * MILLI, strcmp(l->way, link_ways[w].name) == 0 ? '*' : ' ');
-            else
+                printf("%10.3f%c", l->ways[w] * MILLI,
+                       strcmp(l->way, link_backend_name(link_backends[w])) == 0 ? '*' : ' ');
+            else if (any_way(results, w))
                 printf("%10s ", "-");
         putchar('\n');
     }
@@ -183,9 +195,9 @@ static json_t *json_ways(const struct bench_layer *layer)
 {
     json_t *object = json_object();
 
-    for (size_t w = 0; w < LINK_WAYS; w++)
+    for (size_t w = 0; w < LINK_BACKENDS; w++)
         if (layer->ways[w] > 0)
-            json_object_set_new(object, link_ways[w].name, json_real(layer->ways[w]));
+            json_object_set_new(object, link_backend_name(link_backends[w]), json_real(layer->ways[w]));
     return object;
 }
 

@@ -1,5 +1,6 @@
 #include "tests/support/link_sample.h"
 
+#include "kernels/layer/link_backend.h"
 #include "tests/support/guarded.h"
 #include "tests/support/isa_under_test.h"
 
@@ -65,7 +66,8 @@ void link_sample_forward(struct link_sample *s)
 {
     float *a = laid_out(s->a, s->plan.lower), *upper = link_sample_floats(at_upper(s));
 
-    link_forward(upper, s->c, NULL, &s->plan, a, LINK_SAMPLE_IMAGES, &s->scratch);
+    link_forward(&(struct link_call){
+        .plan = &s->plan, .scratch = &s->scratch, .n = LINK_SAMPLE_IMAGES, .a = a, .upper = upper, .c_out = s->c});
     take_planar(s->activation, upper, s->plan.upper);
     free(a);
 }
@@ -94,7 +96,13 @@ void link_sample_lift(float *v_upper, struct link_sample *s)
     float *a = laid_out(s->a, s->plan.lower), *below = laid_out(s->v, s->plan.lower),
           *above = link_sample_floats(at_upper(s));
 
-    link_lift(above, &s->plan, below, s->c, a, LINK_SAMPLE_IMAGES, &s->scratch);
+    link_lift(&(struct link_call){.plan = &s->plan,
+                                  .scratch = &s->scratch,
+                                  .n = LINK_SAMPLE_IMAGES,
+                                  .a = a,
+                                  .c = s->c,
+                                  .v_lower = below,
+                                  .v_upper = above});
     take_planar(v_upper, above, s->plan.upper);
     free(below);
     free(a);
@@ -106,8 +114,15 @@ void link_sample_flow(float *joint, struct link_sample *s, bool weighted, size_t
     float *a = laid_out(s->a, s->plan.lower), *v = laid_out(s->v, s->plan.lower), *r = laid_out(s->r, s->plan.upper);
     size_t lower = image * layout_floats(s->plan.lower), upper = image * layout_floats(s->plan.upper);
 
-    link_flow(joint, &s->plan, r + upper, s->c, a + lower, weighted ? v + lower : NULL,
-              (struct link_images){image, 1, LINK_SAMPLE_IMAGES}, &s->scratch);
+    link_flow(&(struct link_call){.plan = &s->plan,
+                                  .scratch = &s->scratch,
+                                  .n = 1,
+                                  .c_images = LINK_SAMPLE_IMAGES,
+                                  .a = a + lower,
+                                  .c = s->c + upper,
+                                  .r_upper = r + upper,
+                                  .h = weighted ? v + lower : NULL,
+                                  .joint = joint});
     free(r);
     free(v);
     free(a);
@@ -187,9 +202,9 @@ static struct layout layout_of(const struct link *link, bool lower)
 
 static void sample_free(struct link_sample *s);
 
-/* False, and nothing to free: the link does not go that way. */
+/* False, and nothing to free: the backend does not suit the link. */
 static bool sample_init(struct link_sample *s, const struct link *link, const char *rule_text, enum bias_mode bias,
-                        enum arrival arrival, const struct link_way *way, struct random *random)
+                        enum arrival arrival, const struct link_backend *backend, struct random *random)
 {
     struct link_setting setting = {.bias = bias,
                                    .pool = POOL_WINNER,
@@ -206,7 +221,7 @@ static bool sample_init(struct link_sample *s, const struct link *link, const ch
     assert_true(rule_parse(&setting.rule, message, sizeof message, rule_text));
     make_arrays(s, random, setting.signed_input);
     link_plan_init(&plan, &s->link, &setting, s->model);
-    if (!link_plan_another(&s->plan, &plan, way)) {
+    if (!link_plan_another(&s->plan, &plan, backend)) {
         sample_free(s);
         return false;
     }
@@ -250,24 +265,25 @@ static void sample_free(struct link_sample *s)
         free(arrays[i]);
 }
 
-/* Call `check` for every link, rule, bias mode, arrival and way that fits them. */
+/* Call `check` for every link, rule, bias mode, arrival and backend that fits them. */
 void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, const char *what))
 {
     struct random random = random_seed(name);
     char what[128];
 
-    for (size_t i = 0; i < LENGTH(links) * LENGTH(rules) * 2 * ARRIVALS * LINK_WAYS; i++) {
-        const struct link_way *way = &link_ways[i % LINK_WAYS];
-        enum arrival arrival = (enum arrival)(i / LINK_WAYS % ARRIVALS);
-        enum bias_mode bias = i / LINK_WAYS / ARRIVALS % 2 ? BIAS_SPREAD : BIAS_NEURON;
-        const char *rule = rules[i / LINK_WAYS / ARRIVALS / 2 % LENGTH(rules)];
-        const struct link *link = &links[i / LINK_WAYS / ARRIVALS / 2 / LENGTH(rules)];
+    for (size_t i = 0; i < LENGTH(links) * LENGTH(rules) * 2 * ARRIVALS * LINK_BACKENDS; i++) {
+        const struct link_backend *backend = link_backends[i % LINK_BACKENDS];
+        enum arrival arrival = (enum arrival)(i / LINK_BACKENDS % ARRIVALS);
+        enum bias_mode bias = i / LINK_BACKENDS / ARRIVALS % 2 ? BIAS_SPREAD : BIAS_NEURON;
+        const char *rule = rules[i / LINK_BACKENDS / ARRIVALS / 2 % LENGTH(rules)];
+        const struct link *link = &links[i / LINK_BACKENDS / ARRIVALS / 2 / LENGTH(rules)];
         struct link_sample s;
-        if (!link->rectified && arrival == ALIVE)
-            continue; /* logits */
+        if ((!link->rectified && arrival == ALIVE) || backend == &link_pool)
+            continue; /* logits, and what no weighted link uses */
         snprintf(what, sizeof what, "link %s, rule %s, bias %s%s, %s", link->name, rule,
-                 bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "", way->name);
-        if (!sample_init(&s, link, rule, bias, arrival, way, &random))
+                 bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "",
+                 link_backend_name(backend));
+        if (!sample_init(&s, link, rule, bias, arrival, backend, &random))
             continue;
         check(&s, what);
         sample_free(&s);

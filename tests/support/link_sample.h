@@ -42,7 +42,7 @@ void link_sample_lift(float *v_upper, struct link_sample *s);
 /* Of one image; with its weights on lower neurons if `weighted`. */
 void link_sample_flow(float *joint, struct link_sample *s, bool weighted, size_t image);
 
-/* Call `check` for every link, rule, bias mode, arrival and method that fits them. `name` seeds the random numbers. */
+/* Call `check` for every link, rule, bias mode, arrival and backend that fits them. `name` seeds the random numbers. */
 void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, const char *what));
 
 #endif

@@ -209,8 +209,14 @@ static void check_adjacent(struct random_image *s)
         return;
     struct outcome o = compute(s, pair, -1);
     float *joint = zeros(o.upper * o.lower, sizeof *joint);
-    link_flow(joint, &s->vgg->plan.links[k], s->image->m[k + 1], s->image->c[k], s->image->a[k], s->image->h[k],
-              (struct link_images){0, 1, 1}, &s->vgg->work.scratch);
+    link_flow(&(struct link_call){.plan = &s->vgg->plan.links[k],
+                                  .scratch = &s->vgg->work.scratch,
+                                  .n = 1,
+                                  .a = s->image->a[k],
+                                  .c = s->image->c[k],
+                                  .r_upper = s->image->m[k + 1],
+                                  .h = s->image->h[k],
+                                  .joint = joint});
     double bar = BAR * largest_variation(s, pair.lower, pair.upper);
     for (size_t i = 0; i < o.upper * o.lower; i++)
         assert_near(s, pair, "joint", (double)o.flow.joint[i], (double)joint[i], bar);

@@ -1,7 +1,6 @@
 /* The operations of a link, for every rule, against the double reference and against the laws of the measure, on random
  * links of odd shapes. */
-#include "kernels/layer/link_direct.h"
-#include "kernels/layer/link_winograd.h"
+#include "kernels/layer/link_backend.h"
 #include "tests/support/link_sample.h"
 
 #include <float.h>
@@ -182,34 +181,13 @@ static void the_ledger_closes(void **state)
     link_sample_for_all("ledger", check_ledger);
 }
 
-/* Pack again what the fast maps take down, from the parts' weights; the caller frees. */
+/* Pack the backend's own weights again, from the parts' weights; the caller frees. */
 static float *repack(struct link_sample *s)
 {
-    struct link_plan *plan = &s->plan;
-    struct winograd shape = link_winograd_down(plan);
-    struct link_direct_forms forms = {.own = NULL};
-    size_t used = 0;
+    float *memory = link_sample_floats(link_packed_floats(&s->plan));
 
-    if (plan->way.method == LINK_LINEAR)
-        return NULL;
-    if (plan->way.method == LINK_WINOGRAD) {
-        float *packed = link_sample_floats(winograd_weights_floats(plan->ops, shape));
-        winograd_pack(packed, plan->forms[0], true, plan->ops, shape);
-        plan->packed_down = packed;
-        return packed;
-    }
-    float *memory = link_sample_floats(link_forms_floats(plan));
-    forms.own = memory + used;
-    used += link_direct_own_floats(plan);
-    for (size_t t = 0; t < plan->parts.nterms; t++) {
-        forms.joined[t] = memory + used;
-        used += link_direct_joined_floats(plan, t);
-        forms.up[t] = memory + used;
-        used += link_direct_packed_floats(plan, t, false);
-        plan->direct_down[t] = forms.down[t] = memory + used;
-        used += link_direct_packed_floats(plan, t, true);
-    }
-    link_direct_pack(&forms, plan);
+    link_packed_compute(&s->plan, memory);
+    link_packed_bind(&s->plan, memory);
     return memory;
 }
 

@@ -1,0 +1,81 @@
+/* How a link is computed: one method, as a table of its functions. A new one is a file with such a table and a row of
+ * link_backends (link_plan.c).
+ *
+ *   linear   linear.h: any weighted link and rule; keeps exact zeros
+ *   direct   direct.h: between few planar channels and a blocked variable, any rule; keeps exact zeros
+ *   F(4x4), F(2x2)  winograd.h: for rules that never divide by a sum that can be exactly zero where relevance arrives
+ *   pool     pool.h
+ *
+ * For link.c, link_plan.c, the backends and their tests only. */
+#ifndef NRMFLOW_KERNELS_LAYER_LINK_BACKEND_H
+#define NRMFLOW_KERNELS_LAYER_LINK_BACKEND_H
+
+#include "kernels/layer/link.h"
+
+/* What one call of an operation takes; link.c cuts calls to that. */
+enum link_takes {
+    LINK_TAKES_IMAGE,  /* n = 1 */
+    LINK_TAKES_IMAGES, /* any n, each with its own c and a */
+    LINK_TAKES_SWEEPS  /* calls with one_image too */
+};
+
+struct link_backend {
+    const char *name;
+    size_t tile; /* of winograd.h */
+    enum link_takes takes;
+    /* forward and backward also compute the summaries and flows that a call asks for; else link.c does, afterwards. */
+    bool fused;
+
+    /* How well it suits a link: 0 not at all; the best one is taken, and of equals the first. */
+    int (*suits)(const struct link_plan *plan);
+
+    /* Floats of the derived weights `packed`, 0 for those that it does not need; and computing them from the plan's
+     * other weights. NULL: it has none. */
+    void (*sizes)(size_t floats[LINK_PACKED], const struct link_plan *plan);
+    void (*pack)(float *const packed[LINK_PACKED], const struct link_plan *plan);
+    size_t (*shared)(const struct link_plan *plan); /* link_shared_floats; NULL: 0 */
+
+    struct link_scratch_floats (*scratch)(const struct link_plan *plan, size_t n);
+    size_t (*coefficients)(const struct link_plan *plan); /* floats of a term of an image */
+
+    /* As in link.h; backward fills to_bias and absorbed of the ledger. */
+    void (*forward)(const struct link_call *call);
+    void (*backward)(const struct link_call *call);
+    void (*lift)(const struct link_call *call);
+    void (*flow)(const struct link_call *call); /* NULL for pools */
+};
+
+extern const struct link_backend link_linear, link_direct, link_winograd_4, link_winograd_2, link_pool;
+
+/* ---- derived weights --------------------------------------------------------------------------------------------- */
+
+/* The arrays `packed` of a plan: their floats together, computing them into memory from a bound plan's other weights,
+ * and binding them. */
+size_t link_packed_floats(const struct link_plan *plan);
+void link_packed_compute(const struct link_plan *plan, float *memory);
+void link_packed_bind(struct link_plan *plan, const float *memory);
+
+/* ---- what backends of weighted links share ----------------------------------------------------------------------- */
+
+/* link_backend.coefficients. */
+size_t link_upper_floats(const struct link_plan *plan);
+
+/* out [padded(K)] = the link's own bias, and zeros. */
+void link_pad_bias(float *out, const struct link_plan *plan);
+
+/* Where a term starts in c or c_out. */
+size_t link_term(const struct link_call *call, size_t term);
+
+/* Whether the only term's denominator is the layer's own z. */
+bool link_denominator_is_z(const struct link_plan *plan);
+
+/* The rest of a forward pass whose `upper` is z: coefficients of every term from its denominator, and the activation.
+ * `denominator` computes that of a term, of all images, unless it is z. */
+void link_finish_forward(const struct link_call *call,
+                         void (*denominator)(float *out, const struct link_call *call, size_t term));
+
+/* to_bias and absorbed, if the call has a ledger. sums: those of channels_ledger, [n][K], of a rule with one term; NULL:
+ * they are computed, for any rule. */
+void link_fill_ledger(const struct link_call *call, const struct channels_ledger *sums);
+
+#endif
