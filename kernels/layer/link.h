@@ -35,7 +35,7 @@ enum {
     LINK_PACKED = 12 /* most arrays of a backend's own */
 };
 
-/* All of them; which one a plan gets does not depend on their order, except among equals. */
+/* All of them. A plan gets the one that suits its link best; among equals the first. */
 extern const struct link_backend *const link_backends[LINK_BACKENDS];
 
 /* The name that bench shows: linear, direct, F(4x4), F(2x2), pool. */
@@ -130,12 +130,12 @@ struct link_ledger {
     struct channels_summary *weighted;
 };
 
-/* An operation on n images. Each uses the members that its comment names; the others may be anything.
+/* An operation on n images. Each reads and writes the members that its comment names; the others are zero.
  *
- *   c_images   images of which c has the coefficients, [nterms][c_images][upper floats], with c at the first of the n;
- *              0: just the n
- *   one_image  the n are sweeps of one image: c and a are those of the one. Backward and lift only, without ledger and
- *              joint */
+ *   plan, scratch  in  the scratch memory is for this plan and n, or larger
+ *   c_images       in  c and c_out are [nterms][c_images][upper floats] and point to the first of the n images; 0: n
+ *   one_image      in  the n are sweeps of one image, which alone has c and a; backward and lift only, without ledger
+ *                      and joint */
 struct link_call {
     const struct link_plan *plan;
     const struct link_scratch *scratch;
@@ -143,7 +143,7 @@ struct link_call {
     bool one_image;
     const float *a, *c;       /* lower activations, and coefficients */
     const float *r_upper;     /* relevance of the upper variable */
-    const float *v_lower, *h; /* weights of lower neurons: for the lift; for the flow, NULL: one */
+    const float *v_lower, *h; /* weights of lower neurons: to be lifted; of the flow, NULL: one */
     float *upper, *c_out;     /* of the forward pass */
     float *r_lower, *v_upper; /* of backward and lift */
     float *joint;             /* flow matrices, [n][K][C] */
@@ -155,20 +155,23 @@ struct link_call {
  *
  *   a          in   lower activations
  *   upper      out  the activation: max(z, 0) where the variable is rectified, else z
- *   c_out      out  link_coefficients(plan, n) floats, or as c_images says
+ *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats
  *   summaries  out  of the channels of `upper`, [n][K]; for a pool also in: of the channels of a; NULL: neither */
 void link_forward(const struct link_call *call);
 
-/* One backward pass: r_lower of r_upper, c and, except for pools, a.
+/* One backward pass.
  *
- *   ledger  out  NULL: not computed
- *   joint   out  the flow, of h too; weighted links only; NULL: not computed */
+ *   c, a     in   coefficients, and lower activations; a is not read for pools
+ *   r_upper  in   relevance of the upper variable
+ *   r_lower  out  relevance of the lower variable
+ *   ledger   out  NULL: not computed
+ *   joint    out  flow matrices of the n images, with the weights h; weighted links only; NULL: not computed */
 void link_backward(const struct link_call *call);
 
-/* The adjoint: v_upper[j] = sum_i v_lower[i] r(i|j), of v_lower, c and, except for pools, a. */
+/* The adjoint: v_upper[j] = sum_i v_lower[i] r(i|j), from v_lower, c and a. For pools a is not read. */
 void link_lift(const struct link_call *call);
 
-/* joint of r_upper, c, a and h. Weighted links only. */
+/* Flow matrices `joint` from r_upper, c, a and h. Weighted links only. */
 void link_flow(const struct link_call *call);
 
 #endif
