@@ -175,7 +175,7 @@ static enum status time_way(double *seconds, const struct arrays *arrays, const 
     return OK;
 }
 
-/* Every backend that suits a link, on the arrays that the operations have left. */
+/* Every backend that suits a link, on the operations' arrays. */
 static enum status tune(struct bench_layer *layer, const struct arrays *arrays, const struct measure_plan *plan,
                         size_t k, size_t repeats, struct error *err)
 {
