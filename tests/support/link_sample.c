@@ -1,6 +1,5 @@
 #include "tests/support/link_sample.h"
 
-#include "kernels/layer/link_backend.h"
 #include "tests/support/guarded.h"
 #include "tests/support/isa_under_test.h"
 
@@ -268,7 +267,7 @@ static void sample_free(struct link_sample *s)
 /* Call `check` for every link, rule, bias mode, arrival and backend that fits them. */
 void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, const char *what))
 {
-    struct random random = random_seed(name);
+    struct random random = random_seed(name), first = random;
     char what[128];
 
     for (size_t i = 0; i < LENGTH(links) * LENGTH(rules) * 2 * ARRIVALS * LINK_BACKENDS; i++) {
@@ -278,8 +277,10 @@ void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, 
         const char *rule = rules[i / LINK_BACKENDS / ARRIVALS / 2 % LENGTH(rules)];
         const struct link *link = &links[i / LINK_BACKENDS / ARRIVALS / 2 / LENGTH(rules)];
         struct link_sample s;
-        if ((!link->rectified && arrival == ALIVE) || backend == &link_pool)
-            continue; /* logits, and what no weighted link uses */
+        first = i % LINK_BACKENDS == 0 ? random : first; /* every backend gets the same numbers */
+        random = first;
+        if (!link->rectified && arrival == ALIVE)
+            continue; /* logits */
         snprintf(what, sizeof what, "link %s, rule %s, bias %s%s, %s", link->name, rule,
                  bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "",
                  link_backend_name(backend));
