@@ -2,7 +2,6 @@
 
 #include "kernels/base/number.h"
 #include "kernels/measure/plan.h"
-#include "kernels/measure/slot.h"
 
 #include <assert.h>
 
@@ -27,19 +26,20 @@ static void start_h(float *h, const struct measure_plan *plan)
         h[i] = mask ? mask[i] : 1;
 }
 
-/* h of n images one link up. */
+/* h of n images from `slot` on, one link up. */
 static void step_up(const struct measure_plan *plan, size_t k, size_t slot, size_t n, struct measure_workspace *work)
 {
-    float *above = measure_h(plan, k + 1, slot, work);
+    struct variable_state lower = state_variable(&work->variables[k], slot);
+    struct variable_state upper = state_variable(&work->variables[k + 1], slot);
 
     link_lift(&(struct link_call){.plan = &plan->links[k],
                                   .scratch = &work->scratch,
                                   .n = n,
-                                  .a = measure_activations(plan, k, slot, work),
-                                  .c = n == 1 ? measure_coefficients(plan, k, slot, work) : work->c[k],
-                                  .v_lower = measure_h(plan, k, slot, work),
-                                  .v_upper = above});
-    measure_apply_mask(above, plan, k + 1, above, n);
+                                  .a = lower.a,
+                                  .c = state_link(&work->links[k], slot).c,
+                                  .v_lower = lower.h,
+                                  .v_upper = upper.h});
+    measure_apply_mask(upper.h, plan, k + 1, upper.h, n);
 }
 
 void measure_sweep_up(const struct measure_result *results, const struct measure_plan *plan,
@@ -49,7 +49,7 @@ void measure_sweep_up(const struct measure_result *results, const struct measure
 
     for (size_t g = 0; g < group; g++) {
         if (plan->lowest >= plan->evaluated || results[g].status == MEASURE_OK)
-            start_h(measure_h(plan, plan->lowest, g, work), plan);
+            start_h(state_variable(&work->variables[plan->lowest], g).h, plan);
         for (size_t k = plan->lowest; k < plan->evaluated && results[g].status == MEASURE_OK; k++)
             step_up(plan, k, g, 1, work);
     }

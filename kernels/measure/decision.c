@@ -1,17 +1,13 @@
 #include "kernels/measure/decision.h"
 
 #include "kernels/base/number.h"
+#include "kernels/measure/plan.h"
 
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
 /* ---- extent and memory ----------------------------------------------------------------------------------------- */
-
-static size_t variable_floats(const struct measure_plan *plan, size_t k)
-{
-    return layout_floats(network_layout(plan->net, k));
-}
 
 /* The variable of the next step, to which the step's states are swept; its own for the last step. */
 static size_t variable_after(const struct decision *decision, size_t step)
@@ -61,7 +57,7 @@ void decision_place(struct decision_workspace *work, const struct measure_plan *
     if (extent.lowest > extent.highest)
         return; /* no steps */
     for (size_t k = extent.lowest; k <= extent.highest; k++) {
-        floats = larger(floats, variable_floats(plan, k));
+        floats = larger(floats, measure_variable_floats(plan, k));
         channels = larger(channels, network_shape(plan->net, k).channels);
     }
     work->states = arena_floats(arena, extent.states * floats);
@@ -96,7 +92,7 @@ static double count_bias(const struct decision_step *step, const struct measure_
                          struct decision_workspace *work)
 {
     const struct link_plan *link = &work->sweep.plan->links[step->variable - 1];
-    size_t floats = variable_floats(work->sweep.plan, step->variable), channels = link->link->upper.channels;
+    size_t floats = measure_variable_floats(work->sweep.plan, step->variable), channels = link->link->upper.channels;
     struct link_ledger ledger = {.to_bias = work->to_bias, .absorbed = work->to_bias + channels};
     double counted = 0;
 
@@ -123,7 +119,7 @@ static double take_step(const struct decision *decision, size_t i, const struct 
                         struct decision_workspace *work)
 {
     const struct decision_step *step = &decision->steps[i];
-    size_t floats = variable_floats(work->sweep.plan, step->variable), below = variable_after(decision, i);
+    size_t floats = measure_variable_floats(work->sweep.plan, step->variable), below = variable_after(decision, i);
     float *out = step->nout ? sweep_start(&work->sweep, step->variable, step->nout) : NULL;
     double counted = step->counts ? count_bias(step, image, work) : 0;
 
@@ -133,7 +129,7 @@ static double take_step(const struct decision *decision, size_t i, const struct 
         return counted;
     const float *arrived =
         sweep_go(&work->sweep, image, step->variable, below, step->nout, NULL, (struct sweep_visitor){NULL, NULL});
-    memcpy(work->states, arrived, step->nout * variable_floats(work->sweep.plan, below) * sizeof *arrived);
+    memcpy(work->states, arrived, step->nout * measure_variable_floats(work->sweep.plan, below) * sizeof *arrived);
     return counted;
 }
 
@@ -143,7 +139,7 @@ static void start(const struct decision *decision, const struct measure_image *i
     size_t top = decision->steps[0].variable;
 
     assert(decision->steps[0].nin == 1);
-    memcpy(work->states, image->r[top], variable_floats(work->sweep.plan, top) * sizeof(float));
+    memcpy(work->states, image->r[top], measure_variable_floats(work->sweep.plan, top) * sizeof(float));
 }
 
 double decision_value(const struct decision *decision, const struct measure_image *image,
@@ -177,19 +173,20 @@ static void weigh_below(const struct decision *decision, size_t at, const struct
 {
     for (size_t i = decision->nsteps; i-- > at + 1;) {
         const struct decision_step *step = &decision->steps[i];
-        size_t floats = variable_floats(work->sweep.plan, step->variable), above = decision->steps[i - 1].variable;
+        size_t floats = measure_variable_floats(work->sweep.plan, step->variable),
+               above = decision->steps[i - 1].variable;
         float *shares = sweep_start(&work->sweep, step->variable, step->nin);
         weigh(shares, work->weights, step, floats);
         const float *arrived =
             sweep_go(&work->sweep, image, step->variable, above, step->nin, NULL, (struct sweep_visitor){NULL, NULL});
-        memcpy(work->weights, arrived, step->nin * variable_floats(work->sweep.plan, above) * sizeof *arrived);
+        memcpy(work->weights, arrived, step->nin * measure_variable_floats(work->sweep.plan, above) * sizeof *arrived);
     }
 }
 
 void decision_map(float *map, const struct decision *decision, size_t variable, const struct measure_image *image,
                   struct decision_workspace *work)
 {
-    size_t floats = variable_floats(work->sweep.plan, variable), at = 0;
+    size_t floats = measure_variable_floats(work->sweep.plan, variable), at = 0;
 
     memset(map, 0, floats * sizeof *map);
     if (decision->nsteps == 0)

@@ -1,7 +1,6 @@
 #include "kernels/measure/forward.h"
 
 #include "kernels/measure/plan.h"
-#include "kernels/measure/slot.h"
 
 #include <assert.h>
 #include <math.h>
@@ -21,48 +20,46 @@ static void record_activations(struct measure_result *result, const struct measu
     }
 }
 
-void measure_forward_image(struct measure_result *result, const struct measure_plan *plan, const float *input,
-                           size_t slot, struct measure_workspace *work)
+static void start_image(struct measure_result *result, const struct measure_plan *plan, const float *input, float *a,
+                        struct channels_summary *summaries)
 {
-    const float *below = measure_activations(plan, 0, slot, work);
-
-    memcpy(measure_activations(plan, 0, slot, work), input, measure_variable_floats(plan, 0) * sizeof *input);
-    channels_summarise(work->summaries, input, NULL, network_layout(plan->net, 0), plan->options.ops);
-    record_activations(result, plan, 0, work->summaries);
-    for (size_t k = 0; k < plan->evaluated; k++) {
-        float *above = measure_activations(plan, k + 1, slot, work);
-        above = above ? above : work->pooled;
-        link_forward(&(struct link_call){.plan = &plan->links[k],
-                                         .scratch = &work->scratch,
-                                         .n = 1,
-                                         .a = below,
-                                         .upper = above,
-                                         .c_out = measure_coefficients(plan, k, slot, work),
-                                         .summaries = work->summaries});
-        record_activations(result, plan, k + 1, work->summaries);
-        below = above;
-    }
+    memcpy(a, input, measure_variable_floats(plan, 0) * sizeof *input);
+    channels_summarise(summaries, input, NULL, network_layout(plan->net, 0), plan->options.ops);
+    record_activations(result, plan, 0, summaries);
 }
 
-void measure_forward_group(struct measure_result *results, const struct measure_plan *plan,
-                           struct measure_workspace *work)
+/* n images from `slot` on, one link up. work->summaries are those of the lower variable and become the upper's. */
+static void step_forward(struct measure_result *results, const struct measure_plan *plan, size_t k, size_t slot,
+                         size_t n, struct measure_workspace *work)
 {
-    const float *below = work->a[plan->evaluated];
+    const float *below = state_variable(&work->variables[k], slot).a;
+    float *above = state_variable(&work->variables[k + 1], slot).a;
 
-    for (size_t k = plan->evaluated; k < plan->net->nlinks; k++) {
-        float *above = work->a[k + 1] ? work->a[k + 1] : work->pooled;
-        link_forward(&(struct link_call){.plan = &plan->links[k],
-                                         .scratch = &work->scratch,
-                                         .n = plan->options.group,
-                                         .a = below,
-                                         .upper = above,
-                                         .c_out = work->c[k],
-                                         .summaries = work->summaries});
-        for (size_t g = 0; g < plan->options.group; g++)
-            if (results[g].status == MEASURE_OK)
-                record_activations(&results[g], plan, k + 1, work->summaries + g * plan->net->links[k].upper.channels);
-        below = above;
+    link_forward(&(struct link_call){.plan = &plan->links[k],
+                                     .scratch = &work->scratch,
+                                     .n = n,
+                                     .a = below,
+                                     .upper = above,
+                                     .c_out = state_link(&work->links[k], slot).c,
+                                     .summaries = work->summaries});
+    for (size_t i = 0; i < n; i++)
+        if (results[slot + i].status == MEASURE_OK)
+            record_activations(&results[slot + i], plan, k + 1,
+                               work->summaries + i * plan->net->links[k].upper.channels);
+}
+
+void measure_forward(struct measure_result *results, const struct measure_plan *plan, const float *const *inputs,
+                     struct measure_workspace *work)
+{
+    for (size_t g = 0; g < plan->options.group; g++) {
+        if (!inputs[g])
+            continue;
+        start_image(&results[g], plan, inputs[g], state_variable(&work->variables[0], g).a, work->summaries);
+        for (size_t k = 0; k < plan->evaluated; k++)
+            step_forward(results, plan, k, g, 1, work);
     }
+    for (size_t k = plan->evaluated; k < plan->net->nlinks; k++)
+        step_forward(results, plan, k, 0, plan->options.group, work);
 }
 
 /* ---- start ----------------------------------------------------------------------------------------------------- */
@@ -107,8 +104,9 @@ void measure_start(struct measure_result *result, const struct measure_plan *pla
                    size_t slot, struct measure_workspace *work)
 {
     size_t last = plan->net->nlinks, n = network_shape(plan->net, last).channels;
-    const float *z = work->a[last] + slot * n;
-    float *r = work->r[last] + slot * n;
+    struct variable_state logits = state_variable(&work->variables[last], slot);
+    const float *z = logits.a;
+    float *r = logits.r;
 
     result->predicted = largest(z, n);
     result->target = target.kind == TARGET_PREDICTED ? result->predicted : target.a;

@@ -4,12 +4,10 @@
 
 #include "kernels/measure/measure.h"
 
-/* The links below plan->evaluated, of one image; and those from it up, of the whole group. Both fill activations and
- * coefficients and record the highest activation of every channel. */
-void measure_forward_image(struct measure_result *result, const struct measure_plan *plan, const float *input,
-                           size_t slot, struct measure_workspace *work);
-void measure_forward_group(struct measure_result *results, const struct measure_plan *plan,
-                           struct measure_workspace *work);
+/* Activations and coefficients of the group, and the highest activation of every channel of the images that are there:
+ * image by image below plan->evaluated, of the whole group above. */
+void measure_forward(struct measure_result *results, const struct measure_plan *plan, const float *const *inputs,
+                     struct measure_workspace *work);
 
 /* Relevance R(i_L) of the logits of one image, whose array is zero before: one at the target, or both shares of a
  * contrast. Fills predicted, target, logit and probability; the status becomes MEASURE_UNDEFINED for a contrast without

@@ -28,6 +28,7 @@
 #include "kernels/base/arena.h"
 #include "kernels/base/network.h"
 #include "kernels/layer/link.h"
+#include "kernels/measure/state.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -119,32 +120,10 @@ struct measure_sink {
     void (*image)(void *context, size_t slot, const struct measure_image *image);
 };
 
-/* Working memory, placed in an arena by measure_workspace_place. Arrays that are not placed are NULL. */
+/* Working memory, placed in an arena by measure_workspace_place; of that plan alone. */
 struct measure_workspace {
-    /* Of the whole group, [group][floats of the variable or link]: */
-    float *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool */
-    float *c[NETWORK_MAX_LINKS];     /* coefficients and shares */
-    float *r[NETWORK_MAX_VARIABLES]; /* R of the variables from `grouped` up */
-    float *m[NETWORK_MAX_VARIABLES]; /* M of the same variables, if it is not R */
-    float *h[NETWORK_MAX_VARIABLES]; /* h from the condition's lowest variable up */
-    /* and [group][C], from `grouped` up to the top: */
-    struct channels_summary *grouped[NETWORK_MAX_VARIABLES];          /* of R */
-    struct channels_summary *grouped_weighted[NETWORK_MAX_VARIABLES]; /* of R h */
-
-    /* Of the whole group for links from `grouped` up, of one image below: */
-    double *to_bias[NETWORK_MAX_LINKS], *absorbed[NETWORK_MAX_LINKS]; /* [images][K] */
-    float *joint[NETWORK_MAX_LINKS]; /* flow matrices, [images][K][C]; of dense links as many as fit */
-
-    /* Of the whole group for variables from `evaluated` up, of one image below: */
-    float *pooled; /* activations of a variable that feeds a pool, reused for every pool */
-
-    /* Of one image at a time: */
-    float *relevance[2], *masked[2];   /* R and M below `grouped`, of an upper and a lower variable in turn */
-    struct channels_summary *weighted; /* of R h of one variable */
-
-    /* Of one image, kept until its sink has returned; only with options.images: */
-    float *kept_r[NETWORK_MAX_VARIABLES], *kept_m[NETWORK_MAX_VARIABLES]; /* below `grouped`, instead of the above */
-    float *kept_c[NETWORK_MAX_LINKS];                                     /* of the dense links */
+    struct variable_state variables[NETWORK_MAX_VARIABLES];
+    struct link_state links[NETWORK_MAX_LINKS];
 
     /* For one call at a time: */
     struct channels_summary *summaries; /* of one variable, [group][C] */

@@ -29,11 +29,6 @@ static enum pool_mode pool_mode_of(const struct measure_options *options, const 
     return options->pool == POOL_WINNER && left_out ? POOL_WINNER_LIVE : options->pool;
 }
 
-size_t measure_masked_variables(const struct measure_plan *plan)
-{
-    return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
-}
-
 /* The lowest link from which on, up to the top, images share weights that take more memory than the neurons of one
  * image, so that reading them once for all images of a group pays. Upwards the backend's own weights count; downwards the
  * plain ones, since there more images need more memory, and the transforms that relevance and flows share are computed
@@ -125,76 +120,27 @@ size_t measure_variable_floats(const struct measure_plan *plan, size_t k)
     return layout_floats(network_layout(plan->net, k));
 }
 
-/* Whether the variable feeds a pool: then its activations are not kept, since the pool's shares suffice. */
-static bool feeds_pool(const struct measure_plan *plan, size_t k)
+bool measure_feeds_pool(const struct measure_plan *plan, size_t k)
 {
     return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL;
+}
+
+/* Number of variables whose M is not R: from the input up to the highest variable with a set. */
+static size_t masked_variables(const struct measure_plan *plan)
+{
+    return plan->options.given == GIVEN_SETS ? plan->highest + 1 : 0;
+}
+
+/* Whether h of a variable is not one everywhere. */
+static bool has_h(const struct measure_plan *plan, size_t k)
+{
+    return plan->options.given != GIVEN_NONE && k >= plan->lowest;
 }
 
 /* Number of images whose backward pass through link k is one call. */
 static size_t images_at_once(const struct measure_plan *plan, size_t k)
 {
     return k < plan->grouped ? 1 : plan->options.group;
-}
-
-static void place_scratch(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    struct link_scratch_floats need = {0};
-    size_t channels = 0;
-
-    for (size_t k = 0; k < plan->net->nlinks; k++)
-        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_at_once(plan, k)));
-    for (size_t k = 0; k <= plan->net->nlinks; k++)
-        channels = larger(channels, network_shape(plan->net, k).channels);
-    work->scratch = link_scratch_place(need, arena);
-    work->summaries = arena_bytes(arena, plan->options.group * channels * sizeof *work->summaries);
-    work->weighted = arena_bytes(arena, channels * sizeof *work->weighted);
-    for (size_t k = plan->grouped; k <= plan->top; k++) {
-        size_t nbytes = plan->options.group * network_shape(plan->net, k).channels * sizeof *work->grouped[k];
-        work->grouped[k] = arena_bytes(arena, nbytes);
-        work->grouped_weighted[k] = arena_bytes(arena, nbytes);
-    }
-}
-
-static void place_variables(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    size_t group = plan->options.group, most = 0, pooled = 0;
-
-    for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t floats = measure_variable_floats(plan, k);
-        most = larger(most, floats);
-        if (feeds_pool(plan, k))
-            pooled = larger(pooled, (k < plan->evaluated ? 1 : group) * floats);
-        else
-            work->a[k] = arena_floats(arena, group * floats);
-        if (k < plan->net->nlinks)
-            work->c[k] = arena_floats(arena, group * link_coefficients(&plan->links[k], 1));
-        if (k >= plan->grouped)
-            work->r[k] = arena_floats(arena, group * floats);
-        if (k >= plan->grouped && k < measure_masked_variables(plan))
-            work->m[k] = arena_floats(arena, group * floats);
-        if (plan->options.given != GIVEN_NONE && k >= plan->lowest)
-            work->h[k] = arena_floats(arena, group * floats);
-    }
-    work->pooled = arena_floats(arena, pooled);
-    for (size_t i = 0; i < 2; i++) {
-        work->relevance[i] = arena_floats(arena, most);
-        work->masked[i] = arena_floats(arena, measure_masked_variables(plan) ? most : 0);
-    }
-}
-
-/* For one image: R and M of the variables below `grouped`, and the coefficients of the dense links. */
-static void place_kept(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
-{
-    for (size_t k = 0; k <= plan->net->nlinks; k++) {
-        size_t floats = measure_variable_floats(plan, k);
-        if (k < plan->grouped)
-            work->kept_r[k] = arena_floats(arena, floats);
-        if (k < plan->grouped && k < measure_masked_variables(plan))
-            work->kept_m[k] = arena_floats(arena, floats);
-        if (k >= plan->top && k < plan->net->nlinks)
-            work->kept_c[k] = arena_floats(arena, link_coefficients(&plan->links[k], 1));
-    }
 }
 
 size_t measure_joint_entries(const struct measure_plan *plan, size_t link)
@@ -211,19 +157,108 @@ size_t measure_joints_at_once(const struct measure_plan *plan, size_t link)
     return larger(1, smaller(fit, images));
 }
 
+/* Arrays that the images, and some variables of an image, use in turn. */
+struct turns {
+    float *a;                                      /* of a variable that feeds a pool */
+    float *r[2], *m[2];                            /* below `grouped`, of an upper and a lower variable */
+    struct channels_summary *summaries, *weighted; /* of the same variables */
+};
+
+static struct turns place_turns(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
+{
+    struct link_scratch_floats need = {0};
+    size_t group = plan->options.group, most = 0, pooled = 0, channels = 0;
+    struct turns turns;
+
+    for (size_t k = 0; k < plan->net->nlinks; k++)
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_at_once(plan, k)));
+    for (size_t k = 0; k <= plan->net->nlinks; k++) {
+        size_t floats = measure_variable_floats(plan, k);
+        most = larger(most, floats);
+        channels = larger(channels, network_shape(plan->net, k).channels);
+        if (measure_feeds_pool(plan, k))
+            pooled = larger(pooled, (k < plan->evaluated ? 1 : group) * floats);
+    }
+    work->scratch = link_scratch_place(need, arena);
+    work->summaries = turns.summaries = arena_bytes(arena, group * channels * sizeof *work->summaries);
+    turns.weighted = arena_bytes(arena, channels * sizeof *turns.weighted);
+    turns.a = arena_floats(arena, pooled);
+    for (size_t i = 0; i < 2; i++) {
+        turns.r[i] = arena_floats(arena, most);
+        turns.m[i] = arena_floats(arena, masked_variables(plan) ? most : 0);
+    }
+    return turns;
+}
+
+/* R and M: of the group from `grouped` up; below, of one image, and kept only if its sink shall see them. */
+static void place_relevance(struct variable_state *state, const struct measure_plan *plan, size_t k,
+                            const struct turns *turns, struct arena *arena)
+{
+    size_t floats = measure_variable_floats(plan, k);
+    size_t images = k >= plan->grouped ? plan->options.group : plan->options.images ? 1 : 0;
+
+    state->r = images ? arena_floats(arena, images * floats) : turns->r[k % 2];
+    state->stride.r = k >= plan->grouped ? floats : 0;
+    if (k >= masked_variables(plan))
+        state->m = state->r;
+    else
+        state->m = images ? arena_floats(arena, images * floats) : turns->m[k % 2];
+}
+
+/* Summaries of R, and of R h if it is M h; not of the dense variables. */
+static void place_summaries(struct variable_state *state, const struct measure_plan *plan, size_t k,
+                            const struct turns *turns, struct arena *arena)
+{
+    size_t channels = network_shape(plan->net, k).channels, nbytes;
+    struct channels_summary *weighted = turns->weighted;
+
+    if (k > plan->top)
+        return;
+    state->summaries = turns->summaries;
+    if (k >= plan->grouped) {
+        nbytes = plan->options.group * channels * sizeof *weighted;
+        state->summaries = arena_bytes(arena, nbytes);
+        weighted = arena_bytes(arena, nbytes);
+        state->stride.channels = channels;
+    }
+    state->weighted = has_h(plan, k) && k >= masked_variables(plan) ? weighted : NULL;
+}
+
+static void place_variable(struct variable_state *state, const struct measure_plan *plan, size_t k,
+                           const struct turns *turns, struct arena *arena)
+{
+    size_t group = plan->options.group, floats = measure_variable_floats(plan, k);
+
+    state->a = measure_feeds_pool(plan, k) ? turns->a : arena_floats(arena, group * floats);
+    state->stride.a = measure_feeds_pool(plan, k) && k < plan->evaluated ? 0 : floats;
+    state->h = has_h(plan, k) ? arena_floats(arena, group * floats) : NULL;
+    state->stride.h = floats;
+    place_relevance(state, plan, k, turns, arena);
+    place_summaries(state, plan, k, turns, arena);
+}
+
+static void place_link(struct link_state *state, const struct measure_plan *plan, size_t k, struct arena *arena)
+{
+    size_t coefficients = link_coefficients(&plan->links[k], 1), images = images_at_once(plan, k);
+    size_t channels = plan->net->links[k].upper.channels, entries = measure_joint_entries(plan, k);
+
+    state->c = arena_floats(arena, plan->options.group * coefficients);
+    state->c_alone = k >= plan->top && plan->options.images ? arena_floats(arena, coefficients) : NULL;
+    state->to_bias = arena_doubles(arena, images * channels);
+    state->absorbed = arena_doubles(arena, images * channels);
+    if (plan->options.flows[k])
+        state->joint = arena_floats(arena, measure_joints_at_once(plan, k) * entries);
+    state->stride.c = k < plan->top ? coefficients : 0;
+    state->stride.channels = k < plan->grouped ? 0 : channels;
+    state->stride.joint = k < plan->grouped ? 0 : entries;
+}
+
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     *work = (struct measure_workspace){0};
-    place_variables(work, plan, arena);
-    place_scratch(work, plan, arena);
-    if (plan->options.images)
-        place_kept(work, plan, arena);
-    for (size_t k = 0; k < plan->net->nlinks; k++) {
-        const struct link *link = &plan->net->links[k];
-        size_t images = images_at_once(plan, k);
-        work->to_bias[k] = arena_doubles(arena, images * link->upper.channels);
-        work->absorbed[k] = arena_doubles(arena, images * link->upper.channels);
-        if (plan->options.flows[k])
-            work->joint[k] = arena_floats(arena, measure_joints_at_once(plan, k) * measure_joint_entries(plan, k));
-    }
+    struct turns turns = place_turns(work, plan, arena);
+    for (size_t k = 0; k <= plan->net->nlinks; k++)
+        place_variable(&work->variables[k], plan, k, &turns, arena);
+    for (size_t k = 0; k < plan->net->nlinks; k++)
+        place_link(&work->links[k], plan, k, arena);
 }

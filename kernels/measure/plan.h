@@ -7,8 +7,8 @@
 /* Floats of variable k of one image, in its layout. */
 size_t measure_variable_floats(const struct measure_plan *plan, size_t k);
 
-/* Number of variables whose M is not R: from the input up to the highest variable with a set. */
-size_t measure_masked_variables(const struct measure_plan *plan);
+/* Whether the variable feeds a pool: then its activations are not kept, since the pool's shares suffice. */
+bool measure_feeds_pool(const struct measure_plan *plan, size_t k);
 
 /* Entries of a link's flow matrix, and the number of images whose matrices are computed together: in dense layers as
  * many as memory allows, since every time the weights are read again. */

@@ -2,14 +2,10 @@
 
 #include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
+#include "kernels/measure/plan.h"
 
 #include <assert.h>
 #include <string.h>
-
-static size_t variable_floats(const struct measure_plan *plan, size_t k)
-{
-    return layout_floats(network_layout(plan->net, k));
-}
 
 void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lowest, size_t highest, size_t most,
                  struct arena *arena)
@@ -20,7 +16,7 @@ void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lo
     assert(lowest < highest && highest <= plan->net->nlinks && most > 0);
     *sweep = (struct sweep){.plan = plan, .lowest = lowest, .highest = highest, .most = most};
     for (size_t k = lowest; k <= highest; k++)
-        floats = larger(floats, variable_floats(plan, k));
+        floats = larger(floats, measure_variable_floats(plan, k));
     for (size_t k = lowest; k < highest; k++)
         need = link_scratch_both(need, link_scratch_floats(&plan->links[k], most));
     for (size_t i = 0; i < 2; i++)
@@ -45,7 +41,7 @@ size_t sweep_batch(const struct measure_plan *plan, size_t lowest, size_t highes
 float *sweep_start(struct sweep *sweep, size_t variable, size_t n)
 {
     assert(variable >= sweep->lowest && variable <= sweep->highest && n > 0 && n <= sweep->most);
-    memset(sweep->arrays[0], 0, n * variable_floats(sweep->plan, variable) * sizeof(float));
+    memset(sweep->arrays[0], 0, n * measure_variable_floats(sweep->plan, variable) * sizeof(float));
     return sweep->arrays[0];
 }
 
