@@ -20,10 +20,9 @@ static enum status add_setting(char setting[BENCH_NAME], struct option_list *set
 {
     if (!value)
         return OK;
-    if (snprintf(setting, BENCH_NAME, "%s=%s", key, value) >= BENCH_NAME || sets->count == OPTION_MAX_ITEMS)
+    if (snprintf(setting, BENCH_NAME, "%s=%s", key, value) >= BENCH_NAME)
         return error_set(err, FAIL_CONFIG, "%s: invalid value: %.40s", key, value);
-    sets->items[sets->count++] = setting;
-    return OK;
+    return option_append(sets, setting, err);
 }
 
 static const struct option_row rows[] = {

@@ -11,7 +11,6 @@
 struct arguments {
     const char *target;
     struct export_options options;
-    struct option_list layers, sets;
     bool json;
 };
 
@@ -19,10 +18,10 @@ struct arguments {
 
 static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(options.folder), "FOLDER", .help = "the folder to write, new or empty"},
-    {"config", 0, OPTION_TEXT, FIELD(options.config), "CONFIG", .help = "the configuration of the store's run"},
-    {"layer", 0, OPTION_LIST, FIELD(layers), "LAYER",
+    {"config", 0, OPTION_TEXT, FIELD(options.source.path), "CONFIG", .help = "the configuration of the store's run"},
+    {"layer", 0, OPTION_LIST, FIELD(options.layers), "LAYER",
      .help = "analyse this layer; default: the highest convolution in store.per_image"},
-    {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE",
+    {"set", 0, OPTION_LIST, FIELD(options.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as data.path=/data/val"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
 };
@@ -34,8 +33,8 @@ static const char help[] =
 
 static enum status check(void *arguments, struct error *err)
 {
-    struct arguments *a = arguments;
-    struct export_options *options = &a->options;
+    const struct arguments *a = arguments;
+    const struct export_options *options = &a->options;
 
     if (strcmp(a->target, "virelay") != 0)
         return error_set(err, FAIL_CONFIG, "there is no export to \"%s\", only to virelay: nrmflow export virelay %s",
@@ -44,14 +43,10 @@ static enum status check(void *arguments, struct error *err)
         return error_set(err, FAIL_CONFIG, "missing argument: nrmflow export virelay STORE");
     if (!options->folder)
         return error_set(err, FAIL_CONFIG, "missing option: --output FOLDER, a new folder to write");
-    if (!options->config)
+    if (!options->source.path)
         return error_set(err, FAIL_CONFIG,
                          "missing option: --config CONFIG, the configuration of the run, which is needed to compute "
                          "the relevance of pixels again");
-    options->layers = a->layers.items;
-    options->nlayers = a->layers.count;
-    options->sets = a->sets.items;
-    options->nsets = a->sets.count;
     return OK;
 }
 

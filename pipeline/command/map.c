@@ -12,7 +12,6 @@ enum { LISTED = 40, PATH = 4096 };
 
 struct arguments {
     struct maps_options maps;
-    struct option_list sets;
     bool json;
 };
 
@@ -22,7 +21,7 @@ static const struct option_row rows[] = {
     {"at", 0, OPTION_TEXT, FIELD(maps.at), "LAYER", .help = "map the neurons of this layer; default: input"},
     {"images", 0, OPTION_TEXT, FIELD(maps.probe.images), "A:B",
      .help = "only images A <= i < B; default: those of CONFIG"},
-    {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE",
+    {"set", 0, OPTION_LIST, FIELD(maps.probe.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.composite=zero"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
 };
@@ -46,8 +45,6 @@ static enum status check(void *arguments, struct error *err)
 
     if (!a->maps.folder)
         return error_set(err, FAIL_CONFIG, "missing option: --output FOLDER, the folder for the maps");
-    a->maps.probe.sets = a->sets.items;
-    a->maps.probe.nsets = a->sets.count;
     if (!a->maps.at)
         a->maps.at = "input";
     return OK;
@@ -159,10 +156,11 @@ static int run(const void *arguments)
 
 const struct command command_map = {
     .summary = "draw heatmaps of the walks through sets of neurons",
-    .table = {.command = "map",
-              .operands = {"CONFIG EXPRESSION", 2, 2, OPTION_TEXT, {FIELD(maps.probe.config), FIELD(maps.probe.query)}},
-              .help = help,
-              OPTION_ROWS(rows)},
+    .table =
+        {.command = "map",
+         .operands = {"CONFIG EXPRESSION", 2, 2, OPTION_TEXT, {FIELD(maps.probe.source.path), FIELD(maps.probe.query)}},
+         .help = help,
+         OPTION_ROWS(rows)},
     .size = sizeof(struct arguments),
     .check = check,
     .run = run,

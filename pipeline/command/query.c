@@ -14,13 +14,12 @@ enum { LISTED = 40 };
 
 struct arguments {
     struct probe_options probe;
-    struct option_list sets;
     bool json, explain;
 };
 
 static const struct option_row rows[] = {
     {"images", 0, OPTION_TEXT, FIELD(probe.images), "A:B", .help = "only images A <= i < B; default: those of CONFIG"},
-    {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE",
+    {"set", 0, OPTION_LIST, FIELD(probe.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.composite=zero"},
     {"explain", 0, OPTION_FLAG, FIELD(explain), .help = "show the plan of the computation, without computing"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
@@ -38,16 +37,6 @@ static const char help[] =
     "  A and B, A or B, (A or B) and C     in one or several layers\n"
     "  not A                               the other neurons of A's layer\n"
     "  A and B given C                     relevance of A, B and C divided by that of C";
-
-static enum status check(void *arguments, struct error *err)
-{
-    struct arguments *a = arguments;
-
-    (void)err;
-    a->probe.sets = a->sets.items;
-    a->probe.nsets = a->sets.count;
-    return OK;
-}
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
@@ -210,10 +199,9 @@ static int run(const void *arguments)
 const struct command command_query = {
     .summary = "compute the relevance of sets of neurons, jointly and conditionally",
     .table = {.command = "query",
-              .operands = {"CONFIG EXPRESSION", 2, 2, OPTION_TEXT, {FIELD(probe.config), FIELD(probe.query)}},
+              .operands = {"CONFIG EXPRESSION", 2, 2, OPTION_TEXT, {FIELD(probe.source.path), FIELD(probe.query)}},
               .help = help,
               OPTION_ROWS(rows)},
     .size = sizeof(struct arguments),
-    .check = check,
     .run = run,
 };

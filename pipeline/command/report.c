@@ -23,16 +23,16 @@ static char *name_page(const char *store)
 
 struct arguments {
     struct report_options report;
-    struct option_list sets;
     bool json;
 };
 
 static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(report.output), "PAGE",
      .help = "the page to write; default: STORE's name with .html, in the working folder"},
-    {"images", 0, OPTION_TEXT, FIELD(report.images.config), "CONFIG",
+    {"images", 0, OPTION_TEXT, FIELD(report.images.path), "CONFIG",
      .help = "add images overlaid with the channels' relevance; CONFIG is the configuration of the store's run"},
-    {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE", .help = "with --images: change a key of the configuration"},
+    {"set", 0, OPTION_LIST, FIELD(report.images.sets), "KEY=VALUE",
+     .help = "with --images: change a key of the configuration"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object: page, bytes"},
 };
 
@@ -43,12 +43,10 @@ static const char help[] =
 
 static enum status check(void *arguments, struct error *err)
 {
-    struct arguments *a = arguments;
+    const struct arguments *a = arguments;
 
-    if (a->sets.count && !a->report.images.config)
+    if (a->report.images.sets.count && !a->report.images.path)
         return error_set(err, FAIL_CONFIG, "--set needs --images");
-    a->report.images.sets = a->sets.items;
-    a->report.images.nsets = a->sets.count;
     return OK;
 }
 
@@ -83,7 +81,7 @@ static int run(const void *arguments)
     const struct arguments *a = arguments;
     struct error err = {0};
 
-    if (a->report.images.config)
+    if (a->report.images.path)
         return command_parallel(answer, a);
     return command_end(answer(a, NULL, NULL, &err), &err);
 }

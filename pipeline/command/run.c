@@ -15,8 +15,8 @@
 
 /* The command line. */
 struct arguments {
-    const char *config, *output, *limit, *reserve;
-    struct option_list sets;
+    struct config_source source;
+    const char *output, *limit, *reserve;
     struct stop_times times;
     bool restart, mixed, verbose, dry, json;
 };
@@ -24,7 +24,7 @@ struct arguments {
 static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(output), "STORE",
      .help = "the store to write; default: CONFIG's name with .h5, in the working folder"},
-    {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE",
+    {"set", 0, OPTION_LIST, FIELD(source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.given=none"},
     {"restart", 0, OPTION_FLAG, FIELD(restart), .help = "delete an existing store, whatever run it belongs to"},
     {"allow-mixed", 0, OPTION_FLAG, FIELD(mixed),
@@ -125,9 +125,9 @@ static enum status compute(enum stop_reason *reason, const struct arguments *arg
     enum status rc = OK;
 
     log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
-    default_output(output, sizeof output, arguments->config);
+    default_output(output, sizeof output, arguments->source.path);
     TRY(check_launch(node, err));
-    TRY(config_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
+    TRY(config_load(&config, &arguments->source, node, err));
     if (arguments->dry) {
         TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     } else {
@@ -164,7 +164,7 @@ static int run(const void *arguments)
 const struct command command_run = {
     .summary = "compute a store from a dataset",
     .table = {.command = "run",
-              .operands = {"CONFIG", 1, 1, OPTION_TEXT, {FIELD(config)}},
+              .operands = {"CONFIG", 1, 1, OPTION_TEXT, {FIELD(source.path)}},
               .help = help,
               OPTION_ROWS(rows)},
     .keys = true,

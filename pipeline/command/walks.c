@@ -19,9 +19,8 @@ enum { TOP = 20, CANDIDATES = 5 /* times --top */, MAX_WALKS = 2000, EXPRESSION 
 struct arguments {
     const char *path;
     struct walk_ranking_options wanted;
-    struct walk_ranking_exact_options verify; /* config NULL: do not verify */
-    struct option_list sets;
-    size_t top, candidates; /* candidates 0: not given */
+    struct walk_ranking_exact_options verify; /* without a path of the source: do not verify */
+    size_t top, candidates;                   /* candidates 0: not given */
     bool json;
 };
 
@@ -48,13 +47,14 @@ static const struct option_row rows[] = {
      .help = "walks of one class (number or name), which must be in store.class_flows"},
     {"top", 0, OPTION_WHOLE, FIELD(top), "N", .help = "list N walks; default: 20", .low = 1, .high = MAX_WALKS,
      .fallback = TOP},
-    {"verify", 0, OPTION_TEXT, FIELD(verify.config), "CONFIG",
+    {"verify", 0, OPTION_TEXT, FIELD(verify.source.path), "CONFIG",
      .help = "compute the walks' joint relevance exactly, on the images of CONFIG"},
     {"images", 0, OPTION_TEXT, FIELD(verify.images), "A:B", .help = "with --verify: only images A <= i < B"},
     {"candidates", 0, OPTION_WHOLE, FIELD(candidates), "M",
      .help = "with --verify: compute M walks and list the strongest; default: 5 N, at most 2000", .low = 1,
      .high = MAX_WALKS},
-    {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE", .help = "with --verify: change a key of the configuration"},
+    {"set", 0, OPTION_LIST, FIELD(verify.source.sets), "KEY=VALUE",
+     .help = "with --verify: change a key of the configuration"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
 };
 
@@ -69,17 +69,15 @@ static enum status check(void *arguments, struct error *err)
 {
     struct arguments *a = arguments;
 
-    a->wanted.candidates = a->candidates      ? a->candidates
-                           : a->verify.config ? smaller(a->top * CANDIDATES, MAX_WALKS)
-                                              : a->top;
+    a->wanted.candidates = a->candidates           ? a->candidates
+                           : a->verify.source.path ? smaller(a->top * CANDIDATES, MAX_WALKS)
+                                                   : a->top;
     if (a->wanted.candidates < a->top)
         return error_set(err, FAIL_CONFIG, "--candidates must be at least --top, %zu", a->top);
     if (a->wanted.layers && (a->wanted.from || a->wanted.to))
         return error_set(err, FAIL_CONFIG, "--layers cannot be combined with --from and --to");
-    if (!a->verify.config && (a->verify.images || a->sets.count || a->candidates))
+    if (!a->verify.source.path && (a->verify.images || a->verify.source.sets.count || a->candidates))
         return error_set(err, FAIL_CONFIG, "--images, --set and --candidates need --verify");
-    a->verify.sets = a->sets.items;
-    a->verify.nsets = a->sets.count;
     return OK;
 }
 
@@ -297,7 +295,7 @@ static int run(const void *arguments)
     const struct arguments *a = arguments;
     struct error err = {0};
 
-    return a->verify.config ? command_parallel(verify, a) : command_end(search(a, &err), &err);
+    return a->verify.source.path ? command_parallel(verify, a) : command_end(search(a, &err), &err);
 }
 
 const struct command command_walks = {

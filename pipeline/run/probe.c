@@ -1,12 +1,10 @@
 #include "pipeline/run/probe.h"
 
 #include "kernels/base/number.h"
-#include "pipeline/config/load.h"
 #include "pipeline/config/number.h"
 #include "pipeline/config/pairs.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
-#include "pipeline/util/option.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +16,7 @@ static const char *const left_out[] = {
     "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
 };
 
-enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MAX_SETS = OPTION_MAX_ITEMS };
+enum { LEFT_OUT = sizeof left_out / sizeof left_out[0] };
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
 
@@ -50,16 +48,16 @@ static enum status set_images(struct config *config, const char *images, struct 
 static enum status load_config(struct probe *probe, const struct probe_options *options, const struct node *node,
                                struct error *err)
 {
-    const char *sets[MAX_SETS + LEFT_OUT];
-    size_t nsets = 0;
+    const struct option_list *sets = &options->source.sets;
+    struct config_source source = {.path = options->source.path};
     enum status rc = OK;
 
-    for (size_t i = 0; i < options->nsets && i < MAX_SETS; i++)
-        if (!is_left_out(options->sets[i]))
-            sets[nsets++] = options->sets[i];
+    for (size_t i = 0; i < sets->count; i++)
+        if (!is_left_out(sets->items[i]))
+            TRY(option_append(&source.sets, sets->items[i], err));
     for (size_t i = 0; i < LEFT_OUT; i++)
-        sets[nsets++] = left_out[i];
-    TRY(config_load(&probe->config, options->config, sets, nsets, node, err));
+        TRY(option_append(&source.sets, left_out[i], err));
+    TRY(config_load(&probe->config, &source, node, err));
     TRY(set_images(&probe->config, options->images, err));
     config_pairs_release(&probe->config.measure.queries);
     if (options->query)

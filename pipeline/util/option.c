@@ -48,7 +48,7 @@ static enum status unknown(const struct reader *r, const char *word, const char 
     return error_set(r->err, FAIL_CONFIG, "nrmflow %s has no option %s%s", r->table->command, word, hint);
 }
 
-static enum status append(struct option_list *list, const char *text, struct error *err)
+enum status option_append(struct option_list *list, const char *text, struct error *err)
 {
     if (list->count == OPTION_MAX_ITEMS)
         return error_set(err, FAIL_CONFIG, "more than %d arguments of one kind", OPTION_MAX_ITEMS);
@@ -82,7 +82,7 @@ static enum status store(struct reader *r, const struct option_row *row, const c
     case OPTION_WHOLE:
         return take_whole(out, row, value, r->err);
     case OPTION_LIST:
-        return append(out, value, r->err);
+        return option_append(out, value, r->err);
     }
     return OK;
 }
@@ -128,7 +128,7 @@ static enum status take_operand(struct reader *r, const char *word)
     size_t i = r->noperands++;
 
     if (operands->kind == OPTION_LIST)
-        return append((void *)(r->arguments + operands->offsets[0]), word, r->err);
+        return option_append((void *)(r->arguments + operands->offsets[0]), word, r->err);
     if (i < operands->most)
         *(const char **)(void *)(r->arguments + operands->offsets[i]) = word;
     return OK;

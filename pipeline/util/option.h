@@ -16,6 +16,9 @@ struct option_list {
     const char *items[OPTION_MAX_ITEMS];
 };
 
+/* Add a text. Errors: FAIL_CONFIG if the list is full. */
+enum status option_append(struct option_list *list, const char *text, struct error *err);
+
 enum option_kind {
     OPTION_FLAG,  /* --json: a bool becomes true */
     OPTION_TEXT,  /* --output FILE or --output=FILE: a const char * */
