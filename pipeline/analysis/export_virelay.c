@@ -7,7 +7,6 @@
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,12 +167,11 @@ static enum status begin_probe(struct work *w, struct log *log)
 {
     const struct export_source *s = &w->source;
     int64_t first = 0;
-    char range[64];
-    struct probe_options probe = {w->options->source, range, "input"};
+    struct probe_options probe = {.source = w->options->source, .query = "input"};
     enum status rc = OK;
 
     TRY(agree(w->node->world, store_get_int(&first, s->reader, "", "first_image", w->err), w->err));
-    snprintf(range, sizeof range, "%" PRId64 ":%" PRId64, first, first + (int64_t)s->images);
+    probe.images = (struct range){(size_t)first, (size_t)first + s->images};
     TRY(probe_begin(&w->probe, &probe, w->node, log, w->err));
 done:
     return rc;

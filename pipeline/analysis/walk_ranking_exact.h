@@ -16,7 +16,7 @@
 struct walk_ranking_exact_options {
     const struct walk_ranking_options *search; /* of the store; borrowed */
     struct config_source source;
-    const char *images; /* a range, "0:100"; NULL: those of the configuration */
+    struct range images; /* replaces data.images; end 0: not given */
 };
 
 /* The result, on rank 0. */

@@ -2,6 +2,7 @@
 
 #include "pipeline/command/commands.h"
 #include "pipeline/util/json_output.h"
+#include "pipeline/util/table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,16 +65,6 @@ static json_t *json_table(void)
 
 /* ---- a store --------------------------------------------------------------------------------------------------- */
 
-/* Text from a file may contain control characters, which a terminal would obey. */
-static void print_line(const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        putchar(c < 0x20 || c == 0x7f ? '?' : c);
-    }
-    putchar('\n');
-}
-
 static bool sound(const struct check_result *result)
 {
     return result->problems.count == 0;
@@ -85,7 +76,8 @@ static void print_result(const struct check_result *result, const char *path)
 
     for (size_t i = 0; i < problems->count; i++) {
         printf("%s: ", problems->items[i].place);
-        print_line(problems->items[i].what);
+        table_text(stdout, problems->items[i].what);
+        putchar('\n');
     }
     if (problems->left_out)
         printf("and %zu more\n", problems->left_out);

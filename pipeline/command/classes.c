@@ -3,6 +3,7 @@
 #include "pipeline/command/commands.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
+#include "pipeline/util/table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -52,13 +53,11 @@ static enum status check(void *arguments, struct error *err)
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-/* Text from a file may contain control characters, which a terminal would obey. */
 static void print_name(const char *name, int width)
 {
-    int n = 0;
+    int n = (int)strlen(name);
 
-    for (; name[n]; n++)
-        putchar((unsigned char)name[n] < 0x20 || name[n] == 0x7f ? '?' : name[n]);
+    table_text(stdout, name);
     printf("%*s", width > n ? width - n : 0, "");
 }
 

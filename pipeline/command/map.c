@@ -19,7 +19,7 @@ static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(maps.folder), "FOLDER",
      .help = "the folder for maps.h5 and the pictures; created if needed"},
     {"at", 0, OPTION_TEXT, FIELD(maps.at), "LAYER", .help = "map the neurons of this layer; default: input"},
-    {"images", 0, OPTION_TEXT, FIELD(maps.probe.images), "A:B",
+    {"images", 0, OPTION_RANGE, FIELD(maps.probe.images), "A:B",
      .help = "only images A <= i < B; default: those of CONFIG"},
     {"set", 0, OPTION_LIST, FIELD(maps.probe.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.composite=zero"},

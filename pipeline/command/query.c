@@ -18,7 +18,7 @@ struct arguments {
 };
 
 static const struct option_row rows[] = {
-    {"images", 0, OPTION_TEXT, FIELD(probe.images), "A:B", .help = "only images A <= i < B; default: those of CONFIG"},
+    {"images", 0, OPTION_RANGE, FIELD(probe.images), "A:B", .help = "only images A <= i < B; default: those of CONFIG"},
     {"set", 0, OPTION_LIST, FIELD(probe.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.composite=zero"},
     {"explain", 0, OPTION_FLAG, FIELD(explain), .help = "show the plan of the computation, without computing"},

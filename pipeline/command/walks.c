@@ -49,7 +49,7 @@ static const struct option_row rows[] = {
      .fallback = TOP},
     {"verify", 0, OPTION_TEXT, FIELD(verify.source.path), "CONFIG",
      .help = "compute the walks' joint relevance exactly, on the images of CONFIG"},
-    {"images", 0, OPTION_TEXT, FIELD(verify.images), "A:B", .help = "with --verify: only images A <= i < B"},
+    {"images", 0, OPTION_RANGE, FIELD(verify.images), "A:B", .help = "with --verify: only images A <= i < B"},
     {"candidates", 0, OPTION_WHOLE, FIELD(candidates), "M",
      .help = "with --verify: compute M walks and list the strongest; default: 5 N, at most 2000", .low = 1,
      .high = MAX_WALKS},
@@ -76,7 +76,7 @@ static enum status check(void *arguments, struct error *err)
         return error_set(err, FAIL_CONFIG, "--candidates must be at least --top, %zu", a->top);
     if (a->wanted.layers && (a->wanted.from || a->wanted.to))
         return error_set(err, FAIL_CONFIG, "--layers cannot be combined with --from and --to");
-    if (!a->verify.source.path && (a->verify.images || a->verify.source.sets.count || a->candidates))
+    if (!a->verify.source.path && (a->verify.images.end || a->verify.source.sets.count || a->candidates))
         return error_set(err, FAIL_CONFIG, "--images, --set and --candidates need --verify");
     return OK;
 }

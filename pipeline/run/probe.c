@@ -1,7 +1,6 @@
 #include "pipeline/run/probe.h"
 
 #include "kernels/base/number.h"
-#include "pipeline/config/number.h"
 #include "pipeline/config/pairs.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
@@ -35,16 +34,6 @@ static bool is_left_out(const char *set)
     return false;
 }
 
-/* --images replaces data.images. */
-static enum status set_images(struct config *config, const char *images, struct error *err)
-{
-    struct error why = {0};
-
-    if (images && config_number_parse_range(&config->data.images, NULL, images, &why) != OK)
-        return error_set(err, FAIL_CONFIG, "--images: %s", why.message);
-    return OK;
-}
-
 static enum status load_config(struct probe *probe, const struct probe_options *options, const struct node *node,
                                struct error *err)
 {
@@ -58,7 +47,8 @@ static enum status load_config(struct probe *probe, const struct probe_options *
     for (size_t i = 0; i < LEFT_OUT; i++)
         TRY(option_append(&source.sets, left_out[i], err));
     TRY(config_load(&probe->config, &source, node, err));
-    TRY(set_images(&probe->config, options->images, err));
+    if (options->images.end)
+        probe->config.data.images = options->images;
     config_pairs_release(&probe->config.measure.queries);
     if (options->query)
         TRY(config_pairs_set(&probe->config.measure.queries, "", options->query, CONFIG_SET, err));

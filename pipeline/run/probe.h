@@ -15,8 +15,8 @@
 
 struct probe_options {
     struct config_source source;
-    const char *images; /* a range, "0:8"; NULL: those of the configuration */
-    const char *query;  /* the expression to compute; NULL: none */
+    struct range images; /* replaces data.images; end 0: not given */
+    const char *query;   /* the expression to compute; NULL: none */
 };
 
 struct probe_image {

@@ -1,10 +1,11 @@
 #include "pipeline/util/option.h"
 
+#include "pipeline/util/range.h"
 #include "pipeline/util/suggest.h"
+#include "pipeline/util/token.h"
 #include "pipeline/util/wrap.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { NAME = 64, MAX_ROWS = 32, HELP_COLUMN = 26 };
@@ -58,14 +59,23 @@ enum status option_append(struct option_list *list, const char *text, struct err
 
 static enum status take_whole(size_t *out, const struct option_row *row, const char *text, struct error *err)
 {
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10); /* ULLONG_MAX if it is larger */
+    const char *at = text;
+    size_t value;
 
-    if (*text < '0' || *text > '9' || *end || value < row->low || value > row->high)
+    if (!token_whole(&at, &value) || *at || value < row->low || value > row->high)
         return error_set(err, FAIL_CONFIG, "--%s %s: must be a whole number from %zu to %zu", row->name, text, row->low,
                          row->high);
-    *out = (size_t)value;
+    *out = value;
     return OK;
+}
+
+static enum status take_range(struct range *out, const struct option_row *row, const char *text, struct error *err)
+{
+    struct error why = {0};
+
+    if (range_parse(out, text, &why) == OK)
+        return OK;
+    return error_set(err, FAIL_CONFIG, "--%s: %s", row->name, why.message);
 }
 
 static enum status store(struct reader *r, const struct option_row *row, const char *value)
@@ -81,6 +91,8 @@ static enum status store(struct reader *r, const struct option_row *row, const c
         break;
     case OPTION_WHOLE:
         return take_whole(out, row, value, r->err);
+    case OPTION_RANGE:
+        return take_range(out, row, value, r->err);
     case OPTION_LIST:
         return option_append(out, value, r->err);
     }

@@ -23,6 +23,7 @@ enum option_kind {
     OPTION_FLAG,  /* --json: a bool becomes true */
     OPTION_TEXT,  /* --output FILE or --output=FILE: a const char * */
     OPTION_WHOLE, /* --top N: a size_t, from `low` to `high` */
+    OPTION_RANGE, /* --images A:B: a struct range */
     OPTION_LIST   /* --set KEY=VALUE, repeated: a struct option_list */
 };
 
@@ -47,8 +48,8 @@ struct option_operands {
 
 struct option_table {
     const char *command; /* its name, "weights" */
-    const char *help;    /* what the command does; may be several lines */
     struct option_operands operands;
+    const char *help;              /* what the command does; may be several lines */
     const struct option_row *rows; /* [nrows] the options but --help */
     size_t nrows;
 };

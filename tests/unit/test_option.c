@@ -1,4 +1,5 @@
 #include "pipeline/util/option.h"
+#include "pipeline/util/range.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@ enum { LOW = 2, HIGH = 40, FALLBACK = 7 };
 struct arguments {
     const char *files[2], *output;
     struct option_list sets, all;
+    struct range images;
     size_t top;
     bool json;
 };
@@ -35,6 +37,7 @@ static const struct option_row rows[] = {
     {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE", .help = "change a key"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print JSON"},
     {"top", 't', OPTION_WHOLE, FIELD(top), "N", .help = "list N", .low = LOW, .high = HIGH, .fallback = FALLBACK},
+    {"images", 0, OPTION_RANGE, FIELD(images), "A:B", .help = "use these images"},
 };
 
 static const struct option_table one_by_one = {
@@ -158,6 +161,33 @@ static void other_texts_are_no_whole_numbers(void **state)
     assert_refused("f --top 3 -t 3", "--top is given twice");
 }
 
+static void ranges_have_an_exclusive_end(void **state)
+{
+    static const struct {
+        const char *line;
+        struct range images;
+    } cases[] = {
+        {"f", {0, 0}}, /* not given */
+        {"f --images 3:8", {3, 8}},
+        {"f --images=5:", {5, SIZE_MAX}},
+        {"f --images :4", {0, 4}},
+        {"f --images=", {0, SIZE_MAX}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct result *r = parse(cases[i].line);
+        struct range got = r->given.images, expected = cases[i].images;
+        if (r->rc != OK || got.first != expected.first || got.end != expected.end)
+            fail_msg("\"%s\": %zu:%zu, expected %zu:%zu; %s", cases[i].line, got.first, got.end, expected.first,
+                     expected.end, r->err.message);
+    }
+    assert_refused("f --images 4", "--images: \"4\" is not a range");
+    assert_refused("f --images 4:x", "--images: \"4:x\" is not a range");
+    assert_refused("f --images :", "is not a range");
+    assert_refused("f --images 4:4", "--images: the range 4:4 is empty");
+}
+
 static void operands_may_be_one_list(void **state)
 {
     const struct result *r = parse_as(&in_a_list, "a --json b -- --top");
@@ -243,6 +273,7 @@ int main(void)
         cmocka_unit_test(options_not_given_are_left_alone),
         cmocka_unit_test(whole_numbers_are_read_or_have_their_default),
         cmocka_unit_test(other_texts_are_no_whole_numbers),
+        cmocka_unit_test(ranges_have_an_exclusive_end),
         cmocka_unit_test(operands_may_be_one_list),
         cmocka_unit_test(help_wins_over_everything_after_it),
         cmocka_unit_test(unknown_options_get_a_suggestion),
