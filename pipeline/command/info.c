@@ -391,28 +391,6 @@ static void print_all(const struct summary *summary, const char *path)
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
 
-static int show(const char *path, bool json)
-{
-    struct summary summary;
-    struct error err = {0};
-    int status = COMMAND_OK;
-
-    if (summary_read(&summary, path, &err) != OK) {
-        status = command_fail(&err);
-        fputs("`nrmflow run CONFIG --output STORE` writes a store.\n", stderr);
-    } else if (json) {
-        json_t *object = summary_json(&summary);
-
-        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-        putchar('\n');
-        json_decref(object);
-    } else {
-        print_all(&summary, path);
-    }
-    summary_free(&summary);
-    return command_finish(status);
-}
-
 struct arguments {
     const char *path;
     bool json;
@@ -431,8 +409,24 @@ static const char help[] =
 static int run(const void *arguments)
 {
     const struct arguments *a = arguments;
+    struct summary summary;
+    struct error err = {0};
+    int status = COMMAND_OK;
 
-    return show(a->path, a->json);
+    if (summary_read(&summary, a->path, &err) != OK) {
+        status = command_fail(&err);
+        fputs("`nrmflow run CONFIG --output STORE` writes a store.\n", stderr);
+    } else if (a->json) {
+        json_t *object = summary_json(&summary);
+
+        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+        putchar('\n');
+        json_decref(object);
+    } else {
+        print_all(&summary, a->path);
+    }
+    summary_free(&summary);
+    return command_finish(status);
 }
 
 const struct command command_info = {

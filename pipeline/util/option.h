@@ -55,7 +55,7 @@ struct option_table {
 };
 
 /* The rows of a table, from an array of them. */
-#define OPTION_ROWS(array) .rows = array, .nrows = sizeof array / sizeof array[0]
+#define OPTION_ROWS(array) .rows = (array), .nrows = sizeof(array) / sizeof((array)[0])
 
 /* Read a command line; argv[0] is the command and is skipped. "--" ends the options.
  *
