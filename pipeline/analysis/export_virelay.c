@@ -7,7 +7,6 @@
 #include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,13 +105,13 @@ static enum status check_classes(const struct export_source *s, struct error *er
 
 static enum status choose_layers(struct export_source *s, const struct export_options *options, struct error *err)
 {
-    s->layers = calloc(options->nlayers + 1, sizeof *s->layers);
+    s->layers = calloc(options->layers.count + 1, sizeof *s->layers);
     if (!s->layers)
         return error_set(err, FAIL_RESOURCE, "no memory for the names of layers");
-    for (size_t i = 0; i < options->nlayers; i++) {
-        const char *layer = options->layers[i];
+    for (size_t i = 0; i < options->layers.count; i++) {
+        const char *layer = options->layers.items[i];
         for (size_t k = 0; k < i; k++)
-            if (strcmp(layer, options->layers[k]) == 0)
+            if (strcmp(layer, options->layers.items[k]) == 0)
                 return error_set(err, FAIL_CONFIG, "--layer %s is given twice", layer);
         if (strlen(layer) >= sizeof s->chosen || !has_rows(s, layer))
             return error_set(err, FAIL_CONFIG,
@@ -168,12 +167,11 @@ static enum status begin_probe(struct work *w, struct log *log)
 {
     const struct export_source *s = &w->source;
     int64_t first = 0;
-    char range[64];
-    struct probe_options probe = {w->options->config, range, "input", w->options->sets, w->options->nsets};
+    struct probe_options probe = {.source = w->options->source, .query = "input"};
     enum status rc = OK;
 
     TRY(agree(w->node->world, store_get_int(&first, s->reader, "", "first_image", w->err), w->err));
-    snprintf(range, sizeof range, "%" PRId64 ":%" PRId64, first, first + (int64_t)s->images);
+    probe.images = (struct range){(size_t)first, (size_t)first + s->images};
     TRY(probe_begin(&w->probe, &probe, w->node, log, w->err));
 done:
     return rc;

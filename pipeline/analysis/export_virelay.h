@@ -9,6 +9,7 @@
 #define NRMFLOW_PIPELINE_ANALYSIS_EXPORT_VIRELAY_H
 
 #include "io/base/error.h"
+#include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/util/log.h"
 
@@ -23,11 +24,9 @@ enum {
 };
 
 struct export_options {
-    const char *store, *config, *folder; /* paths */
-    const char *const *layers; /* [nlayers] to analyse; none: the highest convolution with rows in the store */
-    size_t nlayers;
-    const char *const *sets; /* [nsets] "section.key=value" */
-    size_t nsets;
+    const char *store, *folder; /* paths */
+    struct config_source source;
+    struct option_list layers; /* to analyse; none: the highest convolution with rows in the store */
 };
 
 struct export_analysis {

@@ -142,7 +142,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_classes(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
-    if (options->images.config)
+    if (options->images.path)
         TRY(report_images_add(&report->arrays, report->json, &report->summary, &options->images, node, log, err));
 done:
     return rc;

@@ -7,9 +7,9 @@
 #include <stddef.h>
 
 struct report_options {
-    const char *store;  /* path */
-    const char *output; /* path of the page; replaced if it is there */
-    struct report_images_options images;
+    const char *store;           /* path */
+    const char *output;          /* path of the page; replaced if it is there */
+    struct config_source images; /* of the configuration of the images; without a path: no images */
 };
 
 /* Write a report.

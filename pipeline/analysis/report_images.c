@@ -364,21 +364,15 @@ static void release(struct work *w)
     probe_end(&w->probe);
 }
 
-static enum status begin(struct work *w, const struct report_images_options *options, const struct node *node,
-                         struct log *log, struct error *err)
+static enum status begin(struct work *w, const struct config_source *source, const struct node *node, struct log *log,
+                         struct error *err)
 {
-    const char *sets[OPTION_MAX_ITEMS + 1];
+    /* The measure keeps an image's arrays only for queries. */
+    struct probe_options probe = {.source = *source, .query = "input"};
     enum status rc = OK;
 
-    for (size_t i = 0; i < options->nsets; i++)
-        sets[i] = options->sets[i];
-    sets[options->nsets] = "run.block=1"; /* a block is one image, so no others are computed */
-
-    const struct probe_options probe = {.config = options->config,
-                                        .query = "input", /* the measure keeps an image's arrays only for queries */
-                                        .sets = sets,
-                                        .nsets = options->nsets + 1};
-
+    /* A block is one image, so no others are computed. */
+    TRY(option_append(&probe.source.sets, "run.block=1", err));
     TRY(probe_begin(&w->probe, &probe, node, log, err));
     w->input = network_shape(&probe_model(&w->probe)->net, 0);
     size_t side = larger(w->input.height, w->input.width);
@@ -411,7 +405,7 @@ static enum status compare(const struct work *w, struct error *err)
 }
 
 enum status report_images_add(const struct report_arrays *arrays, json_t *json, const struct summary *summary,
-                              const struct report_images_options *options, const struct node *node, struct log *log,
+                              const struct config_source *source, const struct node *node, struct log *log,
                               struct error *err)
 {
     struct work *w = calloc(1, sizeof *w);
@@ -420,7 +414,7 @@ enum status report_images_add(const struct report_arrays *arrays, json_t *json, 
     if (!w)
         return error_system(err, "no memory for the images of a report");
     w->arrays = arrays;
-    TRY(begin(w, options, node, log, err));
+    TRY(begin(w, source, node, log, err));
     TRY(compare(w, err));
     TRY(collect(w, summary, err));
     TRY(prepare(w, err));

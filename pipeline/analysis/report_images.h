@@ -10,21 +10,18 @@
 #define NRMFLOW_PIPELINE_ANALYSIS_REPORT_IMAGES_H
 
 #include "pipeline/analysis/report_arrays.h"
+#include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/util/log.h"
 
 enum { REPORT_IMAGES_CHANNELS = 16, REPORT_IMAGES_DEPTH = 4 };
 
-struct report_images_options {
-    const char *config;      /* path of the run's configuration; NULL: no images */
-    const char *const *sets; /* [nsets] "section.key=value" */
-    size_t nsets;
-};
-
 /* Add the images to the page, and their description to `json`.
+ *
+ *   source  in  of the run's configuration
  * Errors: FAIL_MISMATCH if the configuration's model, data or measure is not the store's; as probe_begin, probe_run. */
 enum status report_images_add(const struct report_arrays *arrays, json_t *json, const struct summary *summary,
-                              const struct report_images_options *options, const struct node *node, struct log *log,
+                              const struct config_source *source, const struct node *node, struct log *log,
                               struct error *err);
 
 #endif

@@ -247,7 +247,7 @@ enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_v
                                struct log *log, struct error *err)
 {
     struct verification v = {.found = found, .reader = reader, .path = path, .node = node, .err = err};
-    struct probe_options probe = {options->config, options->images, NULL, options->sets, options->nsets};
+    struct probe_options probe = {options->source, options->images, NULL};
     enum status rc = OK;
 
     *found = (struct walk_ranking){.nlayers = 0};

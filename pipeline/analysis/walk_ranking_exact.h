@@ -4,6 +4,7 @@
 
 #include "io/base/error.h"
 #include "io/store/store.h"
+#include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/results/walk_ranking.h"
 #include "pipeline/stats/queries.h"
@@ -14,11 +15,8 @@
 
 struct walk_ranking_exact_options {
     const struct walk_ranking_options *search; /* of the store; borrowed */
-
-    const char *config;      /* path */
-    const char *images;      /* a range, "0:100"; NULL: those of the configuration */
-    const char *const *sets; /* [nsets] "section.key=value" */
-    size_t nsets;
+    struct config_source source;
+    struct range images; /* replaces data.images; end 0: not given */
 };
 
 /* The result, on rank 0. */

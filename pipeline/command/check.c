@@ -1,9 +1,8 @@
 #include "pipeline/results/check.h"
 
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
+#include "pipeline/util/table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,16 +65,6 @@ static json_t *json_table(void)
 
 /* ---- a store --------------------------------------------------------------------------------------------------- */
 
-/* Text from a file may contain control characters, which a terminal would obey. */
-static void print_line(const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        putchar(c < 0x20 || c == 0x7f ? '?' : c);
-    }
-    putchar('\n');
-}
-
 static bool sound(const struct check_result *result)
 {
     return result->problems.count == 0;
@@ -87,7 +76,8 @@ static void print_result(const struct check_result *result, const char *path)
 
     for (size_t i = 0; i < problems->count; i++) {
         printf("%s: ", problems->items[i].place);
-        print_line(problems->items[i].what);
+        table_text(stdout, problems->items[i].what);
+        putchar('\n');
     }
     if (problems->left_out)
         printf("and %zu more\n", problems->left_out);
@@ -143,37 +133,46 @@ static int show_result(const char *path, bool json)
     return command_finish(status);
 }
 
-int command_check(int argc, char **argv)
-{
-    bool json = false, table_only = false;
-    int status;
-    const struct option_row rows[] = {
-        {"table", 0, OPTION_FLAG, &table_only, NULL, "list the datasets of the store format as Markdown instead"},
-        {"json", 0, OPTION_FLAG, &json, NULL, "print one JSON object: sound, problems; with --table: datasets"},
-    };
-    const struct option_table table = {
-        "nrmflow check",
-        "STORE",
-        0,
-        1,
-        "Checks a store and lists the problems: datasets that are missing, or whose type, shape, unit or scale differs "
-        "from the table of the format, and numbers that contradict each other: open ledgers, flows that do not sum to "
-        "the relevance of their layers, counts and means that do not match the rows. Fails if there is a problem.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
-    struct error err = {0};
+struct arguments {
+    const char *path;
+    bool json, table;
+};
 
-    if (!command_start(&status, &words, &table, argc, argv))
-        return status;
-    if (table_only && words.count) {
-        error_set(&err, FAIL_CONFIG, "--table takes no store: it lists the datasets of the store format");
-        return command_usage(&err, table.command);
-    }
-    if (!table_only && words.count == 0) {
-        error_set(&err, FAIL_CONFIG, "missing argument: %s %s", table.command, table.arguments);
-        return command_usage(&err, table.command);
-    }
-    return table_only ? show_table(json) : show_result(words.items[0], json);
+static const struct option_row rows[] = {
+    {"table", 0, OPTION_FLAG, FIELD(table), .help = "list the datasets of the store format as Markdown instead"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object: sound, problems; with --table: datasets"},
+};
+
+static const char help[] =
+    "Checks a store and lists the problems: datasets that are missing, or whose type, shape, unit or scale differs "
+    "from the table of the format, and numbers that contradict each other: open ledgers, flows that do not sum to "
+    "the relevance of their layers, counts and means that do not match the rows. Fails if there is a problem.";
+
+static enum status check(void *arguments, struct error *err)
+{
+    const struct arguments *a = arguments;
+
+    if (a->table && a->path)
+        return error_set(err, FAIL_CONFIG, "--table takes no store: it lists the datasets of the store format");
+    if (!a->table && !a->path)
+        return error_set(err, FAIL_CONFIG, "missing argument: nrmflow check STORE");
+    return OK;
 }
+
+static int run(const void *arguments)
+{
+    const struct arguments *a = arguments;
+
+    return a->table ? show_table(a->json) : show_result(a->path, a->json);
+}
+
+const struct command command_check = {
+    .summary = "check a store for mistakes",
+    .table = {.command = "check",
+              .operands = {"STORE", 0, 1, OPTION_TEXT, {FIELD(path)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

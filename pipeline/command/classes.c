@@ -1,10 +1,9 @@
 #include "pipeline/results/classes.h"
 
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
+#include "pipeline/util/table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -18,81 +17,47 @@ enum { LISTED = 10, MAX_LISTED = 1000000 };
 
 struct arguments {
     const char *path, *a, *b; /* a and b NULL: list the classes */
-    const char *layer, *flow, *top;
+    const char *layer, *flow;
+    size_t top; /* 0: not given */
     bool json;
-    size_t listed; /* of --top */
 };
 
-static enum status read_top(struct arguments *out, struct error *err)
-{
-    char *end;
+static const struct option_row rows[] = {
+    {"layer", 0, OPTION_TEXT, FIELD(layer), "LAYER",
+     .help = "compare the channels of this layer only; default: of all layers"},
+    {"flow", 0, OPTION_TEXT, FIELD(flow), "PAIR",
+     .help = "compare the entries of this flow, such as conv4_3-conv5_1, instead of channels"},
+    {"top", 0, OPTION_WHOLE, FIELD(top), "N", .help = "list the N largest differences; default: 10, with --json all",
+     .low = 1, .high = MAX_LISTED},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
 
-    if (!out->top)
-        return OK;
-    unsigned long long n = strtoull(out->top, &end, 10);
-    if (*out->top < '0' || *out->top > '9' || *end || n == 0 || n > MAX_LISTED)
-        return error_set(err, FAIL_CONFIG, "--top %s: must be a whole number from 1 to %d", out->top, MAX_LISTED);
-    out->listed = (size_t)n;
-    return OK;
-}
+static const char help[] =
+    "Lists the classes of a store, or compares two of them, A and B, given by number or name: the mean relevance "
+    "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
+    "mass of the condition. A star marks differences of more than three standard errors; among thousands of "
+    "channels, a few exceed that by chance.";
 
-static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
+static enum status check(void *arguments, struct error *err)
 {
-    if (words->count == 2)
-        return error_set(err, FAIL_CONFIG, "missing argument: the class to compare %s with", words->items[1]);
-    if (words->count == 1 && (out->layer || out->flow || out->top))
+    const struct arguments *a = arguments;
+
+    if (a->a && !a->b)
+        return error_set(err, FAIL_CONFIG, "missing argument: the class to compare %s with", a->a);
+    if (!a->a && (a->layer || a->flow || a->top))
         return error_set(err, FAIL_CONFIG, "--layer, --flow and --top need two classes");
-    if (out->layer && out->flow)
+    if (a->layer && a->flow)
         return error_set(err, FAIL_CONFIG, "--layer and --flow cannot be combined");
-    return read_top(out, err);
-}
-
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"layer", 0, OPTION_TEXT, &out->layer, "LAYER",
-         "compare the channels of this layer only; default: of all layers"},
-        {"flow", 0, OPTION_TEXT, &out->flow, "PAIR",
-         "compare the entries of this flow, such as conv4_3-conv5_1, instead of channels"},
-        {"top", 0, OPTION_TEXT, &out->top, "N", "list the N largest differences; default: 10, with --json all"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
-    };
-    const struct option_table table = {
-        "nrmflow classes",
-        "STORE [A B]",
-        1,
-        3,
-        "Lists the classes of a store, or compares two of them, A and B, given by number or name: the mean relevance "
-        "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
-        "mass of the condition. A star marks differences of more than three standard errors; among thousands of "
-        "channels, a few exceed that by chance.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
-    struct error err = {0};
-
-    if (!command_start(status, &words, &table, argc, argv))
-        return false;
-    if (check(out, &words, &err) != OK) {
-        *status = command_usage(&err, table.command);
-        return false;
-    }
-    out->path = words.items[0];
-    out->a = words.count == 3 ? words.items[1] : NULL;
-    out->b = words.count == 3 ? words.items[2] : NULL;
-    return true;
+    return OK;
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-/* Text from a file may contain control characters, which a terminal would obey. */
 static void print_name(const char *name, int width)
 {
-    int n = 0;
+    int n = (int)strlen(name);
 
-    for (; name[n]; n++)
-        putchar((unsigned char)name[n] < 0x20 || name[n] == 0x7f ? '?' : name[n]);
+    table_text(stdout, name);
     printf("%*s", width > n ? width - n : 0, "");
 }
 
@@ -227,7 +192,7 @@ static void print_comparison(struct comparison *c, const struct classes_differen
 static enum status show(struct comparison *c, const char *name, struct error *err)
 {
     bool flow = c->arguments->flow != NULL;
-    size_t listed = c->arguments->listed ? c->arguments->listed : c->parts ? SIZE_MAX : LISTED;
+    size_t listed = c->arguments->top ? c->arguments->top : c->parts ? SIZE_MAX : LISTED;
     struct classes_differences d;
     enum status rc = flow ? classes_compare_flow(&d, c->reader, name, c->a, c->b, err)
                           : classes_compare_layer(&d, c->reader, name, c->a, c->b, err);
@@ -288,26 +253,39 @@ done:
     return rc;
 }
 
-int command_classes(int argc, char **argv)
+static enum status answer(const struct arguments *arguments, struct error *err)
 {
-    struct arguments arguments = {.json = false};
     struct classes classes = {.count = 0};
     struct store_reader *reader = NULL;
-    struct error err = {0};
-    int status = COMMAND_OK;
     enum status rc = OK;
 
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    TRY(store_open_read(&reader, arguments.path, &err));
-    TRY(classes_read(&classes, reader, arguments.path, &err));
-    origin_warn_partial(reader, arguments.path);
-    if (arguments.a)
-        TRY(compare_classes(reader, &classes, &arguments, &err));
+    TRY(store_open_read(&reader, arguments->path, err));
+    TRY(classes_read(&classes, reader, arguments->path, err));
+    origin_warn_partial(reader, arguments->path);
+    if (arguments->a)
+        TRY(compare_classes(reader, &classes, arguments, err));
     else
-        list_classes(reader, &classes, arguments.json);
+        list_classes(reader, &classes, arguments->json);
 done:
     classes_free(&classes);
     store_close(reader);
-    return rc == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+    return rc;
 }
+
+static int run(const void *arguments)
+{
+    struct error err = {0};
+
+    return command_end(answer(arguments, &err), &err);
+}
+
+const struct command command_classes = {
+    .summary = "list the classes of a store, or compare two of them",
+    .table = {.command = "classes",
+              .operands = {"STORE [A B]", 1, 3, OPTION_TEXT, {FIELD(path), FIELD(a), FIELD(b)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

@@ -1,73 +1,48 @@
 #include "pipeline/command/command.h"
 
-#include "pipeline/command/completion.h"
-#include "pipeline/command/manual.h"
 #include "pipeline/config/help.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-/* The forms of help that `nrmflow help` requests from a command. */
-static const struct {
-    const char *word;
-    void (*print)(FILE *out, const struct option_table *table);
-} forms[] = {
-    {"--help=man", manual_command},
-    {"--help=bash", completion_bash_command},
-    {"--help=zsh", completion_zsh_command},
-};
-
-static bool print_form(const char *word, const struct option_table *table)
+void command_print_help(FILE *out, const struct command *command)
 {
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-        if (strcmp(word, forms[i].word) == 0) {
-            forms[i].print(stdout, table);
-            return true;
-        }
-    return false;
+    option_help(out, &command->table);
+    if (command->keys) {
+        fputs("\nKeys of CONFIG and of --set:\n\n", out);
+        config_help(out);
+    }
 }
 
-/* `help`: --help was given, and the text has been printed. */
-static bool start(int *status, bool *help, struct option_list *arguments, const struct option_table *table, int argc,
-                  char **argv)
+/* With memory for the arguments. */
+static int call(const struct command *command, void *arguments, int argc, char **argv)
 {
     struct error err = {0};
+    bool help;
+    enum status rc = option_parse(arguments, &help, &command->table, argc, argv, &err);
 
-    *help = false;
-    *status = COMMAND_OK;
-    if (argc == 2 && print_form(argv[1], table))
-        return false;
-    if (option_parse(arguments, help, table, argc, argv, &err) != OK) {
-        *status = command_usage(&err, table->command);
-        return false;
+    if (rc == OK && help) {
+        command_print_help(stdout, command);
+        return command_finish(COMMAND_OK);
     }
-    if (*help)
-        option_help(stdout, table);
-    return !*help;
+    if (rc == OK && command->check)
+        rc = command->check(arguments, &err);
+    return rc == OK ? command->run(arguments) : command_usage(&err, command->table.command);
 }
 
-bool command_start(int *status, struct option_list *arguments, const struct option_table *table, int argc, char **argv)
+int command_call(const struct command *command, int argc, char **argv)
 {
-    bool help, on = start(status, &help, arguments, table, argc, argv);
+    void *arguments = calloc(1, command->size);
+    struct error err = {0};
+    int status;
 
-    if (!on)
-        *status = command_finish(*status);
-    return on;
-}
-
-bool command_start_with_keys(int *status, struct option_list *arguments, const struct option_table *table, int argc,
-                             char **argv)
-{
-    bool help, on = start(status, &help, arguments, table, argc, argv);
-
-    if (help) {
-        puts("\nKeys of CONFIG and of --set:\n");
-        config_help(stdout);
-    } else if (argc == 2 && strcmp(argv[1], "--help=man") == 0)
-        manual_keys(stdout);
-    if (!on)
-        *status = command_finish(*status);
-    return on;
+    if (!arguments) {
+        error_set(&err, FAIL_SYSTEM, "no memory for a command line");
+        return command_fail(&err);
+    }
+    status = call(command, arguments, argc, argv);
+    free(arguments);
+    return status;
 }
 
 int command_fail(const struct error *err)
@@ -76,9 +51,9 @@ int command_fail(const struct error *err)
     return COMMAND_FAILED;
 }
 
-int command_usage(const struct error *err, const char *command)
+int command_usage(const struct error *err, const char *name)
 {
-    fprintf(stderr, "nrmflow: %s\n`%s --help` explains the usage.\n", err->message, command);
+    fprintf(stderr, "nrmflow: %s\n`nrmflow%s%s --help` explains the usage.\n", err->message, *name ? " " : "", name);
     return COMMAND_USAGE;
 }
 
@@ -90,4 +65,9 @@ int command_finish(int status)
         return status;
     error_system(&err, "cannot write to standard output");
     return command_fail(&err);
+}
+
+int command_end(enum status rc, const struct error *err)
+{
+    return rc == OK ? command_finish(COMMAND_OK) : command_fail(err);
 }

@@ -1,4 +1,4 @@
-/* Common parts of the program's commands. */
+/* What a command is, and how it begins and ends. */
 #ifndef NRMFLOW_PIPELINE_COMMAND_COMMAND_H
 #define NRMFLOW_PIPELINE_COMMAND_COMMAND_H
 
@@ -13,36 +13,46 @@ enum {
     COMMAND_STOPPED = 75 /* stopped cleanly before the end; the same command continues (EX_TEMPFAIL) */
 };
 
+/* Offset of a value in the arguments of the command whose file this is. */
+#define FIELD(member) offsetof(struct arguments, member)
+
+/* A command: a static description, from which the command line, --help, manual pages and completions follow. The
+ * offsets of its options are those of the command's own struct of arguments, which is all zero at first. */
 struct command {
-    const char *name;
-    const char *help;                  /* one line */
-    int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
+    const char *summary; /* one line */
+    struct option_table table;
+    bool keys;   /* the help also explains the keys of the configuration */
+    size_t size; /* of the arguments */
+
+    /* What the table cannot express: combinations of options, and what follows from them. FAIL_CONFIG is a mistake in
+     * the command line. NULL: nothing. */
+    enum status (*check)(void *arguments, struct error *err);
+    /* Do the work: results to standard output, errors to standard error. Returns the exit status. */
+    int (*run)(const void *arguments);
 };
 
 struct command_list {
-    const struct command *items; /* [count] in the order in which help shows them */
+    const struct command *const *items; /* [count] in the order in which help shows them */
     size_t count;
 };
 
-/* Parse the command line, the first step of every command. Prints the help for --help, and for `nrmflow help` the
- * command's part of manual pages and completions (--help=man, --help=bash, --help=zsh). Reports mistakes.
- *
- *   status     out  the exit status, if the command does not continue
- *   arguments  out  as option_parse
- * Returns whether the command continues. */
-bool command_start(int *status, struct option_list *arguments, const struct option_table *table, int argc, char **argv);
+/* Read a command line, argv[0] being the command's name, and run the command, or print its help for --help. Reports
+ * mistakes. Returns the exit status. */
+int command_call(const struct command *command, int argc, char **argv);
 
-/* The same for a command whose help also explains the keys of the configuration. */
-bool command_start_with_keys(int *status, struct option_list *arguments, const struct option_table *table, int argc,
-                             char **argv);
+/* Print what --help shows. */
+void command_print_help(FILE *out, const struct command *command);
 
 /* Print "nrmflow: " and the message on standard error; returns COMMAND_FAILED. */
 int command_fail(const struct error *err);
 
-/* The same for a wrong command line of `command` ("nrmflow weights"), and mention --help; returns COMMAND_USAGE. */
-int command_usage(const struct error *err, const char *command);
+/* The same for a wrong command line of a command ("" for the program), and mention --help; returns COMMAND_USAGE. */
+int command_usage(const struct error *err, const char *name);
 
 /* Flush standard output. Returns `status`, or COMMAND_FAILED with a message if output was lost. */
 int command_finish(int status);
+
+/* The exit status of a command that ends with `rc`: command_finish, or command_fail. */
+int command_end(enum status rc, const struct error *err);
 
 #endif

@@ -28,7 +28,7 @@ static enum kind kind_of(const char *argument)
 /* Arguments that are no options are files, except those of `help`. */
 static enum kind kind_of_arguments(const struct option_table *table)
 {
-    enum kind kind = kind_of(table->arguments);
+    enum kind kind = kind_of(table->operands.form);
 
     return kind == OTHER ? FILES : kind;
 }
@@ -52,19 +52,9 @@ static void put_key(FILE *out, const struct config_key *key)
     fprintf(out, "%s.%s%c", key->section, key->name, key->type == CONFIG_TYPE_PAIRS ? '.' : '=');
 }
 
-void completion_case(FILE *out, const char *command)
-{
-    fprintf(out, "    %s)\n", command);
-}
-
-void completion_esac(FILE *out)
-{
-    fputs("        ;;\n", out);
-}
-
 /* ---- bash ------------------------------------------------------------------------------------------------------ */
 
-void completion_bash_begin(FILE *out, const struct command_list *commands)
+static void begin_bash(FILE *out, const struct command_list *commands)
 {
     fputs("# Completion of nrmflow for bash; printed by `nrmflow help --completion bash`.\n"
           "_nrmflow()\n"
@@ -74,7 +64,7 @@ void completion_bash_begin(FILE *out, const struct command_list *commands)
           "    local keys arguments=files commands='",
           out);
     for (size_t i = 0; i < commands->count; i++)
-        fprintf(out, "%s%s", i ? " " : "", commands->items[i].name);
+        fprintf(out, "%s%s", i ? " " : "", commands->items[i]->table.command);
     fputs("'\n"
           "    COMPREPLY=()\n"
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
@@ -91,7 +81,7 @@ void completion_bash_begin(FILE *out, const struct command_list *commands)
           out);
 }
 
-void completion_bash_command(FILE *out, const struct option_table *table)
+static void put_bash_command(FILE *out, const struct option_table *table)
 {
     fputs("        options='", out);
     for (size_t i = 0; i < table->nrows; i++) {
@@ -139,8 +129,14 @@ static void put_bash_keys(FILE *out)
     fputs("'\n", out);
 }
 
-void completion_bash_end(FILE *out)
+void completion_bash(FILE *out, const struct command_list *commands)
 {
+    begin_bash(out, commands);
+    for (size_t i = 0; i < commands->count; i++) {
+        fprintf(out, "    %s)\n", commands->items[i]->table.command);
+        put_bash_command(out, &commands->items[i]->table);
+        fputs("        ;;\n", out);
+    }
     fputs("    esac\n"
           "    for kind in $kinds -:; do\n"
           "        [ \"${kind%%:*}\" = \"${left:-$before}\" ] && break\n"
@@ -184,7 +180,7 @@ static void put_zsh(FILE *out, const char *text)
     }
 }
 
-void completion_zsh_begin(FILE *out, const struct command_list *commands)
+static void begin_zsh(FILE *out, const struct command_list *commands)
 {
     const struct config_key *key;
 
@@ -195,8 +191,8 @@ void completion_zsh_begin(FILE *out, const struct command_list *commands)
           "    names=(\n",
           out);
     for (size_t i = 0; i < commands->count; i++) {
-        fprintf(out, "    '%s:", commands->items[i].name);
-        put_zsh(out, commands->items[i].help);
+        fprintf(out, "    '%s:", commands->items[i]->table.command);
+        put_zsh(out, commands->items[i]->summary);
         fputs("'\n", out);
     }
     fputs("    )\n"
@@ -259,7 +255,7 @@ static void put_zsh_action(FILE *out, const char *argument, enum kind kind)
         fputs(actions[kind], out);
 }
 
-void completion_zsh_command(FILE *out, const struct option_table *table)
+static void put_zsh_command(FILE *out, const struct option_table *table)
 {
     fputs("        _arguments -S \\\n", out);
     for (size_t i = 0; i < table->nrows; i++) {
@@ -278,12 +274,18 @@ void completion_zsh_command(FILE *out, const struct option_table *table)
         fputs("' \\\n", out);
     }
     fputs("            '(- *)'{--help,-h}'[show help]' \\\n            '*", out);
-    put_zsh_action(out, table->arguments[0] ? table->arguments : "nothing", kind_of_arguments(table));
+    put_zsh_action(out, table->operands.form[0] ? table->operands.form : "nothing", kind_of_arguments(table));
     fputs("'\n", out);
 }
 
-void completion_zsh_end(FILE *out)
+void completion_zsh(FILE *out, const struct command_list *commands)
 {
+    begin_zsh(out, commands);
+    for (size_t i = 0; i < commands->count; i++) {
+        fprintf(out, "    %s)\n", commands->items[i]->table.command);
+        put_zsh_command(out, &commands->items[i]->table);
+        fputs("        ;;\n", out);
+    }
     fputs("    esac\n"
           "}\n"
           "_nrmflow \"$@\"\n",

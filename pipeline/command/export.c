@@ -1,5 +1,4 @@
 #include "pipeline/analysis/export_virelay.h"
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
@@ -10,65 +9,45 @@
 #include <jansson.h>
 
 struct arguments {
+    const char *target;
     struct export_options options;
-    struct option_list layers, sets;
     bool json;
 };
 
 /* ---- command line ------------------------------------------------------------------------------------------------ */
 
-static enum status check(struct arguments *out, const struct option_list *words, struct error *err)
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, FIELD(options.folder), "FOLDER", .help = "the folder to write, new or empty"},
+    {"config", 0, OPTION_TEXT, FIELD(options.source.path), "CONFIG", .help = "the configuration of the store's run"},
+    {"layer", 0, OPTION_LIST, FIELD(options.layers), "LAYER",
+     .help = "analyse this layer; default: the highest convolution in store.per_image"},
+    {"set", 0, OPTION_LIST, FIELD(options.source.sets), "KEY=VALUE",
+     .help = "change a key of the configuration, such as data.path=/data/val"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
+
+static const char help[] =
+    "Writes a ViRelAy project: images, the relevance of their pixels, logits, and for every class embeddings and "
+    "clusters of its images by the relevance of a layer's channels, which the store must have for every image "
+    "(store.per_image). Open it with `virelay FOLDER/project.yaml`. Under mpirun, the ranks share the images.";
+
+static enum status check(void *arguments, struct error *err)
 {
-    if (strcmp(words->items[0], "virelay") != 0)
+    const struct arguments *a = arguments;
+    const struct export_options *options = &a->options;
+
+    if (strcmp(a->target, "virelay") != 0)
         return error_set(err, FAIL_CONFIG, "there is no export to \"%s\", only to virelay: nrmflow export virelay %s",
-                         words->items[0], words->count > 1 ? words->items[1] : "STORE");
-    if (words->count < 2)
+                         a->target, options->store ? options->store : "STORE");
+    if (!options->store)
         return error_set(err, FAIL_CONFIG, "missing argument: nrmflow export virelay STORE");
-    if (!out->options.folder)
+    if (!options->folder)
         return error_set(err, FAIL_CONFIG, "missing option: --output FOLDER, a new folder to write");
-    if (!out->options.config)
+    if (!options->source.path)
         return error_set(err, FAIL_CONFIG,
                          "missing option: --config CONFIG, the configuration of the run, which is needed to compute "
                          "the relevance of pixels again");
-    out->options.store = words->items[1];
-    out->options.layers = out->layers.items;
-    out->options.nlayers = out->layers.count;
-    out->options.sets = out->sets.items;
-    out->options.nsets = out->sets.count;
     return OK;
-}
-
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->options.folder, "FOLDER", "the folder to write, new or empty"},
-        {"config", 0, OPTION_TEXT, &out->options.config, "CONFIG", "the configuration of the store's run"},
-        {"layer", 0, OPTION_LIST, &out->layers, "LAYER",
-         "analyse this layer; default: the highest convolution in store.per_image"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
-         "change a key of the configuration, such as data.path=/data/val"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
-    };
-    const struct option_table table = {
-        "nrmflow export",
-        "virelay STORE",
-        1,
-        2,
-        "Writes a ViRelAy project: images, the relevance of their pixels, logits, and for every class embeddings and "
-        "clusters of its images by the relevance of a layer's channels, which the store must have for every image "
-        "(store.per_image). Open it with `virelay FOLDER/project.yaml`. Under mpirun, the ranks share the images.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
-    struct error err = {0};
-
-    if (!command_start(status, &words, &table, argc, argv))
-        return false;
-    if (check(out, &words, &err) == OK)
-        return true;
-    *status = command_usage(&err, table.command);
-    return false;
 }
 
 /* ---- result ------------------------------------------------------------------------------------------------------ */
@@ -118,12 +97,18 @@ static enum status answer(const void *context, const struct node *node, struct l
     return rc;
 }
 
-int command_export(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {.json = false};
-    int status = COMMAND_OK;
-
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    return command_parallel(answer, &arguments);
+    return command_parallel(answer, arguments);
 }
+
+const struct command command_export = {
+    .summary = "write a store as files for ViRelAy",
+    .table = {.command = "export",
+              .operands = {"virelay STORE", 1, 2, OPTION_TEXT, {FIELD(target), FIELD(options.store)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

@@ -1,4 +1,4 @@
-/* `nrmflow help`: the list of commands, a command's help, manual pages, and completions for shells. */
+/* `nrmflow help`, and the list of all commands: a command's help, manual pages, and completions for shells. */
 #ifndef NRMFLOW_PIPELINE_COMMAND_HELP_H
 #define NRMFLOW_PIPELINE_COMMAND_HELP_H
 
@@ -6,13 +6,15 @@
 
 #include <stdio.h>
 
+extern const struct command command_help; /* help [COMMAND] */
+
+/* The command of this name; NULL if there is none. */
+const struct command *command_help_find(const char *name);
+
 /* Print what `nrmflow --help` shows. */
-void command_help_usage(FILE *out, const struct command_list *commands);
+void command_help_usage(FILE *out);
 
 /* Report a command that does not exist, with the nearest one; returns COMMAND_USAGE. */
-int command_help_unknown(const char *name, const struct command_list *commands);
-
-/* Run `nrmflow help`; the list has all commands, including `help`. */
-int command_help(const struct command_list *commands, int argc, char **argv);
+int command_help_unknown(const char *name);
 
 #endif

@@ -1,9 +1,7 @@
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/results/summary.h"
 #include "pipeline/results/summary_json.h"
 #include "pipeline/run/time_profile.h"
-#include "pipeline/util/option.h"
 #include "pipeline/util/paint.h"
 #include "pipeline/util/spark.h"
 #include "pipeline/util/table.h"
@@ -393,48 +391,50 @@ static void print_all(const struct summary *summary, const char *path)
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
 
-static int show(const char *path, bool json)
+struct arguments {
+    const char *path;
+    bool json;
+};
+
+static const struct option_row rows[] = {
+    {"json", 0, OPTION_FLAG, FIELD(json),
+     .help = "print one JSON object: images, finished, failed, complete, layers, flows and more"},
+};
+
+static const char help[] =
+    "Shows what a store contains: the run, its images by status, accuracy, the ledger of every variable, the flow "
+    "matrices, and the slowest stage. For every variable, mass + bias + absorbed = 1 in each image; the gap is the "
+    "largest deviation from 1.";
+
+static int run(const void *arguments)
 {
+    const struct arguments *a = arguments;
     struct summary summary;
     struct error err = {0};
     int status = COMMAND_OK;
 
-    if (summary_read(&summary, path, &err) != OK) {
+    if (summary_read(&summary, a->path, &err) != OK) {
         status = command_fail(&err);
         fputs("`nrmflow run CONFIG --output STORE` writes a store.\n", stderr);
-    } else if (json) {
+    } else if (a->json) {
         json_t *object = summary_json(&summary);
 
         json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
         putchar('\n');
         json_decref(object);
     } else {
-        print_all(&summary, path);
+        print_all(&summary, a->path);
     }
     summary_free(&summary);
     return command_finish(status);
 }
 
-int command_info(int argc, char **argv)
-{
-    bool json = false;
-    const struct option_row rows[] = {
-        {"json", 0, OPTION_FLAG, &json, NULL,
-         "print one JSON object: images, finished, failed, complete, layers, flows and more"},
-    };
-    const struct option_table table = {
-        "nrmflow info",
-        "STORE",
-        1,
-        1,
-        "Shows what a store contains: the run, its images by status, accuracy, the ledger of every variable, the flow "
-        "matrices, and the slowest stage. For every variable, mass + bias + absorbed = 1 in each image; the gap is the "
-        "largest deviation from 1.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list files;
-    int status;
-
-    return command_start(&status, &files, &table, argc, argv) ? show(files.items[0], json) : status;
-}
+const struct command command_info = {
+    .summary = "show what a store contains",
+    .table = {.command = "info",
+              .operands = {"STORE", 1, 1, OPTION_TEXT, {FIELD(path)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .run = run,
+};

@@ -60,18 +60,6 @@ static void put_title(FILE *out, const char *command)
 
 /* ---- a command ------------------------------------------------------------------------------------------------- */
 
-void manual_begin(FILE *out, const struct command *command)
-{
-    char title[64];
-
-    snprintf(title, sizeof title, "-%s", command->name);
-    put_title(out, title);
-    section(out, "NAME");
-    fprintf(out, "nrmflow\\-%s \\- ", command->name);
-    put(out, command->help);
-    fputc('\n', out);
-}
-
 static void put_option(FILE *out, const struct option_row *row)
 {
     char names[128], letter[8] = "";
@@ -109,14 +97,14 @@ static void put_description(FILE *out, const char *text)
         fputs(".fi\n", out);
 }
 
-void manual_command(FILE *out, const struct option_table *table)
+static void put_usage(FILE *out, const struct option_table *table)
 {
     const struct option_row help = {.name = "help", .letter = 'h', .help = "show a short form of this page"};
 
     section(out, "SYNOPSIS");
-    fprintf(out, "\\fB%s\\fR ", table->command);
-    put(out, table->arguments);
-    fprintf(out, "%s[options]\n", table->arguments[0] ? " " : "");
+    fprintf(out, "\\fBnrmflow %s\\fR ", table->command);
+    put(out, table->operands.form);
+    fprintf(out, "%s[options]\n", table->operands.form[0] ? " " : "");
     section(out, "DESCRIPTION");
     put_description(out, table->help);
     section(out, "OPTIONS");
@@ -125,7 +113,7 @@ void manual_command(FILE *out, const struct option_table *table)
     put_option(out, &help);
 }
 
-void manual_keys(FILE *out)
+static void put_keys(FILE *out)
 {
     const char *group = "";
     const struct config_key *key;
@@ -148,8 +136,20 @@ void manual_keys(FILE *out)
     }
 }
 
-void manual_end(FILE *out)
+void manual_command(FILE *out, const struct command *command)
 {
+    const char *name = command->table.command;
+    char title[64];
+
+    snprintf(title, sizeof title, "-%s", name);
+    put_title(out, title);
+    section(out, "NAME");
+    fprintf(out, "nrmflow\\-%s \\- ", name);
+    put(out, command->summary);
+    fputc('\n', out);
+    put_usage(out, &command->table);
+    if (command->keys)
+        put_keys(out);
     section(out, "SEE ALSO");
     fputs("\\fBnrmflow\\fR(1)\n", out);
 }
@@ -196,8 +196,8 @@ void manual_program(FILE *out, const struct command_list *commands)
                     "such as nrmflow-run(1).");
     section(out, "COMMANDS");
     for (size_t i = 0; i < commands->count; i++) {
-        put_term(out, commands->items[i].name, NULL);
-        put(out, commands->items[i].help);
+        put_term(out, commands->items[i]->table.command, NULL);
+        put(out, commands->items[i]->summary);
         fputc('\n', out);
     }
     section(out, "OPTIONS");
@@ -210,5 +210,6 @@ void manual_program(FILE *out, const struct command_list *commands)
     put_statuses(out);
     section(out, "SEE ALSO");
     for (size_t i = 0; i < commands->count; i++)
-        fprintf(out, "\\fBnrmflow\\-%s\\fR(1)%s\n", commands->items[i].name, i + 1 < commands->count ? "," : "");
+        fprintf(out, "\\fBnrmflow\\-%s\\fR(1)%s\n", commands->items[i]->table.command,
+                i + 1 < commands->count ? "," : "");
 }

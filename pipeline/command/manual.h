@@ -9,11 +9,7 @@
 /* The page of the program, nrmflow(1). */
 void manual_program(FILE *out, const struct command_list *commands);
 
-/* The page of a command, such as nrmflow-run(1), consists of these parts. The command itself prints the middle ones;
- * manual_keys only if its help explains the keys of the configuration. */
-void manual_begin(FILE *out, const struct command *command);
-void manual_command(FILE *out, const struct option_table *table);
-void manual_keys(FILE *out);
-void manual_end(FILE *out);
+/* The page of a command, such as nrmflow-run(1). */
+void manual_command(FILE *out, const struct command *command);
 
 #endif

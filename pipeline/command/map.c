@@ -1,9 +1,7 @@
 #include "pipeline/analysis/maps.h"
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,57 +12,42 @@ enum { LISTED = 40, PATH = 4096 };
 
 struct arguments {
     struct maps_options maps;
-    struct option_list sets;
     bool json;
 };
 
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->maps.folder, "FOLDER",
-         "the folder for maps.h5 and the pictures; created if needed"},
-        {"at", 0, OPTION_TEXT, &out->maps.at, "LAYER", "map the neurons of this layer; default: input"},
-        {"images", 0, OPTION_TEXT, &out->maps.probe.images, "A:B", "only images A <= i < B; default: those of CONFIG"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
-         "change a key of the configuration, such as measure.composite=zero"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
-    };
-    const struct option_table table = {
-        "nrmflow map",
-        "CONFIG EXPRESSION",
-        2,
-        2,
-        "Shows where the walks through sets of neurons pass a layer: the joint relevance of the expression and each "
-        "single neuron of the layer. Expressions are those of `nrmflow query`, without bias(...).\n"
-        "\n"
-        "  input                               the image's whole heatmap; times the logit, that of LRP\n"
-        "  conv5_3[155]                        conv5_3's channel 155 (CRP's conditional heatmap)\n"
-        "  conv5_3[155] given conv4_3[7]       relative to the walks through conv4_3's channel 7\n"
-        "\n"
-        "FOLDER/maps.h5 contains the maps as numbers, (image, channel, y, x) in queries/map/map, and for every image "
-        "the numerator and the condition, which divides both. FOLDER/00000017.png shows image 17 and, beside it, the "
-        "image overlaid with the sum over channels: red above zero, blue below, full colour at the image's largest "
-        "magnitude.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
-    struct error err = {0};
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, FIELD(maps.folder), "FOLDER",
+     .help = "the folder for maps.h5 and the pictures; created if needed"},
+    {"at", 0, OPTION_TEXT, FIELD(maps.at), "LAYER", .help = "map the neurons of this layer; default: input"},
+    {"images", 0, OPTION_RANGE, FIELD(maps.probe.images), "A:B",
+     .help = "only images A <= i < B; default: those of CONFIG"},
+    {"set", 0, OPTION_LIST, FIELD(maps.probe.source.sets), "KEY=VALUE",
+     .help = "change a key of the configuration, such as measure.composite=zero"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
 
-    if (!command_start(status, &words, &table, argc, argv))
-        return false;
-    if (!out->maps.folder) {
-        error_set(&err, FAIL_CONFIG, "missing option: --output FOLDER, the folder for the maps");
-        *status = command_usage(&err, table.command);
-        return false;
-    }
-    out->maps.probe.config = words.items[0];
-    out->maps.probe.query = words.items[1];
-    out->maps.probe.sets = out->sets.items;
-    out->maps.probe.nsets = out->sets.count;
-    if (!out->maps.at)
-        out->maps.at = "input";
-    return true;
+static const char help[] =
+    "Shows where the walks through sets of neurons pass a layer: the joint relevance of the expression and each "
+    "single neuron of the layer. Expressions are those of `nrmflow query`, without bias(...).\n"
+    "\n"
+    "  input                               the image's whole heatmap; times the logit, that of LRP\n"
+    "  conv5_3[155]                        conv5_3's channel 155 (CRP's conditional heatmap)\n"
+    "  conv5_3[155] given conv4_3[7]       relative to the walks through conv4_3's channel 7\n"
+    "\n"
+    "FOLDER/maps.h5 contains the maps as numbers, (image, channel, y, x) in queries/map/map, and for every image "
+    "the numerator and the condition, which divides both. FOLDER/00000017.png shows image 17 and, beside it, the "
+    "image overlaid with the sum over channels: red above zero, blue below, full colour at the image's largest "
+    "magnitude.";
+
+static enum status check(void *arguments, struct error *err)
+{
+    struct arguments *a = arguments;
+
+    if (!a->maps.folder)
+        return error_set(err, FAIL_CONFIG, "missing option: --output FOLDER, the folder for the maps");
+    if (!a->maps.at)
+        a->maps.at = "input";
+    return OK;
 }
 
 /* ---- what is printed --------------------------------------------------------------------------------------------- */
@@ -166,12 +149,19 @@ static enum status answer(const void *context, const struct node *node, struct l
     return rc;
 }
 
-int command_map(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {.json = false};
-    int status = COMMAND_OK;
-
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    return command_parallel(answer, &arguments);
+    return command_parallel(answer, arguments);
 }
+
+const struct command command_map = {
+    .summary = "draw heatmaps of the walks through sets of neurons",
+    .table =
+        {.command = "map",
+         .operands = {"CONFIG EXPRESSION", 2, 2, OPTION_TEXT, {FIELD(maps.probe.source.path), FIELD(maps.probe.query)}},
+         .help = help,
+         OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

@@ -1,12 +1,10 @@
 #include "pipeline/run/merge.h"
 
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/config/text.h"
 #include "pipeline/run/output.h"
 #include "pipeline/run/parts.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,35 +17,23 @@ struct arguments {
     bool restart, mixed, json;
 };
 
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->output, "STORE", "the store to write"},
-        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "replace an existing store, whatever run it belongs to"},
-        {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
-         "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store lists them"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: store, images, shards, mixed, written"},
-    };
-    const struct option_table table = {
-        "nrmflow merge",
-        "SHARD ...",
-        1,
-        OPTION_MAX_ITEMS,
-        "Merges the stores of all shards of a run (data.shard = 1/N to N/N) into one. The result is the store of a "
-        "single run over all images, to the last bit. Needs neither images nor weights.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct error err = {0};
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, FIELD(output), "STORE", .help = "the store to write"},
+    {"restart", 0, OPTION_FLAG, FIELD(restart), .help = "replace an existing store, whatever run it belongs to"},
+    {"allow-mixed", 0, OPTION_FLAG, FIELD(mixed),
+     .help = "merge shards of different instruction sets, OpenBLAS cores or versions of nrmflow; the store lists them"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object: store, images, shards, mixed, written"},
+};
 
-    if (!command_start(status, &out->shards, &table, argc, argv))
-        return false;
-    if (!out->output) {
-        error_set(&err, FAIL_CONFIG, "missing option: --output STORE, the store to write");
-        *status = command_usage(&err, table.command);
-        return false;
-    }
-    return true;
+static const char help[] =
+    "Merges the stores of all shards of a run (data.shard = 1/N to N/N) into one. The result is the store of a "
+    "single run over all images, to the last bit. Needs neither images nor weights.";
+
+static enum status check(void *arguments, struct error *err)
+{
+    const struct arguments *a = arguments;
+
+    return a->output ? OK : error_set(err, FAIL_CONFIG, "missing option: --output STORE, the store to write");
 }
 
 /* The output must not be one of the shards. */
@@ -137,13 +123,20 @@ done:
     return rc;
 }
 
-int command_merge(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {.restart = false};
     struct error err = {0};
-    int status = COMMAND_OK;
 
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    return merge(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+    return command_end(merge(arguments, &err), &err);
 }
+
+const struct command command_merge = {
+    .summary = "merge the shards of a run into one store",
+    .table = {.command = "merge",
+              .operands = {"SHARD ...", 1, OPTION_MAX_ITEMS, OPTION_LIST, {FIELD(shards)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

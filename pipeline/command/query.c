@@ -1,9 +1,7 @@
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,48 +14,29 @@ enum { LISTED = 40 };
 
 struct arguments {
     struct probe_options probe;
-    struct option_list sets;
     bool json, explain;
 };
 
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"images", 0, OPTION_TEXT, &out->probe.images, "A:B", "only images A <= i < B; default: those of CONFIG"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
-         "change a key of the configuration, such as measure.composite=zero"},
-        {"explain", 0, OPTION_FLAG, &out->explain, NULL, "show the plan of the computation, without computing"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
-    };
-    const struct option_table table = {
-        "nrmflow query",
-        "CONFIG EXPRESSION",
-        2,
-        2,
-        "Computes the relevance of sets of neurons, which is the measure of the walks through them, for each image, "
-        "with mean and standard error. CONFIG is the configuration of a run; its condition and queries are ignored.\n"
-        "\n"
-        "  conv5_3[155]                        a channel\n"
-        "  conv5_3[3,7,20:24]                  channels 3, 7 and 20 to 23\n"
-        "  conv4_1[12]@(0:7,3:10)              rows 0 to 6 and columns 3 to 9 of a channel\n"
-        "  conv4_1, input@(10:50,10:50)        a whole layer, a region of the input\n"
-        "  bias(conv4_2)                       the bias of conv4_2's link\n"
-        "  A and B, A or B, (A or B) and C     in one or several layers\n"
-        "  not A                               the other neurons of A's layer\n"
-        "  A and B given C                     relevance of A, B and C divided by that of C",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
+static const struct option_row rows[] = {
+    {"images", 0, OPTION_RANGE, FIELD(probe.images), "A:B", .help = "only images A <= i < B; default: those of CONFIG"},
+    {"set", 0, OPTION_LIST, FIELD(probe.source.sets), "KEY=VALUE",
+     .help = "change a key of the configuration, such as measure.composite=zero"},
+    {"explain", 0, OPTION_FLAG, FIELD(explain), .help = "show the plan of the computation, without computing"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
 
-    if (!command_start(status, &words, &table, argc, argv))
-        return false;
-    out->probe.config = words.items[0];
-    out->probe.query = words.items[1];
-    out->probe.sets = out->sets.items;
-    out->probe.nsets = out->sets.count;
-    return true;
-}
+static const char help[] =
+    "Computes the relevance of sets of neurons, which is the measure of the walks through them, for each image, "
+    "with mean and standard error. CONFIG is the configuration of a run; its condition and queries are ignored.\n"
+    "\n"
+    "  conv5_3[155]                        a channel\n"
+    "  conv5_3[3,7,20:24]                  channels 3, 7 and 20 to 23\n"
+    "  conv4_1[12]@(0:7,3:10)              rows 0 to 6 and columns 3 to 9 of a channel\n"
+    "  conv4_1, input@(10:50,10:50)        a whole layer, a region of the input\n"
+    "  bias(conv4_2)                       the bias of conv4_2's link\n"
+    "  A and B, A or B, (A or B) and C     in one or several layers\n"
+    "  not A                               the other neurons of A's layer\n"
+    "  A and B given C                     relevance of A, B and C divided by that of C";
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
@@ -212,12 +191,17 @@ done:
     return rc;
 }
 
-int command_query(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {.json = false};
-    int status = COMMAND_OK;
-
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    return command_parallel(answer, &arguments);
+    return command_parallel(answer, arguments);
 }
+
+const struct command command_query = {
+    .summary = "compute the relevance of sets of neurons, jointly and conditionally",
+    .table = {.command = "query",
+              .operands = {"CONFIG EXPRESSION", 2, 2, OPTION_TEXT, {FIELD(probe.source.path), FIELD(probe.query)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .run = run,
+};

@@ -1,10 +1,8 @@
 #include "pipeline/analysis/report.h"
 
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,45 +23,31 @@ static char *name_page(const char *store)
 
 struct arguments {
     struct report_options report;
-    struct option_list sets;
     bool json;
 };
 
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->report.output, "PAGE",
-         "the page to write; default: STORE's name with .html, in the working folder"},
-        {"images", 0, OPTION_TEXT, &out->report.images.config, "CONFIG",
-         "add images overlaid with the channels' relevance; CONFIG is the configuration of the store's run"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --images: change a key of the configuration"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object: page, bytes"},
-    };
-    const struct option_table table = {
-        "nrmflow report",
-        "STORE",
-        1,
-        1,
-        "Writes a store as one HTML page, which a browser opens from a file, without a network: the run, the ledger, "
-        "channels by relevance, classes, flow matrices, the strongest flows from input to logits, and every channel, "
-        "with --images also images. A page of a run that has not finished is marked as such.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
-    struct error err = {0};
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, FIELD(report.output), "PAGE",
+     .help = "the page to write; default: STORE's name with .html, in the working folder"},
+    {"images", 0, OPTION_TEXT, FIELD(report.images.path), "CONFIG",
+     .help = "add images overlaid with the channels' relevance; CONFIG is the configuration of the store's run"},
+    {"set", 0, OPTION_LIST, FIELD(report.images.sets), "KEY=VALUE",
+     .help = "with --images: change a key of the configuration"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object: page, bytes"},
+};
 
-    if (!command_start(status, &words, &table, argc, argv))
-        return false;
-    if (out->sets.count && !out->report.images.config) {
-        error_set(&err, FAIL_CONFIG, "--set needs --images");
-        *status = command_usage(&err, table.command);
-        return false;
-    }
-    out->report.store = words.items[0];
-    out->report.images.sets = out->sets.items;
-    out->report.images.nsets = out->sets.count;
-    return true;
+static const char help[] =
+    "Writes a store as one HTML page, which a browser opens from a file, without a network: the run, the ledger, "
+    "channels by relevance, classes, flow matrices, the strongest flows from input to logits, and every channel, "
+    "with --images also images. A page of a run that has not finished is marked as such.";
+
+static enum status check(void *arguments, struct error *err)
+{
+    const struct arguments *a = arguments;
+
+    if (a->report.images.sets.count && !a->report.images.path)
+        return error_set(err, FAIL_CONFIG, "--set needs --images");
+    return OK;
 }
 
 /* `node` is NULL without images, since only these are computed with MPI. */
@@ -92,15 +76,23 @@ done:
     return rc;
 }
 
-int command_report(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {.report.store = NULL};
+    const struct arguments *a = arguments;
     struct error err = {0};
-    int status = COMMAND_OK;
 
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    if (arguments.report.images.config)
-        return command_parallel(answer, &arguments);
-    return answer(&arguments, NULL, NULL, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
+    if (a->report.images.path)
+        return command_parallel(answer, a);
+    return command_end(answer(a, NULL, NULL, &err), &err);
 }
+
+const struct command command_report = {
+    .summary = "write a store as one HTML page",
+    .table = {.command = "report",
+              .operands = {"STORE", 1, 1, OPTION_TEXT, {FIELD(report.store)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

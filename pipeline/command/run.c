@@ -1,6 +1,5 @@
 #include "pipeline/run/run.h"
 
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/config/config.h"
 #include "pipeline/config/load.h"
@@ -8,7 +7,6 @@
 #include "pipeline/run/dry.h"
 #include "pipeline/run/stop.h"
 #include "pipeline/util/log.h"
-#include "pipeline/util/option.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -17,64 +15,49 @@
 
 /* The command line. */
 struct arguments {
-    const char *config, *output, *limit, *reserve;
-    struct option_list sets;
+    struct config_source source;
+    const char *output, *limit, *reserve;
     struct stop_times times;
     bool restart, mixed, verbose, dry, json;
 };
 
-/* Check the combination of options, and read times. */
-static enum status check(struct arguments *out, struct error *err)
-{
-    if (out->json && !out->dry)
-        return error_set(err, FAIL_CONFIG,
-                         "--json needs --dry-run; to show the store of a run, use `nrmflow info --json`");
-    return stop_read_times(&out->times, out->limit, out->reserve, err);
-}
-
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out->output, "STORE",
-         "the store to write; default: CONFIG's name with .h5, in the working folder"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE",
-         "change a key of the configuration, such as measure.given=none"},
-        {"restart", 0, OPTION_FLAG, &out->restart, NULL, "delete an existing store, whatever run it belongs to"},
-        {"allow-mixed", 0, OPTION_FLAG, &out->mixed, NULL,
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, FIELD(output), "STORE",
+     .help = "the store to write; default: CONFIG's name with .h5, in the working folder"},
+    {"set", 0, OPTION_LIST, FIELD(source.sets), "KEY=VALUE",
+     .help = "change a key of the configuration, such as measure.given=none"},
+    {"restart", 0, OPTION_FLAG, FIELD(restart), .help = "delete an existing store, whatever run it belongs to"},
+    {"allow-mixed", 0, OPTION_FLAG, FIELD(mixed),
+     .help =
          "continue a store begun with another instruction set, OpenBLAS core or version of nrmflow; the store lists "
          "both"},
-        {"time-limit", 0, OPTION_TEXT, &out->limit, "TIME",
+    {"time-limit", 0, OPTION_TEXT, FIELD(limit), "TIME",
+     .help =
          "save and exit with status 75 before this time is over, such as 90m or 23.5h; the same command continues the "
          "run"},
-        {"reserve", 0, OPTION_TEXT, &out->reserve, "TIME",
+    {"reserve", 0, OPTION_TEXT, FIELD(reserve), "TIME",
+     .help =
          "start no more blocks once only this much time, or time of a Slurm job, is left; default: the time that the "
          "longest block so far and saving take, at least a minute"},
-        {"dry-run", 0, OPTION_FLAG, &out->dry, NULL,
-         "compute one block on every rank and print what the run would take; writes nothing"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "with --dry-run: print one JSON object"},
-        {"verbose", 0, OPTION_FLAG, &out->verbose, NULL, "log messages for developers, from all ranks"},
-    };
-    const struct option_table table = {
-        "nrmflow run",
-        "CONFIG",
-        1,
-        1,
-        "Computes the relevance of a dataset's images and writes one HDF5 store. Start it with mpirun or `srun "
-        "--mpi=pmix` to share the work between ranks: mpirun -n 8 nrmflow run imagenet.ini",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list files;
-    struct error err = {0};
+    {"dry-run", 0, OPTION_FLAG, FIELD(dry),
+     .help = "compute one block on every rank and print what the run would take; writes nothing"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "with --dry-run: print one JSON object"},
+    {"verbose", 0, OPTION_FLAG, FIELD(verbose), .help = "log messages for developers, from all ranks"},
+};
 
-    if (!command_start_with_keys(status, &files, &table, argc, argv))
-        return false;
-    if (check(out, &err) != OK) {
-        *status = command_usage(&err, table.command);
-        return false;
-    }
-    out->config = files.items[0];
-    return true;
+static const char help[] =
+    "Computes the relevance of a dataset's images and writes one HDF5 store. Start it with mpirun or `srun "
+    "--mpi=pmix` to share the work between ranks: mpirun -n 8 nrmflow run imagenet.ini";
+
+/* Check the combination of options, and read times. */
+static enum status check(void *arguments, struct error *err)
+{
+    struct arguments *a = arguments;
+
+    if (a->json && !a->dry)
+        return error_set(err, FAIL_CONFIG,
+                         "--json needs --dry-run; to show the store of a run, use `nrmflow info --json`");
+    return stop_read_times(&a->times, a->limit, a->reserve, err);
 }
 
 /* "runs/demo.ini" gives "demo.h5". */
@@ -131,8 +114,8 @@ done:
     return rc;
 }
 
-static enum status run(enum stop_reason *reason, const struct arguments *arguments, const struct node *node,
-                       struct error *err)
+static enum status compute(enum stop_reason *reason, const struct arguments *arguments, const struct node *node,
+                           struct error *err)
 {
     struct config config = {0};
     struct stop stop;
@@ -142,9 +125,9 @@ static enum status run(enum stop_reason *reason, const struct arguments *argumen
     enum status rc = OK;
 
     log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);
-    default_output(output, sizeof output, arguments->config);
+    default_output(output, sizeof output, arguments->source.path);
     TRY(check_launch(node, err));
-    TRY(config_load(&config, arguments->config, arguments->sets.items, arguments->sets.count, node, err));
+    TRY(config_load(&config, &arguments->source, node, err));
     if (arguments->dry) {
         TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     } else {
@@ -157,25 +140,35 @@ done:
     return rc;
 }
 
-int command_run(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {0};
+    const struct arguments *a = arguments;
     struct node node;
     struct error err = {0};
     int status = COMMAND_OK;
     enum stop_reason reason = STOP_NONE;
 
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
     stop_install();
     advise_launch();
     node_begin(&node);
-    if (run(&reason, &arguments, &node, &err) != OK)
+    if (compute(&reason, a, &node, &err) != OK)
         status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
     else if (reason != STOP_NONE)
         status = COMMAND_STOPPED;
-    else if (arguments.dry)
+    else if (a->dry)
         status = command_finish(status);
     node_end(&node);
     return status;
 }
+
+const struct command command_run = {
+    .summary = "compute a store from a dataset",
+    .table = {.command = "run",
+              .operands = {"CONFIG", 1, 1, OPTION_TEXT, {FIELD(source.path)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .keys = true,
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

@@ -1,13 +1,11 @@
 #include "kernels/base/number.h"
 #include "pipeline/analysis/walk_ranking_exact.h"
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/results/walk_ranking.h"
 #include "pipeline/util/json_output.h"
-#include "pipeline/util/option.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,11 +17,10 @@
 enum { TOP = 20, CANDIDATES = 5 /* times --top */, MAX_WALKS = 2000, EXPRESSION = 1024 };
 
 struct arguments {
-    const char *path, *top_text, *candidates_text;
+    const char *path;
     struct walk_ranking_options wanted;
-    struct walk_ranking_exact_options verify; /* config NULL: do not verify */
-    struct option_list sets;
-    size_t top;
+    struct walk_ranking_exact_options verify; /* without a path of the source: do not verify */
+    size_t top, candidates;                   /* candidates 0: not given */
     bool json;
 };
 
@@ -41,83 +38,47 @@ struct answer {
 
 /* ---- command line ------------------------------------------------------------------------------------------------ */
 
-static enum status read_number(size_t *out, const char *text, const char *option, struct error *err)
-{
-    char *end;
+static const struct option_row rows[] = {
+    {"from", 0, OPTION_TEXT, FIELD(wanted.from), "LAYER", .help = "lowest layer; default: the first convolution"},
+    {"to", 0, OPTION_TEXT, FIELD(wanted.to), "LAYER", .help = "highest layer; default: the last convolution"},
+    {"layers", 0, OPTION_TEXT, FIELD(wanted.layers), "A,B,...",
+     .help = "use these layers instead; the store must have flows between them"},
+    {"class", 0, OPTION_TEXT, FIELD(wanted.class_name), "CLASS",
+     .help = "walks of one class (number or name), which must be in store.class_flows"},
+    {"top", 0, OPTION_WHOLE, FIELD(top), "N", .help = "list N walks; default: 20", .low = 1, .high = MAX_WALKS,
+     .fallback = TOP},
+    {"verify", 0, OPTION_TEXT, FIELD(verify.source.path), "CONFIG",
+     .help = "compute the walks' joint relevance exactly, on the images of CONFIG"},
+    {"images", 0, OPTION_RANGE, FIELD(verify.images), "A:B", .help = "with --verify: only images A <= i < B"},
+    {"candidates", 0, OPTION_WHOLE, FIELD(candidates), "M",
+     .help = "with --verify: compute M walks and list the strongest; default: 5 N, at most 2000", .low = 1,
+     .high = MAX_WALKS},
+    {"set", 0, OPTION_LIST, FIELD(verify.source.sets), "KEY=VALUE",
+     .help = "with --verify: change a key of the configuration"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
 
-    if (!text)
-        return OK;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || n == 0 || n > MAX_WALKS)
-        return error_set(err, FAIL_CONFIG, "%s %s: must be a whole number from 1 to %d", option, text, MAX_WALKS);
-    *out = (size_t)n;
+static const char help[] =
+    "Finds the channel walks of largest joint relevance through consecutive layers. Flows of pairs of layers do "
+    "not determine the joint relevance of three or more, so the search estimates it: it assumes that the way of a "
+    "walk below a channel does not depend on its way above, which is a heuristic. With --verify, the joint "
+    "relevance of the walks found is exact. If no rule propagates negative relevance, the smallest flow of a walk "
+    "bounds its relevance, which can prove that the walks found are the strongest of all.";
+
+static enum status check(void *arguments, struct error *err)
+{
+    struct arguments *a = arguments;
+
+    a->wanted.candidates = a->candidates           ? a->candidates
+                           : a->verify.source.path ? smaller(a->top * CANDIDATES, MAX_WALKS)
+                                                   : a->top;
+    if (a->wanted.candidates < a->top)
+        return error_set(err, FAIL_CONFIG, "--candidates must be at least --top, %zu", a->top);
+    if (a->wanted.layers && (a->wanted.from || a->wanted.to))
+        return error_set(err, FAIL_CONFIG, "--layers cannot be combined with --from and --to");
+    if (!a->verify.source.path && (a->verify.images.end || a->verify.source.sets.count || a->candidates))
+        return error_set(err, FAIL_CONFIG, "--images, --set and --candidates need --verify");
     return OK;
-}
-
-static enum status check(struct arguments *out, struct error *err)
-{
-    enum status rc = OK;
-
-    out->top = TOP;
-    TRY(read_number(&out->top, out->top_text, "--top", err));
-    out->wanted.candidates = out->top;
-    if (out->verify.config)
-        out->wanted.candidates = smaller(out->top * CANDIDATES, MAX_WALKS);
-    TRY(read_number(&out->wanted.candidates, out->candidates_text, "--candidates", err));
-    if (out->wanted.candidates < out->top)
-        TRY(error_set(err, FAIL_CONFIG, "--candidates must be at least --top, %zu", out->top));
-    if (out->wanted.layers && (out->wanted.from || out->wanted.to))
-        TRY(error_set(err, FAIL_CONFIG, "--layers cannot be combined with --from and --to"));
-    if (!out->verify.config && (out->verify.images || out->sets.count || out->candidates_text))
-        TRY(error_set(err, FAIL_CONFIG, "--images, --set and --candidates need --verify"));
-    out->verify.sets = out->sets.items;
-    out->verify.nsets = out->sets.count;
-done:
-    return rc;
-}
-
-static bool parse(struct arguments *out, int argc, char **argv, int *status)
-{
-    const struct option_row rows[] = {
-        {"from", 0, OPTION_TEXT, &out->wanted.from, "LAYER", "lowest layer; default: the first convolution"},
-        {"to", 0, OPTION_TEXT, &out->wanted.to, "LAYER", "highest layer; default: the last convolution"},
-        {"layers", 0, OPTION_TEXT, &out->wanted.layers, "A,B,...",
-         "use these layers instead; the store must have flows between them"},
-        {"class", 0, OPTION_TEXT, &out->wanted.class_name, "CLASS",
-         "walks of one class (number or name), which must be in store.class_flows"},
-        {"top", 0, OPTION_TEXT, &out->top_text, "N", "list N walks; default: 20"},
-        {"verify", 0, OPTION_TEXT, &out->verify.config, "CONFIG",
-         "compute the walks' joint relevance exactly, on the images of CONFIG"},
-        {"images", 0, OPTION_TEXT, &out->verify.images, "A:B", "with --verify: only images A <= i < B"},
-        {"candidates", 0, OPTION_TEXT, &out->candidates_text, "M",
-         "with --verify: compute M walks and list the strongest; default: 5 N, at most 2000"},
-        {"set", 0, OPTION_LIST, &out->sets, "KEY=VALUE", "with --verify: change a key of the configuration"},
-        {"json", 0, OPTION_FLAG, &out->json, NULL, "print one JSON object"},
-    };
-    const struct option_table table = {
-        "nrmflow walks",
-        "STORE",
-        1,
-        1,
-        "Finds the channel walks of largest joint relevance through consecutive layers. Flows of pairs of layers do "
-        "not determine the joint relevance of three or more, so the search estimates it: it assumes that the way of a "
-        "walk below a channel does not depend on its way above, which is a heuristic. With --verify, the joint "
-        "relevance of the walks found is exact. If no rule propagates negative relevance, the smallest flow of a walk "
-        "bounds its relevance, which can prove that the walks found are the strongest of all.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list words;
-    struct error err = {0};
-
-    if (!command_start(status, &words, &table, argc, argv))
-        return false;
-    if (check(out, &err) != OK) {
-        *status = command_usage(&err, table.command);
-        return false;
-    }
-    out->path = words.items[0];
-    return true;
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
@@ -329,15 +290,21 @@ done:
     return rc;
 }
 
-int command_walks(int argc, char **argv)
+static int run(const void *arguments)
 {
-    struct arguments arguments = {.json = false};
+    const struct arguments *a = arguments;
     struct error err = {0};
-    int status = COMMAND_OK;
 
-    if (!parse(&arguments, argc, argv, &status))
-        return status;
-    if (!arguments.verify.config)
-        return search(&arguments, &err) == OK ? command_finish(COMMAND_OK) : command_fail(&err);
-    return command_parallel(verify, &arguments);
+    return a->verify.source.path ? command_parallel(verify, a) : command_end(search(a, &err), &err);
 }
+
+const struct command command_walks = {
+    .summary = "find the channel walks of largest joint relevance",
+    .table = {.command = "walks",
+              .operands = {"STORE", 1, 1, OPTION_TEXT, {FIELD(path)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};

@@ -1,9 +1,7 @@
 #include "io/weights/weights.h"
 
 #include "kernels/base/network.h"
-#include "pipeline/command/command.h"
 #include "pipeline/command/commands.h"
-#include "pipeline/util/option.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -197,33 +195,28 @@ static bool print_json(const struct report *report)
     return printed;
 }
 
-int command_weights(int argc, char **argv)
-{
-    bool json = false;
-    int status;
-    const struct option_row rows[] = {
-        {"json", 0, OPTION_FLAG, &json, NULL, "print one JSON object"},
-    };
-    const struct option_table table = {
-        "nrmflow weights",
-        "FILE",
-        1,
-        1,
-        "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network "
-        "that they form. Fails if `nrmflow run` could not use the file.",
-        rows,
-        sizeof rows / sizeof rows[0],
-    };
-    struct option_list files;
-    struct report report = {0};
-    struct error err = {0};
+struct arguments {
+    const char *path;
+    bool json;
+};
 
-    if (!command_start(&status, &files, &table, argc, argv))
-        return status;
-    report.path = files.items[0];
-    status = inspect(&report, &err) == OK ? COMMAND_OK : command_fail(&err);
+static const struct option_row rows[] = {
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
+
+static const char help[] =
+    "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network "
+    "that they form. Fails if `nrmflow run` could not use the file.";
+
+static int run(const void *arguments)
+{
+    const struct arguments *a = arguments;
+    struct report report = {.path = a->path};
+    struct error err = {0};
+    int status = inspect(&report, &err) == OK ? COMMAND_OK : command_fail(&err);
+
     if (status == COMMAND_OK) {
-        if (!json)
+        if (!a->json)
             print_text(&report);
         else if (!print_json(&report))
             status = command_fail(&(struct error){FAIL_SYSTEM, "cannot print JSON"});
@@ -234,3 +227,13 @@ int command_weights(int argc, char **argv)
     weights_close(report.weights);
     return status;
 }
+
+const struct command command_weights = {
+    .summary = "show what a weights file contains",
+    .table = {.command = "weights",
+              .operands = {"FILE", 1, 1, OPTION_TEXT, {FIELD(path)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .run = run,
+};

@@ -13,6 +13,7 @@
 
 #include "io/base/error.h"
 #include "kernels/measure/measure.h"
+#include "pipeline/util/range.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,11 +64,6 @@ struct config_reals {
     double values[CONFIG_MAX_REALS];
 };
 
-/* first <= i < end; end is SIZE_MAX if the range is open. */
-struct config_range {
-    size_t first, end;
-};
-
 /* Part `index` of `count`, 1 <= index <= count. */
 struct config_shard {
     size_t index, count;
@@ -107,7 +103,7 @@ struct config_pairs {
 struct config_data {
     struct config_path path, labels;
     enum config_format format;
-    struct config_range images;
+    struct range images;
     struct config_shard shard;
     struct config_size resize, crop, pad;
     struct config_reals mean, std;

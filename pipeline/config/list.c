@@ -1,6 +1,6 @@
 #include "pipeline/config/list.h"
 
-#include "pipeline/config/token.h"
+#include "pipeline/util/token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +19,14 @@ static enum list_form form_of(const char *text)
 /* Number of items of a list, or 0 if it is malformed. */
 static size_t count_items(const char *text)
 {
-    char item[CONFIG_TOKEN];
+    char item[TOKEN];
     const char *at = text;
-    enum config_token token;
+    enum token token;
     size_t n = 0;
 
-    while ((token = config_token_item(item, &at, text)) == CONFIG_TOKEN_WORD)
+    while ((token = token_item(item, &at, text)) == TOKEN_WORD)
         n++;
-    return token == CONFIG_TOKEN_END && n <= MAX_ITEMS ? n : 0;
+    return token == TOKEN_END && n <= MAX_ITEMS ? n : 0;
 }
 
 static enum status no_list(const char *text, struct error *err)
@@ -54,7 +54,7 @@ enum status config_list_parse_words(void *field, const struct config_key *key, c
 {
     struct config_words words = {.all = form_of(text) == LIST_ALL};
     size_t expected = form_of(text) == LIST_ITEMS ? count_items(text) : 0;
-    char item[CONFIG_TOKEN];
+    char item[TOKEN];
     const char *at = text;
     enum status rc = OK;
 
@@ -64,7 +64,7 @@ enum status config_list_parse_words(void *field, const struct config_key *key, c
     words.items = calloc(expected ? expected : 1, sizeof *words.items);
     if (!words.items)
         return error_set(err, FAIL_SYSTEM, "no memory for a list of %zu names", expected);
-    while (rc == OK && words.count < expected && config_token_item(item, &at, text) == CONFIG_TOKEN_WORD) {
+    while (rc == OK && words.count < expected && token_item(item, &at, text) == TOKEN_WORD) {
         words.items[words.count] = strdup(item);
         if (!words.items[words.count++])
             rc = error_set(err, FAIL_SYSTEM, "no memory for a list of %zu names", expected);
@@ -109,12 +109,12 @@ static int compare_numbers(const void *a, const void *b)
 
 static enum status fill_classes(struct config_classes *classes, const char *text, struct error *err)
 {
-    char item[CONFIG_TOKEN];
+    char item[TOKEN];
     const char *at = text;
 
-    while (config_token_item(item, &at, text) == CONFIG_TOKEN_WORD) {
+    while (token_item(item, &at, text) == TOKEN_WORD) {
         const char *digits = item;
-        if (!config_token_whole(&digits, &classes->items[classes->count++]) || *digits)
+        if (!token_whole(&digits, &classes->items[classes->count++]) || *digits)
             return error_set(err, FAIL_CONFIG, "\"%s\" is not a class number", item);
     }
     qsort(classes->items, classes->count, sizeof *classes->items, compare_numbers);

@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum status config_load(struct config *out, const char *path, const char *const *sets, size_t nsets,
-                        const struct node *node, struct error *err)
+enum status config_load(struct config *out, const struct config_source *source, const struct node *node,
+                        struct error *err)
 {
     char *text = NULL;
     unsigned long long length = 0;
     enum status rc = OK;
 
     if (node->rank == 0) {
-        rc = config_read(&text, path, err);
+        rc = config_read(&text, source->path, err);
         length = rc == OK ? strlen(text) : 0;
     }
     TRY(agree(node->world, rc, err));
@@ -22,7 +22,7 @@ enum status config_load(struct config *out, const char *path, const char *const 
         text = calloc((size_t)length + 1, 1);
     TRY(agree(node->world, text ? OK : error_set(err, FAIL_SYSTEM, "no memory for the configuration"), err));
     MPI_Bcast(text, (int)length, MPI_CHAR, 0, node->world);
-    TRY(agree(node->world, config_parse(out, text, path, sets, nsets, err), err));
+    TRY(agree(node->world, config_parse(out, text, source->path, source->sets.items, source->sets.count, err), err));
 done:
     free(text);
     return rc;

@@ -1,6 +1,6 @@
 #include "pipeline/config/number.h"
 
-#include "pipeline/config/token.h"
+#include "pipeline/util/token.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@ enum status config_number_parse_whole(void *field, const struct config_key *key,
     size_t value;
     const char *at = text;
 
-    if (!config_token_whole(&at, &value) || *at)
+    if (!token_whole(&at, &value) || *at)
         return error_set(err, FAIL_CONFIG, "\"%s\" is not a whole number", text);
     enum status rc = check_bounds((double)value, key, text, err);
     if (rc == OK)
@@ -53,7 +53,7 @@ void config_number_print_optional(FILE *out, const void *field, const struct con
  * letter. */
 static bool parse_scaled(const char **at, double *value, const char *units, const double *factors, const char *more)
 {
-    if (!config_token_real(at, value))
+    if (!token_real(at, value))
         return false;
     *at += strspn(*at, " \t");
     const char *unit = **at ? strchr(units, **at) : NULL;
@@ -97,7 +97,7 @@ enum status config_number_parse_real(void *field, const struct config_key *key, 
     const char *at = text;
     double value;
 
-    if (!config_token_real(&at, &value) || *at)
+    if (!token_real(&at, &value) || *at)
         return error_set(err, FAIL_CONFIG, "\"%s\" is not a number", text);
     return store_real(field, value, key, text, err);
 }
@@ -127,24 +127,24 @@ enum status config_number_parse_seconds(void *field, const struct config_key *ke
 void config_number_print_real(FILE *out, const void *field, const struct config_key *key)
 {
     (void)key;
-    config_token_print_real(out, *(const double *)field);
+    token_print_real(out, *(const double *)field);
 }
 
 enum status config_number_parse_reals(void *field, const struct config_key *key, const char *text, struct error *err)
 {
     struct config_reals reals = {0};
-    char item[CONFIG_TOKEN];
+    char item[TOKEN];
     const char *at = text;
-    enum config_token token;
+    enum token token;
 
-    while ((token = config_token_item(item, &at, text)) == CONFIG_TOKEN_WORD) {
+    while ((token = token_item(item, &at, text)) == TOKEN_WORD) {
         if (reals.count == CONFIG_MAX_REALS)
             return error_set(err, FAIL_CONFIG, "more than %d numbers", CONFIG_MAX_REALS);
         enum status rc = config_number_parse_real(&reals.values[reals.count++], key, item, err);
         if (rc != OK)
             return rc;
     }
-    if (token == CONFIG_TOKEN_BAD)
+    if (token == TOKEN_BAD)
         return error_set(err, FAIL_CONFIG, "\"%s\" is not a comma-separated list of numbers", text);
     *(struct config_reals *)field = reals;
     return OK;
@@ -162,26 +162,13 @@ void config_number_print_reals(FILE *out, const void *field, const struct config
 
 enum status config_number_parse_range(void *field, const struct config_key *key, const char *text, struct error *err)
 {
-    struct config_range range = {0, SIZE_MAX};
-    const char *at = text;
-
     (void)key;
-    if (*text) {
-        bool first = config_token_whole(&at, &range.first);
-        bool colon = config_token_mark(&at, ':');
-        bool end = config_token_whole(&at, &range.end);
-        if (!colon || *at || !(first || end))
-            return error_set(err, FAIL_CONFIG, "\"%s\" is not a range such as 0:100, 500: or :100", text);
-    }
-    if (range.first >= range.end)
-        return error_set(err, FAIL_CONFIG, "the range %s is empty; its end is exclusive", text);
-    *(struct config_range *)field = range;
-    return OK;
+    return range_parse(field, text, err);
 }
 
 void config_number_print_range(FILE *out, const void *field, const struct config_key *key)
 {
-    const struct config_range *range = field;
+    const struct range *range = field;
 
     (void)key;
     if (range->first == 0 && range->end == SIZE_MAX)
@@ -197,8 +184,7 @@ enum status config_number_parse_shard(void *field, const struct config_key *key,
     const char *at = text;
 
     (void)key;
-    if (!config_token_whole(&at, &shard.index) || !config_token_mark(&at, '/') ||
-        !config_token_whole(&at, &shard.count) || *at)
+    if (!token_whole(&at, &shard.index) || !token_mark(&at, '/') || !token_whole(&at, &shard.count) || *at)
         return error_set(err, FAIL_CONFIG, "\"%s\" is not a shard such as 1/4", text);
     if (shard.index < 1 || shard.index > shard.count)
         return error_set(err, FAIL_CONFIG, "there is no shard %s; they are numbered 1/%zu to %zu/%zu", text,

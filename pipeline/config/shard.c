@@ -4,7 +4,7 @@
 
 struct shard_images shard_whole(const struct config *config, size_t count)
 {
-    const struct config_range *images = &config->data.images;
+    const struct range *images = &config->data.images;
 
     return (struct shard_images){images->first, smaller(images->end, count)};
 }

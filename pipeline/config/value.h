@@ -19,7 +19,7 @@ enum config_type {
     CONFIG_TYPE_SHARE,      /* double, 0 to 1 */
     CONFIG_TYPE_SECONDS,    /* double */
     CONFIG_TYPE_REALS,      /* struct config_reals */
-    CONFIG_TYPE_RANGE,      /* struct config_range */
+    CONFIG_TYPE_RANGE,      /* struct range */
     CONFIG_TYPE_SHARD,      /* struct config_shard */
     CONFIG_TYPE_TARGET,     /* struct config_target */
     CONFIG_TYPE_WORDS,      /* struct config_words */

@@ -1,8 +1,8 @@
 #include "pipeline/config/word.h"
 
 #include "pipeline/config/list.h"
-#include "pipeline/config/token.h"
 #include "pipeline/util/suggest.h"
+#include "pipeline/util/token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -130,13 +130,13 @@ static void append(char *list, size_t size, const char *item)
 static enum status sort_flows(unsigned *groups, char *pairs, const struct config_key *key, const char *text,
                               struct error *err)
 {
-    char item[CONFIG_TOKEN];
+    char item[TOKEN];
     const char *at = text;
-    enum config_token token;
+    enum token token;
     size_t number, count = 0;
     bool none = false;
 
-    while ((token = config_token_item(item, &at, text)) == CONFIG_TOKEN_WORD) {
+    while ((token = token_item(item, &at, text)) == TOKEN_WORD) {
         count++;
         if (strchr(item, '-')) {
             append(pairs, strlen(text) + 1, item);
@@ -148,7 +148,7 @@ static enum status sort_flows(unsigned *groups, char *pairs, const struct config
         none = none || number == 0;
         *groups |= number ? 1u << (number - 1) : 0;
     }
-    if (token == CONFIG_TOKEN_BAD || count == 0 || (none && count > 1))
+    if (token == TOKEN_BAD || count == 0 || (none && count > 1))
         return error_set(err, FAIL_CONFIG, "\"%s\" is neither none nor a comma-separated list", text);
     return OK;
 }
@@ -217,10 +217,10 @@ enum status config_word_parse_target(void *field, const struct config_key *key, 
         target.kind = CONFIG_TARGET_LABEL;
     else if (starts_with(&at, "class:")) {
         target.kind = CONFIG_TARGET_CLASS;
-        valid = config_token_whole(&at, &target.a);
+        valid = token_whole(&at, &target.a);
     } else if (starts_with(&at, "contrast:")) {
         target.kind = CONFIG_TARGET_CONTRAST;
-        valid = config_token_whole(&at, &target.a) && config_token_mark(&at, '-') && config_token_whole(&at, &target.b);
+        valid = token_whole(&at, &target.a) && token_mark(&at, '-') && token_whole(&at, &target.b);
     } else
         valid = false;
     if (!valid || *at) {

@@ -1,12 +1,9 @@
 #include "pipeline/run/probe.h"
 
 #include "kernels/base/number.h"
-#include "pipeline/config/load.h"
-#include "pipeline/config/number.h"
 #include "pipeline/config/pairs.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/internal.h"
-#include "pipeline/util/option.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +15,7 @@ static const char *const left_out[] = {
     "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
 };
 
-enum { LEFT_OUT = sizeof left_out / sizeof left_out[0], MAX_SETS = OPTION_MAX_ITEMS };
+enum { LEFT_OUT = sizeof left_out / sizeof left_out[0] };
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
 
@@ -37,30 +34,21 @@ static bool is_left_out(const char *set)
     return false;
 }
 
-/* --images replaces data.images. */
-static enum status set_images(struct config *config, const char *images, struct error *err)
-{
-    struct error why = {0};
-
-    if (images && config_number_parse_range(&config->data.images, NULL, images, &why) != OK)
-        return error_set(err, FAIL_CONFIG, "--images: %s", why.message);
-    return OK;
-}
-
 static enum status load_config(struct probe *probe, const struct probe_options *options, const struct node *node,
                                struct error *err)
 {
-    const char *sets[MAX_SETS + LEFT_OUT];
-    size_t nsets = 0;
+    const struct option_list *sets = &options->source.sets;
+    struct config_source source = {.path = options->source.path};
     enum status rc = OK;
 
-    for (size_t i = 0; i < options->nsets && i < MAX_SETS; i++)
-        if (!is_left_out(options->sets[i]))
-            sets[nsets++] = options->sets[i];
+    for (size_t i = 0; i < sets->count; i++)
+        if (!is_left_out(sets->items[i]))
+            TRY(option_append(&source.sets, sets->items[i], err));
     for (size_t i = 0; i < LEFT_OUT; i++)
-        sets[nsets++] = left_out[i];
-    TRY(config_load(&probe->config, options->config, sets, nsets, node, err));
-    TRY(set_images(&probe->config, options->images, err));
+        TRY(option_append(&source.sets, left_out[i], err));
+    TRY(config_load(&probe->config, &source, node, err));
+    if (options->images.end)
+        probe->config.data.images = options->images;
     config_pairs_release(&probe->config.measure.queries);
     if (options->query)
         TRY(config_pairs_set(&probe->config.measure.queries, "", options->query, CONFIG_SET, err));

@@ -8,16 +8,15 @@
 
 #include "io/base/error.h"
 #include "io/store/store.h"
+#include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/block.h"
 #include "pipeline/util/log.h"
 
 struct probe_options {
-    const char *config;      /* path */
-    const char *images;      /* a range, "0:8"; NULL: those of the configuration */
-    const char *query;       /* the expression to compute; NULL: none */
-    const char *const *sets; /* [nsets] "section.key=value" */
-    size_t nsets;
+    struct config_source source;
+    struct range images; /* replaces data.images; end 0: not given */
+    const char *query;   /* the expression to compute; NULL: none */
 };
 
 struct probe_image {

@@ -1,7 +1,7 @@
 #include "pipeline/stats/flows.h"
 
-#include "pipeline/config/token.h"
 #include "pipeline/util/suggest.h"
+#include "pipeline/util/token.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static void add_sampled(struct flows *flows, const struct network *net)
 static enum status find_layer(size_t *variable, const char *name, size_t length, const struct config *config,
                               const struct network *net, struct error *err)
 {
-    char text[CONFIG_TOKEN], hint[64];
+    char text[TOKEN], hint[64];
     struct suggest nearest;
 
     snprintf(text, sizeof text, "%.*s", (int)length, name);
@@ -103,7 +103,7 @@ static enum status parse_pair(struct far_pair *pair, const char *text, const str
     if (!colon)
         goto done;
     colon++;
-    if (!config_token_whole(&colon, &pair->rows) || *colon || pair->rows == 0)
+    if (!token_whole(&colon, &pair->rows) || *colon || pair->rows == 0)
         TRY(config_fail(config, err, key, "%s: after the colon comes a number of channels, 1 or more", text));
 done:
     return rc;

@@ -237,7 +237,7 @@ class Mistakes(unittest.TestCase):
     def test_images_are_instead_of_those_of_the_configuration(self):
         for images, message in ("foo", '"foo" is not a range'), ("4:4", "the range 4:4 is empty"):
             done = nrmflow("query", DEMO, "conv5_3", "--images", images)
-            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.returncode, 2)
             self.assertIn(f"--images: {message}", done.stderr)
         self.assertEqual(query("conv5_3", "--images", "3:5", "--set", "data.images=0:20")["images"], [3, 4])
 

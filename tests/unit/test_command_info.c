@@ -138,7 +138,7 @@ static struct output run(int argc, const char *const *arguments)
         argv[i] = strdup(arguments[i]);
     int out = redirect(stdout, files_path("out")), err = redirect(stderr, files_path("err"));
 
-    output.result = command_info(argc, argv);
+    output.result = command_call(&command_info, argc, argv);
     restore(stdout, out);
     restore(stderr, err);
     for (int i = 0; i < argc; i++)

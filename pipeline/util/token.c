@@ -1,11 +1,11 @@
-#include "pipeline/config/token.h"
+#include "pipeline/util/token.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool config_token_whole(const char **at, size_t *value)
+bool token_whole(const char **at, size_t *value)
 {
     const char *p = *at;
     size_t n = 0;
@@ -24,9 +24,9 @@ bool config_token_whole(const char **at, size_t *value)
 }
 
 /* strtod alone would also take hexadecimal numbers, infinities and NaN. */
-bool config_token_real(const char **at, double *value)
+bool token_real(const char **at, double *value)
 {
-    char number[CONFIG_TOKEN], *end;
+    char number[TOKEN], *end;
     size_t n = strspn(*at, "0123456789+-.eE");
 
     if (n == 0 || n >= sizeof number)
@@ -40,7 +40,7 @@ bool config_token_real(const char **at, double *value)
     return true;
 }
 
-bool config_token_mark(const char **at, char mark)
+bool token_mark(const char **at, char mark)
 {
     if (**at != mark)
         return false;
@@ -48,7 +48,7 @@ bool config_token_mark(const char **at, char mark)
     return true;
 }
 
-enum config_token config_token_item(char item[CONFIG_TOKEN], const char **at, const char *start)
+enum token token_item(char item[TOKEN], const char **at, const char *start)
 {
     const char *p = *at + strspn(*at, " \t");
     bool separated = false;
@@ -60,18 +60,18 @@ enum config_token config_token_item(char item[CONFIG_TOKEN], const char **at, co
     }
     size_t n = strcspn(p, ", \t");
     if (n == 0 && *p == '\0' && !separated)
-        return CONFIG_TOKEN_END;
-    if (n == 0 || n >= CONFIG_TOKEN)
-        return CONFIG_TOKEN_BAD;
+        return TOKEN_END;
+    if (n == 0 || n >= TOKEN)
+        return TOKEN_BAD;
     memcpy(item, p, n);
     item[n] = '\0';
     *at = p + n;
-    return CONFIG_TOKEN_WORD;
+    return TOKEN_WORD;
 }
 
-void config_token_print_real(FILE *out, double value)
+void token_print_real(FILE *out, double value)
 {
-    char number[CONFIG_TOKEN];
+    char number[TOKEN];
     bool plain = fabs(value) < 1e15; /* 600 rather than 6e+02 */
 
     for (int digits = 1; digits <= 17; digits++) {
