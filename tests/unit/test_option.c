@@ -1,4 +1,5 @@
 #include "pipeline/util/option.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,7 +62,8 @@ static void options_and_arguments_come_in_any_order(void **state)
 
     (void)state;
     assert_int_equal(r->rc, OK);
-    assert_true(r->json && !r->help);
+    assert_true(r->json);
+    assert_false(r->help);
     assert_string_equal(r->output, "o.h5");
     assert_int_equal(r->sets.count, 2);
     assert_string_equal(r->sets.items[0], "x.y=1");
