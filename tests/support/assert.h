@@ -1,6 +1,5 @@
-/* Assertions about numbers, beside cmocka's: one that fails prints the numbers and its place. NaN fails all but assert_nan.
- *
- * Numbers are compared as doubles: integers beyond 2^53 need assert_int_equal.
+/* Assertions about numbers, beside cmocka's: one that fails prints the numbers and its place. NaN fails all but
+ * assert_nan. Numbers are compared as doubles: integers beyond 2^53 need assert_int_equal.
  */
 #ifndef NRMFLOW_TESTS_SUPPORT_ASSERT_H
 #define NRMFLOW_TESTS_SUPPORT_ASSERT_H

@@ -145,8 +145,8 @@ static void a_ratio_needs_a_condition(void **state)
     assert_nan(queries_ratio(1, NAN));
 }
 
-/* Of x = 1, 2, 4 and y = 2, 2, 5: the ratio is 7/9. With d = x - 7/9 y = -5/9, 4/9, 1/9, whose sum is zero, the variance of
- * d is (25 + 16 + 1) / 81 / 2, and the error of the ratio sqrt(var d / 3) / 3; the variance of y is 3. */
+/* Of x = 1, 2, 4 and y = 2, 2, 5: the ratio is 7/9. d = x - 7/9 y = -5/9, 4/9, 1/9 has the sum zero and the variance
+ * (25 + 16 + 1) / 81 / 2; the error of the ratio is sqrt(var d / 3) / 3. The variance of y is 3. */
 static void the_mean_is_a_ratio_of_means_with_its_error(void **state)
 {
     const double value[] = {1, NAN, 2, INFINITY, 4, 8}, given[] = {2, 7, 2, 7, 5, NAN};
