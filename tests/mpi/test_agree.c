@@ -9,8 +9,8 @@ static void success_everywhere_is_success(void)
 {
     struct error err = {0};
 
-    CHECK(agree(MPI_COMM_WORLD, OK, &err) == OK);
-    CHECK(err.status == OK && err.message[0] == '\0');
+    assert_int_equal(agree(MPI_COMM_WORLD, OK, &err), OK);
+    assert_true(err.status == OK && err.message[0] == '\0');
 }
 
 static void one_failure_is_told_to_all(void)
@@ -21,11 +21,11 @@ static void one_failure_is_told_to_all(void)
 
     if (rank == nranks - 1)
         rc = error_set(&err, FAIL_FORMAT, "image 7 is damaged");
-    CHECK(agree(MPI_COMM_WORLD, rc, &err) == FAIL_FORMAT);
-    CHECK(err.status == FAIL_FORMAT);
-    CHECK(strstr(err.message, "image 7 is damaged"));
+    assert_int_equal(agree(MPI_COMM_WORLD, rc, &err), FAIL_FORMAT);
+    assert_int_equal(err.status, FAIL_FORMAT);
+    assert_non_null(strstr(err.message, "image 7 is damaged"));
     snprintf(expected, sizeof expected, "rank %d on ", nranks - 1);
-    CHECK((nranks == 1) == !strstr(err.message, expected));
+    assert_int_equal(nranks == 1, !strstr(err.message, expected));
 }
 
 static void the_lowest_failing_rank_speaks(void)
@@ -35,11 +35,11 @@ static void the_lowest_failing_rank_speaks(void)
 
     if (rank >= nranks / 2)
         rc = error_set(&err, rank == nranks / 2 ? FAIL_LIMIT : FAIL_SYSTEM, "rank number %d", rank);
-    CHECK(agree(MPI_COMM_WORLD, rc, &err) == FAIL_LIMIT);
+    assert_int_equal(agree(MPI_COMM_WORLD, rc, &err), FAIL_LIMIT);
     char expected[32];
     snprintf(expected, sizeof expected, "rank number %d", nranks / 2);
-    CHECK(strstr(err.message, expected));
-    CHECK((nranks - nranks / 2 > 1) == !!strstr(err.message, "other rank"));
+    assert_non_null(strstr(err.message, expected));
+    assert_int_equal(nranks - nranks / 2 > 1, !!strstr(err.message, "other rank"));
 }
 
 static void a_long_message_stays_terminated(void)
@@ -49,9 +49,9 @@ static void a_long_message_stays_terminated(void)
 
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    CHECK(agree(MPI_COMM_WORLD, error_set(&err, FAIL_SYSTEM, "%s", text), &err) == FAIL_SYSTEM);
-    CHECK(memchr(err.message, '\0', sizeof err.message));
-    CHECK(strstr(err.message, "xxx"));
+    assert_int_equal(agree(MPI_COMM_WORLD, error_set(&err, FAIL_SYSTEM, "%s", text), &err), FAIL_SYSTEM);
+    assert_non_null(memchr(err.message, '\0', sizeof err.message));
+    assert_non_null(strstr(err.message, "xxx"));
 }
 
 int main(int argc, char **argv)

@@ -18,15 +18,15 @@ static void ranks_are_numbered_within_nodes_and_leaders(const struct node *node,
 {
     int leaders = 0, leader = node->local == 0, first = node->rank;
 
-    CHECK(node->nlocal <= size || size == 0);
-    CHECK(node->rank != 0 || (node->index == 0 && node->local == 0));
-    CHECK((node->leaders != MPI_COMM_NULL) == leader);
+    assert_true(node->nlocal <= size || size == 0);
+    assert_true(node->rank != 0 || (node->index == 0 && node->local == 0));
+    assert_int_equal(node->leaders != MPI_COMM_NULL, leader);
     MPI_Allreduce(&leader, &leaders, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
-    CHECK(node->nnodes == leaders);
+    assert_int_equal(node->nnodes, leaders);
     if (size)
-        CHECK(node->nnodes >= (node->nranks + size - 1) / size);
+        assert_true(node->nnodes >= (node->nranks + size - 1) / size);
     MPI_Bcast(&first, 1, MPI_INT, 0, node->comm);
-    CHECK(first <= node->rank);
+    assert_true(first <= node->rank);
 }
 
 static void all_ranks_of_a_node_write_into_one_block(const struct node *node)
@@ -34,19 +34,19 @@ static void all_ranks_of_a_node_write_into_one_block(const struct node *node)
     struct node_block block;
     struct error err = {0};
 
-    CHECK(node_shared_alloc(node, &block, NBYTES, &err) == OK);
-    CHECK((size_t)block.memory % NODE_ALIGNMENT == 0);
+    assert_int_equal(node_shared_alloc(node, &block, NBYTES, &err), OK);
+    assert_int_equal((size_t)block.memory % NODE_ALIGNMENT, 0);
     unsigned char *bytes = block.memory;
     for (size_t i = 0; i < NBYTES; i++)
-        CHECK(bytes[i] == 0);
+        assert_int_equal(bytes[i], 0);
     node_barrier(node);
     for (size_t i = (size_t)node->local; i < NBYTES; i += (size_t)node->nlocal)
         bytes[i] = (unsigned char)(1 + node->local);
     node_barrier(node);
     for (size_t i = 0; block.shared && i < NBYTES; i++)
-        CHECK(bytes[i] == 1 + i % (size_t)node->nlocal);
+        assert_int_equal(bytes[i], 1 + i % (size_t)node->nlocal);
     for (size_t i = 0; !block.shared && i < NBYTES; i++)
-        CHECK(bytes[i] == (i % (size_t)node->nlocal == (size_t)node->local ? 1 + node->local : 0));
+        assert_int_equal(bytes[i], i % (size_t)node->nlocal == (size_t)node->local ? 1 + node->local : 0);
     node_shared_free(&block);
 }
 
@@ -56,14 +56,14 @@ static void a_broadcast_reaches_every_rank(const struct node *node)
     struct node_block block;
     struct error err = {0};
 
-    CHECK(node_shared_alloc(node, &block, nbytes, &err) == OK);
+    assert_int_equal(node_shared_alloc(node, &block, nbytes, &err), OK);
     unsigned *words = block.memory;
     for (size_t i = 0; node->rank == 0 && i < nbytes / sizeof *words; i++)
         words[i] = (unsigned)(i * 2654435761u);
     node_broadcast(node, &block);
     for (size_t i = 0; i < nbytes / sizeof *words; i++)
         if (words[i] != (unsigned)(i * 2654435761u))
-            CHECK(!"the word is what rank 0 wrote");
+            assert_true(!"the word is what rank 0 wrote");
     node_shared_free(&block);
 }
 
@@ -73,13 +73,13 @@ static void holders_speak_for_each_copy_once(const struct node *node, bool priva
     struct error err = {0};
     int size = 0;
 
-    CHECK(node_shared_alloc(node, &block, 1, &err) == OK);
-    CHECK(block.shared == !private && (block.why[0] != '\0') == private);
-    CHECK(block.holder == (private || node->local == 0));
-    CHECK((block.holders != MPI_COMM_NULL) == block.holder);
+    assert_int_equal(node_shared_alloc(node, &block, 1, &err), OK);
+    assert_true(block.shared == !private && (block.why[0] != '\0') == private);
+    assert_int_equal(block.holder, private || node->local == 0);
+    assert_int_equal(block.holders != MPI_COMM_NULL, block.holder);
     if (block.holder)
         MPI_Comm_size(block.holders, &size);
-    CHECK(!block.holder || size == (private ? node->nranks : node->nnodes));
+    assert_true(!block.holder || size == (private ? node->nranks : node->nnodes));
     node_shared_free(&block);
 }
 
@@ -88,8 +88,8 @@ static void an_impossible_size_is_an_error_on_all_ranks(const struct node *node)
     struct node_block block;
     struct error err = {0};
 
-    CHECK(node_shared_alloc(node, &block, SIZE_MAX / 2, &err) == FAIL_SYSTEM);
-    CHECK(err.message[0] != '\0');
+    assert_int_equal(node_shared_alloc(node, &block, SIZE_MAX / 2, &err), FAIL_SYSTEM);
+    assert_true(err.message[0] != '\0');
     node_shared_free(&block);
 }
 

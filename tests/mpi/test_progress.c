@@ -38,12 +38,12 @@ static void counts_of_all_ranks_come_together(void)
     }
     progress_finish(&progress);
     struct progress_counts counts = progress_read(&progress);
-    CHECK(counts.done == 16 * rounds * nranks && counts.failed == nranks);
+    assert_true(counts.done == 16 * rounds * nranks && counts.failed == nranks);
     progress_free(&progress);
     read_back(text, sizeof text, out);
     snprintf(expected, sizeof expected, "done=%d failed=%d ", 16 * rounds * nranks, nranks);
-    CHECK((rank == 0) == (strstr(text, expected) != NULL));
-    CHECK(rank == 0 || text[0] == '\0');
+    assert_int_equal(rank == 0, strstr(text, expected) != NULL);
+    assert_true(rank == 0 || text[0] == '\0');
     fclose(out);
 }
 
@@ -56,7 +56,7 @@ static void the_line_is_shown_when_it_is_time(void)
 
     log_init(&log, out, LOG_INFO, rank, "host");
     progress_init(&progress, &log, 100, 200, MPI_COMM_WORLD);
-    CHECK(progress.interval == 60);
+    assert_true(progress.interval == 60);
     progress_poll(&progress);
     progress.interval = 0;
     progress_poll(&progress);
@@ -69,8 +69,8 @@ static void the_line_is_shown_when_it_is_time(void)
     progress_finish(&progress);
     progress_free(&progress);
     read_back(text, sizeof text, out);
-    CHECK(occurrences(text, "images 100/200 (50.0 %)") == (rank == 0));
-    CHECK(occurrences(text, "images 120/200 (60.0 %)") == (rank == 0));
+    assert_int_equal(occurrences(text, "images 100/200 (50.0 %)"), rank == 0);
+    assert_int_equal(occurrences(text, "images 120/200 (60.0 %)"), rank == 0);
     fclose(out);
 }
 
@@ -91,11 +91,11 @@ static void finishing_waits_for_all(void)
         progress_add(&progress, 7, 0);
     }
     progress_finish(&progress);
-    CHECK(progress_read(&progress).done == 7);
+    assert_int_equal(progress_read(&progress).done, 7);
     progress_free(&progress);
     read_back(text, sizeof text, out);
-    CHECK(rank != 0 || nranks == 1 || occurrences(text, "images 0/7") >= 2);
-    CHECK(rank != 0 || occurrences(text, "done=7 failed=0") == 1);
+    assert_true(rank != 0 || nranks == 1 || occurrences(text, "images 0/7") >= 2);
+    assert_true(rank != 0 || occurrences(text, "done=7 failed=0") == 1);
     fclose(out);
 }
 
@@ -114,27 +114,27 @@ static void many_failures_are_warned_about_once(void)
     progress_poll(&progress);
     progress_poll(&progress);
     read_back(text, sizeof text, out);
-    CHECK(occurrences(text, "many images fail") == (rank == 0));
+    assert_int_equal(occurrences(text, "many images fail"), rank == 0);
     fseek(out, 0, SEEK_END);
     progress_finish(&progress);
     progress_free(&progress);
     read_back(text, sizeof text, out);
-    CHECK(occurrences(text, "many images fail") == (rank == 0));
+    assert_int_equal(occurrences(text, "many images fail"), rank == 0);
     fclose(out);
 }
 
 static void the_alarm_is_about_one_percent_of_the_first_thousand(void)
 {
-    CHECK(!progress_alarming((struct progress_counts){0, 0}, false));
-    CHECK(!progress_alarming((struct progress_counts){10, 10}, false));
-    CHECK(progress_alarming((struct progress_counts){11, 11}, false));
-    CHECK(!progress_alarming((struct progress_counts){1000, 10}, false));
-    CHECK(progress_alarming((struct progress_counts){1000, 11}, false));
-    CHECK(!progress_alarming((struct progress_counts){1200, 12}, false));
-    CHECK(progress_alarming((struct progress_counts){1200, 13}, false));
-    CHECK(progress_alarming((struct progress_counts){10, 1}, true));
-    CHECK(!progress_alarming((struct progress_counts){100, 1}, true));
-    CHECK(!progress_alarming((struct progress_counts){0, 0}, true));
+    assert_false(progress_alarming((struct progress_counts){0, 0}, false));
+    assert_false(progress_alarming((struct progress_counts){10, 10}, false));
+    assert_true(progress_alarming((struct progress_counts){11, 11}, false));
+    assert_false(progress_alarming((struct progress_counts){1000, 10}, false));
+    assert_true(progress_alarming((struct progress_counts){1000, 11}, false));
+    assert_false(progress_alarming((struct progress_counts){1200, 12}, false));
+    assert_true(progress_alarming((struct progress_counts){1200, 13}, false));
+    assert_true(progress_alarming((struct progress_counts){10, 1}, true));
+    assert_false(progress_alarming((struct progress_counts){100, 1}, true));
+    assert_false(progress_alarming((struct progress_counts){0, 0}, true));
 }
 
 static void the_line_says_rate_and_time_left(void)
@@ -142,15 +142,15 @@ static void the_line_says_rate_and_time_left(void)
     char line[PROGRESS_LINE];
 
     progress_line(line, (struct progress_counts){1000, 3}, 500, 2500, 50, 4);
-    CHECK(strcmp(line, "images 1500/2500 (60.0 %)  20 images/s (5 a rank)  time left 50 s  failed 3") == 0);
+    assert_string_equal(line, "images 1500/2500 (60.0 %)  20 images/s (5 a rank)  time left 50 s  failed 3");
     progress_line(line, (struct progress_counts){0, 0}, 0, 2500, 1, 1);
-    CHECK(strstr(line, "time left unknown") != NULL);
+    assert_non_null(strstr(line, "time left unknown"));
     progress_line(line, (struct progress_counts){100, 0}, 0, 1300000, 100, 1);
-    CHECK(strstr(line, "time left 15.0 days") != NULL);
+    assert_non_null(strstr(line, "time left 15.0 days"));
     progress_line(line, (struct progress_counts){100, 0}, 0, 1300, 100, 1);
-    CHECK(strstr(line, "time left 20 min") != NULL);
+    assert_non_null(strstr(line, "time left 20 min"));
     progress_line(line, (struct progress_counts){0, 0}, 0, 0, 0, 1);
-    CHECK(strstr(line, "(100.0 %)") != NULL);
+    assert_non_null(strstr(line, "(100.0 %)"));
 }
 
 int main(int argc, char **argv)

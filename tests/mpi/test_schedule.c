@@ -17,25 +17,25 @@ static void each_block_goes_to_exactly_one_rank(const char *order, const size_t 
     setenv("NRMFLOW_ORDER", order, 1);
     for (size_t i = 0; i < 10 * NBLOCKS; i++)
         mine[i] = 0;
-    CHECK(schedule_init(&schedule, blocks, nblocks, MPI_COMM_WORLD, &err) == OK);
+    assert_int_equal(schedule_init(&schedule, blocks, nblocks, MPI_COMM_WORLD, &err), OK);
     while (schedule_next(&schedule, &block)) {
         size_t ahead;
         mine[block]++;
         if (schedule_ahead(&schedule, &ahead)) {
-            CHECK(!schedule_ahead(&schedule, &block) && schedule_next(&schedule, &block) && block == ahead);
+            assert_true(!schedule_ahead(&schedule, &block) && schedule_next(&schedule, &block) && block == ahead);
             mine[block]++;
         }
     }
-    CHECK(!schedule_next(&schedule, &block));
+    assert_false(schedule_next(&schedule, &block));
     schedule_free(&schedule);
     MPI_Allreduce(mine, all, 10 * NBLOCKS, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
     for (size_t i = 0; i < nblocks; i++) {
         size_t b = blocks ? blocks[i] : i;
-        CHECK(all[b] == 1);
+        assert_int_equal(all[b], 1);
         all[b] = 0;
     }
     for (size_t i = 0; i < 10 * NBLOCKS; i++)
-        CHECK(all[i] == 0);
+        assert_int_equal(all[i], 0);
 }
 
 /* Take all blocks alone, in the order in which they are handed out. */
@@ -46,10 +46,10 @@ static void take_alone(size_t *taken, const char *order)
     size_t n = 0;
 
     setenv("NRMFLOW_ORDER", order, 1);
-    CHECK(schedule_init(&schedule, NULL, NBLOCKS, MPI_COMM_WORLD, &err) == OK);
+    assert_int_equal(schedule_init(&schedule, NULL, NBLOCKS, MPI_COMM_WORLD, &err), OK);
     while (rank == 0 && schedule_next(&schedule, &taken[n]))
         n++;
-    CHECK(rank != 0 || n == NBLOCKS);
+    assert_true(rank != 0 || n == NBLOCKS);
     schedule_free(&schedule);
 }
 
@@ -63,10 +63,10 @@ static void the_order_can_be_forced(void)
     take_alone(shuffled, "17");
     take_alone(again, "17");
     for (size_t i = 0; rank == 0 && i < NBLOCKS; i++) {
-        CHECK(given[i] == i && reverse[i] == NBLOCKS - 1 - i && shuffled[i] == again[i]);
+        assert_true(given[i] == i && reverse[i] == NBLOCKS - 1 - i && shuffled[i] == again[i]);
         moved += shuffled[i] != i;
     }
-    CHECK(rank != 0 || moved > NBLOCKS / 2);
+    assert_true(rank != 0 || moved > NBLOCKS / 2);
 }
 
 static void an_unknown_order_is_an_error_everywhere(void)
@@ -75,7 +75,7 @@ static void an_unknown_order_is_an_error_everywhere(void)
     struct error err = {0};
 
     setenv("NRMFLOW_ORDER", "sideways", 1);
-    CHECK(schedule_init(&schedule, NULL, 3, MPI_COMM_WORLD, &err) == FAIL_CONFIG);
+    assert_int_equal(schedule_init(&schedule, NULL, 3, MPI_COMM_WORLD, &err), FAIL_CONFIG);
     schedule_free(&schedule);
 }
 
@@ -88,13 +88,13 @@ static void a_closed_schedule_is_exhausted_for_all(void)
 
     unsetenv("NRMFLOW_ORDER");
     MPI_Comm_size(MPI_COMM_WORLD, &nranks);
-    CHECK(schedule_init(&schedule, NULL, NBLOCKS, MPI_COMM_WORLD, &err) == OK);
-    CHECK(schedule_next(&schedule, &block));
+    assert_int_equal(schedule_init(&schedule, NULL, NBLOCKS, MPI_COMM_WORLD, &err), OK);
+    assert_true(schedule_next(&schedule, &block));
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == nranks - 1)
         schedule_close(&schedule);
     MPI_Barrier(MPI_COMM_WORLD);
-    CHECK(!schedule_next(&schedule, &block));
+    assert_false(schedule_next(&schedule, &block));
     schedule_free(&schedule);
 }
 

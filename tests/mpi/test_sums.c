@@ -27,9 +27,9 @@ static void plan(struct run *run)
     run->wide = sums_plan_exact(&run->plan, "wide", WIDE, EXACT_VALUE);
     run->square = sums_plan_exact(&run->plan, "square", CHANNELS, EXACT_SQUARE);
     run->largest = sums_plan_max(&run->plan, "largest", CHANNELS);
-    CHECK(sums_plan_close(&run->plan, &err) == OK);
+    assert_int_equal(sums_plan_close(&run->plan, &err), OK);
     run->values = malloc(WIDE * sizeof *run->values);
-    CHECK(run->values != NULL);
+    assert_non_null(run->values);
 }
 
 /* Values over many orders of magnitude, whose floating-point sum would depend on the order. */
@@ -57,9 +57,9 @@ static void add_block(const struct run *run, struct sums *sums, size_t block)
         squares[c] = run->values[c] * run->values[c];
         entries[c] = (struct toplist_entry){floor(run->values[c]), (int64_t)block, (int64_t)c}; /* many ties */
     }
-    CHECK(sums_add(sums, run->count, 0, &one, 1, &err) == OK);
-    CHECK(sums_add(sums, run->wide, 0, run->values, WIDE, &err) == OK);
-    CHECK(sums_add(sums, run->square, 0, squares, CHANNELS, &err) == OK);
+    assert_int_equal(sums_add(sums, run->count, 0, &one, 1, &err), OK);
+    assert_int_equal(sums_add(sums, run->wide, 0, run->values, WIDE, &err), OK);
+    assert_int_equal(sums_add(sums, run->square, 0, squares, CHANNELS, &err), OK);
     sums_max(sums, run->largest, 0, run->values, CHANNELS);
     sums_top(sums, run->top, 0, entries, NULL, CHANNELS);
 }
@@ -82,7 +82,7 @@ static void add_all_blocks(const struct run *run, struct sums *sums)
     struct error err = {0};
     size_t block;
 
-    CHECK(schedule_init(&schedule, NULL, BLOCKS, MPI_COMM_WORLD, &err) == OK);
+    assert_int_equal(schedule_init(&schedule, NULL, BLOCKS, MPI_COMM_WORLD, &err), OK);
     while (schedule_next(&schedule, &block))
         add_block(run, sums, block);
     schedule_free(&schedule);
@@ -92,7 +92,7 @@ static void check_equal(const struct run *run, const struct sums *a, const struc
 {
     size_t first = run->plan.first[0];
 
-    CHECK(memcmp(a->memory + first, b->memory + first, sums_bytes(&run->plan) - first) == 0);
+    assert_int_equal(memcmp(a->memory + first, b->memory + first, sums_bytes(&run->plan) - first), 0);
 }
 
 static void parallel_equals_serial(const struct run *run, const struct sums *expected, bool in_place)
@@ -103,7 +103,7 @@ static void parallel_equals_serial(const struct run *run, const struct sums *exp
     struct sums mine, total;
 
     node_init(&node);
-    CHECK(node_shared_alloc(&node, &block, sums_bytes(&run->plan), &err) == OK);
+    assert_int_equal(node_shared_alloc(&node, &block, sums_bytes(&run->plan), &err), OK);
     sums_attach(&mine, &run->plan, block.memory);
     if (block.holder)
         sums_reset(&mine);

@@ -1,5 +1,7 @@
 #include "tests/support/oracle_case.h"
 
+#include "tests/support/assert.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +33,7 @@ double *oracle_dataset(hid_t file, const char *path, size_t *n)
 
     *n = (size_t)H5Sget_simple_extent_npoints(s);
     double *values = calloc(*n, sizeof *values);
-    assert_true(H5Dread(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    assert_at_least(H5Dread(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), 0);
     H5Sclose(s);
     H5Dclose(d);
     return values;
@@ -43,7 +45,7 @@ double *oracle_attribute(hid_t file, const char *object, const char *name, size_
 
     *n = (size_t)H5Sget_simple_extent_npoints(s);
     double *values = calloc(*n, sizeof *values);
-    assert_true(H5Aread(a, H5T_NATIVE_DOUBLE, values) >= 0);
+    assert_at_least(H5Aread(a, H5T_NATIVE_DOUBLE, values), 0);
     H5Sclose(s);
     H5Aclose(a);
     return values;

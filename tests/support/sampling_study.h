@@ -8,6 +8,19 @@
 
 enum { STUDY_PAIRS = 3, STUDY_POINTS = 3, STUDY_NAME = 32, STUDY_CHANCES = 30 };
 
+/* How far from the expected one, as a factor up or down, an error may be. The root mean square of n independent normal
+ * errors has a relative standard deviation of 1 / sqrt(2 n). Entries of one row share their draws, so n is below their
+ * number; 50 is assumed, and two standard deviations allowed: exp(2 / sqrt(100)) for the root mean square, the square
+ * of that for the mean square, and exp(2 sqrt(2) / sqrt(100)) for the ratio of two root mean squares. Seeds are fixed: a
+ * test passes always or never. */
+static const double STUDY_RMS = 1.22, STUDY_SQUARE = 1.49, STUDY_RATIO = 1.33;
+
+/* The true deviation of the mean shrinks as the root of the images, up to what the images' variances differ. */
+static const double STUDY_IMAGES = 1.1;
+
+/* A study that compared fewer entries shows little; uniform sampling needs so many times the sweeps at least. */
+enum { STUDY_ENTRIES = 100, STUDY_UNIFORM = 2 };
+
 /* Errors after some of the images: estimate - exact mean, J^2 (1 - pi) / pi summed over images their true variance. */
 struct study_point {
     size_t images;

@@ -2,6 +2,7 @@
 #ifndef NRMFLOW_TESTS_SUPPORT_STORE_FILES_H
 #define NRMFLOW_TESTS_SUPPORT_STORE_FILES_H
 
+#include "tests/support/assert.h"
 #include "tests/support/temporary.h"
 
 #include <dirent.h>
@@ -120,7 +121,7 @@ static inline int files_in_child(int (*function)(const char *path), const char *
     fflush(NULL);
     pid_t child = fork();
 
-    assert_true(child >= 0);
+    assert_at_least(child, 0);
     if (child == 0) {
         for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
             signal(caught[i], SIG_DFL);

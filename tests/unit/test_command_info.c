@@ -1,5 +1,6 @@
 #include "io/store/store.h"
 #include "pipeline/command/commands.h"
+#include "tests/support/assert.h"
 #include "tests/support/store_files.h"
 
 #include <fcntl.h>
@@ -116,8 +117,9 @@ static int redirect(FILE *stream, const char *path)
     fflush(stream);
     int saved = dup(fileno(stream)), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-    assert_true(saved >= 0 && file >= 0);
-    assert_true(dup2(file, fileno(stream)) >= 0);
+    assert_at_least(saved, 0);
+    assert_at_least(file, 0);
+    assert_at_least(dup2(file, fileno(stream)), 0);
     close(file);
     return saved;
 }
@@ -125,7 +127,7 @@ static int redirect(FILE *stream, const char *path)
 static void restore(FILE *stream, int saved)
 {
     fflush(stream);
-    assert_true(dup2(saved, fileno(stream)) >= 0);
+    assert_at_least(dup2(saved, fileno(stream)), 0);
     close(saved);
 }
 
@@ -230,7 +232,7 @@ static void json_has_accuracy_of_labelled_images(void **state)
     (void)state;
     assert_int_equal(integer(object, "labelled"), 4);
     assert_int_equal(integer(object, "correct"), 3);
-    assert_true(real(object, "accuracy") == 0.75);
+    assert_same(real(object, "accuracy"), 0.75);
     json_decref(object);
 }
 
@@ -239,8 +241,8 @@ static void given_mass_is_that_of_images_in_the_sums(void **state)
     json_t *object = run_json((struct choice){0});
 
     (void)state;
-    assert_true(real(object, "given_mass") == 1.25);
-    assert_true(fabs(real(object, "given_mass_error") - sqrt(1.25 / 3 / 4)) < 1e-15);
+    assert_same(real(object, "given_mass"), 1.25);
+    assert_near(real(object, "given_mass_error"), sqrt(1.25 / 3 / 4), 1e-15);
     json_decref(object);
 }
 
@@ -253,13 +255,13 @@ static void json_has_the_ledger_of_every_variable(void **state)
     assert_int_equal(json_array_size(layers), VARIABLES);
     assert_string_equal(text(layer, "name"), "conv1_1");
     assert_int_equal(integer(layer, "channels"), CHANNELS);
-    assert_true(real(layer, "mass") == 0.5 - 0.125 / 4);
-    assert_true(real(layer, "bias") == 0.25);
-    assert_true(real(layer, "absorbed") == 0.25);
-    assert_true(real(layer, "variation") == 2.5);
-    assert_true(real(layer, "gap") == 0.125);
-    assert_true(real(layer, "relative_gap") == 0.125 / 4); /* the variation above */
-    assert_true(real(json_array_get(layers, 0), "gap") == 0);
+    assert_same(real(layer, "mass"), 0.5 - 0.125 / 4);
+    assert_same(real(layer, "bias"), 0.25);
+    assert_same(real(layer, "absorbed"), 0.25);
+    assert_same(real(layer, "variation"), 2.5);
+    assert_same(real(layer, "gap"), 0.125);
+    assert_same(real(layer, "relative_gap"), 0.125 / 4); /* the variation above */
+    assert_same(real(json_array_get(layers, 0), "gap"), 0);
     json_decref(object);
 }
 
@@ -275,10 +277,10 @@ static void json_has_flows_queries_and_the_run(void **state)
     assert_int_equal(integer(flow, "lower"), 2);
     assert_string_equal(text(flow, "method"), "exact");
     assert_string_equal(text(query, "expression"), "conv1_1[3]");
-    assert_true(real(query, "mean") == 0.125);
+    assert_same(real(query, "mean"), 0.125);
     assert_string_equal(text(object, "network"), "vgg11");
     assert_int_equal(integer(object, "seed"), 7);
-    assert_true(real(json_object_get(object, "seconds"), "back") == 3);
+    assert_same(real(json_object_get(object, "seconds"), "back"), 3);
     json_decref(object);
 }
 

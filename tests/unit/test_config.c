@@ -3,6 +3,7 @@
 #include "pipeline/config/help.h"
 #include "pipeline/config/table.h"
 #include "pipeline/config/text.h"
+#include "tests/support/assert.h"
 #include "tests/support/temporary.h"
 
 #include <setjmp.h>
@@ -65,10 +66,14 @@ static void defaults_are_those_of_the_design(void **state)
     (void)state;
     assert_parsed(&c, "", NULL);
     assert_int_equal(c.data.format, CONFIG_FORMAT_AUTO);
-    assert_true(c.data.images.first == 0 && c.data.images.end == SIZE_MAX);
-    assert_true(c.data.shard.index == 1 && c.data.shard.count == 1);
+    assert_same(c.data.images.first, 0);
+    assert_int_equal(c.data.images.end, SIZE_MAX);
+    assert_same(c.data.shard.index, 1);
+    assert_same(c.data.shard.count, 1);
     assert_false(c.data.resize.set || c.data.crop.set || c.data.pad.set);
-    assert_true(c.data.mean.count == 0 && c.data.std.count == 0 && c.data.max_failed == 0.01);
+    assert_same(c.data.mean.count, 0);
+    assert_same(c.data.std.count, 0);
+    assert_same(c.data.max_failed, 0.01);
     assert_string_equal(c.data.labels.given, "");
     assert_string_equal(c.data.labels.file, "");
     assert_string_equal(c.model.network, "auto");
@@ -77,14 +82,80 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(c.measure.pool, POOL_WINNER);
     assert_string_equal(c.measure.given, "input");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_PREDICTED);
-    assert_true(c.measure.flows.groups == CONFIG_FLOWS_ADJACENT && c.measure.flows.pairs.count == 0);
-    assert_true(c.measure.sweeps == 1);
-    assert_true(c.measure.rules.count == 0 && c.measure.queries.count == 0);
-    assert_true(c.store.per_image.count == 0 && !c.store.per_image.all);
-    assert_true(c.store.classes.all && !c.store.class_flows.all);
+    assert_same(c.measure.flows.groups, CONFIG_FLOWS_ADJACENT);
+    assert_same(c.measure.flows.pairs.count, 0);
+    assert_same(c.measure.sweeps, 1);
+    assert_same(c.measure.rules.count, 0);
+    assert_same(c.measure.queries.count, 0);
+    assert_same(c.store.per_image.count, 0);
+    assert_false(c.store.per_image.all);
+    assert_true(c.store.classes.all);
+    assert_false(c.store.class_flows.all);
     assert_int_equal(c.run.block, 16);
-    assert_true(c.run.epoch == 600 && c.run.variation_limit == 1000 && c.run.seed == 0 && !c.run.memory.set);
+    assert_same(c.run.epoch, 600);
+    assert_same(c.run.variation_limit, 1000);
+    assert_same(c.run.seed, 0);
+    assert_false(c.run.memory.set);
     config_free(&c);
+}
+
+static void expect_model_and_data(const struct config *c)
+{
+    assert_string_equal(c->model.network, "vgg19");
+    assert_string_equal(c->model.classes.file, "jobs/names.txt");
+    assert_int_equal(c->data.format, CONFIG_FORMAT_IDX);
+    assert_same(c->data.images.first, 5);
+    assert_same(c->data.images.end, 100);
+    assert_same(c->data.shard.index, 2);
+    assert_same(c->data.shard.count, 4);
+    assert_same(c->data.resize.value, 256);
+    assert_same(c->data.crop.value, 224);
+    assert_true(c->data.pad.set);
+    assert_same(c->data.pad.value, 2);
+    assert_same(c->data.mean.count, 3);
+    assert_same(c->data.mean.values[2], 0.406);
+    assert_same(c->data.std.count, 3);
+    assert_same(c->data.std.values[0], 0.229);
+    assert_same(c->data.max_failed, 0.05);
+}
+
+static void expect_measure(const struct config *c)
+{
+    assert_string_equal(c->measure.composite, "zplus");
+    assert_int_equal(c->measure.rules.count, 2);
+    assert_string_equal(c->measure.rules.items[0].name, "conv1_1");
+    assert_string_equal(c->measure.rules.items[0].text, "gamma 0.25");
+    assert_int_equal(c->measure.bias, BIAS_SPREAD);
+    assert_int_equal(c->measure.pool, POOL_PROPORTIONAL);
+    assert_string_equal(c->measure.given, "none");
+    assert_int_equal(c->measure.target.kind, CONFIG_TARGET_CONTRAST);
+    assert_same(c->measure.target.a, 3);
+    assert_same(c->measure.target.b, 17);
+    assert_int_equal(c->measure.flows.groups, CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE);
+    assert_int_equal(c->measure.flows.pairs.count, 2);
+    assert_string_equal(c->measure.flows.pairs.items[0], "conv1_1-fc6:5");
+    assert_string_equal(c->measure.flows.pairs.items[1], "conv3_3-conv5_3");
+    assert_same(c->measure.sweeps, 0.25);
+}
+
+static void expect_store_and_run(const struct config *c)
+{
+    assert_int_equal(c->store.per_image.count, 2);
+    assert_string_equal(c->store.per_image.items[0], "conv1_1");
+    assert_int_equal(c->store.class_by, CONFIG_BY_LABEL);
+    assert_same(c->store.classes.count, 2);
+    assert_same(c->store.classes.items[0], 3);
+    assert_true(c->store.class_flows.all);
+    assert_true(c->store.maps.all);
+    assert_same(c->store.histogram_bins, 0);
+    assert_same(c->store.compression, 9);
+    assert_same(c->store.top, 40);
+    assert_same(c->run.block, 8);
+    assert_same(c->run.epoch, 5400);
+    assert_int_equal(c->run.seed, UINT64_MAX);
+    assert_true(c->run.memory.set);
+    assert_same(c->run.memory.value, (size_t)3 << 29);
+    assert_same(c->run.variation_limit, 50);
 }
 
 static void every_key_is_read(void **state)
@@ -104,36 +175,9 @@ static void every_key_is_read(void **state)
         "maps = all\nhistogram_bins = 0\ncompression = 9\n"
         "[run]\nblock = 8\nepoch = 1.5h\nseed = 18446744073709551615\nmemory = 1.5G\nvariation_limit = 50\n",
         NULL);
-    assert_string_equal(c.model.network, "vgg19");
-    assert_string_equal(c.model.classes.file, "jobs/names.txt");
-    assert_int_equal(c.data.format, CONFIG_FORMAT_IDX);
-    assert_true(c.data.images.first == 5 && c.data.images.end == 100);
-    assert_true(c.data.shard.index == 2 && c.data.shard.count == 4);
-    assert_true(c.data.resize.value == 256 && c.data.crop.value == 224 && c.data.pad.set && c.data.pad.value == 2);
-    assert_true(c.data.mean.count == 3 && c.data.mean.values[2] == 0.406);
-    assert_true(c.data.std.count == 3 && c.data.std.values[0] == 0.229);
-    assert_true(c.data.max_failed == 0.05);
-    assert_string_equal(c.measure.composite, "zplus");
-    assert_int_equal(c.measure.rules.count, 2);
-    assert_string_equal(c.measure.rules.items[0].name, "conv1_1");
-    assert_string_equal(c.measure.rules.items[0].text, "gamma 0.25");
-    assert_int_equal(c.measure.bias, BIAS_SPREAD);
-    assert_int_equal(c.measure.pool, POOL_PROPORTIONAL);
-    assert_string_equal(c.measure.given, "none");
-    assert_int_equal(c.measure.target.kind, CONFIG_TARGET_CONTRAST);
-    assert_true(c.measure.target.a == 3 && c.measure.target.b == 17);
-    assert_int_equal(c.measure.flows.groups, CONFIG_FLOWS_ADJACENT | CONFIG_FLOWS_DENSE);
-    assert_int_equal(c.measure.flows.pairs.count, 2);
-    assert_string_equal(c.measure.flows.pairs.items[0], "conv1_1-fc6:5");
-    assert_string_equal(c.measure.flows.pairs.items[1], "conv3_3-conv5_3");
-    assert_true(c.measure.sweeps == 0.25);
-    assert_int_equal(c.store.per_image.count, 2);
-    assert_string_equal(c.store.per_image.items[0], "conv1_1");
-    assert_int_equal(c.store.class_by, CONFIG_BY_LABEL);
-    assert_true(c.store.classes.count == 2 && c.store.classes.items[0] == 3 && c.store.class_flows.all);
-    assert_true(c.store.maps.all && c.store.histogram_bins == 0 && c.store.compression == 9 && c.store.top == 40);
-    assert_true(c.run.block == 8 && c.run.epoch == 5400 && c.run.seed == UINT64_MAX);
-    assert_true(c.run.memory.set && c.run.memory.value == (size_t)3 << 29 && c.run.variation_limit == 50);
+    expect_model_and_data(&c);
+    expect_measure(&c);
+    expect_store_and_run(&c);
     config_free(&c);
 }
 
@@ -146,7 +190,8 @@ static void targets_are_read(void **state)
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_LABEL);
     config_free(&c);
     assert_parsed(&c, "[measure]\ntarget = class:281\n", NULL);
-    assert_true(c.measure.target.kind == CONFIG_TARGET_CLASS && c.measure.target.a == 281);
+    assert_same(c.measure.target.kind, CONFIG_TARGET_CLASS);
+    assert_same(c.measure.target.a, 281);
     config_free(&c);
 }
 

@@ -1,5 +1,6 @@
 /* The three convolution operations against plain double loops, on odd shapes, at the edge of forbidden pages. */
 #include "kernels/layer/convolution.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 
 #include <float.h>
@@ -124,7 +125,7 @@ static void bands_do_not_show(void **state)
     struct random random = random_seed("bands");
 
     (void)state;
-    assert_true(convolution_scratch(s) < s.lower * 9 * s.height * s.width);
+    assert_less(convolution_scratch(s), s.lower * 9 * s.height * s.width);
     check(s, OUT_UPPER, &random);
     check(s, OUT_LOWER, &random);
     check(s, OUT_WEIGHT, &random);
@@ -137,14 +138,14 @@ static void forward_adds_when_asked(void **state)
     float x[60], w[54], once[40], twice[40], scratch[1024];
 
     (void)state;
-    assert_true(convolution_scratch(s) <= LENGTH(scratch));
+    assert_at_most(convolution_scratch(s), LENGTH(scratch));
     random_fill(&random, x, LENGTH(x));
     random_fill(&random, w, LENGTH(w));
     convolution_forward(once, x, w, s, false, scratch);
     convolution_forward(twice, x, w, s, false, scratch);
     convolution_forward(twice, x, w, s, true, scratch);
     for (size_t i = 0; i < LENGTH(once); i++)
-        assert_true(fabsf(twice[i] - 2 * once[i]) <= 4 * FLT_EPSILON * fabsf(once[i]) + 1e-6f);
+        assert_near(twice[i], 2 * once[i], 4 * FLT_EPSILON * fabsf(once[i]) + 1e-6f);
 }
 
 int main(void)

@@ -1,4 +1,5 @@
 #include "kernels/measure/cost.h"
+#include "tests/support/assert.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -26,9 +27,9 @@ static void a_map_costs_two_operations_a_weight_and_position(void **state)
     struct link pool = {.kind = LINK_POOL, .lower = {3, 8, 10}, .upper = {3, 4, 5}};
 
     (void)state;
-    assert_true(cost_map(&convolution) == 2 * 9 * 3 * 5 * 80);
-    assert_true(cost_map(&dense) == 2 * 16 * 7);
-    assert_true(cost_map(&pool) == 0);
+    assert_same(cost_map(&convolution), 2 * 9 * 3 * 5 * 80);
+    assert_same(cost_map(&dense), 2 * 16 * 7);
+    assert_same(cost_map(&pool), 0);
 }
 
 /* 30.9 forward + 30.5 gamma's denominators + 31.0 down, in GFLOP. */
@@ -37,9 +38,9 @@ static void the_floor_of_vgg16_is_92_5_gflop(void **state)
     struct network net;
 
     (void)state;
-    assert_true(network_standard(&net, "vgg16", 224, 1, 1000) > 0);
+    assert_more(network_standard(&net, "vgg16", 224, 1, 1000), 0);
     struct measure_plan plan = plan_of(&net, "epsilon_gamma_box");
-    assert_true(fabs(cost_floor(&plan) - 92.5e9) < 0.05e9);
+    assert_near(cost_floor(&plan), 92.5e9, 0.05e9);
 }
 
 static void denominators_that_are_the_layers_own_cost_nothing(void **state)
@@ -51,7 +52,7 @@ static void denominators_that_are_the_layers_own_cost_nothing(void **state)
     struct network net;
 
     (void)state;
-    assert_true(network_standard(&net, "vgg16", 32, 32, 10) > 0);
+    assert_more(network_standard(&net, "vgg16", 32, 32, 10), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct measure_plan plan = plan_of(&net, cases[i].composite);
         assert_int_equal(cost_denominators(&plan.links[0]), cases[i].first);

@@ -1,6 +1,7 @@
 /* Measures and maps of random set expressions: against all walks one by one, and the laws of the measure. */
 #include "kernels/measure/decision.h"
 #include "pipeline/sets/plan.h"
+#include "tests/support/assert.h"
 #include "tests/support/random_image.h"
 
 #include <math.h>
@@ -188,7 +189,7 @@ static double scale_of(const struct random_image *s)
     return largest;
 }
 
-static void assert_near(double got, double want, double scale, const struct random_image *s, const char *text)
+static void expect_near(double got, double want, double scale, const struct random_image *s, const char *text)
 {
     if (!(fabs(got - want) <= BAR * scale))
         fail_msg("%s, %s: %.9g is not %.9g", s->vgg->text, text, got, want);
@@ -230,10 +231,10 @@ static void check_walks(struct random_image *s)
     w.map = calloc(n, sizeof *w.map);
     random_image_walks(s, lowest, net->nlinks, add_walk, &w);
     double scale = fmax(scale_of(s), w.magnitude);
-    assert_near(answer(NULL, s, e.text, SETS_NO_MAP), w.value, scale, s, e.text);
+    expect_near(answer(NULL, s, e.text, SETS_NO_MAP), w.value, scale, s, e.text);
     answer(map, s, e.text, w.variable);
     for (size_t i = 0; i < n; i++)
-        assert_near((double)map[i], w.map[i], scale, s, e.text);
+        expect_near((double)map[i], w.map[i], scale, s, e.text);
     free(w.map);
     free(map);
 }
@@ -272,11 +273,11 @@ static void check_laws(struct random_image *s)
     snprintf(layer, sizeof layer, "%.*s", (int)strcspn(a, "["), a);
     double both = value_of(s, a, " and ", c, NULL), mass = value_of(s, layer, " and ", c, NULL);
     double either = value_of(s, a, " or ", c, NULL), two = value_of(s, "(", a, " or ", b, ") and ", c, NULL);
-    assert_near(two, both + value_of(s, b, " and ", c, NULL), scale, s, a);
-    assert_near(both + value_of(s, "not ", a, " and ", c, NULL), mass, scale, s, a);
-    assert_near(either, value_of(s, a, NULL) + value_of(s, c, NULL) - both, scale, s, a);
-    assert_true(value_of(s, c, " and ", a, NULL) == both);
-    assert_true(value_of(s, a, " and ", b, NULL) == 0);
+    expect_near(two, both + value_of(s, b, " and ", c, NULL), scale, s, a);
+    expect_near(both + value_of(s, "not ", a, " and ", c, NULL), mass, scale, s, a);
+    expect_near(either, value_of(s, a, NULL) + value_of(s, c, NULL) - both, scale, s, a);
+    assert_same(value_of(s, c, " and ", a, NULL), both);
+    assert_same(value_of(s, a, " and ", b, NULL), 0);
 }
 
 static void sets_add_up_and_their_order_does_not_matter(void **state)
@@ -299,7 +300,7 @@ static void check_map_sums(struct random_image *s)
         sum += (double)map[i];
     append(e.text, " and ");
     append(e.text, network_variable(&s->vgg->net, variable));
-    assert_near(sum, answer(NULL, s, e.text, SETS_NO_MAP), scale_of(s), s, e.text);
+    expect_near(sum, answer(NULL, s, e.text, SETS_NO_MAP), scale_of(s), s, e.text);
     free(map);
 }
 
@@ -319,7 +320,7 @@ static void check_void(struct random_image *s)
     for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
         answer(map, s, texts[t], variable);
         for (size_t i = 0; i < n; i++)
-            assert_true(map[i] == 0);
+            assert_same(map[i], 0);
     }
     free(map);
 }

@@ -2,6 +2,7 @@
  * forbidden pages. */
 #include "kernels/base/layout.h"
 #include "kernels/layer/direct.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 
 #include <float.h>
@@ -153,7 +154,7 @@ static void check_forward(const struct model *m, const struct ops *ops, const fl
     assert_map(planar.values, m, FORWARD);
     layout_from_planar(again.values, planar.values, layout);
     for (size_t i = 0; i < layout_floats(layout); i++)
-        assert_true(again.values[i] == y.values[i]); /* what is no neuron is zero */
+        assert_same(again.values[i], y.values[i]); /* what is no neuron is zero */
     guarded_free(&packed);
     guarded_free(&y);
     guarded_free(&again);

@@ -1,4 +1,5 @@
 #include "pipeline/util/exact.h"
+#include "tests/support/assert.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -46,7 +47,7 @@ static void conversion_truncates_the_significand(void **state)
     for (size_t f = 0; f < 3; f++)
         for (int i = 0; i < 100000; i++) {
             double x = random_double(EXACT_RANGE - formats[f]);
-            assert_true(exact_from_double(x, formats[f]) == shifted(x, formats[f]));
+            assert_same(exact_from_double(x, formats[f]) - shifted(x, formats[f]), 0);
         }
 }
 
@@ -55,13 +56,13 @@ static void conversion_keeps_the_ends_of_the_range(void **state)
     (void)state;
     for (size_t f = 0; f < 3; f++) {
         double top = nextafter(ldexp(1, EXACT_RANGE - formats[f]), 0), unit = ldexp(1, -formats[f]);
-        assert_true(exact_from_double(top, formats[f]) == shifted(top, formats[f]));
-        assert_true(exact_from_double(-top, formats[f]) == -shifted(top, formats[f]));
-        assert_true(exact_from_double(unit, formats[f]) == 1);
-        assert_true(exact_from_double(-unit, formats[f]) == -1);
-        assert_true(exact_from_double(nextafter(unit, 0), formats[f]) == 0);
-        assert_true(exact_from_double(5e-324, formats[f]) == 0);
-        assert_true(exact_from_double(-0.0, formats[f]) == 0);
+        assert_same(exact_from_double(top, formats[f]) - shifted(top, formats[f]), 0);
+        assert_same(exact_from_double(-top, formats[f]) + shifted(top, formats[f]), 0);
+        assert_same(exact_from_double(unit, formats[f]), 1);
+        assert_same(exact_from_double(-unit, formats[f]), -1);
+        assert_same(exact_from_double(nextafter(unit, 0), formats[f]), 0);
+        assert_same(exact_from_double(5e-324, formats[f]), 0);
+        assert_same(exact_from_double(-0.0, formats[f]), 0);
     }
 }
 
@@ -81,7 +82,7 @@ static void bulk_adding_equals_single_conversions(void **state)
         exact_add(sums, x, N, EXACT_SQUARE);
     }
     for (size_t i = 0; i < N; i++)
-        assert_true(sums[i] == expected[i]);
+        assert_same(sums[i] - expected[i], 0);
 }
 
 static void a_sum_does_not_depend_on_its_order(void **state)
@@ -98,7 +99,7 @@ static void a_sum_does_not_depend_on_its_order(void **state)
         exact_add(&forward, &x[i], 1, EXACT_VALUE);
         exact_add(&backward, &x[N - 1 - i], 1, EXACT_VALUE);
     }
-    assert_true(forward == backward);
+    assert_same(forward - backward, 0);
 }
 
 static exact_int distance(exact_int a, exact_int b)
@@ -117,10 +118,11 @@ static void going_back_rounds_to_the_nearest_double(void **state)
         exact_int error = distance(exact_from_double(x, 0), value);
         exact_int above = distance(exact_from_double(nextafter(x, INFINITY), 0), value);
         exact_int below = distance(exact_from_double(nextafter(x, -INFINITY), 0), value);
-        assert_true(error <= above && error <= below);
+        assert_at_most(error - above, 0);
+        assert_at_most(error - below, 0);
         int exponent;
         bool even = fmod(ldexp(frexp(x, &exponent), 53), 2) == 0;
-        assert_true((error != above && error != below) || error == 0 || even);
+        assert_that((error != above && error != below) || error == 0 || even, "%.17g is %g away", x, (double)error);
     }
 }
 
@@ -129,7 +131,7 @@ static void a_double_survives_the_round_trip(void **state)
     (void)state;
     for (int i = 0; i < 1000; i++) {
         double x = (double)(int64_t)random_bits() * 0x1p-64;
-        assert_true(exact_to_double(exact_from_double(x, EXACT_SQUARE), EXACT_SQUARE) == x);
+        assert_same(exact_to_double(exact_from_double(x, EXACT_SQUARE), EXACT_SQUARE), x);
     }
 }
 
@@ -141,7 +143,8 @@ static void as_many_largest_additions_as_planned_fit(void **state)
     for (size_t f = 0; f < 3; f++) {
         double limit = exact_limit(formats[f], additions);
         exact_int sum = exact_from_double(limit, formats[f]) * (exact_int)additions;
-        assert_true(sum > 0 && sum <= (exact_int)1 << EXACT_RANGE);
+        assert_more(sum, 0);
+        assert_at_most(sum - ((exact_int)1 << EXACT_RANGE), 0);
     }
 }
 

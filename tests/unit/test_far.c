@@ -1,6 +1,7 @@
 /* Flows of far pairs: both directions, all walks, adjacent flows, and sums. */
 #include "kernels/layer/mask.h"
 #include "kernels/measure/far.h"
+#include "tests/support/assert.h"
 #include "tests/support/random_image.h"
 
 #include <math.h>
@@ -88,7 +89,7 @@ static double largest_variation(const struct random_image *s, size_t lower, size
     return largest;
 }
 
-static void assert_near(const struct random_image *s, struct far_pair pair, const char *what, double got, double want,
+static void expect_near(const struct random_image *s, struct far_pair pair, const char *what, double got, double want,
                         double allowed)
 {
     if (!(fabs(got - want) <= allowed))
@@ -119,7 +120,7 @@ static void check_directions(struct random_image *s)
     struct outcome down = compute(s, pair, 0), up = compute(s, pair, 1);
     double bar = BAR * largest_variation(s, pair.lower, pair.upper);
     for (size_t i = 0; i < down.upper * down.lower; i++)
-        assert_near(s, pair, "joint up", (double)up.flow.joint[i], (double)down.flow.joint[i], bar);
+        expect_near(s, pair, "joint up", (double)up.flow.joint[i], (double)down.flow.joint[i], bar);
     assert_memory_equal(up.flow.lost, down.flow.lost, up.upper * sizeof(double));
     assert_memory_equal(up.flow.left_out, down.flow.left_out, up.upper * sizeof(double));
     assert_memory_equal(up.flow.present, down.flow.present, up.upper * sizeof(bool));
@@ -149,8 +150,9 @@ static void check_sums(struct random_image *s)
         double row = o.flow.lost[j] + o.flow.left_out[j];
         for (size_t c = 0; c < o.lower; c++)
             row += (double)o.flow.joint[j * o.lower + c];
-        assert_near(s, pair, "a row's sum", row, above[j], bar);
-        assert_true(o.flow.present[j] || (o.flow.left_out[j] == above[j] && o.flow.lost[j] == 0));
+        expect_near(s, pair, "a row's sum", row, above[j], bar);
+        assert_that(o.flow.present[j] || (o.flow.left_out[j] == above[j] && o.flow.lost[j] == 0),
+                    "row %zu has %g, left out %g, lost %g", j, above[j], o.flow.left_out[j], o.flow.lost[j]);
         present += o.flow.present[j];
     }
     assert_int_equal(present, pair.rows && pair.rows < o.upper ? pair.rows : o.upper);
@@ -158,7 +160,7 @@ static void check_sums(struct random_image *s)
         double column = 0;
         for (size_t j = 0; j < o.upper; j++)
             column += (double)o.flow.joint[j * o.lower + c];
-        assert_near(s, pair, "a column's sum", column, below[c], bar);
+        expect_near(s, pair, "a column's sum", column, below[c], bar);
     }
     free(above);
     free(below);
@@ -184,9 +186,10 @@ static void check_rows(struct random_image *s)
     double *above = marginal(s, pair.upper), bar = BAR * largest_variation(s, pair.lower, pair.upper);
     for (size_t j = 0; j < some.upper; j++)
         for (size_t other = 0; other < some.upper; other++)
-            assert_true(!some.flow.present[j] || some.flow.present[other] || fabs(above[other]) <= fabs(above[j]));
+            assert_that(!some.flow.present[j] || some.flow.present[other] || fabs(above[other]) <= fabs(above[j]),
+                        "row %zu has %g, row %zu %g", j, above[j], other, above[other]);
     for (size_t i = 0; i < some.upper * some.lower; i++)
-        assert_near(s, pair, "a row", (double)some.flow.joint[i],
+        expect_near(s, pair, "a row", (double)some.flow.joint[i],
                     some.flow.present[i / some.lower] ? (double)all.flow.joint[i] : 0, bar);
     free(above);
     outcome_free(&some);
@@ -219,7 +222,7 @@ static void check_adjacent(struct random_image *s)
                                   .joint = joint});
     double bar = BAR * largest_variation(s, pair.lower, pair.upper);
     for (size_t i = 0; i < o.upper * o.lower; i++)
-        assert_near(s, pair, "joint", (double)o.flow.joint[i], (double)joint[i], bar);
+        expect_near(s, pair, "joint", (double)o.flow.joint[i], (double)joint[i], bar);
     free(joint);
     outcome_free(&o);
 }
@@ -285,7 +288,7 @@ static void check_walks(struct random_image *s)
     from_m.image = &masked;
     random_image_walks(&from_m, w.pair.lower, w.pair.upper, add_walk, &w);
     for (size_t i = 0; i < o.upper * o.lower; i++)
-        assert_near(s, w.pair, "joint", (double)o.flow.joint[i], w.joint[i], bar);
+        expect_near(s, w.pair, "joint", (double)o.flow.joint[i], w.joint[i], bar);
     for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
         free(w.masks[k]);
     free(w.joint);
@@ -311,13 +314,16 @@ static void cheaper_direction_has_fewer_sweeps(void **state)
     (void)state;
     plan.links[0].parts.nparts = plan.links[1].parts.nparts = 1;
     struct far_cost cost = far_cost(&plan, (struct far_pair){0, 2, 0});
-    assert_true(cost.up && cost.sweeps == 8);
-    assert_true(cost.flops == 8 * sweep_flops(&plan, 0, 2));
+    assert_true(cost.up);
+    assert_same(cost.sweeps, 8);
+    assert_same(cost.flops, 8 * sweep_flops(&plan, 0, 2));
     cost = far_cost(&plan, (struct far_pair){0, 2, 7});
-    assert_true(!cost.up && cost.sweeps == 7);
+    assert_false(cost.up);
+    assert_same(cost.sweeps, 7);
     plan.options.given = GIVEN_NONE; /* and what is lost */
     cost = far_cost(&plan, (struct far_pair){0, 1, 0});
-    assert_true(!cost.up && cost.sweeps == 6);
+    assert_false(cost.up);
+    assert_same(cost.sweeps, 6);
 }
 
 int main(void)

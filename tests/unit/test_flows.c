@@ -1,5 +1,6 @@
 /* Which pairs measure.flows asks for in a VGG16, and what it says of those that do not fit. */
 #include "pipeline/stats/flows.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,7 @@ static enum status choose(struct flows *flows, struct network *net, const char *
     struct config config;
 
     *err = (struct error){0};
-    assert_true(network_standard(net, "vgg16", 32, 16, 10) > 0);
+    assert_more(network_standard(net, "vgg16", 32, 16, 10), 0);
     snprintf(set, sizeof set, "measure.flows=%s", text);
     assert_int_equal(config_parse(&config, "[data]\npath = x\n[model]\nweights = y\n", "x.ini", sets, 1, err), OK);
     enum status rc = flows_choose(flows, &config, net, err);
@@ -70,7 +71,7 @@ static void groups_of_pairs(void **state)
         assert_chosen(&flows, &net, cases[i].text);
         assert_int_equal(count_adjacent(&flows), cases[i].adjacent);
         assert_int_equal(flows.count, cases[i].sampled);
-        assert_true(flows.sampled == (cases[i].sampled > 0));
+        assert_int_equal(flows.sampled, cases[i].sampled > 0);
     }
 }
 
@@ -86,8 +87,11 @@ static void single_pairs_are_exact_and_in_order(void **state)
     assert_int_equal(find(&flows, &net, "conv1_2-conv5_3"), 1);
     assert_int_equal(find(&flows, &net, "conv3_3-conv5_3"), 2);
     assert_int_equal(find(&flows, &net, "fc6-fc8"), 3);
-    assert_true(flows.pairs[2].pair.rows == 7 && flows.pairs[1].pair.rows == 0 && !flows.sampled);
-    assert_true(count_adjacent(&flows) == 1 && flows.adjacent[network_find(&net, "fc6") - 1]);
+    assert_same(flows.pairs[2].pair.rows, 7);
+    assert_same(flows.pairs[1].pair.rows, 0);
+    assert_false(flows.sampled);
+    assert_same(count_adjacent(&flows), 1);
+    assert_true(flows.adjacent[network_find(&net, "fc6") - 1]);
 }
 
 static void listed_pairs_are_not_sampled(void **state)
@@ -119,12 +123,16 @@ static void cost_is_that_of_the_sweeps(void **state)
     struct flows_cost cost = flows_cost(&flows, &plan);
     double first = sweep_flops(&plan, network_find(&net, "conv5_1"), network_find(&net, "conv5_3"));
     double second = sweep_flops(&plan, network_find(&net, "conv1_2"), network_find(&net, "conv4_1"));
-    assert_true(first == 2 * 2 * 9 * 32 * 32 * 4); /* two links of 32 channels and 2 x 2 positions */
-    assert_true(cost.exact == 2 && cost.sampled == 0 && cost.sweeps == 32 + 4);
-    assert_true(cost.flops == 32 * first + 4 * second);
+    assert_same(first, 2 * 2 * 9 * 32 * 32 * 4); /* two links of 32 channels and 2 x 2 positions */
+    assert_same(cost.exact, 2);
+    assert_same(cost.sampled, 0);
+    assert_same(cost.sweeps, 32 + 4);
+    assert_same(cost.flops, 32 * first + 4 * second);
     assert_chosen(&flows, &net, "all");
     cost = flows_cost(&flows, &plan);
-    assert_true(cost.exact == 0 && cost.sampled == 78 && cost.sweeps == 12);
+    assert_same(cost.exact, 0);
+    assert_same(cost.sampled, 78);
+    assert_same(cost.sweeps, 12);
     free(model);
 }
 

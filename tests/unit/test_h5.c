@@ -1,5 +1,6 @@
 #include "io/h5/atomic.h"
 #include "io/h5/h5.h"
+#include "tests/support/assert.h"
 #include "tests/support/store_files.h"
 
 #include <signal.h>
@@ -14,7 +15,7 @@ static void expect_refused(const char *path, enum status status, const char *par
     hid_t file;
 
     assert_int_equal(h5_open(&file, path, &err), status);
-    assert_true(file < 0);
+    assert_less(file, 0);
     files_expect_message(err.message, part);
     files_expect_message(err.message, path);
 }
@@ -51,7 +52,7 @@ static void add_dataset(hid_t file, const char *name, hid_t properties, int ndim
     hid_t space = H5Screate_simple(ndim, dims, NULL);
     hid_t dataset = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, properties, H5P_DEFAULT);
 
-    assert_true(dataset >= 0);
+    assert_at_least(dataset, 0);
     h5_close(&dataset);
     h5_close(&space);
 }
@@ -178,7 +179,7 @@ static void add_numbers(struct h5_atomic *aside, size_t count)
     assert_non_null(numbers);
     dataset =
         H5Dcreate2(h5_atomic_file(aside), "numbers", H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    assert_true(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) >= 0);
+    assert_at_least(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers), 0);
     h5_close(&dataset);
     h5_close(&space);
     free(numbers);

@@ -1,5 +1,6 @@
 /* Resizing and preprocessing against PIL, torch and (where installed) torchvision. */
 #include "io/image/image.h"
+#include "tests/support/assert.h"
 #include "tests/support/image_files.h"
 
 #include <setjmp.h>
@@ -55,7 +56,7 @@ static bool more(const struct records *r)
 
 static void take(void *out, struct records *r, size_t nbytes)
 {
-    assert_true(nbytes <= (size_t)(r->bytes + r->nbytes - r->next));
+    assert_at_most(nbytes, (size_t)(r->bytes + r->nbytes - r->next));
     memcpy(out, r->next, nbytes);
     r->next += nbytes;
 }

@@ -1,4 +1,5 @@
 #include "pipeline/util/log.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +23,7 @@ static char *written(enum log_level level, int rank)
     log_info(&log, "I %d", 3);
     log_debug(&log, "D %d", 4);
     rewind(out);
-    assert_true(fread(text, 1, 16383, out) > 0);
+    assert_more(fread(text, 1, 16383, out), 0);
     fclose(out);
     return text;
 }
@@ -68,7 +69,8 @@ static void lines_begin_with_the_clock_and_the_seconds(void **state)
 
     (void)state;
     assert_int_equal(sscanf(text, "%2d:%2d:%2dZ +%lfs error: ", &hour, &minute, &second, &since), 4);
-    assert_true(since >= 0 && since < 10);
+    assert_at_least(since, 0);
+    assert_less(since, 10);
     free(text);
 }
 
@@ -86,7 +88,8 @@ static void an_event_stays_on_one_line_of_bounded_length(void **state)
     log_info(&log, "%s", message);
     rewind(out);
     size_t n = fread(text, 1, sizeof text - 1, out);
-    assert_true(n > 1000 && n < 4096);
+    assert_more(n, 1000);
+    assert_less(n, 4096);
     assert_ptr_equal(strchr(text, '\n'), text + n - 1);
     fclose(out);
 }
@@ -102,11 +105,11 @@ static void a_status_line_is_for_terminals_only(void **state)
     assert_int_equal(ftell(out), 0);
     log.terminal = true;
     log_status(&log, "half way");
-    assert_true(ftell(out) > 0);
+    assert_more(ftell(out), 0);
     log_info(&log, "event");
     char text[256] = "";
     rewind(out);
-    assert_true(fread(text, 1, sizeof text - 1, out) > 0);
+    assert_more(fread(text, 1, sizeof text - 1, out), 0);
     assert_non_null(strstr(text, "half way\r\033[K"));
     fclose(out);
 }

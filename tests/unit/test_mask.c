@@ -1,5 +1,6 @@
 /* Masks in planar and in blocked layouts. */
 #include "kernels/layer/mask.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 
 #include <setjmp.h>
@@ -58,7 +59,7 @@ static size_t check_neurons(const float *mask, const struct mask_box *boxes, siz
         for (size_t y = 0; y < layout.shape.height; y++)
             for (size_t x = 0; x < layout.shape.width; x++) {
                 bool inside = in_any(boxes, nboxes, c, y, x) != complement;
-                assert_true(mask[layout_index(layout, c, y, x)] == (inside ? 1 : 0));
+                assert_same(mask[layout_index(layout, c, y, x)], inside ? 1 : 0);
                 ones += inside;
             }
     return ones;
@@ -81,7 +82,7 @@ static void mask_is_one_in_the_boxes_and_nowhere_else(void **state)
         mask_fill(mask.values, boxes, nboxes, complement, layout);
         for (size_t f = 0; f < layout_floats(layout); f++)
             total += (double)mask.values[f];
-        assert_true(total == (double)check_neurons(mask.values, boxes, nboxes, complement, layout));
+        assert_same(total, (double)check_neurons(mask.values, boxes, nboxes, complement, layout));
         guarded_free(&mask);
     }
 }

@@ -1,4 +1,5 @@
 /* The measure of random networks with random rules and options: against the double reference, and its own laws. */
+#include "tests/support/assert.h"
 #include "tests/support/random_vgg.h"
 
 #include <math.h>
@@ -46,7 +47,7 @@ static void check_all(checker check, size_t networks, const char *name)
         vgg_outcomes_free(outcomes, &vgg);
         random_vgg_free(&vgg);
     }
-    assert_true(checked >= networks * VGG_GROUP / 2);
+    assert_at_least(checked, networks * VGG_GROUP / 2);
 }
 
 static double worst_variation(const struct measure_result *result, size_t variables)
@@ -69,7 +70,7 @@ static double float_sum(const float *v, size_t n)
 
 /* ---- against the reference ---------------------------------------------------------------------------------------- */
 
-static void assert_near(const struct random_vgg *vgg, const char *what, double got, double want, double allowed)
+static void expect_near(const struct random_vgg *vgg, const char *what, double got, double want, double allowed)
 {
     if (!(fabs(got - want) <= allowed))
         fail_msg("%s: %s is %.9g, not %.9g within %.3g", vgg->text, what, got, want, allowed);
@@ -83,7 +84,7 @@ static void assert_array_near(const struct random_vgg *vgg, const char *what, co
     for (size_t i = 0; i < n; i++)
         most = fmax(most, fabs(want[i]));
     for (size_t i = 0; i < n; i++)
-        assert_near(vgg, what, got[i], want[i], bar * most + LEDGER_BAR * bar / BAR);
+        expect_near(vgg, what, got[i], want[i], bar * most + LEDGER_BAR * bar / BAR);
 }
 
 static void compare_channels(const struct random_vgg *vgg, const struct vgg_outcome *o, const struct vgg_reference *ref,
@@ -100,9 +101,9 @@ static void compare_channels(const struct random_vgg *vgg, const struct vgg_outc
                           s.channels, BAR * worst);
     }
     for (size_t k = 0; k < variables; k++) {
-        assert_near(vgg, "bias", o->result.bias[k], ref->bias[k], BAR * worst);
-        assert_near(vgg, "absorbed", o->result.absorbed[k], ref->lost[k], BAR * worst);
-        assert_near(vgg, "variation", o->result.variation[k], ref->variation[k],
+        expect_near(vgg, "bias", o->result.bias[k], ref->bias[k], BAR * worst);
+        expect_near(vgg, "absorbed", o->result.absorbed[k], ref->lost[k], BAR * worst);
+        expect_near(vgg, "variation", o->result.variation[k], ref->variation[k],
                     BAR * worst * fmax(1, ref->variation[k]));
     }
 }
@@ -119,8 +120,8 @@ static void compare_flows(const struct random_vgg *vgg, const struct vgg_outcome
             joint[i] = (double)o->joint[k][i];
         assert_array_near(vgg, vgg->net.links[k].name, joint, ref->joint[k], upper * lower, BAR * worst);
         for (size_t j = 0; j < upper; j++) {
-            assert_near(vgg, "to_bias", o->to_bias[k][j], ref->to_bias[k][j], BAR * worst);
-            assert_near(vgg, "absorbed of a flow", o->absorbed[k][j], ref->absorbed[k][j], BAR * worst);
+            expect_near(vgg, "to_bias", o->to_bias[k][j], ref->to_bias[k][j], BAR * worst);
+            expect_near(vgg, "absorbed of a flow", o->absorbed[k][j], ref->absorbed[k][j], BAR * worst);
         }
     }
 }
@@ -169,7 +170,7 @@ static void check_ledger(struct random_vgg *vgg, const struct vgg_outcome *o, si
 
     (void)slot;
     for (size_t k = 0; k <= vgg->net.nlinks; k++)
-        assert_near(vgg, "the ledger", o->result.mass[k] + o->result.bias[k] + o->result.absorbed[k], 1,
+        expect_near(vgg, "the ledger", o->result.mass[k] + o->result.bias[k] + o->result.absorbed[k], 1,
                     LEDGER_BAR * worst);
 }
 
@@ -185,20 +186,21 @@ static void check_condition(struct random_vgg *vgg, const struct vgg_outcome *o,
 
     (void)slot;
     if (!conditioned(vgg)) {
-        assert_true(o->result.given_mass == 1);
+        assert_same(o->result.given_mass, 1);
         return;
     }
     for (size_t k = vgg->plan.lowest; k <= vgg->net.nlinks; k++) {
         double sum = 0;
         for (size_t c = vgg->plan.channel[k]; c < vgg->plan.channel[k + 1]; c++)
             sum += o->result.relevance[c];
-        assert_near(vgg, network_variable(&vgg->net, k), sum, o->result.given_mass, BAR * worst);
+        expect_near(vgg, network_variable(&vgg->net, k), sum, o->result.given_mass, BAR * worst);
     }
     if (vgg->options.given == GIVEN_INPUT)
-        assert_near(vgg, "the mass of the input", o->result.given_mass, o->result.mass[0], BAR * worst);
+        expect_near(vgg, "the mass of the input", o->result.given_mass, o->result.mass[0], BAR * worst);
 }
 
-static void walks_of_the_condition_have_the_same_mass_in_every_layer_from_its_lowest_up(void **state)
+/* From the lowest layer that the condition names up. */
+static void condition_has_the_same_mass_in_every_layer(void **state)
 {
     (void)state;
     check_all(check_condition, 2 * NETWORKS, "condition");
@@ -262,9 +264,9 @@ static void compare_kept(void *context, size_t slot, const struct measure_image 
         }
         for (size_t c = vgg->plan.channel[k]; c < vgg->plan.channel[k + 1] && k <= vgg->plan.top; c++)
             channels += result->relevance[c];
-        assert_near(vgg, "R of a kept image", plain, result->mass[k], 1e-6 * worst);
+        expect_near(vgg, "R of a kept image", plain, result->mass[k], 1e-6 * worst);
         if (k <= vgg->plan.top)
-            assert_near(vgg, "M h of a kept image", joint, channels, 1e-6 * worst);
+            expect_near(vgg, "M h of a kept image", joint, channels, 1e-6 * worst);
     }
     kept->images++;
 }
@@ -308,10 +310,10 @@ static void check_flow_sums(struct random_vgg *vgg, const struct vgg_outcome *o,
             double column = 0;
             for (size_t j = 0; j < upper; j++)
                 column += (double)o->joint[k][j * lower + c];
-            assert_near(vgg, "a flow's column", column, below[c], BAR * worst);
+            expect_near(vgg, "a flow's column", column, below[c], BAR * worst);
         }
         for (size_t j = 0; j < upper && vgg->options.flows[k]; j++)
-            assert_near(vgg, "a flow's row",
+            expect_near(vgg, "a flow's row",
                         float_sum(o->joint[k] + j * lower, lower) + o->to_bias[k][j] + o->absorbed[k][j], above[j],
                         BAR * worst);
     }
@@ -331,9 +333,10 @@ static void check_positions(struct random_vgg *vgg, const struct vgg_outcome *o,
         for (size_t c = first; c < vgg->plan.channel[k + 1]; c++) {
             const float *r = o->neurons[k] + (c - first) * positions;
             size_t at = o->result.relevance_position[c];
-            assert_true(at < positions && o->result.activation_position[c] < positions);
+            assert_less(at, positions);
+            assert_less(o->result.activation_position[c], positions);
             for (size_t i = 0; i < positions; i++)
-                assert_true(r[i] < r[at] || (r[i] == r[at] && i >= at));
+                assert_that(r[i] < r[at] || (r[i] == r[at] && i >= at), "%.9g at %zu, %.9g at %zu", r[i], i, r[at], at);
         }
     }
 }
@@ -383,7 +386,7 @@ static enum measure_status status_of(struct random_vgg *vgg, const char *composi
     random_vgg_plan(vgg);
     random_vgg_measure(outcomes, vgg, everyone);
     enum measure_status status = outcomes[0].result.status;
-    assert_true((outcomes[0].nflows > 0) == (status == MEASURE_OK));
+    assert_int_equal(outcomes[0].nflows > 0, status == MEASURE_OK);
     vgg_outcomes_free(outcomes, vgg);
     return status;
 }
@@ -494,7 +497,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(measure_equals_reference),
         cmocka_unit_test(ledger_closes_in_every_layer),
-        cmocka_unit_test(walks_of_the_condition_have_the_same_mass_in_every_layer_from_its_lowest_up),
+        cmocka_unit_test(condition_has_the_same_mass_in_every_layer),
         cmocka_unit_test(condition_on_the_whole_input_is_that_of_the_input),
         cmocka_unit_test(kept_image_has_the_condition_s_walks),
         cmocka_unit_test(flows_sum_to_the_marginals_of_both_layers),

@@ -1,5 +1,6 @@
 #include "pipeline/util/option.h"
 #include "pipeline/util/range.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +91,8 @@ static void options_and_arguments_come_in_any_order(void **state)
 
     (void)state;
     assert_int_equal(r->rc, OK);
-    assert_true(r->given.json && !r->help);
+    assert_true(r->given.json);
+    assert_false(r->help);
     assert_string_equal(r->given.output, "o.h5");
     assert_int_equal(r->given.sets.count, 2);
     assert_string_equal(r->given.sets.items[0], "x.y=1");

@@ -1,5 +1,6 @@
 #include "io/h5/h5.h"
 #include "io/store/partfile.h"
+#include "tests/support/assert.h"
 #include "tests/support/store_files.h"
 
 #include <signal.h>
@@ -148,7 +149,7 @@ static void columns_are_found_by_name(void **state)
     close_part(part);
     assert_int_equal(open_with(&other, files_path("part.h5"), order, NCOLUMNS, &err), OK);
     assert_int_equal(partfile_read(mass, other, 0, 0, &err), OK);
-    assert_true(mass[2][1] == 7.0 / 7);
+    assert_same(mass[2][1], 7.0 / 7);
     close_part(other);
 }
 

@@ -1,4 +1,5 @@
 #include "kernels/ops/peak.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,10 +25,11 @@ static void operations_grow_with_rounds_and_with_vectors(void **state)
         if (!peak_available(i))
             continue;
         double once = peak_run(i, 10);
-        assert_true(once > before && peak_run(i, 30) == 3 * once);
+        assert_more(once, before);
+        assert_same(peak_run(i, 30), 3 * once);
         before = once;
     }
-    assert_true(before > 0);
+    assert_more(before, 0);
 }
 
 int main(void)

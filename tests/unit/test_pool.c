@@ -1,5 +1,6 @@
 /* Max pools against plain formulas on odd shapes, with ties and dead windows, at the edge of forbidden pages. */
 #include "kernels/layer/pool.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 #include "tests/support/isa_under_test.h"
 
@@ -201,7 +202,7 @@ static void check_backward(const struct sample *s, enum pool_mode mode)
     for (size_t i = 0; i < s->nlower; i++) {
         size_t window = window_of(s->lower, i);
         double want = window == UNPOOLED ? 0 : plain_share(s, i, mode) * (double)s->r.values[window];
-        assert_true(fabs((double)s->back.values[i] - want) <= 1e-6 * fabs(want));
+        assert_near((double)s->back.values[i], want, 1e-6 * fabs(want));
     }
 }
 
@@ -224,7 +225,7 @@ static void check_adjoint(const struct sample *s, enum pool_mode mode)
         down += (double)s->v.values[i] * (double)s->back.values[i];
         bound += fabs((double)s->v.values[i] * (double)s->back.values[i]);
     }
-    assert_true(fabs(up - down) <= 8 * (double)FLT_EPSILON * bound);
+    assert_near(up, down, 8 * (double)FLT_EPSILON * bound);
 }
 
 static void forward_is_the_adjoint_of_back(void **state)
@@ -248,8 +249,9 @@ static void check_conservation(const struct sample *s, enum pool_mode mode)
         }
         for (size_t j = c * upper; j < (c + 1) * upper; j++)
             arrived += (double)s->r.values[j];
-        assert_true(fabs(kept - arrived) <= 8 * (double)FLT_EPSILON * bound);
-        assert_true(mode == POOL_PROPORTIONAL || absorbed[c] == 0);
+        assert_near(kept, arrived, 8 * (double)FLT_EPSILON * bound);
+        if (mode != POOL_PROPORTIONAL)
+            assert_same(absorbed[c], 0);
     }
 }
 
@@ -267,7 +269,7 @@ static void check_maximum(const struct sample *s, enum pool_mode mode)
         for (size_t i = 0; i < s->nlower; i++)
             if (window_of(s->lower, i) == j)
                 top = fmaxf(top, s->a.values[i]);
-        assert_true(s->forward.values[j] == top);
+        assert_same(s->forward.values[j], top);
     }
 }
 
@@ -284,7 +286,7 @@ static void maximum_of_nan_is_nan(void **state)
         float a[4] = {1, 2, 3, 4}, y;
         a[i] = NAN;
         run_maximum(&y, a, (struct shape){1, 2, 2}, POOL_WINNER);
-        assert_true(isnan(y));
+        assert_nan(y);
     }
 }
 
@@ -295,7 +297,7 @@ static void assert_shares(const float a[4], enum pool_mode mode, const double wa
 
     run_backward(back, NULL, &r, a, (struct shape){1, 2, 2}, mode);
     for (size_t i = 0; i < 4; i++)
-        assert_true(fabs((double)back[i] - want[i]) <= 1e-6);
+        assert_near((double)back[i], want[i], 1e-6);
 }
 
 static void ties_within_the_tolerance_share(void **state)
@@ -324,9 +326,15 @@ static void only_living_positions_share_where_asked(void **state)
 
     (void)state;
     run_backward(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER_LIVE);
-    assert_true(back[0] == 0 && back[1] == 0.5f && back[4] == 0.5f && back[5] == 0);
+    assert_same(back[0], 0);
+    assert_same(back[1], 0.5f);
+    assert_same(back[4], 0.5f);
+    assert_same(back[5], 0);
     run_backward(back, NULL, r, a, (struct shape){1, 2, 4}, POOL_WINNER);
-    assert_true(back[0] == 0.25f && back[1] == 0.25f && back[4] == 0.25f && back[5] == 0.25f);
+    assert_same(back[0], 0.25f);
+    assert_same(back[1], 0.25f);
+    assert_same(back[4], 0.25f);
+    assert_same(back[5], 0.25f);
 }
 
 int main(void)

@@ -1,4 +1,5 @@
 #include "pipeline/run/reader.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,7 +59,8 @@ static void check(const struct fixture *f, const struct reader_batch *batch, siz
     image_init(&image);
     image_scratch_init(&scratch);
     assert_int_equal(dataset_open(&dataset, f->listing, &err), OK);
-    assert_true(batch->first == first && batch->end == end);
+    assert_same(batch->first, first);
+    assert_same(batch->end, end);
     for (size_t i = first; i < end; i++) {
         assert_int_equal(dataset_read(&image, dataset, i, 1, &err), OK);
         assert_int_equal(image_preprocess(expected, &scratch, &image, &f->preprocessing, &err), OK);
@@ -85,7 +87,7 @@ static void images_come_whether_or_not_they_were_announced(void **state)
     reader_ahead(reader, 30, 34);
     reader_ahead(reader, 40, 43); /* the last announcement counts */
     check(f, reader_take(reader, 40, 43), 40, 43);
-    assert_true(reader_seconds(reader) > 0);
+    assert_more(reader_seconds(reader), 0);
     reader_close(reader);
     free(inputs);
 }

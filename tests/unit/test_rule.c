@@ -1,4 +1,5 @@
 #include "kernels/layer/rule.h"
+#include "tests/support/assert.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -53,7 +54,7 @@ static void wrong_texts_are_refused_with_a_reason(void **state)
         char message[160] = "";
         if (rule_parse(&rule, message, sizeof message, texts[i]))
             fail_msg("\"%s\" was taken", texts[i]);
-        assert_true(strlen(message) > 0);
+        assert_more(strlen(message), 0);
     }
 }
 
@@ -89,12 +90,12 @@ static void parts_add_up_to_the_rule(void **state)
     for (size_t i = 0; i < LENGTH(values); i++) {
         for (size_t j = 0; j < LENGTH(values); j++) {
             double a = values[i], w = values[j], aw = a * w;
-            assert_true(fabs(term_value(&g, 0, gamma, a, w) - (aw + 0.5 * fmax(aw, 0))) < 1e-12);
-            assert_true(fabs(term_value(&g, 1, gamma, a, w) - (aw + 0.5 * fmin(aw, 0))) < 1e-12);
-            assert_true(fabs(term_value(&ab, 0, alphabeta, a, w) - fmax(aw, 0)) < 1e-12);
-            assert_true(fabs(term_value(&ab, 1, alphabeta, a, w) - fmin(aw, 0)) < 1e-12);
+            assert_near(term_value(&g, 0, gamma, a, w), aw + 0.5 * fmax(aw, 0), 1e-12);
+            assert_near(term_value(&g, 1, gamma, a, w), aw + 0.5 * fmin(aw, 0), 1e-12);
+            assert_near(term_value(&ab, 0, alphabeta, a, w), fmax(aw, 0), 1e-12);
+            assert_near(term_value(&ab, 1, alphabeta, a, w), fmin(aw, 0), 1e-12);
             double box = aw + 2 * fmax(w, 0) - 3 * fmin(w, 0);
-            assert_true(fabs(term_value(&z, 0, zbox, a, w) - box) < 1e-12);
+            assert_near(term_value(&z, 0, zbox, a, w), box, 1e-12);
         }
     }
 }

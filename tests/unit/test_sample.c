@@ -2,6 +2,7 @@
 #include "kernels/layer/mask.h"
 #include "kernels/measure/far.h"
 #include "kernels/measure/sample.h"
+#include "tests/support/assert.h"
 #include "tests/support/random_image.h"
 
 #include <math.h>
@@ -52,7 +53,7 @@ static void probabilities_sum_to_the_budget(void **state)
         sample_probabilities(pi, v, n, budget);
         for (size_t d = 0; d < n; d++)
             sum += pi[d];
-        assert_true(fabs(sum - fmin(budget, (double)positive)) <= ROUNDING * (double)n);
+        assert_near(sum, fmin(budget, (double)positive), ROUNDING * (double)n);
     }
 }
 
@@ -71,8 +72,12 @@ static void probabilities_are_proportional_to_the_variation_below_one(void **sta
         for (size_t d = 0; d < n; d++)
             c = pi[d] < 1 && v[d] > 0 ? pi[d] / v[d] : c;
         for (size_t d = 0; d < n; d++) {
-            assert_true(pi[d] >= 0 && pi[d] <= 1 && (v[d] > 0 || pi[d] == 0));
-            assert_true(c == 0 || fabs(pi[d] - fmin(1, c * v[d])) <= ROUNDING);
+            assert_at_least(pi[d], 0);
+            assert_at_most(pi[d], 1);
+            if (!(v[d] > 0))
+                assert_same(pi[d], 0);
+            if (c != 0)
+                assert_near(pi[d], fmin(1, c * v[d]), ROUNDING);
         }
     }
 }
@@ -85,7 +90,7 @@ static void budget_beyond_the_channels_makes_all_certain(void **state)
     (void)state;
     sample_probabilities(pi, v, 4, 3);
     for (size_t d = 0; d < 4; d++)
-        assert_true(pi[d] == (v[d] > 0 ? 1 : 0));
+        assert_same(pi[d], v[d] > 0 ? 1 : 0);
 }
 
 /* ---- draws -------------------------------------------------------------------------------------------------------- */
@@ -97,7 +102,7 @@ static void draws_are_philox(void **state)
     uint64_t first = (uint64_t)0x408f276d << 32 | 0x41c83b0e;
 
     (void)state;
-    assert_true(sample_uniform(UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX) == (double)(first >> 11) * 0x1p-53);
+    assert_same(sample_uniform(UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX), (double)(first >> 11) * 0x1p-53);
 }
 
 static void draws_are_uniform_and_independent_of_each_other(void **state)
@@ -110,15 +115,17 @@ static void draws_are_uniform_and_independent_of_each_other(void **state)
     for (uint64_t image = 0; image < N; image++)
         for (uint32_t channel = 0; channel < N; channel++) {
             double u = sample_uniform(7, image, 3, channel) - 0.5;
-            assert_true(u >= -0.5 && u < 0.5);
+            assert_at_least(u, -0.5);
+            assert_less(u, 0.5);
             sum += u;
             square += u * u;
             product += u * before;
             before = u;
         }
     /* standard deviations of the means of u, u^2 and u u' over 10,000: 0.0029, 0.00075, 0.00083; five of each */
-    assert_true(fabs(sum) / (N * N) < 0.0145 && fabs(square / (N * N) - 1.0 / 12) < 0.0038);
-    assert_true(fabs(product) / (N * N) < 0.0042);
+    assert_less(fabs(sum) / (N * N), 0.0145);
+    assert_near(square / (N * N), 1.0 / 12, 0.0038);
+    assert_less(fabs(product) / (N * N), 0.0042);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
@@ -223,7 +230,7 @@ static void check_rows(struct random_image *s)
         sweeps += sample_layer(&work, s->image, image, upper, wanted, options, (struct sample_sink){&e, add_row});
     float *joint = exact_joint(s, (struct far_pair){e.lower, upper, 0}, e.rows, e.columns);
     compare_estimate(s, &e, joint);
-    assert_true((double)sweeps <= DRAWS * options.budget + 5 * sqrt(DRAWS * options.budget));
+    assert_at_most((double)sweeps, DRAWS * options.budget + 5 * sqrt(DRAWS * options.budget));
     free(joint);
     free(e.value);
     free(e.error);
@@ -236,7 +243,7 @@ static void sampled_rows_are_unbiased_and_know_their_error(void **state)
 {
     (void)state;
     random_image_check_all(check_rows, 40, "rows");
-    assert_true(compared_rows > 50);
+    assert_more(compared_rows, 50);
 }
 
 int main(void)

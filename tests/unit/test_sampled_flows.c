@@ -1,5 +1,6 @@
 /* Sampled flows over some of the demo's images: errors are as large as they are said to be. The whole demo is
  * test_sampled_flows_slow.c. */
+#include "tests/support/assert.h"
 #include "tests/support/sampling_study.h"
 
 #include <setjmp.h>
@@ -19,7 +20,8 @@ static void errors_are_as_large_as_their_deviation(void **state)
     for (size_t i = 0; i < STUDY_PAIRS; i++)
         for (size_t j = 1; j < STUDY_POINTS; j++) {
             const struct study_point *p = &pairs[i].points[j];
-            assert_true(p->error > 0.8 * p->expected && p->error < 1.25 * p->expected);
+            assert_within(p->error, p->expected / STUDY_RMS, p->expected * STUDY_RMS,
+                          "root mean square of all entries");
         }
 }
 
@@ -33,10 +35,10 @@ static void rows_of_many_draws_know_their_error(void **state)
         entries += p->entries;
         if (p->entries == 0)
             continue;
-        assert_true(p->spread > 0.8 && p->spread < 1.2);
-        assert_true(p->claimed > 0.7 && p->claimed < 1.4);
+        assert_within(p->spread, 1 / STUDY_RMS, STUDY_RMS, "error / true deviation, root mean square");
+        assert_within(p->claimed, 1 / STUDY_SQUARE, STUDY_SQUARE, "error / sampling_error, mean square");
     }
-    assert_true(entries > 100);
+    assert_more(entries, STUDY_ENTRIES);
 }
 
 static void uniform_sampling_needs_twice_the_sweeps(void **state)
@@ -44,7 +46,7 @@ static void uniform_sampling_needs_twice_the_sweeps(void **state)
     const struct study_pair *pairs = *state;
 
     for (size_t i = 0; i < STUDY_PAIRS; i++)
-        assert_true(pairs[i].uniform > 2 * SWEEPS);
+        assert_more(pairs[i].uniform, STUDY_UNIFORM * SWEEPS);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* Sampled flows over the whole demo, the figures in README.md: estimates without bias, errors as large as they are said to
  * be and shrinking as one over the root of the images, at less than half of uniform sampling's cost. */
+#include "tests/support/assert.h"
 #include "tests/support/sampling_study.h"
 
 #include <math.h>
@@ -18,9 +19,9 @@ static void rows_of_many_draws_know_their_error(void **state)
 
     for (size_t i = 0; i < STUDY_PAIRS; i++) {
         const struct study_point *p = &pairs[i].points[STUDY_POINTS - 1];
-        assert_true(p->entries > 100);
-        assert_true(p->spread > 0.8 && p->spread < 1.2);
-        assert_true(p->claimed > 0.7 && p->claimed < 1.4);
+        assert_more(p->entries, STUDY_ENTRIES);
+        assert_within(p->spread, 1 / STUDY_RMS, STUDY_RMS, "error / true deviation, root mean square");
+        assert_within(p->claimed, 1 / STUDY_SQUARE, STUDY_SQUARE, "error / sampling_error, mean square");
     }
 }
 
@@ -33,8 +34,8 @@ static void errors_shrink_as_one_over_the_root_of_the_images(void **state)
         for (size_t j = 1; j < STUDY_POINTS; j++) {
             const struct study_point *few = &pairs[i].points[j - 1], *many = &pairs[i].points[j];
             double root = sqrt((double)many->images / (double)few->images);
-            assert_true(few->expected / many->expected > 0.9 * root && few->expected / many->expected < 1.1 * root);
-            assert_true(few->error / many->error > 0.75 * root && few->error / many->error < 1.33 * root);
+            assert_within(few->expected / many->expected, root / STUDY_IMAGES, root * STUDY_IMAGES, "true deviations");
+            assert_within(few->error / many->error, root / STUDY_RATIO, root * STUDY_RATIO, "errors");
         }
 }
 
@@ -43,7 +44,7 @@ static void uniform_sampling_needs_twice_the_sweeps(void **state)
     const struct study_pair *pairs = *state;
 
     for (size_t i = 0; i < STUDY_PAIRS; i++)
-        assert_true(pairs[i].uniform > 2 * SWEEPS);
+        assert_more(pairs[i].uniform, STUDY_UNIFORM * SWEEPS);
 }
 
 int main(void)

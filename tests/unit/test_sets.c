@@ -1,5 +1,6 @@
 /* Set expressions: what they mean, and what a mistake in one is told. */
 #include "pipeline/sets/sets.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 
 #include <setjmp.h>
@@ -177,7 +178,7 @@ static void a_mistake_is_pointed_at_and_says_what_was_expected(void **state)
     }
 }
 
-static void a_mistake_far_into_an_expression_is_shown_with_its_surroundings(void **state)
+static void mistake_far_inside_is_shown_with_its_surroundings(void **state)
 {
     struct network net = make_network();
     struct error err = {0};
@@ -193,7 +194,7 @@ static void a_mistake_far_into_an_expression_is_shown_with_its_surroundings(void
     assert_int_equal(sets_parse(&sets, text, &net, &err), FAIL_CONFIG);
     sets_free(&sets);
     char *line = strchr(err.message, '\n') + 1, *caret = strrchr(err.message, '\n') + 1;
-    assert_true(strlen(line) < 2 * 120);
+    assert_less(strlen(line), 2 * 120);
     assert_memory_equal(line + strlen(caret) - 1, "11]", 3);
 }
 
@@ -255,11 +256,11 @@ static void random_words_are_parsed_or_refused(void **state)
         for (size_t n = 1 + random_below(&random, 12); n > 0; n--)
             strcat(text, words[random_below(&random, sizeof words / sizeof words[0])]);
         enum status rc = sets_parse(&sets, text, &net, &err);
-        assert_true(rc == OK || (rc == FAIL_CONFIG && err.message[0]));
+        assert_that(rc == OK || (rc == FAIL_CONFIG && err.message[0]), "status %d, \"%s\"", (int)rc, err.message);
         good += rc == OK;
         sets_free(&sets);
     }
-    assert_true(good > 100);
+    assert_more(good, 100);
 }
 
 /* ---- masks -------------------------------------------------------------------------------------------------------- */
@@ -276,12 +277,12 @@ static void masks_are_one_on_the_sets_of_every_layer(void **state)
         struct layout layout = network_layout(&net, k);
         const char *name = network_variable(&net, k);
         bool conv5 = strcmp(name, "conv5_2") == 0, conv4 = strcmp(name, "conv4_1") == 0;
-        assert_true((masks[k] != NULL) == (conv5 || conv4));
+        assert_int_equal(masks[k] != NULL, conv5 || conv4);
         for (size_t c = 0; masks[k] && c < layout.shape.channels; c++)
             for (size_t y = 0; y < layout.shape.height; y++)
                 for (size_t x = 0; x < layout.shape.width; x++) {
                     bool in = conv5 ? c == 4 && y == 0 : c == 1;
-                    assert_true(masks[k][layout_index(layout, c, y, x)] == (in ? 1.0f : 0.0f));
+                    assert_same(masks[k][layout_index(layout, c, y, x)], in ? 1.0f : 0.0f);
                 }
     }
     sets_masks_free(masks);
@@ -310,7 +311,7 @@ int main(void)
         cmocka_unit_test(what_no_walk_can_be_in_is_empty),
         cmocka_unit_test(whole_layers_above_a_set_change_nothing),
         cmocka_unit_test(a_mistake_is_pointed_at_and_says_what_was_expected),
-        cmocka_unit_test(a_mistake_far_into_an_expression_is_shown_with_its_surroundings),
+        cmocka_unit_test(mistake_far_inside_is_shown_with_its_surroundings),
         cmocka_unit_test(what_is_too_large_is_refused),
         cmocka_unit_test(random_words_are_parsed_or_refused),
         cmocka_unit_test(masks_are_one_on_the_sets_of_every_layer),

@@ -1,4 +1,5 @@
 #include "pipeline/config/shard.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,14 +43,15 @@ static void check_cut(struct shard_images whole, size_t block, size_t count)
         struct shard_images part = shard_part(whole, block, (struct config_shard){k, count});
         size_t blocks = shard_blocks(part, block);
         assert_int_equal(part.first, at);
-        assert_true(part.end > part.first);
-        assert_true(part.first == whole.first || part.first % block == 0);
+        assert_more(part.end, part.first);
+        if (part.first != whole.first)
+            assert_int_equal(part.first % block, 0);
         least = blocks < least ? blocks : least;
         most = blocks > most ? blocks : most;
         at = part.end;
     }
     assert_int_equal(at, whole.end);
-    assert_true(most - least <= 1);
+    assert_at_most(most - least, 1);
 }
 
 static void shards_cover_the_images_in_whole_blocks(void **state)

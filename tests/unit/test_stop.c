@@ -1,4 +1,5 @@
 #include "pipeline/run/stop.h"
+#include "tests/support/assert.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -33,11 +34,14 @@ static void times_are_read_with_their_units(void **state)
 
     (void)state;
     assert_int_equal(stop_read_times(&times, "1.5h", "2m", &err), OK);
-    assert_true(times.limit == 5400 && times.reserve == 120);
+    assert_same(times.limit, 5400);
+    assert_same(times.reserve, 120);
     assert_int_equal(stop_read_times(&times, NULL, NULL, &err), OK);
-    assert_true(isinf(times.limit) && isnan(times.reserve));
+    assert_same(times.limit, INFINITY);
+    assert_nan(times.reserve);
     assert_int_equal(stop_read_times(&times, NULL, "45", &err), OK);
-    assert_true(isinf(times.limit) && times.reserve == 45);
+    assert_same(times.limit, INFINITY);
+    assert_same(times.reserve, 45);
     assert_refused("soon", NULL, "--time-limit");
     assert_refused("1h", "-3", "--reserve");
     assert_refused("1m", "60s", "--reserve 60s leaves nothing of --time-limit 1m");
@@ -55,16 +59,16 @@ static void the_reserve_grows_with_blocks_and_saving(void **state)
     struct stop stop = limited(1000);
 
     (void)state;
-    assert_true(stop_reserve(&stop) == 60);
+    assert_same(stop_reserve(&stop), 60);
     stop_took_block(&stop, 30);
     stop_took_save(&stop, 10);
-    assert_true(stop_reserve(&stop) == 60);
+    assert_same(stop_reserve(&stop), 60);
     stop_took_save(&stop, 20);
     stop_took_save(&stop, 5);
     stop_took_block(&stop, 25);
-    assert_true(stop_reserve(&stop) == 30 + 2 * 20);
+    assert_same(stop_reserve(&stop), 30 + 2 * 20);
     stop.reserve = 7;
-    assert_true(stop_reserve(&stop) == 7);
+    assert_same(stop_reserve(&stop), 7);
 }
 
 static void no_block_is_begun_when_only_the_reserve_is_left(void **state)
@@ -90,7 +94,7 @@ static void the_file_is_looked_for_once_a_second(void **state)
     int file = mkstemp(path);
 
     (void)state;
-    assert_true(file >= 0);
+    assert_at_least(file, 0);
     close(file);
     assert_int_equal(stop_poll(&stop), STOP_NONE); /* no name: not rank 0 */
     snprintf(stop.file, sizeof stop.file, "%s", path);
@@ -128,7 +132,7 @@ static int end_of_process(const int numbers[3], double pause)
         raise(numbers[2]);
         _exit((int)stop_poll(&stop));
     }
-    assert_true(child > 0);
+    assert_more(child, 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
 }

@@ -1,3 +1,4 @@
+#include "tests/support/assert.h"
 #include "tests/support/store_sample.h"
 
 #include <math.h>
@@ -87,7 +88,7 @@ static void expect_field(const struct store_reader *reader, size_t index)
     double scale = field->type == STORE_F32 || field->type == STORE_F64 ? 1 : field->type == STORE_I32 ? 8 : 8 << 20;
 
     for (size_t i = 0; i < count; i++)
-        assert_true(values[i] == scale * sample_value(index, i));
+        assert_same(values[i], scale * sample_value(index, i));
     free(values);
 }
 
@@ -160,7 +161,7 @@ static void reader_returns_attributes(void **state)
     assert_int_equal(store_get_int(&seed, reader, "", "seed", &err), OK);
     assert_int_equal(seed, INT64_C(1) << 60);
     assert_int_equal(store_get_real(&seconds, reader, "", "seconds_back", &err), OK);
-    assert_true(seconds == 1.25);
+    assert_same(seconds, 1.25);
     assert_int_equal(store_get_text(&text, reader, "flows/sample", "method", &err), OK);
     assert_string_equal(text, "exact");
     free(text);
@@ -192,7 +193,7 @@ static void rows_are_read_from_the_middle(void **state)
     (void)state;
     assert_int_equal(store_read_rows(&rows[0][0], reader, "images/mass", 500, 3, 4, &err), OK);
     for (size_t i = 0; i < 12; i++)
-        assert_true(rows[i / 4][i % 4] == sample_value(mass, 2000 + i));
+        assert_same(rows[i / 4][i % 4], sample_value(mass, 2000 + i));
     assert_int_equal(store_read_rows(&rows[0][0], reader, "images/mass", 698, 3, 4, &err), FAIL_FORMAT);
     store_close(reader);
 }
@@ -222,7 +223,7 @@ static void rows_in_any_order_equal_one_write(void **state)
     assert_int_equal(store_read_float(&values, reader, "layers/fc6/relevance", 2, any, &err), OK);
     assert_int_equal(any[0] * any[1], ROWS * WIDTH);
     for (size_t i = 0; i < (size_t)ROWS * WIDTH; i++)
-        assert_true(values[i] == (float)i);
+        assert_same(values[i], (float)i);
     free(values);
     store_close(reader);
 }
@@ -329,7 +330,7 @@ static void unwritten_rows_say_so(void **state)
     assert_int_equal(store_read_real(&mass, reader, "images/mass", 2, both, &err), OK);
     assert_int_equal(store_read_int(&label, reader, "images/label", 1, &n, &err), OK);
     assert_int_equal(store_read_int(&status, reader, "images/status", 1, &n, &err), OK);
-    assert_true(mass[1234] != mass[1234]);
+    assert_nan(mass[1234]);
     assert_int_equal(label[1999], -1);
     assert_int_equal(status[0], STORE_IMAGE_UNREAD);
     free(mass);

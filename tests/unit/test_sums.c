@@ -1,4 +1,5 @@
 #include "pipeline/stats/sums.h"
+#include "tests/support/assert.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -92,15 +93,15 @@ static void sums_are_those_of_a_plain_loop(void **state)
         exact_int expected = 0;
         for (size_t block = 0; block < BLOCKS; block++)
             expected += exact_from_double(draw(block, i), EXACT_VALUE);
-        assert_true(sums_exact_data(&sums, f->value)[i] == expected);
+        assert_same(sums_exact_data(&sums, f->value)[i] - expected, 0);
     }
     for (size_t c = 0; c < CHANNELS; c++) {
         double expected = -INFINITY;
         for (size_t block = 0; block < BLOCKS; block++)
             expected = fmax(expected, draw(block, c));
-        assert_true(sums_max_data(&sums, f->largest)[c] == expected);
+        assert_same(sums_max_data(&sums, f->largest)[c], expected);
     }
-    assert_true(sums_value(&sums, f->count, 0) == BLOCKS);
+    assert_same(sums_value(&sums, f->count, 0), BLOCKS);
     free(sums.memory);
 }
 
@@ -144,7 +145,7 @@ static void a_part_of_a_section_can_be_added(void **state)
         values[i] = 1;
     assert_int_equal(sums_add(&sums, f->value, 2000, values, 2500, NULL), OK);
     for (size_t i = 0; i < WIDE; i++)
-        assert_true(sums_value(&sums, f->value, i) == (i >= 2000 && i < 4500));
+        assert_same(sums_value(&sums, f->value, i), i >= 2000 && i < 4500);
     free(sums.memory);
 }
 
@@ -165,7 +166,7 @@ static void a_value_out_of_range_is_refused_and_nothing_added(void **state)
     free(empty.memory);
 }
 
-static void limits_are_those_of_the_additions_that_a_section_was_planned_with(void **state)
+static void limits_follow_the_planned_additions_of_a_section(void **state)
 {
     struct sums_plan plan;
 
@@ -174,8 +175,8 @@ static void limits_are_those_of_the_additions_that_a_section_was_planned_with(vo
     size_t few = sums_plan_exact(&plan, "few", 1, EXACT_SQUARE);
     sums_plan_additions(&plan, 1000);
     size_t many = sums_plan_exact(&plan, "many", 1, EXACT_SQUARE);
-    assert_true(sums_limit(&plan, few) == exact_limit(EXACT_SQUARE, 10));
-    assert_true(sums_limit(&plan, many) == exact_limit(EXACT_SQUARE, 1000));
+    assert_same(sums_limit(&plan, few), exact_limit(EXACT_SQUARE, 10));
+    assert_same(sums_limit(&plan, many), exact_limit(EXACT_SQUARE, 1000));
     sums_plan_free(&plan);
 }
 
@@ -186,8 +187,8 @@ static void empty_maxima_are_minus_infinity_and_nan_is_no_maximum(void **state)
     const double values[] = {NAN, -1};
 
     sums_max(&sums, f->largest, 0, values, 2);
-    assert_true(sums_max_data(&sums, f->largest)[0] == -INFINITY);
-    assert_true(sums_max_data(&sums, f->largest)[1] == -1);
+    assert_same(sums_max_data(&sums, f->largest)[0], -INFINITY);
+    assert_same(sums_max_data(&sums, f->largest)[1], -1);
     free(sums.memory);
 }
 
@@ -248,9 +249,10 @@ static void counting_adds_one_to_each(void **state)
     for (size_t i = 0; i < WIDE; i++)
         total += (size_t)sums_value(&sums, bins, i);
     assert_int_equal(total, 9);
-    assert_true(sums_value(&sums, bins, 3) == 2 && sums_value(&sums, bins, 2048) == 2);
+    assert_same(sums_value(&sums, bins, 3), 2);
+    assert_same(sums_value(&sums, bins, 2048), 2);
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
-        assert_true(sums_value(&sums, bins, first[i]) >= 1);
+        assert_at_least(sums_value(&sums, bins, first[i]), 1);
     sums_plan_free(&plan);
     free(sums.memory);
 }
@@ -275,7 +277,7 @@ static void entries_that_are_not_looked_at_would_not_get_in(void **state)
         sums_top(&all, f->top, 0, entries, NULL, CHANNELS);
         sums_top(&some, f->top, 0, entries, least, CHANNELS);
     }
-    assert_true(below > 100 * CHANNELS);
+    assert_more(below, 100 * CHANNELS);
     assert_equal(f, &all, &some);
     free(all.memory);
     free(some.memory);
@@ -336,7 +338,7 @@ int main(void)
         cmocka_unit_test(merged_parts_equal_the_whole),
         cmocka_unit_test(a_part_of_a_section_can_be_added),
         cmocka_unit_test(a_value_out_of_range_is_refused_and_nothing_added),
-        cmocka_unit_test(limits_are_those_of_the_additions_that_a_section_was_planned_with),
+        cmocka_unit_test(limits_follow_the_planned_additions_of_a_section),
         cmocka_unit_test(empty_maxima_are_minus_infinity_and_nan_is_no_maximum),
         cmocka_unit_test(sections_are_found_by_name_and_aligned),
         cmocka_unit_test(a_plan_larger_than_memory_is_an_error),

@@ -1,4 +1,5 @@
 #include "pipeline/run/time_profile.h"
+#include "tests/support/assert.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@ static void the_slowest_stage_is_found(void **state)
 
         profile.seconds[i] = 3;
         assert_int_equal(time_profile_slowest(&profile), i);
-        assert_true(time_profile_share(&profile, (enum time_profile_stage)i) == 3.0 / (TIME_PROFILE_STAGES + 2));
+        assert_same(time_profile_share(&profile, (enum time_profile_stage)i), 3.0 / (TIME_PROFILE_STAGES + 2));
     }
 }
 
@@ -26,7 +27,7 @@ static void nothing_has_no_shares(void **state)
     struct time_profile profile = {{0}};
 
     (void)state;
-    assert_true(time_profile_share(&profile, TIME_PROFILE_WAIT) == 0);
+    assert_same(time_profile_share(&profile, TIME_PROFILE_WAIT), 0);
 }
 
 static void the_line_has_every_stage(void **state)

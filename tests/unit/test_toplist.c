@@ -1,4 +1,5 @@
 #include "pipeline/util/toplist.h"
+#include "tests/support/assert.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -93,9 +94,12 @@ static void short_lists_leave_the_rest_unused(void **state)
     (void)state;
     toplist_init(list, 3);
     toplist_insert(list, 3, (struct toplist_entry){-5, 7, 2});
-    assert_true(list[0].image == 7);
-    for (size_t i = 1; i < 3; i++)
-        assert_true(list[i].image == -1 && list[i].position == -1 && isnan(list[i].value));
+    assert_same(list[0].image, 7);
+    for (size_t i = 1; i < 3; i++) {
+        assert_same(list[i].image, -1);
+        assert_same(list[i].position, -1);
+        assert_nan(list[i].value);
+    }
 }
 
 static void nan_and_unused_entries_change_nothing(void **state)
@@ -130,7 +134,9 @@ static void infinite_values_are_ordered(void **state)
     toplist_insert(list, 3, (struct toplist_entry){-INFINITY, 1, 0});
     toplist_insert(list, 3, (struct toplist_entry){INFINITY, 2, 0});
     toplist_insert(list, 3, (struct toplist_entry){0, 3, 0});
-    assert_true(list[0].image == 2 && list[1].image == 3 && list[2].image == 1);
+    assert_same(list[0].image, 2);
+    assert_same(list[1].image, 3);
+    assert_same(list[2].image, 1);
 }
 
 int main(void)

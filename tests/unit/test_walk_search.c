@@ -1,5 +1,6 @@
 /* The search for channel walks against all walks of random matrices. */
 #include "pipeline/results/walk_search.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 
 #include <math.h>
@@ -84,12 +85,12 @@ static void check_search(const struct chain *c, enum walk_score score, size_t mo
 
     assert_int_equal(n, all < most ? all : most);
     for (size_t i = 0; i < n; i++) {
-        assert_true(fabs(score_of(&found[i], score) - scores[i]) <= 1e-14 * scores[i]);
+        assert_near(score_of(&found[i], score), scores[i], 1e-14 * scores[i]);
         for (size_t j = 0; j < i; j++)
             assert_memory_not_equal(found[i].channels, found[j].channels, (c->npairs + 1) * sizeof(size_t));
     }
     double want = most < ALL && all > most ? scores[most] : 0;
-    assert_true(fabs(others - want) <= 1e-14 * want);
+    assert_near(others, want, 1e-14 * want);
     free(found);
 }
 
@@ -135,7 +136,7 @@ static void products_of_a_chain_without_memory_sum_to_its_mass(void **state)
             sum += scores[j];
         for (size_t j = 0; j < c.pairs[0].upper * c.pairs[0].lower; j++)
             mass += c.joint[0][j];
-        assert_true(fabs(sum - mass) <= 1e-12 * mass);
+        assert_near(sum, mass, 1e-12 * mass);
     }
 }
 
@@ -148,8 +149,11 @@ static void values_that_are_not_finite_count_as_zero(void **state)
 
     (void)state;
     assert_int_equal(walk_search(found, &others, &pair, 1, WALK_PRODUCT, 4), 2);
-    assert_true(found[0].product == 1 && found[1].product == 0.5 && others == 0);
-    assert_true(found[0].channels[0] == 0 && found[0].channels[1] == 1);
+    assert_same(found[0].product, 1);
+    assert_same(found[1].product, 0.5);
+    assert_same(others, 0);
+    assert_same(found[0].channels[0], 0);
+    assert_same(found[0].channels[1], 1);
 }
 
 int main(void)

@@ -1,3 +1,4 @@
+#include "tests/support/assert.h"
 #include "tests/support/weights_fixture.h"
 
 #include <math.h>
@@ -108,7 +109,7 @@ static void check_sample(const struct fixture *f, const struct sample *s)
         const struct weights_layer *l = &weights_layers(w)[i];
         size_t n = l->out * l->in * (l->convolution ? 9 : 1);
         check_layer_shape(l, shapes);
-        assert_true(at + n + l->out <= nbytes / sizeof *expected);
+        assert_at_most(at + n + l->out, nbytes / sizeof *expected);
         check_piece(floats + l->weight, expected + at, n, s, i);
         check_piece(floats + l->bias, expected + at + n, l->out, s, i);
         at += n + l->out;
@@ -191,7 +192,8 @@ static void gaps_between_layers_are_zero(void **state)
     float *floats = malloc(n * sizeof *floats);
     bool *covered = calloc(n, sizeof *covered);
 
-    assert_true(floats && covered);
+    assert_non_null(floats);
+    assert_non_null(covered);
     memset(floats, 0x7f, n * sizeof *floats);
     assert_int_equal(weights_load(floats, w, &err), OK);
     for (size_t i = 0; i < weights_nlayers(w); i++) {
@@ -203,7 +205,8 @@ static void gaps_between_layers_are_zero(void **state)
     }
     for (size_t i = 0; i < n; i++) {
         used -= covered[i];
-        assert_true(covered[i] || floats[i] == 0.0F);
+        if (!covered[i])
+            assert_same(floats[i], 0);
     }
     assert_int_equal(used, 0);
     free(covered);

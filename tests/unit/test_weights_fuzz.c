@@ -1,5 +1,6 @@
 /* Valid files with a few bytes changed at random: whatever comes, it is an error with the path or finite numbers.
  * NRMFLOW_FUZZ_SEED and NRMFLOW_FUZZ_ROUNDS override the seed and the number of changed files of each kind. */
+#include "tests/support/assert.h"
 #include "tests/support/weights_fixture.h"
 
 #include <fcntl.h>
@@ -68,7 +69,7 @@ static void check_outcome(const char *path)
         assert_null(w);
     }
     assert_int_equal(rc, err.status);
-    assert_true(rc == OK || strstr(err.message, path));
+    assert_that(rc == OK || strstr(err.message, path), "status %d, \"%s\"", (int)rc, err.message);
 }
 
 /* Change bytes among the first `head` and the last `tail`, where a format keeps what is not numbers. */
@@ -82,7 +83,7 @@ static void fuzz(const struct fixture *f, const char *name, size_t head, size_t 
     fixture_path(path, f, name);
     unsigned char *bytes = fixture_bytes(&nbytes, path);
     int fd = open(path, O_RDWR);
-    assert_true(fd >= 0);
+    assert_at_least(fd, 0);
     head = head < nbytes ? head : nbytes;
     tail = tail < nbytes ? tail : nbytes;
     for (uint64_t round = 0; round < rounds; round++) {

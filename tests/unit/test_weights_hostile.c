@@ -1,3 +1,4 @@
+#include "tests/support/assert.h"
 #include "tests/support/weights_fixture.h"
 
 #include <errno.h>
@@ -22,8 +23,10 @@ static void check_message(const struct error *err, const char *path, const char 
 {
     if (!strstr(err->message, path) || !strstr(err->message, reason))
         fail_msg("%s: \"%s\" says nothing of \"%s\"", path, err->message, reason);
-    for (const char *c = err->message; *c; c++)
-        assert_true((unsigned char)*c >= ' ' && *c != 0x7f);
+    for (const char *c = err->message; *c; c++) {
+        assert_at_least((unsigned char)*c, ' ');
+        assert_true(*c != 0x7f);
+    }
 }
 
 static void check_refusals(const struct fixture *f, const struct refusal *refusals, size_t n)

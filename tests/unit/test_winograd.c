@@ -1,6 +1,7 @@
 /* Winograd convolutions in every variant that this processor has, against plain double loops, on odd shapes, at the edge
  * of forbidden pages. */
 #include "kernels/base/layout.h"
+#include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 #include "tests/support/winograd_reference.h"
 
@@ -135,7 +136,7 @@ static struct winograd_call stored(struct arrays *a)
 
 /* ---- checks -------------------------------------------------------------------------------------------------------- */
 
-static void assert_within(const float *got, const double *want, const double *bound, size_t n, const char *what)
+static void expect_within(const float *got, const double *want, const double *bound, size_t n, const char *what)
 {
     for (size_t i = 0; i < n; i++)
         if (!(fabs((double)got[i] - want[i]) <= bound[i] + (double)FLT_MIN))
@@ -153,7 +154,7 @@ static float *neurons_of(const float *blocked, struct layout layout)
     layout_to_planar(planar, blocked, layout);
     layout_from_planar(again, planar, layout);
     for (size_t i = 0; i < floats; i++)
-        assert_true(again[i] == blocked[i]);
+        assert_same(again[i], blocked[i]);
     free(again);
     return planar;
 }
@@ -165,7 +166,7 @@ static void check_stored(struct arrays *a, const struct ops *ops, const struct e
     winograd_run(&call, ops, a->shape, a->scratch.values);
     for (size_t set = 0; set < a->shape.sets; set++) {
         float *t = neurons_of(a->y[set].values, a->out);
-        assert_within(t, e[set].t, e[set].t_bound, shape_neurons(a->out.shape), "stored");
+        expect_within(t, e[set].t, e[set].t_bound, shape_neurons(a->out.shape), "stored");
         free(t);
     }
 }
@@ -179,7 +180,7 @@ static void check_multiplied(struct arrays *a, const struct ops *ops, const floa
     call.multiplier = a->multiplier.values;
     winograd_run(&call, ops, a->shape, a->scratch.values);
     for (size_t i = 0; i < layout_floats(a->out); i++)
-        assert_true(a->y[0].values[i] == t[i] * a->multiplier.values[i]);
+        assert_same(a->y[0].values[i], t[i] * a->multiplier.values[i]);
 }
 
 static void check_joint(struct arrays *a, const struct ops *ops, const struct expected *e)
@@ -193,12 +194,12 @@ static void check_joint(struct arrays *a, const struct ops *ops, const struct ex
     call.lower = a->lower.values;
     call.lower_factor = a->lower_factor.values;
     winograd_run(&call, ops, a->shape, a->scratch.values);
-    assert_within(call.joint, e->joint, e->joint_bound, pairs, "joint");
+    expect_within(call.joint, e->joint, e->joint_bound, pairs, "joint");
     memcpy(once, call.joint, pairs * sizeof *once);
     call.accumulate_joint = true;
     winograd_run(&call, ops, a->shape, a->scratch.values);
     for (size_t i = 0; i < pairs; i++)
-        assert_true(fabs((double)call.joint[i] - 2 * e->joint[i]) <= 3 * e->joint_bound[i] + (double)FLT_MIN);
+        assert_near((double)call.joint[i], 2 * e->joint[i], 3 * e->joint_bound[i] + (double)FLT_MIN);
     free(once);
 }
 
@@ -230,9 +231,9 @@ static void check_evaluated(struct arrays *a, const struct ops *ops, float *cons
         size_t channel = i / shape_positions(s), position = i % shape_positions(s);
         size_t at = layout_index(a->out, channel, position / s.width, position % s.width);
         float z = t[0][at] + call.bias[0][channel];
-        assert_true(call.y[0][at] == (z > 0 ? z : 0));
+        assert_same(call.y[0][at], z > 0 ? z : 0);
         if (a->shape.sets == 2)
-            assert_true(call.y[1][at] == inverse_of(&call, channel, z, t[1][at]));
+            assert_same(call.y[1][at], inverse_of(&call, channel, z, t[1][at]));
     }
     for (size_t set = 0; set < a->shape.sets; set++)
         free(neurons_of(call.y[set], a->out));
@@ -437,7 +438,8 @@ static void check_zeros(const struct ops *ops)
             for (size_t x = 0; x < s.width; x++) {
                 bool near = y + 1 >= py && y <= py + 1 && x + 1 >= px && x <= px + 1;
                 float value = call.y[0][layout_index(a.out, k, y, x)];
-                assert_true(near || value == 0);
+                if (!near)
+                    assert_same(value, 0);
                 nonzero += value == 0 ? 0 : 1;
             }
     assert_int_equal(nonzero, 9 * s.outputs);
@@ -469,7 +471,7 @@ static void check_nan(const struct ops *ops)
     winograd_run(&call, ops, s, a.scratch.values);
     for (size_t set = 0; set < 2; set++)
         for (size_t k = 0; k < s.outputs; k++) {
-            assert_true(isnan(call.y[set][layout_index(a.out, k, 2, 2)]) != 0);
+            assert_nan(call.y[set][layout_index(a.out, k, 2, 2)]);
             assert_true(isnan(call.y[set][layout_index(a.out, k, 12, 12)]) == 0);
         }
     arrays_unpack(&a);

@@ -1,0 +1,121 @@
+/* The run of a store: whether its numbers are of all images, and whether a configuration asks for the same measure. */
+#include "pipeline/results/origin.h"
+#include "tests/support/assert.h"
+#include "tests/support/store_sample.h"
+
+enum { IMAGES = 6 };
+
+#define CONFIG "[data]\npath = x\n[model]\nweights = y\n[measure]\nrule.conv1_1 = zbox -1 1\n"
+
+static void must(enum status rc, const struct error *err)
+{
+    if (rc != OK)
+        fail_msg("%s", err->message);
+}
+
+/* A store with these attributes; finished < 0 and a NULL shard are left out. */
+static struct store_reader *make_store(int64_t complete, int64_t finished, const char *shard)
+{
+    static const uint8_t status[IMAGES];
+    const size_t n = IMAGES;
+    struct store *store = sample_begin("store.h5");
+    struct error err = {0};
+
+    must(store_set_int(store, "", "complete", complete, &err), &err);
+    if (finished >= 0)
+        must(store_set_int(store, "", "finished", finished, &err), &err);
+    if (shard)
+        must(store_set_text(store, "", "shard", shard, &err), &err);
+    must(store_set_text(store, "", "config", CONFIG, &err), &err);
+    must(store_set_text(store, "", "model_sha256", "abc", &err), &err);
+    must(store_write(store, "images/status", status, 1, &n, &err), &err);
+    return sample_finish(store, "store.h5");
+}
+
+static void a_partial_store_says_what_it_lacks(void **state)
+{
+    static const struct {
+        int64_t complete, finished;
+        const char *shard, *message;
+    } cases[] = {
+        {1, -1, NULL, ""},
+        {1, 6, NULL, ""},
+        {0, 4, NULL, "is unfinished: its numbers are of 4 of 6 images; start the run again to continue"},
+        {0, -1, NULL, "is unfinished; start the run again to continue"},
+        {0, 4, "2/3", "is unfinished: its numbers are of 4 of 6 images; start the run again to continue"},
+        {1, -1, "2/3", "is shard 2/3 of a run; `nrmflow merge` puts all together"},
+    };
+
+    char message[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct store_reader *reader = make_store(cases[i].complete, cases[i].finished, cases[i].shard);
+        assert_int_equal(origin_complete(reader), cases[i].complete);
+        assert_int_equal(origin_describe_partial(message, sizeof message, reader), cases[i].message[0] != '\0');
+        assert_string_equal(message, cases[i].message);
+        store_close(reader);
+    }
+}
+
+/* Compare the store's run with its own configuration after a change. */
+static enum status compare(const char *change, const char *sha256, bool by_class, struct error *err)
+{
+    struct store_reader *reader = make_store(1, -1, NULL);
+    struct origin origin;
+    struct config mine;
+
+    must(origin_read(&origin, reader, "old.h5", err), err);
+    must(config_parse(&mine, CONFIG, "new.ini", &change, change ? 1 : 0, err), err);
+    enum status rc = origin_compare(&origin, &mine, sha256, by_class, err);
+
+    config_free(&mine);
+    origin_free(&origin);
+    store_close(reader);
+    return rc;
+}
+
+static void the_same_measure_agrees(void **state)
+{
+    static const char *const others[] = {NULL, "measure.given=conv1_1", "run.seed=5", "store.top=7", "data.images=1:3"};
+    struct error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        must(compare(others[i], "abc", true, &err), &err);
+    must(compare("store.class_by=label", "abc", false, &err), &err);
+}
+
+static void another_measure_is_named(void **state)
+{
+    static const struct {
+        const char *change, *sha256, *message;
+    } cases[] = {
+        {"measure.composite=epsilon_plus", "abc", "old.h5 has measure.composite = "},
+        {"measure.bias=spread", "abc", "old.h5 has measure.bias = "},
+        {"measure.pool=first", "abc", "old.h5 has measure.pool = "},
+        {"measure.target=class:3", "abc", "but the configuration asks for class:3"},
+        {"store.class_by=label", "abc", "old.h5 has store.class_by = "},
+        {"measure.rule.conv1_1=zbox -1 2", "abc", "other rules of single layers"},
+        {"measure.rule.conv1_2=zbox -1 1", "abc", "other rules of single layers"},
+        {NULL, "abd", "made with other weights"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        assert_int_equal(compare(cases[i].change, cases[i].sha256, true, &err), FAIL_MISMATCH);
+        files_expect_message(err.message, cases[i].message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_partial_store_says_what_it_lacks, files_clean),
+        cmocka_unit_test_teardown(the_same_measure_agrees, files_clean),
+        cmocka_unit_test_teardown(another_measure_is_named, files_clean),
+    };
+
+    return cmocka_run_group_tests(tests, files_setup, files_teardown);
+}
