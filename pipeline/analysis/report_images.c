@@ -3,9 +3,7 @@
 #include "kernels/base/number.h"
 #include "kernels/measure/sweep.h"
 #include "pipeline/results/origin.h"
-#include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
-#include "pipeline/util/option.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -367,17 +365,12 @@ static void release(struct work *w)
 static enum status begin(struct work *w, const struct report_images_options *options, const struct node *node,
                          struct log *log, struct error *err)
 {
-    const char *sets[OPTION_MAX_ITEMS + 1];
-    enum status rc = OK;
-
-    for (size_t i = 0; i < options->nsets; i++)
-        sets[i] = options->sets[i];
-    sets[options->nsets] = "run.block=1"; /* a block is one image, so no others are computed */
-
     const struct probe_options probe = {.config = options->config,
-                                        .query = "input", /* the measure keeps an image's arrays only for queries */
-                                        .sets = sets,
-                                        .nsets = options->nsets + 1};
+                                        .query = "input", /* an image is kept for sweeps only if there is a query */
+                                        .sets = options->sets,
+                                        .nsets = options->nsets,
+                                        .block = 1}; /* only the wanted images are computed */
+    enum status rc = OK;
 
     TRY(probe_begin(&w->probe, &probe, node, log, err));
     w->input = network_shape(&probe_model(&w->probe)->net, 0);
@@ -400,13 +393,10 @@ static enum status compare(const struct work *w, struct error *err)
     if (rc == OK)
         rc = origin_compare(&origin, &w->probe.config, probe_model(&w->probe)->sha256, false, &why);
     if (rc == OK)
-        rc = origin_compare_dataset(&origin, w->probe.run->listing.memory, &why);
+        rc = origin_compare_dataset(&origin, w->probe.plan.dataset_sha256, &why);
     origin_free(&origin);
     if (rc != OK)
-        error_set(
-            err, rc,
-            "--images: %s; give the configuration of the store's run, and with --set what its command line changed",
-            why.message);
+        error_set(err, rc, "--images: %s", why.message);
     return rc;
 }
 

@@ -9,7 +9,7 @@
 #include "io/base/error.h"
 #include "io/store/store.h"
 #include "pipeline/mpi/node.h"
-#include "pipeline/run/block.h"
+#include "pipeline/run/work.h"
 #include "pipeline/util/log.h"
 
 struct probe_options {
@@ -18,6 +18,7 @@ struct probe_options {
     const char *query;       /* the expression to compute; NULL: none */
     const char *const *sets; /* [nsets] "section.key=value" */
     size_t nsets;
+    size_t block; /* images in a block; 0: the configuration's */
 };
 
 struct probe_image {
@@ -35,7 +36,8 @@ struct probe_choice {
 
 struct probe {
     struct config config;
-    struct run *run;            /* run/internal.h */
+    struct run_plan plan;
+    struct run_work work;
     size_t first, count;        /* of the dataset's images */
     struct probe_choice choice; /* set before probe_run; images of blocks that are not chosen stay all zero */
     struct probe_image *images; /* [count], after probe_run on rank 0 */
