@@ -61,7 +61,7 @@ enum status run_plan_outline(struct run_plan *plan, const struct config *config,
 enum status run_plan_images(struct run_plan *plan, struct log *log, struct error *err);
 enum status run_plan_sums(struct run_plan *plan, struct error *err);
 
-/* All zero is fine. Collective, but for an outline. */
+/* All zero is fine. Not collective. */
 void run_plan_free(struct run_plan *plan);
 
 /* Classes of the network. */

@@ -29,7 +29,7 @@ struct run_work {
 enum status run_work_init(struct run_work *work, const struct run_plan *plan, const struct node *node, struct log *log,
                           struct error *err);
 
-/* All zero is fine. Collective; before run_plan_free. */
+/* All zero is fine. Not collective; before run_plan_free. */
 void run_work_free(struct run_work *work);
 
 /* block_compute for block `block`, with the rows and sums of this work. Not collective. */
