@@ -4,7 +4,6 @@
 #include "kernels/base/number.h"
 #include "pipeline/analysis/export_internal.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 
 #include <math.h>
@@ -184,7 +183,7 @@ static enum status compare(const struct work *w)
     enum status rc = OK;
 
     TRY(origin_compare(&s->origin, &w->probe.config, model->sha256, false, w->err));
-    TRY(origin_compare_dataset(&s->origin, w->probe.run->listing.memory, w->err));
+    TRY(origin_compare_dataset(&s->origin, w->probe.plan.dataset_sha256, w->err));
     if (w->probe.count != s->images)
         TRY(error_set(w->err, FAIL_MISMATCH, "%s was made from other images than those of the configuration", s->path));
     if (network_shape(&model->net, model->net.nlinks).channels != s->classes ||
@@ -313,11 +312,11 @@ static enum status take_row(struct work *w, size_t image, const float *row)
 /* Bring the rows of one rank's block to rank 0, which goes on receiving after a failure. Ranks 0 and `rank`. */
 static enum status hand_over(struct work *w, int rank, size_t block)
 {
-    size_t size = w->probe.config.run.block, first, end;
+    struct shard_images images = run_plan_block(&w->probe.plan, block);
+    size_t size = w->probe.config.run.block;
     enum status rc = OK;
 
-    block_range(&w->probe.run->context, block, &first, &end);
-    for (size_t index = first; index < end; index++) {
+    for (size_t index = images.first; index < images.end; index++) {
         float *row = w->rows + index % size * w->floats;
         if (rank != 0 && w->node->rank == 0)
             MPI_Recv(row, (int)w->floats, MPI_FLOAT, rank, 0, w->node->world, MPI_STATUS_IGNORE);

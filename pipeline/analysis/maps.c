@@ -4,8 +4,8 @@
 #include "io/image/write.h"
 #include "pipeline/analysis/picture.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/run/internal.h"
-#include "pipeline/run/output.h"
+#include "pipeline/run/place.h"
+#include "pipeline/run/save.h"
 #include "pipeline/util/suggest.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ struct work {
     struct maps *out;
     const struct maps_options *options;
     const struct node *node;
-    struct run *run;
+    const struct run_plan *run;
     size_t variable, neurons;
     struct sets_plan plan;
     void *memory; /* everything down to `planes` */
@@ -126,25 +126,17 @@ static enum status make_folder(const char *folder, struct error *err)
 
 static enum status begin_store(struct work *w)
 {
-    const struct run *run = w->run;
-    char sha[2 * DATASET_SHA256 + 1];
-    struct save_inputs what = {.config = run->config,
-                               .model = &run->model,
-                               .provenance = &run->provenance,
-                               .dataset = run->config->data.path.file,
-                               .dataset_sha256 = sha,
-                               .dataset_count = dataset_listing_count(run->listing.memory),
-                               .first = run->context.first};
+    const struct run_plan *run = w->run;
+    struct save_inputs what = {.plan = run, .provenance = &run->provenance, .dataset = run->config->data.path.file};
     size_t dims[] = {w->out->probe.count, w->out->shape.channels, w->out->shape.height, w->out->shape.width};
     bool exists;
     enum status rc = OK;
 
     TRY(make_folder(w->options->folder, w->err));
-    TRY(output_check(&exists, w->out->path, run->config, w->err));
+    TRY(place_check(&exists, w->out->path, run->config, w->err));
     TRY(store_create(&w->store, w->out->path, (unsigned)run->config->store.compression, w->err));
-    output_dataset_sha256(sha, run->listing.memory);
     TRY(save_origin(w->store, &what, w->err));
-    TRY(save_listing(w->store, run->listing.memory, run->context.first, run->context.end, w->err));
+    TRY(save_listing(w->store, run, w->err));
     TRY(store_create_rows(w->store, "queries/" MAPS_QUERY "/map", 4, dims, w->err));
     TRY(store_set_text(w->store, "queries/" MAPS_QUERY, "layer", w->options->at, w->err));
 done:
@@ -254,8 +246,8 @@ static void take_image(void *context, size_t index, const struct measure_result 
                        const struct measure_image *image)
 {
     struct work *w = context;
-    size_t slot = index - w->run->worker.start;
-    const double *numbers = queries_numbers(&w->run->worker.queries, &w->run->queries, slot);
+    size_t slot = index - w->out->probe.work.worker.start;
+    const double *numbers = queries_numbers(&w->out->probe.work.worker.queries, &w->run->queries, slot);
     float *row = w->rows + index % w->run->config->run.block * w->neurons;
 
     (void)result;
@@ -283,11 +275,11 @@ static enum status take_row(struct work *w, size_t index, const float *row)
 /* Bring the rows of one rank's block to rank 0, which goes on receiving after a failure. Ranks 0 and `rank`. */
 static enum status hand_over(struct work *w, int rank, size_t block)
 {
-    size_t size = w->run->config->run.block, first, end;
+    struct shard_images images = run_plan_block(w->run, block);
+    size_t size = w->run->config->run.block;
     enum status rc = OK;
 
-    block_range(&w->run->context, block, &first, &end);
-    for (size_t index = first; index < end; index++) {
+    for (size_t index = images.first; index < images.end; index++) {
         float *row = w->rows + index % size * w->neurons;
         if (rank != 0 && w->node->rank == 0)
             MPI_Recv(row, (int)w->neurons, MPI_FLOAT, rank, 0, w->node->world, MPI_STATUS_IGNORE);
@@ -342,7 +334,7 @@ enum status maps_make(struct maps *out, const struct maps_options *options, cons
     image_init(&w.picture);
     TRY(agree(node->world, name_store(out, options->folder, err), err));
     TRY(probe_begin(&out->probe, &options->probe, node, log, err));
-    w.run = out->probe.run;
+    w.run = &out->probe.plan;
     TRY(agree(node->world, prepare(&w), err));
     TRY(agree(node->world, root ? begin_store(&w) : OK, err));
     TRY(probe_run(&out->probe, (struct block_watcher){&w, take_image}, (struct probe_round){&w, end_round}, err));

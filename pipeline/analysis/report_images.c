@@ -3,9 +3,7 @@
 #include "kernels/base/number.h"
 #include "kernels/measure/sweep.h"
 #include "pipeline/results/origin.h"
-#include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
-#include "pipeline/util/option.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -367,12 +365,10 @@ static void release(struct work *w)
 static enum status begin(struct work *w, const struct config_source *source, const struct node *node, struct log *log,
                          struct error *err)
 {
-    /* The measure keeps an image's arrays only for queries. */
-    struct probe_options probe = {.source = *source, .query = "input"};
+    /* The measure keeps an image's arrays only for queries, and only the wanted images are computed. */
+    const struct probe_options probe = {.source = *source, .query = "input", .block = 1};
     enum status rc = OK;
 
-    /* A block is one image, so no others are computed. */
-    TRY(option_append(&probe.source.sets, "run.block=1", err));
     TRY(probe_begin(&w->probe, &probe, node, log, err));
     w->input = network_shape(&probe_model(&w->probe)->net, 0);
     size_t side = larger(w->input.height, w->input.width);
@@ -394,13 +390,10 @@ static enum status compare(const struct work *w, struct error *err)
     if (rc == OK)
         rc = origin_compare(&origin, &w->probe.config, probe_model(&w->probe)->sha256, false, &why);
     if (rc == OK)
-        rc = origin_compare_dataset(&origin, w->probe.run->listing.memory, &why);
+        rc = origin_compare_dataset(&origin, w->probe.plan.dataset_sha256, &why);
     origin_free(&origin);
     if (rc != OK)
-        error_set(
-            err, rc,
-            "--images: %s; give the configuration of the store's run, and with --set what its command line changed",
-            why.message);
+        error_set(err, rc, "--images: %s", why.message);
     return rc;
 }
 

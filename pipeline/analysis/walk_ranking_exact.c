@@ -4,7 +4,6 @@
 #include "kernels/measure/walk_measure.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/results/origin.h"
-#include "pipeline/run/internal.h"
 #include "pipeline/run/probe.h"
 #include "pipeline/sets/sets.h"
 
@@ -227,7 +226,7 @@ static enum status prepare(struct verification *v, struct walk_ranking_verified 
         lowest = condition_of(v).lowest;
     verified->nonnegative = nonnegative(v, lowest);
     verified->same_images =
-        origin_same_images(&v->origin, v->probe.run->listing.memory, v->probe.first, v->probe.count);
+        origin_same_images(&v->origin, v->probe.plan.dataset_sha256, v->probe.first, v->probe.count);
     if (verified->nonnegative) {
         options.bound = true;
         walk_ranking_free(v->found);
@@ -247,7 +246,7 @@ enum status walk_ranking_exact(struct walk_ranking *found, struct walk_ranking_v
                                struct log *log, struct error *err)
 {
     struct verification v = {.found = found, .reader = reader, .path = path, .node = node, .err = err};
-    struct probe_options probe = {options->source, options->images, NULL};
+    struct probe_options probe = {.source = options->source, .images = options->images};
     enum status rc = OK;
 
     *found = (struct walk_ranking){.nlayers = 0};

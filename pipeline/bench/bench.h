@@ -4,8 +4,7 @@
 #ifndef NRMFLOW_PIPELINE_BENCH_BENCH_H
 #define NRMFLOW_PIPELINE_BENCH_BENCH_H
 
-#include "pipeline/run/block.h"
-#include "pipeline/run/internal.h"
+#include "pipeline/run/work.h"
 #include "pipeline/stats/flows.h"
 #include "pipeline/util/option.h"
 
@@ -94,10 +93,10 @@ struct bench_store {
 };
 
 /* Median of `repeats` blocks, or fewer if they take long, after one that is not counted. */
-enum status bench_image(struct bench_image *out, struct run *run, size_t repeats, struct error *err);
+enum status bench_image(struct bench_image *out, struct run_work *work, size_t repeats, struct error *err);
 
 /* Write the run's results to an unfinished store, as at the end of an epoch. */
-enum status bench_store(struct bench_store *out, struct run *run, struct error *err);
+enum status bench_store(struct bench_store *out, struct run_work *work, const char *path, struct error *err);
 
 /* A far pair, conv4_2 with the last convolution, of one image: by far_compute, and by one masked sweep for every upper
  * channel. Only `swept` of these are computed; their time is scaled to all channels. */
@@ -109,7 +108,7 @@ struct bench_far {
 };
 
 /* The run's measure must keep images, and its first block must have an image that is OK. */
-enum status bench_far(struct bench_far *out, struct run *run, struct error *err);
+enum status bench_far(struct bench_far *out, struct run_work *work, struct error *err);
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 

@@ -91,11 +91,11 @@ static void watch(void *context, size_t index, const struct measure_result *resu
     w->out->sweeps = w->far.cost.sweeps;
 }
 
-enum status bench_far(struct bench_far *out, struct run *run, struct error *err)
+enum status bench_far(struct bench_far *out, struct run_work *run, struct error *err)
 {
-    const struct network *net = &run->model.net;
+    const struct network *net = &run->plan->model.net;
     struct arena arena = arena_over(NULL, 0);
-    struct work work = {.plan = &run->model.plan, .out = out};
+    struct work work = {.plan = &run->plan->model.plan, .out = out};
     struct dry_block_times times;
     enum status rc = OK;
 
@@ -110,9 +110,9 @@ enum status bench_far(struct bench_far *out, struct run *run, struct error *err)
     TRY(agree(run->node->world, rc, err));
     arena = arena_over(work.memory, nbytes);
     place(&work, &arena);
-    run->context.watcher = (struct block_watcher){&work, watch};
+    run->worker.watcher = (struct block_watcher){&work, watch};
     rows_free(&run->rows);
-    TRY(dry_time_block(&times, run, run->context.first / run->config->run.block, err));
+    TRY(dry_time_block(&times, run, run_plan_first_block(run->plan), err));
     rc = out->channels ? OK : error_set(err, FAIL_LIMIT, "no image of the first block can be measured");
     TRY(agree(run->node->world, rc, err));
     out->seconds = bench_slowest(out->seconds, run->node);

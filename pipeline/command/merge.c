@@ -1,13 +1,11 @@
 #include "pipeline/run/merge.h"
 
 #include "pipeline/command/commands.h"
-#include "pipeline/config/text.h"
-#include "pipeline/run/output.h"
 #include "pipeline/run/parts.h"
+#include "pipeline/run/place.h"
 #include "pipeline/util/json_output.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,15 +52,14 @@ static enum status check_place(const struct arguments *arguments, struct error *
 static enum status compare_output(bool *complete, const struct arguments *arguments, const struct merge_parts *parts,
                                   struct error *err)
 {
-    char *config = config_text(&parts->config);
+    const struct merge_part *part = &parts->parts[0];
+    const struct identity mine = {&parts->config, part->model_sha256, part->dataset_sha256, NULL, NULL};
     struct provenance provenance = parts->provenance;
-    struct output_identity mine = {config ? config : "", parts->parts[0].model_sha256, parts->parts[0].dataset_sha256};
-    enum status rc = output_compare(complete, &provenance, arguments->output, &mine, true, err);
+    enum status rc = place_compare(complete, &provenance, arguments->output, &mine, true, err);
 
     if (rc == OK && !*complete)
         rc = error_set(err, FAIL_CONFIG, "%s belongs to an unfinished run; finish it, or choose another --output",
                        arguments->output);
-    free(config);
     return rc;
 }
 
@@ -90,7 +87,7 @@ static enum status merge_into(const struct arguments *arguments, const struct me
     bool exists = false, complete = false;
     enum status rc = OK;
 
-    TRY(output_check(&exists, arguments->output, &parts->config, err));
+    TRY(place_check(&exists, arguments->output, &parts->config, err));
     if (exists && !arguments->restart)
         TRY(compare_output(&complete, arguments, parts, err));
     if (!complete)
@@ -105,7 +102,7 @@ done:
 static enum status merge(const struct arguments *arguments, struct error *err)
 {
     struct merge_parts parts = {0};
-    struct parts place = {.lock = -1};
+    struct parts place = {0};
     char host[NODE_HOST] = "";
     size_t removed;
     enum status rc = OK;

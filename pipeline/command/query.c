@@ -174,7 +174,7 @@ static enum status answer(const void *context, const struct node *node, struct l
 {
     const struct arguments *arguments = context;
     const char *expression = arguments->probe.query;
-    struct probe probe = {.run = NULL};
+    struct probe probe = {.images = NULL};
     enum status rc = OK;
 
     TRY(probe_begin(&probe, &arguments->probe, node, log, err));

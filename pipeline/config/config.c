@@ -392,6 +392,17 @@ done:
     return rc;
 }
 
+enum status config_set(struct config *config, const char *section, const char *key, const char *value,
+                       struct error *err)
+{
+    struct parser parser = {.out = config, .folder = "", .err = err};
+    size_t i = config_table_find(section, key);
+
+    if (config_table_key(i))
+        config->lines[i] = CONFIG_DEFAULT; /* a second time is no mistake here */
+    return assign(&parser, section, key, value, CONFIG_SET);
+}
+
 void config_free(struct config *config)
 {
     const struct config_key *key;

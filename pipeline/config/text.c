@@ -147,19 +147,31 @@ static void find_entry(struct entry *found, const char *text, const struct entry
     found->nvalue = 7;
 }
 
-static bool matters(const struct entry *e)
+static bool is_key(const struct config_key *key, const char *name)
+{
+    size_t n = strlen(key->section);
+
+    return strncmp(name, key->section, n) == 0 && name[n] == '.' && strcmp(name + n + 1, key->name) == 0;
+}
+
+static bool matters(const struct entry *e, const char *const *keys)
 {
     const struct config_key *key = config_table_key(config_table_find(e->section, e->name));
 
-    return !key || !key->may_differ;
+    if (!keys)
+        return !key || !key->may_differ;
+    while (*keys && !(key && is_key(key, *keys)))
+        keys++;
+    return *keys != NULL;
 }
 
 /* The first assignment of a that matters and that b lacks, or has with another value. */
-static bool find_difference(struct entry *in_a, struct entry *in_b, const char *a, const char *b)
+static bool find_difference(struct entry *in_a, struct entry *in_b, const char *a, const char *b,
+                            const char *const *keys)
 {
     *in_a = (struct entry){0};
     while (next_entry(in_a, &a)) {
-        if (!matters(in_a))
+        if (!matters(in_a, keys))
             continue;
         find_entry(in_b, b, in_a);
         if (in_a->nvalue != in_b->nvalue || memcmp(in_a->value, in_b->value, (size_t)in_a->nvalue) != 0)
@@ -168,13 +180,18 @@ static bool find_difference(struct entry *in_a, struct entry *in_b, const char *
     return false;
 }
 
-bool config_text_differs(char *message, size_t n, const char *mine, const char *stored)
+bool config_text_differs_in(char *message, size_t n, const char *mine, const char *stored, const char *const *keys)
 {
     struct entry here, there;
 
-    if (!find_difference(&here, &there, mine, stored) && !find_difference(&there, &here, stored, mine))
+    if (!find_difference(&here, &there, mine, stored, keys) && !find_difference(&there, &here, stored, mine, keys))
         return false;
     snprintf(message, n, "%s.%s is \"%.*s\" here, but \"%.*s\" in the store", here.section, here.name, here.nvalue,
              here.value, there.nvalue, there.value);
     return true;
+}
+
+bool config_text_differs(char *message, size_t n, const char *mine, const char *stored)
+{
+    return config_text_differs_in(message, n, mine, stored, NULL);
 }

@@ -1,11 +1,9 @@
 #include "pipeline/results/origin.h"
 
-#include "pipeline/config/text.h"
-#include "pipeline/run/output.h"
+#include "pipeline/run/identity.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- complete or not ------------------------------------------------------------------------------------------- */
 
@@ -66,81 +64,38 @@ void origin_free(struct origin *origin)
 
 /* ---- measure ----------------------------------------------------------------------------------------------------- */
 
-static bool same_pairs(const struct config_pairs *a, const struct config_pairs *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = strcmp(a->items[i].name, b->items[i].name) == 0 && strcmp(a->items[i].text, b->items[i].text) == 0;
-    return same;
-}
-
-static enum status compare_key(const struct origin *origin, const struct config *config, const char *section,
-                               const char *key, struct error *err)
-{
-    char *stored = config_text_value(&origin->config, section, key), *mine = config_text_value(config, section, key);
-    enum status rc = OK;
-
-    if (!stored || !mine)
-        rc = error_set(err, FAIL_SYSTEM, "no memory for the configuration's text");
-    else if (strcmp(stored, mine) != 0)
-        rc = error_set(err, FAIL_MISMATCH, "%s has %s.%s = %s, but the configuration asks for %s", origin->path,
-                       section, key, stored, mine);
-    free(stored);
-    free(mine);
-    return rc;
-}
+static const char advice[] = "give the configuration of the store's run, and with --set what its command line changed";
 
 enum status origin_compare(const struct origin *origin, const struct config *mine, const char *model_sha256,
                            bool by_class, struct error *err)
 {
-    static const char *const keys[] = {"composite", "bias", "pool", "target"};
-    char *sha = NULL;
-    enum status rc = OK;
+    const char *const keys[] = {"measure.composite",
+                                "measure.bias",
+                                "measure.pool",
+                                "measure.target",
+                                "measure.rule",
+                                by_class ? "store.class_by" : NULL,
+                                NULL};
 
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        TRY(compare_key(origin, mine, "measure", keys[i], err));
-    if (by_class)
-        TRY(compare_key(origin, mine, "store", "class_by", err));
-    if (!same_pairs(&origin->config.measure.rules, &mine->measure.rules))
-        TRY(error_set(err, FAIL_MISMATCH, "%s has other rules of single layers (measure.rule) than the configuration",
-                      origin->path));
-    TRY(store_get_text(&sha, origin->reader, "", "model_sha256", err));
-    if (strcmp(sha, model_sha256) != 0)
-        TRY(error_set(err, FAIL_MISMATCH, "%s was made with other weights than those of the configuration",
-                      origin->path));
-done:
-    free(sha);
-    return rc;
+    return identity_compare(origin->reader, origin->path, &(struct identity){mine, model_sha256, NULL, keys, advice},
+                            err);
 }
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */
 
-static bool same_dataset(const struct origin *origin, const struct dataset_listing *listing)
+enum status origin_compare_dataset(const struct origin *origin, const char *dataset_sha256, struct error *err)
 {
-    char mine[2 * DATASET_SHA256 + 1], *stored = NULL;
+    static const char *const none[] = {NULL};
 
-    output_dataset_sha256(mine, listing);
-    bool same = store_get_text(&stored, origin->reader, "", "dataset_sha256", NULL) == OK && strcmp(mine, stored) == 0;
-
-    free(stored);
-    return same;
+    return identity_compare(origin->reader, origin->path,
+                            &(struct identity){&origin->config, NULL, dataset_sha256, none, advice}, err);
 }
 
-enum status origin_compare_dataset(const struct origin *origin, const struct dataset_listing *listing,
-                                   struct error *err)
-{
-    if (same_dataset(origin, listing))
-        return OK;
-    return error_set(err, FAIL_MISMATCH, "%s was made from another dataset than that of the configuration",
-                     origin->path);
-}
-
-bool origin_same_images(const struct origin *origin, const struct dataset_listing *listing, size_t first, size_t count)
+bool origin_same_images(const struct origin *origin, const char *dataset_sha256, size_t first, size_t count)
 {
     size_t ndim, dims[STORE_MAX_DIMS];
 
     return store_shape(&ndim, dims, origin->reader, "images/status", NULL) == OK && dims[0] == count &&
            origin->config.data.images.first == first && origin->config.data.shard.count == 1 &&
-           origin_complete(origin->reader) && same_dataset(origin, listing);
+           origin_complete(origin->reader) && origin_compare_dataset(origin, dataset_sha256, NULL) == OK;
 }

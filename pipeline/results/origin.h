@@ -4,7 +4,6 @@
 #ifndef NRMFLOW_PIPELINE_RESULTS_ORIGIN_H
 #define NRMFLOW_PIPELINE_RESULTS_ORIGIN_H
 
-#include "io/dataset/dataset.h"
 #include "io/store/store.h"
 #include "pipeline/config/config.h"
 
@@ -45,10 +44,9 @@ enum status origin_compare(const struct origin *origin, const struct config *min
                            bool by_class, struct error *err);
 
 /* Check that a listing is that of the store's dataset. Errors: FAIL_MISMATCH. */
-enum status origin_compare_dataset(const struct origin *origin, const struct dataset_listing *listing,
-                                   struct error *err);
+enum status origin_compare_dataset(const struct origin *origin, const char *dataset_sha256, struct error *err);
 
 /* Whether the store is complete, of this dataset, and of its images first .. first + count - 1. */
-bool origin_same_images(const struct origin *origin, const struct dataset_listing *listing, size_t first, size_t count);
+bool origin_same_images(const struct origin *origin, const char *dataset_sha256, size_t first, size_t count);
 
 #endif

@@ -236,24 +236,26 @@ static int by_product(const void *left, const void *right)
 static enum status find_walks(struct search *s, const struct walk_ranking_options *options)
 {
     struct walk_ranking *out = s->out;
-    size_t most = options->candidates, npairs = out->nlayers - 1, found, more = 0;
-    struct walk *others = calloc(most, sizeof *others);
-    double unused;
+    size_t most = options->candidates, npairs = out->nlayers - 1;
+    struct walk_found found = {.walks = calloc(2 * most, sizeof *found.walks)};
+    struct walk_found bounds = {.walks = calloc(most, sizeof *bounds.walks)};
     enum status rc = OK;
 
-    out->walks = calloc(2 * most, sizeof *out->walks);
-    found = out->walks && others ? walk_search(out->walks, &unused, s->pairs, npairs, WALK_PRODUCT, most) : (size_t)-1;
-    if (found != (size_t)-1 && options->bound)
-        more = walk_search(others, &out->others, s->pairs, npairs, WALK_BOTTLENECK, most);
-    if (found == (size_t)-1 || more == (size_t)-1)
+    out->walks = found.walks;
+    if (!found.walks || !bounds.walks)
         TRY(error_set(s->err, FAIL_SYSTEM, "no memory to search %zu walks; ask for fewer", most));
-    out->nwalks = found;
-    for (size_t i = 0; i < more; i++)
-        if (!listed(out, found, &others[i]))
-            out->walks[out->nwalks++] = others[i];
+    TRY(walk_search(&found, s->pairs, npairs, WALK_PRODUCT, most, s->err));
+    if (options->bound) {
+        TRY(walk_search(&bounds, s->pairs, npairs, WALK_BOTTLENECK, most, s->err));
+        out->others = bounds.others;
+    }
+    out->nwalks = found.count;
+    for (size_t i = 0; i < bounds.count; i++)
+        if (!listed(out, found.count, &bounds.walks[i]))
+            out->walks[out->nwalks++] = bounds.walks[i];
     qsort(out->walks, out->nwalks, sizeof *out->walks, by_product);
 done:
-    free(others);
+    free(bounds.walks);
     return rc;
 }
 

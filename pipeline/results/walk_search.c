@@ -152,11 +152,11 @@ static size_t collect(struct walk *found, double *others, const struct layer *la
     return count == most ? most - 1 : count;
 }
 
-size_t walk_search(struct walk *found, double *others, const struct walk_pair *pairs, size_t npairs,
-                   enum walk_score score, size_t most)
+enum status walk_search(struct walk_found *found, const struct walk_pair *pairs, size_t npairs, enum walk_score score,
+                        size_t most, struct error *err)
 {
     struct layer layers[WALK_SEARCH_MOST_LAYERS] = {{.channels = 0}};
-    size_t room = most + 1, count = (size_t)-1;
+    size_t room = most + 1;
     struct end *best = calloc(room, sizeof *best);
     bool ok = best && layer_init(&layers[0], pairs[0].upper, room);
 
@@ -174,9 +174,9 @@ size_t walk_search(struct walk *found, double *others, const struct walk_pair *p
         free(scales);
     }
     if (ok)
-        count = collect(found, others, layers, pairs, npairs, room, best);
+        found->count = collect(found->walks, &found->others, layers, pairs, npairs, room, best);
     for (size_t k = 0; k <= npairs; k++)
         layer_free(&layers[k]);
     free(best);
-    return count;
+    return ok ? OK : error_set(err, FAIL_SYSTEM, "no memory to search %zu walks; ask for fewer", most);
 }

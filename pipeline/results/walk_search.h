@@ -16,6 +16,8 @@
 #ifndef NRMFLOW_PIPELINE_RESULTS_WALK_SEARCH_H
 #define NRMFLOW_PIPELINE_RESULTS_WALK_SEARCH_H
 
+#include "io/base/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,16 +38,21 @@ struct walk {
     double product, bottleneck;               /* both scores; the product has a sign */
 };
 
+struct walk_found {
+    struct walk
+        *walks; /* [most] the caller's; largest |score| first, among equals the lower channels, from the bottom up */
+    size_t count;
+    double others; /* upper bound of all other walks' |score|; zero if these are all walks of a score other than zero */
+};
+
 /* Find the walks of largest |score|, except those of score zero.
  *
- *   found   out  [most] largest first; among equals the lower channels first, from the bottom up
- *   others  out  upper bound of all other walks' |score|; zero if `found` has all walks of a score other than zero
- *   pairs   in   [npairs] from the top down; pairs[k].lower == pairs[k + 1].upper; 1 <= npairs <
- *                WALK_SEARCH_MOST_LAYERS.
- *                Values that are not finite count as zero.
- * Returns the number found, or (size_t)-1 without memory. */
-size_t walk_search(struct walk *found, double *others, const struct walk_pair *pairs, size_t npairs,
-                   enum walk_score score, size_t most);
+ *   found  in/out  with walks set
+ *   pairs  in      [npairs] from the top down; pairs[k].lower == pairs[k + 1].upper; 1 <= npairs <
+ *                  WALK_SEARCH_MOST_LAYERS. Values that are not finite count as zero.
+ * Errors: FAIL_SYSTEM without memory. Not collective. */
+enum status walk_search(struct walk_found *found, const struct walk_pair *pairs, size_t npairs, enum walk_score score,
+                        size_t most, struct error *err);
 
 /* Both scores of a walk whose channels are set. */
 void walk_search_score(struct walk *walk, const struct walk_pair *pairs, size_t npairs);

@@ -8,17 +8,17 @@
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static size_t input_floats(const struct block_context *context)
+static size_t input_floats(const struct run_plan *plan)
 {
-    return shape_neurons(network_shape(&context->model->net, 0));
+    return shape_neurons(network_shape(&plan->model.net, 0));
 }
 
-static void place(struct block_worker *worker, const struct block_context *context, struct arena *arena)
+static void place(struct block_worker *worker, const struct run_plan *plan, struct arena *arena)
 {
-    const struct measure_plan *plan = &context->model->plan;
-    size_t channels = plan->channel[plan->net->nlinks + 1];
+    const struct measure_plan *measure = &plan->model.plan;
+    size_t channels = measure->channel[measure->net->nlinks + 1];
 
-    worker->inputs = arena_floats(arena, 2 * BLOCK_GROUP * input_floats(context));
+    worker->inputs = arena_floats(arena, 2 * BLOCK_GROUP * input_floats(plan));
     for (size_t i = 0; i < BLOCK_GROUP; i++) {
         struct measure_result *r = &worker->results[i];
         r->relevance = arena_doubles(arena, channels);
@@ -26,33 +26,35 @@ static void place(struct block_worker *worker, const struct block_context *conte
         r->activation = arena_floats(arena, channels);
         r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
     }
-    measure_workspace_place(&worker->workspace, plan, arena);
-    block_sums_place(&worker->block_sums, context->statistics, arena);
-    queries_place(&worker->queries, context->queries, plan, arena);
-    far_sums_place(&worker->far_sums, context->statistics, context->config->run.seed, arena);
+    measure_workspace_place(&worker->workspace, measure, arena);
+    block_sums_place(&worker->block_sums, &plan->statistics, arena);
+    queries_place(&worker->queries, &plan->queries, measure, arena);
+    far_sums_place(&worker->far_sums, &plan->statistics, plan->config->run.seed, arena);
 }
 
-size_t block_worker_bytes(const struct block_context *context)
+size_t block_worker_bytes(const struct run_plan *plan)
 {
     struct block_worker worker;
     struct arena arena = arena_over(NULL, 0);
 
-    place(&worker, context, &arena);
+    place(&worker, plan, &arena);
     return arena.peak;
 }
 
-enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err)
+enum status block_worker_init(struct block_worker *worker, const struct run_plan *plan, struct log *log,
+                              struct error *err)
 {
     enum status rc = OK;
 
-    *worker = (struct block_worker){.context = context, .announced = SIZE_MAX, .nbytes = block_worker_bytes(context)};
+    *worker =
+        (struct block_worker){.plan = plan, .log = log, .announced = SIZE_MAX, .nbytes = block_worker_bytes(plan)};
     worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
     if (!worker->memory)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
     huge_pages_prefer(worker->memory, worker->nbytes);
     struct arena arena = arena_over(worker->memory, worker->nbytes);
-    place(worker, context, &arena);
-    TRY(reader_open(&worker->reader, context->listing, &context->model->preprocessing, BLOCK_GROUP, worker->inputs,
+    place(worker, plan, &arena);
+    TRY(reader_open(&worker->reader, plan->listing.memory, &plan->model.preprocessing, BLOCK_GROUP, worker->inputs,
                     err));
 done:
     return rc;
@@ -80,14 +82,6 @@ static void lap(double *start, double *total)
 void block_announce(struct block_worker *worker, size_t block)
 {
     worker->announced = block;
-}
-
-void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end)
-{
-    size_t size = context->config->run.block;
-
-    *first = larger(block * size, context->first);
-    *end = smaller((block + 1) * size, context->end);
 }
 
 /* Choose an image's target. False with `target = label` if the image has no label. */
@@ -138,9 +132,9 @@ static void take_neurons(void *context, size_t slot, size_t variable, const floa
     block_sums_neurons(&m->worker->block_sums, slot, variable, r, h);
 }
 
-static size_t class_of(const struct block_context *context, const struct measure_result *result, int label)
+static size_t class_of(const struct run_plan *plan, const struct measure_result *result, int label)
 {
-    if (context->config->store.class_by == CONFIG_BY_TARGET)
+    if (plan->config->store.class_by == CONFIG_BY_TARGET)
         return result->target;
     return label < 0 ? SIZE_MAX : (size_t)label;
 }
@@ -155,7 +149,7 @@ static void take_flow(void *context, size_t slot, size_t link, const float *join
     block_sums_flow(&worker->block_sums, link, joint, to_bias, absorbed, result->given_mass);
     if (m->rc == OK)
         m->rc = block_sums_class_flow(&worker->block_sums, link, joint, result->given_mass,
-                                      class_of(worker->context, result, worker->label[slot]), m->sums, m->err);
+                                      class_of(worker->plan, result, worker->label[slot]), m->sums, m->err);
 }
 
 /* Queries, watcher and far flows, which sweep through the image on their own. */
@@ -163,15 +157,15 @@ static void take_image(void *context, size_t slot, const struct measure_image *i
 {
     struct measuring *m = context;
     struct block_worker *worker = m->worker;
-    struct block_watcher watcher = worker->context->watcher;
+    struct block_watcher watcher = worker->watcher;
     const struct measure_result *result = &worker->results[slot];
 
-    queries_compute(&worker->queries, worker->context->queries, slot, image);
+    queries_compute(&worker->queries, &worker->plan->queries, slot, image);
     if (watcher.image)
         watcher.image(watcher.context, worker->start + slot, result, image);
     if (m->rc == OK)
         m->rc = far_sums_image(&worker->far_sums, &worker->block_sums, m->sums, image, worker->start + slot,
-                               result->given_mass, class_of(worker->context, result, worker->label[slot]), m->err);
+                               result->given_mass, class_of(worker->plan, result, worker->label[slot]), m->err);
 }
 
 static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
@@ -202,38 +196,37 @@ struct group {
 };
 
 /* The group of a block that begins at image `at`. */
-static struct group group_at(const struct block_context *context, size_t block, size_t at)
+static struct group group_at(const struct run_plan *plan, size_t block, size_t at)
 {
-    size_t first, end;
+    struct shard_images images = run_plan_block(plan, block);
 
-    block_range(context, block, &first, &end);
-    return (struct group){.start = at, .first = larger(at, first), .end = smaller(at + BLOCK_GROUP, end)};
+    return (struct group){.start = at, .first = larger(at, images.first), .end = smaller(at + BLOCK_GROUP, images.end)};
 }
 
 /* The first group from image `at` on in the block that has images; without one, its first is not before its end. */
-static struct group next_group(const struct block_context *context, size_t block, size_t at)
+static struct group next_group(const struct run_plan *plan, size_t block, size_t at)
 {
-    size_t end = (block + 1) * context->config->run.block;
-    struct group group = group_at(context, block, at);
+    size_t end = (block + 1) * plan->config->run.block;
+    struct group group = group_at(plan, block, at);
 
     while (group.first >= group.end && at + BLOCK_GROUP < end)
-        group = group_at(context, block, at += BLOCK_GROUP);
+        group = group_at(plan, block, at += BLOCK_GROUP);
     return group;
 }
 
 static enum status load_group(struct group *group, struct block_worker *worker, struct error *err)
 {
-    const struct block_context *context = worker->context;
+    const struct run_plan *plan = worker->plan;
     const struct reader_batch *batch = reader_take(worker->reader, group->first, group->end);
     enum status rc = OK;
 
     for (size_t index = group->first; index < group->end; index++) {
         size_t slot = index - group->start, at = index - group->first;
-        worker->label[slot] = dataset_listing_label(context->listing, index);
-        TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, context->log, err));
-        group->has_target[slot] = choose_target(&group->targets[slot], context->config, worker->label[slot]);
+        worker->label[slot] = dataset_listing_label(plan->listing.memory, index);
+        TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, worker->log, err));
+        group->has_target[slot] = choose_target(&group->targets[slot], plan->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
-            group->inputs[slot] = batch->inputs + at * input_floats(context);
+            group->inputs[slot] = batch->inputs + at * input_floats(plan);
     }
 done:
     return rc;
@@ -242,14 +235,14 @@ done:
 /* Let the reader begin with the group after the one at image `at` of the block. */
 static void read_ahead(struct block_worker *worker, size_t block, size_t at)
 {
-    const struct block_context *context = worker->context;
-    size_t size = context->config->run.block;
+    const struct run_plan *plan = worker->plan;
+    size_t size = plan->config->run.block;
     struct group next = {0};
 
     if (at + BLOCK_GROUP < (block + 1) * size)
-        next = next_group(context, block, at + BLOCK_GROUP);
+        next = next_group(plan, block, at + BLOCK_GROUP);
     if (next.first >= next.end && worker->announced != SIZE_MAX)
-        next = next_group(context, worker->announced, worker->announced * size);
+        next = next_group(plan, worker->announced, worker->announced * size);
     if (next.first < next.end)
         reader_ahead(worker->reader, next.first, next.end);
 }
@@ -257,18 +250,18 @@ static void read_ahead(struct block_worker *worker, size_t block, size_t at)
 static enum status record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
                                 size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
 {
-    const struct block_context *context = worker->context;
+    const struct run_plan *plan = worker->plan;
     enum status rc = OK;
 
     for (size_t index = group->first; index < group->end; index++) {
-        size_t slot = index - group->start, row = index - context->first;
+        size_t slot = index - group->start, row = index - plan->images.first;
         const struct measure_result *result = &worker->results[slot];
         enum store_status status = status_of(group->loaded[slot], group->has_target[slot], result->status);
         count(outcome, status);
         rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
-                 queries_numbers(&worker->queries, context->queries, slot));
+                 queries_numbers(&worker->queries, &plan->queries, slot));
         if (status == STORE_IMAGE_OK)
-            TRY(block_sums_image(&worker->block_sums, slot, result, row, class_of(context, result, worker->label[slot]),
+            TRY(block_sums_image(&worker->block_sums, slot, result, row, class_of(plan, result, worker->label[slot]),
                                  sums, err));
     }
 done:
@@ -287,7 +280,7 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
     lap(&start, &worker->seconds[STAGE_DECODE]);
     read_ahead(worker, block, group.start);
     worker->start = group.start;
-    measure_group(worker->results, &worker->context->model->plan, group.inputs, group.targets,
+    measure_group(worker->results, &worker->plan->model.plan, group.inputs, group.targets,
                   (struct measure_sink){&measuring, take_neurons, take_flow, take_image}, &worker->workspace);
     lap(&start, &worker->seconds[STAGE_MEASURE]);
     TRY(measuring.rc);
@@ -300,18 +293,19 @@ done:
 enum status block_compute(struct block_outcome *outcome, struct block_worker *worker, size_t block, struct rows *rows,
                           struct sums *sums, struct error *err)
 {
-    size_t size = worker->context->config->run.block, first, end;
+    const struct run_plan *plan = worker->plan;
+    struct shard_images images = run_plan_block(plan, block);
+    size_t size = plan->config->run.block, first_row = images.first - plan->images.first;
     double start;
     enum status rc = OK;
 
     *outcome = (struct block_outcome){0};
-    block_range(worker->context, block, &first, &end);
     block_sums_reset(&worker->block_sums);
-    TRY(rows_add_block(rows, first - worker->context->first, end - first, err));
+    TRY(rows_add_block(rows, first_row, images.end - images.first, err));
     for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
-        struct group group = group_at(worker->context, block, at);
+        struct group group = group_at(plan, block, at);
         if (group.first < group.end)
-            TRY(compute_group(outcome, group, worker, block, first - worker->context->first, rows, sums, err));
+            TRY(compute_group(outcome, group, worker, block, first_row, rows, sums, err));
     }
     start = log_seconds();
     TRY(block_sums_commit(&worker->block_sums, sums, err));

@@ -3,9 +3,7 @@
 #define NRMFLOW_PIPELINE_RUN_BLOCK_H
 
 #include "io/base/error.h"
-#include "io/dataset/dataset.h"
-#include "pipeline/config/config.h"
-#include "pipeline/run/model.h"
+#include "pipeline/run/plan.h"
 #include "pipeline/run/reader.h"
 #include "pipeline/run/rows.h"
 #include "pipeline/run/stage.h"
@@ -16,25 +14,10 @@
 #include "pipeline/stats/sums.h"
 #include "pipeline/util/log.h"
 
-/* Images of one dense product. Like the block size it affects the last bits of the results. */
-enum { BLOCK_GROUP = 8 };
-
 /* Is called with every image that is OK, after its queries; `index` is its number in the dataset. */
 struct block_watcher {
     void *context;
     void (*image)(void *context, size_t index, const struct measure_result *result, const struct measure_image *image);
-};
-
-/* What the blocks of a run have in common. */
-struct block_context {
-    const struct config *config;
-    const struct model *model;
-    const struct dataset_listing *listing;
-    const struct statistics *statistics;
-    const struct queries *queries;
-    struct block_watcher watcher; /* all zero: none */
-    struct log *log;
-    size_t first, end; /* the run's images; row r of the store is image first + r */
 };
 
 /* Images of a block, counted. */
@@ -44,10 +27,12 @@ struct block_outcome {
 
 /* A rank's memory and state. */
 struct block_worker {
-    const struct block_context *context; /* borrowed */
-    struct reader *reader;               /* owned */
-    size_t announced;                    /* the block after the current one; SIZE_MAX if it is not known */
-    void *memory;                        /* owned: everything below */
+    const struct run_plan *plan;  /* borrowed */
+    struct log *log;              /* borrowed */
+    struct block_watcher watcher; /* to be set after block_worker_init; all zero: none */
+    struct reader *reader;        /* owned */
+    size_t announced;             /* the block after the one in work; SIZE_MAX if it is not known */
+    void *memory;                 /* owned: everything below */
     size_t nbytes;
     float *inputs; /* [2][BLOCK_GROUP][neurons of the input] for the reader */
     struct measure_result results[BLOCK_GROUP];
@@ -61,20 +46,19 @@ struct block_worker {
 };
 
 /* Bytes of working memory that a worker allocates. */
-size_t block_worker_bytes(const struct block_context *context);
+size_t block_worker_bytes(const struct run_plan *plan);
 
 /* Set up a worker. Errors: FAIL_SYSTEM or FAIL_LIMIT without memory; as dataset_open. Caller frees with
  * block_worker_free, also after a failure. */
-enum status block_worker_init(struct block_worker *worker, const struct block_context *context, struct error *err);
+enum status block_worker_init(struct block_worker *worker, const struct run_plan *plan, struct log *log,
+                              struct error *err);
 
+/* All zero is fine. */
 void block_worker_free(struct block_worker *worker);
 
 /* Announce the block that follows the next one to be computed, or SIZE_MAX. Its first images are read in the
  * background. */
 void block_announce(struct block_worker *worker, size_t block);
-
-/* First and last + 1 image of block `block` within the run; blocks are cut by index in the whole dataset. */
-void block_range(const struct block_context *context, size_t block, size_t *first, size_t *end);
 
 /* Compute a block. An image that fails becomes a row with a status and a line in the log.
  *

@@ -3,7 +3,7 @@
 #include "kernels/measure/cost.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/memory.h"
-#include "pipeline/run/output.h"
+#include "pipeline/run/place.h"
 #include "pipeline/util/json_output.h"
 
 #include <math.h>
@@ -18,11 +18,11 @@ enum { CHANNEL_NUMBERS = 8 };
 /* Datasets of a variable and of a pair, and HDF5's overhead for one: header, attributes, scales. */
 enum { LAYER_DATASETS = 20, FLOW_DATASETS = 10, DATASET_BYTES = 2048 };
 
-static size_t rows_size(const struct run *run, size_t blocks)
+static size_t rows_size(const struct run_plan *plan, size_t blocks)
 {
-    size_t name = dataset_listing_name(NULL, 0, run->context.listing, run->context.first);
+    size_t name = dataset_listing_name(NULL, 0, plan->listing.memory, plan->images.first);
 
-    return blocks * (run->layout.offset[run->layout.ncolumns] + run->config->run.block * (name + sizeof(int32_t)));
+    return blocks * (plan->layout.offset[plan->layout.ncolumns] + plan->config->run.block * (name + sizeof(int32_t)));
 }
 
 static size_t layers_size(const struct statistics *s)
@@ -54,66 +54,66 @@ static size_t flows_size(const struct statistics *s)
 
 /* ---- the plan -------------------------------------------------------------------------------------------------- */
 
-static enum status measure_sizes(struct dry_plan *out, const struct run *run, struct error *err)
+static enum status measure_sizes(struct dry_plan *out, const struct run_plan *plan, const struct node *node,
+                                 struct error *err)
 {
-    unsigned long long node;
+    unsigned long long fullest;
     struct memory_plan memory;
-    size_t size = run->config->run.block;
     enum status rc = OK;
 
-    TRY(agree(run->node->world, memory_plan(&memory, run, err), err));
-    node = memory.node;
-    MPI_Allreduce(MPI_IN_PLACE, &node, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, run->node->world);
-    memcpy(out->network, run->model.net.name, sizeof out->network);
-    for (size_t k = 0; k < run->model.net.nlinks; k++)
-        out->adjacent += run->statistics.measure->options.flows[k];
-    out->images = run->context.end - run->context.first;
-    out->blocks = (run->context.end + size - 1) / size - run->context.first / size;
-    out->ranks = (size_t)run->node->nranks;
-    out->nodes = (size_t)run->node->nnodes;
+    TRY(agree(node->world, memory_plan(&memory, plan, (size_t)node->nlocal, err), err));
+    fullest = memory.node;
+    MPI_Allreduce(MPI_IN_PLACE, &fullest, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, node->world);
+    memcpy(out->network, plan->model.net.name, sizeof out->network);
+    for (size_t k = 0; k < plan->model.net.nlinks; k++)
+        out->adjacent += plan->statistics.measure->options.flows[k];
+    out->images = plan->images.end - plan->images.first;
+    out->blocks = run_plan_blocks(plan);
+    out->ranks = (size_t)node->nranks;
+    out->nodes = (size_t)node->nnodes;
     out->rank_bytes = memory.work + memory.rows;
     out->shared_bytes = memory.shared;
     out->writing_bytes = memory.writing;
-    out->node_bytes = (size_t)node;
-    out->store_bytes = rows_size(run, out->blocks) + layers_size(&run->statistics) + flows_size(&run->statistics);
-    out->flops = cost_floor(&run->model.plan);
-    out->far = flows_cost(&run->model.flows, &run->model.plan);
+    out->node_bytes = (size_t)fullest;
+    out->store_bytes = rows_size(plan, out->blocks) + layers_size(&plan->statistics) + flows_size(&plan->statistics);
+    out->flops = cost_floor(&plan->model.plan);
+    out->far = flows_cost(&plan->model.flows, &plan->model.plan);
 done:
     return rc;
 }
 
 /* ---- the time of a block --------------------------------------------------------------------------------------- */
 
-enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t block, struct error *err)
+enum status dry_time_block(struct dry_block_times *out, struct run_work *work, size_t block, struct error *err)
 {
     double before[BLOCK_STAGES];
     struct block_outcome outcome;
     enum status rc;
 
-    memcpy(before, run->worker.seconds, sizeof before);
-    MPI_Barrier(run->node->world);
+    memcpy(before, work->worker.seconds, sizeof before);
+    MPI_Barrier(work->node->world);
     double start = log_seconds();
-    rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
+    rc = run_work_compute(&outcome, work, block, err);
     out->total = log_seconds() - start;
     out->images = outcome.images;
     for (size_t i = 0; i < BLOCK_STAGES; i++)
-        out->stages[i] = run->worker.seconds[i] - before[i];
-    return agree(run->node->world, rc, err);
+        out->stages[i] = work->worker.seconds[i] - before[i];
+    return agree(work->node->world, rc, err);
 }
 
 /* A faster block is computed twice: the first time includes the system's work on new memory. */
 static const double short_block = 5; /* seconds */
 
 /* Every rank computes one of the first blocks. */
-static enum status measure_time(struct dry_plan *out, struct run *run, struct error *err)
+static enum status measure_time(struct dry_plan *out, struct run_work *work, struct error *err)
 {
-    size_t block = run->context.first / run->config->run.block + (size_t)run->node->rank % out->blocks;
+    size_t block = run_plan_first_block(work->plan) + (size_t)work->node->rank % out->blocks;
     struct dry_block_times times;
     enum status rc = OK;
 
     for (int i = 0; i < 2 && (i == 0 || out->block_seconds < short_block); i++) {
-        TRY(dry_time_block(&times, run, block, err));
-        MPI_Allreduce(&times.total, &out->block_seconds, 1, MPI_DOUBLE, MPI_MAX, run->node->world);
+        TRY(dry_time_block(&times, work, block, err));
+        MPI_Allreduce(&times.total, &out->block_seconds, 1, MPI_DOUBLE, MPI_MAX, work->node->world);
     }
     out->seconds = out->block_seconds * ceil((double)out->blocks / (double)out->ranks);
 done:
@@ -123,19 +123,22 @@ done:
 enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
                     struct log *log, struct error *err)
 {
-    struct run run = {.config = config, .output = output, .node = node, .log = log, .parts = {.lock = -1}};
+    struct run_plan plan = {0};
+    struct run_work work = {0};
     bool exists = false;
     enum status rc = OK;
 
     *out = (struct dry_plan){.output = output, .composite = config->measure.composite, .given = config->measure.given};
     if (node->rank == 0)
-        rc = output_check(&exists, output, config, err);
+        rc = place_check(&exists, output, config, err);
     TRY(agree(node->world, rc, err));
-    TRY(run_set_up(&run, err));
-    TRY(measure_sizes(out, &run, err));
-    TRY(measure_time(out, &run, err));
+    TRY(run_plan_init(&plan, config, NULL, node, log, err));
+    TRY(run_work_init(&work, &plan, node, log, err));
+    TRY(measure_sizes(out, &plan, node, err));
+    TRY(measure_time(out, &work, err));
 done:
-    run_tear_down(&run);
+    run_work_free(&work);
+    run_plan_free(&plan);
     return rc;
 }
 

@@ -2,7 +2,7 @@
 #ifndef NRMFLOW_PIPELINE_RUN_DRY_H
 #define NRMFLOW_PIPELINE_RUN_DRY_H
 
-#include "pipeline/run/internal.h"
+#include "pipeline/run/work.h"
 #include "pipeline/stats/flows.h"
 
 struct dry_block_times {
@@ -13,7 +13,7 @@ struct dry_block_times {
 
 /* Compute block `block` on every rank at the same time, only to measure its time. Its rows and sums stay in the run,
  * which must not be stored afterwards. Errors as block_compute, the same on all ranks. Collective. */
-enum status dry_time_block(struct dry_block_times *out, struct run *run, size_t block, struct error *err);
+enum status dry_time_block(struct dry_block_times *out, struct run_work *work, size_t block, struct error *err);
 
 struct dry_plan {
     const char *output;            /* the store; borrowed, as all text */

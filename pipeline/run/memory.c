@@ -1,6 +1,7 @@
 #include "pipeline/run/memory.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/run/block.h"
 #include "pipeline/stats/finish.h"
 
 /* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES covers MPI, HDF5's buffers,
@@ -13,45 +14,45 @@ size_t memory_mebibytes(size_t nbytes)
 }
 
 /* Rank 0 needs memory for the images' names and the numbers of one dataset. */
-static size_t writing_bytes(const struct run *run)
+static size_t writing_bytes(const struct run_plan *plan)
 {
-    size_t name = dataset_listing_name(NULL, 0, run->context.listing, run->context.first) + NAME_OVERHEAD;
+    size_t name = dataset_listing_name(NULL, 0, plan->listing.memory, plan->images.first) + NAME_OVERHEAD;
 
-    return (run->context.end - run->context.first) * name + finish_bytes(&run->statistics);
+    return (plan->images.end - plan->images.first) * name + finish_bytes(&plan->statistics);
 }
 
-static size_t shared_bytes(const struct run *run)
+static size_t shared_bytes(const struct run_plan *plan)
 {
-    return run->model.weights.nbytes + run->model.forms.nbytes + run->model.masks.nbytes + run->listing.nbytes +
-           sums_bytes(&run->statistics.plan);
+    return plan->model.weights.nbytes + plan->model.forms.nbytes + plan->model.masks.nbytes + plan->listing.nbytes +
+           sums_bytes(&plan->statistics.plan);
 }
 
-static size_t total(const struct memory_plan *plan, const struct run *run)
+static size_t total(const struct memory_plan *memory, const struct run_plan *plan)
 {
-    size_t copies = run->model.weights.shared ? 1 : plan->ranks;
+    size_t copies = plan->model.weights.shared ? 1 : memory->ranks;
 
-    return plan->ranks * (plan->work + plan->rows) + copies * plan->shared + plan->writing;
+    return memory->ranks * (memory->work + memory->rows) + copies * memory->shared + memory->writing;
 }
 
-enum status memory_plan(struct memory_plan *out, const struct run *run, struct error *err)
+enum status memory_plan(struct memory_plan *out, const struct run_plan *plan, size_t ranks, struct error *err)
 {
-    const struct config_size *limit = &run->config->run.memory;
-    size_t least = run->layout.offset[run->layout.ncolumns]; /* rows of one block */
+    const struct config_size *limit = &plan->config->run.memory;
+    size_t least = plan->layout.offset[plan->layout.ncolumns]; /* of rows: one block's */
 
-    *out = (struct memory_plan){.ranks = (size_t)run->node->nlocal,
-                                .work = block_worker_bytes(&run->context) + LIBRARIES,
+    *out = (struct memory_plan){.ranks = ranks,
+                                .work = block_worker_bytes(plan) + LIBRARIES,
                                 .rows = least,
-                                .shared = shared_bytes(run),
-                                .writing = writing_bytes(run)};
-    out->node = total(out, run);
+                                .shared = shared_bytes(plan),
+                                .writing = writing_bytes(plan)};
+    out->node = total(out, plan);
     if (limit->set && out->node > limit->value)
-        return config_fail(run->config, err, "run.memory",
+        return config_fail(plan->config, err, "run.memory",
                            "a node of %zu ranks needs at least %zu MiB, but only %zu MiB are allowed; use fewer ranks, "
                            "a smaller store.top, fewer flows or fewer classes with sums of their own",
                            out->ranks, memory_mebibytes(out->node), limit->value >> 20);
     out->rows = larger(least, ROWS);
-    if (limit->set && total(out, run) > limit->value)
+    if (limit->set && total(out, plan) > limit->value)
         out->rows = least + (limit->value - out->node) / out->ranks;
-    out->node = total(out, run);
+    out->node = total(out, plan);
     return OK;
 }

@@ -5,7 +5,7 @@
 #ifndef NRMFLOW_PIPELINE_RUN_MEMORY_H
 #define NRMFLOW_PIPELINE_RUN_MEMORY_H
 
-#include "pipeline/run/internal.h"
+#include "pipeline/run/plan.h"
 
 #include <stddef.h>
 
@@ -19,9 +19,9 @@ struct memory_plan {
     size_t node;    /* all of it */
 };
 
-/* Plan the memory of a run that has its model, listing and plan (run_plan). If run.memory is below the usual need,
- * ranks keep fewer rows. Errors: FAIL_CONFIG if run.memory is too low even so. Not collective. */
-enum status memory_plan(struct memory_plan *out, const struct run *run, struct error *err);
+/* Plan the memory of a run on a node of `ranks` ranks. Where run.memory allows less than is usual, fewer rows are kept.
+ * Errors: FAIL_CONFIG if that is not enough. Not collective. */
+enum status memory_plan(struct memory_plan *out, const struct run_plan *plan, size_t ranks, struct error *err);
 
 /* Bytes in MiB, rounded up. */
 size_t memory_mebibytes(size_t nbytes);

@@ -1,6 +1,6 @@
 #include "pipeline/run/merge.h"
 
-#include "pipeline/run/internal.h"
+#include "pipeline/run/plan.h"
 #include "pipeline/run/state.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 /* The state of a merge. */
 struct merge {
     const struct merge_parts *all;
-    struct run run; /* a plan without work: model, statistics, queries and rows */
+    struct run_plan plan; /* an outline */
     void *memory[2];
     struct sums total, part;
     char *dataset, **class_names;
@@ -19,7 +19,7 @@ struct merge {
 
 /* ---- the plan of the run --------------------------------------------------------------------------------------- */
 
-static enum status plan(struct merge *m, struct error *err)
+static enum status make_plan(struct merge *m, struct error *err)
 {
     const struct merge_part *first = &m->all->parts[0];
     struct store_reader *store = NULL;
@@ -27,13 +27,12 @@ static enum status plan(struct merge *m, struct error *err)
     size_t classes;
     enum status rc = OK;
 
-    m->run.config = &m->all->config;
-    m->run.whole = m->all->whole;
     TRY(store_open_read(&store, first->path, err));
     TRY(state_load_network(&net, store, first->path, err));
-    TRY(model_outline(&m->run.model, &net, m->run.config, err));
-    snprintf(m->run.model.sha256, sizeof m->run.model.sha256, "%s", first->model_sha256);
-    TRY(run_plan(&m->run, err));
+    TRY(run_plan_outline(&m->plan, &m->all->config, &net, m->all->whole, err));
+    snprintf(m->plan.model.sha256, sizeof m->plan.model.sha256, "%s", first->model_sha256);
+    snprintf(m->plan.dataset_sha256, sizeof m->plan.dataset_sha256, "%s", first->dataset_sha256);
+    m->plan.dataset_count = first->dataset_count;
     classes = network_shape(&net, net.nlinks).channels;
     TRY(store_read_text(&m->class_names, store, "classes/name", &classes, err));
     TRY(store_get_text(&m->dataset, store, "", "dataset", err));
@@ -68,7 +67,7 @@ done:
 
 static enum status merge_sums(struct merge *m, struct error *err)
 {
-    const struct sums_plan *plan = &m->run.statistics.plan;
+    const struct sums_plan *plan = &m->plan.statistics.plan;
     struct sums *const sums[] = {&m->total, &m->part};
     enum status rc = OK;
 
@@ -142,7 +141,7 @@ static enum status count_status(size_t *counts, const struct store_reader *reade
 static enum status copy_part(struct store *store, struct save_summary *summary, const struct merge *m,
                              const struct merge_part *part, struct error *err)
 {
-    const struct rows_layout *layout = &m->run.layout;
+    const struct rows_layout *layout = &m->plan.layout;
     size_t before = part->first - m->all->whole.first;
     struct store_reader *reader = NULL;
     enum status rc = OK;
@@ -160,7 +159,7 @@ done:
 static enum status merge_rows(struct store *store, struct save_summary *summary, const struct merge *m,
                               struct error *err)
 {
-    const struct rows_layout *layout = &m->run.layout;
+    const struct rows_layout *layout = &m->plan.layout;
     size_t n = image_count(m);
     enum status rc = OK;
 
@@ -180,7 +179,7 @@ done:
 /* Value and condition of a query, [image_count] each. */
 static enum status read_query(double *value, double *given, const struct merge *m, size_t query, struct error *err)
 {
-    const struct rows_layout *layout = &m->run.layout;
+    const struct rows_layout *layout = &m->plan.layout;
     struct store_reader *reader = NULL;
     enum status rc = OK;
 
@@ -206,8 +205,8 @@ static enum status merge_queries(struct store *store, const struct merge *m, str
 
     if (!value || !given)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the queries of %zu images", n));
-    for (size_t i = 0; i < m->run.queries.count; i++) {
-        const struct query *query = &m->run.queries.items[i];
+    for (size_t i = 0; i < m->plan.queries.count; i++) {
+        const struct query *query = &m->plan.queries.items[i];
         TRY(read_query(value, given, m, i, err));
         TRY(queries_finish(store, query->name, query->text, value, given, n, err));
     }
@@ -219,41 +218,23 @@ done:
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-static struct save_inputs description(const struct merge *m)
-{
-    const struct merge_part *first = &m->all->parts[0];
-    struct save_inputs what = {.config = &m->all->config,
-                               .model = &m->run.model,
-                               .provenance = &m->all->provenance,
-                               .dataset = m->dataset,
-                               .dataset_sha256 = first->dataset_sha256,
-                               .dataset_count = first->dataset_count,
-                               .first = m->all->whole.first,
-                               .end = m->all->whole.end,
-                               .statistics = &m->run.statistics,
-                               .layout = &m->run.layout,
-                               .queries = &m->run.queries,
-                               .class_names = m->class_names};
-
-    memcpy(what.seconds, m->seconds, sizeof what.seconds);
-    return what;
-}
-
 static enum status write_merged(struct save_summary *summary, const struct merge *m, const char *output,
                                 struct error *err)
 {
-    struct save_inputs what = description(m);
-    struct finish_given given = finish_given(&m->run.statistics, &m->total);
+    struct save_inputs what = {
+        .plan = &m->plan, .provenance = &m->all->provenance, .dataset = m->dataset, .class_names = m->class_names};
+    struct finish_given given = finish_given(&m->plan.statistics, &m->total);
     struct store *store = NULL;
     enum status rc = OK;
 
+    memcpy(what.seconds, m->seconds, sizeof what.seconds);
     *summary = (struct save_summary){.images = image_count(m), .weak_condition = given.weak};
     TRY(store_create(&store, output, (unsigned)m->all->config.store.compression, err));
     TRY(save_head(store, &what, given, true, err));
     TRY(write_paths(store, m, err));
     TRY(merge_rows(store, summary, m, err));
     TRY(merge_queries(store, m, err));
-    TRY(finish_statistics(store, &m->run.statistics, &m->total, err));
+    TRY(finish_statistics(store, &m->plan.statistics, &m->total, err));
     rc = store_commit(store, err);
     store = NULL;
 done:
@@ -270,7 +251,7 @@ enum status merge_stores(struct save_summary *summary, const struct merge_parts 
     if (!m)
         return error_set(err, FAIL_SYSTEM, "no memory for a merge");
     m->all = parts;
-    TRY(plan(m, err));
+    TRY(make_plan(m, err));
     TRY(merge_sums(m, err));
     TRY(write_merged(summary, m, output, err));
 done:
@@ -278,8 +259,7 @@ done:
     free(m->memory[1]);
     free(m->dataset);
     free(m->class_names);
-    queries_free(&m->run.queries);
-    statistics_free(&m->run.statistics);
+    run_plan_free(&m->plan);
     free(m);
     return rc;
 }

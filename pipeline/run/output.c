@@ -1,200 +1,113 @@
 #include "pipeline/run/output.h"
 
 #include "io/base/fault.h"
-#include "io/store/store.h"
-#include "pipeline/config/text.h"
+#include "pipeline/mpi/agree.h"
+#include "pipeline/stats/sums_reduce.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static const char advice[] = "choose another --output, or replace it with --restart";
-
-/* The folder that `path` is in; malloc. */
-static char *folder_of(const char *path)
+enum status run_output_init(struct run_output *output, const char *path, struct run_work *work, struct error *err)
 {
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        return strdup(".");
-    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    *output = (struct run_output){.path = path, .work = work, .provenance = work->plan->provenance};
+    return parts_open(&output->parts, path, work->node, err);
 }
 
-static enum status check_folder(const char *output, struct error *err)
+void run_output_free(struct run_output *output)
 {
-    char *folder = folder_of(output);
-    struct stat about;
-    enum status rc = OK;
-
-    if (!folder)
-        rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
-    else if (stat(folder, &about) != 0)
-        rc = error_system(err, "%s: the folder of the output", folder);
-    else if (!S_ISDIR(about.st_mode))
-        rc = error_set(err, FAIL_SYSTEM, "%s: the output's folder is no folder", folder);
-    else if (access(folder, W_OK | X_OK) != 0)
-        rc = error_system(err, "%s: cannot write into the folder of the output", folder);
-    free(folder);
-    return rc;
+    parts_free(&output->parts);
+    schedule_free(&output->schedule);
 }
 
-static enum status check_inputs(const struct stat *there, const char *output, const struct config *config,
-                                struct error *err)
+/* ---- what is left to do ---------------------------------------------------------------------------------------- */
+
+/* Mark the blocks whose rows are in part files. */
+static enum status mark_finished(bool *finished, struct run_output *output, struct error *err)
 {
-    const char *const inputs[] = {config->name, config->data.path.file, config->data.labels.file,
-                                  config->model.weights.file, config->model.classes.file};
-    struct stat input;
+    const struct run_plan *plan = output->work->plan;
+    size_t size = plan->config->run.block, first = run_plan_first_block(plan);
+    struct rows_parts parts;
+    enum status rc = parts_read(&parts, &output->parts, &plan->layout, err);
 
-    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
-        if (inputs[i] && *inputs[i] && stat(inputs[i], &input) == 0 && input.st_dev == there->st_dev &&
-            input.st_ino == there->st_ino)
-            return error_set(err, FAIL_CONFIG,
-                             "%s: the output would overwrite an input of the run; choose another --output", output);
-    return OK;
-}
-
-enum status output_check(bool *exists, const char *output, const struct config *config, struct error *err)
-{
-    struct store_reader *store = NULL;
-    struct stat there;
-    enum status rc = OK;
-
-    *exists = false;
-    if (!*output)
-        TRY(error_set(err, FAIL_CONFIG, "--output is empty; name the store to write"));
-    TRY(check_folder(output, err));
-    if (stat(output, &there) != 0) {
-        rc = errno == ENOENT ? OK : error_system(err, "%s: cannot be examined", output);
-        goto done;
+    for (size_t i = 0; rc == OK && i < parts.nplaces; i++) {
+        size_t block = (plan->images.first + parts.places[i].first) / size;
+        if (block < first || block - first >= run_plan_blocks(plan))
+            rc = error_set(err, FAIL_FORMAT, "the part files of %s hold rows beyond its images", output->path);
+        else
+            finished[block - first] = true;
     }
-    if (!S_ISREG(there.st_mode))
-        TRY(error_set(err, FAIL_CONFIG, "%s: is no regular file; choose another --output", output));
-    TRY(check_inputs(&there, output, config, err));
-    if (store_open_read(&store, output, NULL) != OK)
-        TRY(error_set(err, FAIL_CONFIG,
-                      "%s: exists and is no store of nrmflow, so it is not overwritten; choose another --output",
-                      output));
-    *exists = true;
-done:
-    store_close(store);
+    output->before = parts.nrows;
+    rows_parts_free(&parts);
     return rc;
 }
 
-void output_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct dataset_listing *listing)
+enum status run_output_schedule(struct run_output *output, struct error *err)
 {
-    const unsigned char *digest = dataset_listing_sha256(listing);
-
-    for (size_t i = 0; i < DATASET_SHA256; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
-/* Compare one of the store's attributes with this run's. */
-static enum status compare_text(const struct store_reader *store, const char *output, const char *name,
-                                const char *mine, const char *what, struct error *err)
-{
-    char *theirs = NULL;
-    enum status rc = store_get_text(&theirs, store, "", name, err);
-
-    if (rc == OK && strcmp(theirs, mine) != 0)
-        rc = error_set(err, FAIL_MISMATCH, "%s: this store was made with %s; %s", output, what, advice);
-    free(theirs);
-    return rc;
-}
-
-static enum status compare_provenance(struct provenance *machine, const struct store_reader *store, const char *output,
-                                      bool mixed, struct error *err)
-{
-    struct provenance theirs;
-    char difference[512];
-    enum status rc = provenance_read(&theirs, store, err);
-
-    if (rc == OK && !mixed && provenance_differs(difference, sizeof difference, machine, &theirs))
-        rc = error_set(
-            err, FAIL_MISMATCH,
-            "%s: this unfinished store comes from another machine or another version of nrmflow, whose "
-            "results differ in the last bits (%s); continue it there, or here with --allow-mixed, which the store "
-            "records",
-            output, difference);
-    if (rc == OK) {
-        provenance_join(&theirs, machine);
-        *machine = theirs;
-    }
-    return rc;
-}
-
-enum status output_compare(bool *complete, struct provenance *machine, const char *output,
-                           const struct output_identity *mine, bool mixed, struct error *err)
-{
-    struct store_reader *store = NULL;
-    char *config = NULL, difference[512];
-    int64_t flag = 0;
+    const struct run_plan *plan = output->work->plan;
+    const struct node *node = output->work->node;
+    size_t first = run_plan_first_block(plan), nblocks = run_plan_blocks(plan), count = 0;
+    size_t *blocks = calloc(nblocks, sizeof *blocks);
+    bool *finished = calloc(nblocks, sizeof *finished);
+    unsigned long long before;
     enum status rc = OK;
 
-    *complete = false;
-    TRY(store_open_read(&store, output, err));
-    TRY(store_get_text(&config, store, "", "config", err));
-    if (config_text_differs(difference, sizeof difference, mine->config, config))
-        TRY(error_set(err, FAIL_MISMATCH, "%s: this store is of another run: %s; %s", output, difference, advice));
-    TRY(compare_text(store, output, "model_sha256", mine->model_sha256, "other weights", err));
-    TRY(compare_text(store, output, "dataset_sha256", mine->dataset_sha256, "another dataset", err));
-    TRY(store_get_int(&flag, store, "", "complete", err));
-    if (flag == 0)
-        TRY(compare_provenance(machine, store, output, mixed, err));
-    *complete = flag != 0;
+    if (!blocks || !finished)
+        rc = error_set(err, FAIL_SYSTEM, "no memory for a list of %zu blocks", nblocks);
+    else if (node->rank == 0)
+        rc = mark_finished(finished, output, err);
+    TRY(agree(node->world, rc, err));
+    MPI_Bcast(finished, (int)(nblocks * sizeof *finished), MPI_BYTE, 0, node->world);
+    before = output->before;
+    MPI_Bcast(&before, 1, MPI_UNSIGNED_LONG_LONG, 0, node->world);
+    output->before = (size_t)before;
+    for (size_t i = 0; i < nblocks; i++)
+        if (!finished[i])
+            blocks[count++] = first + i;
+    TRY(schedule_init(&output->schedule, blocks, count, node->world, err));
 done:
-    store_close(store);
-    free(config);
+    free(blocks);
+    free(finished);
     return rc;
 }
 
-enum status output_read(struct output_contents *out, const char *output, struct error *err)
+/* ---- the store ------------------------------------------------------------------------------------------------- */
+
+/* Add all sums to those of rank 0's node, which then are the whole run's; other nodes start again from zero.
+ * Collective. */
+static enum status gather_sums(struct run_work *work, struct error *err)
 {
-    struct store_reader *store = NULL;
-    int64_t complete = 0, finished = 0;
-    size_t ndim, dims[STORE_MAX_DIMS];
+    const struct node *node = work->node;
+    enum status rc = fault_hit(FAULT_REDUCE) ? error_system(err, "the ranks' sums cannot be added up") : OK;
+
+    TRY(agree(node->world, rc, err));
+    node_barrier(node);
+    sums_reduce(node->rank == 0 ? &work->sums : NULL, &work->sums, work->sums_memory.holders);
+    if (work->sums_memory.holder && node->rank != 0)
+        sums_reset(&work->sums);
+    MPI_Barrier(node->world);
+done:
+    return rc;
+}
+
+enum status run_output_save(struct run_output *output, struct save_summary *summary, bool complete, struct error *err)
+{
+    struct run_work *work = output->work;
+    const struct run_plan *plan = work->plan;
+    const struct node *node = work->node;
+    struct save_inputs what = {.plan = plan,
+                               .provenance = &output->provenance,
+                               .dataset = plan->config->data.path.file,
+                               .class_names = plan->class_names};
     enum status rc = OK;
 
-    TRY(store_open_read(&store, output, err));
-    TRY(store_get_int(&complete, store, "", "complete", err));
-    TRY(store_shape(&ndim, dims, store, "images/status", err));
-    if (ndim != 1)
-        TRY(error_set(err, FAIL_FORMAT, "%s: /images/status has %zu axes", output, ndim));
-    finished = (int64_t)dims[0];
-    if (complete == 0)
-        TRY(store_get_int(&finished, store, "", "finished", err));
-    *out = (struct output_contents){complete != 0, dims[0], finished > 0 ? (size_t)finished : 0};
+    TRY(gather_sums(work, err));
+    MPI_Reduce(work->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, node->world);
+    if (node->rank == 0)
+        rc = save_store(summary, &what, &output->parts, &work->sums, complete, output->path, err);
+    if (rc == OK && node->rank == 0)
+        log_debug(work->log, "epoch saved epoch=%zu finished=%zu", output->parts.epoch - 1, summary->images);
+    if (rc == OK && complete)
+        parts_remove(&output->parts);
+    rc = agree(node->world, rc, err);
 done:
-    store_close(store);
-    return rc;
-}
-
-static enum status sync_folder(const char *path, struct error *err)
-{
-    char *folder = folder_of(path);
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* EINVAL: the file system cannot sync folders */
-    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
-    enum status rc = synced ? OK : error_system(err, "%s: cannot make the removal durable", path);
-
-    if (fd >= 0)
-        close(fd);
-    free(folder);
-    return rc;
-}
-
-enum status output_remove(const char *output, struct error *err)
-{
-    char *real = realpath(output, NULL);
-    enum status rc = OK;
-
-    if (!real || fault_hit(FAULT_REMOVE) || unlink(real) != 0)
-        rc = error_system(err, "%s: this store cannot be removed", output);
-    if (rc == OK)
-        rc = sync_folder(real, err);
-    free(real);
     return rc;
 }

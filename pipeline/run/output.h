@@ -1,49 +1,47 @@
-/* Checks of the output's path before a run does any work. Not collective: rank 0 only. */
+/* What makes a run's work durable: the lock on the store, part files, and the store. */
 #ifndef NRMFLOW_PIPELINE_RUN_OUTPUT_H
 #define NRMFLOW_PIPELINE_RUN_OUTPUT_H
 
 #include "io/base/error.h"
-#include "io/dataset/dataset.h"
-#include "pipeline/config/config.h"
+#include "pipeline/mpi/progress.h"
 #include "pipeline/mpi/provenance.h"
+#include "pipeline/mpi/schedule.h"
+#include "pipeline/run/parts.h"
+#include "pipeline/run/save.h"
+#include "pipeline/run/stop.h"
+#include "pipeline/run/time_profile.h"
+#include "pipeline/run/work.h"
 
-#include <stdbool.h>
-
-/* Check whether a store can be written to `output`, and whether there is one already.
- *
- *   exists  out  there is an nrmflow store
- * Errors: FAIL_CONFIG if the path is empty, is no regular file, is one of the run's inputs, or is a file but no store;
- * FAIL_SYSTEM if its folder is missing or not writable. */
-enum status output_check(bool *exists, const char *output, const struct config *config, struct error *err);
-
-/* The listing's checksum in hexadecimal, as stores have it. */
-void output_dataset_sha256(char hex[2 * DATASET_SHA256 + 1], const struct dataset_listing *listing);
-
-/* What a store must agree on to be the result of a run. */
-struct output_identity {
-    const char *config; /* config_text */
-    const char *model_sha256, *dataset_sha256;
+struct run_output {
+    const char *path; /* of the store; borrowed, as work */
+    struct run_work *work;
+    struct provenance provenance; /* the plan's; joined by those of an unfinished store that the run continues */
+    struct parts parts;           /* with the lock */
+    struct schedule schedule;     /* of the blocks that are not in parts */
+    size_t before;                /* images that were finished when this run began */
+    struct progress progress;
+    struct time_profile profile; /* of this rank, without the stages of blocks: the worker has these */
+    struct stop *stop;           /* borrowed; the caller's to set, and NULL where nobody looks at it */
+    double started;              /* log_seconds(), the caller's to set */
 };
 
-/* Check that an existing store is this run's.
+/* Take the lock of a store.
  *
- *   complete    out     the store is complete: nothing is left to do
- *   provenance  in/out  this machine's; joined with that of an unfinished store
- *   mixed       in      an unfinished store of another provenance may be continued
- * Errors: FAIL_MISMATCH naming the first difference and what to do about it; as store_open_read. */
-enum status output_compare(bool *complete, struct provenance *provenance, const char *output,
-                           const struct output_identity *mine, bool mixed, struct error *err);
+ *   output  out  to be freed with run_output_free, also after a failure
+ * Errors, the same on all ranks: as parts_open. Collective. */
+enum status run_output_init(struct run_output *output, const char *path, struct run_work *work, struct error *err);
 
-/* The contents of an existing store. */
-struct output_contents {
-    bool complete;
-    size_t images, finished;
-};
+/* Gives the lock back. All zero is fine. Collective; before run_work_free. */
+void run_output_free(struct run_output *output);
 
-/* Errors: as store_open_read. */
-enum status output_read(struct output_contents *out, const char *output, struct error *err);
+/* Plan the blocks that hold images of the run and are not in part files; sets output->before. Errors, the same on all ranks:
+ * as parts_read. Collective. */
+enum status run_output_schedule(struct run_output *output, struct error *err);
 
-/* Remove the store durably; a symbolic link stays. Errors: FAIL_SYSTEM. */
-enum status output_remove(const char *output, struct error *err);
+/* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts.
+ *
+ *   summary  out  on rank 0
+ * Errors, the same on all ranks: as save_store. Collective. */
+enum status run_output_save(struct run_output *output, struct save_summary *summary, bool complete, struct error *err);
 
 #endif

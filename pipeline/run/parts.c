@@ -177,23 +177,24 @@ static enum status take_lock(struct parts *parts, const char *host, struct error
     char *path = path_of(parts, lock_name);
     enum status rc = path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path");
 
-    while (rc == OK && parts->lock < 0) {
+    while (rc == OK && !parts->locked) {
         TRY(make_folder(parts, err));
         int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (file < 0 && errno != ENOENT)
             TRY(error_system(err, "%s: cannot create a lock file in this folder", parts->folder));
         rc = file < 0 ? OK : lock_file(parts, file, err);
-        if (rc == OK && file >= 0 && is_current(file, path))
+        if (rc == OK && file >= 0 && is_current(file, path)) {
             parts->lock = file;
-        else if (file >= 0)
+            parts->locked = true;
+        } else if (file >= 0)
             close(file);
     }
     TRY(rc);
     TRY(write_note(parts, host, err));
 done:
-    if (rc != OK && parts->lock >= 0) {
+    if (rc != OK && parts->locked) {
         close(parts->lock);
-        parts->lock = -1;
+        parts->locked = false;
     }
     free(path);
     return rc;
@@ -203,7 +204,7 @@ static enum status name_folder(struct parts *parts, const char *output, struct e
 {
     size_t size = strlen(output) + sizeof ".parts";
 
-    *parts = (struct parts){.folder = malloc(size), .lock = -1};
+    *parts = (struct parts){.folder = malloc(size)};
     if (!parts->folder)
         return error_set(err, FAIL_SYSTEM, "no memory for a path");
     snprintf(parts->folder, size, "%s.parts", output);
@@ -310,7 +311,7 @@ void parts_remove(struct parts *parts)
 
 void parts_free(struct parts *parts)
 {
-    bool mine = parts->lock >= 0;
+    bool mine = parts->locked;
 
     if (mine && parts->count == 0)
         remove_file(parts, lock_name);
@@ -322,5 +323,5 @@ void parts_free(struct parts *parts)
         free(parts->names[i]);
     free(parts->names);
     free(parts->folder);
-    *parts = (struct parts){.lock = -1};
+    *parts = (struct parts){0};
 }

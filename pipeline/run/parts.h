@@ -6,12 +6,15 @@
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/rows.h"
 
+#include <stdbool.h>
+
 struct parts {
     char *folder; /* owned */
     size_t epoch; /* number of the next one */
     char **names; /* rank 0: [count] the part files that count, owned */
     size_t count;
-    int lock; /* rank 0: descriptor of the locked file; -1 elsewhere */
+    bool locked; /* rank 0, */
+    int lock;    /* by this descriptor of the locked file */
 };
 
 /* Create the folder, or use an existing one, and lock it: nobody else may change the store or its parts.
@@ -46,7 +49,7 @@ enum status parts_read(struct rows_parts *out, const struct parts *parts, const 
 /* Remove the parts once a complete store holds their rows; parts_free then removes the folder. Rank 0 only. */
 void parts_remove(struct parts *parts);
 
-/* Unlock and free, and remove the folder if it has no parts. Not collective. All zero except lock = -1 is fine. */
+/* Unlock and free; removes the folder if it is empty. Not collective. All zero is fine. */
 void parts_free(struct parts *parts);
 
 #endif

@@ -3,55 +3,37 @@
 #include "kernels/base/number.h"
 #include "pipeline/config/pairs.h"
 #include "pipeline/mpi/agree.h"
-#include "pipeline/run/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* Statistics and flows are not computed. */
-static const char *const left_out[] = {
-    "measure.given=none",   "measure.flows=none",     "store.top=0",     "store.histogram_bins=0", "store.classes=none",
-    "store.per_image=none", "store.class_flows=none", "store.maps=none", "data.shard=1/1",
+/* What a probe does not compute. */
+static const struct {
+    const char *section, *key, *value;
+} left_out[] = {
+    {"measure", "given", "none"}, {"measure", "flows", "none"},   {"store", "top", "0"},
+    {"store", "classes", "none"}, {"store", "per_image", "none"}, {"store", "histogram_bins", "0"},
+    {"store", "maps", "none"},    {"data", "shard", "1/1"},       {"store", "class_flows", "none"},
 };
 
-enum { LEFT_OUT = sizeof left_out / sizeof left_out[0] };
-
 /* ---- configuration --------------------------------------------------------------------------------------------- */
-
-static bool same_key(const char *a, const char *b)
-{
-    size_t n = strcspn(a, "=");
-
-    return strncmp(a, b, n + 1) == 0;
-}
-
-static bool is_left_out(const char *set)
-{
-    for (size_t i = 0; i < LEFT_OUT; i++)
-        if (same_key(left_out[i], set))
-            return true;
-    return false;
-}
 
 static enum status load_config(struct probe *probe, const struct probe_options *options, const struct node *node,
                                struct error *err)
 {
-    const struct option_list *sets = &options->source.sets;
-    struct config_source source = {.path = options->source.path};
+    struct config *config = &probe->config;
     enum status rc = OK;
 
-    for (size_t i = 0; i < sets->count; i++)
-        if (!is_left_out(sets->items[i]))
-            TRY(option_append(&source.sets, sets->items[i], err));
-    for (size_t i = 0; i < LEFT_OUT; i++)
-        TRY(option_append(&source.sets, left_out[i], err));
-    TRY(config_load(&probe->config, &source, node, err));
+    TRY(config_load(config, &options->source, node, err));
+    for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
+        TRY(config_set(config, left_out[i].section, left_out[i].key, left_out[i].value, err));
+    if (options->block)
+        config->run.block = options->block;
     if (options->images.end)
-        probe->config.data.images = options->images;
-    config_pairs_release(&probe->config.measure.queries);
+        config->data.images = options->images;
+    config_pairs_release(&config->measure.queries);
     if (options->query)
-        TRY(config_pairs_set(&probe->config.measure.queries, "", options->query, CONFIG_SET, err));
+        TRY(config_pairs_set(&config->measure.queries, "", options->query, CONFIG_SET, err));
 done:
     return rc;
 }
@@ -61,37 +43,32 @@ enum status probe_begin(struct probe *out, const struct probe_options *options, 
 {
     enum status rc = OK;
 
-    *out = (struct probe){.run = NULL};
+    *out = (struct probe){.images = NULL};
     TRY(load_config(out, options, node, err));
-    out->run = calloc(1, sizeof *out->run);
-    TRY(agree(node->world, out->run ? OK : error_set(err, FAIL_SYSTEM, "no memory for a run"), err));
-    out->run->config = &out->config;
-    out->run->node = node;
-    out->run->log = log;
-    out->run->parts.lock = -1;
-    TRY(run_set_up(out->run, err));
-    out->first = out->run->context.first;
-    out->count = out->run->context.end - out->run->context.first;
+    TRY(run_plan_init(&out->plan, &out->config, NULL, node, log, err));
+    TRY(run_work_init(&out->work, &out->plan, node, log, err));
+    out->first = out->plan.images.first;
+    out->count = out->plan.images.end - out->plan.images.first;
 done:
     return rc;
 }
 
 const struct model *probe_model(const struct probe *probe)
 {
-    return &probe->run->model;
+    return &probe->plan.model;
 }
 
 const struct query *probe_query(const struct probe *probe)
 {
-    return &probe->run->queries.items[0];
+    return &probe->plan.queries.items[0];
 }
 
 const char *probe_class(const struct probe *probe, int class)
 {
-    const struct network *net = &probe->run->model.net;
-    bool known = class >= 0 && (size_t) class < network_shape(net, net->nlinks).channels && probe->run->class_names;
+    const struct network *net = &probe->plan.model.net;
+    bool known = class >= 0 && (size_t) class < network_shape(net, net->nlinks).channels && probe->plan.class_names;
 
-    return known ? probe->run->class_names[class] : "";
+    return known ? probe->plan.class_names[class] : "";
 }
 
 /* ---- images ---------------------------------------------------------------------------------------------------- */
@@ -101,34 +78,33 @@ static void keep_rows(struct probe *probe, size_t first, size_t end)
 {
     for (size_t index = first; index < end; index++) {
         struct probe_image *image = &probe->images[index - probe->first];
-        struct rows_image row = rows_get(&probe->run->rows, index - first);
+        struct rows_image row = rows_get(&probe->work.rows, index - first);
         *image = (struct probe_image){.status = row.status,
                                       .predicted = row.predicted,
                                       .target = row.target,
-                                      .label = dataset_listing_label(probe->run->listing.memory, index),
+                                      .label = dataset_listing_label(probe->plan.listing.memory, index),
                                       .logit = row.logit,
                                       .value = row.value,
                                       .given = row.given};
     }
-    rows_free(&probe->run->rows);
-    rows_init(&probe->run->rows, &probe->run->layout);
+    rows_free(&probe->work.rows);
+    rows_init(&probe->work.rows, &probe->plan.layout);
 }
 
 /* One block, if it has images. */
 static enum status compute_block(struct probe *probe, size_t block, struct error *err)
 {
-    struct run *run = probe->run;
+    struct shard_images images = run_plan_block(&probe->plan, block);
+    size_t first = images.first, end = images.end;
     struct block_outcome outcome;
-    size_t first, end;
     char status[64];
     enum status rc = OK;
 
-    block_range(&run->context, block, &first, &end);
     if (first >= end || (probe->choice.has && !probe->choice.has(probe->choice.context, first, end)))
         return OK;
     snprintf(status, sizeof status, "image %zu of %zu", first - probe->first, probe->count);
-    log_status(run->log, status);
-    rc = block_compute(&outcome, &run->worker, block, &run->rows, &run->sums, err);
+    log_status(probe->work.log, status);
+    rc = run_work_compute(&outcome, &probe->work, block, err);
     if (rc == OK)
         keep_rows(probe, first, end);
     return rc;
@@ -137,26 +113,26 @@ static enum status compute_block(struct probe *probe, size_t block, struct error
 /* Blocks in turn. Collective. */
 static enum status compute(struct probe *probe, struct probe_round round, struct error *err)
 {
-    struct run *run = probe->run;
-    size_t size = run->config->run.block, end = (run->context.end - 1) / size + 1;
-    size_t ranks = (size_t)run->node->nranks, rank = (size_t)run->node->rank;
+    const struct node *node = probe->work.node;
+    size_t begin = run_plan_first_block(&probe->plan), end = begin + run_plan_blocks(&probe->plan);
+    size_t ranks = (size_t)node->nranks, rank = (size_t)node->rank;
     enum status rc = OK;
 
-    for (size_t lead = probe->first / size; rc == OK && lead < end; lead += ranks) {
+    for (size_t lead = begin; rc == OK && lead < end; lead += ranks) {
         rc = compute_block(probe, lead + rank, err);
         if (round.end)
-            rc = agree(run->node->world, rc, err);
+            rc = agree(node->world, rc, err);
         if (round.end && rc == OK)
             rc = round.end(round.context, lead, err);
     }
-    log_status(run->log, "");
-    return round.end ? rc : agree(run->node->world, rc, err);
+    log_status(probe->work.log, "");
+    return round.end ? rc : agree(node->world, rc, err);
 }
 
 /* Gather the images of all ranks on rank 0. A rank's array is zero where other ranks have images. */
 static void gather(struct probe *probe)
 {
-    const struct node *node = probe->run->node;
+    const struct node *node = probe->work.node;
     size_t nbytes = probe->count * sizeof *probe->images;
 
     for (size_t done = 0; done < nbytes; done += 1 << 20) {
@@ -168,14 +144,14 @@ static void gather(struct probe *probe)
 
 enum status probe_run(struct probe *probe, struct block_watcher watcher, struct probe_round round, struct error *err)
 {
-    const struct node *node = probe->run->node;
+    const struct node *node = probe->work.node;
     enum status rc = OK;
 
     probe->images = calloc(probe->count, sizeof *probe->images);
     TRY(agree(node->world,
               probe->images ? OK : error_set(err, FAIL_SYSTEM, "no memory for the results of %zu images", probe->count),
               err));
-    probe->run->context.watcher = watcher;
+    probe->work.worker.watcher = watcher;
     TRY(compute(probe, round, err));
     gather(probe);
 done:
@@ -184,10 +160,9 @@ done:
 
 void probe_end(struct probe *probe)
 {
-    if (probe->run)
-        run_tear_down(probe->run);
-    free(probe->run);
+    run_work_free(&probe->work);
+    run_plan_free(&probe->plan);
     free(probe->images);
     config_free(&probe->config);
-    *probe = (struct probe){.run = NULL};
+    *probe = (struct probe){.images = NULL};
 }

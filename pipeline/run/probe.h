@@ -10,13 +10,14 @@
 #include "io/store/store.h"
 #include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
-#include "pipeline/run/block.h"
+#include "pipeline/run/work.h"
 #include "pipeline/util/log.h"
 
 struct probe_options {
     struct config_source source;
     struct range images; /* replaces data.images; end 0: not given */
     const char *query;   /* the expression to compute; NULL: none */
+    size_t block;        /* images in a block; 0: the configuration's */
 };
 
 struct probe_image {
@@ -34,7 +35,8 @@ struct probe_choice {
 
 struct probe {
     struct config config;
-    struct run *run;            /* run/internal.h */
+    struct run_plan plan;
+    struct run_work work;
     size_t first, count;        /* of the dataset's images */
     struct probe_choice choice; /* set before probe_run; images of blocks that are not chosen stay all zero */
     struct probe_image *images; /* [count], after probe_run on rank 0 */

@@ -11,26 +11,27 @@
 
 static enum status save_texts(struct store *store, const struct save_inputs *inputs, struct error *err)
 {
+    const struct run_plan *plan = inputs->plan;
     static const char *const keys[] = {"bias", "pool", "given", "target"};
-    char *config = config_text(inputs->config), *measure[4];
+    char *config = config_text(plan->config), *measure[4];
     enum status rc = OK;
 
     for (size_t i = 0; i < 4; i++)
-        measure[i] = config_text_value(inputs->config, "measure", keys[i]);
+        measure[i] = config_text_value(plan->config, "measure", keys[i]);
 
     const struct {
         const char *name, *value;
     } texts[] = {
         {"config", config},
-        {"network", inputs->model->net.name},
-        {"composite", inputs->config->measure.composite},
-        {"model_sha256", inputs->model->sha256},
+        {"network", plan->model.net.name},
+        {"composite", plan->config->measure.composite},
+        {"model_sha256", plan->model.sha256},
         {"bias", measure[0]},
         {"pool", measure[1]},
         {"given", measure[2]},
         {"target", measure[3]},
         {"dataset", inputs->dataset},
-        {"dataset_sha256", inputs->dataset_sha256},
+        {"dataset_sha256", plan->dataset_sha256},
     };
 
     for (size_t i = 0; rc == OK && i < sizeof texts / sizeof texts[0]; i++)
@@ -48,8 +49,8 @@ enum status save_origin(struct store *store, const struct save_inputs *inputs, s
 
     TRY(save_texts(store, inputs, err));
     TRY(provenance_write(store, inputs->provenance, err));
-    TRY(store_set_int(store, "", "dataset_count", (int64_t)inputs->dataset_count, err));
-    TRY(store_set_int(store, "", "first_image", (int64_t)inputs->first, err));
+    TRY(store_set_int(store, "", "dataset_count", (int64_t)inputs->plan->dataset_count, err));
+    TRY(store_set_int(store, "", "first_image", (int64_t)inputs->plan->images.first, err));
 done:
     return rc;
 }
@@ -71,8 +72,8 @@ static enum status save_attributes(struct store *store, const struct save_inputs
     enum status rc = OK;
 
     TRY(save_origin(store, inputs, err));
-    TRY(save_shard(store, inputs->config->data.shard, err));
-    TRY(store_set_int(store, "", "seed", (int64_t)inputs->config->run.seed, err));
+    TRY(save_shard(store, inputs->plan->config->data.shard, err));
+    TRY(store_set_int(store, "", "seed", (int64_t)inputs->plan->config->run.seed, err));
     TRY(store_set_int(store, "", "complete", complete, err));
     if (given.weak)
         TRY(store_set_int(store, "", "weak_condition", 1, err));
@@ -84,10 +85,10 @@ done:
     return rc;
 }
 
-enum status save_listing(struct store *store, const struct dataset_listing *listing, size_t first, size_t end,
-                         struct error *err)
+enum status save_listing(struct store *store, const struct run_plan *plan, struct error *err)
 {
-    size_t n = end - first;
+    const struct dataset_listing *listing = plan->listing.memory;
+    size_t first = plan->images.first, n = plan->images.end - first;
     char **names = calloc(n, sizeof *names);
     int32_t *labels = malloc(n * sizeof *labels);
     enum status rc = OK;
@@ -131,11 +132,11 @@ done:
 enum status save_head(struct store *store, const struct save_inputs *inputs, struct finish_given given, bool complete,
                       struct error *err)
 {
-    size_t classes = network_shape(&inputs->model->net, inputs->model->net.nlinks).channels;
+    size_t classes = network_shape(&inputs->plan->model.net, inputs->plan->model.net.nlinks).channels;
     enum status rc = OK;
 
     TRY(save_attributes(store, inputs, given, complete, err));
-    TRY(save_variables(store, &inputs->model->net, err));
+    TRY(save_variables(store, &inputs->plan->model.net, err));
     TRY(store_write_text(store, "classes/name", (const char *const *)inputs->class_names, classes, err));
 done:
     return rc;
@@ -144,20 +145,19 @@ done:
 /* ---- the store --------------------------------------------------------------------------------------------- */
 
 /* Means of the queries, from their rows. */
-static enum status save_queries(struct store *store, const struct save_inputs *inputs, const struct rows_parts *parts,
+static enum status save_queries(struct store *store, const struct run_plan *plan, const struct rows_parts *parts,
                                 struct error *err)
 {
-    size_t n = inputs->end - inputs->first;
+    size_t n = plan->images.end - plan->images.first;
     double *value = malloc(n * sizeof *value), *given = malloc(n * sizeof *given);
     enum status rc = OK;
 
     if (!value || !given)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the queries of %zu images", n));
-    for (size_t i = 0; i < inputs->queries->count; i++) {
-        TRY(rows_read_column(value, parts, inputs->layout->query + 2 * i, n, err));
-        TRY(rows_read_column(given, parts, inputs->layout->query + 2 * i + 1, n, err));
-        TRY(queries_finish(store, inputs->queries->items[i].name, inputs->queries->items[i].text, value, given, n,
-                           err));
+    for (size_t i = 0; i < plan->queries.count; i++) {
+        TRY(rows_read_column(value, parts, plan->layout.query + 2 * i, n, err));
+        TRY(rows_read_column(given, parts, plan->layout.query + 2 * i + 1, n, err));
+        TRY(queries_finish(store, plan->queries.items[i].name, plan->queries.items[i].text, value, given, n, err));
     }
 done:
     free(value);
@@ -173,27 +173,27 @@ static unsigned compression(const struct config *config, bool complete)
     return complete || wanted < 1 ? wanted : 1;
 }
 
-enum status save_store(struct save_summary *summary, const struct save_inputs *inputs,
-                       const struct dataset_listing *listing, const struct parts *parts, const struct sums *sums,
-                       bool complete, const char *output, struct error *err)
+enum status save_store(struct save_summary *summary, const struct save_inputs *inputs, const struct parts *parts,
+                       const struct sums *sums, bool complete, const char *output, struct error *err)
 {
-    struct finish_given given = finish_given(inputs->statistics, sums);
-    bool shard = inputs->config->data.shard.count > 1;
+    const struct run_plan *plan = inputs->plan;
+    struct finish_given given = finish_given(&plan->statistics, sums);
+    bool shard = plan->config->data.shard.count > 1;
     struct rows_parts rows = {0};
     struct store *store = NULL;
     enum status rc = OK;
 
-    TRY(parts_read(&rows, parts, inputs->layout, err));
-    TRY(store_create(&store, output, compression(inputs->config, complete), err));
+    TRY(parts_read(&rows, parts, &plan->layout, err));
+    TRY(store_create(&store, output, compression(plan->config, complete), err));
     if (!complete)
         store_plain_state(store);
     TRY(save_head(store, inputs, given, complete, err));
-    TRY(save_listing(store, listing, inputs->first, inputs->end, err));
-    TRY(rows_pack(store, summary->counts, &rows, inputs->end - inputs->first, complete, err));
-    TRY(save_queries(store, inputs, &rows, err));
-    TRY(finish_statistics(store, inputs->statistics, sums, err));
+    TRY(save_listing(store, plan, err));
+    TRY(rows_pack(store, summary->counts, &rows, plan->images.end - plan->images.first, complete, err));
+    TRY(save_queries(store, plan, &rows, err));
+    TRY(finish_statistics(store, &plan->statistics, sums, err));
     if (!complete || shard)
-        TRY(state_save(store, &inputs->model->net, sums, (const char *const *)parts->names, complete ? 0 : parts->count,
+        TRY(state_save(store, &plan->model.net, sums, (const char *const *)parts->names, complete ? 0 : parts->count,
                        rows.nrows, err));
     rc = store_commit(store, err);
     store = NULL;

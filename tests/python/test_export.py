@@ -227,9 +227,9 @@ class ViRelAy(RunCase):
         self.refused("--config CONFIG", "virelay", self.store, "-o", new, status=2)
         self.refused("run again with store.per_image = conv3_1", "virelay", self.store, *rest, "-o", new, "--layer", "conv3_1")
         self.refused("is not empty", "virelay", self.store, *rest, "-o", self.path("out"))
-        self.refused("has measure.composite = epsilon_gamma_box, but the configuration asks for zplus", "virelay",
+        self.refused('measure.composite is "zplus" here, but "epsilon_gamma_box" in the store', "virelay",
                      self.store, *rest, "--set", "measure.composite=zplus", "-o", new)
-        self.refused("was made from another dataset", "virelay", self.store, "--config", DEMO, "--set",
+        self.refused("was made with another dataset", "virelay", self.store, "--config", DEMO, "--set",
                      f"data.path={self.write_images()}", "--set", "data.labels=", "-o", new)
         self.refused("has one channel", "virelay", self.store, *rest, "-o", new, "--layer", "input")
         self.assertFalse(os.path.exists(new))

@@ -116,8 +116,9 @@ class Walks(RunCase):
                  (["--images", "0:4"], 2, "need --verify"),
                  (["--verify", DEMO], 1, "other weights"),
                  (["--verify", box, "--set", "measure.composite=zplus"], 1,
-                  "measure.composite = epsilon_gamma_box, but the configuration asks for zplus"),
-                 (["--verify", box, "--set", "measure.rule.conv3_1=flat"], 1, "other rules of single layers"))
+                  'measure.composite is "zplus" here, but "epsilon_gamma_box" in the store'),
+                 (["--verify", box, "--set", "measure.rule.conv3_1=flat"], 1,
+                  'measure.rule.conv3_1 is "flat" here, but "not set" in the store'))
         for arguments, status, message in cases:
             done = nrmflow("walks", self.path("box.h5"), *arguments)
             self.assertEqual(done.returncode, status, done.stderr)

@@ -292,6 +292,23 @@ static void differences_that_change_no_numbers_do_not_count(void **state)
     free(b);
 }
 
+static void chosen_keys_alone_are_compared(void **state)
+{
+    static const char *const measure[] = {"measure.composite", "measure.rule", NULL}, *const none[] = {NULL};
+    char message[256] = "", *a = text_of("[measure]\nrule.fc6 = zero\n[run]\nblock = 8\n"),
+         *b = text_of("[measure]\nrule.fc6 = zero\n[run]\nblock = 16\n"),
+         *c = text_of("[measure]\nrule.fc7 = zero\n[run]\nblock = 16\n");
+
+    (void)state;
+    assert_false(config_text_differs_in(message, sizeof message, a, b, measure));
+    assert_true(config_text_differs_in(message, sizeof message, a, c, measure));
+    assert_string_equal(message, "measure.rule.fc6 is \"zero\" here, but \"not set\" in the store");
+    assert_false(config_text_differs_in(message, sizeof message, a, c, none));
+    free(a);
+    free(b);
+    free(c);
+}
+
 static void unknown_names_get_line_and_suggestion(void **state)
 {
     (void)state;
@@ -480,6 +497,24 @@ static void later_failures_name_the_place_too(void **state)
     config_free(&c);
 }
 
+static void keys_set_later_replace_what_was_there(void **state)
+{
+    struct config c;
+    struct error err = {0};
+
+    (void)state;
+    assert_parsed(&c, "[run]\nblock = 8\n", "store.maps=conv7_7");
+    assert_int_equal(config_set(&c, "store", "maps", "none", &err), OK);
+    assert_int_equal(config_set(&c, "run", "block", "4", &err), OK);
+    assert_true(!c.store.maps.all && c.store.maps.count == 0);
+    assert_int_equal(c.run.block, 4);
+    config_fail(&c, &err, "run.block", "bad");
+    assert_string_equal(err.message, "--set run.block: bad");
+    error_clear(&err);
+    assert_int_equal(config_set(&c, "run", "blok", "4", &err), FAIL_CONFIG);
+    config_free(&c);
+}
+
 static void composites_are_those_of_the_kernels(void **state)
 {
     const struct config_key *key = config_table_key(config_table_find("measure", "composite"));
@@ -556,6 +591,7 @@ int main(void)
         cmocka_unit_test(the_text_parses_to_the_same_text),
         cmocka_unit_test(differences_that_change_numbers_are_named),
         cmocka_unit_test(differences_that_change_no_numbers_do_not_count),
+        cmocka_unit_test(chosen_keys_alone_are_compared),
         cmocka_unit_test(unknown_names_get_line_and_suggestion),
         cmocka_unit_test(unknown_names_on_the_command_line_get_a_suggestion),
         cmocka_unit_test(lines_that_are_no_assignment_are_errors),
@@ -568,6 +604,7 @@ int main(void)
         cmocka_unit_test(overlong_lines_are_errors),
         cmocka_unit_test(other_peoples_line_ends_and_comments_are_read),
         cmocka_unit_test(later_failures_name_the_place_too),
+        cmocka_unit_test(keys_set_later_replace_what_was_there),
         cmocka_unit_test(composites_are_those_of_the_kernels),
         cmocka_unit_test(help_names_every_key_with_its_default),
         cmocka_unit_test(files_are_read_whole_or_refused),

@@ -173,26 +173,28 @@ static void check_bound(struct random_image *s)
 {
     static struct every every;
     static double exact[ALL];
-    double joint[LAYERS - 1][WIDTH * WIDTH], relevance[LAYERS - 1][WIDTH], others;
+    double joint[LAYERS - 1][WIDTH * WIDTH], relevance[LAYERS - 1][WIDTH];
     struct walk_pair pairs[LAYERS - 1];
-    struct walk found[20];
+    struct walk walks[20];
 
     list_every(&every, &s->vgg->net);
     measure(exact, s, (struct walk_list){LAYERS, every.variables, every.count, every.channels[0]});
     sum_pairs(pairs, joint, relevance, &every, exact);
     size_t most = 1 + random_below(s->random, 20);
-    size_t n = walk_search(found, &others, pairs, LAYERS - 1, WALK_BOTTLENECK, most);
+    struct walk_found found = {.walks = walks};
+    struct error err = {0};
+    assert_int_equal(walk_search(&found, pairs, LAYERS - 1, WALK_BOTTLENECK, most, &err), OK);
     for (size_t i = 0; i < every.count; i++) {
         bool listed = false;
         struct walk walk = {.product = 0};
-        for (size_t j = 0; j < n; j++)
-            listed = listed || number_of(&every, found[j].channels) == i;
+        for (size_t j = 0; j < found.count; j++)
+            listed = listed || number_of(&every, walks[j].channels) == i;
         memcpy(walk.channels, every.channels[i], sizeof every.channels[i]);
         walk_search_score(&walk, pairs, LAYERS - 1);
         assert_at_least(exact[i], -1e-7);
         assert_at_most(exact[i], walk.bottleneck + 1e-7);
         if (!listed)
-            assert_at_most(exact[i], others + 1e-7);
+            assert_at_most(exact[i], found.others + 1e-7);
     }
 }
 

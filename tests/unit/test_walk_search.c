@@ -79,19 +79,21 @@ static size_t all_scores(double *scores, const struct chain *c, enum walk_score 
 
 static void check_search(const struct chain *c, enum walk_score score, size_t most)
 {
-    double scores[ALL], others;
-    struct walk *found = calloc(most, sizeof *found);
-    size_t all = all_scores(scores, c, score), n = walk_search(found, &others, c->pairs, c->npairs, score, most);
+    double scores[ALL];
+    struct walk_found found = {.walks = calloc(most, sizeof *found.walks)};
+    size_t all = all_scores(scores, c, score);
+    struct error err = {0};
 
-    assert_int_equal(n, all < most ? all : most);
-    for (size_t i = 0; i < n; i++) {
-        assert_near(score_of(&found[i], score), scores[i], 1e-14 * scores[i]);
+    assert_int_equal(walk_search(&found, c->pairs, c->npairs, score, most, &err), OK);
+    assert_int_equal(found.count, all < most ? all : most);
+    for (size_t i = 0; i < found.count; i++) {
+        assert_near(score_of(&found.walks[i], score), scores[i], 1e-14 * scores[i]);
         for (size_t j = 0; j < i; j++)
-            assert_memory_not_equal(found[i].channels, found[j].channels, (c->npairs + 1) * sizeof(size_t));
+            assert_memory_not_equal(found.walks[i].channels, found.walks[j].channels, (c->npairs + 1) * sizeof(size_t));
     }
     double want = most < ALL && all > most ? scores[most] : 0;
-    assert_near(others, want, 1e-14 * want);
-    free(found);
+    assert_near(found.others, want, 1e-14 * want);
+    free(found.walks);
 }
 
 static void best_walks_of_both_scores_are_found(void **state)
@@ -144,16 +146,18 @@ static void values_that_are_not_finite_count_as_zero(void **state)
 {
     const double joint[] = {NAN, 1, INFINITY, 0.5}, relevance[] = {NAN, 1};
     const struct walk_pair pair = {2, 2, joint, relevance};
-    struct walk found[4];
-    double others;
+    struct walk walks[4];
+    struct walk_found found = {.walks = walks};
+    struct error err = {0};
 
     (void)state;
-    assert_int_equal(walk_search(found, &others, &pair, 1, WALK_PRODUCT, 4), 2);
-    assert_same(found[0].product, 1);
-    assert_same(found[1].product, 0.5);
-    assert_same(others, 0);
-    assert_same(found[0].channels[0], 0);
-    assert_same(found[0].channels[1], 1);
+    assert_int_equal(walk_search(&found, &pair, 1, WALK_PRODUCT, 4, &err), OK);
+    assert_int_equal(found.count, 2);
+    assert_same(walks[0].product, 1);
+    assert_same(walks[1].product, 0.5);
+    assert_same(found.others, 0);
+    assert_same(walks[0].channels[0], 0);
+    assert_same(walks[0].channels[1], 1);
 }
 
 int main(void)
