@@ -108,8 +108,8 @@ static enum status put_dataset(struct writer *w, struct statistics_dataset datas
     return put(w, dataset.name, w->other, ndim, dims);
 }
 
-/* The datasets of everything that is kept of number i of a scope, from entries first, first + 1, ... `dims` are those of
- * the scope's largest shape; what is kept per upper channel has only the first of them. */
+/* The datasets of all that is kept of number i of a scope, from entries first, first + 1, ... `dims` are those of
+ * the scope's largest shape; what is kept per upper channel has only the first. */
 static enum status put_scope(struct writer *w, enum statistics_scope scope, size_t i, size_t first, size_t ndim,
                              const size_t *dims)
 {

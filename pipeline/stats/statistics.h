@@ -148,8 +148,8 @@ void statistics_free(struct statistics *s);
 
 const struct statistics_kind *statistics_kind(enum statistics_id id);
 
-/* Moments i of a kind: of variable, link or pair i; 0 for a kind that has only one. MOMENTS_NONE is kept of what the run
- * does not compute. */
+/* Moments i of a kind: of variable, link or pair i; 0 for a kind that has only one. MOMENTS_NONE is kept of what the
+ * run does not compute. */
 const struct moments *statistics_moments(const struct statistics *s, enum statistics_id id, size_t i);
 
 /* So many of `moments`, the first, have sums of a block; the others are added at once. */

@@ -192,6 +192,22 @@ static void values_go_to_the_entries_they_are_for(void **state)
         }
 }
 
+static void what_is_added_at_once_may_be_longer_than_a_chunk(void **state)
+{
+    struct fixture *f = *state;
+    static double x[ENTRIES];
+
+    for (size_t i = 0; i < ENTRIES; i++)
+        x[i] = (double)i;
+    moments_reset(&f->book, &f->sums);
+    moments_add(&f->book, &f->at_once, 0, x, 2, ENTRIES);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        assert_near(sums_value(&f->sums, f->at_once.first, i), x[i], 0, "sum of x", i);
+        assert_near(sums_value(&f->sums, f->at_once.first + 1, i), x[i] * x[i], 0, "sum of x^2", i);
+        assert_near(sums_value(&f->sums, f->at_once.first + 2, i), x[i] * 2, 0, "sum of x y", i);
+    }
+}
+
 static void maxima_of_a_block_begin_at_minus_infinity(void **state)
 {
     struct fixture *f = *state;
@@ -315,6 +331,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_block_begins_empty_and_blocks_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(only_what_is_added_at_once_is_there_before_the_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(values_go_to_the_entries_they_are_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_added_at_once_may_be_longer_than_a_chunk, setup, teardown),
         cmocka_unit_test_setup_teardown(maxima_of_a_block_begin_at_minus_infinity, setup, teardown),
         cmocka_unit_test_setup_teardown(the_commit_reports_the_first_value_that_does_not_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(ratio_and_its_error_are_those_of_the_residuals, setup, teardown),
