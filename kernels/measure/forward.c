@@ -32,14 +32,11 @@ static void start_image(struct measure_result *result, const struct measure_plan
 static void step_forward(struct measure_result *results, const struct measure_plan *plan, size_t k, size_t slot,
                          size_t n, struct measure_workspace *work)
 {
-    const float *below = state_variable(&work->variables[k], slot).a;
-    float *above = state_variable(&work->variables[k + 1], slot).a;
-
     link_forward(&(struct link_call){.plan = &plan->links[k],
                                      .scratch = &work->scratch,
                                      .n = n,
-                                     .a = below,
-                                     .upper = above,
+                                     .a = state_variable(&work->variables[k], slot).a,
+                                     .upper = state_variable(&work->variables[k + 1], slot).a,
                                      .c_out = state_link(&work->links[k], slot).c,
                                      .summaries = work->summaries});
     for (size_t i = 0; i < n; i++)

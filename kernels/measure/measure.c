@@ -229,7 +229,7 @@ static void give_dense_flows(const struct measure_result *results, const struct 
                                       .n = count,
                                       .c_images = group,
                                       .a = lower.a,
-                                      .c = link->c + first * layout_floats(plan->links[k].upper),
+                                      .c = state_link(link, first).c,
                                       .r_upper = upper.m,
                                       .h = lower.h,
                                       .joint = link->joint});
@@ -262,7 +262,7 @@ static const float *coefficients_of(const struct measure_plan *plan, size_t k, s
     size_t floats = measure_variable_floats(plan, k + 1);
 
     for (size_t t = 0; t < plan->links[k].parts.nterms && link.c_alone; t++)
-        memcpy(link.c_alone + t * floats, link.c + (t * plan->options.group + slot) * floats, floats * sizeof(float));
+        memcpy(link.c_alone + t * floats, link.c + t * plan->options.group * floats, floats * sizeof(float));
     return link.c_alone ? link.c_alone : link.c;
 }
 

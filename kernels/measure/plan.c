@@ -248,7 +248,7 @@ static void place_link(struct link_state *state, const struct measure_plan *plan
     state->absorbed = arena_doubles(arena, images * channels);
     if (plan->options.flows[k])
         state->joint = arena_floats(arena, measure_joints_at_once(plan, k) * entries);
-    state->stride.c = k < plan->top ? coefficients : 0;
+    state->stride.c = k < plan->top ? coefficients : measure_variable_floats(plan, k + 1);
     state->stride.channels = k < plan->grouped ? 0 : channels;
     state->stride.joint = k < plan->grouped ? 0 : entries;
 }

@@ -30,7 +30,7 @@ struct variable_state {
 
 /* One link. Borrowed.
  *
- *   c         coefficients and shares, as in link.h; of a dense link those of the group for every slot
+ *   c         coefficients and shares, as in link.h; of a dense link with the terms of a slot a group apart
  *   c_alone   of a dense link: memory for those of one image; NULL: not kept
  *   to_bias, absorbed  [K] of the last backward pass
  *   joint     flow matrix [K][C], of dense links as many as fit; NULL: not wanted */

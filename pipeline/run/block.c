@@ -117,55 +117,43 @@ static enum status status_of_reading(enum store_status *status, const struct rea
     return OK;
 }
 
-/* A group that is being measured. */
-struct measuring {
-    struct block_worker *worker;
-    struct sums *sums;
-    enum status rc; /* of additions to the node's sums during the measure */
-    struct error *err;
-};
-
 static void take_neurons(void *context, size_t slot, size_t variable, const float *r, const float *h)
 {
-    struct measuring *m = context;
+    struct block_worker *worker = context;
 
-    block_sums_neurons(&m->worker->block_sums, slot, variable, r, h);
+    block_sums_neurons(&worker->block_sums, slot, variable, r, h);
 }
 
-static size_t class_of(const struct run_plan *plan, const struct measure_result *result, int label)
+static size_t class_of(const struct block_worker *worker, size_t slot)
 {
-    if (plan->config->store.class_by == CONFIG_BY_TARGET)
-        return result->target;
-    return label < 0 ? SIZE_MAX : (size_t)label;
+    if (worker->plan->config->store.class_by == CONFIG_BY_TARGET)
+        return worker->results[slot].target;
+    return worker->label[slot] < 0 ? SIZE_MAX : (size_t)worker->label[slot];
+}
+
+static struct block_sums_case case_of(const struct block_worker *worker, size_t slot)
+{
+    return (struct block_sums_case){worker->results[slot].given_mass, class_of(worker, slot)};
 }
 
 static void take_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
                       const double *absorbed)
 {
-    struct measuring *m = context;
-    struct block_worker *worker = m->worker;
-    const struct measure_result *result = &worker->results[slot];
+    struct block_worker *worker = context;
 
-    block_sums_flow(&worker->block_sums, link, joint, to_bias, absorbed, result->given_mass);
-    if (m->rc == OK)
-        m->rc = block_sums_class_flow(&worker->block_sums, link, joint, result->given_mass,
-                                      class_of(worker->plan, result, worker->label[slot]), m->sums, m->err);
+    block_sums_flow(&worker->block_sums, link, joint, to_bias, absorbed, case_of(worker, slot));
 }
 
 /* Queries, watcher and far flows, which sweep through the image on their own. */
 static void take_image(void *context, size_t slot, const struct measure_image *image)
 {
-    struct measuring *m = context;
-    struct block_worker *worker = m->worker;
+    struct block_worker *worker = context;
     struct block_watcher watcher = worker->watcher;
-    const struct measure_result *result = &worker->results[slot];
 
     queries_compute(&worker->queries, &worker->plan->queries, slot, image);
     if (watcher.image)
-        watcher.image(watcher.context, worker->start + slot, result, image);
-    if (m->rc == OK)
-        m->rc = far_sums_image(&worker->far_sums, &worker->block_sums, m->sums, image, worker->start + slot,
-                               result->given_mass, class_of(worker->plan, result, worker->label[slot]), m->err);
+        watcher.image(watcher.context, worker->start + slot, &worker->results[slot], image);
+    far_sums_image(&worker->far_sums, &worker->block_sums, image, worker->start + slot, case_of(worker, slot));
 }
 
 static enum store_status status_of(enum store_status loaded, bool has_target, enum measure_status measured)
@@ -247,11 +235,10 @@ static void read_ahead(struct block_worker *worker, size_t block, size_t at)
         reader_ahead(worker->reader, next.first, next.end);
 }
 
-static enum status record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
-                                size_t first_row, struct rows *rows, struct sums *sums, struct error *err)
+static void record_group(struct block_outcome *outcome, const struct group *group, struct block_worker *worker,
+                         size_t first_row, struct rows *rows)
 {
     const struct run_plan *plan = worker->plan;
-    enum status rc = OK;
 
     for (size_t index = group->first; index < group->end; index++) {
         size_t slot = index - group->start, row = index - plan->images.first;
@@ -261,19 +248,14 @@ static enum status record_group(struct block_outcome *outcome, const struct grou
         rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
                  queries_numbers(&worker->queries, &plan->queries, slot));
         if (status == STORE_IMAGE_OK)
-            TRY(block_sums_image(&worker->block_sums, slot, result, row, class_of(plan, result, worker->label[slot]),
-                                 sums, err));
+            block_sums_image(&worker->block_sums, slot, result, row, class_of(worker, slot));
     }
-done:
-    return rc;
 }
 
 static enum status compute_group(struct block_outcome *outcome, struct group group, struct block_worker *worker,
-                                 size_t block, size_t first_row, struct rows *rows, struct sums *sums,
-                                 struct error *err)
+                                 size_t block, size_t first_row, struct rows *rows, struct error *err)
 {
     double start = log_seconds();
-    struct measuring measuring = {worker, sums, OK, err};
     enum status rc = OK;
 
     TRY(load_group(&group, worker, err));
@@ -281,10 +263,9 @@ static enum status compute_group(struct block_outcome *outcome, struct group gro
     read_ahead(worker, block, group.start);
     worker->start = group.start;
     measure_group(worker->results, &worker->plan->model.plan, group.inputs, group.targets,
-                  (struct measure_sink){&measuring, take_neurons, take_flow, take_image}, &worker->workspace);
+                  (struct measure_sink){worker, take_neurons, take_flow, take_image}, &worker->workspace);
     lap(&start, &worker->seconds[STAGE_MEASURE]);
-    TRY(measuring.rc);
-    rc = record_group(outcome, &group, worker, first_row, rows, sums, err);
+    record_group(outcome, &group, worker, first_row, rows);
     lap(&start, &worker->seconds[STAGE_STATISTICS]);
 done:
     return rc;
@@ -300,15 +281,15 @@ enum status block_compute(struct block_outcome *outcome, struct block_worker *wo
     enum status rc = OK;
 
     *outcome = (struct block_outcome){0};
-    block_sums_reset(&worker->block_sums);
+    block_sums_reset(&worker->block_sums, sums);
     TRY(rows_add_block(rows, first_row, images.end - images.first, err));
     for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
         struct group group = group_at(plan, block, at);
         if (group.first < group.end)
-            TRY(compute_group(outcome, group, worker, block, first_row, rows, sums, err));
+            TRY(compute_group(outcome, group, worker, block, first_row, rows, err));
     }
     start = log_seconds();
-    TRY(block_sums_commit(&worker->block_sums, sums, err));
+    TRY(block_sums_commit(&worker->block_sums, err));
     lap(&start, &worker->seconds[STAGE_STATISTICS]);
 done:
     return rc;

@@ -1,16 +1,10 @@
 #include "pipeline/stats/block_sums.h"
 
-#include "kernels/base/number.h"
+#include "kernels/base/layout.h"
 
 #include <math.h>
-#include <string.h>
 
-/* ---- the sums of a block ---------------------------------------------------------------------------------------- */
-
-static void clear(double *values, size_t n)
-{
-    memset(values, 0, n * sizeof *values);
-}
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static void fill(double *values, size_t n, double value)
 {
@@ -18,37 +12,15 @@ static void fill(double *values, size_t n, double value)
         values[i] = value;
 }
 
-static void place_flows(struct block_sums *block_sums, const struct statistics *s, struct arena *arena)
+static void place_pending(struct block_sums *block_sums, struct arena *arena)
 {
-    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
-        size_t upper = s->measure->net->links[k].upper.channels;
-        if (!s->measure->options.flows[k])
-            continue;
-        block_sums->flow[k] = arena_doubles(arena, statistics_flow_entries(s, k));
-        block_sums->flow_square[k] = arena_doubles(arena, statistics_flow_entries(s, k));
-        if (statistics_conditioned(s))
-            block_sums->flow_product[k] = arena_doubles(arena, statistics_flow_entries(s, k));
-        block_sums->to_bias[k] = arena_doubles(arena, upper);
-        block_sums->absorbed[k] = arena_doubles(arena, upper);
-    }
-}
+    const struct statistics *s = block_sums->statistics;
 
-static void place_far(struct block_sums *block_sums, const struct statistics *s, struct arena *arena)
-{
-    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
-        const struct flows_pair *p = &s->options.flows->pairs[i];
-        size_t entries = statistics_far_entries(s, p->pair);
-        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
-        if (p->sampled)
-            continue; /* into the exact sums at once */
-        block_sums->far[i] = (struct block_sums_far){.flow = arena_doubles(arena, entries),
-                                                     .square = arena_doubles(arena, entries),
-                                                     .lost = arena_doubles(arena, upper),
-                                                     .left_out = arena_doubles(arena, upper),
-                                                     .draws = arena_doubles(arena, upper)};
-        if (statistics_conditioned(s))
-            block_sums->far[i].product = arena_doubles(arena, entries);
+    for (size_t k = 0; k <= s->measure->net->nlinks; k++) {
+        block_sums->pending_at[k] = block_sums->pending_floats;
+        block_sums->pending_floats += statistics_moments(s, STATISTICS_MAP, k)->count;
     }
+    block_sums->pending = arena_floats(arena, s->measure->options.group * block_sums->pending_floats);
 }
 
 void block_sums_place(struct block_sums *block_sums, const struct statistics *s, struct arena *arena)
@@ -56,15 +28,13 @@ void block_sums_place(struct block_sums *block_sums, const struct statistics *s,
     size_t channels = statistics_channels(s);
 
     *block_sums = (struct block_sums){.statistics = s};
-    block_sums->x = arena_doubles(arena, channels);
-    block_sums->square = arena_doubles(arena, channels);
-    block_sums->product = arena_doubles(arena, channels);
-    block_sums->positive = arena_doubles(arena, channels);
-    block_sums->negative = arena_doubles(arena, channels);
-    block_sums->highest = arena_doubles(arena, channels);
-    block_sums->lowest = arena_doubles(arena, channels);
+    moments_book_place(&block_sums->book, &s->plan, arena);
+    for (size_t i = 0; i < statistics_in_block(s); i++)
+        moments_place(&block_sums->book, &s->moments[i], arena);
+    moments_place_section(&block_sums->book, s->highest, arena);
+    moments_place_section(&block_sums->book, s->lowest, arena);
+    block_sums->values = arena_doubles(arena, channels);
     block_sums->entries = arena_bytes(arena, channels * sizeof *block_sums->entries);
-    block_sums->products = arena_doubles(arena, s->options.classes ? BLOCK_SUMS_CHUNK : 0);
     block_sums->top_least = arena_doubles(arena, channels);
     block_sums->active_least = arena_doubles(arena, channels);
     block_sums->bins = arena_bytes(arena, channels * sizeof *block_sums->bins);
@@ -72,75 +42,93 @@ void block_sums_place(struct block_sums *block_sums, const struct statistics *s,
         fill(block_sums->top_least, channels, -INFINITY);
         fill(block_sums->active_least, channels, -INFINITY);
     }
-    for (size_t k = 0; k <= s->measure->net->nlinks; k++) {
-        size_t neurons = shape_neurons(network_shape(s->measure->net, k));
-        if (!s->options.maps[k])
-            continue;
-        block_sums->map[k] = arena_doubles(arena, neurons);
-        block_sums->pending_at[k] = block_sums->pending_floats;
-        block_sums->pending_floats += neurons;
-    }
-    block_sums->pending = arena_floats(arena, s->measure->options.group * block_sums->pending_floats);
-    place_flows(block_sums, s, arena);
-    place_far(block_sums, s, arena);
+    place_pending(block_sums, arena);
 }
 
-static void reset_flows(struct block_sums *block_sums)
-{
-    const struct statistics *s = block_sums->statistics;
+/* ---- a block ----------------------------------------------------------------------------------------------------- */
 
-    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
-        size_t upper = s->measure->net->links[k].upper.channels;
-        if (!s->measure->options.flows[k])
-            continue;
-        clear(block_sums->flow[k], statistics_flow_entries(s, k));
-        clear(block_sums->flow_square[k], statistics_flow_entries(s, k));
-        if (statistics_conditioned(s))
-            clear(block_sums->flow_product[k], statistics_flow_entries(s, k));
-        clear(block_sums->to_bias[k], upper);
-        clear(block_sums->absorbed[k], upper);
-    }
+void block_sums_reset(struct block_sums *block_sums, struct sums *sums)
+{
+    moments_reset(&block_sums->book, sums);
 }
 
-static void reset_far(struct block_sums *block_sums)
+enum status block_sums_commit(struct block_sums *block_sums, struct error *err)
 {
-    const struct statistics *s = block_sums->statistics;
+    return moments_commit(&block_sums->book, err);
+}
 
-    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
-        const struct flows_pair *p = &s->options.flows->pairs[i];
-        size_t entries = statistics_far_entries(s, p->pair);
-        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
-        if (p->sampled)
-            continue;
-        clear(block_sums->far[i].flow, entries);
-        clear(block_sums->far[i].square, entries);
-        if (statistics_conditioned(s))
-            clear(block_sums->far[i].product, entries);
-        clear(block_sums->far[i].lost, upper);
-        clear(block_sums->far[i].left_out, upper);
-        clear(block_sums->far[i].draws, upper);
+/* All values of number i of a kind. */
+static void add(struct block_sums *block_sums, enum statistics_id id, size_t i, const double *x, double y)
+{
+    const struct moments *m = statistics_moments(block_sums->statistics, id, i);
+
+    moments_add(&block_sums->book, m, 0, x, y, m->count);
+}
+
+static void add_floats(struct block_sums *block_sums, enum statistics_id id, size_t i, const float *x, double y)
+{
+    const struct moments *m = statistics_moments(block_sums->statistics, id, i);
+
+    moments_add_floats(&block_sums->book, m, 0, x, y, m->count);
+}
+
+/* ---- flows ------------------------------------------------------------------------------------------------------- */
+
+/* A flow of an image of this class, if the class has flows of its own. */
+static void add_class_flow(struct block_sums *block_sums, enum statistics_id id, size_t i, const float *joint,
+                           struct block_sums_case of)
+{
+    const struct statistics_classes *classes = &block_sums->statistics->options.class_flows;
+    const struct moments *m = statistics_moments(block_sums->statistics, id, i);
+    size_t row = statistics_class_row(classes, of.class);
+
+    if (row < classes->count) {
+        size_t entries = m->count / classes->count;
+        moments_add_floats(&block_sums->book, m, row * entries, joint, of.given_mass, entries);
     }
 }
 
-void block_sums_reset(struct block_sums *block_sums)
+void block_sums_flow(struct block_sums *block_sums, size_t link, const float *joint, const double *to_bias,
+                     const double *absorbed, struct block_sums_case of)
+{
+    add_floats(block_sums, STATISTICS_FLOW, link, joint, of.given_mass);
+    add(block_sums, STATISTICS_TO_BIAS, link, to_bias, of.given_mass);
+    add(block_sums, STATISTICS_ABSORBED, link, absorbed, of.given_mass);
+    add_class_flow(block_sums, STATISTICS_CLASS_FLOW, link, joint, of);
+}
+
+void block_sums_far(struct block_sums *block_sums, size_t pair, const struct far_flow *flow, struct block_sums_case of)
+{
+    const struct moments *draws = statistics_moments(block_sums->statistics, STATISTICS_DRAWS, pair);
+
+    add_floats(block_sums, STATISTICS_FAR, pair, flow->joint, of.given_mass);
+    add(block_sums, STATISTICS_LOST, pair, flow->lost, of.given_mass);
+    add(block_sums, STATISTICS_LEFT_OUT, pair, flow->left_out, of.given_mass);
+    for (size_t c = 0; c < draws->count; c++)
+        moments_add(&block_sums->book, draws, c, &(double){flow->present[c]}, of.given_mass, 1);
+    add_class_flow(block_sums, STATISTICS_CLASS_FAR, pair, flow->joint, of);
+}
+
+void block_sums_sampled(struct block_sums *block_sums, size_t pair, size_t channel, double pi, const double *row,
+                        double given_mass)
 {
     const struct statistics *s = block_sums->statistics;
-    size_t channels = statistics_channels(s);
+    struct moments_book *book = &block_sums->book;
+    size_t columns = network_shape(s->measure->net, s->options.flows->pairs[pair].pair.lower).channels;
+    size_t first = channel * columns;
+    double *x = block_sums->values;
 
-    block_sums->images = block_sums->given = block_sums->given_square = 0;
-    clear(block_sums->x, channels);
-    clear(block_sums->square, channels);
-    clear(block_sums->product, channels);
-    clear(block_sums->positive, channels);
-    clear(block_sums->negative, channels);
-    fill(block_sums->highest, channels, -INFINITY);
-    fill(block_sums->lowest, channels, -INFINITY);
-    for (size_t k = 0; k <= s->measure->net->nlinks; k++)
-        if (s->options.maps[k])
-            clear(block_sums->map[k], shape_neurons(network_shape(s->measure->net, k)));
-    reset_flows(block_sums);
-    reset_far(block_sums);
+    for (size_t c = 0; c < columns; c++)
+        x[c] = row[c] / pi;
+    moments_add(book, statistics_moments(s, STATISTICS_SAMPLED, pair), first, x, given_mass, columns);
+    for (size_t c = 0; c < columns; c++)
+        x[c] = x[c] * x[c] * (1 - pi);
+    moments_add(book, statistics_moments(s, STATISTICS_SAMPLED_ERROR, pair), first, x, given_mass, columns);
+    moments_add(book, statistics_moments(s, STATISTICS_SAMPLED_DRAWS, pair), channel, &(double){1}, given_mass, 1);
+    moments_add(book, statistics_moments(s, STATISTICS_CHANCES, pair), channel, &(double){pi < 1}, given_mass, 1);
 }
+
+/* ---- channels and neurons ---------------------------------------------------------------------------------------- */
 
 void block_sums_neurons(struct block_sums *block_sums, size_t slot, size_t variable, const float *r, const float *h)
 {
@@ -152,99 +140,45 @@ void block_sums_neurons(struct block_sums *block_sums, size_t slot, size_t varia
                                   r, h, network_layout(s->measure->net, variable));
 }
 
-static void add_squares(double *restrict sum, double *restrict square, const float *restrict x, size_t n)
+static void add_channels(struct block_sums *block_sums, const struct measure_result *result)
 {
-    for (size_t i = 0; i < n; i++) {
-        double v = (double)x[i];
-        sum[i] += v;
-        square[i] += v * v;
+    for (size_t id = 0; id < STATISTICS_KINDS; id++) {
+        const struct statistics_kind *kind = statistics_kind((enum statistics_id)id);
+        if (kind->scope != OF_CHANNELS)
+            continue;
+        if (kind->of)
+            kind->of(block_sums->values, result->relevance, statistics_channels(block_sums->statistics));
+        add(block_sums, (enum statistics_id)id, 0, kind->of ? block_sums->values : result->relevance,
+            result->given_mass);
     }
 }
 
-/* The same and the sum of x y, in one pass: flows are larger than the caches. */
-static void add_products(double *restrict sum, double *restrict square, double *restrict product,
-                         const float *restrict x, double y, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        double v = (double)x[i];
-        sum[i] += v;
-        square[i] += v * v;
-        product[i] += v * y;
-    }
-}
-
-static void add_scaled(double *restrict sum, const float *restrict x, double factor, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        sum[i] += factor * (double)x[i];
-}
-
-static void add(double *restrict sum, const double *restrict x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        sum[i] += x[i];
-}
-
-void block_sums_flow(struct block_sums *block_sums, size_t link, const float *joint, const double *to_bias,
-                     const double *absorbed, double given_mass)
+static void add_extremes(struct block_sums *block_sums, const double *relevance)
 {
     const struct statistics *s = block_sums->statistics;
-    size_t upper = s->measure->net->links[link].upper.channels;
+    double *highest = block_sums->book.block[s->highest], *lowest = block_sums->book.block[s->lowest];
 
-    if (statistics_conditioned(s))
-        add_products(block_sums->flow[link], block_sums->flow_square[link], block_sums->flow_product[link], joint,
-                     given_mass, statistics_flow_entries(s, link));
-    else
-        add_squares(block_sums->flow[link], block_sums->flow_square[link], joint, statistics_flow_entries(s, link));
-    add(block_sums->to_bias[link], to_bias, upper);
-    add(block_sums->absorbed[link], absorbed, upper);
-}
-
-void block_sums_far(struct block_sums *block_sums, size_t pair, const struct far_flow *flow, double given_mass)
-{
-    const struct statistics *s = block_sums->statistics;
-    struct far_pair p = s->options.flows->pairs[pair].pair;
-    size_t entries = statistics_far_entries(s, p), upper = network_shape(s->measure->net, p.upper).channels;
-
-    if (statistics_conditioned(s))
-        add_products(block_sums->far[pair].flow, block_sums->far[pair].square, block_sums->far[pair].product,
-                     flow->joint, given_mass, entries);
-    else
-        add_squares(block_sums->far[pair].flow, block_sums->far[pair].square, flow->joint, entries);
-    add(block_sums->far[pair].lost, flow->lost, upper);
-    add(block_sums->far[pair].left_out, flow->left_out, upper);
-    for (size_t c = 0; c < upper; c++)
-        block_sums->far[pair].draws[c] += flow->present[c];
-}
-
-static void block_sums_channels(struct block_sums *block_sums, const struct measure_result *result)
-{
-    for (size_t c = 0; c < statistics_channels(block_sums->statistics); c++) {
-        double x = result->relevance[c];
-        block_sums->x[c] += x;
-        block_sums->square[c] += x * x;
-        block_sums->product[c] += x * result->given_mass;
-        block_sums->positive[c] += x > 0 ? x : 0;
-        block_sums->negative[c] += x < 0 ? x : 0;
-        block_sums->highest[c] = x > block_sums->highest[c] ? x : block_sums->highest[c];
-        block_sums->lowest[c] = -x > block_sums->lowest[c] ? -x : block_sums->lowest[c];
+    for (size_t c = 0; c < statistics_channels(s); c++) {
+        double x = relevance[c];
+        highest[c] = x > highest[c] ? x : highest[c];
+        lowest[c] = -x > lowest[c] ? -x : lowest[c];
     }
 }
 
-static void count_bins(const struct block_sums *block_sums, const struct measure_result *result, struct sums *sums)
+static void count_bins(struct block_sums *block_sums, const struct measure_result *result)
 {
     const struct statistics *s = block_sums->statistics;
     size_t bins = s->options.bins, channels = statistics_channels(s);
 
     for (size_t c = 0; c < channels; c++)
         block_sums->bins[c] = c * bins + statistics_bin(result->relevance[c], bins);
-    sums_count(sums, s->histogram, block_sums->bins, channels);
+    sums_count(block_sums->book.sums, s->histogram, block_sums->bins, channels);
 }
 
-static void offer_tops(const struct block_sums *block_sums, const struct measure_result *result, size_t row,
-                       struct sums *sums)
+static void offer_tops(struct block_sums *block_sums, const struct measure_result *result, size_t row)
 {
     const struct statistics *s = block_sums->statistics;
+    struct sums *sums = block_sums->book.sums;
     size_t channels = statistics_channels(s);
 
     for (size_t c = 0; c < channels; c++)
@@ -257,174 +191,37 @@ static void offer_tops(const struct block_sums *block_sums, const struct measure
     sums_top(sums, s->active, 0, block_sums->entries, block_sums->active_least, channels);
 }
 
-/* Sums of x, x^2 and, under a condition, x y of some values of one image of a class. */
-static enum status add_chunk(struct block_sums *block_sums, struct sums *sums, const size_t sections[3], size_t first,
-                             const double *x, double y, size_t n, struct error *err)
-{
-    enum status rc = OK;
-
-    TRY(sums_add(sums, sections[0], first, x, n, err));
-    for (size_t i = 0; i < n; i++)
-        block_sums->products[i] = x[i] * x[i];
-    TRY(sums_add(sums, sections[1], first, block_sums->products, n, err));
-    if (!statistics_conditioned(block_sums->statistics))
-        return OK;
-    for (size_t i = 0; i < n; i++)
-        block_sums->products[i] = x[i] * y;
-    TRY(sums_add(sums, sections[2], first, block_sums->products, n, err));
-done:
-    return rc;
-}
-
-/* A flow of an image of this class, if the class has flows of its own. */
-static enum status add_class_flow(struct block_sums *block_sums, const size_t sections[3], const float *joint,
-                                  size_t entries, double given_mass, size_t class, struct sums *sums, struct error *err)
-{
-    const struct statistics_classes *classes = &block_sums->statistics->options.class_flows;
-    size_t row = statistics_class_row(classes, class);
-    double x[BLOCK_SUMS_CHUNK];
-    enum status rc = OK;
-
-    for (size_t first = 0; first < entries && row < classes->count; first += BLOCK_SUMS_CHUNK) {
-        size_t n = smaller(entries - first, BLOCK_SUMS_CHUNK);
-        for (size_t i = 0; i < n; i++)
-            x[i] = (double)joint[first + i];
-        TRY(add_chunk(block_sums, sums, sections, row * entries + first, x, given_mass, n, err));
-    }
-done:
-    return rc;
-}
-
-enum status block_sums_class_flow(struct block_sums *block_sums, size_t link, const float *joint, double given_mass,
-                                  size_t class, struct sums *sums, struct error *err)
-{
-    const struct statistics *s = block_sums->statistics;
-    const size_t sections[] = {s->class_flow[link], s->class_flow_square[link], s->class_flow_product[link]};
-
-    return add_class_flow(block_sums, sections, joint, statistics_flow_entries(s, link), given_mass, class, sums, err);
-}
-
-enum status block_sums_class_far(struct block_sums *block_sums, size_t pair, const float *joint, double given_mass,
-                                 size_t class, struct sums *sums, struct error *err)
-{
-    const struct statistics *s = block_sums->statistics;
-    const struct statistics_far *far = &s->far[pair];
-    const size_t sections[] = {far->class_flow, far->class_square, far->class_product};
-
-    return add_class_flow(block_sums, sections, joint, statistics_far_entries(s, s->options.flows->pairs[pair].pair),
-                          given_mass, class, sums, err);
-}
-
-static enum status block_sums_class(struct block_sums *block_sums, const struct measure_result *result, size_t class,
-                                    struct sums *sums, struct error *err)
+static void add_class(struct block_sums *block_sums, const struct measure_result *result, size_t class)
 {
     const struct statistics *s = block_sums->statistics;
     size_t channels = statistics_channels(s), row = statistics_class_row(&s->options.class_means, class);
-    const size_t sections[] = {s->class_x, s->class_square, s->class_product};
-    const double one = 1, y = result->given_mass, square = y * y;
-    enum status rc = OK;
+    struct moments_book *book = &block_sums->book;
+    double y = result->given_mass;
 
     if (class >= s->options.classes)
-        return OK;
-    TRY(sums_add(sums, s->class_images, class, &one, 1, err));
-    TRY(sums_add(sums, s->class_given, class, &y, 1, err));
-    TRY(sums_add(sums, s->class_given_square, class, &square, 1, err));
-    for (size_t first = 0; first < channels && row < s->options.class_means.count; first += BLOCK_SUMS_CHUNK) {
-        size_t n = smaller(channels - first, BLOCK_SUMS_CHUNK);
-        TRY(add_chunk(block_sums, sums, sections, row * channels + first, result->relevance + first, y, n, err));
-    }
-done:
-    return rc;
+        return;
+    moments_add(book, statistics_moments(s, STATISTICS_CLASS_IMAGES, 0), class, &(double){1}, y, 1);
+    moments_add(book, statistics_moments(s, STATISTICS_CLASS_GIVEN, 0), class, &y, y, 1);
+    if (row < s->options.class_means.count)
+        moments_add(book, statistics_moments(s, STATISTICS_CLASS_RELEVANCE, 0), row * channels, result->relevance, y,
+                    channels);
 }
 
-enum status block_sums_image(struct block_sums *block_sums, size_t slot, const struct measure_result *result,
-                             size_t row, size_t class, struct sums *sums, struct error *err)
+void block_sums_image(struct block_sums *block_sums, size_t slot, const struct measure_result *result, size_t row,
+                      size_t class)
 {
     const struct statistics *s = block_sums->statistics;
+    const float *pending = block_sums->pending + slot * block_sums->pending_floats;
+    double y = result->given_mass;
 
-    block_sums->images += 1;
-    block_sums->given += result->given_mass;
-    block_sums->given_square += result->given_mass * result->given_mass;
-    block_sums_channels(block_sums, result);
+    add(block_sums, STATISTICS_IMAGES, 0, &(double){1}, y);
+    add(block_sums, STATISTICS_GIVEN, 0, &y, y);
+    add_channels(block_sums, result);
+    add_extremes(block_sums, result->relevance);
     for (size_t k = 0; k <= s->measure->net->nlinks; k++)
-        if (s->options.maps[k])
-            add_scaled(block_sums->map[k],
-                       block_sums->pending + slot * block_sums->pending_floats + block_sums->pending_at[k], 1,
-                       shape_neurons(network_shape(s->measure->net, k)));
+        add_floats(block_sums, STATISTICS_MAP, k, pending + block_sums->pending_at[k], y);
     if (s->options.bins)
-        count_bins(block_sums, result, sums);
-    offer_tops(block_sums, result, row, sums);
-    return block_sums_class(block_sums, result, class, sums, err);
-}
-
-static enum status commit_flows(const struct block_sums *block_sums, struct sums *sums, struct error *err)
-{
-    const struct statistics *s = block_sums->statistics;
-    enum status rc = OK;
-
-    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
-        size_t upper = s->measure->net->links[k].upper.channels;
-        if (!s->measure->options.flows[k])
-            continue;
-        TRY(sums_add(sums, s->flow[k], 0, block_sums->flow[k], statistics_flow_entries(s, k), err));
-        TRY(sums_add(sums, s->flow_square[k], 0, block_sums->flow_square[k], statistics_flow_entries(s, k), err));
-        if (statistics_conditioned(s))
-            TRY(sums_add(sums, s->flow_product[k], 0, block_sums->flow_product[k], statistics_flow_entries(s, k), err));
-        TRY(sums_add(sums, s->to_bias[k], 0, block_sums->to_bias[k], upper, err));
-        TRY(sums_add(sums, s->absorbed[k], 0, block_sums->absorbed[k], upper, err));
-    }
-done:
-    return rc;
-}
-
-static enum status commit_far(const struct block_sums *block_sums, struct sums *sums, struct error *err)
-{
-    const struct statistics *s = block_sums->statistics;
-    enum status rc = OK;
-
-    for (size_t i = 0; i < statistics_far_pairs(s); i++) {
-        const struct flows_pair *p = &s->options.flows->pairs[i];
-        const struct statistics_far *far = &s->far[i];
-        size_t entries = statistics_far_entries(s, p->pair);
-        size_t upper = network_shape(s->measure->net, p->pair.upper).channels;
-        if (p->sampled)
-            continue;
-        TRY(sums_add(sums, far->flow, 0, block_sums->far[i].flow, entries, err));
-        TRY(sums_add(sums, far->square, 0, block_sums->far[i].square, entries, err));
-        if (statistics_conditioned(s))
-            TRY(sums_add(sums, far->product, 0, block_sums->far[i].product, entries, err));
-        TRY(sums_add(sums, far->lost, 0, block_sums->far[i].lost, upper, err));
-        if (!p->pair.rows)
-            continue;
-        TRY(sums_add(sums, far->left_out, 0, block_sums->far[i].left_out, upper, err));
-        TRY(sums_add(sums, far->draws, 0, block_sums->far[i].draws, upper, err));
-    }
-done:
-    return rc;
-}
-
-enum status block_sums_commit(const struct block_sums *block_sums, struct sums *sums, struct error *err)
-{
-    const struct statistics *s = block_sums->statistics;
-    size_t channels = statistics_channels(s);
-    enum status rc = OK;
-
-    TRY(sums_add(sums, s->images, 0, &block_sums->images, 1, err));
-    TRY(sums_add(sums, s->given, 0, &block_sums->given, 1, err));
-    TRY(sums_add(sums, s->given_square, 0, &block_sums->given_square, 1, err));
-    TRY(sums_add(sums, s->x, 0, block_sums->x, channels, err));
-    TRY(sums_add(sums, s->square, 0, block_sums->square, channels, err));
-    TRY(sums_add(sums, s->product, 0, block_sums->product, channels, err));
-    TRY(sums_add(sums, s->positive, 0, block_sums->positive, channels, err));
-    TRY(sums_add(sums, s->negative, 0, block_sums->negative, channels, err));
-    sums_max(sums, s->highest, 0, block_sums->highest, channels);
-    sums_max(sums, s->lowest, 0, block_sums->lowest, channels);
-    for (size_t k = 0; k <= s->measure->net->nlinks; k++)
-        if (s->options.maps[k])
-            TRY(sums_add(sums, s->map[k], 0, block_sums->map[k], shape_neurons(network_shape(s->measure->net, k)),
-                         err));
-    TRY(commit_flows(block_sums, sums, err));
-    TRY(commit_far(block_sums, sums, err));
-done:
-    return rc;
+        count_bins(block_sums, result);
+    offer_tops(block_sums, result, row);
+    add_class(block_sums, result, class);
 }

@@ -25,14 +25,11 @@ static void place_flow(struct far_sums *far_sums, const struct statistics *s, st
 void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena)
 {
     const struct flows *flows = s->options.flows;
-    size_t channels = 0, highest = 0;
+    size_t highest = 0;
 
     *far_sums = (struct far_sums){.statistics = s, .seed = seed};
     if (statistics_far_pairs(s) == 0)
         return;
-    for (size_t k = 0; k <= s->measure->net->nlinks; k++)
-        channels = larger(channels, network_shape(s->measure->net, k).channels);
-    far_sums->numbers = arena_doubles(arena, channels);
     place_flow(far_sums, s, arena);
     size_t mark = arena_mark(arena);
     for (size_t i = 0; i < flows->count; i++) {
@@ -51,50 +48,20 @@ void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint6
 
 /* The rows of one upper variable on their way into the sums. */
 struct delivery {
-    struct far_sums *far_sums;
-    struct sums *sums;
+    struct block_sums *block_sums;
+    const struct flows *flows;
     size_t upper;
     double given_mass;
-    enum status rc;
-    struct error *err;
 };
-
-static enum status add_row(const struct delivery *d, const struct statistics_far *far, size_t channel, size_t columns,
-                           double pi, const double *row)
-{
-    double *x = d->far_sums->numbers;
-    const double one = 1, chance = pi < 1;
-    size_t first = channel * columns;
-    enum status rc = OK;
-
-    for (size_t c = 0; c < columns; c++)
-        x[c] = row[c] / pi;
-    TRY(sums_add(d->sums, far->flow, first, x, columns, d->err));
-    for (size_t c = 0; c < columns; c++)
-        x[c] *= x[c];
-    TRY(sums_add(d->sums, far->square, first, x, columns, d->err));
-    for (size_t c = 0; c < columns; c++)
-        x[c] *= 1 - pi;
-    TRY(sums_add(d->sums, far->error, first, x, columns, d->err));
-    for (size_t c = 0; c < columns; c++)
-        x[c] = row[c] / pi * d->given_mass;
-    if (statistics_conditioned(d->far_sums->statistics))
-        TRY(sums_add(d->sums, far->product, first, x, columns, d->err));
-    TRY(sums_add(d->sums, far->draws, channel, &one, 1, d->err));
-    TRY(sums_add(d->sums, far->chances, channel, &chance, 1, d->err));
-done:
-    return rc;
-}
 
 static void take_row(void *context, size_t lower, size_t channel, double pi, const double *row)
 {
     struct delivery *d = context;
-    const struct statistics *s = d->far_sums->statistics;
 
-    for (size_t i = 0; i < s->options.flows->count && d->rc == OK; i++) {
-        const struct flows_pair *p = &s->options.flows->pairs[i];
+    for (size_t i = 0; i < d->flows->count; i++) {
+        const struct flows_pair *p = &d->flows->pairs[i];
         if (p->sampled && p->pair.upper == d->upper && p->pair.lower == lower)
-            d->rc = add_row(d, &s->far[i], channel, network_shape(s->measure->net, lower).channels, pi, row);
+            block_sums_sampled(d->block_sums, i, channel, pi, row, d->given_mass);
     }
 }
 
@@ -116,27 +83,20 @@ static bool mark_sampled(bool wanted[NETWORK_MAX_VARIABLES], const struct flows 
 
 /* ---- an image ---------------------------------------------------------------------------------------------------- */
 
-static enum status sweep_exact(struct far_sums *far_sums, struct block_sums *block_sums, struct sums *sums, size_t pair,
-                               const struct measure_image *image, double given_mass, size_t class, struct error *err)
-{
-    far_compute(&far_sums->flow, &far_sums->work[pair], image);
-    block_sums_far(block_sums, pair, &far_sums->flow, given_mass);
-    return block_sums_class_far(block_sums, pair, far_sums->flow.joint, given_mass, class, sums, err);
-}
-
-enum status far_sums_image(struct far_sums *far_sums, struct block_sums *block_sums, struct sums *sums,
-                           const struct measure_image *image, size_t index, double given_mass, size_t class,
-                           struct error *err)
+void far_sums_image(struct far_sums *far_sums, struct block_sums *block_sums, const struct measure_image *image,
+                    size_t index, struct block_sums_case of)
 {
     const struct flows *flows = far_sums->statistics->options.flows;
-    struct delivery delivery = {.far_sums = far_sums, .sums = sums, .given_mass = given_mass, .rc = OK, .err = err};
-    enum status rc = OK;
+    struct delivery delivery = {block_sums, flows, 0, of.given_mass};
 
     if (statistics_far_pairs(far_sums->statistics) == 0)
-        return OK;
-    for (size_t i = 0; i < flows->count; i++)
-        if (!flows->pairs[i].sampled)
-            TRY(sweep_exact(far_sums, block_sums, sums, i, image, given_mass, class, err));
+        return;
+    for (size_t i = 0; i < flows->count; i++) {
+        if (flows->pairs[i].sampled)
+            continue;
+        far_compute(&far_sums->flow, &far_sums->work[i], image);
+        block_sums_far(block_sums, i, &far_sums->flow, of);
+    }
     for (size_t upper = 1; upper <= far_sums->statistics->measure->top; upper++) {
         bool wanted[NETWORK_MAX_VARIABLES];
         if (!mark_sampled(wanted, flows, upper))
@@ -144,8 +104,5 @@ enum status far_sums_image(struct far_sums *far_sums, struct block_sums *block_s
         delivery.upper = upper;
         sample_layer(&far_sums->sample, image, index, upper, wanted,
                      (struct sample_options){far_sums->seed, flows->sweeps}, (struct sample_sink){&delivery, take_row});
-        TRY(delivery.rc);
     }
-done:
-    return rc;
 }

@@ -22,21 +22,4 @@ struct finish_given {
 
 struct finish_given finish_given(const struct statistics *s, const struct sums *sums);
 
-/* Mean, standard deviation and standard error of x over the images, relative to the mean of y.
- *
- *   r = x / y, se^2 = (s_x^2 - 2 r s_xy + r^2 s_y^2) / (n mean(y)^2), clamped at zero; std = s_x / |mean(y)|
- *
- *   n, y, yy  number of images, sums of y and y^2
- *   x, xx, xy sums
- * The mean is NaN without images, the others with fewer than two. */
-struct finish_moments {
-    double n, y, yy;
-};
-
-struct finish_ratio {
-    double mean, std, std_error;
-};
-
-struct finish_ratio finish_ratio(struct finish_moments m, double x, double xx, double xy);
-
 #endif

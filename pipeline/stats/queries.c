@@ -1,6 +1,6 @@
 #include "pipeline/stats/queries.h"
 
-#include "pipeline/stats/finish.h"
+#include "pipeline/stats/moments.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -124,15 +124,16 @@ struct queries_mean queries_mean(const double *value, const double *given, size_
         xy += (long double)value[i] * given[i];
         yy += (long double)given[i] * given[i];
     }
-    struct finish_moments m = {(double)count, (double)y, (double)yy};
-    struct finish_ratio ratio = finish_ratio(m, (double)x, (double)xx, (double)xy);
-    struct finish_ratio condition = finish_ratio((struct finish_moments){m.n, m.n, m.n}, m.y, m.yy, m.y);
+    struct moments_given condition = {(double)count, (double)y, (double)yy};
+    struct moments_ratio ratio = moments_ratio(condition, (double)x, (double)xx, (double)xy);
+    struct moments_ratio given_mean = moments_ratio((struct moments_given){condition.n, condition.n, condition.n},
+                                                    condition.y, condition.yy, condition.y);
     return (struct queries_mean){.images = (size_t)count,
                                  .mean = ratio.mean,
                                  .std_error = ratio.std_error,
-                                 .given_mean = condition.mean,
-                                 .given_std_error = condition.std_error,
-                                 .weak = fabs(condition.mean) < 3 * condition.std_error};
+                                 .given_mean = given_mean.mean,
+                                 .given_std_error = given_mean.std_error,
+                                 .weak = fabs(given_mean.mean) < 3 * given_mean.std_error};
 }
 
 enum status queries_finish(struct store *store, const char *name, const char *expression, const double *value,

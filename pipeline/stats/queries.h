@@ -2,7 +2,7 @@
  *
  * A query has two numbers for an image: its value, the measure of the walks that are counted, and the measure of its
  * condition, which is one without `given`. Both are columns of the run's rows. The mean of a query over the images is
- * the ratio of the two means (finish.h).
+ * the ratio of the two means (moments.h).
  */
 #ifndef NRMFLOW_PIPELINE_STATS_QUERIES_H
 #define NRMFLOW_PIPELINE_STATS_QUERIES_H

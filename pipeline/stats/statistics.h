@@ -9,28 +9,12 @@
  * Images that failed, exploded or are undefined add nothing. docs/explanation/reading-results.md explains the numbers,
  * docs/explanation/exact-sums.md how they are added.
  *
- * The sums are sections of one plan (sums.h):
+ * Almost all are moments (moments.h). The table in statistics.c has a row for each kind: what it is of, its entries,
+ * which sums are kept, and the datasets of the store that are computed from them. Planning, adding, committing and
+ * writing follow from the rows. Besides, channels have extremes, a histogram and top lists.
  *
- *     sections                            one sum for each                       kind          added
- *     images, given, given_square         run                                    n, y, y^2     by block
- *     x, square, product                  channel                                x, x^2, x y   by block
- *     positive, negative                  channel                                x > 0, x < 0  by block
- *     highest, lowest                     channel                                maxima        by block
- *     map                                 neuron of a variable in store.maps     x             by block
- *     flow, flow_square, flow_product     entry of an adjacent pair's matrix     x, x^2, x y   by block
- *     to_bias, absorbed                   upper channel of an adjacent pair      x             by block
- *     far.flow, .square, .product         entry of an exact far pair's matrix    x, x^2, x y   by block
- *     far.lost, .left_out, .draws         upper channel of an exact far pair     x, x, n       by block
- *     far.flow, .square, .product, .error entry of a sampled far pair's matrix   x, x^2, x y   by image
- *     far.draws, .chances                 upper channel of a sampled far pair    n             by image
- *     histogram                           channel and bin                        n             by image
- *     top, active                         channel: a list                        top list      by image
- *     class_images, _given, _given_square class of the network                   n, y, y^2     by image
- *     class_x, _square, _product          class with means, and channel          x, x^2, x y   by image
- *     class_flow, _flow_square, ...       class with flows, and entry of a pair  x, x^2, x y   by image
- *
- * "By block" means through block_sums.h at the end of a block, "by image" directly. Sums of x y are there only under a
- * condition, except those of channels. The sections of a pair exist only if the run computes the pair.
+ * Kinds of the first scopes are added through the sums of a block, those from STATISTICS_AT_ONCE on image by image. The
+ * sections of a pair exist only if the run computes the pair.
  */
 #ifndef NRMFLOW_PIPELINE_STATS_STATISTICS_H
 #define NRMFLOW_PIPELINE_STATS_STATISTICS_H
@@ -38,6 +22,7 @@
 #include "io/base/error.h"
 #include "kernels/measure/measure.h"
 #include "pipeline/stats/flows.h"
+#include "pipeline/stats/moments.h"
 #include "pipeline/stats/sums.h"
 
 /* Classes of the network, ascending. */
@@ -56,35 +41,102 @@ struct statistics_options {
     const struct flows *flows;                          /* borrowed; NULL: no far pairs */
 };
 
-/* Sections of one far pair. A drawn row of a sampled pair adds J / pi, any other row nothing. */
-struct statistics_far {
-    size_t flow, square, product; /* per entry */
-    size_t error;                 /* per entry of a sampled pair: J^2 (1 - pi) / pi^2 */
-    size_t lost, left_out;        /* per upper channel of an exact pair; left_out only with the top rows alone */
-    size_t draws;                 /* per upper channel: rows computed; not for exact pairs with all rows */
-    size_t chances;               /* per upper channel of a sampled pair: draws with pi < 1 */
-    size_t class_flow, class_square, class_product; /* per row of class_flows and entry of an exact pair */
+/* What a kind of statistics is of: it has one for every variable, link or pair, or only one. */
+enum statistics_scope {
+    OF_RUN,
+    OF_CHANNELS, /* of all variables, in order */
+    OF_VARIABLE, /* one with a mean map */
+    OF_LINK,     /* one with a flow */
+    OF_PAIR,     /* an exact far pair */
+    /* added to the node's sums at once, since sums of a block would be too large: */
+    OF_CLASSES,
+    STATISTICS_AT_ONCE = OF_CLASSES,
+    OF_CLASS_LINK,
+    OF_CLASS_PAIR,
+    OF_SAMPLED, /* a sampled far pair */
+    STATISTICS_SCOPES
 };
 
-/* Each member without another comment is the number of a section of `plan`. Sections per channel hold the channels of
- * all variables, in order. */
+/* Everything that is kept as moments: rows of the table in statistics.c. A new one has a line here and a row there. */
+enum statistics_id {
+    STATISTICS_IMAGES, /* n */
+    STATISTICS_GIVEN,  /* y itself */
+    STATISTICS_RELEVANCE,
+    STATISTICS_POSITIVE,
+    STATISTICS_NEGATIVE,
+    STATISTICS_MAP,
+    STATISTICS_FLOW,
+    STATISTICS_TO_BIAS,
+    STATISTICS_ABSORBED,
+    STATISTICS_FAR,
+    STATISTICS_LOST,
+    STATISTICS_LEFT_OUT, /* only with the top rows alone, as the next */
+    STATISTICS_DRAWS,    /* rows computed */
+    STATISTICS_CLASS_IMAGES,
+    STATISTICS_CLASS_GIVEN,
+    STATISTICS_CLASS_RELEVANCE,
+    STATISTICS_CLASS_FLOW,
+    STATISTICS_CLASS_FAR,
+    STATISTICS_SAMPLED,       /* J / pi where drawn, nothing elsewhere */
+    STATISTICS_SAMPLED_ERROR, /* J^2 (1 - pi) / pi^2 */
+    STATISTICS_SAMPLED_DRAWS, /* rows computed */
+    STATISTICS_CHANCES,       /* those with pi < 1 */
+    STATISTICS_KINDS
+};
+
+/* Entries of a statistic. */
+enum statistics_shape {
+    SHAPE_ONE,
+    SHAPE_CLASS,         /* [classes of the network] */
+    SHAPE_CHANNEL,       /* [channels of all variables] */
+    SHAPE_CLASS_CHANNEL, /* [classes with means][channels of all variables] */
+    SHAPE_NEURON,        /* [neurons of the variable] */
+    SHAPE_UPPER,         /* [C_upper] */
+    SHAPE_FLOW,          /* [C_upper][C_lower] */
+    SHAPE_CLASS_FLOW     /* [classes with flows][C_upper][C_lower] */
+};
+
+/* A number of the store that is computed from moments. */
+enum statistics_number {
+    NUMBER_RATIO, /* sum x / sum y, the ratio of the means */
+    NUMBER_FLOAT, /* the same in single precision */
+    NUMBER_COUNT, /* sum x, a whole number */
+    NUMBER_MEAN,  /* of moments_ratio, as the next two */
+    NUMBER_STD,
+    NUMBER_STD_ERROR
+};
+
+struct statistics_dataset {
+    const char *name; /* in the group of the layer or flow; NULL: none */
+    enum statistics_number number;
+};
+
+enum { STATISTICS_DATASETS = 3 };
+
+/* A row of the table. */
+struct statistics_kind {
+    enum statistics_scope scope;
+    enum statistics_shape shape;
+    const char *section; /* its name in messages */
+    enum moments_kept kept;
+    int bits;         /* of sum x */
+    bool conditional; /* no products without a condition, when they would be the sums */
+    bool chosen;      /* only of pairs with the top rows alone */
+    void (*of)(double *values, const double *relevance, size_t n); /* OF_CHANNELS: its x; NULL: the relevance itself */
+    struct statistics_dataset datasets[STATISTICS_DATASETS];
+};
+
+/* Plan of the sums. Sections lie in the order of the scopes, within one in that of its variables, links or pairs, and
+ * then in that of the table's rows. */
 struct statistics {
     const struct measure_plan *measure; /* borrowed */
     struct statistics_options options;
     struct sums_plan plan;
-    size_t images, given, given_square;                   /* n, sum y, sum y^2: one each */
-    size_t x, square, product, positive, negative;        /* per channel */
-    size_t histogram;                                     /* per channel and bin */
-    size_t highest, lowest;                               /* per channel; the maximum of x and of -x */
-    size_t top, active;                                   /* top lists per channel */
-    size_t class_images, class_given, class_given_square; /* per class of the network */
-    size_t class_x, class_square, class_product;          /* per class with means and channel */
-    size_t map[NETWORK_MAX_VARIABLES];                    /* per neuron */
-    size_t flow[NETWORK_MAX_LINKS], flow_square[NETWORK_MAX_LINKS], flow_product[NETWORK_MAX_LINKS]; /* per entry */
-    /* per class with flows and entry */
-    size_t class_flow[NETWORK_MAX_LINKS], class_flow_square[NETWORK_MAX_LINKS], class_flow_product[NETWORK_MAX_LINKS];
-    size_t to_bias[NETWORK_MAX_LINKS], absorbed[NETWORK_MAX_LINKS]; /* per upper channel */
-    struct statistics_far far[FLOWS_MAX];                           /* of options.flows */
+    struct moments *moments;        /* owned */
+    size_t first[STATISTICS_KINDS]; /* of a kind in it */
+    size_t histogram;               /* section, per channel and bin */
+    size_t highest, lowest;         /* sections, per channel; the maximum of x and of -x */
+    size_t top, active;             /* sections: lists per channel */
 };
 
 /* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The
@@ -93,6 +145,15 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
                             const struct statistics_options *options, struct error *err);
 
 void statistics_free(struct statistics *s);
+
+const struct statistics_kind *statistics_kind(enum statistics_id id);
+
+/* Moments i of a kind: of variable, link or pair i; 0 for a kind that has only one. MOMENTS_NONE is kept of what the
+ * run does not compute. */
+const struct moments *statistics_moments(const struct statistics *s, enum statistics_id id, size_t i);
+
+/* So many of `moments`, the first, have sums of a block; the others are added at once. */
+size_t statistics_in_block(const struct statistics *s);
 
 /* Channels of all variables together; entries of link k's flow matrix, and of a far pair's; number of far pairs;
  * whether the run has a condition. */

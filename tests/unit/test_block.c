@@ -70,7 +70,7 @@ static void check_row(const struct fixture *f, size_t row, enum store_status sta
 
 static double images_in_sums(const struct fixture *f)
 {
-    return sums_value(&f->sums, f->run.plan.statistics.images, 0);
+    return sums_value(&f->sums, statistics_moments(&f->run.plan.statistics, STATISTICS_IMAGES, 0)->first, 0);
 }
 
 /* ---- targets --------------------------------------------------------------------------------------------------- */
