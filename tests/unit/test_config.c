@@ -1,7 +1,4 @@
-#include "kernels/layer/rule.h"
 #include "pipeline/config/config.h"
-#include "pipeline/config/help.h"
-#include "pipeline/config/table.h"
 #include "pipeline/config/text.h"
 #include "tests/support/assert.h"
 #include "tests/support/temporary.h"
@@ -10,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -515,44 +513,6 @@ static void keys_set_later_replace_what_was_there(void **state)
     config_free(&c);
 }
 
-static void composites_are_those_of_the_kernels(void **state)
-{
-    const struct config_key *key = config_table_key(config_table_find("measure", "composite"));
-    char names[512] = "";
-
-    (void)state;
-    for (size_t i = 0; rule_composite_name(i); i++) {
-        strcat(names, i ? "|" : "");
-        strcat(names, rule_composite_name(i));
-    }
-    assert_string_equal(key->allowed, names);
-}
-
-static void help_names_every_key_with_its_default(void **state)
-{
-    char *text = NULL;
-    size_t n;
-    FILE *out = open_memstream(&text, &n);
-    const struct config_key *key;
-
-    (void)state;
-    config_help(out);
-    fclose(out);
-    const char *at = text;
-    for (size_t i = 0; (key = config_table_key(i)) != NULL; i++) {
-        char line[128];
-        snprintf(line, sizeof line, "\n  %s", key->name);
-        at = strstr(at, line);
-        assert_non_null(at);
-        if (key->fallback[0]) {
-            snprintf(line, sizeof line, "(default: %s)", key->fallback);
-            assert_non_null(strstr(at, line));
-        }
-        at++;
-    }
-    free(text);
-}
-
 static void files_are_read_whole_or_refused(void **state)
 {
     char path[TEMPORARY_PATH], *text = NULL;
@@ -605,8 +565,6 @@ int main(void)
         cmocka_unit_test(other_peoples_line_ends_and_comments_are_read),
         cmocka_unit_test(later_failures_name_the_place_too),
         cmocka_unit_test(keys_set_later_replace_what_was_there),
-        cmocka_unit_test(composites_are_those_of_the_kernels),
-        cmocka_unit_test(help_names_every_key_with_its_default),
         cmocka_unit_test(files_are_read_whole_or_refused),
     };
 
