@@ -366,10 +366,10 @@ static enum status begin(struct work *w, const struct report_images_options *opt
                          struct log *log, struct error *err)
 {
     const struct probe_options probe = {.config = options->config,
-                                        .query = "input", /* an image is kept for sweeps only if there is a query */
+                                        .query = "input", /* the measure keeps an image's arrays only for queries */
                                         .sets = options->sets,
                                         .nsets = options->nsets,
-                                        .block = 1}; /* only the wanted images are computed */
+                                        .block = 1}; /* a block is one image, so no others are computed */
     enum status rc = OK;
 
     TRY(probe_begin(&w->probe, &probe, node, log, err));
