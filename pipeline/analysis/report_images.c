@@ -365,7 +365,7 @@ static void release(struct work *w)
 static enum status begin(struct work *w, const struct config_source *source, const struct node *node, struct log *log,
                          struct error *err)
 {
-    /* The measure keeps an image's arrays only for queries, and only the wanted images are computed. */
+    /* The measure keeps an image's arrays only for queries. A block is one image, so no others are computed. */
     const struct probe_options probe = {.source = *source, .query = "input", .block = 1};
     enum status rc = OK;
 

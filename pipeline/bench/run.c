@@ -162,7 +162,7 @@ static void trial_end(struct trial *trial)
     config_free(&trial->config);
 }
 
-/* A query makes the run keep images for the far pair's sweeps. */
+/* The query makes the run's measure keep images. */
 static enum status measure_far(struct bench_results *out, const struct bench_options *options, const char *folder,
                                const struct node *node, struct log *log, struct error *err)
 {

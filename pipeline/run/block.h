@@ -31,7 +31,7 @@ struct block_worker {
     struct log *log;              /* borrowed */
     struct block_watcher watcher; /* to be set after block_worker_init; all zero: none */
     struct reader *reader;        /* owned */
-    size_t announced;             /* the block after the one in work; SIZE_MAX if it is not known */
+    size_t announced;             /* the block after the current one; SIZE_MAX if it is not known */
     void *memory;                 /* owned: everything below */
     size_t nbytes;
     float *inputs; /* [2][BLOCK_GROUP][neurons of the input] for the reader */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One of the store's attributes against this run's. */
+/* Compare one of the store's attributes with this run's. */
 static enum status compare_text(const struct store_reader *store, const char *path, const char *name, const char *mine,
                                 const char *what, const char *advice, struct error *err)
 {

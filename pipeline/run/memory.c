@@ -37,7 +37,7 @@ static size_t total(const struct memory_plan *memory, const struct run_plan *pla
 enum status memory_plan(struct memory_plan *out, const struct run_plan *plan, size_t ranks, struct error *err)
 {
     const struct config_size *limit = &plan->config->run.memory;
-    size_t least = plan->layout.offset[plan->layout.ncolumns]; /* of rows: one block's */
+    size_t least = plan->layout.offset[plan->layout.ncolumns]; /* rows of one block */
 
     *out = (struct memory_plan){.ranks = ranks,
                                 .work = block_worker_bytes(plan) + LIBRARIES,

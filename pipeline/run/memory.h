@@ -19,8 +19,8 @@ struct memory_plan {
     size_t node;    /* all of it */
 };
 
-/* Plan the memory of a run on a node of `ranks` ranks. Where run.memory allows less than is usual, fewer rows are kept.
- * Errors: FAIL_CONFIG if that is not enough. Not collective. */
+/* Plan the memory of a run on a node of `ranks` ranks. If run.memory is below the usual need, ranks keep fewer rows.
+ * Errors: FAIL_CONFIG if run.memory is too low even so. Not collective. */
 enum status memory_plan(struct memory_plan *out, const struct run_plan *plan, size_t ranks, struct error *err);
 
 /* Bytes in MiB, rounded up. */

@@ -49,7 +49,7 @@ enum status parts_read(struct rows_parts *out, const struct parts *parts, const 
 /* Remove the parts once a complete store holds their rows; parts_free then removes the folder. Rank 0 only. */
 void parts_remove(struct parts *parts);
 
-/* Unlock and free; removes the folder if it is empty. Not collective. All zero is fine. */
+/* Unlock and free, and remove the folder if it has no parts. Not collective. All zero is fine. */
 void parts_free(struct parts *parts);
 
 #endif

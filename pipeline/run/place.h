@@ -18,8 +18,8 @@ enum status place_check(bool *exists, const char *output, const struct config *c
 
 /* Check that an existing store is this run's.
  *
- *   complete    out     it is, and nothing is left to do
- *   provenance  in/out  this one; joined by those that an unfinished store was computed on
+ *   complete    out     the store is complete: nothing is left to do
+ *   provenance  in/out  this machine's; joined with that of an unfinished store
  *   mine        in      without keys and advice: every number must agree
  *   mixed       in      an unfinished store of another provenance may be continued
  * Errors: FAIL_MISMATCH naming the first difference and what to do about it; as store_open_read. */

@@ -19,7 +19,7 @@
 #include "pipeline/stats/statistics.h"
 #include "pipeline/util/log.h"
 
-/* Images of one dense product; a part of the result's definition, as the block size is. */
+/* Images of one dense product. Like the block size it affects the last bits of the results. */
 enum { BLOCK_GROUP = 8 };
 
 /* Members borrow from each other: a plan must not be moved. */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a probe does not compute. */
+/* Statistics and flows are not computed. */
 static const struct {
     const char *section, *key, *value;
 } left_out[] = {

@@ -152,7 +152,7 @@ static enum status resume(struct run_output *output, bool unfinished, struct err
     TRY(agree(work->node->world, rc, err));
     TRY(parts_adopt(&output->parts, &removed, output->path, names, count, work->node, err));
     if (removed)
-        log_info(work->log, "removed what no store lists folder=%s.parts files=%zu", output->path, removed);
+        log_info(work->log, "removed files that no store lists folder=%s.parts files=%zu", output->path, removed);
     TRY(run_output_schedule(output, err));
     log_info(work->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
              output->before ? "continues" : "begins", work->plan->model.net.name, images, output->before,
