@@ -1,4 +1,5 @@
 /* The run of a store: whether its numbers are of all images, and whether a configuration asks for the same measure. */
+#include "pipeline/config/text.h"
 #include "pipeline/results/origin.h"
 #include "tests/support/assert.h"
 #include "tests/support/store_sample.h"
@@ -13,12 +14,25 @@ static void must(enum status rc, const struct error *err)
         fail_msg("%s", err->message);
 }
 
+/* CONFIG as stores have it: every key, in canonical form. The caller frees. */
+static char *stored_config(void)
+{
+    struct config config;
+    struct error err = {0};
+
+    must(config_parse(&config, CONFIG, "old.ini", NULL, 0, &err), &err);
+    char *text = config_text(&config);
+    config_free(&config);
+    return text;
+}
+
 /* A store with these attributes; finished < 0 and a NULL shard are left out. */
 static struct store_reader *make_store(int64_t complete, int64_t finished, const char *shard)
 {
     static const uint8_t status[IMAGES];
     const size_t n = IMAGES;
     struct store *store = sample_begin("store.h5");
+    char *config = stored_config();
     struct error err = {0};
 
     must(store_set_int(store, "", "complete", complete, &err), &err);
@@ -26,7 +40,8 @@ static struct store_reader *make_store(int64_t complete, int64_t finished, const
         must(store_set_int(store, "", "finished", finished, &err), &err);
     if (shard)
         must(store_set_text(store, "", "shard", shard, &err), &err);
-    must(store_set_text(store, "", "config", CONFIG, &err), &err);
+    must(store_set_text(store, "", "config", config, &err), &err);
+    free(config);
     must(store_set_text(store, "", "model_sha256", "abc", &err), &err);
     must(store_write(store, "images/status", status, 1, &n, &err), &err);
     return sample_finish(store, "store.h5");
@@ -91,13 +106,14 @@ static void another_measure_is_named(void **state)
     static const struct {
         const char *change, *sha256, *message;
     } cases[] = {
-        {"measure.composite=epsilon_plus", "abc", "old.h5 has measure.composite = "},
-        {"measure.bias=spread", "abc", "old.h5 has measure.bias = "},
-        {"measure.pool=first", "abc", "old.h5 has measure.pool = "},
-        {"measure.target=class:3", "abc", "but the configuration asks for class:3"},
-        {"store.class_by=label", "abc", "old.h5 has store.class_by = "},
-        {"measure.rule.conv1_1=zbox -1 2", "abc", "other rules of single layers"},
-        {"measure.rule.conv1_2=zbox -1 1", "abc", "other rules of single layers"},
+        {"measure.composite=epsilon_plus", "abc",
+         "measure.composite is \"epsilon_plus\" here, but \"epsilon_gamma_box\" in the store"},
+        {"measure.bias=spread", "abc", "measure.bias is \"spread\" here"},
+        {"measure.pool=first", "abc", "measure.pool is \"first\" here"},
+        {"measure.target=class:3", "abc", "measure.target is \"class:3\" here"},
+        {"store.class_by=label", "abc", "store.class_by is \"label\" here"},
+        {"measure.rule.conv1_1=zbox -1 2", "abc", "measure.rule.conv1_1 is \"zbox -1 2\" here"},
+        {"measure.rule.conv1_2=zbox -1 1", "abc", "measure.rule.conv1_2 is \"zbox -1 1\" here, but \"not set\""},
         {NULL, "abd", "made with other weights"},
     };
 
