@@ -213,7 +213,8 @@ static enum status assign_set(struct parser *p, const char *set)
         return fail_at(p, CONFIG_SET, "the value contains a line break");
     snprintf(section, sizeof section, "%.*s", (int)(dot - set), set);
     snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
-    name[strcspn(name, " \t")] = '\0';
+    for (size_t n = strlen(name); n > 0 && strchr(" \t", name[n - 1]); n--)
+        name[n - 1] = '\0';
     char *value = strdup(equals + 1 + strspn(equals + 1, " \t"));
     if (!value)
         return no_memory(p->err);

@@ -331,6 +331,7 @@ static void unknown_names_on_the_command_line_get_a_suggestion(void **state)
     assert_refused("", "pool=first", "--set ", "section.key=value");
     assert_refused("", "data.images", "--set ", "section.key=value");
     assert_refused("", "data.path=a\nb", "--set ", "line break");
+    assert_refused("", "data.images x=0:4", "--set ", "images x");
 }
 
 static void lines_that_are_no_assignment_are_errors(void **state)
