@@ -124,7 +124,8 @@ done:
 
 /* ---- filters --------------------------------------------------------------------------------------------------- */
 
-/* Fletcher's sums modulo 65535 over big-endian 16-bit words; the residue 0 is stored as 65535 unless all words are 0. */
+/* Fletcher's sums modulo 65535 over big-endian 16-bit words; the residue 0 is stored as 65535 unless all words are
+ * 0. */
 static uint32_t fletcher32(const unsigned char *bytes, size_t nbytes)
 {
     uint32_t sum = 0, sums = 0;

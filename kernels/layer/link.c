@@ -51,8 +51,10 @@ static struct link_call image_of(const struct link_call *call, size_t i, struct 
 /* An operation of the backend, at once or image by image. */
 static void run(operation *operate, const struct link_call *call)
 {
-    enum link_takes takes = call->plan->backend->takes;
+    const struct link_backend *backend = call->plan->backend;
+    enum link_takes takes = backend->takes;
 
+    assert(!backend->fused || takes != LINK_TAKES_IMAGE); /* image_of leaves the sums out that come with it */
     if (takes == LINK_TAKES_SWEEPS || (takes == LINK_TAKES_IMAGES && !call->one_image)) {
         operate(call);
         return;

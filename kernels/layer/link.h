@@ -88,13 +88,14 @@ struct link_scratch_floats {
     size_t sums; /* elements, not floats */
 };
 
-/* Describe a link under a rule, to be computed by the backend that suits it best. `model` holds the model's weights; the
- * link has the offsets of its weight and bias. */
+/* Describe a link under a rule, to be computed by the backend that suits it best. `model` holds the model's weights;
+ * the link has the offsets of its weight and bias. */
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
                     const float *model);
 
-/* The same link by another backend. The new plan is as link_plan_init would leave it: not bound, with derived weights
- * and scratch memory of its own sizes. Returns false if that backend does not suit the link. */
+/* The same link by another backend, with derived weights and scratch memory of its own sizes. The new plan still points
+ * to the derived weights of `plan`, of which only low and high are valid: bind it anew. Returns false if that
+ * backend does not suit the link. */
 bool link_plan_another(struct link_plan *out, const struct link_plan *plan, const struct link_backend *backend);
 
 /* Derived weights: how many floats a plan needs; binding it to memory that holds or will hold them, which it only
@@ -133,7 +134,8 @@ struct link_ledger {
 /* An operation on n images. Each reads and writes the members that its comment names; the others are zero.
  *
  *   plan, scratch  in  the scratch memory is for this plan and n, or larger
- *   c_images       in  c and c_out are [nterms][c_images][upper floats] and point to the first of the n images; 0: n
+ *   c_images       in  c and c_out are [nterms][c_images][upper floats] and point to the first of the n images; 0:
+ *                      n, or 1 for one_image
  *   one_image      in  the n are sweeps of one image, which alone has c and a; backward and lift only, without ledger
  *                      and joint */
 struct link_call {

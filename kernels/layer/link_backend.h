@@ -33,7 +33,9 @@ struct link_backend {
      * other weights. NULL: it has none. */
     void (*sizes)(size_t floats[LINK_PACKED], const struct link_plan *plan);
     void (*pack)(float *const packed[LINK_PACKED], const struct link_plan *plan);
-    size_t (*shared)(const struct link_plan *plan); /* link_shared_floats; NULL: 0 */
+    /* link_shared_floats, at least 9 C K of a convolution; NULL: 0. Such a backend takes groups of images, for rules of
+     * one term (kernels/measure/plan.c). */
+    size_t (*shared)(const struct link_plan *plan);
 
     struct link_scratch_floats (*scratch)(const struct link_plan *plan, size_t n);
     size_t (*coefficients)(const struct link_plan *plan); /* floats of a term of an image */
@@ -74,8 +76,8 @@ bool link_denominator_is_z(const struct link_plan *plan);
 void link_finish_forward(const struct link_call *call,
                          void (*denominator)(float *out, const struct link_call *call, size_t term));
 
-/* to_bias and absorbed, if the call has a ledger. sums: those of channels_ledger, [n][K], of a rule with one term; NULL:
- * they are computed, for any rule. */
+/* to_bias and absorbed, if the call has a ledger. sums: those of channels_ledger, [n][K], of a rule with one term;
+ * NULL: they are computed, for any rule. */
 void link_fill_ledger(const struct link_call *call, const struct channels_ledger *sums);
 
 #endif

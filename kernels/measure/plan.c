@@ -30,9 +30,9 @@ static enum pool_mode pool_mode_of(const struct measure_options *options, const 
 }
 
 /* The lowest link from which on, up to the top, images share weights that take more memory than the neurons of one
- * image, so that reading them once for all images of a group pays. Upwards the backend's own weights count; downwards the
- * plain ones, since there more images need more memory, and the transforms that relevance and flows share are computed
- * twice. */
+ * image, so that reading them once for all images of a group pays. Upwards the backend's own weights count;
+ * downwards the plain ones, since there more images need more memory, and the transforms that relevance and flows
+ * share are computed twice. */
 static size_t lowest_shared(const struct measure_plan *plan, bool down)
 {
     size_t lowest = plan->top;
@@ -43,7 +43,7 @@ static size_t lowest_shared(const struct measure_plan *plan, bool down)
         size_t shared = link_shared_floats(plan_k), plain = 9 * link->lower.channels * link->upper.channels;
         if (link->kind == LINK_POOL)
             continue;
-        if (shared == 0 || (down ? plain : shared) <= layout_floats(plan_k->lower))
+        if (shared == 0 || plan_k->parts.nterms > 1 || (down ? plain : shared) <= layout_floats(plan_k->lower))
             break;
         lowest = k;
     }
@@ -83,6 +83,7 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
     assert(plan->top < net->nlinks); /* there are dense layers */
     plan->grouped = lowest_shared(plan, true);
     plan->evaluated = lowest_shared(plan, false);
+    assert(plan->evaluated <= plan->grouped);
     for (size_t k = 0; k <= net->nlinks; k++)
         plan->channel[k + 1] = plan->channel[k] + network_shape(net, k).channels;
     find_condition(plan);
@@ -171,7 +172,7 @@ static struct turns place_turns(struct measure_workspace *work, const struct mea
     struct turns turns;
 
     for (size_t k = 0; k < plan->net->nlinks; k++)
-        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], images_at_once(plan, k)));
+        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], k < plan->evaluated ? 1 : group));
     for (size_t k = 0; k <= plan->net->nlinks; k++) {
         size_t floats = measure_variable_floats(plan, k);
         most = larger(most, floats);

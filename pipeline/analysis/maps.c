@@ -118,7 +118,7 @@ static enum status make_folder(const char *folder, struct error *err)
     if (!*folder)
         return error_set(err, FAIL_CONFIG, "--output is empty; name the folder to write to");
     if (stat(folder, &about) == 0)
-        return OK; /* output_check reports a file that is no folder */
+        return OK; /* place_check reports a file that is no folder */
     if (fault_hit(FAULT_FOLDER) || mkdir(folder, 0777) != 0)
         return error_system(err, "%s: the folder cannot be made", folder);
     return OK;

@@ -1,7 +1,7 @@
 /* The commands of the program, each in the file of its name; `nrmflow help` and the list of all are in help.h.
  *
- * The commands under "parallel" are collective over MPI_COMM_WORLD, and begin and end MPI themselves; the others need no
- * MPI. */
+ * The commands under "parallel" are collective over MPI_COMM_WORLD, and begin and end MPI themselves; the others
+ * need no MPI. */
 #ifndef NRMFLOW_PIPELINE_COMMAND_COMMANDS_H
 #define NRMFLOW_PIPELINE_COMMAND_COMMANDS_H
 

@@ -1,7 +1,8 @@
 /* The configuration of a run: an INI file, changed by --set section.key=value.
  *
  * One table (config/table.c) defines each key: section, name, type, default, range and help. It drives the parser, the
- * help (config/help.h), the checks and the text in the store (config/text.h). After config_parse the struct is const, but for config_set.
+ * help (config/help.h), the checks and the text in the store (config/text.h). After config_parse the struct is
+ * const, but for config_set.
  *
  * Paths are relative to the folder of the INI file, or with --set to the working folder. An empty value means "not
  * given" if the type allows it. An indented line continues the value of the line before.
@@ -173,8 +174,8 @@ enum status config_read(char **text, const char *path, struct error *err);
 enum status config_parse(struct config *out, const char *text, const char *path, const char *const *sets, size_t nsets,
                          struct error *err);
 
-/* Set a key after config_parse, whatever it was before: as by --set, and so do messages call it. Not for keys whose names
- * the user chooses (config_pairs_set does that). Errors as config_parse. */
+/* Set a key after config_parse, whatever it was before: as by --set, and so do messages call it. Not for keys whose
+ * names the user chooses (config_pairs_set does that). Errors as config_parse. */
 enum status config_set(struct config *config, const char *section, const char *key, const char *value,
                        struct error *err);
 

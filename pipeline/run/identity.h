@@ -1,4 +1,5 @@
-/* Whether a store is of a run: the one comparison of configurations, weights and datasets. Not collective. */
+/* Whether a store belongs to a run: the one comparison of a store's configuration, weights and dataset with a run's.
+ * How the shards of a merge agree with each other is in merge_parts.c. Not collective. */
 #ifndef NRMFLOW_PIPELINE_RUN_IDENTITY_H
 #define NRMFLOW_PIPELINE_RUN_IDENTITY_H
 

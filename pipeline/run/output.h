@@ -34,8 +34,8 @@ enum status run_output_init(struct run_output *output, const char *path, struct 
 /* Gives the lock back. All zero is fine. Collective; before run_work_free. */
 void run_output_free(struct run_output *output);
 
-/* Plan the blocks that hold images of the run and are not in part files; sets output->before. Errors, the same on all ranks:
- * as parts_read. Collective. */
+/* Plan the blocks that hold images of the run and are not in part files; sets output->before. Errors, the same on
+ * all ranks: as parts_read. Collective. */
 enum status run_output_schedule(struct run_output *output, struct error *err);
 
 /* Make everything so far durable: rank 0 writes the store, complete or not, from all sums and all parts.

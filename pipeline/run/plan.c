@@ -212,6 +212,7 @@ done:
 void run_plan_free(struct run_plan *plan)
 {
     class_names_free(plan->class_names, plan->class_names ? run_plan_classes(plan) : 0);
+    plan->class_names = NULL;
     queries_free(&plan->queries);
     statistics_free(&plan->statistics);
     node_shared_free(&plan->listing);

@@ -1,7 +1,7 @@
 /* The plan of a run: which images, what is computed of them, and what is kept.
  *
- * It follows from the configuration, the model and the list of images; no image has been read. Who wants to know something
- * about a run (memory, size, a merge, the same images again) needs the plan alone; work.h computes.
+ * It follows from the configuration, the model and the list of images; no image has been read. Who wants to know
+ * something about a run (memory, size, a merge, the same images again) needs the plan alone; work.h computes.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_PLAN_H
 #define NRMFLOW_PIPELINE_RUN_PLAN_H
@@ -42,8 +42,8 @@ struct run_plan {
  *
  *   plan    out  borrows the configuration; to be freed with run_plan_free, also after a failure
  *   random  in   a model in place of the configuration's weights; NULL but for measurements
- * Errors, the same on all ranks: as model_load and dataset_scan; FAIL_CONFIG where a key does not fit the dataset or the
- * network. Collective. */
+ * Errors, the same on all ranks: as model_load and dataset_scan; FAIL_CONFIG where a key does not fit the dataset or
+ * the network. Collective. */
 enum status run_plan_init(struct run_plan *plan, const struct config *config, const struct model_random *random,
                           const struct node *node, struct log *log, struct error *err);
 
@@ -55,9 +55,9 @@ enum status run_plan_init(struct run_plan *plan, const struct config *config, co
 enum status run_plan_outline(struct run_plan *plan, const struct config *config, const struct network *net,
                              struct shard_images images, struct error *err);
 
-/* The last two steps of run_plan_init. Both are not collective and need the configuration and the network; the first one
- * the listing, too. It chooses the images, and checks that labels can be taken for classes where the configuration does so.
- * The second one plans queries, rows and sums of these images. Errors as above. */
+/* The last two steps of run_plan_init. Both are not collective and need the configuration and the network; the first
+ * one the listing, too. It chooses the images, and checks that labels can be taken for classes where the
+ * configuration does so. The second one plans queries, rows and sums of these images. Errors as above. */
 enum status run_plan_images(struct run_plan *plan, struct log *log, struct error *err);
 enum status run_plan_sums(struct run_plan *plan, struct error *err);
 

@@ -18,13 +18,10 @@ static const struct {
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
 
-static enum status load_config(struct probe *probe, const struct probe_options *options, const struct node *node,
-                               struct error *err)
+static enum status adapt_config(struct config *config, const struct probe_options *options, struct error *err)
 {
-    struct config *config = &probe->config;
     enum status rc = OK;
 
-    TRY(config_load(config, &options->source, node, err));
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
         TRY(config_set(config, left_out[i].section, left_out[i].key, left_out[i].value, err));
     if (options->block)
@@ -38,13 +35,24 @@ done:
     return rc;
 }
 
+static enum status load_config(struct config *config, const struct probe_options *options, const struct node *node,
+                               struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(config_load(config, &options->source, node, err));
+    TRY(agree(node->world, adapt_config(config, options, err), err));
+done:
+    return rc;
+}
+
 enum status probe_begin(struct probe *out, const struct probe_options *options, const struct node *node,
                         struct log *log, struct error *err)
 {
     enum status rc = OK;
 
     *out = (struct probe){.images = NULL};
-    TRY(load_config(out, options, node, err));
+    TRY(load_config(&out->config, options, node, err));
     TRY(run_plan_init(&out->plan, &out->config, NULL, node, log, err));
     TRY(run_work_init(&out->work, &out->plan, node, log, err));
     out->first = out->plan.images.first;

@@ -1,4 +1,5 @@
-/* What computes a run's blocks: the plan, and the memory of this rank and node for it. It leaves no store; output.h does. */
+/* What computes a run's blocks: the plan, and the memory of this rank and node for it. It leaves no store; output.h
+ * does. */
 #ifndef NRMFLOW_PIPELINE_RUN_WORK_H
 #define NRMFLOW_PIPELINE_RUN_WORK_H
 

@@ -33,7 +33,7 @@ struct finish_given finish_given(const struct statistics *s, const struct sums *
     struct moments_given given = given_of_run(s, sums);
     double mean = given.y / given.n, error = moments_given_error(given);
 
-    return (struct finish_given){given.n, mean, error, fabs(mean) < 3 * error};
+    return (struct finish_given){mean, error, fabs(mean) < 3 * error};
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */

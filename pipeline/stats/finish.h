@@ -13,10 +13,10 @@ enum status finish_statistics(struct store *store, const struct statistics *s, c
 /* Bytes of memory that finish_statistics allocates. */
 size_t finish_bytes(const struct statistics *s);
 
-/* Number of images, and mean and standard error of the condition's mass. Means divided by it are statistically
+/* Mean and standard error of the condition's mass. Means divided by it are statistically
  * unreliable if |mean| < 3 standard errors: the attribute weak_condition. */
 struct finish_given {
-    double images, mean, std_error;
+    double mean, std_error;
     bool weak;
 };
 

@@ -184,6 +184,7 @@ struct moments_ratio moments_ratio(struct moments_given given, double x, double 
 struct moments_ratio moments_ratio_at(const struct moments *m, const struct sums *sums, size_t i,
                                       struct moments_given given)
 {
+    assert(m->kept >= MOMENTS_SQUARE);
     double x = sums_value(sums, m->first, i), square = sums_value(sums, m->first + 1, i);
 
     return moments_ratio(given, x, square, m->kept == MOMENTS_PRODUCT ? sums_value(sums, m->first + 2, i) : x);

@@ -36,7 +36,7 @@ struct moments_book {
     struct sums *sums;            /* the node's, borrowed from moments_reset to moments_commit */
     double **block;               /* [sections] sums, or maxima, of the block; NULL for what is added at once */
     double *values, *products;    /* [MOMENTS_CHUNK] scratch */
-    struct error failure;         /* the first of the block; after it nothing is added to the node's sums */
+    struct error failure;         /* the first of the block; after it no moments are added to the node's sums */
 };
 
 /* Place a book in which everything is added at once; give a section, or all those of moments, sums of the block. With

@@ -2,6 +2,7 @@
 
 #include "kernels/base/number.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -84,6 +85,8 @@ size_t statistics_in_block(const struct statistics *s)
 
     while (kinds[id].scope < STATISTICS_AT_ONCE)
         id++;
+    for (size_t i = id; i < STATISTICS_KINDS; i++)
+        assert(kinds[i].scope >= STATISTICS_AT_ONCE); /* the rows are in the order of their scopes */
     return s->first[id];
 }
 

@@ -57,7 +57,8 @@ enum statistics_scope {
     STATISTICS_SCOPES
 };
 
-/* Everything that is kept as moments: rows of the table in statistics.c. A new one has a line here and a row there. */
+/* Everything that is kept as moments: rows of the table in statistics.c, in the order of their scopes. A new one has a
+ * line here and a row there. */
 enum statistics_id {
     STATISTICS_IMAGES, /* n */
     STATISTICS_GIVEN,  /* y itself */

@@ -9,7 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = ("kernels", "io", "pipeline")
-MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS, MOST_MODULES = 600, 60, 8, 30
+MOST_LINES, MOST_COLUMNS, MOST_FUNCTION_LINES, MOST_PARAMETERS, MOST_MODULES = 600, 120, 60, 8, 30
 SOURCES = ("*.c", "*.h", "*.py", "*.sh", "*.js", "*.mjs", "*.cmake")
 NO_PRINTING = r"(?<![\w.>])(printf|puts|putchar|exit|abort)\("
 FORBIDDEN = [  # layer, pattern, reason
@@ -108,6 +108,9 @@ def check_sizes(root, sources):
                 if count > MOST_LINES and "node_modules" not in path.parts:
                     yield f"{name}: {count} lines, more than {MOST_LINES}"
     for path, text in sources.items():
+        for number, line in enumerate(text.split("\n"), 1):
+            if len(line) > MOST_COLUMNS:
+                yield f"{path}:{number}: {len(line)} columns, more than {MOST_COLUMNS}"
         for name, line, count, arguments in functions(text):
             if count > MOST_FUNCTION_LINES:
                 yield f"{path}:{line}: {name} has {count} lines, more than {MOST_FUNCTION_LINES}"

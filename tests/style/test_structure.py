@@ -64,6 +64,10 @@ class TestLaws(unittest.TestCase):
         self.assert_found("kernels/base/long.c", "int x;\n" * 601, "kernels/base/long.c", "601 lines")
         self.assert_found("jobs/long.sh", ":\n" * 601, "jobs/long.sh", "601 lines")
 
+    def test_a_line_that_is_too_long(self):
+        self.assertEqual(self.found("kernels/base/x.c", "/*" + "x" * 116 + "*/\n"), [])
+        self.assert_found("kernels/base/x.c", "\n/*" + "x" * 117 + "*/\n", "kernels/base/x.c:2", "121 columns")
+
     def test_a_function_that_is_too_long(self):
         body = "    x();\n" * 58
         self.assertEqual(self.found("io/base/f.c", f"void f(void)\n{{\n{body[:-9]}}}\n"), [])

@@ -32,7 +32,8 @@ float *link_sample_floats(size_t n)
     return aligned_alloc(64, (n * sizeof(float) + 127) / 64 * 64);
 }
 
-/* ---- the kernels on planar arrays --------------------------------------------------------------------------------- */
+/* ---- the kernels on planar arrays
+ * --------------------------------------------------------------------------------- */
 
 static size_t at_lower(const struct link_sample *s)
 {
@@ -127,7 +128,8 @@ void link_sample_flow(float *joint, struct link_sample *s, bool weighted, size_t
     free(a);
 }
 
-/* ---- samples ------------------------------------------------------------------------------------------------------ */
+/* ---- samples
+ * ------------------------------------------------------------------------------------------------------ */
 
 static double *link_sample_widened(const float *values, size_t n)
 {

@@ -1,4 +1,5 @@
-/* The cases that the float64 oracle (tests/reference/nrm_ref.py) has results for: a network, a configuration, an image. */
+/* The cases that the float64 oracle (tests/reference/nrm_ref.py) has results for: a network, a configuration, an
+ * image. */
 #ifndef NRMFLOW_TESTS_SUPPORT_ORACLE_CASE_H
 #define NRMFLOW_TESTS_SUPPORT_ORACLE_CASE_H
 

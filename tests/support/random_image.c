@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory ------------------------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------------- */
 
 float *random_image_alloc(size_t n)
 {
@@ -32,7 +33,8 @@ void random_image_pair(const struct random_image *s, size_t *lower, size_t *uppe
     *lower = random_below(s->random, *upper);
 }
 
-/* ---- images ------------------------------------------------------------------------------------------------------- */
+/* ---- images
+ * ------------------------------------------------------------------------------------------------------- */
 
 struct checker {
     void (*check)(struct random_image *image);
@@ -110,7 +112,8 @@ void random_image_check_all_of(void (*change)(struct random_vgg *vgg), void (*ch
         abort();
 }
 
-/* ---- all walks one by one ----------------------------------------------------------------------------------------- */
+/* ---- all walks one by one
+ * ----------------------------------------------------------------------------------------- */
 
 /* r(i|j) of every link on the way as matrices [upper neurons][lower neurons], planar. */
 struct walker {

@@ -1,5 +1,5 @@
-/* Images of random tiny networks after their sweeps, for property tests of what builds on measure.h's image sink, and all
- * walks of a network one by one. */
+/* Images of random tiny networks after their sweeps, for property tests of what builds on measure.h's image sink,
+ * and all walks of a network one by one. */
 #ifndef NRMFLOW_TESTS_SUPPORT_RANDOM_IMAGE_H
 #define NRMFLOW_TESTS_SUPPORT_RANDOM_IMAGE_H
 

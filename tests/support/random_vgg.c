@@ -42,7 +42,8 @@ static float *aligned_floats(size_t n)
     return p;
 }
 
-/* ---- the network -------------------------------------------------------------------------------------------------- */
+/* ---- the network
+ * -------------------------------------------------------------------------------------------------- */
 
 /* Weights that neither die out nor grow on the way up, biases of both signs. */
 static void fill_layer(float *model, const struct network_layer *layer, size_t inputs, struct random *random)
@@ -193,7 +194,8 @@ void random_vgg_free(struct random_vgg *vgg)
     free(vgg->memory);
 }
 
-/* ---- the kernels -------------------------------------------------------------------------------------------------- */
+/* ---- the kernels
+ * -------------------------------------------------------------------------------------------------- */
 
 static void outcome_init(struct vgg_outcome *o, const struct random_vgg *vgg)
 {
@@ -274,7 +276,8 @@ void random_vgg_measure(struct vgg_outcome outcomes[VGG_GROUP], struct random_vg
         outcomes[g].result = results[g];
 }
 
-/* ---- the reference ------------------------------------------------------------------------------------------------ */
+/* ---- the reference
+ * ------------------------------------------------------------------------------------------------ */
 
 /* The links of a chain; bounds and coefficients belong to the caller. */
 struct chain {

@@ -62,7 +62,8 @@ static void *zeros(size_t n, size_t size)
     return memset(p, 0, n * size);
 }
 
-/* ---- setting up --------------------------------------------------------------------------------------------------- */
+/* ---- setting up
+ * --------------------------------------------------------------------------------------------------- */
 
 static void place(struct study *s, struct arena *arena)
 {
@@ -152,7 +153,8 @@ static void study_free(struct study *s)
     model_file_free(&s->model);
 }
 
-/* ---- an image ----------------------------------------------------------------------------------------------------- */
+/* ---- an image
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void add_row(void *context, size_t lower, size_t channel, double pi, const double *row)
 {
@@ -235,7 +237,8 @@ static void measure_images(struct study *s, size_t first, size_t end)
     image_scratch_free(&scratch);
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------ */
+/* ---- results
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void describe(struct study_point *point, const struct sums *p, size_t images)
 {
@@ -260,8 +263,8 @@ static void describe(struct study_point *point, const struct sums *p, size_t ima
     point->expected = sqrt(variance / entries) / n;
 }
 
-/* With probability S / n for each of n channels the variance is sum |J|^2 (n / S - 1); if n is that of an image and below S,
- * at least that. */
+/* With probability S / n for each of n channels the variance is sum |J|^2 (n / S - 1); if n is that of an image and
+ * below S, at least that. */
 static double uniform_sweeps(const struct sums *p, double weighted)
 {
     double variance = 0;

@@ -1,5 +1,5 @@
-/* Sampled flows of three far pairs over the demo's images, beside their exact flows: how large the errors are, and how large
- * they are said to be. */
+/* Sampled flows of three far pairs over the demo's images, beside their exact flows: how large the errors are, and
+ * how large they are said to be. */
 #ifndef NRMFLOW_TESTS_SUPPORT_SAMPLING_STUDY_H
 #define NRMFLOW_TESTS_SUPPORT_SAMPLING_STUDY_H
 
@@ -11,8 +11,8 @@ enum { STUDY_PAIRS = 3, STUDY_POINTS = 3, STUDY_NAME = 32, STUDY_CHANCES = 30 };
 /* How far from the expected one, as a factor up or down, an error may be. The root mean square of n independent normal
  * errors has a relative standard deviation of 1 / sqrt(2 n). Entries of one row share their draws, so n is below their
  * number; 50 is assumed, and two standard deviations allowed: exp(2 / sqrt(100)) for the root mean square, the square
- * of that for the mean square, and exp(2 sqrt(2) / sqrt(100)) for the ratio of two root mean squares. Seeds are fixed: a
- * test passes always or never. */
+ * of that for the mean square, and exp(2 sqrt(2) / sqrt(100)) for the ratio of two root mean squares. Seeds are
+ * fixed: a test passes always or never. */
 static const double STUDY_RMS = 1.22, STUDY_SQUARE = 1.49, STUDY_RATIO = 1.33;
 
 /* The true deviation of the mean shrinks as the root of the images, up to what the images' variances differ. */
@@ -39,8 +39,8 @@ struct study_pair {
     double uniform, uniform_relevant;
 };
 
-/* Draw `sweeps` channels an image and upper layer from the first `images` of the demo, under its default configuration, and
- * print a line for every point. Ends the program if the demo cannot be read. */
+/* Draw `sweeps` channels an image and upper layer from the first `images` of the demo, under its default
+ * configuration, and print a line for every point. Ends the program if the demo cannot be read. */
 void sampling_study(struct study_pair pairs[STUDY_PAIRS], size_t images, double sweeps, uint64_t seed);
 
 #endif

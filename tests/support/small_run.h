@@ -22,8 +22,8 @@ struct small_run {
     struct run_plan plan; /* all but what run_plan_images and run_plan_sums choose */
 };
 
-/* The default configuration but for blocks of SMALL_BLOCK images, no flows, and a list of --set ended by NULL. Ends the test
- * where that fails. Caller frees with small_run_free. */
+/* The default configuration but for blocks of SMALL_BLOCK images, no flows, and a list of --set ended by NULL. Ends
+ * the test where that fails. Caller frees with small_run_free. */
 void small_run_init(struct small_run *run, const char *const *sets);
 void small_run_free(struct small_run *run);
 

@@ -111,8 +111,8 @@ static inline void files_expect_text(const char *path, const char *text)
     free(bytes);
 }
 
-/* Run a function in a process of its own and return its result, or minus the signal that ended it. The function must not
- * use cmocka's assertions, whose jumps and signal handlers belong to the parent. */
+/* Run a function in a process of its own and return its result, or minus the signal that ended it. The function must
+ * not use cmocka's assertions, whose jumps and signal handlers belong to the parent. */
 static inline int files_in_child(int (*function)(const char *path), const char *path)
 {
     static const int caught[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT};

@@ -86,9 +86,10 @@ static void magnitudes_of(double u[POINTS][POINTS], double v[POINTS][POINTS], st
 }
 
 /* Every float of the algorithm is a sum of products. Carried out with magnitudes, |A'| (|G||w||G'| * |B'||x||B|) |A|,
- * each rounding costs at most u of the result. On the way to an output lie at most: one for the weight, one for a factor of
- * x, 2 x 4 in the input transform, one for each input and 2 x 6 in the output transform; to an entry of the flow one for
- * the weight, 1 + 2 x 4 for x, 1 + 2 x 4 for the lower array, and one for each tile, point and block of tiles. */
+ * each rounding costs at most u of the result. On the way to an output lie at most: one for the weight, one for a
+ * factor of x, 2 x 4 in the input transform, one for each input and 2 x 6 in the output transform; to an entry of
+ * the flow one for the weight, 1 + 2 x 4 for x, 1 + 2 x 4 for the lower array, and one for each tile, point and
+ * block of tiles. */
 static void expect_pair(struct expected *e, struct planes p, struct winograd s, size_t k, size_t c)
 {
     const struct magnitudes *m = s.tile == 4 ? &four : &two;

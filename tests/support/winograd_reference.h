@@ -1,4 +1,5 @@
-/* 3x3 convolutions and their flows in plain double loops, with bounds of what rounding in the Winograd domain may do. */
+/* 3x3 convolutions and their flows in plain double loops, with bounds of what rounding in the Winograd domain may
+ * do. */
 #ifndef NRMFLOW_TESTS_SUPPORT_WINOGRAD_REFERENCE_H
 #define NRMFLOW_TESTS_SUPPORT_WINOGRAD_REFERENCE_H
 

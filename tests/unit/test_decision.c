@@ -20,7 +20,8 @@ enum { NETWORKS = 24, TEXT = 1024, MAX_NODES = 16 };
 /* Two orders of the same float32 sums, relative to the largest sum of magnitudes of a variable. */
 static const double BAR = 1e-5;
 
-/* ---- random expressions ------------------------------------------------------------------------------------------- */
+/* ---- random expressions
+ * ------------------------------------------------------------------------------------------- */
 
 enum kind { IN_SET, NOT_IN_SET, AND, OR };
 
@@ -121,7 +122,8 @@ static bool is_in(const struct expression *e, size_t at, const struct network *n
     }
 }
 
-/* ---- the program's answer ----------------------------------------------------------------------------------------- */
+/* ---- the program's answer
+ * ----------------------------------------------------------------------------------------- */
 
 /* The measure of an expression, or into `map`, planar, that of its walks through every neuron of a variable. */
 static double answer(float *map, const struct random_image *s, const char *text, size_t variable)
@@ -195,7 +197,8 @@ static void expect_near(double got, double want, double scale, const struct rand
         fail_msg("%s, %s: %.9g is not %.9g", s->vgg->text, text, got, want);
 }
 
-/* ---- all walks one by one ----------------------------------------------------------------------------------------- */
+/* ---- all walks one by one
+ * ----------------------------------------------------------------------------------------- */
 
 struct walked {
     const struct random_image *s;
@@ -245,7 +248,8 @@ static void an_expression_is_the_sum_over_the_walks_in_it(void **state)
     random_image_check_all(check_walks, 2 * NETWORKS, "expressions");
 }
 
-/* ---- laws, in any layers ------------------------------------------------------------------------------------------ */
+/* ---- laws, in any layers
+ * ------------------------------------------------------------------------------------------ */
 
 /* Texts of two disjoint sets of one variable and one of another variable. */
 static bool random_sets(char a[TEXT], char b[TEXT], char c[TEXT], const struct random_image *s)

@@ -19,7 +19,8 @@ enum { NETWORKS = 12 };
 /* Two orders of the same float32 sums, relative to the largest sum of magnitudes on the way. */
 static const double BAR = 1e-5;
 
-/* ---- computing ---------------------------------------------------------------------------------------------------- */
+/* ---- computing
+ * ---------------------------------------------------------------------------------------------------- */
 
 struct outcome {
     struct far_flow flow;
@@ -110,7 +111,8 @@ static double *marginal(const struct random_image *s, size_t k)
     return sums;
 }
 
-/* ---- checks ------------------------------------------------------------------------------------------------------- */
+/* ---- checks
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void check_directions(struct random_image *s)
 {
@@ -233,7 +235,8 @@ static void flow_of_neighbours_is_the_adjacent_flow(void **state)
     random_image_check_all(check_adjacent, 2 * NETWORKS, "adjacent");
 }
 
-/* ---- all walks one by one ----------------------------------------------------------------------------------------- */
+/* ---- all walks one by one
+ * ----------------------------------------------------------------------------------------- */
 
 struct walked {
     const struct random_image *s;
@@ -302,7 +305,8 @@ static void flow_is_the_sum_over_all_walks(void **state)
     random_image_check_all(check_walks, NETWORKS, "walks");
 }
 
-/* ---- cost --------------------------------------------------------------------------------------------------------- */
+/* ---- cost
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void cheaper_direction_has_fewer_sweeps(void **state)
 {

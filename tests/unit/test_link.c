@@ -191,8 +191,8 @@ static float *repack(struct link_sample *s)
     return memory;
 }
 
-/* One weight that is wrong in the backward pass, but was right in the denominators, must show. Under signed rules the sums that are
- * compared can be so large that a single weight is lost in their rounding. */
+/* One weight that is wrong in the backward pass, but was right in the denominators, must show. Under signed rules
+ * the sums that are compared can be so large that a single weight is lost in their rounding. */
 static void check_open_ledger(struct link_sample *s, const char *what)
 {
     static const enum rule_kind signed_rules[] = {RULE_ZERO, RULE_EPSILON, RULE_GAMMA, RULE_ALPHABETA};

@@ -1,5 +1,5 @@
-/* How link.c cuts calls for backends: images together, alone, and sweeps of one image give the same. And which backend a
- * plan gets. */
+/* How link.c cuts calls for backends: images together, alone, and sweeps of one image give the same. And which
+ * backend a plan gets. */
 #include "kernels/layer/link_backend.h"
 #include "tests/support/link_sample.h"
 

@@ -68,7 +68,8 @@ static double float_sum(const float *v, size_t n)
     return sum;
 }
 
-/* ---- against the reference ---------------------------------------------------------------------------------------- */
+/* ---- against the reference
+ * ---------------------------------------------------------------------------------------- */
 
 static void expect_near(const struct random_vgg *vgg, const char *what, double got, double want, double allowed)
 {
@@ -162,7 +163,8 @@ static void assert_same_bits(const struct random_vgg *vgg, const struct vgg_outc
                             net->links[k].upper.channels * net->links[k].lower.channels * sizeof(float));
 }
 
-/* ---- laws --------------------------------------------------------------------------------------------------------- */
+/* ---- laws
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void check_ledger(struct random_vgg *vgg, const struct vgg_outcome *o, size_t slot)
 {
@@ -347,7 +349,8 @@ static void position_is_that_of_the_first_largest_neuron(void **state)
     check_all(check_positions, NETWORKS, "positions");
 }
 
-/* ---- slots -------------------------------------------------------------------------------------------------------- */
+/* ---- slots
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void slot_does_not_depend_on_the_others(void **state)
 {
@@ -375,7 +378,8 @@ static void slot_does_not_depend_on_the_others(void **state)
     }
 }
 
-/* ---- images that are left out ------------------------------------------------------------------------------------- */
+/* ---- images that are left out
+ * ------------------------------------------------------------------------------------- */
 
 /* The status of slot 0 under the composite; nothing but an OK image hands out flows. */
 static enum measure_status status_of(struct random_vgg *vgg, const char *composite)

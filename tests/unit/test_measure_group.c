@@ -30,7 +30,8 @@ static void *allocate(size_t nbytes)
     return p;
 }
 
-/* ---- a network ---------------------------------------------------------------------------------------------------- */
+/* ---- a network
+ * ---------------------------------------------------------------------------------------------------- */
 
 struct fixture {
     struct network net;
@@ -170,7 +171,8 @@ static void take_image(void *context, size_t slot, const struct measure_image *i
     }
 }
 
-/* ---- measuring ---------------------------------------------------------------------------------------------------- */
+/* ---- measuring
+ * ---------------------------------------------------------------------------------------------------- */
 
 static struct measure_options options_of(const struct fixture *f, const struct given *given, size_t group, bool images)
 {
@@ -260,7 +262,8 @@ static void record_free(struct record *record)
         free(record->pieces[i].v);
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------------------------- */
+/* ---- comparing
+ * ---------------------------------------------------------------------------------------------------- */
 
 static const struct piece *piece_of(const struct record *record, const char *name, size_t before)
 {
@@ -299,7 +302,8 @@ static void text_of(char text[64], const struct given *given, size_t slot)
     snprintf(text, 64, "given %s %s %s, slot %zu", names[given->given], given->lowest, given->highest, slot);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------------------------- */
+/* ---- tests
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* Measures the group of eight in all conditions twice and compares every slot that is in the second. */
 typedef void (*second)(struct record *records, const struct fixture *f, const struct given *given);

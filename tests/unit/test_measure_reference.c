@@ -44,7 +44,8 @@ static struct {
     size_t ncases;
 } fixture;
 
-/* ---- comparison --------------------------------------------------------------------------------------------------- */
+/* ---- comparison
+ * --------------------------------------------------------------------------------------------------- */
 
 static void assert_close(const char *what, const double *got, const double *want, size_t n, double bar, double absolute)
 {
@@ -277,7 +278,8 @@ static void outcome_equals_oracle(void **state)
     oracle_outcome_free(&given, net);
 }
 
-/* ---- listing the cases -------------------------------------------------------------------------------------------- */
+/* ---- listing the cases
+ * -------------------------------------------------------------------------------------------- */
 
 static void add_case(struct oracle_suite *suite, const char *group, size_t image)
 {

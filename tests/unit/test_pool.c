@@ -90,7 +90,8 @@ static void sample_free(struct sample *s)
     guarded_free(&s->forward);
 }
 
-/* ---- the kernels on planar arrays --------------------------------------------------------------------------------- */
+/* ---- the kernels on planar arrays
+ * --------------------------------------------------------------------------------- */
 
 /* The same arrays in a pool's layouts, at the edge of forbidden pages too. */
 struct laid_out {

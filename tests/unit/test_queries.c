@@ -30,7 +30,8 @@ static enum status init_queries(struct queries *queries, struct config *config, 
     return queries_init(queries, config, &net, err);
 }
 
-/* ---- plan --------------------------------------------------------------------------------------------------------- */
+/* ---- plan
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void a_mistake_names_the_key(void **state)
 {
@@ -69,7 +70,8 @@ static void a_name_of_32_characters_is_fine(void **state)
     config_free(&config);
 }
 
-/* ---- an image ----------------------------------------------------------------------------------------------------- */
+/* ---- an image
+ * ----------------------------------------------------------------------------------------------------- */
 
 static double relevance(const struct random_image *s, size_t k)
 {
@@ -133,7 +135,8 @@ static void numbers_are_the_value_and_the_condition(void **state)
     random_image_check_all(check_numbers, NETWORKS, "queries");
 }
 
-/* ---- over the images ---------------------------------------------------------------------------------------------- */
+/* ---- over the images
+ * ---------------------------------------------------------------------------------------------- */
 
 static void a_ratio_needs_a_condition(void **state)
 {

@@ -162,7 +162,8 @@ static double *column(const struct store_reader *reader, const char *path, size_
     return values;
 }
 
-/* ---- layout ------------------------------------------------------------------------------------------------------- */
+/* ---- layout
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* An odd number of rows needs padding after columns of 32 bits. */
 static void columns_follow_each_other_without_overlap(void **state)
@@ -199,7 +200,8 @@ static void columns_are_named_as_in_the_store(void **state)
     rows_free(&f.rows);
 }
 
-/* ---- rows of a rank ----------------------------------------------------------------------------------------------- */
+/* ---- rows of a rank
+ * ----------------------------------------------------------------------------------------------- */
 
 static void new_rows_are_unread(void **state)
 {
@@ -256,7 +258,8 @@ static void rows_are_full_before_a_block_goes_beyond(void **state)
     rows_free(&f.rows);
 }
 
-/* ---- columns of the store ----------------------------------------------------------------------------------------- */
+/* ---- columns of the store
+ * ----------------------------------------------------------------------------------------- */
 
 static void statuses_are_counted_and_packed(void **state)
 {

@@ -20,7 +20,8 @@ enum { LENGTHS = 200, MOST = 60, DRAWS = 2000 };
 /* Sums of up to MOST doubles of any size. */
 static const double ROUNDING = 1e-12;
 
-/* ---- probabilities ------------------------------------------------------------------------------------------------ */
+/* ---- probabilities
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Variations of very different size, some zero. Returns how many are not. */
 static size_t random_variation(double *v, size_t n, struct random *random)
@@ -93,7 +94,8 @@ static void budget_beyond_the_channels_makes_all_certain(void **state)
         assert_same(pi[d], v[d] > 0 ? 1 : 0);
 }
 
-/* ---- draws -------------------------------------------------------------------------------------------------------- */
+/* ---- draws
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* The known answer of Philox4x32-10 for the counter and key of ones in Random123's kat_vectors:
  * 408f276d 41c83b0e a20bc7c6 6d5451fd. */
@@ -128,7 +130,8 @@ static void draws_are_uniform_and_independent_of_each_other(void **state)
     assert_less(fabs(product) / (N * N), 0.0042);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* Sums over many draws of one image's flow between a layer and one below. */
 struct estimate {
@@ -180,8 +183,8 @@ static float *exact_joint(const struct random_image *s, struct far_pair pair, si
 
 static size_t compared_rows; /* that are drawn by chance: many networks have dead layers */
 
-/* Over many images with the same numbers: the mean of J / pi comes to J, within five of the deviations that it claims, and
- * what is always drawn is exact. */
+/* Over many images with the same numbers: the mean of J / pi comes to J, within five of the deviations that it
+ * claims, and what is always drawn is exact. */
 static void compare_estimate(const struct random_image *s, const struct estimate *e, const float *joint)
 {
     double largest = 0;

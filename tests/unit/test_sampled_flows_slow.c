@@ -1,5 +1,5 @@
-/* Sampled flows over the whole demo, the figures in README.md: estimates without bias, errors as large as they are said to
- * be and shrinking as one over the root of the images, at less than half of uniform sampling's cost. */
+/* Sampled flows over the whole demo, the figures in README.md: estimates without bias, errors as large as they are
+ * said to be and shrinking as one over the root of the images, at less than half of uniform sampling's cost. */
 #include "tests/support/assert.h"
 #include "tests/support/sampling_study.h"
 

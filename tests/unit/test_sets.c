@@ -29,7 +29,8 @@ static struct network make_network(void)
     return net;
 }
 
-/* ---- what is meant ------------------------------------------------------------------------------------------------ */
+/* ---- what is meant
+ * ------------------------------------------------------------------------------------------------ */
 
 static size_t neurons_in(const char *text)
 {
@@ -130,7 +131,8 @@ static void whole_layers_above_a_set_change_nothing(void **state)
     sets_free(&b);
 }
 
-/* ---- mistakes ----------------------------------------------------------------------------------------------------- */
+/* ---- mistakes
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void a_mistake_is_pointed_at_and_says_what_was_expected(void **state)
 {
@@ -263,7 +265,8 @@ static void random_words_are_parsed_or_refused(void **state)
     assert_more(good, 100);
 }
 
-/* ---- masks -------------------------------------------------------------------------------------------------------- */
+/* ---- masks
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void masks_are_one_on_the_sets_of_every_layer(void **state)
 {

@@ -19,7 +19,8 @@ enum { NETWORKS = 16, SWEEPS = RANDOM_IMAGE_SWEEPS };
 /* Two orders of the same float32 sums, relative to the largest sum of magnitudes on the way. */
 static const double BAR = 1e-5;
 
-/* ---- what passes by ----------------------------------------------------------------------------------------------- */
+/* ---- what passes by
+ * ----------------------------------------------------------------------------------------------- */
 
 struct record {
     const struct random_image *sample;
@@ -68,7 +69,8 @@ static void free_masks(float **masks, const struct random_image *s)
         free(masks[k]);
 }
 
-/* ---- checks ------------------------------------------------------------------------------------------------------- */
+/* ---- checks
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void compare_plain(void *context, size_t variable, const float *values, size_t n)
 {
@@ -215,7 +217,8 @@ static void sweeps_of_a_batch_do_not_depend_on_each_other(void **state)
     random_image_check_all(check_batch, NETWORKS, "batch");
 }
 
-/* ---- all walks one by one ----------------------------------------------------------------------------------------- */
+/* ---- all walks one by one
+ * ----------------------------------------------------------------------------------------- */
 
 struct walked {
     const struct random_image *s;
@@ -274,7 +277,8 @@ static void masked_sweep_equals_the_sum_over_all_walks(void **state)
     random_image_check_all(check_walks, NETWORKS, "walks");
 }
 
-/* ---- plans -------------------------------------------------------------------------------------------------------- */
+/* ---- plans
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void batch_keeps_to_its_bytes(void **state)
 {

@@ -68,7 +68,8 @@ static void measure(double *relevance, const struct random_image *s, struct walk
     free(memory);
 }
 
-/* ---- all walks of neurons ------------------------------------------------------------------------------------------ */
+/* ---- all walks of neurons
+ * ------------------------------------------------------------------------------------------ */
 
 struct brute {
     const struct random_image *s;
@@ -143,10 +144,11 @@ static void relevance_is_the_sum_over_all_walks_of_neurons(void **state)
     random_image_check_all(check_neurons, 2 * NETWORKS, "neurons");
 }
 
-/* ---- strongest walks ------------------------------------------------------------------------------------------------ */
+/* ---- strongest walks
+ * ------------------------------------------------------------------------------------------------ */
 
-/* The flows of neighbouring layers and the relevance of the layers, as sums over all walks; dense layers and pools on the
- * way pass walks on. */
+/* The flows of neighbouring layers and the relevance of the layers, as sums over all walks; dense layers and pools
+ * on the way pass walks on. */
 static void sum_pairs(struct walk_pair pairs[LAYERS - 1], double joint[LAYERS - 1][WIDTH * WIDTH],
                       double relevance[LAYERS - 1][WIDTH], const struct every *e, const double *walks)
 {

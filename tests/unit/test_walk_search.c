@@ -110,7 +110,8 @@ static void best_walks_of_both_scores_are_found(void **state)
     }
 }
 
-/* Without memory of where a walk came from the product is the joint relevance, and all walks sum to the flow's own sum. */
+/* Without memory of where a walk came from the product is the joint relevance, and all walks sum to the flow's own
+ * sum. */
 static void products_of_a_chain_without_memory_sum_to_its_mass(void **state)
 {
     struct random random = random_seed("chain");

@@ -1,5 +1,5 @@
-/* Winograd convolutions in every variant that this processor has, against plain double loops, on odd shapes, at the edge
- * of forbidden pages. */
+/* Winograd convolutions in every variant that this processor has, against plain double loops, on odd shapes, at the
+ * edge of forbidden pages. */
 #include "kernels/base/layout.h"
 #include "tests/support/assert.h"
 #include "tests/support/guarded.h"
@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-/* ---- one shape and its arrays -------------------------------------------------------------------------------------- */
+/* ---- one shape and its arrays
+ * -------------------------------------------------------------------------------------- */
 
 /* All that a run can use, at the edge of forbidden pages, `shift` floats before it. */
 struct arrays {
@@ -134,7 +135,8 @@ static struct winograd_call stored(struct arrays *a)
                                   .y = {a->y[0].values, a->shape.sets == 2 ? a->y[1].values : NULL}};
 }
 
-/* ---- checks -------------------------------------------------------------------------------------------------------- */
+/* ---- checks
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void expect_within(const float *got, const double *want, const double *bound, size_t n, const char *what)
 {
@@ -272,7 +274,8 @@ static void for_each_variant(void (*check)(const struct ops *ops))
     }
 }
 
-/* ---- tests --------------------------------------------------------------------------------------------------------- */
+/* ---- tests
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const struct {
     struct winograd shape;
@@ -360,7 +363,8 @@ static void bits_depend_on_values_only(void **state)
 
 enum { IMAGES = 11 };
 
-/* Several images at once, with a factor and a multiplier that all share, are the same bits as one by one, their flows too.
+/* Several images at once, with a factor and a multiplier that all share, are the same bits as one by one, their
+ * flows too.
  */
 static void check_images(const struct ops *ops, struct winograd s, struct random *random)
 {
