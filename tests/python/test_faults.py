@@ -34,6 +34,15 @@ class Faults(FaultCase):
         self.assert_same_stores(store, self.reference)
         remove_store(store)
 
+    def test_a_query_with_a_rank_that_is_hit_alone_ends_on_all_ranks(self):
+        arguments = ["query", self.ini, "--images", "0:4", "conv2_1[1]", *words(self.settings)]
+        met = counts(alone(2, 1, "count", arguments).stderr)["allocate"]
+        for nth in range(1, met + 1, max(1, met // 12)):
+            done = alone(2, 1, f"allocate:{nth}", arguments)
+            self.assertNotEqual(done.returncode, 0, nth)
+            self.assertRegex(done.stderr, "memory", nth)
+            type(self).injected += 1
+
     def test_without_shared_memory_the_ranks_keep_copies(self):
         store = self.path("copies.h5")
         done = alone(2, 0, "share:1", ["run", self.ini, "--output", store, *words(self.settings)])
