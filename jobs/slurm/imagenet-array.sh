@@ -22,8 +22,8 @@ for ((k = 1; k <= SHARDS; k++)); do
     shards+=("${store%.h5}.shard-$k.h5")
 done
 # sbatch prints NUMBER or NUMBER;CLUSTER
-array=$(sbatch --parsable --array="1-$SHARDS" "${options[@]}" "$here/slurm/imagenet.sbatch" "$config" "$store" "$@")
+array=$(sbatch --parsable --array="1-$SHARDS" "${options[@]}" "$here/imagenet.sbatch" "$config" "$store" "$@")
 array=${array%%;*}
-merge=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes "$here/slurm/merge.sbatch" "$store" \
+merge=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes "$here/merge.sbatch" "$store" \
     "${shards[@]}")
 echo "job $array computes $SHARDS shards, job ${merge%%;*} then merges them into $store"
