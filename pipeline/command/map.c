@@ -92,8 +92,9 @@ static void print_text(const struct maps *maps, const struct arguments *argument
     }
     if (n > LISTED)
         printf("and %zu more; --json lists all\n", n - LISTED);
-    printf("\nmean of %zu images: %.6g +- %.2g\n%s\n", maps->mean.images, maps->mean.mean, maps->mean.std_error,
-           maps->path);
+    if (maps->mean.images > 1)
+        printf("\nmean of %zu images: %.6g +- %.2g", maps->mean.images, maps->mean.mean, maps->mean.std_error);
+    printf("\n%s\n", maps->path);
     if (maps->shape.height * maps->shape.width == 1)
         printf("%s has no positions, so there are no pictures.\n", arguments->maps.at);
     if (maps->mean.weak)

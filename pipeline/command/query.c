@@ -83,6 +83,8 @@ static void print_image(const struct probe *probe, size_t i)
 
 static void print_mean(const struct probe *probe, struct queries_mean mean)
 {
+    if (mean.images < 2)
+        return; /* the image's own line has it, and there is no standard error */
     printf("\n%s of %zu images: %.6g +- %.2g\n", conditional(probe) ? "ratio of the means" : "mean", mean.images,
            mean.mean, mean.std_error);
     if (conditional(probe))

@@ -36,7 +36,7 @@ struct parser {
 static void describe_place(char place[PLACE], const char *file, size_t line)
 {
     if (line == CONFIG_SET)
-        snprintf(place, PLACE, "--set ");
+        snprintf(place, PLACE, "--set: ");
     else if (line == CONFIG_DEFAULT)
         snprintf(place, PLACE, "%s: ", file);
     else

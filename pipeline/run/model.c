@@ -352,8 +352,10 @@ enum status model_random(struct model *model, const struct model_random *random,
     *model = (struct model){0};
     size_t nfloats = network_standard(&model->net, random->network, random->side, random->narrow, random->classes);
     if (nfloats == 0)
-        return error_set(err, FAIL_CONFIG, "there is no network \"%s\" for images of side %zu", random->network,
-                         random->side);
+        return error_set(err, FAIL_CONFIG,
+                         "there is no network \"%s\" for images of side %zu: choose vgg11, vgg13, vgg16 or vgg19, and "
+                         "a multiple of 32",
+                         random->network, random->side);
     rc = choose_preprocessing(&model->preprocessing, config, &model->net, false, err);
     if (rc == OK)
         rc = choose_measure(&options, &model->flows, config, &model->net, group, err);

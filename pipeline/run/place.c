@@ -30,7 +30,7 @@ static enum status check_folder(const char *output, struct error *err)
     if (!folder)
         rc = error_set(err, FAIL_SYSTEM, "no memory for a path");
     else if (stat(folder, &about) != 0)
-        rc = error_system(err, "%s: the folder of the output", folder);
+        rc = error_system(err, "%s: the folder of the output cannot be used", folder);
     else if (!S_ISDIR(about.st_mode))
         rc = error_set(err, FAIL_SYSTEM, "%s: the output's folder is no folder", folder);
     else if (access(folder, W_OK | X_OK) != 0)

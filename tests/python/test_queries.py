@@ -249,7 +249,7 @@ class Mistakes(unittest.TestCase):
         done = nrmflow("run", DEMO, "--output", "/dev/null/x", "--set", "measure.query.eye=conv5_3[")
         self.assertEqual(done.returncode, 1)
         done = nrmflow("run", DEMO, "--output", "mistake.h5", "--set", "measure.query.eye=conv5_3[")
-        self.assertIn("--set measure.query.eye: expected a channel", done.stderr)
+        self.assertIn("--set: measure.query.eye: expected a channel", done.stderr)
         done = nrmflow("run", DEMO, "--output", "mistake.h5", "--set", "measure.query.e/e=conv5_3")
         self.assertIn("a query's name has", done.stderr)
 

@@ -325,13 +325,13 @@ static void unknown_names_get_line_and_suggestion(void **state)
 static void unknown_names_on_the_command_line_get_a_suggestion(void **state)
 {
     (void)state;
-    assert_refused("", "measure.pol=first", "--set ", "did you mean \"pool\"?");
-    assert_refused("", "measures.pool=first", "--set ", "did you mean \"measure\"?");
-    assert_refused("", "measure.pool=frist", "--set measure.pool: ", "did you mean \"first\"?");
-    assert_refused("", "pool=first", "--set ", "section.key=value");
-    assert_refused("", "data.images", "--set ", "section.key=value");
-    assert_refused("", "data.path=a\nb", "--set ", "line break");
-    assert_refused("", "data.images x=0:4", "--set ", "images x");
+    assert_refused("", "measure.pol=first", "--set: ", "did you mean \"pool\"?");
+    assert_refused("", "measures.pool=first", "--set: ", "did you mean \"measure\"?");
+    assert_refused("", "measure.pool=frist", "--set: measure.pool: ", "did you mean \"first\"?");
+    assert_refused("", "pool=first", "--set: ", "section.key=value");
+    assert_refused("", "data.images", "--set: ", "section.key=value");
+    assert_refused("", "data.path=a\nb", "--set: ", "line break");
+    assert_refused("", "data.images x=0:4", "--set: ", "images x");
 }
 
 static void lines_that_are_no_assignment_are_errors(void **state)
@@ -353,7 +353,7 @@ static void repeated_keys_are_errors(void **state)
     assert_refused("[measure]\nrule.fc6 = zero\nrule.fc6 = zero\n", NULL,
                    ":7: measure.rule.fc6: ", "already set in line 6");
     assert_int_equal(config_parse(&config, NEEDED, "x.ini", sets, 2, &err), FAIL_CONFIG);
-    assert_non_null(strstr(err.message, "--set run.block: given twice"));
+    assert_non_null(strstr(err.message, "--set: run.block: given twice"));
     config_free(&config);
 }
 
@@ -416,7 +416,7 @@ static void bad_values_are_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof bad_values / sizeof bad_values[0]; i++)
-        assert_refused("", bad_values[i].set, "--set ", bad_values[i].reason);
+        assert_refused("", bad_values[i].set, "--set: ", bad_values[i].reason);
 }
 
 static void lists_that_do_not_match_are_refused(void **state)
@@ -486,7 +486,7 @@ static void later_failures_name_the_place_too(void **state)
     assert_string_equal(err.message, "jobs/demo.ini:7: measure.rule.conv9_9: no layer 9");
     error_clear(&err);
     config_fail(&c, &err, "store.maps", "bad");
-    assert_string_equal(err.message, "--set store.maps: bad");
+    assert_string_equal(err.message, "--set: store.maps: bad");
     error_clear(&err);
     config_fail(&c, &err, "run.block", "bad");
     assert_string_equal(err.message, "jobs/demo.ini: run.block: bad");
@@ -508,7 +508,7 @@ static void keys_set_later_replace_what_was_there(void **state)
     assert_true(!c.store.maps.all && c.store.maps.count == 0);
     assert_int_equal(c.run.block, 4);
     config_fail(&c, &err, "run.block", "bad");
-    assert_string_equal(err.message, "--set run.block: bad");
+    assert_string_equal(err.message, "--set: run.block: bad");
     error_clear(&err);
     assert_int_equal(config_set(&c, "run", "blok", "4", &err), FAIL_CONFIG);
     config_free(&c);

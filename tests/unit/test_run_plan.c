@@ -76,11 +76,11 @@ static void what_does_not_fit_is_refused(void **state)
     static const struct {
         const char *set, *message;
     } cases[] = {
-        {"data.images=20:", "--set data.images: the dataset has only 20 images"},
-        {"data.shard=1/6", "--set data.shard: 20 images are only 5 blocks, fewer than shards"},
-        {"store.classes=1,3", "--set store.classes: there is no class 3; the network has 3 classes, 0 to 2"},
-        {"store.maps=conv1_2", "--set store.maps"},
-        {"store.per_image=conv9_1", "--set store.per_image"},
+        {"data.images=20:", "--set: data.images: the dataset has only 20 images"},
+        {"data.shard=1/6", "--set: data.shard: 20 images are only 5 blocks, fewer than shards"},
+        {"store.classes=1,3", "--set: store.classes: there is no class 3; the network has 3 classes, 0 to 2"},
+        {"store.maps=conv1_2", "--set: store.maps"},
+        {"store.per_image=conv9_1", "--set: store.per_image"},
         {"measure.query.q=conv1_1[99]", "measure.query.q"},
     };
 
