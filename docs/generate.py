@@ -117,7 +117,7 @@ def store(program):
     """A table of datasets for every group at the top of a store."""
     groups = {}
     for row in json.loads(program("check", "--table", "--json"))["datasets"]:
-        group, name = row["path"].split("/", 1)
+        group, name = row["path"].split("/", 1) if "/" in row["path"] else ("root", row["path"])
         name = name.split("/")[-1]
         meaning = sentence(prose(row["description"])) + (" *Optional.*" if row["optional"] else "")
         axes = ", ".join(row["axes"]) or "scalar"

@@ -1,5 +1,6 @@
 #include "io/store/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,30 @@ enum status store_attribute_text(const struct store *store, hid_t object, const 
                                  const char *value, struct error *err)
 {
     return store_attribute_texts(store, object, path, name, &value, 1, err);
+}
+
+void store_flag_meanings(char text[STORE_FLAG_MEANINGS_BYTES])
+{
+    size_t at = 0;
+
+    for (int64_t i = 0; i < STORE_NSTATUS && at < STORE_FLAG_MEANINGS_BYTES; i++)
+        at += (size_t)snprintf(text + at, STORE_FLAG_MEANINGS_BYTES - at, "%s%s", i ? " " : "", store_status_name(i));
+}
+
+enum status store_attribute_flags(const struct store *store, hid_t dataset, const char *path, struct error *err)
+{
+    uint8_t numbers[STORE_NSTATUS];
+    const struct value values = {H5T_STD_U8LE, H5T_NATIVE_UINT8, STORE_NSTATUS, numbers};
+    char meanings[STORE_FLAG_MEANINGS_BYTES];
+    enum status rc;
+
+    for (uint8_t i = 0; i < STORE_NSTATUS; i++)
+        numbers[i] = i;
+    store_flag_meanings(meanings);
+    TRY(set_attribute(store, dataset, path, "flag_values", &values, err));
+    TRY(store_attribute_text(store, dataset, path, "flag_meanings", meanings, err));
+done:
+    return rc;
 }
 
 /* ---- groups and objects ---------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  *
  * Works on files of any origin, as reading does. Two attributes are in heaps without checksums: the labels of axes and
  * a dataset's list of scales. Only their type and shape are checked, and the scales' own lists of datasets are read.
+ * The scales of stores of version 1 are not checked.
  */
 #ifndef NRMFLOW_IO_STORE_CHECK_H
 #define NRMFLOW_IO_STORE_CHECK_H

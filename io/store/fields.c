@@ -6,6 +6,14 @@
 /* float32 for values per image and channel or per class and pair, because they decide the size of a store of ImageNet.
  * */
 static const struct store_field fields[] = {
+    {"image", STORE_I32, "image", "Number of an image: its row, as in top_image", "index"},
+    {"variable", STORE_TEXT, "variable", "Names of the variables, from the input to the logits", "text"},
+    {"class", STORE_TEXT, "class", "Names of the classes", "text"},
+    {"flow_class", STORE_I32, "flow_class", "Classes with flow matrices of their own", "class"},
+    {"bin", STORE_I32, "bin", "Number of a histogram's bin: from the edge of this number to the next", "index"},
+    {"edge", STORE_I32, "edge", "Number of an edge of the histograms", "index"},
+    {"rank", STORE_I32, "rank", "Place in a list of images with the highest values; 0: the highest", "index"},
+
     {"images/path", STORE_TEXT, "image", "Path of the image in the dataset", "text"},
     {"images/label", STORE_I32, "image", "Class of the image; -1: unknown", "class"},
     {"images/predicted", STORE_I32, "image", "Class with the highest logit", "class"},
@@ -21,9 +29,10 @@ static const struct store_field fields[] = {
     {"images/absorbed", STORE_F64, "image,variable", "Relevance taken by stabilizers and empty denominators", "1"},
     {"images/given_mass", STORE_F64, "image", "Relevance of the condition; 1 without one. Its mean divides the means",
      "1"},
-    {"images/variable", STORE_TEXT, "variable", "Names of the variables, from the input to the logits", "text"},
 
     {"layers/*/channel", STORE_I32, "channel", "Channel number", "index"},
+    {"layers/*/y", STORE_I32, "y", "Row of a map, from the top", "index"},
+    {"layers/*/x", STORE_I32, "x", "Column of a map, from the left", "index"},
     {"layers/*/count", STORE_U64, "channel", "Images counted", "images"},
     {"layers/*/mean", STORE_F64, "channel", "Mean relevance of a channel over the images", "1"},
     {"layers/*/std", STORE_F64, "channel", "Standard deviation of the relevance over the images (n - 1)", "1"},
@@ -50,54 +59,88 @@ static const struct store_field fields[] = {
      "1"},
     {"layers/*/active_position", STORE_I64, "channel,rank", "Position y*W+x of that neuron", "index"},
 
-    {"flows/*/upper_channel", STORE_I32, "upper", "Channel number in the upper variable", "index"},
-    {"flows/*/lower_channel", STORE_I32, "lower", "Channel number in the lower variable", "index"},
-    {"flows/*/mean", STORE_F64, "upper,lower", "Mean joint relevance of two channels over the images", "1"},
-    {"flows/*/std_error", STORE_F64, "upper,lower", "Standard error of the mean", "1"},
-    {"flows/*/to_bias", STORE_F64, "upper", "Mean relevance that goes from a channel to the bias neuron", "1"},
-    {"flows/*/absorbed", STORE_F64, "upper", "Mean relevance of a channel that the link absorbs", "1"},
-    {"flows/*/lost", STORE_F64, "upper", "Mean relevance of a channel that never reaches the lower variable", "1"},
-    {"flows/*/left_out", STORE_F64, "upper", "Mean relevance of a channel in images without a row of it", "1"},
-    {"flows/*/class_mean", STORE_F32, "flow_class,upper,lower", "Mean joint relevance over the images of a class", "1"},
-    {"flows/*/class_std_error", STORE_F32, "flow_class,upper,lower", "Standard error of a class's mean", "1"},
-    {"flows/*/sampling_error", STORE_F64, "upper,lower", "Standard error against the exact mean of these images", "1"},
-    {"flows/*/draws", STORE_U64, "upper", "Images whose row of a channel was computed", "images"},
-    {"flows/*/chances", STORE_U64, "upper", "Those of them that were drawn with a probability below one", "images"},
+    {"flows/*/upper_channel", STORE_I32, "upper_channel", "Channel number in the upper variable", "index"},
+    {"flows/*/lower_channel", STORE_I32, "lower_channel", "Channel number in the lower variable", "index"},
+    {"flows/*/mean", STORE_F64, "upper_channel,lower_channel", "Mean joint relevance of two channels over the images",
+     "1"},
+    {"flows/*/std_error", STORE_F64, "upper_channel,lower_channel", "Standard error of the mean", "1"},
+    {"flows/*/to_bias", STORE_F64, "upper_channel", "Mean relevance that goes from a channel to the bias neuron", "1"},
+    {"flows/*/absorbed", STORE_F64, "upper_channel", "Mean relevance of a channel that the link absorbs", "1"},
+    {"flows/*/lost", STORE_F64, "upper_channel", "Mean relevance of a channel that never reaches the lower variable",
+     "1"},
+    {"flows/*/left_out", STORE_F64, "upper_channel", "Mean relevance of a channel in images without a row of it", "1"},
+    {"flows/*/class_mean", STORE_F32, "flow_class,upper_channel,lower_channel",
+     "Mean joint relevance over the images of a class", "1"},
+    {"flows/*/class_std_error", STORE_F32, "flow_class,upper_channel,lower_channel", "Standard error of a class's mean",
+     "1"},
+    {"flows/*/sampling_error", STORE_F64, "upper_channel,lower_channel",
+     "Standard error against the exact mean of these images", "1"},
+    {"flows/*/draws", STORE_U64, "upper_channel", "Images whose row of a channel was computed", "images"},
+    {"flows/*/chances", STORE_U64, "upper_channel", "Those of them that were drawn with a probability below one",
+     "images"},
 
     {"queries/*/value", STORE_F64, "image", "Relevance of the query's numerator", "1"},
     {"queries/*/given", STORE_F64, "image", "Relevance of the query's condition; 1 without one", "1"},
     {"queries/*/mean", STORE_F64, "", "Ratio of the means of value and given", "1"},
     {"queries/*/std_error", STORE_F64, "", "Standard error of the mean", "1"},
     {"queries/*/channel", STORE_I32, "channel", "Channel number in the layer of the map", "index"},
+    {"queries/*/y", STORE_I32, "y", "Row of the map, from the top", "index"},
+    {"queries/*/x", STORE_I32, "x", "Column of the map, from the left", "index"},
     {"queries/*/map", STORE_F32, "image,channel,y,x", "Relevance of the query's walks through a neuron of a layer",
      "1"},
 
-    {"classes/name", STORE_TEXT, "class", "Names of the classes", "text"},
     {"classes/count", STORE_U64, "class", "Images of a class", "images"},
     {"classes/given_mass", STORE_F64, "class", "Mean relevance of the condition over the images of a class", "1"},
     {"classes/given_std_error", STORE_F64, "class", "Standard error of given_mass", "1"},
-    {"classes/flow_class", STORE_I32, "flow_class", "Classes with flow matrices of their own", "class"},
 
     {"state/sums", STORE_U64, "word", "Exact sums over the finished blocks, from which the run goes on", "code"},
     {"state/layers", STORE_I64, "weighted,size",
      "Outputs and inputs of the weighted layers, which tell a merge the network", "1"},
+    {"state/word", STORE_I32, "word", "The dimension of the sums, without numbers of its own", "index"},
+    {"state/weighted", STORE_I32, "weighted", "Number of a weighted layer", "index"},
+    {"state/size", STORE_I32, "size", "0: outputs; 1: inputs", "index"},
+    {"state/part", STORE_I32, "part", "Number of a file", "index"},
     {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
      "text"},
 };
 
-/* Datasets that may be missing although their group exists: they depend on options or on the kind of flow. */
+/* Datasets that may be missing although their group exists: they depend on options or on the kind of flow, or belong to
+ * an axis that no dataset has. */
 static const char *const optional[] = {
-    "layers/*/histogram",      "layers/*/histogram_edges",
-    "layers/*/class_mean",     "layers/*/class_std_error",
-    "layers/*/class_count",    "layers/*/map_mean",
-    "layers/*/relevance",      "flows/*/to_bias",
-    "flows/*/absorbed",        "flows/*/lost",
-    "flows/*/left_out",        "flows/*/class_mean",
-    "flows/*/class_std_error", "flows/*/sampling_error",
-    "flows/*/draws",           "flows/*/chances",
-    "queries/*/channel",       "queries/*/map",
-    "classes/count",           "classes/given_mass",
-    "classes/given_std_error", "classes/flow_class",
+    "image",
+    "flow_class",
+    "bin",
+    "edge",
+    "rank",
+    "layers/*/y",
+    "layers/*/x",
+    "layers/*/histogram",
+    "layers/*/histogram_edges",
+    "layers/*/class_mean",
+    "layers/*/class_std_error",
+    "layers/*/class_count",
+    "layers/*/map_mean",
+    "layers/*/relevance",
+    "flows/*/to_bias",
+    "flows/*/absorbed",
+    "flows/*/lost",
+    "flows/*/left_out",
+    "flows/*/class_mean",
+    "flows/*/class_std_error",
+    "flows/*/sampling_error",
+    "flows/*/draws",
+    "flows/*/chances",
+    "queries/*/channel",
+    "queries/*/y",
+    "queries/*/x",
+    "queries/*/map",
+    "classes/count",
+    "classes/given_mass",
+    "classes/given_std_error",
+    "state/word",
+    "state/weighted",
+    "state/size",
+    "state/part",
 };
 
 static const struct store_attribute attributes[] = {
@@ -132,12 +175,32 @@ static const struct store_attribute attributes[] = {
     {"queries/*", "weak_condition", STORE_ATTRIBUTE_INT, false},
 };
 
-/* A scale is in the group of the dataset (no slash) or in another one. */
 static const struct store_axis axes[] = {
-    {"image", "images/path", false, 0},  {"variable", "images/variable", false, 0},
-    {"class", "classes/name", false, 0}, {"flow_class", "classes/flow_class", false, 0},
-    {"channel", "channel", true, 0},     {"upper", "upper_channel", true, 0},
-    {"lower", "lower_channel", true, 0}, {"bin", "histogram_edges", false, 1},
+    {"image", true, STORE_SCALE_NUMBERS},
+    {"variable", true, STORE_SCALE_WRITTEN},
+    {"class", true, STORE_SCALE_WRITTEN},
+    {"flow_class", true, STORE_SCALE_WRITTEN},
+    {"bin", true, STORE_SCALE_NUMBERS},
+    {"edge", true, STORE_SCALE_NUMBERS},
+    {"rank", true, STORE_SCALE_NUMBERS},
+    {"channel", false, STORE_SCALE_NUMBERS},
+    {"y", false, STORE_SCALE_NUMBERS},
+    {"x", false, STORE_SCALE_NUMBERS},
+    {"upper_channel", false, STORE_SCALE_NUMBERS},
+    {"lower_channel", false, STORE_SCALE_NUMBERS},
+    {"word", false, STORE_SCALE_BARE},
+    {"weighted", false, STORE_SCALE_NUMBERS},
+    {"size", false, STORE_SCALE_NUMBERS},
+    {"part", false, STORE_SCALE_NUMBERS},
+};
+
+/* Where version 1 had a dataset that has moved since. */
+static const struct {
+    const char *path, *old;
+} moved[] = {
+    {"variable", "images/variable"},
+    {"class", "classes/name"},
+    {"flow_class", "classes/flow_class"},
 };
 
 static const struct store_group groups[] = {
@@ -193,12 +256,28 @@ bool store_field_optional(const struct store_field *field)
     return false;
 }
 
-bool store_field_in(const struct store_field *field, const char *group)
+const char *store_path_in(const char *path, int64_t version)
 {
-    const char *slash = strrchr(field->path, '/');
+    for (size_t i = 0; version == 1 && i < sizeof moved / sizeof moved[0]; i++)
+        if (strcmp(moved[i].path, path) == 0)
+            return moved[i].old;
+    return path;
+}
+
+const struct store_field *store_field_at(const char *path, int64_t version)
+{
+    for (size_t i = 0; version == 1 && i < sizeof moved / sizeof moved[0]; i++)
+        if (strcmp(moved[i].old, path) == 0)
+            return store_field(moved[i].path);
+    return store_field(path);
+}
+
+bool store_field_in(const struct store_field *field, const char *group, int64_t version)
+{
+    const char *path = store_path_in(field->path, version), *slash = strrchr(path, '/');
     char pattern[STORE_NAME];
 
-    snprintf(pattern, sizeof pattern, "%.*s", (int)(slash - field->path), field->path);
+    snprintf(pattern, sizeof pattern, "%.*s", slash ? (int)(slash - path) : 0, path);
     return matches(pattern, group);
 }
 
@@ -256,7 +335,7 @@ const char *store_status_name(int64_t status)
 
 const char *store_type_name(enum store_type type)
 {
-    static const char *const names[] = {"float32", "float64", "int32", "int64", "uint64", "enum", "text"};
+    static const char *const names[] = {"float32", "float64", "int32", "int64", "uint64", "uint8", "text"};
 
     return names[type];
 }
@@ -264,7 +343,20 @@ const char *store_type_name(enum store_type type)
 void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset)
 {
     const char *slash = strrchr(dataset, '/');
-    int folder = slash && !strchr(axis->scale, '/') ? (int)(slash + 1 - dataset) : 0;
+    int folder = slash && !axis->shared ? (int)(slash + 1 - dataset) : 0;
 
-    snprintf(path, nbytes, "%.*s%s", folder, dataset, axis->scale);
+    snprintf(path, nbytes, "%.*s%s", folder, dataset, axis->name);
+}
+
+bool store_scale_linked(const struct store_axis *axis)
+{
+    return axis->shared && axis->scale == STORE_SCALE_WRITTEN;
+}
+
+bool store_is_link(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const struct store_axis *axis = slash ? store_find_axis(slash + 1, strlen(slash + 1)) : NULL;
+
+    return axis && store_scale_linked(axis);
 }

@@ -6,6 +6,9 @@
 
 #include <hdf5_hl.h>
 
+/* The name that netCDF gives the scale of a dimension without a variable. */
+#define BARE_NAME "This is a netCDF dimension but not a netCDF variable."
+
 /* ---- scales ---------------------------------------------------------------------------------------------------- */
 
 static enum status write_numbers(struct store *store, const char *path, size_t count, struct error *err)
@@ -22,18 +25,60 @@ static enum status write_numbers(struct store *store, const char *path, size_t c
     return rc;
 }
 
-static enum status attach(struct store *store, const char *path, size_t axis, const char *scale, const char *name,
-                          struct error *err)
+/* Write the scale of an axis, unless it is the caller's. */
+static enum status write_scale(struct store *store, const struct store_axis *axis, const char *path, size_t count,
+                               struct error *err)
+{
+    enum status rc = OK;
+
+    if (axis->scale == STORE_SCALE_NUMBERS)
+        rc = write_numbers(store, path, count, err);
+    if (axis->scale == STORE_SCALE_BARE) {
+        TRY(store_create_rows(store, path, 1, &count, err));
+        store_close_entry(store_find_entry(store, path));
+    }
+done:
+    return rc;
+}
+
+/* Make a dataset the scale of its own axis. */
+static enum status make_scale(struct store *store, const char *path, const struct store_axis *axis, struct error *err)
+{
+    hid_t dataset = H5Dopen2(h5_atomic_file(store->atomic), path, H5P_DEFAULT);
+    bool ok = dataset >= 0 && (H5DSis_scale(dataset) > 0 ||
+                               H5DSset_scale(dataset, axis->scale == STORE_SCALE_BARE ? BARE_NAME : axis->name) >= 0);
+
+    h5_close(&dataset);
+    return ok ? OK : store_write_failure(store, path, err);
+}
+
+static enum status attach(struct store *store, const char *path, size_t d, const char *scale, struct error *err)
 {
     hid_t file = h5_atomic_file(store->atomic);
     hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT), scale_dataset = H5Dopen2(file, scale, H5P_DEFAULT);
-    bool ok = dataset >= 0 && scale_dataset >= 0 &&
-              (H5DSis_scale(scale_dataset) > 0 || H5DSset_scale(scale_dataset, name) >= 0) &&
-              H5DSattach_scale(dataset, scale_dataset, (unsigned)axis) >= 0;
+    bool ok = dataset >= 0 && scale_dataset >= 0 && H5DSattach_scale(dataset, scale_dataset, (unsigned)d) >= 0;
 
     h5_close(&scale_dataset);
     h5_close(&dataset);
     return ok ? OK : store_write_failure(store, path, err);
+}
+
+/* Link the shared scale of this name into the group of a dataset. */
+static enum status link_scale(struct store *store, const char *path, const char *name, struct error *err)
+{
+    hid_t file = h5_atomic_file(store->atomic), links = H5I_INVALID_HID;
+    char link[4 * STORE_NAME];
+    const char *slash = strrchr(path, '/');
+
+    snprintf(link, sizeof link, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name);
+    if (H5Lexists(file, link, H5P_DEFAULT) > 0)
+        return OK;
+    links = H5Pcreate(H5P_LINK_CREATE);
+    bool ok = H5Pset_char_encoding(links, H5T_CSET_UTF8) >= 0 &&
+              H5Lcreate_hard(file, name, file, link, links, H5P_DEFAULT) >= 0;
+
+    h5_close(&links);
+    return ok ? OK : store_write_failure(store, link, err);
 }
 
 /* Writing a scale may move the entries, so they are looked up again. */
@@ -48,17 +93,20 @@ static enum status scale_axis(struct store *store, const char *path, size_t d, c
         return OK;
     store_scale_path(scale, sizeof scale, axis, path);
     if (strcmp(scale, path) == 0)
-        return OK;
-    if (axis->numbered && !store_find_entry(store, scale))
-        TRY(write_numbers(store, scale, length, err));
+        return make_scale(store, path, axis, err);
+    if (!store_find_entry(store, scale))
+        TRY(write_scale(store, axis, scale, length, err));
     const struct store_entry *found = store_find_entry(store, scale);
 
     if (!found)
         return OK;
-    if (found->dims[0] != length + axis->longer)
+    if (found->dims[0] != length)
         return error_set(err, FAIL_FORMAT, "%s: /%s has the length %zu along the axis %s, but /%s has %zu",
                          h5_atomic_path(store->atomic), path, length, name, scale, found->dims[0]);
-    TRY(attach(store, path, d, scale, name, err));
+    TRY(make_scale(store, scale, axis, err));
+    TRY(attach(store, path, d, scale, err));
+    if (store_scale_linked(axis))
+        TRY(link_scale(store, path, axis->name, err));
 done:
     return rc;
 }
@@ -144,6 +192,8 @@ static enum status describe_entry(struct store *store, size_t entry, struct erro
     char top[STORE_NAME], group[4 * STORE_NAME];
     const char *path = store->entries[entry].path, *slash = strrchr(path, '/');
 
+    if (!slash)
+        return OK; /* describe_root */
     snprintf(group, sizeof group, "%.*s", (int)(slash - path), path);
     snprintf(top, sizeof top, "%.*s", (int)strcspn(path, "/"), path);
     TRY(describe_group(store, top, err));

@@ -6,12 +6,20 @@
 #include "io/h5/h5.h"
 #include "io/store/store.h"
 
-/* An axis that has a scale. */
+/* Who writes the scale of an axis. */
+enum store_scale {
+    STORE_SCALE_WRITTEN, /* the caller; without it, the axis has none */
+    STORE_SCALE_NUMBERS, /* store_finish, if the caller did not: 0, 1, 2, ... */
+    STORE_SCALE_BARE     /* store_finish: nothing is stored, which netCDF calls a dimension without a variable */
+};
+
+/* An axis. Its scale is a dataset of the same name and length, in the root if all groups share it, otherwise beside the
+ * dataset. Groups that use a shared scale with other values than 0, 1, 2, ... have a link of its name to it, so that
+ * readers of one group find the values. */
 struct store_axis {
     const char *name;
-    const char *scale; /* path of the scale; without a slash: in the group of the dataset */
-    bool numbered;     /* the scale is 0, 1, 2, ... (int32); store_finish writes it if the caller did not */
-    size_t longer;     /* elements that the scale has more than the axis: 1 for edges */
+    bool shared;
+    enum store_scale scale;
 };
 
 /* A group, with its NeXus class and the data that a viewer plots. */
@@ -35,8 +43,14 @@ struct store_attribute {
 /* The next attribute of an object after `after`, the first one if that is NULL; NULL after the last. */
 const struct store_attribute *store_next_attribute(const struct store_attribute *after, const char *object);
 
-/* Whether a field is a direct child of a group such as "layers/conv1_1". */
-bool store_field_in(const struct store_field *field, const char *group);
+/* Where a store of this format version has the dataset of a path; the path itself unless it has moved since. */
+const char *store_path_in(const char *path, int64_t version);
+
+/* The field of a path in a store of this format version; NULL if there is none. */
+const struct store_field *store_field_at(const char *path, int64_t version);
+
+/* Whether a field of this version is a direct child of a group such as "layers/conv1_1". */
+bool store_field_in(const struct store_field *field, const char *group, int64_t version);
 
 /* The axis of a name, the group of a path; NULL if there is none. */
 const struct store_axis *store_find_axis(const char *name, size_t length);
@@ -65,11 +79,11 @@ struct store {
     size_t nentries, capacity;
 };
 
-/* Type of an element in memory; `width` is that of text. Caller closes it; negative on failure. */
-hid_t store_element_type(enum store_type type, size_t width);
+/* Type of an element in memory; text is a pointer. Caller closes it; negative on failure. */
+hid_t store_element_type(enum store_type type);
 
 /* The same in the file. */
-hid_t store_file_type(enum store_type type, size_t width);
+hid_t store_file_type(enum store_type type);
 
 /* Rows of a dataset, and the elements into which they are read. */
 struct store_slab {
@@ -88,8 +102,12 @@ enum { STORE_MAX_NAMES = 100000 }; /* of a list */
 /* Append a copy of a name; false if the list is full or there is no memory. */
 bool store_names_add(struct store_names *names, const char *name);
 
-/* Path of the scale of a dataset's axis: in the same group, unless the table gives another one. */
+/* Path of the scale of a dataset's axis. */
 void store_scale_path(char *path, size_t nbytes, const struct store_axis *axis, const char *dataset);
+
+/* Whether groups link to the scale; whether a path such as "layers/conv1_1/class" is that of such a link. */
+bool store_scale_linked(const struct store_axis *axis);
+bool store_is_link(const char *path);
 
 /* The entry of a path; NULL if nothing has been written there. */
 struct store_entry *store_find_entry(const struct store *store, const char *path);
@@ -114,5 +132,12 @@ enum status store_make_groups(const struct store *store, const char *path, struc
 
 /* Copy at most `width` bytes of text, pad them with NUL, and replace bytes that are not UTF-8 by '?'. */
 void store_copy_text(char *to, size_t width, const char *from);
+
+/* The values of an image's status and their names, as CF and netCDF have them: attributes of an open dataset. */
+enum status store_attribute_flags(const struct store *store, hid_t dataset, const char *path, struct error *err);
+
+/* "ok unread unsupported exploded undefined" */
+#define STORE_FLAG_MEANINGS_BYTES 64
+void store_flag_meanings(char text[STORE_FLAG_MEANINGS_BYTES]);
 
 #endif

@@ -270,21 +270,28 @@ enum status store_read_int(int64_t **out, const struct store_reader *reader, con
     return rc;
 }
 
-/* One block: the pointers, then the strings as they are in the reply. */
+/* One block: the pointers, then the strings as they are in the reply, each with a NUL. */
 static enum status place_strings(char ***out, const struct sandbox_reply *reply, const struct store_reader *reader,
                                  const char *path, struct error *err)
 {
-    size_t count = reply->numbers[0], width = count ? reply->nbytes / count : 0;
+    size_t count = reply->numbers[0];
 
-    if (count > reply->nbytes || width * count != reply->nbytes)
+    if (count > reply->nbytes)
         return damaged(reader, path, err);
     char **values = malloc((count + 1) * sizeof *values + reply->nbytes), *text = (char *)(values + count + 1);
+    char *end = text + reply->nbytes;
     if (!values)
         return error_system(err, "%s: no memory for /%s", reader->path, path);
     memcpy(text, reply->bytes, reply->nbytes);
     for (size_t i = 0; i < count; i++) {
-        values[i] = text + i * width;
-        values[i][width - 1] = '\0';
+        char *nul = memchr(text, '\0', (size_t)(end - text));
+
+        if (!nul) {
+            free(values);
+            return damaged(reader, path, err);
+        }
+        values[i] = text;
+        text = nul + 1;
     }
     *out = values;
     return OK;

@@ -7,11 +7,10 @@ enum { MAX_ATTRIBUTE = 1 << 26 };
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static enum status check_format(const struct store_sandboxed *reader, struct error *err)
+static enum status check_format(struct store_sandboxed *reader, struct error *err)
 {
     enum status rc = OK;
     char *format = NULL;
-    int64_t version = 0;
 
     if (!store_sandboxed_has_attribute(reader, "", "format"))
         return error_set(err, FAIL_FORMAT, "%s: is an HDF5 file, but not a store of nrmflow", reader->path);
@@ -20,14 +19,14 @@ static enum status check_format(const struct store_sandboxed *reader, struct err
         rc = error_set(err, FAIL_FORMAT, "%s: is an HDF5 file of another format, not a store of nrmflow", reader->path);
         goto done;
     }
-    TRY(store_sandboxed_get_int(&version, reader, "", "format_version", err));
-    if (version > STORE_FORMAT_VERSION)
+    TRY(store_sandboxed_get_int(&reader->version, reader, "", "format_version", err));
+    if (reader->version > STORE_FORMAT_VERSION)
         rc = error_set(err, FAIL_UNSUPPORTED,
                        "%s: has format version %lld, but this program reads versions up to %d; update nrmflow",
-                       reader->path, (long long)version, (int)STORE_FORMAT_VERSION);
-    else if (version < 1)
-        rc =
-            error_set(err, FAIL_FORMAT, "%s: has the impossible format version %lld", reader->path, (long long)version);
+                       reader->path, (long long)reader->version, (int)STORE_FORMAT_VERSION);
+    else if (reader->version < 1)
+        rc = error_set(err, FAIL_FORMAT, "%s: has the impossible format version %lld", reader->path,
+                       (long long)reader->version);
 done:
     free(format);
     return rc;

@@ -38,6 +38,7 @@ struct store_sandboxed {
     const char *path; /* borrowed */
     hid_t file;
     hsize_t nbytes;
+    int64_t version; /* of the format */
 };
 
 enum status store_sandboxed_open(struct store_sandboxed *reader, struct error *err);
@@ -62,7 +63,7 @@ size_t store_sandboxed_bytes(const struct store_sandboxed *reader, const char *p
 enum status store_sandboxed_read(void **out, size_t *nbytes, const struct store_sandboxed *reader, const char *path,
                                  enum store_op op, size_t ndim, size_t *dims, struct error *err);
 
-/* Read strings, all of one width, each with a final NUL. */
+/* Read strings, one after the other, each with a final NUL; *out may be NULL if there are none. */
 enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct store_sandboxed *reader,
                                       const char *path, size_t *count, struct error *err);
 

@@ -117,10 +117,21 @@ static enum status reply_slab(struct sandbox_reply *reply, const struct store_sa
     return store_sandboxed_read_slab(&reply->bytes, reader, r->texts[0], &slab, err);
 }
 
-enum status store_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *r,
+/* A request whose path is that of this version. */
+static struct sandbox_request place_request(const struct store_sandboxed *reader, const struct sandbox_request *request)
+{
+    struct sandbox_request placed = *request;
+
+    if (placed.texts[0])
+        placed.texts[0] = store_path_in(placed.texts[0], reader->version);
+    return placed;
+}
+
+enum status store_sandboxed_answer(struct sandbox_reply *reply, void *state, const struct sandbox_request *request,
                                    struct error *err)
 {
     struct store_sandboxed *reader = state;
+    const struct sandbox_request placed = place_request(reader, request), *r = &placed;
     enum status rc = OK;
 
     memcpy(reply->numbers, r->numbers, sizeof reply->numbers);

@@ -124,7 +124,37 @@ static size_t scale_length(const struct object *o, hid_t scale, const char *path
     return ok && ndim == 1 ? dims[0] : STORE_ANY;
 }
 
-/* Check that the axis has the scale of the table, if the store contains that scale. */
+static bool same_object(const struct store_sandboxed *reader, const char *one, const char *two)
+{
+    H5O_info_t a, b;
+
+    return store_sandboxed_has(reader, one) && store_sandboxed_has(reader, two) &&
+           H5Oget_info_by_name(reader->file, one, &a, H5P_DEFAULT) >= 0 &&
+           H5Oget_info_by_name(reader->file, two, &b, H5P_DEFAULT) >= 0 && a.addr == b.addr;
+}
+
+void store_sandboxed_check_link(struct store_problems *problems, const struct store_sandboxed *reader, const char *path)
+{
+    const char *scale = strrchr(path, '/') + 1;
+
+    if (!same_object(reader, path, scale))
+        store_problem_add(problems, path, "is not the scale /%s", scale);
+}
+
+/* Check that the dataset's group has a link to the scale of this name; store_sandboxed_check_link says whether it leads
+ * there. */
+static void expect_link(const struct object *o, const char *name)
+{
+    char link[STORE_PATH];
+    const char *slash = strrchr(o->path, '/');
+
+    snprintf(link, sizeof link, "%.*s%s", slash ? (int)(slash + 1 - o->path) : 0, o->path, name);
+    if (!store_sandboxed_has(o->reader, link))
+        store_problem_add(o->problems, o->path, "has the axis %s, but its group has no link to the scale /%s", name,
+                          name);
+}
+
+/* Check that the axis has the scale of the table. */
 static void check_scale(const struct object *o, const struct store_field *field, size_t axis, size_t length)
 {
     size_t name_length;
@@ -136,11 +166,18 @@ static void check_scale(const struct object *o, const struct store_field *field,
     if (!entry)
         return;
     store_scale_path(path, sizeof path, entry, o->path);
-    if (strcmp(path, o->path) == 0 ||
-        (strchr(entry->scale, '/') && store_sandboxed_guard(o->reader, path, NULL) != OK) ||
-        h5_open_dataset(&scale, o->reader->file, path, o->reader->path, NULL) != OK)
+    if (strcmp(path, o->path) == 0) {
+        expect_text(o, "CLASS", "DIMENSION_SCALE");
         return;
-    if (scale_length(o, scale, path) != length + entry->longer) {
+    }
+    if ((entry->shared && store_sandboxed_guard(o->reader, path, NULL) != OK) ||
+        h5_open_dataset(&scale, o->reader->file, path, o->reader->path, NULL) != OK) {
+        store_problem_add(o->problems, o->path, "the axis %.*s lacks its scale /%s", (int)name_length, name, path);
+        return;
+    }
+    if (store_scale_linked(entry))
+        expect_link(o, entry->name);
+    if (scale_length(o, scale, path) != length) {
         o->problems->unreadable = true;
         store_problem_add(o->problems, o->path,
                           "has the length %zu along the axis %.*s, but its scale /%s has another length", length,
@@ -157,15 +194,19 @@ void store_sandboxed_check_dataset(struct store_problems *problems, const struct
 {
     struct object o = {problems, reader, path, dataset};
     size_t naxes = store_count_axes(field);
-    char description[MAX_TEXT];
+    char description[MAX_TEXT], meanings[STORE_FLAG_MEANINGS_BYTES];
 
     if (!read_texts(description, sizeof description, &o, "description") || !description[0])
         store_problem_add(problems, path, "has no description");
     expect_text(&o, "units", field->units);
     if (naxes && !has_axes_attribute(&o, "DIMENSION_LABELS", H5T_STRING, naxes))
         store_problem_add(problems, path, "has no labels of its axes (%s)", field->axes);
-    for (size_t d = 0; d < naxes; d++)
+    for (size_t d = 0; reader->version > 1 && d < naxes; d++)
         check_scale(&o, field, d, dims[d]);
+    if (reader->version > 1 && field->type == STORE_STATUS) {
+        store_flag_meanings(meanings);
+        expect_text(&o, "flag_meanings", meanings);
+    }
 }
 
 /* ---- groups ---------------------------------------------------------------------------------------------------- */

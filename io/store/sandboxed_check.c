@@ -29,12 +29,12 @@ struct check {
 
 /* ---- axes ------------------------------------------------------------------------------------------------------ */
 
-/* Whether an axis has one length in the whole store: its scale is not beside the dataset. */
+/* Whether an axis has one length in the whole store. */
 static bool is_global(const char *name, size_t length)
 {
     const struct store_axis *axis = store_find_axis(name, length);
 
-    return axis && strchr(axis->scale, '/');
+    return axis && axis->shared;
 }
 
 static struct axis_length *find_length(struct check *c, const char *group, const char *name, size_t length)
@@ -69,8 +69,10 @@ static void check_length(struct check *c, const char *path, const char *name, si
 {
     char group[STORE_PATH] = "";
 
+    const char *slash = strrchr(path, '/');
+
     if (!is_global(name, name_length))
-        snprintf(group, sizeof group, "%.*s", (int)(strrchr(path, '/') - path), path);
+        snprintf(group, sizeof group, "%.*s", slash ? (int)(slash - path) : 0, path);
     struct axis_length *known = find_length(c, group, name, name_length);
 
     if (known) {
@@ -118,11 +120,15 @@ static void describe_type(char *text, size_t nbytes, hid_t type)
         snprintf(text, nbytes, "%s", known ? classes[class] : "unknown");
 }
 
-static bool same_type(hid_t found, enum store_type type)
+/* Version 1 has text of a fixed length, and the status as an enumeration. */
+static bool same_type(hid_t found, enum store_type type, int64_t version)
 {
     if (type == STORE_TEXT)
-        return store_sandboxed_fixed_text(found) && H5Tget_cset(found) == H5T_CSET_UTF8;
-    hid_t wanted = store_file_type(type, 1);
+        return H5Tget_class(found) == H5T_STRING && (H5Tis_variable_str(found) > 0) == (version > 1) &&
+               H5Tget_cset(found) == H5T_CSET_UTF8;
+    if (type == STORE_STATUS && version == 1)
+        return H5Tget_class(found) == H5T_ENUM && H5Tget_size(found) == 1;
+    hid_t wanted = store_file_type(type);
     bool same = wanted >= 0 && H5Tequal(wanted, found) > 0;
 
     h5_close(&wanted);
@@ -133,10 +139,12 @@ static void check_type(struct check *c, const char *path, const struct store_fie
 {
     char found[64];
 
-    if (!same_type(type, field->type)) {
+    if (!same_type(type, field->type, c->reader->version)) {
         describe_type(found, sizeof found, type);
         UNREADABLE(c, path, "has the type %s, not %s", found,
-                   field->type == STORE_TEXT ? "UTF-8 text of a fixed length" : store_type_name(field->type));
+                   field->type != STORE_TEXT ? store_type_name(field->type)
+                   : c->reader->version == 1 ? "UTF-8 text of a fixed length"
+                                             : "UTF-8 text of any length");
     }
 }
 
@@ -168,10 +176,14 @@ static void check_open_dataset(struct check *c, const char *path, const struct s
 
 static void check_dataset(struct check *c, const char *path)
 {
-    const struct store_field *field = store_field(path);
+    const struct store_field *field = store_field_at(path, c->reader->version);
     struct error err = {0};
     hid_t dataset = H5I_INVALID_HID;
 
+    if (!field && store_is_link(path)) {
+        store_sandboxed_check_link(c->problems, c->reader, path);
+        return;
+    }
     if (!field) {
         store_problem_add(c->problems, path, "is not a dataset of a store");
         return;
@@ -201,11 +213,12 @@ static void check_contents(struct check *c, const char *path, const struct store
     char dataset[STORE_PATH];
 
     for (size_t i = 0; i < nfields; i++) {
-        const char *name = strrchr(fields[i].path, '/') + 1;
-        bool needed = !store_field_optional(&fields[i]) && !(c->maps && strcmp(path, "images") == 0);
-        if (!needed || !store_field_in(&fields[i], path) || listed(names, name))
+        const char *field = store_path_in(fields[i].path, c->reader->version), *slash = strrchr(field, '/');
+        const char *name = slash ? slash + 1 : field;
+        bool needed = !store_field_optional(&fields[i]) && !(c->maps && (!*path || strcmp(path, "images") == 0));
+        if (!needed || !store_field_in(&fields[i], path, c->reader->version) || listed(names, name))
             continue;
-        snprintf(dataset, sizeof dataset, "%s/%s", path, name);
+        snprintf(dataset, sizeof dataset, "%s%s%s", path, *path ? "/" : "", name);
         UNREADABLE(c, dataset, "is missing");
     }
 }
@@ -258,7 +271,7 @@ static void check_group(struct check *c, const char *path, int depth)
  * */
 static void check_groups(struct check *c)
 {
-    static const char *const always[] = {"images", "layers", "classes"};
+    static const char *const always[] = {"images", "layers"};
     int64_t complete = 1;
 
     if (c->maps)

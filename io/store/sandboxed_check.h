@@ -15,6 +15,10 @@ void store_sandboxed_check_dataset(struct store_problems *problems, const struct
                                    const char *path, const struct store_field *field, hid_t dataset,
                                    const size_t *dims);
 
+/* Check that a link such as "layers/conv1_1/class" leads to the scale of this name in the root. */
+void store_sandboxed_check_link(struct store_problems *problems, const struct store_sandboxed *reader,
+                                const char *path);
+
 /* Check the NeXus attributes of a group of the table ("" for the root), and its entries in the table of attributes. */
 void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *reader,
                                  const char *path);

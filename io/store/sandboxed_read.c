@@ -5,6 +5,8 @@
 
 #define READ_LIMIT ((size_t)1 << 31)
 
+enum { TEXT_ROWS = 1 << 12 /* strings that are read at a time */ };
+
 /* An open dataset. */
 struct opened {
     const char *file, *path; /* borrowed; for messages */
@@ -137,30 +139,97 @@ done:
     return rc;
 }
 
-/* Read strings, each with a final NUL. */
-static enum status read_strings(void **out, size_t *nbytes, const struct opened *opened, struct error *err)
-{
-    enum status rc = OK;
-    size_t n = opened->nelements, width = H5Tget_size(opened->type) + 1;
-    hid_t memory = h5_text_type(width);
-    char *text = NULL;
+/* Strings, one after the other, each with a final NUL. */
+struct strings {
+    char *bytes;
+    size_t nbytes, capacity;
+};
 
-    TRY(check_limit(opened, width, err));
-    *nbytes = n * width;
-    text = calloc(n + 1, width);
-    if (!text) {
-        rc = error_system(err, "%s: no memory for /%s", opened->file, opened->path);
-        goto done;
+static enum status add_string(struct strings *strings, const char *text, size_t length, const struct opened *opened,
+                              struct error *err)
+{
+    size_t nbytes = strings->nbytes + length + 1;
+
+    if (nbytes > READ_LIMIT)
+        return error_set(err, FAIL_LIMIT, "%s: the text of /%s is larger than 2 GiB", opened->file, opened->path);
+    if (nbytes > strings->capacity) {
+        size_t capacity = nbytes < 1 << 16 ? 1 << 16 : 2 * nbytes;
+        char *larger = realloc(strings->bytes, capacity);
+
+        if (!larger)
+            return error_system(err, "%s: no memory for /%s", opened->file, opened->path);
+        strings->bytes = larger;
+        strings->capacity = capacity;
     }
-    H5Tset_cset(memory, H5Tget_cset(opened->type)); /* HDF5 does not convert between ASCII and UTF-8 */
-    if (n && H5Dread(opened->dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0) {
-        rc = h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", opened->file, opened->path);
-        goto done;
-    }
-    *out = text;
-    text = NULL;
+    memcpy(strings->bytes + strings->nbytes, text, length);
+    strings->bytes[nbytes - 1] = '\0';
+    strings->nbytes = nbytes;
+    return OK;
+}
+
+/* Read elements first .. first + n - 1 of one axis. */
+static enum status read_piece(void *out, const struct opened *opened, hid_t memory, hsize_t first, hsize_t n,
+                              struct error *err)
+{
+    hid_t memory_space = H5Screate_simple(1, &n, NULL), file_space = H5Dget_space(opened->dataset);
+    bool ok = H5Sselect_hyperslab(file_space, H5S_SELECT_SET, &first, NULL, &n, NULL) >= 0 &&
+              H5Dread(opened->dataset, memory, memory_space, file_space, H5P_DEFAULT, out) >= 0;
+
+    h5_close(&memory_space);
+    h5_close(&file_space);
+    return ok ? OK : h5_error(err, FAIL_FORMAT, "%s: /%s cannot be read", opened->file, opened->path);
+}
+
+/* Add strings of a fixed length, which version 1 has. */
+static enum status add_fixed(struct strings *strings, const struct opened *opened, hid_t memory, hsize_t first,
+                             size_t n, struct error *err)
+{
+    size_t width = H5Tget_size(opened->type);
+    char *rows = width > READ_LIMIT / TEXT_ROWS ? NULL : calloc(n, width);
+    enum status rc = OK;
+
+    if (!rows)
+        TRY(error_system(err, "%s: no memory for /%s", opened->file, opened->path));
+    TRY(read_piece(rows, opened, memory, first, n, err));
+    for (size_t i = 0; i < n; i++)
+        TRY(add_string(strings, rows + i * width, strnlen(rows + i * width, width), opened, err));
 done:
-    free(text);
+    free(rows);
+    return rc;
+}
+
+static enum status add_variable(struct strings *strings, const struct opened *opened, hid_t memory, hsize_t first,
+                                size_t n, struct error *err)
+{
+    char **rows = calloc(n, sizeof *rows);
+    enum status rc = OK;
+
+    if (!rows)
+        TRY(error_system(err, "%s: no memory for /%s", opened->file, opened->path));
+    TRY(read_piece(rows, opened, memory, first, n, err));
+    for (size_t i = 0; i < n; i++)
+        TRY(add_string(strings, rows[i] ? rows[i] : "", rows[i] ? strlen(rows[i]) : 0, opened, err));
+done:
+    for (size_t i = 0; rows && i < n; i++)
+        H5free_memory(rows[i]);
+    free(rows);
+    return rc;
+}
+
+/* Read a column of text. */
+static enum status read_strings(struct strings *strings, const struct opened *opened, struct error *err)
+{
+    bool variable = H5Tis_variable_str(opened->type) > 0;
+    hid_t memory = H5Tcopy(opened->type);
+    enum status rc = OK;
+
+    for (size_t first = 0; first < opened->nelements; first += TEXT_ROWS) {
+        size_t n = opened->nelements - first < TEXT_ROWS ? opened->nelements - first : TEXT_ROWS;
+
+        TRY(variable ? add_variable(strings, opened, memory, first, n, err)
+                     : add_fixed(strings, opened, memory, first, n, err));
+    }
+done:
     h5_close(&memory);
     return rc;
 }
@@ -170,16 +239,19 @@ enum status store_sandboxed_read_text(void **out, size_t *nbytes, const struct s
 {
     enum status rc = OK;
     struct opened opened;
+    struct strings strings = {0};
 
     *out = NULL;
     TRY(open_dataset(&opened, reader, path, 0, err));
     TRY(match_shape(&opened, 1, count, err));
-    if (!store_sandboxed_fixed_text(opened.type)) {
-        rc = error_set(err, FAIL_FORMAT, "%s: /%s does not hold text of a fixed length", reader->path, path);
-        goto done;
-    }
-    TRY(read_strings(out, nbytes, &opened, err));
+    if (H5Tget_class(opened.type) != H5T_STRING)
+        TRY(error_set(err, FAIL_FORMAT, "%s: /%s does not hold text", reader->path, path));
+    TRY(read_strings(&strings, &opened, err));
+    *out = strings.bytes;
+    *nbytes = strings.nbytes;
+    strings.bytes = NULL;
 done:
+    free(strings.bytes);
     close_dataset(&opened);
     return rc;
 }
@@ -229,9 +301,12 @@ done:
     return rc;
 }
 
+/* Version 1 has the status of images as an enumeration. */
 static enum status check_same(const struct opened *opened, hid_t memory, struct error *err)
 {
-    if (H5Tget_class(opened->type) == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
+    H5T_class_t class = H5Tget_class(opened->type) == H5T_ENUM ? H5T_INTEGER : H5Tget_class(opened->type);
+
+    if (class == H5Tget_class(memory) && H5Tget_size(opened->type) == H5Tget_size(memory))
         return OK;
     return error_set(err, FAIL_FORMAT, "%s: /%s has elements of another type than expected", opened->file,
                      opened->path);
@@ -244,7 +319,7 @@ enum status store_sandboxed_read_slab(void **out, const struct store_sandboxed *
     struct opened opened = {.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
     hsize_t count[H5_MAX_DIMS] = {slab->nrows};
     size_t found = 1;
-    hid_t memory = store_element_type(slab->type, slab->element_bytes);
+    hid_t memory = store_element_type(slab->type);
 
     *out = NULL;
     TRY(open_dataset(&opened, reader, path, slab->element_bytes, err));

@@ -1,13 +1,14 @@
-/* The store: one HDF5 file with all results of a run (format 1).
+/* The store: one netCDF-4 file, which is an HDF5 file, with all results of a run (format 2).
  *
  * One table of fields (fields.c) lists everything that a store may contain: the path of every dataset, its type, its
  * axes, its meaning and its unit. The functions for writing look up each path in the table. A path, number of axes or
  * axis length that does not fit is a mistake of the caller and is reported as FAIL_FORMAT. Elements that are never
  * written are NaN, -1, 0, "" or `unread`.
  *
- * A store is written to a temporary file, which store_commit renames into place. If an axis has a scale (channel
- * numbers, names of variables, histogram edges, ...), the scale is attached to every dataset along that axis. Groups
- * have NeXus attributes, so viewers open on a plot. No function here prints. Errors name the file and the path in it.
+ * A store is written to a temporary file, which store_commit renames into place. Every axis has a scale of its length
+ * (channel numbers, names of classes, ...), which is attached to every dataset along that axis; scales that all groups
+ * share are in the root. So netCDF finds dimensions and coordinates; types are those that it knows. Groups have NeXus
+ * attributes, so viewers open on a plot. No function here prints. Errors name the file and the path in it.
  */
 #ifndef NRMFLOW_IO_STORE_STORE_H
 #define NRMFLOW_IO_STORE_STORE_H
@@ -18,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORE_FORMAT_VERSION = 1, STORE_MAX_DIMS = 6, STORE_NAME = 256 /* bytes of one part of a path, with NUL */ };
+enum { STORE_FORMAT_VERSION = 2, STORE_MAX_DIMS = 6, STORE_NAME = 256 /* bytes of one part of a path, with NUL */ };
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
 
@@ -30,8 +31,8 @@ enum store_type {
     STORE_I32,
     STORE_I64,
     STORE_U64,
-    STORE_STATUS, /* uint8_t with an enum store_status; in the file an HDF5 enumeration with these names */
-    STORE_TEXT,   /* UTF-8, all of the length of the longest; written by store_write_text */
+    STORE_STATUS, /* uint8_t with an enum store_status, whose names are in the attribute flag_meanings */
+    STORE_TEXT,   /* UTF-8 of any length; written by store_write_text */
     STORE_NTYPES
 };
 
@@ -64,7 +65,7 @@ bool store_field_optional(const struct store_field *field);
 /* "ok", "unread", "unsupported", "exploded", "undefined"; "invalid" for any other number. */
 const char *store_status_name(int64_t status);
 
-/* "float32", "int64", "enum", "text", ... */
+/* "float32", "int64", "uint8", "text", ... */
 const char *store_type_name(enum store_type type);
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -148,7 +149,8 @@ void store_discard(struct store *store);
 
 /* Reading works on files of any origin. Links out of the file, external storage, plug-in filters and impossible sizes
  * are refused, as are groups that another program (h5repack) has rewritten without checksums, on which HDF5 1.10 may
- * crash. One call never allocates more than 2 GiB. Attributes have the types of store_set_*.
+ * crash. One call never allocates more than 2 GiB. Attributes have the types of store_set_*. In stores of format 1,
+ * datasets that have moved since are found by their present paths.
  *
  * Errors of all functions below: FAIL_FORMAT (damaged, missing, of another type or shape), FAIL_UNSUPPORTED,
  * FAIL_LIMIT, FAIL_SYSTEM. */

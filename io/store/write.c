@@ -7,7 +7,7 @@
 enum {
     CONTIGUOUS_BYTES = 4096, /* smaller datasets are neither chunked nor compressed */
     CHUNK_BYTES = 1 << 18,
-    TEXT_BYTES = 1 << 20, /* buffer of store_write_text */
+    TEXT_ROWS = 1 << 12,  /* written at a time by store_write_text */
     COPY_BYTES = 1 << 22, /* buffer of store_copy_rows */
     MAX_TEXT = 1 << 16    /* bytes of one string of a column */
 };
@@ -93,7 +93,8 @@ static hid_t creation_properties(const struct store *store, const struct store_e
     bool ok = properties >= 0 && H5Pset_obj_track_times(properties, false) >= 0 &&
               set_fill(properties, entry->field->type, entry->element) >= 0;
 
-    if (ok && entry->ndim && nbytes > CONTIGUOUS_BYTES) {
+    /* netCDF cannot copy strings with filters */
+    if (ok && entry->ndim && nbytes > CONTIGUOUS_BYTES && entry->field->type != STORE_TEXT) {
         choose_chunk(chunk, entry->ndim, entry->dims, H5Tget_size(entry->element));
         ok = H5Pset_chunk(properties, (int)entry->ndim, chunk) >= 0 && set_filters(properties, store, entry);
     }
@@ -136,22 +137,23 @@ static enum status create_dataset(struct store *store, struct store_entry *entry
     }
     TRY(store_attribute_text(store, entry->dataset, entry->path, "description", entry->field->description, err));
     TRY(store_attribute_text(store, entry->dataset, entry->path, "units", entry->field->units, err));
+    if (entry->field->type == STORE_STATUS)
+        TRY(store_attribute_flags(store, entry->dataset, entry->path, err));
 done:
     h5_close(&properties);
     h5_close(&space);
     return rc;
 }
 
-/* Add an entry and create its dataset; `width` is that of text, 0 for numbers. After a failure the entry stays in the
- * list, which owns its path and handles. */
-static enum status begin(struct store_entry **out, struct store *store, const char *path, size_t width, size_t ndim,
+/* Add an entry and create its dataset. After a failure the entry stays in the list, which owns its path and handles. */
+static enum status begin(struct store_entry **out, struct store *store, const char *path, bool text, size_t ndim,
                          const size_t *dims, struct error *err)
 {
     enum status rc = OK;
     const struct store_field *field = store_field(path);
     hid_t type = H5I_INVALID_HID;
 
-    TRY(check_new(store, field, path, ndim, width > 0, err));
+    TRY(check_new(store, field, path, ndim, text, err));
     TRY(grow(store, err));
     struct store_entry *entry = &store->entries[store->nentries];
 
@@ -161,8 +163,8 @@ static enum status begin(struct store_entry **out, struct store *store, const ch
     store->nentries++;
     if (ndim)
         memcpy(entry->dims, dims, ndim * sizeof *dims);
-    type = store_file_type(field->type, width);
-    entry->element = store_element_type(field->type, width);
+    type = store_file_type(field->type);
+    entry->element = store_element_type(field->type);
     if (type < 0 || entry->element < 0) {
         rc = store_write_failure(store, path, err);
         goto done;
@@ -202,7 +204,7 @@ enum status store_write(struct store *store, const char *path, const void *data,
     enum status rc = OK;
     struct store_entry *entry = NULL;
 
-    TRY(begin(&entry, store, path, 0, ndim, dims, err));
+    TRY(begin(&entry, store, path, false, ndim, dims, err));
     if (entry && (ndim == 0 || (entry->dims[0] && entry->row_elements)))
         TRY(write_slab(store, entry, 0, ndim ? entry->dims[0] : 1, data, err));
 done:
@@ -211,19 +213,47 @@ done:
     return rc;
 }
 
-static enum status longest(size_t *width, const struct store *store, const char *path, const char *const *values,
-                           size_t count, struct error *err)
+/* Bytes of strings with their NULs. */
+static enum status count_bytes(size_t *nbytes, const struct store *store, const char *path, size_t first,
+                               const char *const *values, size_t count, struct error *err)
 {
-    *width = 1;
+    *nbytes = 0;
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(values[i]);
 
         if (length > MAX_TEXT)
             return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes; at most %d are stored",
-                             h5_atomic_path(store->atomic), i, path, length, (int)MAX_TEXT);
-        *width = length > *width ? length : *width;
+                             h5_atomic_path(store->atomic), first + i, path, length, (int)MAX_TEXT);
+        *nbytes += length + 1;
     }
     return OK;
+}
+
+/* Write rows first .. first + count - 1 of a column of strings. */
+static enum status write_strings(struct store *store, struct store_entry *entry, size_t first,
+                                 const char *const *values, size_t count, struct error *err)
+{
+    enum status rc = OK;
+    size_t nbytes;
+    char **rows = malloc(count * sizeof *rows), *text = NULL;
+
+    TRY(count_bytes(&nbytes, store, entry->path, first, values, count, err));
+    text = malloc(nbytes);
+    if (!rows || !text)
+        TRY(error_system(err, "%s: no memory to write /%s", h5_atomic_path(store->atomic), entry->path));
+    for (size_t i = 0, at = 0; i < count; i++) {
+        size_t length = strlen(values[i]);
+
+        rows[i] = text + at;
+        store_copy_text(rows[i], length, values[i]);
+        rows[i][length] = '\0';
+        at += length + 1;
+    }
+    TRY(write_slab(store, entry, first, count, rows, err));
+done:
+    free(text);
+    free(rows);
+    return rc;
 }
 
 enum status store_write_text(struct store *store, const char *path, const char *const *values, size_t count,
@@ -231,27 +261,12 @@ enum status store_write_text(struct store *store, const char *path, const char *
 {
     enum status rc = OK;
     struct store_entry *entry = NULL;
-    char *rows = NULL;
-    size_t width;
 
-    TRY(longest(&width, store, path, values, count, err));
-    TRY(begin(&entry, store, path, width, 1, &count, err));
-    size_t block = TEXT_BYTES / width;
-
-    rows = malloc(block * width);
-    if (!rows) {
-        rc = error_system(err, "%s: no memory to write /%s", h5_atomic_path(store->atomic), path);
-        goto done;
-    }
-    for (size_t first = 0; first < count; first += block) {
-        size_t n = count - first < block ? count - first : block;
-
-        for (size_t i = 0; i < n; i++)
-            store_copy_text(rows + i * width, width, values[first + i]);
-        TRY(write_slab(store, entry, first, n, rows, err));
-    }
+    TRY(begin(&entry, store, path, true, 1, &count, err));
+    for (size_t first = 0; first < count; first += TEXT_ROWS)
+        TRY(write_strings(store, entry, first, values + first, count - first < TEXT_ROWS ? count - first : TEXT_ROWS,
+                          err));
 done:
-    free(rows);
     if (entry)
         store_close_entry(entry);
     return rc;
@@ -263,7 +278,7 @@ enum status store_create_rows(struct store *store, const char *path, size_t ndim
 
     if (ndim == 0)
         return error_set(err, FAIL_FORMAT, "%s: /%s is a scalar and has no rows", h5_atomic_path(store->atomic), path);
-    return begin(&entry, store, path, 0, ndim, dims, err);
+    return begin(&entry, store, path, false, ndim, dims, err);
 }
 
 enum status store_write_rows(struct store *store, const char *path, size_t first, size_t nrows, const void *data,

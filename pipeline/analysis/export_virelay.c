@@ -137,7 +137,7 @@ static enum status read_source(struct export_source *s, const struct export_opti
     TRY(store_read_int(&s->status, s->reader, "images/status", 1, &s->images, err));
     TRY(store_read_int(&s->label, s->reader, "images/label", 1, &s->images, err));
     TRY(store_read_int(&s->target, s->reader, "images/target", 1, &s->images, err));
-    TRY(store_read_text(&s->names, s->reader, "classes/name", &s->classes, err));
+    TRY(store_read_text(&s->names, s->reader, "class", &s->classes, err));
     if (s->images == 0 || s->classes == 0 || s->classes >= UINT16_MAX)
         TRY(error_set(err, FAIL_LIMIT, "%s: cannot export %zu images of %zu classes", s->path, s->images, s->classes));
     TRY(choose_layers(s, options, err));

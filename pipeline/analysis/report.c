@@ -107,8 +107,8 @@ static enum status add_flows(struct report *report, struct error *err)
     enum status rc = OK;
 
     json_object_set_new(report->json, "flow_classes", list);
-    if (store_has(report->reader, "classes/flow_class"))
-        TRY(store_read_int(&numbers, report->reader, "classes/flow_class", 1, &stored, err));
+    if (store_has(report->reader, "flow_class"))
+        TRY(store_read_int(&numbers, report->reader, "flow_class", 1, &stored, err));
     shown = numbers ? stored : 0;
     TRY(report_arrays_flows(&report->arrays, &report->summary, &shown, err));
     for (size_t i = 0; numbers && i < shown; i++)

@@ -45,7 +45,7 @@ static enum status read_layers(struct check *c)
     enum status rc = OK;
 
     c->nlayers = c->classes = STORE_ANY;
-    TRY(store_read_text(&c->names, c->reader, "images/variable", &c->nlayers, c->err));
+    TRY(store_read_text(&c->names, c->reader, "variable", &c->nlayers, c->err));
     c->layers = calloc(c->nlayers + 1, sizeof *c->layers);
     if (!c->layers)
         return error_set(c->err, FAIL_SYSTEM, "no memory for %zu layers", c->nlayers);
@@ -55,7 +55,7 @@ static enum status read_layers(struct check *c)
         TRY(store_shape(&ndim, dims, c->reader, path, c->err));
         c->layers[i].channels = dims[0];
     }
-    TRY(store_shape(&ndim, dims, c->reader, "classes/name", c->err));
+    TRY(store_shape(&ndim, dims, c->reader, "class", c->err));
     c->classes = dims[0];
 done:
     return rc;
@@ -71,7 +71,7 @@ static enum status check_layers(struct check *c)
     for (size_t i = 0; i < names.count; i++) {
         snprintf(path, sizeof path, "layers/%s", names.names[i]);
         if (!check_find_layer(c, names.names[i]))
-            store_problem_add(c->problems, path, "is no variable of images/variable");
+            store_problem_add(c->problems, path, "is no variable of the network (/variable)");
     }
     for (size_t i = 0; i < c->nlayers; i++) {
         snprintf(path, sizeof path, "layers/%s", c->names[i]);

@@ -120,7 +120,7 @@ static enum status check_class_flows(struct flow *f)
     if (!check_has(c, f->group, "class_mean") || !check_has(c, group, "class_mean"))
         return OK;
     TRY(check_read(&marginals, c, group, "class_mean", 2, dims));
-    TRY(store_read_int(&rows, c->reader, "classes/flow_class", 1, &nrows, c->err));
+    TRY(store_read_int(&rows, c->reader, "flow_class", 1, &nrows, c->err));
     TRY(check_allocate(&matrix, entries, c));
     snprintf(path, sizeof path, "%s/class_mean", f->group);
     for (size_t k = 0; k < nrows; k++) {

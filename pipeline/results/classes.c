@@ -20,7 +20,7 @@ enum status classes_read(struct classes *out, const struct store_reader *reader,
         out->count = 0;
         return error_set(err, FAIL_CONFIG, "%s has no numbers by class; run with store.classes = all, or a list", path);
     }
-    TRY(store_read_text(&out->names, reader, "classes/name", &out->count, err));
+    TRY(store_read_text(&out->names, reader, "class", &out->count, err));
     TRY(store_read_int(&out->images, reader, "classes/count", 1, &out->count, err));
     TRY(store_read_real(&out->given, reader, "classes/given_mass", 1, &out->count, err));
     TRY(store_read_real(&out->given_error, reader, "classes/given_std_error", 1, &out->count, err));
@@ -191,9 +191,9 @@ enum status classes_flow_row(size_t *row, const struct store_reader *reader, siz
     int64_t *numbers = NULL;
     enum status rc = OK;
 
-    if (!store_has(reader, "classes/flow_class"))
+    if (!store_has(reader, "flow_class"))
         TRY(error_set(err, FAIL_CONFIG, "the store has no flows by class; run with store.class_flows = %zu", class));
-    TRY(store_read_int(&numbers, reader, "classes/flow_class", 1, &count, err));
+    TRY(store_read_int(&numbers, reader, "flow_class", 1, &count, err));
     for (*row = 0; *row < count; ++*row)
         if (numbers[*row] == (int64_t) class)
             goto done;

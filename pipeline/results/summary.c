@@ -312,11 +312,11 @@ static enum status read_layers(struct summary *out, size_t *nvariables, const st
     char **variables = NULL;
 
     *nvariables = 0;
-    if (store_has(reader, "images/variable")) {
+    if (store_has(reader, "variable")) {
         *nvariables = STORE_ANY;
-        TRY(store_read_text(&variables, reader, "images/variable", nvariables, err));
+        TRY(store_read_text(&variables, reader, "variable", nvariables, err));
         if (*nvariables > MAX_VARIABLES) {
-            rc = error_set(err, FAIL_LIMIT, "/images/variable has %zu rows; no network has as many", *nvariables);
+            rc = error_set(err, FAIL_LIMIT, "/variable has %zu rows; no network has as many", *nvariables);
             goto done;
         }
     }

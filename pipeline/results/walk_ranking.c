@@ -266,7 +266,7 @@ enum status walk_ranking_search(struct walk_ranking *out, const struct store_rea
     enum status rc = OK;
 
     *out = (struct walk_ranking){.nlayers = 0};
-    TRY(store_read_text(&s.variables, reader, "images/variable", &s.nvariables, err));
+    TRY(store_read_text(&s.variables, reader, "variable", &s.nvariables, err));
     TRY(choose_layers(&s, options));
     if (options->class_name)
         TRY(choose_class(&s, options->class_name));

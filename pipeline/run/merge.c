@@ -34,7 +34,7 @@ static enum status make_plan(struct merge *m, struct error *err)
     snprintf(m->plan.dataset_sha256, sizeof m->plan.dataset_sha256, "%s", first->dataset_sha256);
     m->plan.dataset_count = first->dataset_count;
     classes = network_shape(&net, net.nlinks).channels;
-    TRY(store_read_text(&m->class_names, store, "classes/name", &classes, err));
+    TRY(store_read_text(&m->class_names, store, "class", &classes, err));
     TRY(store_get_text(&m->dataset, store, "", "dataset", err));
 done:
     store_close(store);

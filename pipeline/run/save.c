@@ -123,7 +123,7 @@ static enum status save_variables(struct store *store, const struct network *net
         names[k] = network_variable(net, k);
         shown = net->links[k - 1].kind == LINK_CONVOLUTION ? names[k] : shown;
     }
-    TRY(store_write_text(store, "images/variable", names, net->nlinks + 1, err));
+    TRY(store_write_text(store, "variable", names, net->nlinks + 1, err));
     TRY(store_set_text(store, "layers", "default", shown, err));
 done:
     return rc;
@@ -137,7 +137,7 @@ enum status save_head(struct store *store, const struct save_inputs *inputs, str
 
     TRY(save_attributes(store, inputs, given, complete, err));
     TRY(save_variables(store, &inputs->plan->model.net, err));
-    TRY(store_write_text(store, "classes/name", (const char *const *)inputs->class_names, classes, err));
+    TRY(store_write_text(store, "class", (const char *const *)inputs->class_names, classes, err));
 done:
     return rc;
 }

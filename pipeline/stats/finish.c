@@ -361,7 +361,7 @@ static enum status put_class_table(struct writer *w)
     for (size_t i = 0; i < flows->count; i++)
         numbers[i] = (int32_t)statistics_class_at(flows, i);
     if (flows->count)
-        TRY(put(w, "flow_class", numbers, 1, &flows->count));
+        TRY(store_write(w->store, "flow_class", numbers, 1, &flows->count, w->err));
 done:
     return rc;
 }

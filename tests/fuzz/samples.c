@@ -26,8 +26,9 @@ static size_t axis_length(const char *name, size_t length)
     static const struct {
         const char *name;
         size_t length;
-    } axes[] = {{"image", IMAGES}, {"variable", 3}, {"channel", 4}, {"bin", 6},   {"edge", 7}, {"class", 3},
-                {"flow_class", 2}, {"y", 2},        {"x", 2},       {"upper", 6}, {"lower", 5}};
+    } axes[] = {{"image", IMAGES}, {"variable", 3},      {"channel", 4},      {"bin", 6},
+                {"edge", 7},       {"class", 3},         {"flow_class", 2},   {"y", 2},
+                {"x", 2},          {"upper_channel", 6}, {"lower_channel", 5}};
 
     for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
         if (strlen(axes[i].name) == length && memcmp(axes[i].name, name, length) == 0)
@@ -39,8 +40,8 @@ static size_t axis_length(const char *name, size_t length)
 static bool is_wanted(const struct store_field *field)
 {
     static const char *const wanted[] = {
-        "images/",       "layers/*/channel", "layers/*/mean", "layers/*/histogram", "layers/*/map_mean", "flows/*/mean",
-        "flows/*/draws", "queries/",         "state/"};
+        "variable",          "class",        "images/",       "layers/*/channel", "layers/*/mean", "layers/*/histogram",
+        "layers/*/map_mean", "flows/*/mean", "flows/*/draws", "queries/",         "state/"};
 
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (strncmp(field->path, wanted[i], strlen(wanted[i])) == 0)

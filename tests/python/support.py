@@ -136,6 +136,18 @@ def finished(store):
         return len(file["images/status"]) if file.attrs["complete"] else int(file.attrs["finished"])
 
 
+LINKED = ("variable", "class", "flow_class")  # scales in the root to which groups have links
+
+
+def datasets(group):
+    """(path, dataset) of all below a group of a store, without the links to scales."""
+    for name, item in group.items():
+        if isinstance(item, h5py.Group):
+            yield from datasets(item)
+        elif group.name == "/" or name not in LINKED or group.file.get(name) != item:
+            yield item.name.strip("/"), item
+
+
 class Store:
     """A whole store in memory: store["images/status"] is an array."""
 
@@ -143,11 +155,14 @@ class Store:
         self.arrays, self.attributes = {}, {}
         with h5py.File(path) as file:
             self.keep("", file)
-            file.visititems(self.keep)
+            file.visititems(lambda name, item: self.keep(name, item) if isinstance(item, h5py.Group) else None)
+            for name, dataset in datasets(file):
+                self.keep(name, dataset)
 
     def keep(self, name, item):
         if isinstance(item, h5py.Dataset):
-            self.arrays[name] = numpy.asarray(item[()])
+            text = h5py.check_string_dtype(item.dtype)
+            self.arrays[name] = numpy.array(list(item[()]), "S") if text else numpy.asarray(item[()])
         for key in item.attrs:
             if key not in ("DIMENSION_LIST", "REFERENCE_LIST"):  # places in the file
                 value = item.attrs[key]
@@ -170,7 +185,7 @@ class Store:
         return list(dict.fromkeys(part[1] for part in parts if part[0] == name and len(part) == 3))
 
     def variables(self):
-        return [name.decode() for name in self["images/variable"]]
+        return [name.decode() for name in self["variable"]]
 
     def layer(self, name):
         return self.group(f"layers/{name}")

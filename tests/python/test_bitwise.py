@@ -66,7 +66,7 @@ class PartOfTheImages(RunCase):
         cls.part = Store(cls.run_store("part.h5", {**EVERYTHING, "data.images": f"{FIRST}:{END}"}, ranks=2))
 
     def row_datasets(self):
-        names = [name for name in self.whole.names() if name.startswith("images/") and name != "images/variable"]
+        names = [name for name in self.whole.names() if name.startswith("images/")]
         return names + [f"layers/{name}/relevance" for name in self.whole.variables()]
 
     def test_rows_are_those_of_the_whole_run(self):

@@ -10,7 +10,7 @@ import unittest
 import h5py
 import numpy
 
-from support import RunCase, nrmflow
+from support import RunCase, datasets, nrmflow
 
 COUNT = 12
 SETTINGS = {"data.images": f"0:{COUNT}", "store.per_image": "conv5_3", "store.maps": "conv5_3", "store.top": 3,
@@ -59,8 +59,7 @@ class Check(RunCase):
         self.assertEqual(counts, {"complete": True, "numbers_checked": True, "images": COUNT, "layers": 22,
                                   "flows": 15, "queries": 1})
         with h5py.File(self.sound) as file:
-            names = []
-            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            names = [name for name, _ in datasets(file)]
         self.assertEqual(found["datasets"], len(names))
         self.assertIn("a sound store", nrmflow("check", self.sound).stdout)
 
@@ -90,8 +89,13 @@ class Check(RunCase):
 
     def test_missing_group(self):
         def change(file):
-            del file["classes"]
-        self.assert_some(self.broken(change), "/classes", "is missing")
+            del file["images"]
+        self.assert_some(self.broken(change), "/images", "is missing")
+
+    def test_missing_names_of_classes(self):
+        def change(file):
+            del file["class"]
+        self.assert_some(self.broken(change), "/class", "is missing")
 
     def replace(self, file, path, array, but=()):
         """Another array with the attributes of the old one, scales included."""
@@ -144,8 +148,40 @@ class Check(RunCase):
 
     def test_detached_scale(self):
         def change(file):
-            file["images/mass"].dims[1].detach_scale(file["images/variable"])
-        self.assert_only(self.broken(change), "/images/mass", "the axis variable lacks its scale /images/variable")
+            file["images/mass"].dims[1].detach_scale(file["variable"])
+        self.assert_only(self.broken(change), "/images/mass", "the axis variable lacks its scale /variable")
+
+    def test_missing_scale(self):
+        def change(file):
+            file["layers/conv5_3/histogram"].dims[1].detach_scale(file["bin"])
+            for layer in file["layers"].values():
+                if layer.name != "/layers/conv5_3":
+                    layer["histogram"].dims[1].detach_scale(file["bin"])
+            del file["bin"]
+        self.assert_some(self.broken(change), "/layers/conv5_3/histogram", "the axis bin lacks its scale /bin")
+
+    def test_scale_that_is_none(self):
+        def change(file):
+            del file["layers/conv5_3/channel"].attrs["CLASS"]
+        self.assert_some(self.broken(change), "/layers/conv5_3/channel", "has no attribute CLASS")
+
+    def test_missing_link_to_a_scale(self):
+        def change(file):
+            del file["layers/conv5_3/class"]
+        problems = self.broken(change)
+        self.assertEqual(set(problems), {f"/layers/conv5_3/class_{name}" for name in ("mean", "std_error", "count")})
+        self.assert_some(problems, "/layers/conv5_3/class_mean", "its group has no link to the scale /class")
+
+    def test_link_to_another_scale(self):
+        def change(file):
+            del file["layers/conv5_3/class"]
+            file["layers/conv5_3/class"] = file["variable"]
+        self.assert_only(self.broken(change), "/layers/conv5_3/class", "is not the scale /class")
+
+    def test_status_without_names(self):
+        def change(file):
+            file["images/status"].attrs["flag_meanings"] = numpy.bytes_("ok bad")
+        self.assert_only(self.broken(change), "/images/status", 'the attribute flag_meanings is "ok bad", not "ok unread')
 
     def test_no_labels(self):
         def change(file):

@@ -84,7 +84,7 @@ class WholeDemo(Wherever):
             self.assertFalse(flow["to_bias"].any() or flow["absorbed"].any(), pair)
 
     def test_class_names_are_those_of_the_demo(self):
-        self.assertEqual(self.store["classes/name"][9], b"Ankle boot")
+        self.assertEqual(self.store["class"][9], b"Ankle boot")
 
     def test_default_condition_is_not_weak(self):
         self.assertNotIn(("", "weak_condition"), self.store.attributes)

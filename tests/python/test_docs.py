@@ -298,7 +298,7 @@ class Blocks(unittest.TestCase):
         lines = self.shown("idxmax").splitlines()[:-1]
         with self.store() as store:
             relevance, target = store["layers/conv5_3/relevance"][:], store["images/target"][:]
-            names = store["classes/name"].asstr()[:]
+            names = store["class"].asstr()[:]
         best = {names[k]: int(relevance[target == k].mean(axis=0).argmax()) for k in set(target)}
         self.assertEqual({line.rsplit(None, 1)[0]: int(line.rsplit(None, 1)[1]) for line in lines}, best)
 

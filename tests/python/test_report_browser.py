@@ -152,7 +152,7 @@ class Demo(Browser):
 
     def test_classes_are_the_store_s(self):
         name, layer, channel, value = re.match(r"(.+), (\w+)\[(\d+)\]: (\S+)", self.seen["classes"]).groups()
-        row = [text.decode() for text in self.store["classes/name"]].index(name)
+        row = [text.decode() for text in self.store["class"]].index(name)
         self.assert_number(value, self.store[f"layers/{layer}/class_mean"][row, int(channel)], MATRIX_DIGITS)
 
     def test_every_flow_is_the_store_s(self):
@@ -194,7 +194,7 @@ class Picture(Browser):
         strongest = self.store["layers/conv5_3/mean"].argmax()
         self.assertEqual(self.seen["channel"], f"conv5_3[{strongest}]")
         most = self.store["layers/conv5_3/class_mean"][:, strongest].argmax()
-        self.assertEqual(self.seen["classes"][0], self.store["classes/name"][most].decode())
+        self.assertEqual(self.seen["classes"][0], self.store["class"][most].decode())
 
     def test_is_as_wide_as_a_page_and_quick_to_load(self):
         from PIL import Image

@@ -28,11 +28,11 @@ static struct store_reader *make_store(void)
     struct store *store = sample_begin("store.h5");
     struct error err = {0};
 
-    must(store_write_text(store, "classes/name", names, CLASSES, &err), &err);
+    must(store_write_text(store, "class", names, CLASSES, &err), &err);
     must(store_write(store, "classes/count", counts, 1, &n, &err), &err);
     must(store_write(store, "classes/given_mass", given, 1, &n, &err), &err);
     must(store_write(store, "classes/given_std_error", errors, 1, &n, &err), &err);
-    must(store_write(store, "classes/flow_class", flow_classes, 1, &m, &err), &err);
+    must(store_write(store, "flow_class", flow_classes, 1, &m, &err), &err);
     must(store_write(store, "layers/conv1_1/class_mean", mean, 2, rows, &err), &err);
     must(store_write(store, "layers/conv1_1/class_std_error", half, 2, rows, &err), &err);
     must(store_write(store, "layers/conv2_1/mean", mean, 1, &channels, &err), &err);

@@ -54,7 +54,7 @@ static void write_images(struct store *store, struct error *err)
     const size_t n = IMAGES;
 
     must(store_write_text(store, "images/path", paths, n, err), err);
-    must(store_write_text(store, "images/variable", variables, VARIABLES, err), err);
+    must(store_write_text(store, "variable", variables, VARIABLES, err), err);
     must(store_write(store, "images/label", label, 1, &n, err), err);
     must(store_write(store, "images/predicted", predicted, 1, &n, err), err);
     must(store_write(store, "images/status", status, 1, &n, err), err);

@@ -293,7 +293,7 @@ static void expect_not_opened(int64_t version, bool has_format, enum status stat
 static void newer_store_asks_for_an_update(void **state)
 {
     (void)state;
-    expect_not_opened(2, true, FAIL_UNSUPPORTED, "update nrmflow");
+    expect_not_opened(STORE_FORMAT_VERSION + 1, true, FAIL_UNSUPPORTED, "update nrmflow");
 }
 
 static void impossible_version_is_refused(void **state)

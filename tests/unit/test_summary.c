@@ -150,7 +150,7 @@ static void write_ledger(struct store *store, double mass_of_one)
     struct error err = {0};
 
     write_numbers(store, "images/status", status, MANY);
-    must(store_write_text(store, "images/variable", names, VARIABLES, &err), &err);
+    must(store_write_text(store, "variable", names, VARIABLES, &err), &err);
     for (size_t p = 0; p < 3; p++) {
         for (size_t i = 0; i < (size_t)MANY * VARIABLES; i++)
             numbers[i] = values[p];
