@@ -133,7 +133,7 @@ static enum status begin_store(struct work *w)
     enum status rc = OK;
 
     TRY(make_folder(w->options->folder, w->err));
-    TRY(place_check(&exists, w->out->path, run->config, w->err));
+    TRY(place_check(&exists, w->out->path, run->config, true, w->err));
     TRY(store_create(&w->store, w->out->path, (unsigned)run->config->store.compression, w->err));
     TRY(save_origin(w->store, &what, w->err));
     TRY(save_listing(w->store, run, w->err));

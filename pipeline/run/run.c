@@ -125,14 +125,14 @@ static enum status conclude(const struct run_output *output, const struct save_s
 }
 
 /* Whether there is a store at the output; anything else is an error. Rank 0 checks for all. Collective. */
-static enum status check_output(bool *exists, const char *path, const struct config *config, const struct node *node,
-                                struct error *err)
+static enum status check_output(bool *exists, const char *path, const struct config *config, bool restart,
+                                const struct node *node, struct error *err)
 {
     enum status rc = OK;
     int found = 0;
 
     if (node->rank == 0)
-        rc = place_check(exists, path, config, err);
+        rc = place_check(exists, path, config, restart, err);
     found = *exists;
     rc = agree(node->world, rc, err);
     MPI_Bcast(&found, 1, MPI_INT, 0, node->world);
@@ -252,7 +252,7 @@ static enum status enter_output(struct run_output *output, const struct run_opti
     enum status rc = OK;
 
     /* another run may have ended since */
-    TRY(check_output(&exists, output->path, output->work->plan->config, node, err));
+    TRY(check_output(&exists, output->path, output->work->plan->config, options->restart, node, err));
     if (exists && options->restart)
         TRY(agree(node->world, node->rank == 0 ? delete_output(output, err) : OK, err));
     else if (exists)
@@ -277,7 +277,7 @@ enum status run_store(const struct config *config, const struct run_options *opt
     double started = log_seconds();
     enum status rc = OK;
 
-    TRY(check_output(&exists, options->output, config, node, err));
+    TRY(check_output(&exists, options->output, config, options->restart, node, err));
     TRY(run_plan_init(&plan, config, NULL, node, log, err));
     TRY(run_work_init(&work, &plan, node, log, err));
     TRY(run_output_init(&output, options->output, &work, err));
