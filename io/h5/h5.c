@@ -130,7 +130,7 @@ static enum status check_kind(const char *path, struct error *err)
     return found ? OK : error_set(err, FAIL_FORMAT, "%s: is not an HDF5 file", path);
 }
 
-/* Whether the file is shorter than its superblock says: one of version 2 or 3, at its beginning, of 8-byte addresses. */
+/* Whether the file is shorter than its superblock says: version 2 or 3, at the beginning, 8-byte addresses. */
 static bool is_cut(const char *path, long long *has, long long *announced)
 {
     enum { SUPERBLOCK = 48, VERSION = 8, SIZE_OF_ADDRESSES = 9, END_OF_FILE = 28 };

@@ -216,7 +216,7 @@ static enum status longest(size_t *width, const struct store *store, const char 
 {
     *width = 1;
     for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(values[i]);
+        size_t length = store_text_bytes(values[i]);
 
         if (length > MAX_TEXT)
             return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes; at most %d are stored",

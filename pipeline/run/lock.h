@@ -1,10 +1,10 @@
 /* What keeps two runs off one store: a folder beside it, locked by one process.
  *
  * Where the file system has locks, a lock of fcntl on the file `lock` in the folder, which ends with its process.
- * Elsewhere (NFS without its lock service, Lustre mounted without flock, and the like) a lock of our own: the file `owner`,
- * created exclusively, which names host and process and which a thread changes every few seconds, so that others can
- * tell a running owner from a dead one. On the owner's host they see at once whether it is dead; on others they watch
- * the file, for at most a minute.
+ * Elsewhere (NFS without its lock service, Lustre mounted without flock, and the like) a lock of our own: the file
+ * `owner`, created exclusively, which names host and process and which a thread changes every few seconds, so that
+ * others can tell a running owner from a dead one. On the owner's host they see at once whether it is dead; on others
+ * they watch the file, for at most a minute.
  *
  * Not collective: one process of a run holds the lock for all.
  */

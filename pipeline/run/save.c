@@ -102,10 +102,13 @@ enum status save_listing(struct store *store, const struct run_plan *plan, struc
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
     for (size_t i = 0; i < n; i++) {
         size_t length = dataset_listing_name(NULL, 0, listing, first + i);
-        names[i] = malloc(length + 1);
+        char *name = malloc(length + 1);
+        if (name)
+            dataset_listing_name(name, length + 1, listing, first + i);
+        names[i] = name ? store_escape_name(name) : NULL;
+        free(name);
         if (!names[i])
             TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
-        dataset_listing_name(names[i], length + 1, listing, first + i);
         labels[i] = dataset_listing_label(listing, first + i);
     }
     TRY(store_write_text(store, "images/path", (const char *const *)names, n, err));

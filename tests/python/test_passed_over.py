@@ -154,6 +154,43 @@ class PassedOver(DatasetCase):
         self.assertEqual(json.loads(nrmflow("info", "--json", store).stdout)["labels"], 2)
 
 
+class Names(DatasetCase):
+    """Names in any encoding are stored so that they can be told apart and opened again."""
+
+    def decoded(self, path):
+        return re.sub(rb"\\x([0-9A-F]{2})", lambda match: bytes([int(match[1], 16)]), path)
+
+    def test_names_that_are_not_utf8(self):
+        names = [b"\xe8.png", b"\xe9.png", b"caf\xc3\xa9.png", b"\\xE9.png", b"a\\b.png", b"\xff\xfe\\x41.png"]
+        folder = os.fsencode(os.path.join(self.place, "set"))
+        os.makedirs(folder + b"/\xdc")
+        for i, name in enumerate(names):
+            with open(folder + b"/\xdc/" + name, "wb") as file:
+                file.write(image(i))
+        _, store = self.said(os.path.join(self.place, "set"))
+        paths = store["images/path"].tolist()
+        self.assertEqual(len(set(paths)), len(names))
+        for path in paths:
+            path.decode("utf-8")
+            self.assertTrue(os.path.exists(folder + b"/" + self.decoded(path)))
+        self.assertEqual(sorted(os.path.basename(self.decoded(path)) for path in paths), sorted(names))
+        self.assertIn(rb"\xDC/caf\xC3\xA9.png".replace(rb"\xC3\xA9", b"\xc3\xa9"), paths)
+
+    def test_a_merge_keeps_them(self):
+        folder = os.fsencode(os.path.join(self.place, "set"))
+        os.makedirs(folder)
+        for i, name in enumerate([b"\xe8.png", b"\\xE8.png"]):
+            with open(folder + b"/" + name, "wb") as file:
+                file.write(image(i))
+        settings = {"data.path": os.path.join(self.place, "set"), "model.weights": TINY, "run.block": 1}
+        parts = [os.path.join(self.place, f"{i}.h5") for i in (1, 2)]
+        for i, part in enumerate(parts):
+            self.assertEqual(run(part, {**settings, "data.shard": f"{i + 1}/2"}, config=self.ini).returncode, 0)
+        merged = os.path.join(self.place, "merged.h5")
+        self.assertEqual(nrmflow("merge", "--output", merged, *parts).returncode, 0)
+        self.assertEqual([self.decoded(path) for path in Store(merged)["images/path"]], [b"\\xE8.png", b"\xe8.png"])
+
+
 class TwoReadings(DatasetCase):
     def both(self):
         self.write("set/cat/1.png", image(1))
