@@ -25,7 +25,7 @@ static const struct {
     [FAULT_READ] = {"read", EIO},
     [FAULT_DECODE] = {"decode", EILSEQ},
     [FAULT_FOLDER] = {"folder", ENOSPC},
-    [FAULT_LOCK] = {"lock", ENOLCK},
+    [FAULT_LOCK] = {"lock", EIO},
     [FAULT_CREATE] = {"create", ENOSPC},
     [FAULT_WRITE] = {"write", ENOSPC},
     [FAULT_TRUNCATE] = {"truncate", ENOSPC},

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <webp/decode.h>
 
 #include <archive.h>
 #include <hdf5.h>
@@ -59,6 +60,13 @@ static void png(char *out, size_t n)
     copy_number(out, n, png_get_libpng_ver(NULL));
 }
 
+static void webp(char *out, size_t n)
+{
+    int version = WebPGetDecoderVersion();
+
+    snprintf(out, n, "%d.%d.%d", version >> 16, version >> 8 & 0xff, version & 0xff);
+}
+
 static void zip(char *out, size_t n)
 {
     copy_number(out, n, zip_libzip_version());
@@ -75,7 +83,7 @@ const char *libraries_version(char *out, size_t n, size_t i)
         const char *name;
         void (*version)(char *out, size_t n);
     } rows[] = {
-        {"HDF5", hdf5},  {"zlib", zlib},          {"libjpeg", jpeg},    {"libpng", png},
+        {"HDF5", hdf5},  {"zlib", zlib},          {"libjpeg", jpeg},    {"libpng", png},      {"libwebp", webp},
         {"libzip", zip}, {"libarchive", archive}, {"jansson", jansson}, {"OpenSSL", openssl},
     };
 

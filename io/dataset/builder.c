@@ -94,6 +94,28 @@ done:
     return rc;
 }
 
+void dataset_builder_pass(struct dataset_builder *builder, enum dataset_pass_kind kind, const char *example)
+{
+    struct dataset_pass *pass = &builder->passed[kind];
+
+    if (pass->count++ == 0)
+        snprintf(pass->example, sizeof pass->example, "%s", example);
+}
+
+void dataset_builder_describe_passed(char *out, size_t size, const struct dataset_builder *builder)
+{
+    size_t used = 0;
+    bool minor;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < DATASET_PASSED_KINDS && used < size; i++)
+        if (builder->passed[i].count)
+            used += (size_t)snprintf(out + used, size - used, "%s%zu %s (%s)",
+                                     used ? ", " : "; passed over: ", (size_t)builder->passed[i].count,
+                                     dataset_listing_pass_name((enum dataset_pass_kind)i, &minor),
+                                     builder->passed[i].example);
+}
+
 enum status dataset_builder_check_label(long long label, const char *where, struct error *err)
 {
     if (label < -1 || label >= DATASET_MAX_CLASSES)
@@ -164,8 +186,8 @@ static size_t aligned(size_t nbytes)
     return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* Hash everything except the root, so that a data set may be moved. Offsets are not hashed: they depend on the root's
- * length. */
+/* Hash everything except the root, so that a data set may be moved, and what is not part of it. Offsets are not hashed:
+ * they depend on the root's length. */
 static enum status hash(struct dataset_listing *l, struct error *err)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -175,7 +197,7 @@ static enum status hash(struct dataset_listing *l, struct error *err)
         context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) && EVP_DigestUpdate(context, head, sizeof head);
 
     for (size_t s = 0; good && s < DATASET_SECTIONS; s++)
-        if (s != DATASET_ROOT)
+        if (s != DATASET_ROOT && s != DATASET_PASSED)
             good = EVP_DigestUpdate(context, &l->size[s], sizeof l->size[s]) &&
                    EVP_DigestUpdate(context, dataset_listing_section(l, (enum dataset_section)s), l->size[s]);
     good = good && EVP_DigestFinal_ex(context, l->sha256, NULL);
@@ -190,6 +212,7 @@ enum status dataset_builder_finish(struct dataset_listing **out, struct dataset_
 
     if (builder->sections[DATASET_CLASSES].size == 0)
         TRY(number_classes(builder, err));
+    TRY(dataset_buffer_append(&builder->sections[DATASET_PASSED], builder->passed, sizeof builder->passed, err));
     head.nclasses = builder->sections[DATASET_CLASSES].size / sizeof(uint64_t);
     head.nbytes = aligned(sizeof head);
     for (size_t s = 0; s < DATASET_SECTIONS; s++) {

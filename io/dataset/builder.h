@@ -20,11 +20,30 @@ enum dataset_section {
     DATASET_SOURCES, /* uint64_t: strings; idx: the file; hdf5: the file, the dataset; tar: the shards */
     DATASET_MEMBERS, /* a struct dataset_member for each image; tar only */
     DATASET_PIXELS,  /* unsigned char; idx only */
+    DATASET_PASSED,  /* a struct dataset_pass for each kind; not hashed */
     DATASET_SECTIONS
 };
 
 struct dataset_member {
     uint64_t source, offset, nbytes; /* shard, and the position of the file in it */
+};
+
+/* Kinds of what is passed over; their names are in listing.c. */
+enum dataset_pass_kind {
+    DATASET_PASS_BESIDE,       /* images beside the class folders */
+    DATASET_PASS_FOLDERS,      /* hidden folders, and those that systems make */
+    DATASET_PASS_FILES,        /* files of another kind */
+    DATASET_PASS_HIDDEN_FILES, /* of any kind */
+    DATASET_PASS_LINKS,        /* links in a tar to what is not in it */
+    DATASET_PASS_IMAGES,       /* images of a sample that has one already, or with two extensions */
+    DATASET_PASS_LABELS,       /* labels in a tar without an image */
+    DATASET_PASS_MEMBERS,      /* other members of a tar */
+    DATASET_PASS_ARRAYS        /* arrays that may be labels */
+};
+
+struct dataset_pass {
+    uint64_t count;
+    char example[DATASET_EXAMPLE];
 };
 
 struct dataset_shape {
@@ -50,6 +69,7 @@ struct dataset_builder {
     struct dataset_shape shape;
     size_t count; /* images */
     int last;     /* largest label so far, -1: none */
+    struct dataset_pass passed[DATASET_PASSED_KINDS];
     struct dataset_buffer sections[DATASET_SECTIONS];
 };
 
@@ -68,6 +88,12 @@ enum status dataset_builder_class(struct dataset_builder *builder, const char *n
 
 /* Add an image; FAIL_LIMIT if there are too many. */
 enum status dataset_builder_image(struct dataset_builder *builder, const char *name, int label, struct error *err);
+
+/* Count something that is passed over. */
+void dataset_builder_pass(struct dataset_builder *builder, enum dataset_pass_kind kind, const char *example);
+
+/* "; passed over: 3 files of another kind (a.txt), ..." or "". */
+void dataset_builder_describe_passed(char *out, size_t size, const struct dataset_builder *builder);
 
 /* FAIL_FORMAT, with "WHERE: ", unless -1 <= label < DATASET_MAX_CLASSES. */
 enum status dataset_builder_check_label(long long label, const char *where, struct error *err);
@@ -92,8 +118,17 @@ enum status dataset_idx_scan(struct dataset_builder *builder, const struct datas
 enum status dataset_hdf5_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
 enum status dataset_tar_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
 
+/* Whether there are images in a folder or below it where a scan would find them; `example` [DATASET_EXAMPLE] is one. */
+enum status dataset_folder_has_images(bool *has, char *example, const char *folder, struct error *err);
+
 /* Whether a file's name has one of the suffixes of torchvision's ImageFolder. */
 bool dataset_folder_is_image(const char *name);
+
+/* Whether the first four bytes of a file are those of IDX, of whatever type and shape. */
+bool dataset_idx_is_head(const unsigned char *head);
+
+/* Name of a kind, and whether it is minor. */
+const char *dataset_listing_pass_name(enum dataset_pass_kind kind, bool *minor);
 
 /* The glob pattern of a folder's shards, with special characters of its name escaped; `out` [DATASET_PATH]. */
 enum status dataset_tar_pattern(char *out, const char *folder, struct error *err);

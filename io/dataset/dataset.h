@@ -7,7 +7,8 @@
  *   folder  torchvision's ImageFolder: one folder for each class, sorted by name, with files that are named like images
  *           (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp, in any case), in the order of os.walk and sorted().
  *           Symbolic links are followed. A class without a file is an error. A folder of images without subfolders is
- *           accepted; its images have no labels.
+ *           accepted; its images have no labels. Hidden files and folders, and folders that systems make, are passed
+ *           over.
  *   list    a text file with one image on each line: its path, absolute or relative to the list's folder, and an
  *           optional label (an integer from 0, or -1) after a tab or the last space. Blank lines and lines that begin
  *           with # are skipped.
@@ -15,11 +16,15 @@
  *           come from the file `labels`; by default from the file in the same folder that has "labels" for "images" and
  *           "idx1" for "idx3" in its name, if it exists. The listing contains the pixels.
  *   hdf5    a dataset of unsigned bytes of these shapes: FILE or FILE:/DATASET; by default `data`, or else the first
- *           dataset of three or four dimensions. Labels come from the integer dataset (N) `labels`, or else `label`, if
- *           it exists.
+ *           dataset of three or four dimensions. Labels come from an integer dataset of N elements, (N) or (N,1,..):
+ *           `labels`, or else `label`, if it exists; or the one that data.labels names, in this file or as FILE or
+ *           FILE:/DATASET in another.
  *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7), sorted by
- *           name. The members of a sample are adjacent and share their name up to the first dot: KEY.jpg, .jpeg, .png
- *           (or another image's name) is the image, KEY.cls its label in decimal digits.
+ *           name. The members of a sample share their name up to the first dot: KEY.jpg, .jpeg, .png (or another
+ *           image's name) is the image, KEY.cls its label in decimal digits. They are adjacent, or all labels are
+ *           elsewhere in the same shard. Links to members of the shard are followed.
+ *
+ * Whatever is passed over is counted: dataset_listing_passed. A folder that can be read in two ways is an error.
  *
  * A label is the index of a class, or -1 if it is unknown. Not collective; no MPI; an object is used by one thread.
  */
@@ -41,7 +46,9 @@ enum {
 struct dataset_options {
     const char *path;
     const char *format; /* one of the names above, or NULL: detected from the path and its first bytes */
-    const char *labels; /* idx: path of the label file; hdf5: name of the label dataset; NULL: as above */
+    const char *labels; /* idx: path of the label file; hdf5: name of the label dataset, or FILE[:/DATASET]; NULL: as
+                         * above */
+    const char *labels_file; /* the same as a path that can be opened; NULL: labels */
 };
 
 struct dataset_listing;
@@ -76,6 +83,19 @@ int dataset_listing_label(const struct dataset_listing *listing, size_t i);
  *   out   [size] truncated if necessary, always with a final NUL
  * Returns the length of the whole name without the NUL, as snprintf. */
 size_t dataset_listing_name(char *out, size_t size, const struct dataset_listing *listing, size_t i);
+
+/* What a scan has passed over, by kind. */
+enum { DATASET_PASSED_KINDS = 9, DATASET_EXAMPLE = 240 };
+
+struct dataset_passed {
+    const char *what; /* "images beside the class folders" */
+    size_t count;
+    const char *example; /* name of the first one; lives in the block */
+    bool minor;          /* hardly ever meant to be read, such as hidden files */
+};
+
+/* Kind i of what was passed over; false if there is none of it. */
+bool dataset_listing_passed(struct dataset_passed *out, const struct dataset_listing *listing, size_t i);
 
 /* SHA-256 of the listing: names, labels, classes, shapes, positions in shards, and the pixels that it contains; but
  * neither of the folder's path nor of the image files. [DATASET_SHA256] in the block. */

@@ -121,8 +121,31 @@ static enum status check_loop(struct entries *folders, size_t index, int descrip
     return OK;
 }
 
-static enum status read_entries(struct entries *folders, struct entries *files, size_t index, DIR *stream,
-                                const char *path, struct error *err)
+/* Hidden folders, such as Jupyter's and version control's, hold copies; the others are made by file managers, archives
+ * and file systems. */
+static bool is_foreign(const char *name)
+{
+    static const char *const names[] = {"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN",
+                                        "System Volume Information"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return name[0] == '.';
+}
+
+static void pass_over(struct dataset_builder *builder, enum dataset_pass_kind kind, const char *folder,
+                      const char *name)
+{
+    char path[DATASET_EXAMPLE];
+
+    if (snprintf(path, sizeof path, "%s%s%s", folder, folder[0] ? "/" : "", name) < 0) /* may be cut */
+        path[0] = '\0';
+    dataset_builder_pass(builder, kind, path);
+}
+
+static enum status read_entries(struct dataset_builder *builder, struct entries *folders, struct entries *files,
+                                size_t index, DIR *stream, const char *path, struct error *err)
 {
     const char *folder = folders->items[index].path;
     enum status rc = OK;
@@ -135,18 +158,23 @@ static enum status read_entries(struct entries *folders, struct entries *files, 
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
-        if (is_folder(dirfd(stream), entry))
+        bool is_a_folder = is_folder(dirfd(stream), entry);
+        if (is_a_folder ? is_foreign(name) : name[0] == '.')
+            pass_over(builder, is_a_folder ? DATASET_PASS_FOLDERS : DATASET_PASS_HIDDEN_FILES, folder, name);
+        else if (is_a_folder)
             TRY(add_entry(folders, folder, name, index, err));
         else if (dataset_folder_is_image(name))
             TRY(add_entry(files, folder, name, 0, err));
+        else
+            pass_over(builder, DATASET_PASS_FILES, folder, name);
     }
 done:
     return rc;
 }
 
 /* Add the subfolders of folder `index` to `folders`, and its images to `files`. */
-static enum status list_folder(struct entries *folders, struct entries *files, size_t index, const char *root,
-                               struct error *err)
+static enum status list_folder(struct dataset_builder *builder, struct entries *folders, struct entries *files,
+                               size_t index, const char *root, struct error *err)
 {
     char path[DATASET_PATH];
     DIR *stream = NULL;
@@ -157,7 +185,7 @@ static enum status list_folder(struct entries *folders, struct entries *files, s
     if (!stream)
         return error_system(err, "%s: the folder cannot be opened", path);
     TRY(check_loop(folders, index, dirfd(stream), path, err));
-    rc = read_entries(folders, files, index, stream, path, err);
+    rc = read_entries(builder, folders, files, index, stream, path, err);
 done:
     if (stream)
         closedir(stream);
@@ -175,6 +203,14 @@ done:
     return rc;
 }
 
+/* Images beside class folders belong to no class. */
+static void pass_files(struct dataset_builder *builder, struct entries *files)
+{
+    sort(files);
+    for (size_t i = 0; i < files->count; i++)
+        dataset_builder_pass(builder, DATASET_PASS_BESIDE, files->items[i].path);
+}
+
 /* All images below a folder of the root, at any depth. */
 static enum status scan_class(struct dataset_builder *builder, const char *root, const struct entry *top,
                               const char *name, int label, struct error *err)
@@ -187,7 +223,7 @@ static enum status scan_class(struct dataset_builder *builder, const char *root,
     folders.items[0].inode = top->inode;
     TRY(add_entry(&folders, "", name, 0, err));
     for (size_t i = 1; i < folders.count; i++)
-        TRY(list_folder(&folders, &files, i, root, err));
+        TRY(list_folder(builder, &folders, &files, i, root, err));
     if (files.count == 0)
         rc = error_set(
             err, FAIL_FORMAT,
@@ -209,15 +245,38 @@ enum status dataset_folder_scan(struct dataset_builder *builder, const struct da
 
     TRY(dataset_builder_root(builder, o->path, err));
     TRY(add_entry(&folders, "", "", 0, err));
-    TRY(list_folder(&folders, &files, 0, o->path, err));
+    TRY(list_folder(builder, &folders, &files, 0, o->path, err));
     struct entry top = folders.items[0];
     if (folders.count == 1)
         TRY(add_files(builder, &files, -1, err));
+    else
+        pass_files(builder, &files);
     sort(&folders);
     for (size_t i = 1; i < folders.count; i++) {
         TRY(dataset_builder_class(builder, folders.items[i].path, err));
         TRY(scan_class(builder, o->path, &top, folders.items[i].path, (int)i - 1, err));
     }
+done:
+    free_entries(&folders);
+    free_entries(&files);
+    return rc;
+}
+
+enum status dataset_folder_has_images(bool *has, char *example, const char *folder, struct error *err)
+{
+    struct entries folders = {0}, files = {0};
+    struct dataset_builder unused;
+    enum status rc;
+
+    *has = false;
+    dataset_builder_init(&unused, DATASET_FILES);
+    TRY(add_entry(&folders, "", "", 0, err));
+    for (size_t i = 0; i < folders.count && !*has; i++) {
+        TRY(list_folder(&unused, &folders, &files, i, folder, err));
+        *has = files.count > 0;
+    }
+    if (*has)
+        snprintf(example, DATASET_EXAMPLE, "%s", files.items[0].path);
 done:
     free_entries(&folders);
     free_entries(&files);

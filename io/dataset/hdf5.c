@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { MAX_CANDIDATES = 1000 };
 
 struct dataset_hdf5 {
     struct sandbox *sandbox;
@@ -57,24 +60,63 @@ done:
 
 /* ---- scanning -------------------------------------------------------------------------------------------------- */
 
-static enum status read_labels(struct dataset_builder *builder, struct dataset_hdf5 *f, const char *name,
+/* Where labels are: in a file, as the dataset `name`, or "" for the usual one. */
+struct labels {
+    char file[DATASET_PATH], name[DATASET_PATH];
+    bool apart; /* in another file than the images */
+};
+
+/* data.labels is FILE or FILE:/DATASET if there is such a file, else a dataset beside the images. */
+static enum status find_labels(struct labels *out, const struct dataset_hdf5 *f, const struct dataset_options *o,
                                struct error *err)
 {
-    const struct sandbox_request request = {
-        .path = f->path, .op = DATASET_HDF5_LABELS, .texts = {f->path, name ? name : ""}};
+    const char *path = o->labels_file ? o->labels_file : o->labels;
+    struct stat info;
+    enum status rc = OK;
+
+    *out = (struct labels){.apart = false};
+    if (o->labels) {
+        TRY(dataset_hdf5_split(out->file, out->name, path, err));
+        out->apart = stat(out->file, &info) == 0 && S_ISREG(info.st_mode);
+    }
+    if (!out->apart) {
+        snprintf(out->file, sizeof out->file, "%s", f->path);
+        snprintf(out->name, sizeof out->name, "%s", o->labels ? o->labels + strspn(o->labels, "/") : "");
+    }
+done:
+    return rc;
+}
+
+static enum status read_labels(struct dataset_builder *builder, struct dataset_hdf5 *f, const struct labels *labels,
+                               struct error *err)
+{
+    struct dataset_hdf5_sandboxed state = {.file = H5I_INVALID_HID};
+    const struct sandbox_request request = {.path = labels->file,
+                                            .op = DATASET_HDF5_LABELS,
+                                            .numbers = {builder->count, labels->apart},
+                                            .texts = {labels->file, labels->name}};
+    struct sandbox *own = NULL;
     struct sandbox_reply reply = {0};
     char where[2 * DATASET_PATH + 4];
-    enum status rc;
+    enum status rc = OK;
 
-    TRY(sandbox_call(&reply, f->sandbox, &request, err));
-    if (reply.numbers[0] == 0)
+    dataset_h5array_init(&state.pixels);
+    if (labels->apart)
+        TRY(sandbox_start(&own, dataset_hdf5_sandboxed_answer, &state, err));
+    TRY(sandbox_call(&reply, own ? own : f->sandbox, &request, err));
+    if (reply.numbers[0] == 0) {
+        bool good = reply.nbytes > 0 && ((const char *)reply.bytes)[reply.nbytes - 1] == '\0';
+        for (size_t i = 0; good && i < reply.numbers[1] && i < MAX_CANDIDATES; i++)
+            dataset_builder_pass(builder, DATASET_PASS_ARRAYS, reply.bytes);
         goto done;
-    snprintf(where, sizeof where, "%s: /%s", f->path, name ? name + strspn(name, "/") : "label");
+    }
+    snprintf(where, sizeof where, "%s: /%s", labels->file, labels->name[0] ? labels->name : "label");
     if (reply.nbytes != builder->count * sizeof(long long))
         TRY(error_set(err, FAIL_FORMAT, "%s is damaged", where));
     rc = dataset_builder_labels(builder, reply.bytes, builder->count, where, err);
 done:
     free(reply.bytes);
+    sandbox_end(own);
     return rc;
 }
 
@@ -82,6 +124,7 @@ enum status dataset_hdf5_scan(struct dataset_builder *builder, const struct data
 {
     struct dataset_hdf5 *f = calloc(1, sizeof *f);
     char name[DATASET_PATH] = "";
+    struct labels labels;
     enum status rc = OK;
 
     if (!f)
@@ -90,7 +133,8 @@ enum status dataset_hdf5_scan(struct dataset_builder *builder, const struct data
     TRY(dataset_builder_file(builder, f->path, err));
     TRY(open_array(f, builder, name, err));
     TRY(dataset_builder_source(builder, f->name, err));
-    rc = read_labels(builder, f, o->labels, err);
+    TRY(find_labels(&labels, f, o, err));
+    rc = read_labels(builder, f, &labels, err);
 done:
     dataset_hdf5_close(f);
     return rc;

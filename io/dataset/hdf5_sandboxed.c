@@ -90,8 +90,28 @@ static enum status read_pixels(struct sandbox_reply *reply, struct dataset_hdf5_
 
 /* ---- labels ---------------------------------------------------------------------------------------------------- */
 
-/* Multi-hot labels, (N,C), do not name one class, so the images have no labels. */
-static bool is_vector(hid_t file, const char *name)
+/* Elements of a dataset of integers of shape (n) or (n,1,..); 0 for anything else. Multi-hot labels, (n,C), do not name
+ * one class. */
+static size_t count_labels(hid_t file, const char *name)
+{
+    hid_t object = h5_exists(file, name) ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
+    bool is_dataset = object >= 0 && H5Iget_type(object) == H5I_DATASET;
+    hid_t space = is_dataset ? H5Dget_space(object) : H5I_INVALID_HID;
+    hid_t type = is_dataset ? H5Dget_type(object) : H5I_INVALID_HID;
+    hsize_t dims[H5S_MAX_RANK];
+    int ndim =
+        space >= 0 && type >= 0 && H5Tget_class(type) == H5T_INTEGER ? H5Sget_simple_extent_dims(space, dims, NULL) : 0;
+    size_t count = ndim > 0 ? (size_t)dims[0] : 0;
+
+    for (int d = 1; d < ndim; d++)
+        count = dims[d] == 1 ? count : 0;
+    h5_close(&type);
+    h5_close(&space);
+    h5_close(&object);
+    return count;
+}
+
+static bool has_vector(hid_t file, const char *name)
 {
     hid_t object = h5_exists(file, name) ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
     hid_t space = object >= 0 && H5Iget_type(object) == H5I_DATASET ? H5Dget_space(object) : H5I_INVALID_HID;
@@ -102,9 +122,61 @@ static bool is_vector(hid_t file, const char *name)
     return vector;
 }
 
-static const char *default_labels(hid_t file)
+static const char *const usual_names[] = {"labels", "label"};
+
+/* The usual dataset of labels for `count` images; NULL without one. A vector of another kind is found, too, and then
+ * refused. */
+static const char *default_labels(hid_t file, size_t count)
 {
-    return is_vector(file, "labels") ? "labels" : is_vector(file, "label") ? "label" : NULL;
+    for (size_t i = 0; i < sizeof usual_names / sizeof usual_names[0]; i++)
+        if (count_labels(file, usual_names[i]) == count || has_vector(file, usual_names[i]))
+            return usual_names[i];
+    return NULL;
+}
+
+/* Datasets of the root that may be labels of `wanted` images. */
+struct candidates {
+    size_t wanted, count;
+    char first[DATASET_EXAMPLE];
+};
+
+static bool is_usual(const char *name)
+{
+    for (size_t i = 0; i < sizeof usual_names / sizeof usual_names[0]; i++)
+        if (strcmp(name, usual_names[i]) == 0)
+            return true;
+    return false;
+}
+
+static herr_t visit_labels(hid_t group, const char *name, const H5L_info_t *info, void *context)
+{
+    struct candidates *c = context;
+
+    if (info->type != H5L_TYPE_HARD || strlen(name) >= DATASET_EXAMPLE ||
+        (count_labels(group, name) != c->wanted && !is_usual(name)))
+        return 0;
+    if (c->count++ == 0)
+        snprintf(c->first, sizeof c->first, "%s", name);
+    return 0;
+}
+
+/* Without labels of the usual name, what else may be some: in a file of labels the only such dataset is taken. */
+static enum status choose_labels(const char **name, struct candidates *c, hid_t file, bool apart, const char *path,
+                                 struct error *err)
+{
+    *name = default_labels(file, c->wanted);
+    if (*name)
+        return OK;
+    if (H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_labels, c) < 0)
+        return h5_error(err, FAIL_FORMAT, "%s: its groups cannot be read", path);
+    if (!apart)
+        return OK;
+    *name = c->count == 1 ? c->first : NULL;
+    return *name
+               ? OK
+               : error_set(err, FAIL_FORMAT,
+                           "%s: has %zu datasets in its root that may be labels of %zu images; name one as %s:/DATASET",
+                           path, c->count, c->wanted, path);
 }
 
 static enum status convert_labels(struct sandbox_reply *reply, struct dataset_h5array *labels, hid_t type,
@@ -126,25 +198,37 @@ done:
     return rc;
 }
 
-static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader, const char *path,
-                               const char *name, struct error *err)
+/* The name of an array that may be labels, for a message. */
+static enum status reply_candidates(struct sandbox_reply *reply, const struct candidates *c, struct error *err)
 {
+    reply->numbers[1] = c->count;
+    reply->bytes = c->count ? strdup(c->first) : NULL;
+    reply->nbytes = reply->bytes ? strlen(reply->bytes) + 1 : 0;
+    return c->count && !reply->bytes ? error_system(err, "no memory for a name") : OK;
+}
+
+/* Labels of `count` images; `apart`: from another file than theirs. */
+static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader,
+                               const struct sandbox_request *r, struct error *err)
+{
+    const char *path = r->texts[0], *name = r->texts[1] + strspn(r->texts[1], "/");
+    struct candidates candidates = {.wanted = r->numbers[0]};
     struct dataset_h5array labels;
     hid_t type = H5I_INVALID_HID;
-    enum status rc;
+    enum status rc = OK;
 
-    if (!name[0])
-        name = default_labels(reader->file);
-    if (!name)
-        return OK;
-    while (name[0] == '/')
-        name++;
     dataset_h5array_init(&labels);
+    if (r->numbers[1])
+        TRY(h5_open(&reader->file, path, err));
+    if (!name[0])
+        TRY(choose_labels(&name, &candidates, reader->file, r->numbers[1], path, err));
+    if (!name)
+        return reply_candidates(reply, &candidates, err);
     TRY(dataset_h5array_open(&labels, reader->file, name, path, err));
     type = H5Dget_type(labels.data);
-    if (labels.ndim != 1 || H5Tget_class(type) != H5T_INTEGER || labels.dims[0] != reader->pixels.dims[0])
+    if (count_labels(reader->file, name) != candidates.wanted)
         rc = error_set(err, FAIL_FORMAT, "%s must have one integer for each of the %zu images", labels.where,
-                       reader->pixels.dims[0]);
+                       candidates.wanted);
     else
         rc = convert_labels(reply, &labels, type, err);
 done:
@@ -162,7 +246,7 @@ enum status dataset_hdf5_sandboxed_answer(struct sandbox_reply *reply, void *sta
     case DATASET_HDF5_OPEN:
         return open_pixels(reply, reader, r->texts[0], r->texts[1], err);
     case DATASET_HDF5_LABELS:
-        return read_labels(reply, reader, r->texts[0], r->texts[1], err);
+        return read_labels(reply, reader, r, err);
     case DATASET_HDF5_READ:
         return read_pixels(reply, reader, r->numbers[0], err);
     }

@@ -50,6 +50,19 @@ static enum status read_bytes(struct idx *idx, unsigned char *out, size_t nbytes
     return OK;
 }
 
+static const char *type_name(unsigned char type)
+{
+    static const char *const names[] = {"unsigned bytes", "signed bytes", NULL, "shorts", "ints", "floats", "doubles"};
+    size_t i = (size_t)type - UNSIGNED_BYTES;
+
+    return type >= UNSIGNED_BYTES && i < sizeof names / sizeof names[0] ? names[i] : NULL;
+}
+
+bool dataset_idx_is_head(const unsigned char *head)
+{
+    return head[0] == 0 && head[1] == 0 && type_name(head[2]) && head[3] >= 1 && head[3] <= MAX_DIMS;
+}
+
 /* Two zero bytes, the type, the number of dimensions, and these as big-endian 32-bit integers. */
 static enum status read_header(struct idx *idx, size_t file_bytes, const char *path, struct error *err)
 {
@@ -57,14 +70,13 @@ static enum status read_header(struct idx *idx, size_t file_bytes, const char *p
     enum status rc;
 
     TRY(read_bytes(idx, magic, sizeof magic, path, err));
-    if (magic[0] != 0 || magic[1] != 0)
-        return error_set(err, FAIL_FORMAT, "%s: is not an IDX file", path);
-    if (magic[2] != UNSIGNED_BYTES || magic[3] < 1 || magic[3] > MAX_DIMS)
-        return error_set(
-            err, FAIL_UNSUPPORTED,
-            "%s: the IDX file has type %#x and %u dimensions; only unsigned bytes of one to four dimensions are "
-            "read",
-            path, magic[2], magic[3]);
+    if (!dataset_idx_is_head(magic))
+        return error_set(err, FAIL_FORMAT, "%s: is not an IDX file of one to four dimensions", path);
+    if (magic[2] != UNSIGNED_BYTES)
+        return error_set(err, FAIL_UNSUPPORTED,
+                         "%s: the IDX file holds %s; only unsigned bytes are read, so store pixels as bytes from 0 to "
+                         "255, without scaling or normalisation, and labels as bytes, too",
+                         path, type_name(magic[2]));
     idx->ndim = magic[3];
     idx->nbytes = 1;
     for (size_t d = 0; d < idx->ndim; d++) {
@@ -110,6 +122,11 @@ static enum status scan_images(struct dataset_builder *builder, const char *path
 
     TRY(open_idx(&idx, &file_bytes, path, err));
     TRY(read_header(&idx, file_bytes, path, err));
+    if (idx.ndim == 1)
+        TRY(error_set(err, FAIL_FORMAT,
+                      "%s: the IDX file has one dimension, so it holds labels; data.path names the file of the images, "
+                      "such as train-images-idx3-ubyte",
+                      path));
     TRY(dataset_builder_array(builder, idx.dims, idx.ndim, path, err));
     rc = read_idx(&idx, &builder->sections[DATASET_PIXELS], path, err);
 done:
@@ -178,7 +195,7 @@ static bool find_labels(char labels[DATASET_PATH], const char *path)
 enum status dataset_idx_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err)
 {
     char beside[DATASET_PATH];
-    const char *labels = o->labels;
+    const char *labels = o->labels_file ? o->labels_file : o->labels;
     enum status rc;
 
     TRY(dataset_builder_file(builder, o->path, err));

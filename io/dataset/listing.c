@@ -71,6 +71,40 @@ size_t dataset_listing_name(char *out, size_t size, const struct dataset_listing
     return (size_t)length;
 }
 
+const char *dataset_listing_pass_name(enum dataset_pass_kind kind, bool *minor)
+{
+    static const struct {
+        const char *name;
+        bool minor;
+    } kinds[DATASET_PASSED_KINDS] = {
+        [DATASET_PASS_BESIDE] = {"images beside the class folders", false},
+        [DATASET_PASS_FOLDERS] = {"hidden or system folders", false},
+        [DATASET_PASS_FILES] = {"files of another kind", false},
+        [DATASET_PASS_HIDDEN_FILES] = {"hidden files", true},
+        [DATASET_PASS_LINKS] = {"links to what is not in the tar file", false},
+        [DATASET_PASS_IMAGES] = {"further images of a sample, or with two extensions", false},
+        [DATASET_PASS_LABELS] = {"labels without an image", false},
+        [DATASET_PASS_MEMBERS] = {"other members of tar files", true},
+        [DATASET_PASS_ARRAYS] = {"arrays that may be labels, which data.labels would name", false},
+    };
+
+    *minor = kinds[kind].minor;
+    return kinds[kind].name;
+}
+
+bool dataset_listing_passed(struct dataset_passed *out, const struct dataset_listing *listing, size_t i)
+{
+    const struct dataset_pass *passed = dataset_listing_section(listing, DATASET_PASSED);
+
+    assert(i < DATASET_PASSED_KINDS);
+    if (listing->size[DATASET_PASSED] == 0 || passed[i].count == 0)
+        return false;
+    out->what = dataset_listing_pass_name((enum dataset_pass_kind)i, &out->minor);
+    out->count = passed[i].count;
+    out->example = passed[i].example;
+    return true;
+}
+
 const unsigned char *dataset_listing_sha256(const struct dataset_listing *listing)
 {
     return listing->sha256;

@@ -35,23 +35,40 @@ static const struct format *find_format(const char *name)
     return NULL;
 }
 
-static bool matches(const char *pattern)
+/* Whether a pattern matches a file; `first` [DATASET_EXAMPLE], which may be NULL, is the name of the first one. */
+static bool matches(char *first, const char *pattern)
 {
     glob_t found = {0};
-    bool any = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+    bool any = glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0;
 
+    if (any && first) {
+        const char *slash = strrchr(found.gl_pathv[0], '/');
+        snprintf(first, DATASET_EXAMPLE, "%s", slash ? slash + 1 : found.gl_pathv[0]);
+    }
     globfree(&found);
     return any;
 }
 
-/* A folder with tar files directly in it is a folder of shards. */
-static const struct format *detect_folder(const char *path)
+/* A folder with tar files directly in it is a folder of shards, unless there are images, too: then nobody can tell. */
+static enum status detect_folder(const struct format **format, const char *path, struct error *err)
 {
-    char pattern[DATASET_PATH];
+    char pattern[DATASET_PATH], shard[DATASET_EXAMPLE], image[DATASET_EXAMPLE];
+    bool images = false;
+    enum status rc = OK;
 
-    bool shards = dataset_tar_pattern(pattern, path, NULL) == OK && matches(pattern);
-
-    return &formats[shards ? TAR : FOLDER];
+    *format = &formats[FOLDER];
+    if (dataset_tar_pattern(pattern, path, NULL) != OK || !matches(shard, pattern))
+        return OK;
+    *format = &formats[TAR];
+    TRY(dataset_folder_has_images(&images, image, path, err));
+    if (images)
+        rc =
+            error_set(err, FAIL_FORMAT,
+                      "%s: holds images in folders, such as %s, and tar files, such as %s; set data.format = folder to "
+                      "read the former, data.format = tar to read the latter, or move one of them away",
+                      path, image, shard);
+done:
+    return rc;
 }
 
 struct magic {
@@ -64,8 +81,6 @@ static const struct format *detect_head(const unsigned char *head, size_t nbytes
 {
     static const struct magic magics[] = {
         {HDF5, 0, 8, "\x89HDF\r\n\x1a\n"},
-        {IDX, 0, 4, "\0\0\x08\3"},
-        {IDX, 0, 4, "\0\0\x08\4"},
         {TAR, 257, 5, "ustar"},
         {TAR, 0, 6,
          "\xfd"
@@ -79,6 +94,8 @@ static const struct format *detect_head(const unsigned char *head, size_t nbytes
         if (nbytes >= m->offset + m->length && memcmp(head + m->offset, m->bytes, m->length) == 0)
             return &formats[m->format];
     }
+    if (nbytes >= 4 && dataset_idx_is_head(head))
+        return &formats[IDX];
     return nbytes > 0 && !memchr(head, 0, nbytes) ? &formats[LIST] : NULL;
 }
 
@@ -124,15 +141,14 @@ static enum status detect(const struct format **format, const char *path, struct
     if (stat(path, &info) == 0) {
         if (!S_ISDIR(info.st_mode))
             return detect_file(format, path, err);
-        *format = detect_folder(path);
-        return OK;
+        return detect_folder(format, path, err);
     }
     int code = errno;
     if (names_dataset(path)) {
         *format = &formats[HDF5];
         return OK;
     }
-    if (matches(path)) {
+    if (matches(NULL, path)) {
         *format = &formats[TAR];
         return OK;
     }
@@ -167,6 +183,7 @@ enum status dataset_scan(struct dataset_listing **out, const struct dataset_opti
 {
     const struct format *format = &formats[FOLDER];
     struct dataset_builder builder;
+    char passed[512];
     enum status rc;
 
     *out = NULL;
@@ -174,8 +191,9 @@ enum status dataset_scan(struct dataset_listing **out, const struct dataset_opti
     TRY(choose(&format, options, err));
     builder.kind = format->kind;
     TRY(format->scan(&builder, options, err));
+    dataset_builder_describe_passed(passed, sizeof passed, &builder);
     if (builder.count == 0)
-        rc = error_set(err, FAIL_FORMAT, "%s: contains no images", options->path);
+        rc = error_set(err, FAIL_FORMAT, "%s: contains no images%s", options->path, passed);
     else
         rc = dataset_builder_finish(out, &builder, err);
 done:

@@ -1,10 +1,11 @@
 #include "io/dataset/builder.h"
+#include "io/dataset/tar_index.h"
 
+#include <dirent.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,96 +14,70 @@
 
 enum { BLOCK = 1 << 14, MAX_LABEL = 32 };
 
-/* Adjacent members with the same key. */
-struct sample {
-    char key[DATASET_PATH], image[DATASET_PATH]; /* image: the member's whole name, "" while there is none */
-    struct dataset_member member;
-    long long label;
-};
-
+/* A shard while it is scanned. */
 struct shard {
-    struct archive *archive;
+    struct dataset_tar_index index;
     size_t nbytes, number;
+    int descriptor;
     const char *path; /* borrowed */
-    struct sample sample;
 };
 
 /* ---- members --------------------------------------------------------------------------------------------------- */
 
-static enum status add_sample(struct dataset_builder *builder, struct sample *s, struct error *err)
-{
-    enum status rc = OK;
-
-    if (s->image[0]) {
-        TRY(dataset_builder_image(builder, s->image, (int)s->label, err));
-        TRY(dataset_buffer_append(&builder->sections[DATASET_MEMBERS], &s->member, sizeof s->member, err));
-    }
-    s->image[0] = '\0';
-    s->label = -1;
-done:
-    return rc;
-}
-
-/* Decimal digits, optionally followed by white space. */
-static enum status read_label(struct shard *shard, const char *name, struct error *err)
-{
-    char text[MAX_LABEL + 1] = "", *end, where[2 * DATASET_PATH];
-    la_ssize_t n = archive_read_data(shard->archive, text, MAX_LABEL);
-    long long label = strtoll(text, &end, 10);
-
-    snprintf(where, sizeof where, "%s:%s", shard->path, name);
-    if (n <= 0 || n == MAX_LABEL || end == text || strspn(end, " \t\r\n") != strlen(end))
-        return error_set(err, FAIL_FORMAT, "%s: has no label; a .cls member must be an integer", where);
-    shard->sample.label = label;
-    return dataset_builder_check_label(label, where, err);
-}
-
-static enum status place_image(struct shard *shard, struct archive_entry *entry, const char *name, struct error *err)
-{
-    la_int64_t at = archive_filter_bytes(shard->archive, 0), nbytes = archive_entry_size(entry);
-
-    if (archive_entry_hardlink(entry) || archive_entry_sparse_count(entry) > 0)
-        return error_set(err, FAIL_UNSUPPORTED, "%s:%s: is a hard link or a sparse file; write the shard without these",
-                         shard->path, name);
-    if (at < 0 || nbytes < 0 || (uint64_t)at > shard->nbytes || (uint64_t)nbytes > shard->nbytes - (uint64_t)at)
-        return error_set(err, FAIL_FORMAT, "%s:%s: the tar file is truncated", shard->path, name);
-    shard->sample.member = (struct dataset_member){shard->number, (uint64_t)at, (uint64_t)nbytes};
-    snprintf(shard->sample.image, sizeof shard->sample.image, "%s", name);
-    return OK;
-}
-
-/* The end of the key and the beginning of the extension: the first dot of the last component. NULL if that has no dot
- * or begins with one. */
-static const char *find_dot(const char *name)
-{
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strchr(base, '.');
-
-    return dot == base ? NULL : dot;
-}
-
-static enum status add_member(struct dataset_builder *builder, struct shard *shard, struct archive_entry *entry,
+static enum status add_member(struct shard *shard, struct archive *archive, struct archive_entry *entry,
                               struct error *err)
 {
-    const char *name = archive_entry_pathname_utf8(entry), *dot;
-    struct sample *s = &shard->sample;
-    enum status rc = OK;
+    const char *name = archive_entry_pathname_utf8(entry), *target = archive_entry_hardlink(entry);
+    struct dataset_tar_member member = {.kind = target ? DATASET_TAR_HARD_LINK : DATASET_TAR_FILE};
+    la_int64_t at = archive_filter_bytes(archive, 0), nbytes = archive_entry_size(entry);
 
     if (!name)
         name = archive_entry_pathname(entry);
     if (!name || strlen(name) >= DATASET_PATH)
         return error_set(err, FAIL_FORMAT, "%s: a member has no readable name, or one that is too long", shard->path);
-    dot = find_dot(name);
-    if (archive_entry_filetype(entry) != AE_IFREG || !dot)
+    if (!target && archive_entry_filetype(entry) == AE_IFLNK) {
+        member.kind = DATASET_TAR_SYMBOLIC_LINK;
+        target = archive_entry_symlink(entry);
+    } else if (!target && archive_entry_filetype(entry) != AE_IFREG) {
         return OK;
-    size_t nkey = (size_t)(dot - name);
-    if (strlen(s->key) != nkey || memcmp(s->key, name, nkey) != 0) {
-        TRY(add_sample(builder, s, err));
-        snprintf(s->key, sizeof s->key, "%.*s", (int)nkey, name);
     }
-    if (strcasecmp(dot, ".cls") == 0)
-        rc = read_label(shard, name, err);
-    else if (!s->image[0] && !strchr(dot + 1, '.') && dataset_folder_is_image(dot))
-        rc = place_image(shard, entry, name, err);
+    if (!target && archive_entry_sparse_count(entry) > 0)
+        return error_set(err, FAIL_UNSUPPORTED, "%s:%s: is a sparse file; write the shard without these", shard->path,
+                         name);
+    if (!target &&
+        (at < 0 || nbytes < 0 || (uint64_t)at > shard->nbytes || (uint64_t)nbytes > shard->nbytes - (uint64_t)at))
+        return error_set(err, FAIL_FORMAT, "%s:%s: the tar file is truncated", shard->path, name);
+    member.place =
+        target ? (struct dataset_member){0} : (struct dataset_member){shard->number, (uint64_t)at, (uint64_t)nbytes};
+    return dataset_tar_index_add(&shard->index, member, name, target ? target : "", err);
+}
+
+/* Decimal digits, optionally followed by white space. */
+static enum status read_label(long long *label, const struct shard *shard, const struct dataset_tar_member *m,
+                              struct error *err)
+{
+    char text[MAX_LABEL + 1] = "", *end, where[2 * DATASET_PATH];
+    ssize_t n = m->place.nbytes < MAX_LABEL
+                    ? pread(shard->descriptor, text, (size_t)m->place.nbytes, (off_t)m->place.offset)
+                    : 0;
+
+    *label = strtoll(text, &end, 10);
+    snprintf(where, sizeof where, "%s:%s", shard->path, dataset_tar_index_name(&shard->index, m));
+    if (n <= 0 || end == text || strspn(end, " \t\r\n") != strlen(end))
+        return error_set(err, FAIL_FORMAT, "%s: has no label; a .cls member must be an integer", where);
+    return dataset_builder_check_label(*label, where, err);
+}
+
+static enum status add_sample(struct dataset_builder *builder, const struct shard *shard,
+                              const struct dataset_tar_sample *s, struct error *err)
+{
+    long long label = -1;
+    enum status rc = OK;
+
+    if (s->label)
+        TRY(read_label(&label, shard, s->label, err));
+    TRY(dataset_builder_image(builder, dataset_tar_index_name(&shard->index, s->image), (int)label, err));
+    TRY(dataset_buffer_append(&builder->sections[DATASET_MEMBERS], &s->image->place, sizeof s->image->place, err));
 done:
     return rc;
 }
@@ -135,42 +110,54 @@ static enum status check_plain(int descriptor, const char *path, struct error *e
     return OK;
 }
 
-static enum status scan_members(struct dataset_builder *builder, struct shard *shard, int descriptor, struct error *err)
+static enum status list_members(struct shard *shard, struct archive *a, struct error *err)
 {
-    struct archive *a = shard->archive;
     struct archive_entry *entry;
     enum status rc = OK;
     int found;
 
     archive_read_support_format_tar(a);
-    if (archive_read_open_fd(a, descriptor, BLOCK) != ARCHIVE_OK)
+    if (archive_read_open_fd(a, shard->descriptor, BLOCK) != ARCHIVE_OK)
         return error_set(err, FAIL_FORMAT, "%s: is not a tar file: %s", shard->path, archive_error_string(a));
     while ((found = archive_read_next_header(a, &entry)) == ARCHIVE_OK || found == ARCHIVE_WARN)
-        TRY(add_member(builder, shard, entry, err));
+        TRY(add_member(shard, a, entry, err));
     if (found != ARCHIVE_EOF)
         rc = error_set(err, FAIL_FORMAT, "%s: is truncated, damaged or not a tar file: %s", shard->path,
                        archive_error_string(a));
-    else
-        rc = add_sample(builder, &shard->sample, err);
 done:
+    return rc;
+}
+
+static enum status scan_members(struct dataset_builder *builder, struct shard *shard, struct error *err)
+{
+    struct archive *archive = archive_read_new();
+    struct dataset_tar_samples samples = {0};
+    enum status rc;
+
+    if (!archive)
+        return error_set(err, FAIL_SYSTEM, "%s: no memory to read it", shard->path);
+    TRY(list_members(shard, archive, err));
+    TRY(dataset_tar_index_samples(&samples, &shard->index, builder, err));
+    for (size_t i = 0; i < samples.count; i++)
+        TRY(add_sample(builder, shard, &samples.items[i], err));
+done:
+    free(samples.items);
+    archive_read_free(archive);
     return rc;
 }
 
 static enum status scan_shard(struct dataset_builder *builder, const char *path, size_t number, struct error *err)
 {
-    struct shard shard = {.number = number, .path = path, .sample.label = -1};
-    int fd = -1;
+    struct shard shard = {.number = number, .path = path, .descriptor = -1};
     enum status rc;
 
-    TRY(dataset_buffer_open(&fd, &shard.nbytes, path, err));
-    TRY(check_plain(fd, path, err));
-    shard.archive = archive_read_new();
-    rc = shard.archive ? scan_members(builder, &shard, fd, err)
-                       : error_set(err, FAIL_SYSTEM, "%s: no memory to read it", path);
+    TRY(dataset_buffer_open(&shard.descriptor, &shard.nbytes, path, err));
+    TRY(check_plain(shard.descriptor, path, err));
+    rc = scan_members(builder, &shard, err);
 done:
-    archive_read_free(shard.archive);
-    if (fd >= 0)
-        close(fd);
+    dataset_tar_index_free(&shard.index);
+    if (shard.descriptor >= 0)
+        close(shard.descriptor);
     return rc;
 }
 
@@ -231,6 +218,25 @@ enum status dataset_tar_pattern(char *out, const char *folder, struct error *err
     return OK;
 }
 
+/* Count what is no shard in a folder of shards. */
+static enum status pass_over_others(struct dataset_builder *builder, const char *folder, struct error *err)
+{
+    DIR *stream = opendir(folder);
+    const struct dirent *entry;
+
+    if (!stream)
+        return error_system(err, "%s: the folder cannot be opened", folder);
+    while ((entry = readdir(stream)) != NULL) {
+        size_t length = strlen(entry->d_name);
+        if (entry->d_name[0] == '.')
+            continue;
+        if (length < 4 || strcmp(entry->d_name + length - 4, ".tar") != 0)
+            dataset_builder_pass(builder, DATASET_PASS_FILES, entry->d_name);
+    }
+    closedir(stream);
+    return OK;
+}
+
 enum status dataset_tar_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err)
 {
     char pattern[DATASET_PATH];
@@ -240,6 +246,7 @@ enum status dataset_tar_scan(struct dataset_builder *builder, const struct datas
     if (stat(o->path, &info) != 0)
         return scan_pattern(builder, o->path, err);
     if (S_ISDIR(info.st_mode)) {
+        TRY(pass_over_others(builder, o->path, err));
         TRY(dataset_tar_pattern(pattern, o->path, err));
         return scan_pattern(builder, pattern, err);
     }

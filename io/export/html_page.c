@@ -1,6 +1,7 @@
 #include "io/export/html_page.h"
 
 #include "io/base/fault.h"
+#include "io/base/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,16 +62,17 @@ static enum status open_file(struct html_page *page, struct error *err)
 static enum status new_page(struct html_page **out, const char *path, struct error *err)
 {
     struct html_page *page = calloc(1, sizeof *page);
-    size_t n = strlen(path) + 32;
+    size_t n = 32;
 
     *out = page;
     if (page) {
-        page->path = strdup(path);
+        page->path = target_path(path);
+        n += page->path ? strlen(page->path) : 0;
         page->temporary = malloc(n);
     }
     if (!page || !page->path || !page->temporary)
         return error_system(err, "%s: no memory for a page", path);
-    snprintf(page->temporary, n, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(page->temporary, n, "%s.tmp-%ld", page->path, (long)getpid());
     return OK;
 }
 
@@ -279,8 +281,8 @@ static enum status put_json(struct html_page *page, const char *json, struct err
 static enum status close_file(size_t *nbytes, struct html_page *page, struct error *err)
 {
     struct stat written;
-    bool synced = fflush(page->file) == 0 && !fault_hit(FAULT_SYNC) &&
-                  (fsync(fileno(page->file)) == 0 || errno == EINVAL) && fstat(fileno(page->file), &written) == 0;
+    bool synced = fflush(page->file) == 0 && !fault_hit(FAULT_SYNC) && target_sync(fileno(page->file)) &&
+                  fstat(fileno(page->file), &written) == 0;
     enum status rc = synced ? OK : error_system(err, "%s: cannot be written", page->temporary);
     bool closed = fclose(page->file) == 0;
 

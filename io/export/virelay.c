@@ -1,6 +1,7 @@
 #include "io/export/virelay.h"
 
 #include "io/base/fault.h"
+#include "io/base/target.h"
 #include "io/h5/atomic.h"
 #include "io/h5/h5.h"
 
@@ -295,7 +296,7 @@ static bool write_and_sync(FILE *file, const char *text)
     size_t n = strlen(text);
 
     return !fault_hit(FAULT_WRITE) && fwrite(text, 1, n, file) == n && fflush(file) == 0 && !fault_hit(FAULT_SYNC) &&
-           fsync(fileno(file)) == 0;
+           target_sync(fileno(file));
 }
 
 enum status virelay_write_text(const char *path, const char *text, struct error *err)

@@ -1,6 +1,7 @@
 #include "io/h5/atomic.h"
 
 #include "io/base/fault.h"
+#include "io/base/target.h"
 #include "io/h5/h5.h"
 
 #include <errno.h>
@@ -163,18 +164,14 @@ static const H5FD_class_t driver_class = {
 static enum status choose_path(struct h5_atomic *atomic, const char *path, struct error *err)
 {
     struct stat info;
-    char *real = realpath(path, NULL); /* NULL if there is no such file yet */
 
-    if (real && stat(real, &info) == 0 && !S_ISREG(info.st_mode)) {
-        free(real);
-        error_set(err, FAIL_CONFIG, "%s: is not a regular file and is not overwritten; choose another name", path);
-        return FAIL_CONFIG;
-    }
-    atomic->path = real ? real : strdup(path);
-    if (atomic->path)
-        return OK;
-    error_system(err, "%s: no memory for its name", path);
-    return FAIL_SYSTEM;
+    atomic->path = target_path(path);
+    if (!atomic->path)
+        return error_system(err, "%s: this link leads nowhere", path);
+    if (stat(atomic->path, &info) == 0 && !S_ISREG(info.st_mode))
+        return error_set(err, FAIL_CONFIG, "%s: is not a regular file and is not overwritten; choose another name",
+                         path);
+    return OK;
 }
 
 /* O_EXCL follows no link and opens no existing file. The number is for containers, where process ids repeat. */
@@ -273,8 +270,7 @@ static enum status sync_directory(const struct h5_atomic *atomic, struct error *
 {
     char *copy = strdup(atomic->path);
     int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* EINVAL: the file system cannot sync directories. */
-    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
+    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && target_sync(fd);
     enum status rc = synced ? OK : error_system(err, "%s: its directory cannot be synced to disk", atomic->path);
 
     if (fd >= 0)
@@ -292,7 +288,7 @@ enum status h5_atomic_commit(struct h5_atomic *atomic, struct error *err)
     atomic->file = H5I_INVALID_HID;
     TRY(rc);
     TRY(h5_atomic_check(atomic, err));
-    if (fault_hit(FAULT_SYNC) || fsync(atomic->fd) != 0) {
+    if (fault_hit(FAULT_SYNC) || !target_sync(atomic->fd)) {
         rc = error_system(err, "%s: cannot be synced to disk", atomic->temporary);
         goto done;
     }

@@ -14,7 +14,7 @@
 struct h5_atomic;
 
 /* Create the temporary file. It never overwrites a file that exists already. If `path` is a symbolic link, the file
- * that it names will be replaced.
+ * that it names will be replaced, or made if there is none.
  *
  *   out  out  caller ends it with h5_atomic_commit or h5_atomic_discard
  * Errors: FAIL_SYSTEM; FAIL_CONFIG if `path` is a directory or a device. */

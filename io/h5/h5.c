@@ -130,10 +130,30 @@ static enum status check_kind(const char *path, struct error *err)
     return found ? OK : error_set(err, FAIL_FORMAT, "%s: is not an HDF5 file", path);
 }
 
+/* Whether the file is shorter than its superblock says: version 2 or 3, at the beginning, 8-byte addresses. */
+static bool is_cut(const char *path, long long *has, long long *announced)
+{
+    enum { SUPERBLOCK = 48, VERSION = 8, SIZE_OF_ADDRESSES = 9, END_OF_FILE = 28 };
+
+    unsigned char head[SUPERBLOCK];
+    FILE *stream = fopen(path, "rb");
+    bool known = stream && fread(head, sizeof head, 1, stream) == 1 && head[VERSION] >= 2 &&
+                 head[SIZE_OF_ADDRESSES] == 8 && fseeko(stream, 0, SEEK_END) == 0;
+
+    *has = known ? (long long)ftello(stream) : 0;
+    *announced = 0;
+    for (int i = 7; known && i >= 0; i--)
+        *announced = (*announced & 0x7fffffffffffff) << 8 | head[END_OF_FILE + i];
+    if (stream)
+        fclose(stream);
+    return known && *has < *announced;
+}
+
 enum status h5_open(hid_t *file, const char *path, struct error *err)
 {
     enum status rc = OK;
     hid_t access = H5I_INVALID_HID;
+    long long has, announced;
 
     *file = H5I_INVALID_HID;
     h5_start();
@@ -142,7 +162,11 @@ enum status h5_open(hid_t *file, const char *path, struct error *err)
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     H5Pset_file_locking(access, false, true);
     *file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    if (*file < 0)
+    if (*file < 0 && is_cut(path, &has, &announced))
+        rc = error_set(err, FAIL_FORMAT,
+                       "%s: is cut: it has %lld of its %lld bytes, as an interrupted copy or a full disk leaves it",
+                       path, has, announced);
+    else if (*file < 0)
         rc = h5_error(err, FAIL_FORMAT, "%s: is damaged, incomplete or still being written", path);
 done:
     h5_close(&access);

@@ -34,6 +34,8 @@ void image_convert_layout(struct image *image, const struct image_decoded *decod
 /* Decode without conversion; out->pixels are [H][W] in the layout's bytes. Errors as image_decode. */
 enum status image_jpeg_decode(struct image *out, struct image_decoded *decoded, const unsigned char *bytes,
                               size_t nbytes, struct error *err);
+enum status image_webp_decode(struct image *out, struct image_decoded *decoded, const unsigned char *bytes,
+                              size_t nbytes, struct error *err);
 enum status image_png_decode(struct image *out, struct image_decoded *decoded, const unsigned char *bytes,
                              size_t nbytes, struct error *err);
 

@@ -21,7 +21,7 @@ static const struct type types[] = {
     {"TIFF", 0, 4, "MM\0*", NULL},
     {"TIFF", 0, 4, "II+\0", NULL},
     {"TIFF", 0, 4, "MM\0+", NULL},
-    {"WebP", 8, 4, "WEBP", NULL},
+    {"WebP", 8, 4, "WEBP", image_webp_decode},
     {"PNM", 0, 2, "P1", NULL},
     {"PNM", 0, 2, "P2", NULL},
     {"PNM", 0, 2, "P3", NULL},
@@ -53,9 +53,10 @@ enum status image_decode(struct image *out, const unsigned char *bytes, size_t n
     if (nbytes == 0)
         return error_set(err, FAIL_FORMAT, "the file is empty");
     if (!type)
-        return error_set(err, FAIL_FORMAT, "the file is not an image of a known type; JPEG and PNG images are read");
+        return error_set(err, FAIL_FORMAT,
+                         "the file is not an image of a known type; JPEG, PNG and WebP images are read");
     if (!type->decode)
-        return error_set(err, FAIL_UNSUPPORTED, "%s images are not read; convert them to JPEG or PNG", type->name);
+        return error_set(err, FAIL_UNSUPPORTED, "%s images are not read; convert them to PNG", type->name);
     TRY(type->decode(out, &decoded, bytes, nbytes, err));
     if (decoded.layout != (channels == 1 ? IMAGE_GREY : IMAGE_RGB))
         image_convert_layout(out, &decoded, channels);

@@ -29,7 +29,7 @@ void image_free(struct image *image);
  * Errors: FAIL_LIMIT above the limits, FAIL_SYSTEM without memory; the image is then unchanged. */
 enum status image_reshape(struct image *image, size_t width, size_t height, size_t channels, struct error *err);
 
-/* Decode a JPEG or PNG file in memory to the pixels of PIL's Image.open(..).convert("RGB") or convert("L").
+/* Decode a JPEG, PNG or WebP file in memory to the pixels of PIL's Image.open(..).convert("RGB") or convert("L").
  *
  *   out       the image; undefined on failure, but still to be freed or reused
  *   bytes     in  [nbytes] the file; its first bytes determine its type
@@ -38,7 +38,7 @@ enum status image_reshape(struct image *image, size_t width, size_t height, size
  * Alpha is dropped, not composited; palettes are applied; 16-bit colour keeps its high byte; 16-bit grey is clipped at
  * 255 (PIL reads it as 32-bit integers); CMYK is inverted as Adobe writes it; EXIF rotation is ignored.
  * Errors: FAIL_FORMAT when empty, truncated, damaged or not an image; FAIL_UNSUPPORTED for other known types
- * (GIF, BMP, TIFF, WebP, PNM); FAIL_LIMIT when too large; FAIL_SYSTEM without memory. Damage inside JPEG data that
+ * (GIF, BMP, TIFF, animated WebP, PNM); FAIL_LIMIT when too large; FAIL_SYSTEM without memory. Damage inside JPEG data that
  * libjpeg conceals is no error, as in PIL. The message has no path. */
 enum status image_decode(struct image *out, const unsigned char *bytes, size_t nbytes, size_t channels,
                          struct error *err);

@@ -1,5 +1,6 @@
 #include "io/store/internal.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,21 +34,74 @@ static size_t character_bytes(const unsigned char *text)
     return 0;
 }
 
+enum { ESCAPE = 4 }; /* bytes of \xNN */
+
+/* Bytes of the text that the next character consists of; *stored: those that it takes in the store. */
+static size_t next_character(const char *text, size_t *stored)
+{
+    size_t nbytes = character_bytes((const unsigned char *)text);
+
+    *stored = nbytes ? nbytes : ESCAPE;
+    return nbytes ? nbytes : 1;
+}
+
+static void put_escape(char *to, char byte)
+{
+    char escape[ESCAPE + 1];
+
+    snprintf(escape, sizeof escape, "\\x%02X", (unsigned)(unsigned char)byte);
+    memcpy(to, escape, ESCAPE);
+}
+
+size_t store_text_bytes(const char *text)
+{
+    size_t total = 0, stored;
+
+    for (; *text; total += stored)
+        text += next_character(text, &stored);
+    return total;
+}
+
 void store_copy_text(char *to, size_t width, const char *from)
 {
-    size_t at = 0;
+    size_t at = 0, stored;
 
-    while (at < width && from[at]) {
-        size_t nbytes = character_bytes((const unsigned char *)from + at);
-
-        if (nbytes == 0 || nbytes > width - at) {
-            to[at++] = '?';
-            continue;
-        }
-        memcpy(to + at, from + at, nbytes);
-        at += nbytes;
+    for (size_t nbytes; *from; at += stored, from += nbytes) {
+        nbytes = next_character(from, &stored);
+        if (stored > width - at)
+            break;
+        if (stored == nbytes)
+            memcpy(to + at, from, nbytes);
+        else
+            put_escape(to + at, *from);
     }
     memset(to + at, 0, width - at);
+}
+
+/* A backslash that would read as an escape. */
+static bool looks_escaped(const char *text)
+{
+    return text[0] == '\\' && text[1] == 'x' && isxdigit((unsigned char)text[2]) && isxdigit((unsigned char)text[3]);
+}
+
+char *store_escape_name(const char *name)
+{
+    size_t size = ESCAPE * strlen(name) + 1, at = 0, stored;
+    char *out = malloc(size);
+
+    if (!out)
+        return NULL;
+    for (size_t nbytes; *name; at += stored, name += nbytes) {
+        nbytes = next_character(name, &stored);
+        if (stored == nbytes && !looks_escaped(name)) {
+            memcpy(out + at, name, nbytes);
+            continue;
+        }
+        stored = ESCAPE;
+        put_escape(out + at, *name);
+    }
+    out[at] = '\0';
+    return out;
 }
 
 /* The value of an attribute. */
@@ -81,7 +135,7 @@ enum status store_attribute_texts(const struct store *store, hid_t object, const
     size_t width = 1;
 
     for (size_t i = 0; i < count; i++)
-        width = strlen(values[i]) > width ? strlen(values[i]) : width;
+        width = store_text_bytes(values[i]) > width ? store_text_bytes(values[i]) : width;
     char *padded = malloc(width * count);
 
     if (!padded)

@@ -130,7 +130,10 @@ enum status store_attribute_texts(const struct store *store, hid_t object, const
 /* Create the groups on the way to `path` that do not exist. */
 enum status store_make_groups(const struct store *store, const char *path, struct error *err);
 
-/* Copy at most `width` bytes of text, pad them with NUL, and replace bytes that are not UTF-8 by '?'. */
+/* Bytes of a text as store_copy_text writes it. */
+size_t store_text_bytes(const char *text);
+
+/* Copy at most `width` bytes of text, pad them with NUL, and write bytes that are not UTF-8 as \xNN. */
 void store_copy_text(char *to, size_t width, const char *from);
 
 /* The values of an image's status and their names, as CF and netCDF have them: attributes of an open dataset. */

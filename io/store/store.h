@@ -92,7 +92,11 @@ void store_plain_state(struct store *store);
 enum status store_write(struct store *store, const char *path, const void *data, size_t ndim, const size_t *dims,
                         struct error *err);
 
-/* Write a column of strings. Bytes that are not UTF-8 become '?'.
+/* The name of a file as it is stored: \xNN for bytes that are not UTF-8, and \x5C for a backslash that would begin such
+ * an escape, so that names can be told apart and opened again. From malloc; NULL without memory. */
+char *store_escape_name(const char *name);
+
+/* Write a column of strings. Bytes that are not UTF-8 become \xNN, with two hexadecimal digits.
  *
  *   values  in  [count] */
 enum status store_write_text(struct store *store, const char *path, const char *const *values, size_t count,
@@ -124,7 +128,7 @@ enum status store_write_rows(struct store *store, const char *path, size_t first
  *
  *   object  in  "" for the root, a dataset that exists, or a group of the table such as "flows/conv1_1-conv1_2", which
  *               is created if it does not exist
- *   value   in  text of any length (UTF-8; other bytes become '?'), an int64, or a float64
+ *   value   in  text of any length (UTF-8; other bytes become \xNN), an int64, or a float64
  * Errors: FAIL_FORMAT (no such object), FAIL_SYSTEM. */
 enum status store_set_text(struct store *store, const char *object, const char *name, const char *value,
                            struct error *err);

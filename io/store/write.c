@@ -219,7 +219,7 @@ static enum status count_bytes(size_t *nbytes, const struct store *store, const 
 {
     *nbytes = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(values[i]);
+        size_t length = store_text_bytes(values[i]);
 
         if (length > MAX_TEXT)
             return error_set(err, FAIL_LIMIT, "%s: string %zu of /%s has %zu bytes; at most %d are stored",

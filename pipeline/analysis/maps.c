@@ -133,7 +133,7 @@ static enum status begin_store(struct work *w)
     enum status rc = OK;
 
     TRY(make_folder(w->options->folder, w->err));
-    TRY(place_check(&exists, w->out->path, run->config, w->err));
+    TRY(place_check(&exists, w->out->path, run->config, true, w->err));
     TRY(store_create(&w->store, w->out->path, (unsigned)run->config->store.compression, w->err));
     TRY(save_origin(w->store, &what, w->err));
     TRY(save_listing(w->store, run, w->err));
@@ -149,6 +149,8 @@ static enum status write_columns(struct work *w, double *value, double *given, f
 {
     const struct probe *probe = &w->out->probe;
     size_t n = probe->count;
+    const struct query query = {.name = MAPS_QUERY, .text = w->options->probe.query};
+    struct queries_weak weak = {0};
     enum status rc = OK;
 
     for (size_t i = 0; i < n; i++) {
@@ -169,7 +171,7 @@ static enum status write_columns(struct work *w, double *value, double *given, f
     TRY(store_write(w->store, "images/status", status, 1, &n, w->err));
     TRY(store_write(w->store, "queries/" MAPS_QUERY "/value", value, 1, &n, w->err));
     TRY(store_write(w->store, "queries/" MAPS_QUERY "/given", given, 1, &n, w->err));
-    TRY(queries_finish(w->store, MAPS_QUERY, w->options->probe.query, value, given, n, w->err));
+    TRY(queries_finish(w->store, &weak, &query, value, given, n, w->err));
     w->out->mean = queries_mean(value, given, n);
 done:
     return rc;

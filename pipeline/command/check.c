@@ -1,6 +1,7 @@
 #include "pipeline/results/check.h"
 
 #include "pipeline/command/commands.h"
+#include "pipeline/stats/weak.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/table.h"
 
@@ -89,6 +90,17 @@ static void print_result(const struct check_result *result, const char *path)
                result->flows, result->queries);
 }
 
+/* A sound store whose numbers say nothing. */
+static void print_weak(const struct check_result *result)
+{
+    char text[WEAK_TEXT];
+
+    if (!result->weak.is_weak)
+        return;
+    weak_text(text, result->weak.mean, result->weak.std_error);
+    printf("warning: weak_condition: %s\n", text);
+}
+
 static json_t *json_result(const struct check_result *result, const char *path)
 {
     const struct store_problems *problems = &result->problems;
@@ -97,11 +109,12 @@ static json_t *json_result(const struct check_result *result, const char *path)
     for (size_t i = 0; i < problems->count; i++)
         json_array_append_new(list, json_pack("{s:o,s:o}", "place", json_output_text(problems->items[i].place), "what",
                                               json_output_text(problems->items[i].what)));
-    return json_pack("{s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "store", json_output_text(path), "sound",
-                     sound(result), "complete", result->complete, "numbers_checked", result->numbers, "datasets",
-                     (json_int_t)problems->datasets, "images", (json_int_t)result->images, "layers",
-                     (json_int_t)result->layers, "flows", (json_int_t)result->flows, "queries",
-                     (json_int_t)result->queries, "more_problems", (json_int_t)problems->left_out, "problems", list);
+    return json_pack("{s:o,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "store", json_output_text(path), "sound",
+                     sound(result), "complete", result->complete, "numbers_checked", result->numbers, "weak_condition",
+                     (int)result->weak.is_weak, "datasets", (json_int_t)problems->datasets, "images",
+                     (json_int_t)result->images, "layers", (json_int_t)result->layers, "flows",
+                     (json_int_t)result->flows, "queries", (json_int_t)result->queries, "more_problems",
+                     (json_int_t)problems->left_out, "problems", list);
 }
 
 /* ---- command --------------------------------------------------------------------------------------------------- */
@@ -125,8 +138,10 @@ static int show_result(const char *path, bool json)
         status = command_fail(&err);
     else if (json)
         json_output_print(json_result(&result, path));
-    else
+    else {
         print_result(&result, path);
+        print_weak(&result);
+    }
     if (status == COMMAND_OK && !sound(&result))
         status = COMMAND_FAILED;
     check_free(&result);

@@ -85,7 +85,7 @@ static void print_weak(const struct classes *classes, size_t first, size_t secon
     for (size_t i = 0; i < classes->count; i++)
         weak = weak || ((i == first || i == second || first == classes->count) && classes_weak(classes, i));
     if (weak)
-        puts("\nwarning: weak: the condition's mean in this class is within 3 standard errors of zero, so means\n"
+        puts("\nwarning: weak: the condition's mean in this class is zero or within 3 standard errors of it, so means\n"
              "divided by it are statistically unreliable. Run again with `given = none`, or with a composite of\n"
              "nonnegative rules.");
 }

@@ -2,6 +2,7 @@
 #include "pipeline/results/summary.h"
 #include "pipeline/results/summary_json.h"
 #include "pipeline/run/time_profile.h"
+#include "pipeline/stats/weak.h"
 #include "pipeline/util/paint.h"
 #include "pipeline/util/spark.h"
 #include "pipeline/util/table.h"
@@ -125,6 +126,10 @@ static void print_images(const struct view *view)
             printf("  %-16s%s%zu%s\n", store_status_name(status), paint_start(view->colours, paint),
                    summary->by_status[status], paint_end(view->colours, paint));
         }
+    paint = summary->labels == summary->images || summary->labels == 0 ? PAINT_PLAIN : PAINT_YELLOW;
+    if (summary->images)
+        printf("%-18s%s%zu of %zu%s\n", "labels", paint_start(view->colours, paint), summary->labels, summary->images,
+               paint_end(view->colours, paint));
     if (summary->labelled)
         printf("%-18s%.4f (%zu of %zu images with a label)\n", "accuracy",
                (double)summary->correct / (double)summary->labelled, summary->correct, summary->labelled);
@@ -340,6 +345,21 @@ static bool is_shard(const struct summary *summary)
     return false;
 }
 
+static void print_weak(const struct summary *summary, const char *warning)
+{
+    char text[WEAK_TEXT];
+
+    if (summary->weak_condition) {
+        weak_text(text, summary->given_mean, summary->given_error);
+        printf("%sweak_condition: %s.\n", warning, text);
+    }
+    for (size_t i = 0; i < summary->nqueries; i++)
+        if (summary->queries[i].weak) {
+            weak_text(text, summary->queries[i].given_mean, summary->queries[i].given_error);
+            printf("%sweak_condition of the query %s: %s.\n", warning, summary->queries[i].name, text);
+        }
+}
+
 static void print_warnings(const struct view *view)
 {
     const struct summary *summary = view->summary;
@@ -355,12 +375,7 @@ static void print_warnings(const struct view *view)
         printf("%sparts were computed with different instruction sets, OpenBLAS cores or versions of nrmflow, whose\n"
                "results differ in the last bits.\n",
                warning);
-    if (summary->weak_condition)
-        printf(
-            "%sthe mean mass of the condition cannot be distinguished from zero (weak_condition), so values divided\n"
-            "by it are statistically unreliable. Run again with `given = none`, or with a composite of nonnegative\n"
-            "rules.\n",
-            warning);
+    print_weak(summary, warning);
     if (gap > LEDGER_TOLERANCE)
         printf("%sthe ledger is open by up to %.1e of the total variation (%.0e is tolerated): some relevance is\n"
                "unaccounted for.\n",

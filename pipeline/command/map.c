@@ -98,8 +98,8 @@ static void print_text(const struct maps *maps, const struct arguments *argument
     if (maps->shape.height * maps->shape.width == 1)
         printf("%s has no positions, so there are no pictures.\n", arguments->maps.at);
     if (maps->mean.weak)
-        puts("warning: the condition's mean is within 3 standard errors of zero, so ratios are statistically "
-             "unreliable.");
+        puts("warning: weak_condition: the condition's mean is zero or within 3 standard errors of it, so ratios say "
+             "nothing.");
 }
 
 static void print_json(const struct maps *maps, const struct arguments *arguments)

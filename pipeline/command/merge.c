@@ -1,11 +1,13 @@
 #include "pipeline/run/merge.h"
 
+#include "io/base/target.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/run/parts.h"
 #include "pipeline/run/place.h"
 #include "pipeline/util/json_output.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,7 +89,7 @@ static enum status merge_into(const struct arguments *arguments, const struct me
     bool exists = false, complete = false;
     enum status rc = OK;
 
-    TRY(place_check(&exists, arguments->output, &parts->config, err));
+    TRY(place_check(&exists, arguments->output, &parts->config, arguments->restart, err));
     if (exists && !arguments->restart)
         TRY(compare_output(&complete, arguments, parts, err));
     if (!complete)
@@ -103,20 +105,22 @@ static enum status merge(const struct arguments *arguments, struct error *err)
 {
     struct merge_parts parts = {0};
     struct parts place = {0};
-    char host[NODE_HOST] = "";
+    char host[NODE_HOST] = "", *output = target_path(arguments->output);
     size_t removed;
     enum status rc = OK;
 
+    if (!output)
+        return error_system(err, "%s: this link leads nowhere", arguments->output);
     gethostname(host, sizeof host - 1);
     TRY(check_place(arguments, err));
     TRY(merge_parts_read(&parts, arguments->shards.items, arguments->shards.count, arguments->mixed, err));
-    TRY(parts_enter(&place, arguments->output, host, err));
+    TRY(parts_enter(&place, output, host, parts.config.run.lock, NULL, err));
     TRY(merge_into(arguments, &parts, err));
-    TRY(parts_keep(&place, &removed, arguments->output, NULL, 0,
-                   err)); /* remove what killed runs and merges left behind */
+    TRY(parts_keep(&place, &removed, output, NULL, 0, err)); /* remove what killed runs and merges left behind */
 done:
     parts_free(&place);
     merge_parts_free(&parts);
+    free(output);
     return rc;
 }
 

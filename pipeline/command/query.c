@@ -1,6 +1,7 @@
 #include "pipeline/command/commands.h"
 #include "pipeline/command/parallel.h"
 #include "pipeline/run/probe.h"
+#include "pipeline/stats/weak.h"
 #include "pipeline/util/json_output.h"
 
 #include <math.h>
@@ -81,17 +82,24 @@ static void print_image(const struct probe *probe, size_t i)
     printf("  %d %s\n", image->target, probe_class(probe, image->target));
 }
 
-static void print_mean(const struct probe *probe, struct queries_mean mean)
+static void print_numbers(const struct probe *probe, struct queries_mean mean)
 {
-    if (mean.images < 2)
-        return; /* the image's own line has it, and there is no standard error */
     printf("\n%s of %zu images: %.6g +- %.2g\n", conditional(probe) ? "ratio of the means" : "mean", mean.images,
            mean.mean, mean.std_error);
     if (conditional(probe))
         printf("mean of the condition: %.6g +- %.2g\n", mean.given_mean, mean.given_std_error);
-    if (mean.weak)
-        puts("warning: the condition's mean is within 3 standard errors of zero, so the ratio is statistically "
-             "unreliable.");
+}
+
+static void print_mean(const struct probe *probe, struct queries_mean mean)
+{
+    char weak[WEAK_TEXT];
+
+    if (mean.images >= 2) /* else the image's own line has it, and there is no standard error */
+        print_numbers(probe, mean);
+    if (mean.weak) {
+        weak_text(weak, mean.given_mean, mean.given_std_error);
+        printf("warning: weak_condition: %s\n", weak);
+    }
 }
 
 static void print_text(const struct probe *probe, const char *expression)

@@ -1,8 +1,10 @@
 #include "pipeline/run/run.h"
 
+#include "io/base/target.h"
 #include "pipeline/command/commands.h"
 #include "pipeline/config/config.h"
 #include "pipeline/config/load.h"
+#include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/dry.h"
 #include "pipeline/run/stop.h"
@@ -99,6 +101,26 @@ static enum status check_launch(const struct node *node, struct error *err)
     return OK;
 }
 
+/* The file that a symbolic link at the output leads to: it, and not the link, is the store, with its lock and parts
+ * beside it. Collective. */
+static enum status resolve_output(char resolved[PATH_MAX], const char *output, const struct node *node,
+                                  struct error *err)
+{
+    char *path = node->rank == 0 ? target_path(output) : NULL;
+    enum status rc = OK;
+
+    memset(resolved, 0, PATH_MAX);
+    if (node->rank == 0 && !path)
+        rc = error_system(err, "%s: this link leads nowhere", output);
+    else if (path && (size_t)snprintf(resolved, PATH_MAX, "%s", path) >= PATH_MAX)
+        rc = error_set(err, FAIL_CONFIG, "the path of the output is too long: %s", output);
+    free(path);
+    TRY(agree(node->world, rc, err));
+    MPI_Bcast(resolved, PATH_MAX, MPI_CHAR, 0, node->world);
+done:
+    return rc;
+}
+
 static enum status run_dry(const struct config *config, const char *output, bool json, const struct node *node,
                            struct log *log, struct error *err)
 {
@@ -120,7 +142,7 @@ static enum status compute(enum stop_reason *reason, const struct arguments *arg
     struct config config = {0};
     struct stop stop;
     struct log log;
-    char output[PATH_MAX];
+    char output[PATH_MAX], resolved[PATH_MAX];
     struct run_options options = {arguments->output ? arguments->output : output, arguments->restart, arguments->mixed};
     enum status rc = OK;
 
@@ -132,6 +154,8 @@ static enum status compute(enum stop_reason *reason, const struct arguments *arg
         TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     } else {
         TRY(stop_start(&stop, &arguments->times, options.output, node, &log, err));
+        TRY(resolve_output(resolved, options.output, node, err));
+        options.output = resolved;
         TRY(run_store(&config, &options, &stop, node, &log, err));
         *reason = stop.reason;
     }

@@ -152,7 +152,7 @@ static void print_notes(const struct answer *a)
     if (a->found->sampled)
         puts("Some flows that the search used were estimated by sampling, or lack rows in some images.");
     if (a->weak || (a->verified && a->verified->means[0].weak))
-        puts("warning: the condition's mean is within 3 standard errors of zero, so numbers relative to it are\n"
+        puts("warning: the condition's mean is zero or within 3 standard errors of it, so numbers relative to it are\n"
              "statistically unreliable. Run again with `given = none`, or with a composite of nonnegative rules.");
 }
 

@@ -31,6 +31,12 @@ enum config_format {
     CONFIG_FORMAT_TAR
 };
 
+enum config_scale { CONFIG_SCALE_AUTO, CONFIG_SCALE_1, CONFIG_SCALE_255 };
+
+enum config_order { CONFIG_ORDER_AUTO, CONFIG_ORDER_RGB, CONFIG_ORDER_BGR };
+
+enum config_lock { CONFIG_LOCK_AUTO, CONFIG_LOCK_FILE, CONFIG_LOCK_NONE };
+
 enum config_target_kind {
     CONFIG_TARGET_PREDICTED,
     CONFIG_TARGET_LABEL,
@@ -108,6 +114,8 @@ struct config_data {
     struct config_shard shard;
     struct config_size resize, crop, pad;
     struct config_reals mean, std;
+    enum config_scale scale; /* of mean and std */
+    enum config_order order;
     double max_failed; /* share of the images, 0 to 1 */
 };
 
@@ -144,6 +152,7 @@ struct config_run {
     uint64_t seed;
     struct config_size memory; /* bytes */
     double variation_limit;
+    enum config_lock lock;
 };
 
 struct config {

@@ -31,9 +31,16 @@ static const struct config_key keys[] = {
     {"data", "pad", CONFIG_TYPE_OPTIONAL, FIELD(data.pad), "",
      .help = "width of the zero padding on every side, in pixels; empty: none", .low = 0, .high = 4096},
     {"data", "mean", CONFIG_TYPE_REALS, FIELD(data.mean), "",
-     .help = "subtracted from each channel; empty: as for the model's training", .low = -1e6, .high = 1e6},
+     .help = "subtracted from each channel, red first; empty: as for the model's training", .low = -1e6, .high = 1e6},
     {"data", "std", CONFIG_TYPE_REALS, FIELD(data.std), "",
-     .help = "divisor of each channel; empty: as for the model's training", .low = 1e-6, .high = 1e6},
+     .help = "divisor of each channel, red first; empty: as for the model's training", .low = 1e-6, .high = 1e6},
+    {"data", "scale", CONFIG_TYPE_CHOICE, FIELD(data.scale), "auto",
+     .help = "mean and std are of pixels from 0 to 1 or from 0 to 255; auto: to 255 for Keras' files, else to 1",
+     .allowed = "auto|1|255"},
+    {"data", "order", CONFIG_TYPE_CHOICE, FIELD(data.order), "auto",
+     .help = "order of colours that the network was trained on, whereas mean and std are always red, green, blue; "
+             "auto: bgr for Keras' files, else rgb",
+     .allowed = "auto|rgb|bgr"},
     {"data", "max_failed", CONFIG_TYPE_SHARE, FIELD(data.max_failed), "0.01",
      .help = "fraction of the images that may fail before the run counts as failed", .high = 1, .may_differ = true},
 
@@ -98,6 +105,10 @@ static const struct config_key keys[] = {
      .may_differ = true},
     {"run", "variation_limit", CONFIG_TYPE_REAL, FIELD(run.variation_limit), "1000",
      .help = "an image counts as exploded if a layer's total variation exceeds this", .low = 1, .high = 0x1p23},
+    {"run", "lock", CONFIG_TYPE_CHOICE, FIELD(run.lock), "auto",
+     .help = "what keeps two runs off one store: the file system's lock, or where it has none a file that the run "
+             "renews (auto); always such a file (file); nothing (none)",
+     .allowed = "auto|file|none", .may_differ = true},
 };
 
 enum { NKEYS = sizeof keys / sizeof keys[0] };

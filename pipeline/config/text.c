@@ -135,7 +135,8 @@ static bool next_entry(struct entry *e, const char **at)
     return false;
 }
 
-/* Find the assignment to the same key; its value reads "not set" if there is none. */
+/* Find the assignment to the same key. A text without one is of a version that did not have the key, and did what its
+ * default does; the value of a pair reads "not set". */
 static void find_entry(struct entry *found, const char *text, const struct entry *wanted)
 {
     *found = (struct entry){0};
@@ -143,8 +144,9 @@ static void find_entry(struct entry *found, const char *text, const struct entry
         if (strcmp(found->section, wanted->section) == 0 && strcmp(found->name, wanted->name) == 0)
             return;
     *found = *wanted;
-    found->value = "not set";
-    found->nvalue = 7;
+    const struct config_key *key = config_table_key(config_table_find(wanted->section, wanted->name));
+    found->value = key && key->type != CONFIG_TYPE_PAIRS ? key->fallback : "not set";
+    found->nvalue = (int)strlen(found->value);
 }
 
 static bool is_key(const struct config_key *key, const char *name)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { DONE, FAILED, NCOUNTS, FIRST = 1000, PERCENT = 100, WAIT_NANOSECONDS = 5000000 };
+enum { DONE, FAILED, MET, NCOUNTS, FIRST = 1000, PERCENT = 100, WAIT_NANOSECONDS = 5000000 };
 
 static void format_duration(char *out, size_t n, double seconds)
 {
@@ -38,9 +38,17 @@ bool progress_alarming(struct progress_counts counts, bool final)
     return counts.failed * PERCENT > of;
 }
 
-void progress_init(struct progress *p, struct log *log, size_t before, size_t total, MPI_Comm comm)
+bool progress_hopeless(struct progress_counts counts, double max_failed, size_t total)
 {
-    *p = (struct progress){.comm = comm, .log = log, .before = before, .total = total};
+    double of = (double)(counts.done < FIRST ? FIRST : counts.done);
+
+    return total > FIRST && (double)counts.failed > max_failed * of;
+}
+
+void progress_init(struct progress *p, struct log *log, size_t before, size_t total, struct progress_limits limits,
+                   MPI_Comm comm)
+{
+    *p = (struct progress){.comm = comm, .log = log, .before = before, .total = total, .limits = limits};
     MPI_Comm_rank(comm, &p->rank);
     MPI_Comm_size(comm, &p->nranks);
     MPI_Win_allocate(p->rank == 0 ? NCOUNTS * sizeof *p->counts : 0, sizeof *p->counts, MPI_INFO_NULL, comm, &p->counts,
@@ -56,9 +64,9 @@ void progress_init(struct progress *p, struct log *log, size_t before, size_t to
     p->start = p->shown = log_seconds();
 }
 
-void progress_add(struct progress *p, size_t done, size_t failed)
+void progress_add(struct progress *p, struct progress_counts more)
 {
-    const int64_t counts[NCOUNTS] = {[DONE] = (int64_t)done, [FAILED] = (int64_t)failed};
+    const int64_t counts[NCOUNTS] = {[DONE] = more.done, [FAILED] = more.failed, [MET] = more.met};
 
     MPI_Accumulate(counts, NCOUNTS, MPI_INT64_T, 0, 0, NCOUNTS, MPI_INT64_T, MPI_SUM, p->window);
     MPI_Win_flush(0, p->window);
@@ -71,7 +79,7 @@ struct progress_counts progress_read(struct progress *p)
     MPI_Get_accumulate(NULL, 0, MPI_INT64_T, counts, NCOUNTS, MPI_INT64_T, 0, 0, NCOUNTS, MPI_INT64_T, MPI_NO_OP,
                        p->window);
     MPI_Win_flush(0, p->window);
-    return (struct progress_counts){counts[DONE], counts[FAILED]};
+    return (struct progress_counts){counts[DONE], counts[FAILED], counts[MET]};
 }
 
 /* Judge the first images once: as soon as there are too many failures among them, or when all are done. */
@@ -79,13 +87,19 @@ static void judge(struct progress *p, struct progress_counts counts, bool final)
 {
     if (p->judged)
         return;
-    if (progress_alarming(counts, final))
+    p->judged = final || counts.done >= FIRST;
+    p->hopeless = !final && progress_hopeless(counts, p->limits.max_failed, p->total - p->before);
+    if (p->limits.conditional && !final && p->judged && counts.met == 0 && counts.done > counts.failed)
+        log_warn(p->log, "none of the first %lld images meets measure.given: is this the condition that you mean?",
+                 (long long)counts.done);
+    if (!p->alarmed && progress_alarming(counts, final))
         log_warn(
             p->log,
             "many images fail: is this the right dataset and data.format? The log has the reason for each done=%lld "
             "failed=%lld",
             (long long)counts.done, (long long)counts.failed);
-    p->judged = progress_alarming(counts, final) || counts.done >= FIRST;
+    p->alarmed = p->alarmed || progress_alarming(counts, final);
+    p->judged = p->judged || p->hopeless;
 }
 
 static void show(struct progress *p, struct progress_counts counts, double now)

@@ -3,7 +3,8 @@
  *   images 12345/50000 (24.7 %)  31.2 images/s (3.9 a rank)  time left 20 min  failed 3
  *
  * Ranks add to counters in a window of rank 0; no rank waits for another before progress_finish. If more than 1 %
- * of the first 1,000 images fail, rank 0 warns once, immediately.
+ * of the first 1,000 images fail, rank 0 warns once, immediately; if more of them than may fail at all, the run should
+ * end. It also warns if none of them meets the condition.
  */
 #ifndef NRMFLOW_PIPELINE_MPI_PROGRESS_H
 #define NRMFLOW_PIPELINE_MPI_PROGRESS_H
@@ -18,8 +19,15 @@
 
 enum { PROGRESS_LINE = 160 };
 
+/* Images. Those that failed, and those that meet the condition, are among those done. */
 struct progress_counts {
-    int64_t done, failed; /* images; failed ones are among those done */
+    int64_t done, failed, met;
+};
+
+/* What is judged once, by the first 1,000 images of a longer run. */
+struct progress_limits {
+    double max_failed; /* share of the images that may fail */
+    bool conditional;  /* images are to meet a condition */
 };
 
 struct progress {
@@ -31,19 +39,22 @@ struct progress {
     size_t before, total;
     double start, shown; /* monotonic seconds of the start and of the last line */
     double interval;     /* seconds between two lines */
-    bool judged;         /* the first 1,000 images */
+    struct progress_limits limits;
+    bool judged, alarmed; /* the first 1,000 images */
+    bool hopeless;        /* rank 0: too many of them have failed, and the run should end */
 };
 
 /* Start counting. `total` images of which `before` were done by an earlier run. Collective over `comm`. */
-void progress_init(struct progress *p, struct log *log, size_t before, size_t total, MPI_Comm comm);
+void progress_init(struct progress *p, struct log *log, size_t before, size_t total, struct progress_limits limits,
+                   MPI_Comm comm);
 
-/* Count `done` images of which `failed` failed. Not collective. */
-void progress_add(struct progress *p, size_t done, size_t failed);
+/* Count images. Not collective. */
+void progress_add(struct progress *p, struct progress_counts more);
 
 /* On rank 0, show the line if it is time; elsewhere nothing. Not collective; cheap. */
 void progress_poll(struct progress *p);
 
-/* Images done and failed in this run so far, on all ranks together. Not collective. */
+/* Images counted in this run so far, on all ranks together. Not collective. */
 struct progress_counts progress_read(struct progress *p);
 
 /* Wait until all ranks are here, showing the line meanwhile, then log the final one. Collective. */
@@ -58,5 +69,8 @@ void progress_line(char line[PROGRESS_LINE], struct progress_counts counts, size
 
 /* Do these counts show that too many of the first images fail? `final` if no more will come. */
 bool progress_alarming(struct progress_counts counts, bool final);
+
+/* Do they show that a run of `total` images will fail because of too many failures? Of short runs nobody can tell. */
+bool progress_hopeless(struct progress_counts counts, double max_failed, size_t total);
 
 #endif

@@ -127,6 +127,7 @@ static enum status check_numbers(struct check_result *out, struct check *c)
     TRY(check_images(c));
     out->images = c->images;
     out->layers = c->nlayers;
+    out->weak = c->weak;
     TRY(check_layers(c));
     TRY(check_each(&out->flows, c, "flows", check_flow));
     TRY(check_each(&out->queries, c, "queries", check_query));

@@ -10,10 +10,17 @@
 
 #include "io/store/check.h"
 
+/* The condition of the run, if its mean mass cannot be told from zero (pipeline/stats/weak.h). */
+struct check_weak {
+    bool is_weak;
+    double mean, std_error;
+};
+
 struct check_result {
     struct store_problems problems;
     size_t images, layers, flows, queries;
     bool complete;
+    struct check_weak weak;
     bool numbers; /* have been checked: false if the form is too damaged to read them */
 };
 

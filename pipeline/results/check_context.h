@@ -34,6 +34,7 @@ struct check {
     size_t ok;                  /* number of images that are ok */
     double *given;              /* [images] mass of the condition; NaN unless ok */
     double given_mean;          /* over the images that are ok */
+    struct check_weak weak;     /* of the run's condition */
     char **names;               /* [nlayers] one free */
     struct check_layer *layers; /* [nlayers] */
 };

@@ -239,7 +239,7 @@ enum status check_query(struct check *c, const char *name)
     if (store_has_attribute(c->reader, group, "weak_condition") != want.weak)
         store_problem_add(c->problems, group,
                           "the attribute weak_condition must be there if, and only if, the mean of "
-                          "given is within 3 standard errors of zero");
+                          "given is zero or within 3 standard errors of it");
 done:
     free(value);
     free(given);

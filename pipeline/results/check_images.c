@@ -1,6 +1,7 @@
 #include "pipeline/results/check_images.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/stats/weak.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -132,10 +133,11 @@ static enum status check_given(struct check *c)
     if (!check_near(error * error, want * want, 1e-6 * want * want + 1e-14 * scale * scale))
         store_problem_add(c->problems, "", "the attribute given_std_error is %.6g, and that of images/given_mass %.6g",
                           error, want);
-    if (store_has_attribute(c->reader, "", "weak_condition") != (fabs(mean) < 3 * error))
+    if (store_has_attribute(c->reader, "", "weak_condition") != weak_mean(mean, error))
         store_problem_add(c->problems, "",
                           "the attribute weak_condition must be there if, and only if, given_mean is "
-                          "within 3 given_std_error of zero");
+                          "zero or within 3 given_std_error of it");
+    c->weak = weak_mean(mean, error) ? (struct check_weak){true, mean, error} : c->weak;
 done:
     return rc;
 }

@@ -1,5 +1,6 @@
 #include "pipeline/results/classes.h"
 
+#include "pipeline/stats/weak.h"
 #include "pipeline/util/suggest.h"
 
 #include <math.h>
@@ -62,7 +63,7 @@ enum status classes_find(size_t *class, const struct classes *classes, const cha
 
 bool classes_weak(const struct classes *classes, size_t class)
 {
-    return fabs(classes->given[class]) < 3 * classes->given_error[class];
+    return classes->images[class] > 0 && weak_mean(classes->given[class], classes->given_error[class]);
 }
 
 /* ---- differences ------------------------------------------------------------------------------------------------- */

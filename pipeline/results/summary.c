@@ -27,8 +27,10 @@ static bool has_prefix(const char *name, const char *prefix)
 static enum status read_attributes(struct summary *out, const struct store_reader *reader, struct error *err)
 {
     static const char *const names[] = {
-        "network",      "composite",       "bias", "pool",      "given", "target", "dataset", "dataset_sha256",
-        "model_sha256", "program_version", "isa",  "blas_core", "seed",  "shard",
+        "network",      "composite",        "bias",        "pool",        "given",        "target",
+        "dataset",      "dataset_sha256",   "pixel_scale", "pixel_order", "pixel_mean",   "pixel_std",
+        "pixel_resize", "pixel_resampling", "pixel_crop",  "pixel_pad",   "model_sha256", "program_version",
+        "isa",          "blas_core",        "seed",        "shard",
     };
     enum status rc = OK;
 
@@ -132,6 +134,7 @@ static enum status count_correct(struct summary *out, const struct store_reader 
     for (size_t i = 0; i < out->images; i++) {
         bool known = label[i] >= 0 && predicted[i] >= 0;
 
+        out->labels += label[i] >= 0;
         out->labelled += known;
         out->correct += known && label[i] == predicted[i];
     }
@@ -402,6 +405,11 @@ static enum status read_query(struct summary_query *query, const struct store_re
         TRY(store_get_text(&query->expression, reader, path, "expression", err));
     TRY(read_scalar(&query->mean, reader, query->name, "mean", err));
     TRY(read_scalar(&query->std_error, reader, query->name, "std_error", err));
+    query->weak = store_has_attribute(reader, path, "weak_condition");
+    if (query->weak) {
+        TRY(store_get_real(&query->given_mean, reader, path, "given_mean", err));
+        TRY(store_get_real(&query->given_error, reader, path, "given_std_error", err));
+    }
 done:
     return rc;
 }

@@ -29,6 +29,8 @@ struct summary_query {
     char name[STORE_NAME];
     char *expression; /* NULL if it is missing */
     double mean, std_error;
+    bool weak; /* its condition, */
+    double given_mean, given_error;
 };
 
 struct summary_stage {
@@ -43,7 +45,7 @@ struct summary_attribute {
     int64_t integer;
 };
 
-enum { SUMMARY_MAX_ATTRIBUTES = 16 };
+enum { SUMMARY_MAX_ATTRIBUTES = 32 };
 
 struct summary {
     uint64_t nbytes;       /* of the file */
@@ -53,6 +55,7 @@ struct summary {
     size_t images, finished;         /* rows; finished rows */
     size_t by_status[STORE_NSTATUS]; /* of the finished ones */
     size_t failed;                   /* unread or unsupported */
+    size_t labels;                   /* images with a label */
     size_t labelled, correct;        /* images with label and prediction; those where both agree */
     bool has_given, weak_condition;
     double given_mean, given_error; /* of images/given_mass over the images with status ok, and its standard error */

@@ -60,6 +60,7 @@ static json_t *json_queries(const struct summary *summary)
         json_object_set_new(item, "expression", json_output_text(query->expression));
         json_object_set_new(item, "mean", json_output_real(query->mean));
         json_object_set_new(item, "std_error", json_output_real(query->std_error));
+        json_object_set_new(item, "weak_condition", json_boolean(query->weak));
         json_array_append_new(list, item);
     }
     return list;
@@ -93,6 +94,7 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "failed", count(summary->failed));
     json_object_set_new(object, "complete", json_boolean(summary->complete));
     json_object_set_new(object, "status", json_status(summary));
+    json_object_set_new(object, "labels", count(summary->labels));
     json_object_set_new(object, "labelled", count(summary->labelled));
     json_object_set_new(object, "correct", count(summary->correct));
     json_object_set_new(object, "accuracy",

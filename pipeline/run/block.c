@@ -46,8 +46,8 @@ enum status block_worker_init(struct block_worker *worker, const struct run_plan
 {
     enum status rc = OK;
 
-    *worker =
-        (struct block_worker){.plan = plan, .log = log, .announced = SIZE_MAX, .nbytes = block_worker_bytes(plan)};
+    *worker = (struct block_worker){
+        .plan = plan, .log = log, .announced = SIZE_MAX, .reports = SIZE_MAX, .nbytes = block_worker_bytes(plan)};
     worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
     if (!worker->memory)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
@@ -103,17 +103,18 @@ static bool choose_target(struct measure_target *target, const struct config *co
     return label >= 0;
 }
 
-/* The status of an image after reading; a failure is logged. Errors: FAIL_RESOURCE, which is not the image's fault. */
+/* The status of an image after reading; the first failures are logged. Errors: FAIL_RESOURCE, which is not the image's
+ * fault. */
 static enum status status_of_reading(enum store_status *status, const struct reader_image *image, size_t index,
-                                     struct log *log, struct error *err)
+                                     struct block_worker *worker, struct error *err)
 {
     enum status rc = image->rc;
 
     *status = rc == OK ? STORE_IMAGE_OK : rc == FAIL_UNSUPPORTED ? STORE_IMAGE_UNSUPPORTED : STORE_IMAGE_UNREAD;
     if (rc == FAIL_RESOURCE)
         return error_set(err, rc, "image %zu: %s", index, image->why.message);
-    if (rc != OK)
-        log_error(log, "image failed index=%zu reason=\"%s\"", index, image->why.message);
+    if (rc != OK && worker->reports > 0 && worker->reports--)
+        log_error(worker->log, "image failed index=%zu reason=\"%s\"", index, image->why.message);
     return OK;
 }
 
@@ -211,7 +212,7 @@ static enum status load_group(struct group *group, struct block_worker *worker, 
     for (size_t index = group->first; index < group->end; index++) {
         size_t slot = index - group->start, at = index - group->first;
         worker->label[slot] = dataset_listing_label(plan->listing.memory, index);
-        TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, worker->log, err));
+        TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, worker, err));
         group->has_target[slot] = choose_target(&group->targets[slot], plan->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
             group->inputs[slot] = batch->inputs + at * input_floats(plan);
@@ -245,6 +246,7 @@ static void record_group(struct block_outcome *outcome, const struct group *grou
         const struct measure_result *result = &worker->results[slot];
         enum store_status status = status_of(group->loaded[slot], group->has_target[slot], result->status);
         count(outcome, status);
+        outcome->met += status == STORE_IMAGE_OK && result->given_mass != 0;
         rows_set(rows, row - first_row, status, group->inputs[slot] ? result : NULL,
                  queries_numbers(&worker->queries, &plan->queries, slot));
         if (status == STORE_IMAGE_OK)

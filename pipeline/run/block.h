@@ -23,6 +23,7 @@ struct block_watcher {
 /* Images of a block, counted. */
 struct block_outcome {
     size_t images, failed, excluded; /* excluded: exploded or undefined */
+    size_t met;                      /* the condition has mass in the image */
 };
 
 /* A rank's memory and state. */
@@ -43,6 +44,7 @@ struct block_worker {
     size_t start; /* image of slot 0 of the current group */
     struct far_sums far_sums;
     double seconds[BLOCK_STAGES];
+    size_t reports; /* failed images that are still logged; all of them unless it is set after block_worker_init */
 };
 
 /* Bytes of working memory that a worker allocates. */
@@ -60,7 +62,7 @@ void block_worker_free(struct block_worker *worker);
  * background. */
 void block_announce(struct block_worker *worker, size_t block);
 
-/* Compute a block. An image that fails becomes a row with a status and a line in the log.
+/* Compute a block. An image that fails becomes a row with a status and, unless there are too many, a line in the log.
  *
  *   outcome  out  counts
  *   rows     in/out  grows by one block

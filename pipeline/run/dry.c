@@ -130,7 +130,7 @@ enum status dry_run(struct dry_plan *out, const struct config *config, const cha
 
     *out = (struct dry_plan){.output = output, .composite = config->measure.composite, .given = config->measure.given};
     if (node->rank == 0)
-        rc = place_check(&exists, output, config, err);
+        rc = place_check(&exists, output, config, false, err);
     TRY(agree(node->world, rc, err));
     TRY(run_plan_init(&plan, config, NULL, node, log, err));
     TRY(run_work_init(&work, &plan, node, log, err));

@@ -197,7 +197,8 @@ done:
     return rc;
 }
 
-static enum status merge_queries(struct store *store, const struct merge *m, struct error *err)
+static enum status merge_queries(struct store *store, struct queries_weak *weak, const struct merge *m,
+                                 struct error *err)
 {
     size_t n = image_count(m);
     double *value = malloc(n * sizeof *value), *given = malloc(n * sizeof *given);
@@ -206,9 +207,8 @@ static enum status merge_queries(struct store *store, const struct merge *m, str
     if (!value || !given)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the queries of %zu images", n));
     for (size_t i = 0; i < m->plan.queries.count; i++) {
-        const struct query *query = &m->plan.queries.items[i];
         TRY(read_query(value, given, m, i, err));
-        TRY(queries_finish(store, query->name, query->text, value, given, n, err));
+        TRY(queries_finish(store, weak, &m->plan.queries.items[i], value, given, n, err));
     }
 done:
     free(value);
@@ -224,20 +224,24 @@ static enum status write_merged(struct save_summary *summary, const struct merge
     struct save_inputs what = {
         .plan = &m->plan, .provenance = &m->all->provenance, .dataset = m->dataset, .class_names = m->class_names};
     struct finish_given given = finish_given(&m->plan.statistics, &m->total);
+    struct store_reader *first = NULL;
     struct store *store = NULL;
     enum status rc = OK;
 
     memcpy(what.seconds, m->seconds, sizeof what.seconds);
-    *summary = (struct save_summary){.images = image_count(m), .weak_condition = given.weak};
+    *summary = (struct save_summary){.images = image_count(m), .given = given};
+    TRY(store_open_read(&first, m->all->parts[0].path, err));
+    what.origin = first;
     TRY(store_create(&store, output, (unsigned)m->all->config.store.compression, err));
     TRY(save_head(store, &what, given, true, err));
     TRY(write_paths(store, m, err));
     TRY(merge_rows(store, summary, m, err));
-    TRY(merge_queries(store, m, err));
+    TRY(merge_queries(store, &summary->weak_queries, m, err));
     TRY(finish_statistics(store, &m->plan.statistics, &m->total, err));
     rc = store_commit(store, err);
     store = NULL;
 done:
+    store_close(first);
     store_discard(store);
     return rc;
 }

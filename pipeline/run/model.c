@@ -2,6 +2,7 @@
 
 #include "io/weights/weights.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/run/pixels.h"
 #include "pipeline/sets/sets.h"
 #include "pipeline/util/suggest.h"
 
@@ -9,12 +10,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ImageNet's preprocessing in torchvision, and that of Keras' weights (the program feeds red, green, blue to both). */
-static const float torch_mean[] = {0.485f, 0.456f, 0.406f}, torch_std[] = {0.229f, 0.224f, 0.225f};
-static const float keras_mean[] = {123.68f, 116.779f, 103.939f}, keras_std[] = {1, 1, 1};
-
-enum { IMAGENET_SIDE = 224, IMAGENET_RESIZE = 256 };
 
 /* What rank 0 learns from the file and every rank needs to know. */
 struct description {
@@ -66,62 +61,6 @@ static enum status open_weights(struct weights **w, struct description *d, const
 }
 
 /* ---- preprocessing --------------------------------------------------------------------------------------------- */
-
-static enum status read_reals(float *out, const struct config_reals *given, const float *standard, size_t channels,
-                              const struct config *config, const char *key, struct error *err)
-{
-    if (given->count == 0 && !standard)
-        return config_fail(config, err, key, "the input has %zu channel%s, without a default value: set %s", channels,
-                           channels == 1 ? "" : "s", key);
-    if (given->count != 0 && given->count != channels)
-        return config_fail(config, err, key, "%zu values for an input of %zu channel%s", given->count, channels,
-                           channels == 1 ? "" : "s");
-    for (size_t c = 0; c < channels; c++)
-        out[c] = given->count ? (float)given->values[c] : standard[c];
-    return OK;
-}
-
-/* Default sizes: torchvision's for 224 x 224, else a plain resize to the input unless images are padded to it. */
-static void choose_sizes(struct preprocessing *p, const struct config_data *data, size_t side)
-{
-    bool imagenet = side == IMAGENET_SIDE;
-    size_t resize = imagenet ? IMAGENET_RESIZE : side;
-
-    p->pad = data->pad.set ? data->pad.value : 0;
-    p->resize = data->resize.set ? data->resize.value : p->pad ? 0 : resize;
-    p->crop = data->crop.set ? data->crop.value : p->pad ? 0 : side;
-}
-
-static enum status choose_preprocessing(struct preprocessing *p, const struct config *config, const struct network *net,
-                                        bool keras, struct error *err)
-{
-    struct shape input = network_shape(net, 0);
-    const float *mean = keras ? keras_mean : torch_mean, *std = keras ? keras_std : torch_std;
-    enum status rc = OK;
-
-    *p = (struct preprocessing){.channels = input.channels,
-                                .height = input.height,
-                                .width = input.width,
-                                .divisor = keras && config->data.mean.count == 0 ? 1 : 255};
-    if (input.channels != 1 && input.channels != 3)
-        TRY(error_set(err, FAIL_UNSUPPORTED, "%s: the network's input has %zu channels; images have 1 or 3",
-                      config->model.weights.file, input.channels));
-    choose_sizes(p, &config->data, input.width);
-    if (p->crop && p->crop + 2 * p->pad != input.width)
-        TRY(config_fail(config, err, config->data.crop.set ? "data.crop" : "data.pad",
-                        "a crop of %zu and a pad of %zu on each side make %zu, but the network's input is %zu wide",
-                        p->crop, p->pad, p->crop + 2 * p->pad, input.width));
-    TRY(read_reals(p->mean, &config->data.mean, input.channels == 3 ? mean : NULL, input.channels, config, "data.mean",
-                   err));
-    TRY(read_reals(p->std, &config->data.std, input.channels == 3 ? std : NULL, input.channels, config, "data.std",
-                   err));
-    for (size_t c = 0; c < input.channels; c++)
-        if (!(p->std[c] > 0))
-            TRY(config_fail(config, err, "data.std", "%g is no standard deviation: it must be positive",
-                            (double)p->std[c]));
-done:
-    return rc;
-}
 
 void model_bounds(const struct preprocessing *p, float *low, float *high)
 {
@@ -219,16 +158,26 @@ done:
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
+/* Keras' files are turned round to red, green, blue as they are read. Rank 0. */
+static enum status load_weights(struct model *model, const struct weights *w, bool keras, struct error *err)
+{
+    enum status rc = weights_load(model->weights.memory, w, err);
+
+    if (rc == OK && model->bgr != keras && model->preprocessing.channels == 3)
+        pixels_swap((float *)model->weights.memory + model->net.links[0].weight, model->net.links[0].upper.channels);
+    return rc;
+}
+
 /* Copy the weights from rank 0 to every node. Collective. */
-static enum status distribute_weights(struct model *model, const struct weights *w, size_t nfloats,
+static enum status distribute_weights(struct model *model, const struct weights *w, const struct description *d,
                                       const struct node *node, struct error *err)
 {
-    enum status rc = node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err);
+    enum status rc = node_shared_alloc(node, &model->weights, d->nfloats * sizeof(float), err);
 
     if (rc != OK)
         return rc;
     if (node->rank == 0)
-        rc = weights_load(model->weights.memory, w, err);
+        rc = load_weights(model, w, d->keras, err);
     rc = agree(node->world, rc, err);
     if (rc == OK)
         node_broadcast(node, &model->weights);
@@ -292,7 +241,8 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     TRY(open_weights(&w, &d, config, node, err));
     model->net = d.net;
     memcpy(model->sha256, d.sha256, sizeof model->sha256);
-    rc = choose_preprocessing(&model->preprocessing, config, &model->net, d.keras, err);
+    rc = pixels_choose(&model->preprocessing, config, &model->net, d.keras, err);
+    model->bgr = pixels_bgr(config, d.keras);
     if (rc == OK)
         rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
     if (rc == OK && config->run.memory.set && d.nfloats > config->run.memory.value / sizeof(float))
@@ -301,7 +251,7 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     TRY(agree(node->world, rc, err));
     if (options.given == GIVEN_SETS)
         TRY(place_masks(&options, model, config, node, err));
-    TRY(distribute_weights(model, w, d.nfloats, node, err));
+    TRY(distribute_weights(model, w, &d, node, err));
     options.ops = ops;
     measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
     TRY(derive_weights(model, node, err));
@@ -356,7 +306,7 @@ enum status model_random(struct model *model, const struct model_random *random,
                          "there is no network \"%s\" for images of side %zu: choose vgg11, vgg13, vgg16 or vgg19, and "
                          "a multiple of 32",
                          random->network, random->side);
-    rc = choose_preprocessing(&model->preprocessing, config, &model->net, false, err);
+    rc = pixels_choose(&model->preprocessing, config, &model->net, false, err);
     if (rc == OK)
         rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
     TRY(agree(node->world, rc, err));

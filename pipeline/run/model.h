@@ -12,7 +12,8 @@
 
 struct model {
     struct network net;
-    struct preprocessing preprocessing;
+    struct preprocessing preprocessing; /* pixels.h */
+    bool bgr;                           /* the network as trained reads blue, green, red */
     char sha256[SHA256_HEX];
     struct node_block weights; /* the network's own */
     struct node_block forms;   /* derived by the rules */

@@ -9,7 +9,7 @@
 enum status run_output_init(struct run_output *output, const char *path, struct run_work *work, struct error *err)
 {
     *output = (struct run_output){.path = path, .work = work, .provenance = work->plan->provenance};
-    return parts_open(&output->parts, path, work->node, err);
+    return parts_open(&output->parts, path, work->node, work->plan->config->run.lock, work->log, err);
 }
 
 void run_output_free(struct run_output *output)
@@ -102,6 +102,8 @@ enum status run_output_save(struct run_output *output, struct save_summary *summ
     TRY(gather_sums(work, err));
     MPI_Reduce(work->worker.seconds, what.seconds, BLOCK_STAGES, MPI_DOUBLE, MPI_SUM, 0, node->world);
     if (node->rank == 0)
+        rc = lock_check(output->parts.lock, err);
+    if (rc == OK && node->rank == 0)
         rc = save_store(summary, &what, &output->parts, &work->sums, complete, output->path, err);
     if (rc == OK && node->rank == 0)
         log_debug(work->log, "epoch saved epoch=%zu finished=%zu", output->parts.epoch - 1, summary->images);

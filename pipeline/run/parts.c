@@ -4,17 +4,12 @@
 #include "pipeline/mpi/agree.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NAME = 64, MAX_EPOCHS = 1000000000 };
-
-static const char lock_name[] = "lock";
 
 /* ---- names ---- */
 
@@ -113,93 +108,6 @@ static size_t remove_orphans(const struct parts *parts, const char *output)
     return removed;
 }
 
-static enum status make_folder(const struct parts *parts, struct error *err)
-{
-    struct stat there;
-
-    if (!fault_hit(FAULT_FOLDER) && mkdir(parts->folder, 0777) == 0)
-        return OK;
-    if (errno != EEXIST || stat(parts->folder, &there) != 0)
-        return error_system(err, "%s: cannot create this folder for unfinished results", parts->folder);
-    if (!S_ISDIR(there.st_mode))
-        return error_set(err, FAIL_SYSTEM, "%s: is in the way of a folder for unfinished results; remove it",
-                         parts->folder);
-    return OK;
-}
-
-/* Read the owner's note in a lock file. */
-static void read_note(int lock, char *note, size_t size)
-{
-    ssize_t n = pread(lock, note, size - 1, 0);
-
-    note[n > 0 ? n : 0] = '\0';
-    note[strcspn(note, "\n")] = '\0';
-}
-
-/* Whether an open file still is the one at this path: the run that held its lock removes it at the end. */
-static bool is_current(int file, const char *path)
-{
-    struct stat mine, there;
-
-    return fstat(file, &mine) == 0 && stat(path, &there) == 0 && mine.st_dev == there.st_dev &&
-           mine.st_ino == there.st_ino;
-}
-
-/* Lock an open file. An fcntl lock ends with its process, so a dead run's file never blocks. */
-static enum status lock_file(const struct parts *parts, int file, struct error *err)
-{
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char note[256];
-
-    if (!fault_hit(FAULT_LOCK) && fcntl(file, F_SETLK, &whole) == 0)
-        return OK;
-    if (errno != EACCES && errno != EAGAIN)
-        return error_system(err, "%s: cannot be locked; use a file system with locks", parts->folder);
-    read_note(file, note, sizeof note);
-    return error_set(err, FAIL_CONFIG,
-                     "%s: another run is writing this store (%s); wait for it, or choose another --output",
-                     parts->folder, note);
-}
-
-static enum status write_note(const struct parts *parts, const char *host, struct error *err)
-{
-    char note[NODE_HOST + 64];
-
-    snprintf(note, sizeof note, "process %ld on %s\n", (long)getpid(), host);
-    if (fault_hit(FAULT_WRITE) || ftruncate(parts->lock, 0) != 0 || pwrite(parts->lock, note, strlen(note), 0) < 0)
-        return error_system(err, "%s: cannot write to the lock file in this folder", parts->folder);
-    return OK;
-}
-
-/* Create the folder and lock the file in it; start again if the last owner has removed them in between. */
-static enum status take_lock(struct parts *parts, const char *host, struct error *err)
-{
-    char *path = path_of(parts, lock_name);
-    enum status rc = path ? OK : error_set(err, FAIL_SYSTEM, "no memory for a path");
-
-    while (rc == OK && !parts->locked) {
-        TRY(make_folder(parts, err));
-        int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (file < 0 && errno != ENOENT)
-            TRY(error_system(err, "%s: cannot create a lock file in this folder", parts->folder));
-        rc = file < 0 ? OK : lock_file(parts, file, err);
-        if (rc == OK && file >= 0 && is_current(file, path)) {
-            parts->lock = file;
-            parts->locked = true;
-        } else if (file >= 0)
-            close(file);
-    }
-    TRY(rc);
-    TRY(write_note(parts, host, err));
-done:
-    if (rc != OK && parts->locked) {
-        close(parts->lock);
-        parts->locked = false;
-    }
-    free(path);
-    return rc;
-}
-
 static enum status name_folder(struct parts *parts, const char *output, struct error *err)
 {
     size_t size = strlen(output) + sizeof ".parts";
@@ -211,11 +119,12 @@ static enum status name_folder(struct parts *parts, const char *output, struct e
     return OK;
 }
 
-enum status parts_enter(struct parts *parts, const char *output, const char *host, struct error *err)
+enum status parts_enter(struct parts *parts, const char *output, const char *host, enum config_lock mode,
+                        struct log *log, struct error *err)
 {
     enum status rc = name_folder(parts, output, err);
 
-    return rc == OK ? take_lock(parts, host, err) : rc;
+    return rc == OK ? lock_take(&parts->lock, parts->folder, host, mode, log, err) : rc;
 }
 
 enum status parts_keep(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
@@ -235,9 +144,11 @@ done:
     return rc;
 }
 
-enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err)
+enum status parts_open(struct parts *parts, const char *output, const struct node *node, enum config_lock mode,
+                       struct log *log, struct error *err)
 {
-    enum status rc = node->rank == 0 ? parts_enter(parts, output, node->host, err) : name_folder(parts, output, err);
+    enum status rc =
+        node->rank == 0 ? parts_enter(parts, output, node->host, mode, log, err) : name_folder(parts, output, err);
 
     return agree(node->world, rc, err);
 }
@@ -311,12 +222,9 @@ void parts_remove(struct parts *parts)
 
 void parts_free(struct parts *parts)
 {
-    bool mine = parts->locked;
+    bool mine = parts->lock != NULL;
 
-    if (mine && parts->count == 0)
-        remove_file(parts, lock_name);
-    if (mine)
-        close(parts->lock);
+    lock_release(parts->lock, parts->count == 0);
     if (mine && parts->count == 0)
         rmdir(parts->folder);
     for (size_t i = 0; i < parts->count; i++)

@@ -4,6 +4,7 @@
 
 #include "io/base/error.h"
 #include "pipeline/mpi/node.h"
+#include "pipeline/run/lock.h"
 #include "pipeline/run/rows.h"
 
 #include <stdbool.h>
@@ -13,16 +14,18 @@ struct parts {
     size_t epoch; /* number of the next one */
     char **names; /* rank 0: [count] the part files that count, owned */
     size_t count;
-    bool locked; /* rank 0, */
-    int lock;    /* by this descriptor of the locked file */
+    struct lock *lock; /* rank 0: on the folder, owned */
 };
 
-/* Create the folder, or use an existing one, and lock it: nobody else may change the store or its parts.
+/* Create the folder, or use an existing one, and lock it (lock.h): nobody else may change the store or its parts.
  *
  *   host  in  this computer's name, for the note in the lock file
+ *   mode  in  which kind of lock
+ *   log   in  as lock_take
  * Errors: FAIL_SYSTEM, and FAIL_CONFIG if another run holds the lock. Not collective. Caller frees with parts_free,
  * also after a failure. */
-enum status parts_enter(struct parts *parts, const char *output, const char *host, struct error *err);
+enum status parts_enter(struct parts *parts, const char *output, const char *host, enum config_lock mode,
+                        struct log *log, struct error *err);
 
 /* Take over the parts of an unfinished store, and remove all other files: parts that `names` does not list, and
  * temporary files of a run that was killed.
@@ -34,7 +37,8 @@ enum status parts_keep(struct parts *parts, size_t *removed, const char *output,
                        struct error *err);
 
 /* The same for a run: rank 0 does the work. Errors are the same on all ranks. Collective. */
-enum status parts_open(struct parts *parts, const char *output, const struct node *node, struct error *err);
+enum status parts_open(struct parts *parts, const char *output, const struct node *node, enum config_lock mode,
+                       struct log *log, struct error *err);
 enum status parts_adopt(struct parts *parts, size_t *removed, const char *output, char *const *names, size_t count,
                         const struct node *node, struct error *err);
 

@@ -1,6 +1,7 @@
 #include "pipeline/run/place.h"
 
 #include "io/base/fault.h"
+#include "io/base/target.h"
 #include "io/store/store.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { HEAD_BYTES = 1 << 16 };
 
 /* The folder that `path` is in; malloc. */
 static char *folder_of(const char *path)
@@ -54,9 +57,45 @@ static enum status check_inputs(const struct stat *there, const char *output, co
     return OK;
 }
 
-enum status place_check(bool *exists, const char *output, const struct config *config, struct error *err)
+/* Whether a file that cannot be opened as a store was one: HDF5 with the program's name in the root's attributes, which
+ * are at its beginning. */
+static bool was_a_store(const char *path)
+{
+    static const char signature[] = "\x89HDF\r\n\x1a\n", mark[] = "nrmflow";
+    char *head = malloc(HEAD_BYTES);
+    FILE *file = head ? fopen(path, "rb") : NULL;
+    size_t n = file ? fread(head, 1, HEAD_BYTES, file) : 0;
+    bool found = file && n == 0; /* what a copy leaves that has only begun */
+
+    if (n > sizeof signature && memcmp(head, signature, sizeof signature - 1) == 0)
+        for (size_t i = 0; i + sizeof mark - 1 <= n && !found; i++)
+            found = memcmp(head + i, mark, sizeof mark - 1) == 0;
+    if (file)
+        fclose(file);
+    free(head);
+    return found;
+}
+
+/* A file that is no store is not overwritten; one that was a store only with --restart. */
+static enum status check_store(const char *output, bool restart, struct error *err)
 {
     struct store_reader *store = NULL;
+    struct error why = {0};
+    enum status rc = store_open_read(&store, output, &why);
+
+    store_close(store);
+    if (rc == OK || (restart && was_a_store(output)))
+        return OK;
+    if (was_a_store(output))
+        return error_set(err, rc, "%s; it seems to have been a store: copy it again, or replace it with --restart",
+                         why.message);
+    return error_set(err, FAIL_CONFIG,
+                     "%s: exists and is no store of nrmflow, so it is not overwritten; choose another --output",
+                     output);
+}
+
+enum status place_check(bool *exists, const char *output, const struct config *config, bool restart, struct error *err)
+{
     struct stat there;
     enum status rc = OK;
 
@@ -71,13 +110,9 @@ enum status place_check(bool *exists, const char *output, const struct config *c
     if (!S_ISREG(there.st_mode))
         TRY(error_set(err, FAIL_CONFIG, "%s: is no regular file; choose another --output", output));
     TRY(check_inputs(&there, output, config, err));
-    if (store_open_read(&store, output, NULL) != OK)
-        TRY(error_set(err, FAIL_CONFIG,
-                      "%s: exists and is no store of nrmflow, so it is not overwritten; choose another --output",
-                      output));
+    TRY(check_store(output, restart, err));
     *exists = true;
 done:
-    store_close(store);
     return rc;
 }
 
@@ -149,8 +184,7 @@ static enum status sync_folder(const char *path, struct error *err)
 {
     char *folder = folder_of(path);
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* EINVAL: the file system cannot sync folders */
-    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && (fsync(fd) == 0 || errno == EINVAL);
+    bool synced = fd >= 0 && !fault_hit(FAULT_SYNC_FOLDER) && target_sync(fd);
     enum status rc = synced ? OK : error_system(err, "%s: cannot make the removal durable", path);
 
     if (fd >= 0)
@@ -161,7 +195,7 @@ static enum status sync_folder(const char *path, struct error *err)
 
 enum status place_remove(const char *output, struct error *err)
 {
-    char *real = realpath(output, NULL);
+    char *real = target_path(output);
     enum status rc = OK;
 
     if (!real || fault_hit(FAULT_REMOVE) || unlink(real) != 0)

@@ -11,10 +11,12 @@
 
 /* Check whether a store can be written to `output`, and whether there is one already.
  *
- *   exists  out  there is an nrmflow store
+ *   exists   out  there is an nrmflow store, or with `restart` one that is damaged or cut
+ *   restart  in   it will be replaced
  * Errors: FAIL_CONFIG if the path is empty, is no regular file, is one of the run's inputs, or is a file but no store;
+ * FAIL_FORMAT for a damaged store that is not to be replaced;
  * FAIL_SYSTEM if its folder is missing or not writable. */
-enum status place_check(bool *exists, const char *output, const struct config *config, struct error *err);
+enum status place_check(bool *exists, const char *output, const struct config *config, bool restart, struct error *err);
 
 /* Check that an existing store is this run's.
  *

@@ -41,8 +41,9 @@ static enum status load_listing(struct run_plan *plan, const struct node *node, 
 {
     static const char *const formats[] = {NULL, "folder", "list", "idx", "hdf5", "tar"};
     const struct config_data *data = &plan->config->data;
-    const char *labels = data->format == CONFIG_FORMAT_HDF5 ? data->labels.given : data->labels.file;
-    struct dataset_options options = {data->path.file, formats[data->format], *labels ? labels : NULL};
+    bool labels = *data->labels.given != '\0';
+    struct dataset_options options = {data->path.file, formats[data->format], labels ? data->labels.given : NULL,
+                                      labels ? data->labels.file : NULL};
     struct dataset_listing *listing = NULL;
     unsigned long long nbytes = 0;
     enum status rc = OK;
@@ -94,6 +95,29 @@ static enum status check_bins(const struct config *config, struct error *err)
     return OK;
 }
 
+/* Say what the scan has passed over, and how many images have no label. */
+static void log_listing(const struct run_plan *plan, struct log *log)
+{
+    const struct dataset_listing *listing = plan->listing.memory;
+    size_t count = plan->images.end - plan->images.first, labels = 0, without = SIZE_MAX;
+    struct dataset_passed passed;
+    char name[256];
+
+    for (size_t i = 0; i < DATASET_PASSED_KINDS; i++)
+        if (dataset_listing_passed(&passed, listing, i))
+            (passed.minor ? log_info : log_warn)(log, "passed over %zu %s example=\"%s\"", passed.count, passed.what,
+                                                 passed.example);
+    for (size_t i = plan->images.first; i < plan->images.end; i++) {
+        bool labelled = dataset_listing_label(listing, i) >= 0;
+        labels += labelled;
+        without = !labelled && without == SIZE_MAX ? i : without;
+    }
+    if (labels == 0 || labels == count)
+        return;
+    dataset_listing_name(name, sizeof name, listing, without);
+    log_warn(log, "labels are missing: labels=%zu of images=%zu example=\"%s\"", labels, count, name);
+}
+
 enum status run_plan_images(struct run_plan *plan, struct log *log, struct error *err)
 {
     const struct config *config = plan->config;
@@ -110,6 +134,7 @@ enum status run_plan_images(struct run_plan *plan, struct log *log, struct error
         return config_fail(config, err, "data.shard", "%zu images are only %zu blocks, fewer than shards",
                            plan->whole.end - plan->whole.first, shard_blocks(plan->whole, config->run.block));
     plan->images = shard_part(plan->whole, config->run.block, *shard);
+    log_listing(plan, log);
     return check_labels(plan, log, err);
 }
 

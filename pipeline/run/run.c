@@ -3,10 +3,13 @@
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/blas.h"
 #include "pipeline/run/output.h"
+#include "pipeline/run/pixels.h"
 #include "pipeline/run/place.h"
 #include "pipeline/run/state.h"
+#include "pipeline/stats/weak.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- the loop -------------------------------------------------------------------------------------------------- */
 
@@ -34,10 +37,11 @@ static enum status run_epoch(struct run_output *output, struct epoch_end *out, s
         rc = run_work_compute(&outcome, work, block, err);
         if (rc == OK)
             log_debug(work->log, "block computed epoch=%zu block=%zu", output->parts.epoch, block);
-        progress_add(&output->progress, outcome.images, outcome.failed);
+        progress_add(&output->progress,
+                     (struct progress_counts){(int64_t)outcome.images, (int64_t)outcome.failed, (int64_t)outcome.met});
         progress_poll(&output->progress);
         stop_took_block(output->stop, log_seconds() - began);
-        mine[1] = (int)stop_poll(output->stop);
+        mine[1] = output->progress.hopeless ? (int)STOP_FAILED : (int)stop_poll(output->stop);
         mine[0] = mine[1] || log_seconds() >= end || rows_full(&work->rows, work->rows_most);
     }
     if (rc != OK || mine[1])
@@ -71,32 +75,64 @@ static void log_profile(const struct run_output *output)
              100 * time_profile_share(&all, slowest), time_profile_advice(time_profile_name(slowest)));
 }
 
+/* The first failed images have a line each; this one is for all. Rank 0. */
+static void log_failed(struct log *log, const struct save_summary *summary)
+{
+    size_t unread = summary->counts[STORE_IMAGE_UNREAD], unsupported = summary->counts[STORE_IMAGE_UNSUPPORTED];
+
+    if (unread + unsupported > RUN_WORK_REPORTS)
+        log_warn(log,
+                 "images failed, the first of them are in the log, all in images/status failed=%zu unread=%zu "
+                 "unsupported=%zu",
+                 unread + unsupported, unread, unsupported);
+}
+
+/* Fail because too many of the first images have. Rank 0. */
+static enum status end_early(const struct run_output *output, const struct save_summary *summary, struct error *err)
+{
+    log_failed(output->work->log, summary);
+    return error_set(
+        err, FAIL_LIMIT,
+        "%zu of the first %zu images failed, more than data.max_failed = %g allows, so the run ended early; "
+        "%s has them in images/status, and the log the first reasons; mend the cause and start again with "
+        "--restart, or raise data.max_failed and continue",
+        summary->counts[STORE_IMAGE_UNREAD] + summary->counts[STORE_IMAGE_UNSUPPORTED], summary->images,
+        output->work->plan->config->data.max_failed, output->path);
+}
+
 /* Log the result; fail if too many images failed. Rank 0. */
 static enum status conclude(const struct run_output *output, const struct save_summary *summary, struct error *err)
 {
     const struct run_work *work = output->work;
     double seconds = log_seconds() - output->started, done = (double)(summary->images - output->before);
+    char weak[WEAK_TEXT];
     size_t excluded = summary->counts[STORE_IMAGE_EXPLODED] + summary->counts[STORE_IMAGE_UNDEFINED];
 
     log_info(work->log, "store written path=%s images=%zu seconds=%.1f images_per_second=%.2f", output->path,
              summary->images, seconds, done / seconds);
+    log_failed(work->log, summary);
     if (excluded)
         log_warn(work->log, "images left out of the sums exploded_or_undefined=%zu; see images/status", excluded);
-    if (summary->weak_condition)
-        log_warn(work->log, "the condition's mean mass is within 3 standard errors of zero; choose a wider one or "
-                            "measure.given = none");
+    if (summary->given.weak) {
+        weak_text(weak, summary->given.mean, summary->given.std_error);
+        log_warn(work->log, "%s given=\"%s\"", weak, work->plan->config->measure.given);
+    }
+    if (summary->weak_queries.count)
+        log_warn(work->log,
+                 "conditions of queries whose mean mass is zero or cannot be told from it queries=%zu first=%s",
+                 summary->weak_queries.count, summary->weak_queries.first);
     return save_check_failed(summary, work->plan->config, output->path, err);
 }
 
 /* Whether there is a store at the output; anything else is an error. Rank 0 checks for all. Collective. */
-static enum status check_output(bool *exists, const char *path, const struct config *config, const struct node *node,
-                                struct error *err)
+static enum status check_output(bool *exists, const char *path, const struct config *config, bool restart,
+                                const struct node *node, struct error *err)
 {
     enum status rc = OK;
     int found = 0;
 
     if (node->rank == 0)
-        rc = place_check(exists, path, config, err);
+        rc = place_check(exists, path, config, restart, err);
     found = *exists;
     rc = agree(node->world, rc, err);
     MPI_Bcast(&found, 1, MPI_INT, 0, node->world);
@@ -143,7 +179,7 @@ static enum status resume(struct run_output *output, bool unfinished, struct err
 {
     struct run_work *work = output->work;
     size_t images = work->plan->images.end - work->plan->images.first;
-    char **names = NULL;
+    char **names = NULL, pixels[PIXELS_LINE];
     size_t count = 0, removed;
     enum status rc = OK;
 
@@ -154,6 +190,8 @@ static enum status resume(struct run_output *output, bool unfinished, struct err
     if (removed)
         log_info(work->log, "removed files that no store lists folder=%s.parts files=%zu", output->path, removed);
     TRY(run_output_schedule(output, err));
+    pixels_line(pixels, &work->plan->model.preprocessing, work->plan->model.bgr);
+    log_info(work->log, "%s", pixels);
     log_info(work->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
              output->before ? "continues" : "begins", work->plan->model.net.name, images, output->before,
              work->node->nranks, work->node->nnodes, blas_core());
@@ -170,9 +208,12 @@ static enum status compute(struct run_output *output, struct error *err)
     size_t images = work->plan->images.end - work->plan->images.first;
     struct epoch_end end = {true, STOP_NONE};
     struct save_summary summary = {0};
+    const struct config *config = work->plan->config;
     enum status rc = OK;
 
-    progress_init(&output->progress, work->log, output->before, images, work->node->world);
+    progress_init(&output->progress, work->log, output->before, images,
+                  (struct progress_limits){config->data.max_failed, strcmp(config->measure.given, "none") != 0},
+                  work->node->world);
     output->profile.seconds[TIME_PROFILE_START] = log_seconds() - output->started;
     while (rc == OK && end.more && end.reason == STOP_NONE) {
         rc = run_epoch(output, &end, err);
@@ -186,6 +227,8 @@ static enum status compute(struct run_output *output, struct error *err)
     }
     progress_finish(&output->progress);
     progress_free(&output->progress);
+    if (rc == OK && end.reason == STOP_FAILED)
+        rc = agree(work->node->world, work->node->rank == 0 ? end_early(output, &summary, err) : OK, err);
     if (rc == OK) {
         log_profile(output);
         output->stop->reason = end.reason;
@@ -209,7 +252,7 @@ static enum status enter_output(struct run_output *output, const struct run_opti
     enum status rc = OK;
 
     /* another run may have ended since */
-    TRY(check_output(&exists, output->path, output->work->plan->config, node, err));
+    TRY(check_output(&exists, output->path, output->work->plan->config, options->restart, node, err));
     if (exists && options->restart)
         TRY(agree(node->world, node->rank == 0 ? delete_output(output, err) : OK, err));
     else if (exists)
@@ -234,7 +277,7 @@ enum status run_store(const struct config *config, const struct run_options *opt
     double started = log_seconds();
     enum status rc = OK;
 
-    TRY(check_output(&exists, options->output, config, node, err));
+    TRY(check_output(&exists, options->output, config, options->restart, node, err));
     TRY(run_plan_init(&plan, config, NULL, node, log, err));
     TRY(run_work_init(&work, &plan, node, log, err));
     TRY(run_output_init(&output, options->output, &work, err));

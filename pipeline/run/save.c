@@ -1,6 +1,7 @@
 #include "pipeline/run/save.h"
 
 #include "pipeline/config/text.h"
+#include "pipeline/run/pixels.h"
 #include "pipeline/run/state.h"
 
 #include <stdio.h>
@@ -49,6 +50,10 @@ enum status save_origin(struct store *store, const struct save_inputs *inputs, s
 
     TRY(save_texts(store, inputs, err));
     TRY(provenance_write(store, inputs->provenance, err));
+    if (inputs->origin)
+        TRY(pixels_copy(store, inputs->origin, err));
+    else
+        TRY(pixels_save(store, &inputs->plan->model.preprocessing, inputs->plan->model.bgr, err));
     TRY(store_set_int(store, "", "dataset_count", (int64_t)inputs->plan->dataset_count, err));
     TRY(store_set_int(store, "", "first_image", (int64_t)inputs->plan->images.first, err));
 done:
@@ -97,10 +102,13 @@ enum status save_listing(struct store *store, const struct run_plan *plan, struc
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
     for (size_t i = 0; i < n; i++) {
         size_t length = dataset_listing_name(NULL, 0, listing, first + i);
-        names[i] = malloc(length + 1);
+        char *name = malloc(length + 1);
+        if (name)
+            dataset_listing_name(name, length + 1, listing, first + i);
+        names[i] = name ? store_escape_name(name) : NULL;
+        free(name);
         if (!names[i])
             TRY(error_set(err, FAIL_SYSTEM, "no memory for the names of %zu images", n));
-        dataset_listing_name(names[i], length + 1, listing, first + i);
         labels[i] = dataset_listing_label(listing, first + i);
     }
     TRY(store_write_text(store, "images/path", (const char *const *)names, n, err));
@@ -145,8 +153,8 @@ done:
 /* ---- the store --------------------------------------------------------------------------------------------- */
 
 /* Means of the queries, from their rows. */
-static enum status save_queries(struct store *store, const struct run_plan *plan, const struct rows_parts *parts,
-                                struct error *err)
+static enum status save_queries(struct store *store, struct queries_weak *weak, const struct run_plan *plan,
+                                const struct rows_parts *parts, struct error *err)
 {
     size_t n = plan->images.end - plan->images.first;
     double *value = malloc(n * sizeof *value), *given = malloc(n * sizeof *given);
@@ -157,7 +165,7 @@ static enum status save_queries(struct store *store, const struct run_plan *plan
     for (size_t i = 0; i < plan->queries.count; i++) {
         TRY(rows_read_column(value, parts, plan->layout.query + 2 * i, n, err));
         TRY(rows_read_column(given, parts, plan->layout.query + 2 * i + 1, n, err));
-        TRY(queries_finish(store, plan->queries.items[i].name, plan->queries.items[i].text, value, given, n, err));
+        TRY(queries_finish(store, weak, &plan->queries.items[i], value, given, n, err));
     }
 done:
     free(value);
@@ -180,6 +188,7 @@ enum status save_store(struct save_summary *summary, const struct save_inputs *i
     struct finish_given given = finish_given(&plan->statistics, sums);
     bool shard = plan->config->data.shard.count > 1;
     struct rows_parts rows = {0};
+    struct queries_weak weak = {0};
     struct store *store = NULL;
     enum status rc = OK;
 
@@ -190,7 +199,7 @@ enum status save_store(struct save_summary *summary, const struct save_inputs *i
     TRY(save_head(store, inputs, given, complete, err));
     TRY(save_listing(store, plan, err));
     TRY(rows_pack(store, summary->counts, &rows, plan->images.end - plan->images.first, complete, err));
-    TRY(save_queries(store, plan, &rows, err));
+    TRY(save_queries(store, &weak, plan, &rows, err));
     TRY(finish_statistics(store, &plan->statistics, sums, err));
     if (!complete || shard)
         TRY(state_save(store, &plan->model.net, sums, (const char *const *)parts->names, complete ? 0 : parts->count,
@@ -198,7 +207,8 @@ enum status save_store(struct save_summary *summary, const struct save_inputs *i
     rc = store_commit(store, err);
     store = NULL;
     summary->images = rows.nrows;
-    summary->weak_condition = given.weak;
+    summary->given = given;
+    summary->weak_queries = weak;
 done:
     store_discard(store);
     rows_parts_free(&rows);

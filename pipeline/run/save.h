@@ -15,16 +15,18 @@
 struct save_inputs {
     const struct run_plan *plan; /* an outline will do */
     const struct provenance *provenance;
-    const char *dataset;          /* path */
-    char *const *class_names;     /* class_names_load */
-    double seconds[BLOCK_STAGES]; /* summed over ranks */
+    const char *dataset;               /* path */
+    char *const *class_names;          /* class_names_load */
+    double seconds[BLOCK_STAGES];      /* summed over ranks */
+    const struct store_reader *origin; /* a store that says what was done to the pixels; NULL: the plan's model */
 };
 
 /* What a store that was written holds. */
 struct save_summary {
     size_t images;                /* rows that are finished */
     size_t counts[STORE_NSTATUS]; /* of them, by status */
-    bool weak_condition;          /* finish.h */
+    struct finish_given given;
+    struct queries_weak weak_queries;
 };
 
 /* Write the store from all sums and all parts. An unfinished store (not `complete`) has the rows and statistics so

@@ -172,7 +172,7 @@ const char *stop_reason_name(enum stop_reason reason)
     static const char *const names[] = {[STOP_NONE] = "nothing",         [STOP_FILE] = "the stop file",
                                         [STOP_LIMIT] = "the time limit", [STOP_SLURM] = "Slurm's end time",
                                         [STOP_USR1] = "SIGUSR1",         [STOP_INT] = "SIGINT",
-                                        [STOP_TERM] = "SIGTERM"};
+                                        [STOP_TERM] = "SIGTERM",         [STOP_FAILED] = "too many failed images"};
 
     return names[reason];
 }

@@ -17,8 +17,9 @@
 
 #include <limits.h>
 
-/* Why a run stops. If there are several reasons, the last one in this order is reported. */
-enum stop_reason { STOP_NONE, STOP_FILE, STOP_LIMIT, STOP_SLURM, STOP_USR1, STOP_INT, STOP_TERM };
+/* Why a run stops; STOP_FAILED: too many images fail. If there are several reasons, the last one in this order is
+ * reported. */
+enum stop_reason { STOP_NONE, STOP_FILE, STOP_LIMIT, STOP_SLURM, STOP_USR1, STOP_INT, STOP_TERM, STOP_FAILED };
 
 /* The options of the command line. */
 struct stop_times {

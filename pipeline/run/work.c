@@ -1,5 +1,6 @@
 #include "pipeline/run/work.h"
 
+#include "kernels/base/number.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/memory.h"
 
@@ -59,6 +60,7 @@ enum status run_work_init(struct run_work *work, const struct run_plan *plan, co
     node_barrier(node);
     warn_of_copies(work);
     TRY(agree(node->world, block_worker_init(&work->worker, plan, log, err), err));
+    work->worker.reports = (size_t)larger(RUN_WORK_REPORTS / (size_t)node->nranks, 1);
 done:
     return rc;
 }

@@ -11,6 +11,9 @@
 #include "pipeline/stats/sums.h"
 #include "pipeline/util/log.h"
 
+/* Failed images that have a line of their own in the log, on all ranks together. */
+enum { RUN_WORK_REPORTS = 20 };
+
 /* Members borrow from each other: it must not be moved. */
 struct run_work {
     const struct run_plan *plan; /* borrowed, as node and log */

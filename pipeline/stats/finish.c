@@ -1,6 +1,7 @@
 #include "pipeline/stats/finish.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/stats/weak.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ struct finish_given finish_given(const struct statistics *s, const struct sums *
     struct moments_given given = given_of_run(s, sums);
     double mean = given.y / given.n, error = moments_given_error(given);
 
-    return (struct finish_given){mean, error, fabs(mean) < 3 * error};
+    return (struct finish_given){mean, error, weak_mean(mean, error)};
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ enum status finish_statistics(struct store *store, const struct statistics *s, c
 size_t finish_bytes(const struct statistics *s);
 
 /* Mean and standard error of the condition's mass. Means divided by it are statistically
- * unreliable if |mean| < 3 standard errors: the attribute weak_condition. */
+ * unreliable if it is weak (weak.h): the attribute weak_condition. */
 struct finish_given {
     double mean, std_error;
     bool weak;

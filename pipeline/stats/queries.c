@@ -1,6 +1,7 @@
 #include "pipeline/stats/queries.h"
 
 #include "pipeline/stats/moments.h"
+#include "pipeline/stats/weak.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -133,13 +134,14 @@ struct queries_mean queries_mean(const double *value, const double *given, size_
                                  .std_error = ratio.std_error,
                                  .given_mean = given_mean.mean,
                                  .given_std_error = given_mean.std_error,
-                                 .weak = fabs(given_mean.mean) < 3 * given_mean.std_error};
+                                 .weak = weak_mean(given_mean.mean, given_mean.std_error)};
 }
 
-enum status queries_finish(struct store *store, const char *name, const char *expression, const double *value,
-                           const double *given, size_t n, struct error *err)
+enum status queries_finish(struct store *store, struct queries_weak *weak, const struct query *query,
+                           const double *value, const double *given, size_t n, struct error *err)
 {
     struct queries_mean mean = queries_mean(value, given, n);
+    const char *name = query->name;
     char group[QUERIES_NAME + 16], path[QUERIES_NAME + 32];
     enum status rc = OK;
 
@@ -148,11 +150,14 @@ enum status queries_finish(struct store *store, const char *name, const char *ex
     TRY(store_write(store, path, &mean.mean, 0, NULL, err));
     snprintf(path, sizeof path, "%s/std_error", group);
     TRY(store_write(store, path, &mean.std_error, 0, NULL, err));
-    TRY(store_set_text(store, group, "expression", expression, err));
+    TRY(store_set_text(store, group, "expression", query->text, err));
     TRY(store_set_real(store, group, "given_mean", mean.given_mean, err));
     TRY(store_set_real(store, group, "given_std_error", mean.given_std_error, err));
-    if (mean.weak)
+    if (mean.weak) {
         TRY(store_set_int(store, group, "weak_condition", 1, err));
+        snprintf(weak->first, sizeof weak->first, "%s", weak->count ? weak->first : name);
+        weak->count++;
+    }
 done:
     return rc;
 }

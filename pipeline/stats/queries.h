@@ -64,14 +64,20 @@ struct queries_mean {
     size_t images;
     double mean, std_error; /* of the ratio of the means of value and condition */
     double given_mean, given_std_error;
-    bool weak; /* the condition's mean is within 3 standard errors of zero: `mean` is statistically unreliable */
+    bool weak; /* the condition's mean is (weak.h): `mean` is statistically unreliable */
 };
 
 /* The mean over the rows, [n] in the order of the images. */
 struct queries_mean queries_mean(const double *value, const double *given, size_t n);
 
-/* Write queries/<name> of a store except its rows: mean, std_error and the attributes. */
-enum status queries_finish(struct store *store, const char *name, const char *expression, const double *value,
-                           const double *given, size_t n, struct error *err);
+/* Queries whose condition is weak (weak.h). */
+struct queries_weak {
+    size_t count;
+    char first[QUERIES_NAME]; /* name of the first one */
+};
+
+/* Write queries/<name> of a store except its rows: mean, std_error and the attributes; count it in `weak` if it is. */
+enum status queries_finish(struct store *store, struct queries_weak *weak, const struct query *query,
+                           const double *value, const double *given, size_t n, struct error *err);
 
 #endif

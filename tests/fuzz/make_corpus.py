@@ -23,6 +23,7 @@ SOURCES = {
     'keras': [('weights', '*.h5')],
     'jpeg': [('images', '*.jpg')],
     'png': [('images', '*.png')],
+    'webp': [('images', '*.webp')],
     'idx': [('datasets', 'idx/**/*')],
     'list': [('datasets', '**/*.txt')],
     'tar': [('datasets', '**/*.tar')],

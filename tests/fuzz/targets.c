@@ -18,6 +18,7 @@ static const struct fuzz_target targets[] = {
     {"keras", "w.h5", fuzz_weights, NULL},
     {"jpeg", NULL, fuzz_image, mend_jpeg},
     {"png", NULL, fuzz_image, mend_png},
+    {"webp", NULL, fuzz_image, NULL},
     {"idx", "images.idx", fuzz_idx, NULL},
     {"list", "list.txt", fuzz_list, NULL},
     {"tar", "shard.tar", fuzz_tar, mend_tar},

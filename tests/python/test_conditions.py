@@ -1,12 +1,15 @@
 """measure.given = sets of layers: statistics, flows and masses of the walks through them, against the float64 oracle."""
 
+import json
 import os
+import re
 import unittest
 
 import numpy
 import torch
 from oracle import Oracle, demo_modules, nrm_ref
-from support import DEMO, RunCase, Store, demo_pixels, nrmflow, run
+from support import (DEMO, DEMO_WEIGHTS, RunCase, Store, demo_pixels, nrmflow, read_safetensors, run,
+                     write_safetensors)
 
 IMAGES = 3
 BAR = 1e-4  # of an array's largest value
@@ -114,6 +117,68 @@ class Conditions(RunCase):
             self.assertIn("measure.given", done.stderr)
             self.assertIn(message, done.stderr)
             self.assertFalse(os.path.exists(self.path("refused.h5")))
+
+
+class NoMass(RunCase):
+    """Conditions that no image meets: the run succeeds, and everything that shows its numbers says what is wrong."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        tensors = {name: tensor.copy() for name, tensor in read_safetensors(DEMO_WEIGHTS).items()}
+        tensors["features.12.bias"][:] = -1e6  # conv3_2 is dead
+        write_safetensors(cls.path("dead.safetensors"), tensors)
+        cls.dead = {"model.weights": cls.path("dead.safetensors"), "data.images": "0:4", "measure.flows": "none"}
+        cls.done = run(cls.path("dead.h5"), cls.dead)
+        cls.single = {"data.images": "0:1", "measure.flows": "none", "measure.given": "fc8[3]", "measure.target": "class:5"}
+
+    def test_a_dead_layer_below_the_condition(self):
+        self.assertEqual(self.done.returncode, 0, self.done.stderr)
+        self.assertIn("warn: no image meets the condition: its mass is zero in all of them", self.done.stderr)
+        store = Store(self.path("dead.h5"))
+        self.assertEqual(store["images/given_mass"].tolist(), [0] * 4)
+        self.assertEqual(store.attributes["", "weak_condition"], 1)
+        self.assertTrue(numpy.isnan(store.layer("conv1_1")["mean"]).all())
+
+    def test_one_image_without_mass_has_no_standard_error_and_is_weak_too(self):
+        done = run(self.path("one.h5"), self.single)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("no image meets the condition", done.stderr)
+        self.assertEqual(Store(self.path("one.h5")).attributes["", "weak_condition"], 1)
+
+    def test_check_and_info_and_report_say_it(self):
+        checked, info = nrmflow("check", self.path("dead.h5")), nrmflow("info", self.path("dead.h5"))
+        self.assertEqual((checked.returncode, info.returncode), (0, 0))
+        for text in checked.stdout, info.stdout:
+            self.assertIn("weak_condition: no image meets the condition", text)
+        self.assertTrue(json.loads(nrmflow("check", "--json", self.path("dead.h5")).stdout)["weak_condition"])
+        self.assertTrue(json.loads(nrmflow("info", "--json", self.path("dead.h5")).stdout)["weak_condition"])
+
+    def test_a_query_says_it(self):
+        for images in "0:1", "0:3":
+            done = nrmflow("query", DEMO, "--images", images, "--set", "measure.target=class:5", "fc7[0:9] given fc8[3]")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("weak_condition: no image meets the condition", done.stdout)
+
+    def test_a_query_of_a_run_says_it(self):
+        settings = {"data.images": "0:4", "measure.flows": "none", "measure.given": "none", "measure.target": "class:5",
+                    "measure.query.never": "fc7[0:9] given fc8[3]", "measure.query.always": "fc7[0:9] given fc8[5]"}
+        done = run(self.path("queries.h5"), settings)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "conditions of queries .* queries=1 first=never")
+        info = nrmflow("info", self.path("queries.h5")).stdout
+        self.assertIn("weak_condition of the query never: no image meets the condition", info)
+        self.assertNotIn("query always: ", info)
+
+    def test_a_run_notices_early(self):
+        done = run(self.path("early.h5"), {"data.images": "0:1104", "measure.flows": "none", "measure.target": "class:5",
+                                           "measure.given": "fc8[3]"})
+        self.assertEqual(len(re.findall("none of the first [0-9]+ images meets measure.given", done.stderr)), 1)
+
+    def test_a_condition_that_is_met_is_not_warned_about(self):
+        done = run(self.path("met.h5"), {"data.images": "0:4", "measure.flows": "none"})
+        self.assertNotIn("condition", done.stderr)
+        self.assertNotIn("weak", nrmflow("check", self.path("met.h5")).stdout)
 
 
 if __name__ == "__main__":

@@ -80,17 +80,23 @@ def numbers(n):
 
 # ---- folders and lists ----------------------------------------------------------------------------------------------
 
+def hidden(root, path):
+    return any(part.startswith('.') for part in os.path.relpath(path, root).split('/'))
+
+
 def image_folder(root):
-    """(label, path) in ImageFolder's order, and the classes."""
+    """(label, path) in ImageFolder's order without what is hidden, and the classes."""
     if IMG_EXTENSIONS:
-        classes, index = find_classes(root)
-        return [(label, path) for path, label in make_dataset(root, index, IMG_EXTENSIONS)], classes
-    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+        classes = [name for name in find_classes(root)[0] if not name.startswith('.')]
+        index = {name: label for label, name in enumerate(classes)}
+        found = [(label, path) for path, label in make_dataset(root, index, IMG_EXTENSIONS)]
+        return [(label, path) for label, path in found if not hidden(root, path)], classes
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith('.'))
     found = []
     for label, name in enumerate(classes):
         for folder, _, files in sorted(os.walk(os.path.join(root, name), followlinks=True)):
             found += [(label, os.path.join(folder, file)) for file in sorted(files) if file.lower().endswith(ENDINGS)]
-    return found, classes
+    return [(label, path) for label, path in found if not hidden(root, path)], classes
 
 
 def read(path):
@@ -101,7 +107,8 @@ def read(path):
 def good_folders(cases):
     root = f'{cases.folder}/folder'
     for name in ('b/2.png', 'b/10.png', 'b/1.PNG', 'B/x.jpeg', 'a/z/1.png', 'a/z/deep/1.png', 'a/z-/1.png', 'a/x y/1.png',
-                 'a/z.png', 'a/zz.png', 'a-b/1.Jpg', 'é/ü.png', 'z/.png', 'n01440764/im.jpg.png'):
+                 'a/z.png', 'a/zz.png', 'a-b/1.Jpg', 'é/ü.png', 'z/.png', 'z/1.png', 'z/._1.png', 'z/.cache/1.png', '.ipynb_checkpoints/1.png',
+                 'n01440764/im.jpg.png'):
         write(f'{root}/{name}', small_png())
     write(f'{root}/b/picture.tif', encoded(picture(4, 5, 3), 'TIFF'))
     write(f'{root}/b/bitmap.bmp', encoded(picture(4, 5, 3), 'BMP'))
@@ -256,6 +263,30 @@ def good_hdf5(cases):
     cases.add(f'{root}/compact.h5', array_images(grey, [-1] * 7, 'compact.h5:/data'))
 
 
+def labels_of_arrays(cases):
+    """Labels of other names and shapes, and in a file of their own."""
+    root = f'{cases.folder}/hdf5'
+    pixels, labels = random.randint(0, 256, (5, 4, 6)).astype(np.uint8), np.array([2, 0, 1, 1, 0])
+    column, spread = labels[:, None], labels.reshape(5, 1, 1, 1)
+
+    def expect(name, path, given='-', found=labels):
+        cases.add(f'{root}/{path}', array_images(pixels, found, name), numbers(3) if found is labels else (), labels=given)
+
+    h5(f'{root}/column.h5', data=pixels, labels=column.astype(np.uint8))
+    expect('column.h5:/data', 'column.h5')
+    h5(f'{root}/hot.h5', data=pixels, labels=np.eye(3, dtype=np.uint8)[labels], targets=labels)
+    expect('hot.h5:/data', 'hot.h5', found=[-1] * 5)
+    expect('hot.h5:/data', 'hot.h5', 'targets')
+    h5(f'{root}/only_y.h5', y=spread, names=np.arange(3), weights=labels / 2)
+    h5(f'{root}/split.h5', train=labels[::-1].copy(), test=labels, label=np.eye(3)[labels])
+    h5(f'{root}/usual.h5', labels=labels.astype(np.int16), other=labels[::-1].copy())
+    h5(f'{root}/only_x.h5', x=pixels)
+    expect('only_x.h5:/x', 'only_x.h5', f'{root}/only_y.h5')
+    expect('only_x.h5:/x', 'only_x.h5', f'{root}/only_y.h5:/y')
+    expect('only_x.h5:/x', 'only_x.h5', f'{root}/split.h5:/test')
+    expect('only_x.h5:/x', 'only_x.h5', f'{root}/usual.h5')
+
+
 def damaged_hdf5(cases):
     """Damage that shows when images are read: HDF5 itself would read past its memory in the first two."""
     root = f'{cases.folder}/hdf5'
@@ -287,6 +318,9 @@ def bad_hdf5(cases):
         h5(f'{root}/{name}.h5', **datasets)
         cases.refuse(f'{root}/{name}.h5', status)
     h5(f'{root}/other.h5', data=pixels)
+    h5(f'{root}/two.h5', train=labels, test=labels, long=np.arange(4))
+    for given in f'{root}/two.h5', f'{root}/two.h5:/long', f'{root}/two.h5:/none', f'{root}/other.h5', 'train':
+        cases.refuse(f'{root}/other.h5', 'format', labels=given)
     with h5py.File(f'{root}/links.h5', 'w') as file:
         file['data'] = h5py.ExternalLink('other.h5', 'data')
     cases.refuse(f'{root}/links.h5:/data', 'unsupported')
@@ -330,6 +364,8 @@ def tar(path, members, format=tarfile.GNU_FORMAT, mode='w'):
                 info.type = tarfile.DIRTYPE
             elif isinstance(data, str):
                 info.type, info.linkname = tarfile.SYMTYPE, data
+            elif isinstance(data, tuple):
+                info.type, info.linkname = tarfile.LNKTYPE, data[0]
             else:
                 info.size = len(data)
             file.addfile(info, io.BytesIO(data) if isinstance(data, bytes) else None)
@@ -375,13 +411,53 @@ def good_tars(cases):
                ('cut.jpg', cut), ('cut.cls', b'0'), ('tiff.tif', encoded(picture(4, 4, 3), 'TIFF')), ('last.png', data[5])]
     for name, format in ('pax.tar', tarfile.PAX_FORMAT), ('gnu.tar', tarfile.GNU_FORMAT):
         tar(f'{root}/{name}', members, format)
-        images = [(7, 'train/x.PNG', decoded(data[1])), (2, long + '.png', decoded(data[3])), (0, 'cut.jpg', None),
+        images = [(7, 'train/x.PNG', decoded(data[1])), (2, long + '.png', decoded(data[3])),
+                  (-1, 'link.png', decoded(data[1])), (0, 'cut.jpg', None),
                   (-1, 'tiff.tif', None), (-1, 'last.png', decoded(data[5]))]
         cases.add(f'{root}/{name}', named(name, images), numbers(8))
 
 
+def tars_with_links(cases):
+    """Links to members, of images and of labels; labels that are far from their images."""
+    root = f'{cases.folder}/tar'
+    data = [small_png() for _ in range(4)]
+    tar(f'{root}/links.tar', [
+        ('./0.png', data[0]), ('./0.cls', b'4'), ('1.png', ('./0.png',)), ('1.cls', b'2'), ('2.png', data[2]),
+        ('2.cls', ('1.cls',)), ('a/b/3.png', '../../2.png'), ('a/b/3.cls', b'1'), ('4.png', '1.png'), ('4.cls', '0.cls'),
+        ('5.png', 'nowhere.png'), ('5.cls', b'1'), ('6.png', '/etc/6.png'), ('7.png', '7.png'), ('8.png', ('a/b/3.png',))])
+    cases.add(f'{root}/links.tar', named('links.tar', [
+        (4, './0.png', decoded(data[0])), (2, '1.png', decoded(data[0])), (2, '2.png', decoded(data[2])),
+        (1, 'a/b/3.png', decoded(data[2])), (4, '4.png', decoded(data[0])), (-1, '8.png', decoded(data[2]))]), numbers(5))
+    tar(f'{root}/apart.tar', [('b.cls', b'3'), ('c.cls', b'1'), ('a.png', data[0]), ('b.png', data[1]), ('c.png', data[2]),
+                              ('c.cls', b'0'), ('d.png', data[3]), ('a.cls', b'2'), ('x.cls', b'5')])
+    cases.add(f'{root}/apart.tar', named('apart.tar', [
+        (2, 'a.png', decoded(data[0])), (3, 'b.png', decoded(data[1])), (0, 'c.png', decoded(data[2])),
+        (-1, 'd.png', decoded(data[3]))]), numbers(4))
+
+
+def both_kinds(root):
+    """Images in folders and a tar file beside them, and what it holds."""
+    members, images = shard(0, 3)
+    tar(f'{root}/all.tar', members)
+    write(f'{root}/cat/1.png', small_png())
+    return members, images
+
+
+def good_if_said(cases):
+    root = f'{cases.folder}/tar/both'
+    members, images = both_kinds(root)
+    cases.add(root, named('all.tar', images), numbers(3), format='tar')
+    cases.add(root, [(0, 'cat/1.png', read(f'{root}/cat/1.png'))], ['cat'], format='folder')
+    write(f'{cases.folder}/tar/logs/.git/1.png', small_png())
+    write(f'{cases.folder}/tar/logs/out/a.txt', b'')
+    tar(f'{cases.folder}/tar/logs/all.tar', members)
+    cases.add(f'{cases.folder}/tar/logs', named('all.tar', images), numbers(3))
+
+
 def bad_tars(cases):
     root = f'{cases.folder}/tar'
+    both_kinds(f'{root}/both')
+    cases.refuse(f'{root}/both', 'format')
     members, _ = shard(0, 3)
     for mode in 'gz', 'bz2', 'xz':
         tar(f'{root}/packed.tar.{mode}', members, mode=f'w:{mode}')
@@ -413,8 +489,11 @@ if __name__ == '__main__':
         good_lists(made)
         good_idx(made)
         good_hdf5(made)
+        labels_of_arrays(made)
         damaged_hdf5(made)
         good_tars(made)
+        tars_with_links(made)
+        good_if_said(made)
     else:
         bad_folders_and_lists(made)
         bad_idx(made)

@@ -166,9 +166,24 @@ def jpeg_files():
     yield 'damage_inside.jpg', bytes(noise)
 
 
+def webp_files():
+    colour = picture(83, 101, 3)
+    yield 'lossy.webp', encoded(colour, 'WEBP', quality=80)
+    yield 'rough.webp', encoded(colour, 'WEBP', quality=5)
+    yield 'lossless.webp', encoded(colour, 'WEBP', lossless=True)
+    yield 'lossy_alpha.webp', encoded(picture(40, 33, 4), 'WEBP', 'RGBA', quality=60)
+    yield 'lossless_alpha.webp', encoded(picture(40, 33, 4), 'WEBP', 'RGBA', lossless=True)
+    yield 'exact_alpha.webp', encoded(picture(21, 20, 4), 'WEBP', 'RGBA', lossless=True, exact=True)
+    yield 'tall.webp', encoded(picture(801, 5, 3), 'WEBP')
+    yield 'wide.webp', encoded(picture(3, 1203, 3), 'WEBP')
+    yield '1x1.webp', encoded(picture(1, 1, 3), 'WEBP')
+    yield '3x2.webp', encoded(picture(2, 3, 3), 'WEBP', lossless=True)
+    yield 'webp_named.jpg', encoded(colour, 'WEBP')
+
+
 def refused_files():
     small = picture(5, 6, 3)
-    for kind in 'PPM', 'BMP', 'TIFF', 'WEBP', 'GIF':
+    for kind in 'PPM', 'BMP', 'TIFF', 'GIF':
         yield f'small.{kind.lower()}', 'unsupported', encoded(small, kind)
     yield 'pgm_named.jpg', 'unsupported', encoded(small[..., 0], 'PPM')
     yield 'empty.jpg', 'format', b''
@@ -177,6 +192,11 @@ def refused_files():
     yield 'magic_only.png', 'format', b'\x89PNG\r\n\x1a\n'
     yield 'magic_only.jpg', 'format', b'\xff\xd8\xff'
     yield 'zeros.jpg', 'format', b'\xff\xd8\xff' + bytes(500)
+    frames = [Image.fromarray(picture(20, 30, 3)) for _ in range(2)]
+    yield 'animated.webp', 'unsupported', encoded(frames[0], 'WEBP', save_all=True, append_images=frames[1:])
+    webp = encoded(small, 'WEBP', lossless=True)
+    yield 'damaged.webp', 'format', webp[:21] + b'\xff' * 8 + webp[29:]
+    yield 'empty.webp', 'format', b'RIFF\x04\0\0\0WEBP'
     good = encoded(small, 'PNG')
     for width, height, status in (60000, 60000, 'limit'), (2000000, 1, 'limit'), (2**31 - 1, 2**31 - 1, 'limit'), \
             (2**32 - 1, 1, 'format'), (0, 5, 'format'), (13000, 13000, 'format'):
@@ -197,7 +217,7 @@ def refused_files():
 
 def make_images(folder):
     with open(f'{folder}/cases.txt', 'w') as cases:
-        for name, data in [*png_files(), *jpeg_files()]:
+        for name, data in [*png_files(), *jpeg_files(), *webp_files()]:
             with open(f'{folder}/{name}', 'wb') as file:
                 file.write(data)
             for suffix, mode in ('rgb', 'RGB'), ('l', 'L'):
@@ -213,7 +233,8 @@ def make_images(folder):
 def make_truncated(folder):
     colour = picture(23, 29, 3)
     files = {'a.png': encoded(colour, 'PNG'), 'a.jpg': encoded(colour, 'JPEG'),
-             'b.jpg': encoded(colour, 'JPEG', progressive=True), 'b.png': interlaced(colour, 2)}
+             'b.jpg': encoded(colour, 'JPEG', progressive=True), 'b.png': interlaced(colour, 2),
+             'a.webp': encoded(colour, 'WEBP'), 'b.webp': encoded(colour, 'WEBP', lossless=True)}
     with open(f'{folder}/cases.txt', 'w') as cases:
         for name, data in files.items():
             good = []

@@ -113,7 +113,7 @@ static void plan(struct study *s)
 
 static void study_init(struct study *s, double sweeps, uint64_t seed)
 {
-    struct dataset_options data = {JOBS "/demo/t10k-images-idx3-ubyte.gz", "idx", NULL};
+    struct dataset_options data = {.path = JOBS "/demo/t10k-images-idx3-ubyte.gz", .format = "idx"};
     struct error err = {0};
 
     *s = (struct study){.options = {seed, sweeps}};

@@ -112,7 +112,8 @@ void small_run_init(struct small_run *run, const char *const *sets)
              "[data]\npath = %s/list.txt\n[model]\nweights = none\n[measure]\nflows = none\n[run]\nblock = %d\n",
              run->folder, SMALL_BLOCK);
     if (config_parse(&run->config, run->text, "small", sets, nsets, &err) != OK ||
-        dataset_scan(&listing, &(struct dataset_options){run->config.data.path.file, "list", NULL}, &err) != OK)
+        dataset_scan(&listing, &(struct dataset_options){.path = run->config.data.path.file, .format = "list"}, &err) !=
+            OK)
         fail_msg("%s", err.message);
     run->plan.config = &run->config;
     run->plan.listing = (struct node_block){.memory = listing, .nbytes = dataset_listing_bytes(listing)};

@@ -58,7 +58,7 @@ static struct dataset_listing *moved(struct dataset_listing *listing)
 
 static struct dataset_listing *scan(const char *path, const char *format, const char *labels)
 {
-    struct dataset_options options = {path, format, labels};
+    struct dataset_options options = {path, format, labels, NULL};
     struct dataset_listing *listing;
     struct error err = {0};
 
@@ -194,7 +194,7 @@ static void tar_shards_are_read_in_place(void **state)
 
 static void check_bad(struct fixture *f, const struct text *c)
 {
-    struct dataset_options options = {c->path, given(c->format), given(c->labels)};
+    struct dataset_options options = {c->path, given(c->format), given(c->labels), NULL};
     struct dataset_listing *listing;
     struct error err = {0};
     enum status rc = dataset_scan(&listing, &options, &err);
@@ -215,7 +215,7 @@ static void bad_data_sets_are_refused_with_their_path(void **state)
 
 static void an_empty_path_is_a_configuration_error(void **state)
 {
-    struct dataset_options options = {"", NULL, NULL};
+    struct dataset_options options = {.path = ""};
     struct dataset_listing *listing;
 
     (void)state;
@@ -385,7 +385,7 @@ static void damaged_files_never_do_more_than_fail(void **state)
         snprintf(copy, sizeof copy, "%s/flat/damaged", f->good);
         unsigned char *bytes = read_file(path, &nbytes), *damaged = malloc(nbytes);
         for (size_t round = 0; round < ROUNDS; round++) {
-            struct dataset_options options = {copy, files[i].format, NULL};
+            struct dataset_options options = {.path = copy, .format = files[i].format};
             struct dataset_listing *listing;
             struct error err = {0};
             uint64_t seed = random;

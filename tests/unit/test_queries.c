@@ -200,7 +200,8 @@ static struct store_reader *finish(const double *value, const double *given, siz
     struct store *store = sample_begin("store.h5");
     struct error err = {0};
 
-    if (queries_finish(store, "ears", "conv1_1 given conv2_1", value, given, n, &err) != OK)
+    if (queries_finish(store, &(struct queries_weak){0},
+                       &(struct query){.name = "ears", .text = "conv1_1 given conv2_1"}, value, given, n, &err) != OK)
         fail_msg("%s", err.message);
     return sample_finish(store, "store.h5");
 }

@@ -389,11 +389,12 @@ static void empty_text_and_no_images_are_fine(void **state)
     store_close(reader);
 }
 
-static void bytes_that_are_not_utf8_become_question_marks(void **state)
+static void bytes_that_are_not_utf8_become_escapes(void **state)
 {
     static const char *const names[] = {"caf\xe9.jpg",      "\xc3\xa9", "\xed\xa0\x80",
                                         "\xf0\x9f\x90\x88", "\xc0\xaf", "x\xe2\x82"};
-    static const char *const want[] = {"caf?.jpg", "\xc3\xa9", "???", "\xf0\x9f\x90\x88", "??", "x??"};
+    static const char *const want[] = {"caf\\xE9.jpg",     "\xc3\xa9",   "\\xED\\xA0\\x80",
+                                       "\xf0\x9f\x90\x88", "\\xC0\\xAF", "x\\xE2\\x82"};
     struct store *store = sample_begin("utf8.h5");
     struct error err = {0};
     size_t count = 6;
@@ -408,6 +409,23 @@ static void bytes_that_are_not_utf8_become_question_marks(void **state)
         assert_string_equal(paths[i], want[i]);
     free(paths);
     store_close(reader);
+}
+
+static void names_of_files_are_escaped_so_that_they_can_be_told_apart(void **state)
+{
+    static const char *const names[][2] = {{"caf\xe9", "caf\\xE9"},
+                                           {"caf\\xE9", "caf\\x5CxE9"},
+                                           {"a\\b", "a\\b"},
+                                           {"\\x5CxE9", "\\x5Cx5CxE9"},
+                                           {"", ""},
+                                           {"\xc3\xa9\\x", "\xc3\xa9\\x"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *escaped = store_escape_name(names[i][0]);
+        assert_string_equal(escaped, names[i][1]);
+        free(escaped);
+    }
 }
 
 static void groups_list_in_the_order_of_writing(void **state)
@@ -468,7 +486,8 @@ int main(void)
         cmocka_unit_test_teardown(unwritten_rows_say_so, files_clean),
         cmocka_unit_test_teardown(attribute_of_a_megabyte_survives, files_clean),
         cmocka_unit_test_teardown(empty_text_and_no_images_are_fine, files_clean),
-        cmocka_unit_test_teardown(bytes_that_are_not_utf8_become_question_marks, files_clean),
+        cmocka_unit_test_teardown(bytes_that_are_not_utf8_become_escapes, files_clean),
+        cmocka_unit_test(names_of_files_are_escaped_so_that_they_can_be_told_apart),
         cmocka_unit_test_teardown(groups_list_in_the_order_of_writing, files_clean),
         cmocka_unit_test_teardown(equal_contents_make_equal_files, files_clean),
     };

@@ -16,7 +16,13 @@ export function banners(data) {
     list.push(banner('bad', `This run has not finished: these numbers cover ${count(summary.finished)} of ${count(summary.images)} images`,
       'Run the same command again to continue it, then make a new report.'));
   }
-  if (summary.weak_condition) {
+  for (const query of summary.queries.filter((one) => one.weak_condition)) {
+    list.push(banner('warn', `The condition of the query ${query.name} has a mean mass that cannot be told from zero`, 'Its mean is unreliable, or no number.'));
+  }
+  if (summary.weak_condition && summary.given_mass === 0) {
+    list.push(banner('warn', 'No image meets the condition', 'Its mass is zero in all of them. Means are divided by it, so they are not numbers (weak_condition). Run again with another ',
+      h('code', {}, 'measure.given'), ', or with ', h('code', {}, 'none'), '.'));
+  } else if (summary.weak_condition) {
     list.push(banner('warn', 'The condition’s mean mass cannot be distinguished from zero',
       `It is ${withError(summary.given_mass, summary.given_mass_error)}. Means are divided by it, so they are statistically unreliable. Run again with `,
       h('code', {}, 'measure.given = none'), ', or with a composite of nonnegative rules.'));
@@ -81,11 +87,21 @@ function failures(data) {
       data.failures.map((row) => [String(row.image), row.path || '', row.status])));
 }
 
+// What was done to the pixels; stores of earlier versions do not say.
+function pixels(summary) {
+  if (!summary.pixel_mean) return null;
+  const sizes = [summary.pixel_resize ? `resized to ${summary.pixel_resize} (${summary.pixel_resampling})` : '',
+    summary.pixel_crop ? `cropped to ${summary.pixel_crop}` : '', summary.pixel_pad ? `padded by ${summary.pixel_pad}` : ''].filter(Boolean);
+  return [`from 0 to ${summary.pixel_scale}, minus ${summary.pixel_mean}, divided by ${summary.pixel_std}`,
+    `the network was trained on ${summary.pixel_order.toUpperCase()}`, ...sizes].join('; ');
+}
+
 function facts(data) {
   const { summary } = data;
   const rows = [['Network', summary.network], ['Rules', summary.composite], ['Explained', `logit of the target: ${summary.target}`],
     ['Condition', summary.given === 'input' ? 'walks that start at a pixel (given = input)' : summary.given],
-    ['Dataset', summary.dataset], ['Program', `nrmflow ${summary.program_version}`], ['Store', `${data.store}, ${bytes(summary.bytes)}`]];
+    ['Dataset', summary.dataset], ['Labels', `${count(summary.labels)} of ${count(summary.images)}`], ['Pixels', pixels(summary)],
+    ['Program', `nrmflow ${summary.program_version}`], ['Store', `${data.store}, ${bytes(summary.bytes)}`]];
   return h('dl', { class: 'facts' }, rows.filter(([, value]) => value).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
 }
 

@@ -29,6 +29,7 @@ class Nrmflow(CMakePackage):
     depends_on("zlib")
     depends_on("libjpeg-turbo")
     depends_on("libpng")
+    depends_on("libwebp")
     depends_on("libzip")
     depends_on("libarchive")
     depends_on("libinih")
