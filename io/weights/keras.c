@@ -147,5 +147,10 @@ static void close_keras(struct weights *w)
     free(k);
 }
 
-const struct weights_format weights_keras_format = {
-    .name = "keras", .keras = true, .recognise = recognise, .open = open_keras, .fetch = fetch, .close = close_keras};
+const struct weights_format weights_keras_format = {.name = "keras",
+                                                    .keras = true,
+                                                    .epsilon = WEIGHTS_EPSILON_KERAS,
+                                                    .recognise = recognise,
+                                                    .open = open_keras,
+                                                    .fetch = fetch,
+                                                    .close = close_keras};
