@@ -19,6 +19,9 @@ struct weights_pth_tensor {
 
 typedef enum status weights_pth_visit(void *context, const struct weights_pth_tensor *t, struct error *err);
 
+/* Whether a value is a pickled module, or one of TorchScript. */
+bool weights_pth_is_module(const struct weights_pickle *p, const struct weights_pickle_value *v);
+
 /* Call `visit` for every tensor of a dict of tensors, or of a pickled module with its submodules, named as in its
  * state dict; stops at the first failure. `path` is the file, for messages. */
 enum status weights_pth_each(const struct weights_pickle *p, const struct weights_pickle_value *holder,

@@ -99,6 +99,7 @@ done:
     return rc;
 }
 
+/* TorchScript has tensors and submodules among the attributes, PyTorch has dicts of them. */
 static enum status visit_module(struct walk *w, const struct module *module)
 {
     static const char *const own[] = {"_parameters", "_buffers"};
@@ -106,15 +107,31 @@ static enum status visit_module(struct walk *w, const struct module *module)
     value *submodules = weights_pickle_find(w->p, module->attributes, "_modules");
     enum status rc = OK;
 
+    if (!submodules) {
+        TRY(visit_items(w, module->attributes, module->prefix, 0));
+        return push_submodules(w, module->attributes, module->prefix);
+    }
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         value *dict = weights_pickle_find(w->p, module->attributes, own[i]);
         if (dict && weights_pickle_has_items(dict))
             TRY(visit_items(w, dict, module->prefix, eps && eps->kind == WEIGHTS_PICKLE_REAL ? eps->real : 0));
     }
-    if (submodules && weights_pickle_has_items(submodules))
+    if (weights_pickle_has_items(submodules))
         TRY(push_submodules(w, submodules, module->prefix));
 done:
     return rc;
+}
+
+bool weights_pth_is_module(const struct weights_pickle *p, value *v)
+{
+    static const char script[] = "__torch__.";
+    value *attributes = weights_pickle_attributes(p, v);
+    char class[WEIGHTS_PICKLE_CLASS];
+
+    if (!attributes)
+        return false;
+    weights_pickle_class(class, p, v);
+    return weights_pickle_find(p, attributes, "_modules") || strncmp(class, script, sizeof script - 1) == 0;
 }
 
 enum status weights_pth_each(const struct weights_pickle *p, value *holder, const char *path, weights_pth_visit *visit,
@@ -126,7 +143,7 @@ enum status weights_pth_each(const struct weights_pickle *p, value *holder, cons
 
     if (weights_pickle_has_items(holder))
         TRY(visit_items(&w, holder, "", 0));
-    if (attributes && weights_pickle_find(p, attributes, "_modules"))
+    if (weights_pth_is_module(p, holder))
         TRY(push_module(&w, attributes, "", NULL));
     for (size_t i = 0; i < w.nmodules; i++) {
         struct module module = w.modules[i];

@@ -34,20 +34,13 @@ static void reach(struct survey *s, size_t number, long holder, long key)
     s->reached[s->nreached++] = number;
 }
 
-static bool is_module(const struct weights_pickle *p, value *v)
-{
-    value *attributes = weights_pickle_attributes(p, v);
-
-    return attributes && weights_pickle_find(p, attributes, "_modules") != NULL;
-}
-
 /* What a module holds belongs to the module. */
 static void reach_contents(struct survey *s, size_t number)
 {
     value *v = &s->p->values[number];
     bool list = v->kind == WEIGHTS_PICKLE_LIST || v->kind == WEIGHTS_PICKLE_TUPLE;
 
-    if ((!list && !weights_pickle_has_items(v)) || is_module(s->p, v))
+    if ((!list && !weights_pickle_has_items(v)) || weights_pth_is_module(s->p, v))
         return;
     for (long cell = v->first; cell != WEIGHTS_PICKLE_END; cell = s->p->cells[cell].next)
         reach(s, s->p->cells[cell].value, (long)number, list ? NONE : (long)s->p->cells[cell].key);
@@ -174,7 +167,7 @@ static enum status collect(struct candidates *c, const struct survey *s, bool mo
         size_t number = s->reached[i];
         value *v = &s->p->values[number];
         struct count count = {0, 0};
-        if (!weights_pickle_has_items(v) || is_module(s->p, v) != modules)
+        if (!weights_pickle_has_items(v) || weights_pth_is_module(s->p, v) != modules)
             continue;
         nmodules += modules;
         TRY(weights_pth_each(s->p, v, s->path, count_tensor, &count, s->err));
