@@ -2,8 +2,8 @@
  * format.
  *
  * The first bytes of a file determine its format, not its name. Nothing in a file is ever executed: our own unpickler
- * reads tensors and skips everything else, and refuses what would run a program. Every size stated in a file is checked against the size of
- * the file before memory is allocated. weights_load reads the numbers, a few megabytes at a time.
+ * reads tensors and skips everything else, and refuses what would run a program. Every size stated in a file is checked
+ * against the size of the file before memory is allocated. weights_load reads the numbers, a few megabytes at a time.
  *
  * A checkpoint may hold the network under any key and at any depth, as a dict of tensors or a pickled model.
  *
