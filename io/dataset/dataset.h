@@ -19,8 +19,8 @@
  *           dataset of three or four dimensions. Labels come from an integer dataset of N elements, (N) or (N,1,..):
  *           `labels`, or else `label`, if it exists; or the one that data.labels names, in this file or as FILE or
  *           FILE:/DATASET in another.
- *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7), sorted by
- *           name. The members of a sample share their name up to the first dot: KEY.jpg, .jpeg, .png (or another
+ *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7) with braces
+ *           ({000..146}, {train,val}), sorted by name. The members of a sample share their name up to the first dot: KEY.jpg, .jpeg, .png (or another
  *           image's name) is the image, KEY.cls its label in decimal digits. They are adjacent, or all labels are
  *           elsewhere in the same shard. Links to members of the shard are followed.
  *

@@ -1,3 +1,4 @@
+#include "io/dataset/braces.h"
 #include "io/dataset/builder.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ static const struct format *find_format(const char *name)
 static bool matches(char *first, const char *pattern)
 {
     glob_t found = {0};
-    bool any = glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0;
+    bool any = dataset_braces_glob(&found, pattern, NULL) == OK && found.gl_pathc > 0;
 
     if (any && first) {
         const char *slash = strrchr(found.gl_pathv[0], '/');
@@ -148,7 +149,7 @@ static enum status detect(const struct format **format, const char *path, struct
         *format = &formats[HDF5];
         return OK;
     }
-    if (matches(NULL, path)) {
+    if (matches(NULL, path) || strchr(path, '{')) { /* if a shard of the braces is missing, the reader names it */
         *format = &formats[TAR];
         return OK;
     }

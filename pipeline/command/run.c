@@ -2,6 +2,7 @@
 
 #include "io/base/target.h"
 #include "pipeline/command/commands.h"
+#include "pipeline/command/launch.h"
 #include "pipeline/config/config.h"
 #include "pipeline/config/load.h"
 #include "pipeline/mpi/agree.h"
@@ -136,6 +137,15 @@ done:
     return rc;
 }
 
+static void advise_ranks(const char *config, const struct node *node, struct log *log)
+{
+    const struct launch launch = launch_here((size_t)node->nranks);
+    char text[PATH_MAX + 256];
+
+    if (launch_advise(text, sizeof text, &launch, config))
+        log_info(log, "%s", text);
+}
+
 static enum status compute(enum stop_reason *reason, const struct arguments *arguments, const struct node *node,
                            struct error *err)
 {
@@ -150,6 +160,7 @@ static enum status compute(enum stop_reason *reason, const struct arguments *arg
     default_output(output, sizeof output, arguments->source.path);
     TRY(check_launch(node, err));
     TRY(config_load(&config, &arguments->source, node, err));
+    advise_ranks(arguments->source.path, node, &log);
     if (arguments->dry) {
         TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     } else {

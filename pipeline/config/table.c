@@ -42,7 +42,8 @@ static const struct config_key keys[] = {
              "auto: bgr for Keras' files, else rgb",
      .allowed = "auto|rgb|bgr"},
     {"data", "max_failed", CONFIG_TYPE_SHARE, FIELD(data.max_failed), "0.01",
-     .help = "fraction of the images that may fail before the run counts as failed", .high = 1, .may_differ = true},
+     .help = "fraction of the images that may fail before the run counts as failed", .high = 1, .may_differ = true,
+     .unclear = "1", .question = "1 can be read as one image or as all: write 100 % for all, or a share such as 0.1 %"},
 
     {"model", "network", CONFIG_TYPE_NAME, FIELD(model.network), "auto",
      .help = "architecture; auto: recognised from the weights", .allowed = "auto|vgg11|vgg13|vgg16|vgg19",
@@ -51,6 +52,9 @@ static const struct config_key keys[] = {
      .help = "safetensors, Keras .h5 or PyTorch .pth file", .required = true, .may_differ = true},
     {"model", "classes", CONFIG_TYPE_PATH, FIELD(model.classes), "",
      .help = "text file with one class name on each line", .may_differ = true},
+    {"model", "batchnorm_eps", CONFIG_TYPE_ANY_REAL, FIELD(model.batchnorm_eps), "",
+     .help = "epsilon of every BatchNorm; empty: as in the file, else 1e-5 for PyTorch and 1e-3 for Keras",
+     .low = 1e-12, .high = 1},
 
     {"measure", "composite", CONFIG_TYPE_NAME, FIELD(measure.composite), "epsilon_gamma_box",
      .help = "relevance rules for all layers", .allowed = COMPOSITES},

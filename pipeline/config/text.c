@@ -135,16 +135,16 @@ static bool next_entry(struct entry *e, const char **at)
     return false;
 }
 
-/* Find the assignment to the same key. A text without one is of a version that did not have the key, and did what its
- * default does; the value of a pair reads "not set". */
+/* Find the assignment to the same key. One that is missing has the key's default, since texts of earlier versions lack
+ * the keys that are new; of a key that the program does not know it reads "not set". */
 static void find_entry(struct entry *found, const char *text, const struct entry *wanted)
 {
     *found = (struct entry){0};
     while (next_entry(found, &text))
         if (strcmp(found->section, wanted->section) == 0 && strcmp(found->name, wanted->name) == 0)
             return;
-    *found = *wanted;
     const struct config_key *key = config_table_key(config_table_find(wanted->section, wanted->name));
+    *found = *wanted;
     found->value = key && key->type != CONFIG_TYPE_PAIRS ? key->fallback : "not set";
     found->nvalue = (int)strlen(found->value);
 }

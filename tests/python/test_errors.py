@@ -3,10 +3,12 @@
 import os
 import re
 import shutil
+import tarfile
 import unittest
 
 import h5py
 import numpy
+import torch
 
 from support import DEMO_WEIGHTS, JOBS, RunCase, Store, nrmflow, read_safetensors, write_safetensors
 
@@ -88,6 +90,14 @@ class Configuration(ErrorCase):
     def test_missing_key_is_named(self):
         self.check_fails(r"model\.weights", ini=INI.replace("weights =", "# weights ="))
 
+    def test_one_or_all_failed_images(self):
+        self.check_fails(r"run\.ini:12: ", r"data\.max_failed", "one image or as all", "write 100 % for all",
+                         ini=INI + "[data]\nmax_failed = 1\n")
+
+    def test_variable_that_is_not_set(self):
+        self.check_fails(r"run\.ini:12: ", r"model\.classes", "NRMFLOW_NONE is not set", "mpirun -x NRMFLOW_NONE",
+                         ini=INI + "[model]\nclasses = $NRMFLOW_NONE/names\n")
+
     def test_missing_configuration(self):
         done = nrmflow("run", os.path.join(self.place, "none.ini"), "--output", self.store)
         self.assertEqual(done.returncode, FAILED)
@@ -164,6 +174,25 @@ class Weights(ErrorCase):
         write_safetensors(bad, tensors)
         self.check_fails("nan.safetensors", r"features\.7\.weight", sets=[f"model.weights={bad}"])
 
+    def test_batchnorm_epsilon_without_a_batchnorm(self):
+        self.check_fails(r"model\.batchnorm_eps", "no BatchNorm", sets=["model.batchnorm_eps=1e-3"])
+
+    def test_checkpoint_of_two_networks_says_how_to_keep_one(self):
+        tensors = {name: torch.tensor(tensor) for name, tensor in read_safetensors(DEMO_WEIGHTS).items()}
+        both = os.path.join(self.place, "both.pth")
+        torch.save({"model": tensors, "model_ema": {name: tensor + 1 for name, tensor in tensors.items()}}, both)
+        self.check_fails(r"both\.pth", r'at \["model"\], \["model_ema"\]', r"torch\.save\(c\[",
+                         sets=[f"model.weights={both}"])
+
+    def test_program_in_a_checkpoint_is_not_run(self):
+        class Shell:
+            def __reduce__(self):
+                return os.system, ("touch executed",)
+
+        bad = os.path.join(self.place, "bad.pth")
+        torch.save({"state_dict": {}, "extra": Shell()}, bad)
+        self.check_fails(r"bad\.pth", r"posix\.system", "nothing was executed", sets=[f"model.weights={bad}"])
+
     def test_weights_of_another_network_than_configured(self):
         self.check_fails(r"model\.network", "vgg16", sets=["model.network=vgg19"])
 
@@ -171,6 +200,11 @@ class Weights(ErrorCase):
 class Dataset(ErrorCase):
     def test_missing_dataset(self):
         self.check_fails("no_such_folder", sets=["data.path=no_such_folder"])
+
+    def test_missing_shard_of_braces_is_named(self):
+        with tarfile.open(os.path.join(self.place, "t-00.tar"), "w"):
+            pass
+        self.check_fails(r"t-01\.tar: no shard matches", sets=[f"data.path={self.place}/t-{{00..02}}.tar"])
 
     def test_dataset_without_images(self):
         empty = os.path.join(self.place, "empty")
@@ -200,6 +234,25 @@ class Dataset(ErrorCase):
 
     def test_missing_class_names(self):
         self.check_fails("no_such_names", sets=["model.classes=no_such_names"])
+
+    def test_more_class_names_than_outputs(self):
+        names = self.write_names("background\n" + "".join(f"name {i}\n" for i in range(10)))
+        self.check_fails("--set: ", r"model\.classes", r'11 names \("background" to "name 9"\)', "10 outputs",
+                         "the first, no output", sets=[f"model.classes={names}"])
+
+    def test_fewer_class_names_than_outputs(self):
+        names = self.write_names("a\nb\n\n")
+        self.check_fails(r"model\.classes", "2 names", "10 outputs", sets=[f"model.classes={names}"])
+
+    def test_class_names_as_a_dict_of_python(self):
+        names = self.write_names("{0: 'T-shirt', 1: 'Trouser'}")
+        self.check_fails("begins as JSON but is not, line 1", r"ast\.literal_eval", sets=[f"model.classes={names}"])
+
+    def write_names(self, content):
+        path = os.path.join(self.place, "names")
+        with open(path, "w") as file:
+            file.write(content)
+        return path
 
     def test_class_names_that_never_end(self):
         self.check_fails("/dev/zero: line 1 is no class name", sets=["model.classes=/dev/zero"])

@@ -128,14 +128,23 @@ static void numbers_that_are_not_finite_are_named(void **state)
 static const struct refusal no_state_dicts[] = {
     {"shell", FAIL_UNSUPPORTED, "asks for posix.system"},
     {"eval", FAIL_UNSUPPORTED, "asks for __builtin__.eval"},
-    {"whole_model", FAIL_UNSUPPORTED, "asks for torch.nn.modules.container.Sequential"},
-    {"int_storage", FAIL_UNSUPPORTED, "asks for torch.IntStorage"},
-    {"protocol_4", FAIL_UNSUPPORTED, "pickle protocol 4"},
+    {"hidden_shell", FAIL_UNSUPPORTED, "asks for posix.system"},
+    {"whole_model", FAIL_FORMAT, "'0.weight': its name is not"},
+    {"int_storage", FAIL_FORMAT, "features.0.weight': its dtype is not"},
+    {"unknown_storage", FAIL_UNSUPPORTED, "unknown kind torch.OtherStorage"},
+    {"two_networks", FAIL_UNSUPPORTED, "at [\"model\"], [\"model_ema\"]"},
+    {"numpy_arrays", FAIL_UNSUPPORTED, "'features.0.weight' is not a tensor but made by numpy."},
+    {"module_cycle", FAIL_LIMIT, "shares dicts between modules"},
+    {"object", FAIL_FORMAT, "only an object of class fractions.Fraction"},
+    {"protocol_4", FAIL_FORMAT, "no dict of tensors"},
+    {"protocol_6", FAIL_UNSUPPORTED, "pickle protocol 6"},
     {"instance", FAIL_UNSUPPORTED, "opcode 0x69"},
-    {"new_object", FAIL_UNSUPPORTED, "opcode 0x81"},
-    {"stack_global", FAIL_UNSUPPORTED, "opcode 0x93"},
+    {"new_object", FAIL_FORMAT, "no dict of tensors"},
+    {"stack_global", FAIL_UNSUPPORTED, "asks for os.system"},
+    {"stack_global_number", FAIL_FORMAT, "is missing on its stack"},
+    {"next_buffer", FAIL_UNSUPPORTED, "opcode 0x97"},
     {"call_type", FAIL_UNSUPPORTED, "calls torch.FloatStorage"},
-    {"name_escape", FAIL_UNSUPPORTED, "asks for ?[31mos.system"},
+    {"name_escape", FAIL_FORMAT, "class ?[31mos.system"},
     {"beyond_storage", FAIL_FORMAT, "features.0.bias': it extends beyond"},
     {"offset_huge", FAIL_FORMAT, "features.0.bias': it extends beyond"},
     {"offset_negative", FAIL_FORMAT, "storage and an offset"},
@@ -168,7 +177,11 @@ static const struct refusal no_state_dicts[] = {
     {"stop_two", FAIL_FORMAT, "missing or left over"},
     {"memo_missing", FAIL_FORMAT, "refers to an object"},
     {"string_long", FAIL_FORMAT, "in the middle of an object"},
-    {"integer_long", FAIL_FORMAT, "an integer"},
+    {"bytes_long", FAIL_FORMAT, "in the middle of an object"},
+    {"integer_long", FAIL_FORMAT, "in the middle of an object"},
+    {"pop_nothing", FAIL_FORMAT, "is missing on its stack"},
+    {"frozen_set_without_mark", FAIL_FORMAT, "is missing on its stack"},
+    {"build_number", FAIL_FORMAT, "is missing on its stack"},
     {"parameter_none", FAIL_FORMAT, "a parameter is not a tensor"},
     {"ordered_dict_none", FAIL_FORMAT, "not made from pairs"},
     {"ordered_dict_triple", FAIL_FORMAT, "not made from pairs"},
@@ -189,6 +202,22 @@ static void pickles_that_are_no_state_dicts_are_refused(void **state)
             refusal.file = name;
             check_refusals(*state, &refusal, 1);
         }
+}
+
+static void files_that_are_taken_for_weights_are_named(void **state)
+{
+    static const struct refusal refusals[] = {
+        {"lfs", FAIL_UNSUPPORTED, "run `git lfs pull`"},
+        {"page", FAIL_UNSUPPORTED, "it is a web page"},
+        {"gzip", FAIL_UNSUPPORTED, "run `gunzip`"},
+        {"index", FAIL_UNSUPPORTED, "the .safetensors files beside it"},
+        {"pickle", FAIL_UNSUPPORTED, "pickle.load"},
+        {"arrays.npz", FAIL_UNSUPPORTED, "numpy.load"},
+        {"model.keras", FAIL_UNSUPPORTED, "keras.models.load_model"},
+        {".", FAIL_SYSTEM, "it is a folder; name the file in it"},
+    };
+
+    CHECK(*state, refusals);
 }
 
 static void no_pickle_was_executed(void **state)
@@ -291,7 +320,21 @@ static void keras_files_that_are_no_network_are_refused(void **state)
         {"name_long.h5", FAIL_FORMAT, "layer_names"},
         {"name_root.h5", FAIL_FORMAT, "no such object"},
         {"name_dots.h5", FAIL_FORMAT, "../fc1"},
-        {"other_layer.h5", FAIL_FORMAT, "fc1/gamma:0': its name is not"},
+        {"other_layer.h5", FAIL_FORMAT, "fc1/embeddings:0': its name is not"},
+        {"rescaling.h5", FAIL_UNSUPPORTED, "'rescaling': it changes pixels"},
+        {"bn_unclear.h5", FAIL_UNSUPPORTED, "'block2_conv1': the file does not tell"},
+        {"bn_numbered.h5", FAIL_UNSUPPORTED, "'layers/batch_normalization': the file does not tell"},
+        {"config_text.h5", FAIL_FORMAT, "'model_config' is not JSON"},
+        {"config_list.h5", FAIL_FORMAT, "'model_config' is not a list"},
+        {"config_number.h5", FAIL_FORMAT, "the attribute is not a text"},
+        {"config_add.h5", FAIL_UNSUPPORTED, "'add_1': a VGG has no layer of class Add"},
+        {"config_elu.h5", FAIL_UNSUPPORTED, "'block2_conv1': its activation is elu"},
+        {"config_linear.h5", FAIL_UNSUPPORTED, "no ReLU lies between it and 'block2_conv1'"},
+        {"config_valid.h5", FAIL_UNSUPPORTED, "'block2_conv1': its padding is \"valid\""},
+        {"config_strides.h5", FAIL_UNSUPPORTED, "'block2_conv1': its strides are not 1"},
+        {"config_first.h5", FAIL_UNSUPPORTED, "'block2_conv1': its data_format is channels_first"},
+        {"config_bn_late.h5", FAIL_UNSUPPORTED, "'bn': this BatchNormalization follows a ReLU"},
+        {"config_rescaling.h5", FAIL_UNSUPPORTED, "'scale': it changes pixels"},
     };
 
     CHECK(*state, refusals);
@@ -333,6 +376,7 @@ int main(void)
         cmocka_unit_test(tensors_that_are_no_network_are_refused),
         cmocka_unit_test(numbers_that_are_not_finite_are_named),
         cmocka_unit_test(pickles_that_are_no_state_dicts_are_refused),
+        cmocka_unit_test(files_that_are_taken_for_weights_are_named),
         cmocka_unit_test(no_pickle_was_executed),
         cmocka_unit_test(damaged_streams_are_refused),
         cmocka_unit_test(damaged_archives_are_refused),
