@@ -21,7 +21,8 @@ static struct link_call image_of(const struct link_call *call, size_t i, struct 
 {
     const struct link_plan *plan = call->plan;
     size_t upper = i * layout_floats(plan->upper), lower = i * layout_floats(plan->lower);
-    size_t channels = plan->link->upper.channels, c = i * plan->backend->coefficients(plan);
+    size_t channels = plan->link->upper.channels, lower_channels = plan->link->lower.channels;
+    size_t c = i * plan->backend->coefficients(plan);
     struct link_call out = {.plan = plan,
                             .scratch = call->scratch,
                             .n = 1,
@@ -38,6 +39,7 @@ static struct link_call image_of(const struct link_call *call, size_t i, struct 
                             .r_lower = past_out(call->r_lower, lower),
                             .v_upper = past_out(call->v_upper, upper),
                             .joint = past_out(call->joint, i * channels * plan->link->lower.channels),
+                            .a_summaries = call->a_summaries ? call->a_summaries + i * lower_channels : NULL,
                             .summaries = call->summaries ? call->summaries + i * channels : NULL};
 
     if (call->ledger) {

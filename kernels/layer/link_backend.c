@@ -110,7 +110,7 @@ void link_finish_forward(const struct link_call *call,
         for (size_t i = 0; i < call->n; i++)
             layout_clear_border(own + i * floats, plan->upper);
     }
-    for (size_t i = 0; i < all && plan->link->rectified; i++)
+    for (size_t i = 0; i < all && network_rectified(plan->link); i++)
         call->upper[i] = call->upper[i] < 0 ? 0 : call->upper[i]; /* keeps NaN */
 }
 

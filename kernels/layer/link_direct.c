@@ -314,7 +314,8 @@ static void finish_row(float *z, float *c, const struct link_plan *plan, size_t 
 {
     struct shape shape = plan->link->upper;
     struct rule_term term = plan->parts.term[0];
-    struct ops_finish finish = {.scale = (float)term.scale, .eps = (float)term.eps, .rectified = plan->link->rectified};
+    struct ops_finish finish = {
+        .scale = (float)term.scale, .eps = (float)term.eps, .rectified = network_rectified(plan->link)};
     size_t row = (y == 0 ? TOP : 0) | (y + 1 == shape.height ? BOTTOM : 0);
 
     for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES)

@@ -173,7 +173,7 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b)
 {
     return (struct link_scratch_floats){larger(a.upper, b.upper), larger(a.lower, b.lower), larger(a.work, b.work),
-                                        larger(a.sums, b.sums)};
+                                        larger(a.sums, b.sums), larger(a.sum, b.sum)};
 }
 
 struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena)
@@ -181,7 +181,8 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
     return (struct link_scratch){.upper = arena_floats(arena, need.upper),
                                  .lower = arena_floats(arena, need.lower),
                                  .work = arena_floats(arena, need.work),
-                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger))};
+                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger)),
+                                 .sum = arena_floats(arena, need.sum)};
 }
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)

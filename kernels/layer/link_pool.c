@@ -23,10 +23,10 @@ static size_t shares(const struct link_plan *plan)
 static void forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
-    float largest = call->summaries ? 0 : pool_largest(call->a, plan->lower);
+    float largest = call->a_summaries ? 0 : pool_largest(call->a, plan->lower);
 
-    for (size_t c = 0; c < plan->link->lower.channels && call->summaries; c++)
-        largest = call->summaries[c].largest > largest ? call->summaries[c].largest : largest;
+    for (size_t c = 0; c < plan->link->lower.channels && call->a_summaries; c++)
+        largest = call->a_summaries[c].largest > largest ? call->a_summaries[c].largest : largest;
     pool_forward(call->upper, call->c_out, call->a, largest, plan->lower, plan->upper, plan->pool, plan->ops);
 }
 

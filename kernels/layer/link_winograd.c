@@ -20,7 +20,7 @@ static bool fits(const struct link_plan *plan)
 {
     return plan->link->kind == LINK_CONVOLUTION && (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) &&
            plan->bias_mode == BIAS_NEURON && !plan->signed_input && !plan->both_branches &&
-           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
+           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && network_rectified(plan->link);
 }
 
 /* Multiplications for one pair of channels. */

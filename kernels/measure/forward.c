@@ -38,6 +38,7 @@ static void step_forward(struct measure_result *results, const struct measure_pl
                                      .a = state_variable(&work->variables[k], slot).a,
                                      .upper = state_variable(&work->variables[k + 1], slot).a,
                                      .c_out = state_link(&work->links[k], slot).c,
+                                     .a_summaries = work->summaries,
                                      .summaries = work->summaries});
     for (size_t i = 0; i < n; i++)
         if (results[slot + i].status == MEASURE_OK)

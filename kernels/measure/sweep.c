@@ -2,6 +2,7 @@
 
 #include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
+#include "kernels/measure/cost.h"
 #include "kernels/measure/plan.h"
 
 #include <assert.h>
@@ -94,10 +95,7 @@ double sweep_flops(const struct measure_plan *plan, size_t lower, size_t upper)
 
     for (size_t k = lower; k < upper; k++) {
         const struct link *link = &plan->net->links[k];
-        double inputs =
-            link->kind == LINK_CONVOLUTION ? 9 * (double)link->lower.channels : (double)shape_neurons(link->lower);
-        if (link->kind != LINK_POOL)
-            flops += 2 * (double)plan->links[k].parts.nparts * inputs * (double)shape_neurons(link->upper);
+        flops += cost_map(link) * (double)plan->links[k].parts.nparts;
     }
     return flops;
 }

@@ -1,6 +1,7 @@
 #include "pipeline/run/model.h"
 
 #include "io/weights/weights.h"
+#include "kernels/base/network_vgg.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/sets/sets.h"
 #include "pipeline/util/suggest.h"
@@ -37,7 +38,7 @@ static enum status describe(struct description *d, const struct weights *w, cons
         const struct weights_layer *l = &weights_layers(w)[i];
         layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
     }
-    if (!network_init(&d->net, message, sizeof message, layers, weights_nlayers(w)))
+    if (!network_vgg_init(&d->net, message, sizeof message, layers, weights_nlayers(w)))
         TRY(error_set(err, FAIL_FORMAT, "%s: %s", config->model.weights.file, message));
     if (strcmp(config->model.network, "auto") != 0 && strcmp(config->model.network, d->net.name) != 0)
         TRY(config_fail(config, err, "model.network", "%s holds a %s", config->model.weights.file, d->net.name));
@@ -350,7 +351,7 @@ enum status model_random(struct model *model, const struct model_random *random,
     enum status rc = OK;
 
     *model = (struct model){0};
-    size_t nfloats = network_standard(&model->net, random->network, random->side, random->narrow, random->classes);
+    size_t nfloats = network_vgg_standard(&model->net, random->network, random->side, random->narrow, random->classes);
     if (nfloats == 0)
         return error_set(err, FAIL_CONFIG,
                          "there is no network \"%s\" for images of side %zu: choose vgg11, vgg13, vgg16 or vgg19, and "

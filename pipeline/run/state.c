@@ -1,5 +1,7 @@
 #include "pipeline/run/state.h"
 
+#include "kernels/base/network_vgg.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -40,7 +42,7 @@ enum status state_load_network(struct network *net, const struct store_reader *s
         good = s[0] > 0 && s[0] <= MAX_NEURONS && s[1] > 0 && s[1] <= MAX_NEURONS;
         layers[i] = (struct network_layer){i + 3 < dims[0], (size_t)s[0], (size_t)s[1], 0, 0};
     }
-    if (!good || !network_init(net, message, sizeof message, layers, dims[0]))
+    if (!good || !network_vgg_init(net, message, sizeof message, layers, dims[0]))
         rc = error_set(err, FAIL_FORMAT, "%s: /state/layers is damaged", path);
 done:
     free(sizes);

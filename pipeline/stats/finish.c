@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATH = 128 };
+enum { PATH = 256 };
 
 /* Of y over n images, kept as these statistics, or over those of a class. */
 static struct moments_given given_of(const struct statistics *s, const struct sums *sums, enum statistics_id images,
@@ -44,7 +44,7 @@ struct writer {
     const struct statistics *s;
     const struct sums *sums;
     struct moments_given given;
-    char group[PATH / 2];
+    char group[FLOWS_NAME + 16];
     double *values; /* [largest number of elements] */
     void *other;    /* the same room for other types */
     struct error *err;

@@ -50,15 +50,18 @@ static bool is_layer(const struct network *net, size_t variable, bool convolutio
 }
 
 /* Every pair of input and convolutions that are no neighbours, unless it is listed as an exact one. */
-static void add_sampled(struct flows *flows, const struct network *net)
+static bool add_sampled(struct flows *flows, const struct network *net)
 {
     for (size_t upper = 1; upper <= net->nlinks; upper++)
         for (size_t lower = 0; lower < upper && is_layer(net, upper, true); lower++) {
             if (!is_layer(net, lower, true) || lower == variable_below(net, upper - 1) || find(flows, lower, upper))
                 continue;
+            if (flows->count == FLOWS_MAX)
+                return false;
             flows->pairs[flows->count++] = (struct flows_pair){{lower, upper, 0}, true};
             flows->sampled = true;
         }
+    return true;
 }
 
 /* ---- single pairs ------------------------------------------------------------------------------------------------ */
@@ -146,10 +149,13 @@ enum status flows_choose(struct flows *flows, const struct config *config, const
     *flows = (struct flows){.sweeps = config->measure.sweeps};
     for (size_t k = 0; k < net->nlinks; k++)
         flows->adjacent[k] = net->links[k].kind != LINK_POOL && (wanted->groups & groups_of(net, k));
+    if (wanted->pairs.count > FLOWS_MAX)
+        TRY(config_fail(config, err, key, "more than %d pairs of layers", FLOWS_MAX));
     for (size_t i = 0; i < wanted->pairs.count; i++)
         TRY(add_pair(flows, wanted->pairs.items[i], config, net, err));
-    if (wanted->groups & CONFIG_FLOWS_ALL)
-        add_sampled(flows, net);
+    if ((wanted->groups & CONFIG_FLOWS_ALL) && !add_sampled(flows, net))
+        TRY(config_fail(config, err, key, "%s has more than %d pairs of layers; list the pairs that you need",
+                        net->name, FLOWS_MAX));
     qsort(flows->pairs, flows->count, sizeof flows->pairs[0], compare_pairs);
 done:
     return rc;

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { FLOWS_MAX = NETWORK_MAX_VARIABLES * (NETWORK_MAX_VARIABLES - 1) / 2 };
+enum { FLOWS_MAX = 2048 /* far pairs of a run */ };
 
 struct flows_pair {
     struct far_pair pair;
@@ -31,7 +31,7 @@ struct flows {
 enum { FLOWS_SWEEP_BYTES = 128 << 20 };
 
 /* Choose the pairs that measure.flows and measure.sweeps ask for. Errors: FAIL_CONFIG naming the pair that does not
- * fit the network. */
+ * fit the network, or if there are more than FLOWS_MAX. */
 enum status flows_choose(struct flows *flows, const struct config *config, const struct network *net,
                          struct error *err);
 

@@ -17,12 +17,48 @@ static const char *const rules[] = {"zero",          "epsilon 0.01",  "gamma 0.2
                                     "alphabeta 1 0", "zbox -1.5 1.5", "wsquare",    "flat"};
 
 static const struct link links[] = {
-    {LINK_CONVOLUTION, "signed", {3, 7, 5}, {4, 7, 5}, true, 0, 0},
-    {LINK_CONVOLUTION, "hidden", {5, 3, 8}, {17, 3, 8}, true, 0, 0},
-    {LINK_CONVOLUTION, "tiles", {18, 13, 6}, {9, 13, 6}, true, 0, 0},
-    {LINK_CONVOLUTION, "point", {2, 1, 1}, {3, 1, 1}, true, 0, 0},
-    {LINK_DENSE, "flatten", {4, 3, 3}, {11, 1, 1}, true, 0, 0},
-    {LINK_DENSE, "logits", {13, 1, 1}, {7, 1, 1}, false, 0, 0},
+    {.kind = LINK_CONVOLUTION,
+     .name = "signed",
+     .lower = {3, 7, 5},
+     .upper = {4, 7, 5},
+     .activation = {ACTIVATION_RELU, 0, 0},
+     .window = WINDOW_SAME3,
+     .groups = 1},
+    {.kind = LINK_CONVOLUTION,
+     .name = "hidden",
+     .lower = {5, 3, 8},
+     .upper = {17, 3, 8},
+     .activation = {ACTIVATION_RELU, 0, 0},
+     .window = WINDOW_SAME3,
+     .groups = 1},
+    {.kind = LINK_CONVOLUTION,
+     .name = "tiles",
+     .lower = {18, 13, 6},
+     .upper = {9, 13, 6},
+     .activation = {ACTIVATION_RELU, 0, 0},
+     .window = WINDOW_SAME3,
+     .groups = 1},
+    {.kind = LINK_CONVOLUTION,
+     .name = "point",
+     .lower = {2, 1, 1},
+     .upper = {3, 1, 1},
+     .activation = {ACTIVATION_RELU, 0, 0},
+     .window = WINDOW_SAME3,
+     .groups = 1},
+    {.kind = LINK_DENSE,
+     .name = "flatten",
+     .lower = {4, 3, 3},
+     .upper = {11, 1, 1},
+     .activation = {ACTIVATION_RELU, 0, 0},
+     .window = WINDOW_SAME3,
+     .groups = 1},
+    {.kind = LINK_DENSE,
+     .name = "logits",
+     .lower = {13, 1, 1},
+     .upper = {7, 1, 1},
+     .activation = {ACTIVATION_NONE, 0, 0},
+     .window = WINDOW_SAME3,
+     .groups = 1},
 };
 
 #define LENGTH(a) (sizeof(a) / sizeof(a)[0])
@@ -232,7 +268,7 @@ static bool sample_init(struct link_sample *s, const struct link *link, const ch
     struct link_scratch_floats need = link_scratch_floats(&s->plan, LINK_SAMPLE_IMAGES);
     s->scratch =
         (struct link_scratch){link_sample_floats(need.upper), link_sample_floats(need.lower),
-                              link_sample_floats(need.work), malloc(need.sums * sizeof(struct channels_ledger))};
+                              link_sample_floats(need.work), malloc(need.sums * sizeof(struct channels_ledger)), NULL};
     s->c = link_sample_floats(link_coefficients(&s->plan, LINK_SAMPLE_IMAGES));
     link_sample_forward(s);
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper && arrival == ALIVE; i++)
@@ -281,7 +317,7 @@ void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, 
         struct link_sample s;
         first = i % LINK_BACKENDS == 0 ? random : first; /* every backend gets the same numbers */
         random = first;
-        if (!link->rectified && arrival == ALIVE)
+        if (!network_rectified(link) && arrival == ALIVE)
             continue; /* logits */
         snprintf(what, sizeof what, "link %s, rule %s, bias %s%s, %s", link->name, rule,
                  bias == BIAS_NEURON ? "neuron" : "spread", arrival == ALIVE ? ", alive" : "",

@@ -1,4 +1,5 @@
 /* Which pairs measure.flows asks for in a VGG16, and what it says of those that do not fit. */
+#include "kernels/base/network_vgg.h"
 #include "pipeline/stats/flows.h"
 #include "tests/support/assert.h"
 
@@ -19,7 +20,7 @@ static enum status choose(struct flows *flows, struct network *net, const char *
     struct config config;
 
     *err = (struct error){0};
-    assert_more(network_standard(net, "vgg16", 32, 16, 10), 0);
+    assert_more(network_vgg_standard(net, "vgg16", 32, 16, 10), 0);
     snprintf(set, sizeof set, "measure.flows=%s", text);
     assert_int_equal(config_parse(&config, "[data]\npath = x\n[model]\nweights = y\n", "x.ini", sets, 1, err), OK);
     enum status rc = flows_choose(flows, &config, net, err);
@@ -118,7 +119,7 @@ static void cost_is_that_of_the_sweeps(void **state)
     (void)state;
     assert_chosen(&flows, &net, "conv5_1-conv5_3, conv1_2-conv4_1:8");
     assert_true(rule_composite(options.rules, "epsilon_plus", &net)); /* a part a link */
-    float *model = calloc(network_standard(&net, "vgg16", 32, 16, 10), sizeof *model);
+    float *model = calloc(network_vgg_standard(&net, "vgg16", 32, 16, 10), sizeof *model);
     measure_plan_init(&plan, &net, &options, model);
     struct flows_cost cost = flows_cost(&flows, &plan);
     double first = sweep_flops(&plan, network_find(&net, "conv5_1"), network_find(&net, "conv5_3"));

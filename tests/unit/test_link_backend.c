@@ -179,7 +179,12 @@ static void every_backend_of_weighted_links_has_samples(void **state)
 static const char *backend_of(struct shape lower, struct shape upper, enum rule_kind rule, bool signed_input)
 {
     static const float model[1];
-    struct link link = {.kind = LINK_CONVOLUTION, .lower = lower, .upper = upper, .rectified = true};
+    struct link link = {.kind = LINK_CONVOLUTION,
+                        .lower = lower,
+                        .upper = upper,
+                        .activation = {ACTIVATION_RELU, 0, 0},
+                        .window = WINDOW_SAME3,
+                        .groups = 1};
     struct link_setting setting = {.rule = {.kind = rule, .a = 0.25},
                                    .signed_input = signed_input,
                                    .lower = signed_input ? layout_planar(lower) : layout_blocked(lower),

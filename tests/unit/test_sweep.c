@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,15 +302,33 @@ static void batch_keeps_to_its_bytes(void **state)
     random_vgg_free(&vgg);
 }
 
+/* A chain of convolutions, halving pools and dense layers. */
+static void push(struct network *net, enum link_kind kind, const char *name, size_t channels)
+{
+    struct link link = {
+        .kind = kind, .upper = {channels, kind == LINK_DENSE, kind == LINK_DENSE}, .window = WINDOW_SAME3, .groups = 1};
+    char message[200];
+
+    if (kind == LINK_POOL)
+        link.window = (struct window)WINDOW_HALVING;
+    snprintf(link.name, sizeof link.name, "%s", name);
+    size_t lower = net->nlinks;
+    if (network_push(net, &link, &lower, 1, NULL, message, sizeof message) == 0)
+        fail_msg("%s", message);
+}
+
 static void flops_count_weights_positions_and_parts(void **state)
 {
-    struct network net = {.nlinks = 3,
-                          .links = {{.kind = LINK_CONVOLUTION, .lower = {2, 4, 4}, .upper = {3, 4, 4}},
-                                    {.kind = LINK_POOL, .lower = {3, 4, 4}, .upper = {3, 2, 2}},
-                                    {.kind = LINK_DENSE, .lower = {3, 2, 2}, .upper = {5, 1, 1}}}};
+    struct network net;
     struct measure_plan plan = {.net = &net};
+    char message[200];
 
     (void)state;
+    network_start(&net, "small", (struct shape){2, 4, 4});
+    push(&net, LINK_CONVOLUTION, "convolution", 3);
+    push(&net, LINK_POOL, "pool", 3);
+    push(&net, LINK_DENSE, "dense", 5);
+    assert_true(network_finish(&net, message, sizeof message));
     plan.links[0].parts.nparts = 3;
     plan.links[2].parts.nparts = 1;
     assert_same(sweep_flops(&plan, 0, 3), 3 * 2 * 9 * 2 * 3 * 16 + 2 * 12 * 5);
