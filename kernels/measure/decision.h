@@ -4,8 +4,8 @@
  * walk is in and is counted at once, is out and is dropped, or is still undecided. A walk that jumps over such a layer
  * is in none of its sets: it is out, or undecided. The *state* of an undecided walk is the list of conditions that it
  * still has to meet. Walks of the same state are propagated together: their relevance is one array a variable, and one
- * sweep takes it down to the next layer with sets. So an intersection costs one sweep whatever the number of its layers,
- * and so does a union of sets of different layers.
+ * sweep takes it down to the next layer with sets. So an intersection costs one sweep whatever the number of its
+ * layers, and so does a union of sets of different layers.
  *
  *   step at variable k        r_t(i) = sum over states s with next[s][atom(i)] = t of r_s(i)      and the sum of those
  *                             with next[s][atom(i)] = DECISION_IN is counted
