@@ -306,7 +306,7 @@ static void visit_pool(const struct reference_link *l, const double *relevance, 
 
 /* ---- copies ------------------------------------------------------------------------------------------------------ */
 
-/* The upper channels that an edge writes, and the lower ones that they copy; those of gates and passes are their own. */
+/* The upper channels that an edge writes, and the lower ones that they copy; gates and passes copy all. */
 static struct edge_channels channels_of(const struct reference_link *l, size_t edge)
 {
     if (l->link->kind == LINK_CHANNELS)

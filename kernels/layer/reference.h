@@ -1,11 +1,12 @@
 /* The measure in plain double precision: the oracle of the kernels, written to be read beside the formulas. This is the
  * best file to read first; link.h has the same operations, made fast.
  *
- * For one image. Lower neurons i are those of all edges of the link. A rule is phi_ij, and phi_bj for the bias, gathered
- * in up to two terms t (gamma's and alphabeta's branches); m_ij is 1, or one over the window's positions of a mean:
+ * For one image. Lower neurons i are those of all edges of the link. A rule is phi_ij, and phi_bj for the bias,
+ * gathered in up to two terms t (gamma's and alphabeta's branches); m_ij is 1, or one over the positions of a mean:
  *
  *     z(j)   = sum_i m_ij w_ij a_i + b_j
- *     z_t(j) = sum_i m_ij phi_t(a_i, w_ij) + phi_t(b_j),   c_t(j) = scale_t [selected by the sign of z(j)] / stab(z_t(j))
+ *     z_t(j) = sum_i m_ij phi_t(a_i, w_ij) + phi_t(b_j)
+ *     c_t(j) = scale_t [selected by the sign of z(j)] / stab(z_t(j))
  *     r(i|j) = sum_t m_ij phi_t(a_i, w_ij) c_t(j)
  *
  * Pools share by pool.h; where a link only copies (channels, gates, passes), r(i|j) is 1. And of one edge e:
@@ -60,8 +61,8 @@ void reference_backward(double *r_lower, const struct reference_link *l, const d
 
 void reference_lift(double *v_upper, const struct reference_link *l, const double *v_lower);
 
-/* joint [K][C], or [K] of a diagonal link (network_diagonal); h [lower neurons] weights on lower neurons, or NULL. Links
- * with a rule only. */
+/* joint [K][C], or [K] of a diagonal link (network_diagonal); h [lower neurons] weights on lower neurons, or NULL.
+ * Links with a rule only. */
 void reference_flow(double *joint, const struct reference_link *l, const double *r_upper, const double *h);
 
 /* The ledger: to_bias and absorbed of the upper channels, [K], whichever the edge. */
