@@ -304,6 +304,8 @@ static const struct {
     {"x channels a:0:2:0:4 out=4", "x takes channels that are not there"},
     {"x channels a:0:2:4:1 out=4", "x takes channels that are not there"},
     {"x channels a out=5", "x does not fill its channels"},
+    {"x channels a:0:2:0,a:0:2:1 out=4", "x writes channels twice"},
+    {"x channels a:0:2:0:2,a:0:2:2:1", "x writes channels twice"},
     {"x add a,input", "x adds maps of different shape"},
     {"x add a,small", "x adds maps of different shape"},
     {"x add a out=5", "x adds maps of different shape"},
