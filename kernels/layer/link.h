@@ -8,9 +8,10 @@
  *   lift      v_upper = sum over parts of c * F(x * v_lower, W')             its adjoint: weights of lower neurons up
  *   flow      J[k,c]  = sum over parts and taps of W' * G(x, R_upper * c)    relevance between all pairs of channels
  *
- * with F a convolution or dense layer, T its transpose, G its weight gradient. Arrays are [n][layout_floats] of the
- * lower or upper variable; a are activations (rectified where the variable is). K and C are the upper and lower
- * channels. Nothing here allocates or fails; arrays must not overlap.
+ * with F a linear map (convolution, dense layer, mean or identity), T its transpose, G its weight gradient. Where no
+ * rule shares relevance (channels, gates, passes) backward and lift only copy. Arrays are [n][layout_floats] of the
+ * lower or upper variable; a are activations. K and C are the upper and lower channels. Nothing here allocates or
+ * fails; arrays must not overlap.
  *
  * reference.h has the same operations in double precision, written to be read beside the formulas: read it first.
  */
@@ -34,14 +35,14 @@ enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 struct link_backend;
 
 enum {
-    LINK_BACKENDS = 5,
+    LINK_BACKENDS = 9,
     LINK_PACKED = 12 /* most arrays of a backend's own */
 };
 
 /* All of them. A plan gets the one that suits its link best; among equals the first. */
 extern const struct link_backend *const link_backends[LINK_BACKENDS];
 
-/* The name that bench shows: linear, direct, F(4x4), F(2x2), pool. */
+/* The name that bench shows: linear, direct, F(4x4), F(2x2), pool, window, channels, gate, pass. */
 const char *link_backend_name(const struct link_backend *backend);
 
 /* The variable of an edge. */
@@ -59,6 +60,7 @@ struct link_setting {
     bool both_branches; /* relevance may arrive where z <= 0, see rule_expand */
     const struct ops *ops;
     struct layout lower, upper;      /* lower: of the first edge's variable */
+    struct layout gate;              /* of a gate: that of the variable that multiplies */
     const struct link_input *inputs; /* of all edges; NULL for links of one edge. Borrowed. */
 };
 
@@ -77,7 +79,7 @@ struct link_plan {
     enum pool_mode pool;
     bool signed_input, both_branches;
     const struct ops *ops;
-    struct layout lower, upper;
+    struct layout lower, upper, gate;
     const struct link_input *inputs;
     const float *weight, *bias;              /* the network's own; of adds and averages one, and NULL */
     const float *forms[RULE_MAX_PARTS];      /* W' of every part, same shape as weight */
@@ -174,7 +176,7 @@ struct link_call {
 /* The forward pass.
  *
  *   a          in   lower activations
- *   upper      out  the activation: max(z, 0) where the variable is rectified, else z
+ *   upper      out  the activation, network.h's function of z
  *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats
  *   a_summaries  in   of a pool: of the channels of a, [n][C]; may be the array `summaries`; NULL: not known
  *   summaries  out  of the channels of `upper`, [n][K]; NULL: not computed */

@@ -35,8 +35,10 @@ _Static_assert(ARRAYS <= (int)LINK_PACKED, "LINK_PACKED is too small");
 
 static int suits(const struct link_plan *plan)
 {
-    bool fits = plan->link->kind == LINK_CONVOLUTION && plan->lower.lanes == 1 && plan->upper.lanes == LAYOUT_LANES &&
-                plan->link->lower.channels <= MOST_CHANNELS;
+    const struct link *link = plan->link;
+    bool activates = link->activation.kind == ACTIVATION_NONE || link->activation.kind == ACTIVATION_RELU;
+    bool fits = link->kind == LINK_CONVOLUTION && network_same3(link) && activates && plan->lower.lanes == 1 &&
+                plan->upper.lanes == LAYOUT_LANES && link->lower.channels <= MOST_CHANNELS;
 
     return fits ? 2 : 0;
 }
