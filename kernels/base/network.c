@@ -90,6 +90,21 @@ static bool check_windows(const struct link *link, struct reason reason)
     return true;
 }
 
+/* Whether upper channel k is one of the piece. */
+static bool holds(struct edge_channels piece, size_t k)
+{
+    return k >= piece.upper && (k - piece.upper) % piece.step == 0 && (k - piece.upper) / piece.step < piece.count;
+}
+
+static bool overlap(const struct edge_channels *pieces, size_t e)
+{
+    for (size_t i = 0; i < pieces[e].count; i++)
+        for (size_t other = 0; other < e; other++)
+            if (holds(pieces[other], pieces[e].upper + i * pieces[e].step))
+                return true;
+    return false;
+}
+
 static bool check_pieces(const struct network *net, const struct link *link, const size_t *lower, size_t nlower,
                          const struct edge_channels *pieces, struct reason reason)
 {
@@ -103,6 +118,8 @@ static bool check_pieces(const struct network *net, const struct link *link, con
         if (p.count == 0 || p.step == 0 || p.count > from.channels || p.lower > from.channels - p.count ||
             p.upper >= link->upper.channels || (link->upper.channels - 1 - p.upper) / p.step < p.count - 1)
             return refuse(reason, "%s takes channels that are not there", link->name);
+        if (overlap(pieces, e))
+            return refuse(reason, "%s writes channels twice", link->name);
         count += p.count;
     }
     return count == link->upper.channels || refuse(reason, "%s does not fill its channels", link->name);
