@@ -432,16 +432,16 @@ static void check_perturbed_weights(struct sample *s)
 static void sample_init(struct sample *s, const char *rule, struct random *random)
 {
     char *text = allocate(GRAPH_TEXT, 1);
-    size_t n = 0;
 
     s->random = random;
-    while (n < LEAST_WALKS || n > MOST_WALKS) {
-        if (n)
-            graph_case_free(&s->c);
+    for (;;) {
         graph_random_small(text, random);
         graph_case_init(&s->c, text, random);
         graph_case_choose(&s->c, rule, random);
-        n = graph_walks_count(&s->c, MOST_WALKS);
+        size_t n = graph_walks_count(&s->c, MOST_WALKS);
+        if (n >= LEAST_WALKS && n <= MOST_WALKS)
+            break;
+        graph_case_free(&s->c);
     }
     graph_walks_init(&s->walks, &s->c);
     graph_reference_init(&s->ref, &s->c);
