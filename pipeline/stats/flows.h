@@ -19,7 +19,7 @@ struct flows_pair {
 };
 
 struct flows {
-    bool adjacent[NETWORK_MAX_LINKS]; /* [k] link k's upper variable and the weighted variable below it */
+    bool adjacent[NETWORK_MAX_EDGES]; /* [k] link k's upper variable and the weighted variable below it */
     size_t count;                     /* of far pairs, exact and sampled, sorted by upper and lower variable */
     struct flows_pair pairs[FLOWS_MAX];
     bool sampled;  /* any far pair is */

@@ -43,7 +43,7 @@ static struct outcome compute(const struct random_image *s, struct far_pair pair
     size_t upper = network_shape(&s->vgg->net, pair.upper).channels;
     size_t lower = network_shape(&s->vgg->net, pair.lower).channels;
     struct outcome o = {{zeros(upper * lower, sizeof(float)), zeros(upper, sizeof(double)),
-                         zeros(upper, sizeof(double)), zeros(upper, sizeof(bool))},
+                         zeros(upper, sizeof(double)), zeros(lower, sizeof(double)), zeros(upper, sizeof(bool))},
                         upper,
                         lower,
                         {false, 0, 0}};
@@ -67,6 +67,7 @@ static void outcome_free(struct outcome *o)
     free(o->flow.joint);
     free(o->flow.lost);
     free(o->flow.left_out);
+    free(o->flow.around);
     free(o->flow.present);
 }
 
