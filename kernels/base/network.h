@@ -1,11 +1,22 @@
-/* VGG networks as tables of links.
+/* Networks as graphs of links.
  *
- * A network is a chain of variables a^0 (input), a^1, ..., a^L (logits). A link maps one variable to the next: a 3x3
- * convolution with zero padding 1, a dense layer, or a 2x2 max pool with stride 2. ReLU belongs to the variable it is
- * applied to: the outputs of all convolutions and dense layers are rectified, except the logits.
+ * A network has variables a^0 (input), a^1, ..., a^L (logits). Link k writes variable k + 1 from one or more variables
+ * below it. An *edge* is (link, position in its list, variable read); x + x has two. Relevance goes down along edges;
+ * a gate is evaluated and never swept, so what a link reads as its gate is no edge. A chain has one edge for every
+ * link, from variable k.
  *
- * Variables are numbered 0 .. nlinks; link k maps variable k to variable k + 1. They are named "input", "conv1_1",
- * "conv1_2", "pool1", ..., "pool5", "fc6", "fc7", "fc8". Dense layers read the variable below as [C][H][W].
+ *   convolution  z = W * a + b over windows, in groups of channels
+ *   dense        z = W a + b; reads the variable below as [C][H][W]
+ *   pool         maximum of a window; padding is absent
+ *   average      mean of a window
+ *   add          sum of its edges' variables
+ *   channels     concatenation, slice and shuffle: every upper channel is a lower one
+ *   gate         a times the gate, whose map is of the same size or one position
+ *   pass         z = w_c a + b_c per channel (weights may be absent: z = a); relevance passes unchanged
+ *
+ * An activation belongs to the variable it is applied to: relevance passes through it unchanged.
+ *
+ * A variable is a *cut* if no edge jumps over it: all walks that come from above it pass it or have ended.
  */
 #ifndef NRMFLOW_KERNELS_BASE_NETWORK_H
 #define NRMFLOW_KERNELS_BASE_NETWORK_H
@@ -17,65 +28,154 @@
 #include <stddef.h>
 
 enum {
-    NETWORK_MAX_LINKS = 24, /* VGG19: 16 convolutions, 5 pools, 3 dense layers */
+    NETWORK_MAX_LINKS = 512,
     NETWORK_MAX_VARIABLES = NETWORK_MAX_LINKS + 1,
-    NETWORK_NAME = 12
+    NETWORK_MAX_EDGES = 1024,
+    NETWORK_NAME = 64
 };
 
-enum link_kind { LINK_CONVOLUTION, LINK_DENSE, LINK_POOL };
+enum link_kind { LINK_CONVOLUTION, LINK_DENSE, LINK_POOL, LINK_AVERAGE, LINK_ADD, LINK_CHANNELS, LINK_GATE, LINK_PASS };
+
+enum activation_kind {
+    ACTIVATION_NONE,
+    ACTIVATION_RELU,
+    ACTIVATION_CLIP,         /* min(max(z, a), b): ReLU6 with 0 and 6 */
+    ACTIVATION_LEAKY,        /* z > 0 ? z : a z */
+    ACTIVATION_SIGMOID,      /* of gates */
+    ACTIVATION_HARD_SIGMOID, /* min(max(a z + b, 0), 1) */
+    ACTIVATION_SILU,         /* z sigmoid(z) */
+    ACTIVATION_HARD_SWISH,   /* z min(max(z + 3, 0), 6) / 6 */
+    ACTIVATION_GELU          /* z (1 + erf(z / sqrt 2)) / 2 */
+};
+
+struct activation {
+    enum activation_kind kind;
+    float a, b;
+};
+
+/* The window of upper position (y, x) is the lower rows down y - top .. + height - 1 and columns across x - left ..
+ * + width - 1. Positions outside of the lower map are padding. bottom and right are the padding that a mean may count;
+ * the number of windows is in the link's upper shape. */
+struct window {
+    size_t height, width, down, across;
+    size_t top, left, bottom, right;
+};
+
+/* Those of VGG: 3 x 3 with stride 1 and padding 1, 2 x 2 with stride 2. */
+#define WINDOW_SAME3                                                                                                   \
+    {                                                                                                                  \
+        3, 3, 1, 1, 1, 1, 1, 1                                                                                         \
+    }
+#define WINDOW_HALVING                                                                                                 \
+    {                                                                                                                  \
+        2, 2, 2, 2, 0, 0, 0, 0                                                                                         \
+    }
 
 struct link {
     enum link_kind kind;
-    char name[NETWORK_NAME]; /* of the upper variable */
-    struct shape lower, upper;
-    bool rectified; /* the upper variable goes through a ReLU */
-    size_t weight;  /* floats from the start of the model's weights: [K][C][3][3] or [K][N]; unused for pools */
-    size_t bias;    /* floats from the start of the model's weights: [K] */
+    char name[NETWORK_NAME];   /* of the upper variable */
+    struct shape lower, upper; /* lower: of the first edge's variable; all of an add have the same */
+    struct activation activation;
+    struct window window; /* of convolutions, pools and averages */
+    size_t groups;        /* of convolutions: one, or the number of groups of channels */
+    bool count_padding;   /* averages: divide by the window's positions within the map and its padding, else within
+                             the map */
+    size_t gate;          /* of a gate: the variable that multiplies */
+    bool weighted;        /* a pass has weights; convolutions and dense links always do */
+    size_t weight;        /* floats from the start of the model's weights: [K][C / groups][height][width] or [K][N],
+                             or [K] of a pass */
+    size_t bias;          /* likewise: [K] */
+    size_t first_edge, nedges;
+};
+
+/* Of an edge of LINK_CHANNELS: its upper channels upper, upper + step, ... read lower, lower + 1, ... */
+struct edge_channels {
+    size_t lower, upper, step, count;
+};
+
+struct edge {
+    size_t link;
+    size_t lower; /* variable */
+    struct edge_channels channels;
 };
 
 struct network {
     char name[NETWORK_NAME]; /* "vgg16" */
-    size_t nlinks;
+    struct shape input;
+    size_t nlinks, nedges;
     struct link links[NETWORK_MAX_LINKS];
+    struct edge edges[NETWORK_MAX_EDGES]; /* by link */
+
+    /* Set by network_finish: */
+    size_t first_reader[NETWORK_MAX_VARIABLES + 1]; /* in readers, of every variable; the last is their number */
+    size_t readers[NETWORK_MAX_EDGES];              /* edges by the variable they read, then by link */
+    bool cut[NETWORK_MAX_VARIABLES];
+    bool swept[NETWORK_MAX_VARIABLES]; /* some walk from the logits passes the variable: it serves not only as gate */
+    bool gates[NETWORK_MAX_VARIABLES]; /* the variable is the gate of a link */
+    bool nonnegative[NETWORK_MAX_VARIABLES]; /* for any image */
+    bool blocked[NETWORK_MAX_VARIABLES];
 };
 
-/* One weighted layer of a weights file. */
-struct network_layer {
-    bool convolution;
-    size_t out, in;      /* channels of a convolution, neurons of a dense layer */
-    size_t weight, bias; /* float offsets from the start of the model's weights, copied to the link */
-};
+/* ---- building ---------------------------------------------------------------------------------------------------- */
 
-/* Recognise a network from its layers: the variant from the number of convolutions, the widths from the shapes, and the
- * input size (32 times the side of the last pool's output) from the inputs of fc6.
- *
- *   net      out  the network; undefined on failure
- *   message  out  [nmessage] why the layers are no VGG network; untouched on success
- *   layers   in   [nlayers] convolutions first, then three dense layers
- * Returns true on success. */
-bool network_init(struct network *net, char *message, size_t nmessage, const struct network_layer *layers,
-                  size_t nlayers);
+/* A network that has only an input. */
+void network_start(struct network *net, const char *name, struct shape input);
 
-/* The network of this name ("vgg16") in torchvision's widths, 64 to 512 and 4096, all divided by `narrow`, for images
- * of 3 x side x side. In the model each layer's weight is followed by its bias.
+/* Append a link that reads these variables, in order; the link's `lower` and edges are filled in, for LINK_CHANNELS
+ * from `pieces` [nlower], which else is not read (NULL). With upper {0, 0, 0} the upper shape follows from the lower
+ * ones: windows are counted without what is left over at the end. Returns the variable that the link writes, or 0 with
+ * a message if the network is full, the name is taken or the shapes do not fit.
  *
- *   net      out  the network; undefined on failure
- *   classes  in   number of logits
- * Returns the floats of the model; 0 if there is no such network or `side` is not a positive multiple of 32. */
-size_t network_standard(struct network *net, const char *name, size_t side, size_t narrow, size_t classes);
+ *   message  out  [nmessage] one sentence that names the link; untouched on success */
+size_t network_push(struct network *net, const struct link *link, const size_t *lower, size_t nlower,
+                    const struct edge_channels *pieces, char *message, size_t nmessage);
+
+/* Find readers, cuts and layouts. The last link writes the logits, which have one position. Returns false with a
+ * message if it has more, or if a variable besides the logits is read by nobody. */
+bool network_finish(struct network *net, char *message, size_t nmessage);
+
+/* ---- properties -------------------------------------------------------------------------------------------------- */
 
 /* Name and shape of variable k, 0 <= k <= nlinks. */
 const char *network_variable(const struct network *net, size_t k);
 struct shape network_shape(const struct network *net, size_t k);
 
-/* How arrays of variable k lie in memory. */
+/* How arrays of variable k lie in memory: blocked if a convolution for which that pays reads or writes it, and no
+ * dense link reads it. */
 struct layout network_layout(const struct network *net, size_t k);
 
 /* Number of the variable of this name, or nlinks + 1 if there is none. */
 size_t network_find(const struct network *net, const char *name);
 
-/* The next weighted link below link k, past any pool; the number of links if there is none. The upper variable of that
- * link, or the input, and link k's upper variable are an adjacent pair. */
+/* The next weighted link below link k of a chain, past any pool; the number of links if there is none. The upper
+ * variable of that link, or the input, and link k's upper variable are an adjacent pair. */
 size_t network_weighted_below(const struct network *net, size_t k);
+
+/* Edge e of link k. */
+const struct edge *network_edge(const struct network *net, size_t k, size_t e);
+
+/* The number of edges that read variable k. */
+size_t network_reader_count(const struct network *net, size_t k);
+
+/* Whether link k is the only one that reads variable k, and reads nothing else: a step of a chain. */
+bool network_is_step(const struct network *net, size_t k);
+
+bool network_rectified(const struct link *link);
+
+/* Whether a link has weights, or weights one: relevance is shared by a rule. */
+bool network_has_rule(const struct link *link);
+
+/* Whether the link's flow has only the entries between a channel and itself: an add, an average, or a convolution of
+ * every channel alone. Its flow is then a vector of channels. */
+bool network_diagonal(const struct link *link);
+
+/* Whether the map is 3 x 3 with stride 1 and padding 1, in one group. */
+bool network_same3(const struct link *link);
+
+/* Whether the pool is 2 x 2 with stride 2 and without padding. */
+bool network_halving(const struct link *link);
+
+/* Floats of the weights of a convolution, a dense link or a pass; 1 for adds and averages, whose weight is one. */
+size_t network_weight_floats(const struct link *link);
 
 #endif

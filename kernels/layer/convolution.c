@@ -1,148 +1,245 @@
 #include "kernels/layer/convolution.h"
 
-#include <assert.h>
+#include "kernels/base/number.h"
+
 #include <string.h>
 
 #include <cblas.h>
 
-enum { TAPS = 9, COLUMN_FLOATS = 1 << 21 /* 8 MiB of columns at a time */ };
+enum { COLUMN_FLOATS = 1 << 21 /* 8 MiB of columns at a time */ };
+
+struct convolution convolution_of(const struct link *link)
+{
+    return (struct convolution){.upper = link->upper.channels,
+                                .lower = link->lower.channels,
+                                .groups = link->groups,
+                                .down = window_down(link),
+                                .across = window_across(link)};
+}
+
+/* ---- bands of one group's windows -------------------------------------------------------------------------------- */
+
+/* Channels of one group, and the rows of its columns. */
+static size_t group_upper(struct convolution shape)
+{
+    return shape.upper / shape.groups;
+}
+
+static size_t group_lower(struct convolution shape)
+{
+    return shape.lower / shape.groups;
+}
+
+static size_t depth_of(struct convolution shape)
+{
+    return group_lower(shape) * shape.down.taps * shape.across.taps;
+}
+
+static size_t upper_positions(struct convolution shape)
+{
+    return shape.down.count * shape.across.count;
+}
+
+static size_t lower_positions(struct convolution shape)
+{
+    return shape.down.size * shape.across.size;
+}
 
 /* Rows of output in one band. */
 static size_t band_rows(struct convolution shape)
 {
-    size_t rows = COLUMN_FLOATS / (shape.lower * TAPS * shape.width);
+    size_t rows = COLUMN_FLOATS / (depth_of(shape) * shape.across.count);
 
-    rows = rows ? rows : 1;
-    return rows < shape.height ? rows : shape.height;
+    return smaller(larger(rows, 1), shape.down.count);
+}
+
+/* Windows of one position each, which are their own columns. */
+static bool is_pointwise(struct window_axis axis)
+{
+    return axis.taps == 1 && axis.stride == 1 && axis.before == 0 && axis.count == axis.size;
+}
+
+static bool is_its_columns(struct convolution shape)
+{
+    return is_pointwise(shape.down) && is_pointwise(shape.across);
 }
 
 size_t convolution_scratch(struct convolution shape)
 {
-    return shape.lower * TAPS * shape.width * band_rows(shape);
+    return is_its_columns(shape) ? 0 : depth_of(shape) * shape.across.count * band_rows(shape);
 }
 
-/* The rows begin <= r < end of a band whose tap row dy is inside the map, and the input row that row `begin` reads. */
-struct tap_rows {
-    size_t begin, end, input;
+/* The rows of one band, and which of them have their tap row within the map. */
+struct band {
+    size_t first, rows;
 };
 
-static struct tap_rows rows_inside(struct convolution shape, size_t first, size_t rows, size_t dy)
+static struct window_span rows_inside(struct window_axis down, struct band band, size_t tap)
 {
-    size_t begin = first + dy == 0 ? 1 : 0, inside = shape.height + 1 - first - dy;
-    size_t end = rows < inside ? rows : inside;
+    struct window_span all = window_span(down, tap);
+    size_t first = larger(all.first, band.first), end = smaller(all.end, band.first + band.rows);
 
-    return (struct tap_rows){begin, end, first + begin + dy - 1};
+    if (first >= end)
+        return (struct window_span){0, 0, 0};
+    return (struct window_span){first - band.first, end - band.first, all.lower + (first - all.first) * down.stride};
 }
 
-/* Zeros in the column that a tap at dx reads from outside the map. */
-static void clear_border(float *map, size_t rows, size_t width, size_t dx)
+/* One row of columns: the row of the map as a tap sees it, zero outside. */
+static void gather_row(float *restrict out, const float *restrict row, struct window_axis across,
+                       struct window_span span)
 {
-    for (size_t r = 0; r < rows && dx != 1; r++)
-        map[r * width + (dx ? width - 1 : 0)] = 0;
-}
+    size_t n = span.end - span.first;
 
-/* Rows of a shifted map: out[y,x] = in[y, x + dx - 1], zero outside. One copy, after which the ends of the rows are
- * cleared. */
-static void shift_rows(float *restrict out, const float *restrict in, size_t rows, size_t width, size_t dx)
-{
-    size_t n = rows * width;
-
-    if (n == 0)
-        return;
-    if (dx == 0)
-        memcpy(out + 1, in, (n - 1) * sizeof *out);
-    else if (dx == 1)
-        memcpy(out, in, n * sizeof *out);
+    memset(out, 0, span.first * sizeof *out);
+    if (across.stride == 1)
+        memcpy(out + span.first, row + span.lower, n * sizeof *out);
     else
-        memcpy(out, in + 1, (n - 1) * sizeof *out);
-    clear_border(out, rows, width, dx);
-}
-
-/* columns[c,dy,dx][p] = x[c, p + (dy-1, dx-1)] for the output rows first .. first + rows - 1. */
-static void gather_columns(float *restrict columns, const float *restrict x, struct convolution shape, size_t first,
-                           size_t rows)
-{
-    size_t width = shape.width;
-
-    for (size_t c = 0; c < shape.lower; c++) {
-        for (size_t tap = 0; tap < TAPS; tap++, columns += rows * width) {
-            struct tap_rows at = rows_inside(shape, first, rows, tap / 3);
-            memset(columns, 0, at.begin * width * sizeof *columns);
-            shift_rows(columns + at.begin * width, x + (c * shape.height + at.input) * width, at.end - at.begin, width,
-                       tap % 3);
-            memset(columns + at.end * width, 0, (rows - at.end) * width * sizeof *columns);
-        }
-    }
-}
-
-/* The adjoint of shift_rows, added to `out`. Clears the border of `in`. */
-static void add_shifted_rows(float *restrict out, float *restrict in, size_t rows, size_t width, size_t dx)
-{
-    size_t n = rows * width;
-
-    clear_border(in, rows, width, dx);
-    if (dx == 0)
-        for (size_t i = 1; i < n; i++)
-            out[i - 1] += in[i];
-    else if (dx == 1)
         for (size_t i = 0; i < n; i++)
-            out[i] += in[i];
-    else
-        for (size_t i = 1; i < n; i++)
-            out[i] += in[i - 1];
+            out[span.first + i] = row[span.lower + i * across.stride];
+    memset(out + span.end, 0, (across.count - span.end) * sizeof *out);
 }
 
-/* The adjoint of gather_columns, added to x. Changes `columns`. */
-static void scatter_columns(float *restrict x, float *restrict columns, struct convolution shape, size_t first,
-                            size_t rows)
+/* Its adjoint, added to the row of the map. */
+static void scatter_row(float *restrict row, const float *restrict in, struct window_axis across,
+                        struct window_span span)
 {
-    size_t width = shape.width;
+    size_t n = span.end - span.first;
 
-    for (size_t c = 0; c < shape.lower; c++) {
-        for (size_t tap = 0; tap < TAPS; tap++, columns += rows * width) {
-            struct tap_rows at = rows_inside(shape, first, rows, tap / 3);
-            add_shifted_rows(x + (c * shape.height + at.input) * width, columns + at.begin * width, at.end - at.begin,
-                             width, tap % 3);
+    row += span.lower;
+    in += span.first;
+    if (across.stride == 1)
+        for (size_t i = 0; i < n; i++)
+            row[i] += in[i];
+    else
+        for (size_t i = 0; i < n; i++)
+            row[i * across.stride] += in[i];
+}
+
+/* columns[c,t][p] = x[c, p + t] for the windows p of the band. */
+static void gather_columns(float *restrict columns, const float *restrict x, struct convolution shape, struct band band)
+{
+    size_t across = shape.across.count, width = shape.across.size, taps = shape.down.taps * shape.across.taps;
+
+    for (size_t c = 0; c < group_lower(shape); c++, x += lower_positions(shape))
+        for (size_t tap = 0; tap < taps; tap++, columns += band.rows * across) {
+            struct window_span rows = rows_inside(shape.down, band, tap / shape.across.taps);
+            struct window_span span = window_span(shape.across, tap % shape.across.taps);
+            memset(columns, 0, rows.first * across * sizeof *columns);
+            for (size_t r = rows.first; r < rows.end; r++)
+                gather_row(columns + r * across, x + (rows.lower + (r - rows.first) * shape.down.stride) * width,
+                           shape.across, span);
+            memset(columns + rows.end * across, 0, (band.rows - rows.end) * across * sizeof *columns);
         }
-    }
+}
+
+/* The adjoint of gather_columns, added to x. */
+static void scatter_columns(float *restrict x, const float *restrict columns, struct convolution shape,
+                            struct band band)
+{
+    size_t across = shape.across.count, width = shape.across.size, taps = shape.down.taps * shape.across.taps;
+
+    for (size_t c = 0; c < group_lower(shape); c++, x += lower_positions(shape))
+        for (size_t tap = 0; tap < taps; tap++, columns += band.rows * across) {
+            struct window_span rows = rows_inside(shape.down, band, tap / shape.across.taps);
+            struct window_span span = window_span(shape.across, tap % shape.across.taps);
+            for (size_t r = rows.first; r < rows.end; r++)
+                scatter_row(x + (rows.lower + (r - rows.first) * shape.down.stride) * width, columns + r * across,
+                            shape.across, span);
+        }
+}
+
+/* Columns as a matrix: its rows are so many floats apart. */
+struct columns {
+    const float *values;
+    size_t stride;
+};
+
+static struct columns columns_of(float *restrict scratch, const float *restrict x, struct convolution shape,
+                                 struct band band)
+{
+    if (is_its_columns(shape))
+        return (struct columns){x + band.first * shape.across.count, lower_positions(shape)};
+    gather_columns(scratch, x, shape, band);
+    return (struct columns){scratch, band.rows * shape.across.count};
+}
+
+/* ---- the operations on one group --------------------------------------------------------------------------------- */
+
+static void forward_band(float *restrict y, const float *restrict w, struct columns columns, struct convolution shape,
+                         struct band band, bool accumulate)
+{
+    int depth = (int)depth_of(shape), n = (int)(band.rows * shape.across.count);
+
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)group_upper(shape), n, depth, 1, w, depth,
+                columns.values, (int)columns.stride, accumulate ? 1 : 0, y + band.first * shape.across.count,
+                (int)upper_positions(shape));
+}
+
+static void backward_band(float *restrict x, const float *restrict s, const float *restrict w, struct convolution shape,
+                          struct band band, float *restrict scratch)
+{
+    int depth = (int)depth_of(shape), n = (int)(band.rows * shape.across.count);
+    bool direct = is_its_columns(shape);
+    float *target = direct ? x + band.first * shape.across.count : scratch;
+
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, depth, n, (int)group_upper(shape), 1, w, depth,
+                s + band.first * shape.across.count, (int)upper_positions(shape), 0, target,
+                direct ? (int)lower_positions(shape) : n);
+    if (!direct)
+        scatter_columns(x, scratch, shape, band);
+}
+
+static void gradient_band(float *restrict g, const float *restrict s, struct columns columns, struct convolution shape,
+                          struct band band)
+{
+    int depth = (int)depth_of(shape), n = (int)(band.rows * shape.across.count);
+
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)group_upper(shape), depth, n, 1,
+                s + band.first * shape.across.count, (int)upper_positions(shape), columns.values, (int)columns.stride,
+                band.first ? 1 : 0, g, depth);
+}
+
+/* ---- all groups -------------------------------------------------------------------------------------------------- */
+
+static size_t next_band(struct band *band, struct convolution shape)
+{
+    band->rows = smaller(band_rows(shape), shape.down.count - band->first);
+    return band->rows;
 }
 
 void convolution_forward(float *restrict y, const float *restrict x, const float *restrict w, struct convolution shape,
                          bool accumulate, float *restrict scratch)
 {
-    size_t step = band_rows(shape), positions = shape.height * shape.width, depth = shape.lower * TAPS;
-
-    for (size_t first = 0; first < shape.height; first += step) {
-        size_t rows = shape.height - first < step ? shape.height - first : step, n = rows * shape.width;
-        gather_columns(scratch, x, shape, first, rows);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)shape.upper, (int)n, (int)depth, 1, w, (int)depth,
-                    scratch, (int)n, accumulate ? 1 : 0, y + first * shape.width, (int)positions);
+    for (size_t g = 0; g < shape.groups; g++) {
+        for (struct band band = {0, 0}; next_band(&band, shape); band.first += band.rows)
+            forward_band(y, w, columns_of(scratch, x, shape, band), shape, band, accumulate);
+        x += group_lower(shape) * lower_positions(shape);
+        y += group_upper(shape) * upper_positions(shape);
+        w += group_upper(shape) * depth_of(shape);
     }
 }
 
 void convolution_backward(float *restrict x, const float *restrict s, const float *restrict w, struct convolution shape,
                           float *restrict scratch)
 {
-    size_t step = band_rows(shape), positions = shape.height * shape.width, depth = shape.lower * TAPS;
-
-    memset(x, 0, shape.lower * positions * sizeof *x);
-    for (size_t first = 0; first < shape.height; first += step) {
-        size_t rows = shape.height - first < step ? shape.height - first : step, n = rows * shape.width;
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)depth, (int)n, (int)shape.upper, 1, w, (int)depth,
-                    s + first * shape.width, (int)positions, 0, scratch, (int)n);
-        scatter_columns(x, scratch, shape, first, rows);
+    memset(x, 0, shape.lower * lower_positions(shape) * sizeof *x);
+    for (size_t g = 0; g < shape.groups; g++) {
+        for (struct band band = {0, 0}; next_band(&band, shape); band.first += band.rows)
+            backward_band(x, s, w, shape, band, scratch);
+        x += group_lower(shape) * lower_positions(shape);
+        s += group_upper(shape) * upper_positions(shape);
+        w += group_upper(shape) * depth_of(shape);
     }
 }
 
 void convolution_gradient(float *restrict g, const float *restrict s, const float *restrict x, struct convolution shape,
                           float *restrict scratch)
 {
-    size_t step = band_rows(shape), positions = shape.height * shape.width, depth = shape.lower * TAPS;
-
-    for (size_t first = 0; first < shape.height; first += step) {
-        size_t rows = shape.height - first < step ? shape.height - first : step, n = rows * shape.width;
-        gather_columns(scratch, x, shape, first, rows);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)shape.upper, (int)depth, (int)n, 1,
-                    s + first * shape.width, (int)positions, scratch, (int)n, first ? 1 : 0, g, (int)depth);
+    for (size_t group = 0; group < shape.groups; group++) {
+        for (struct band band = {0, 0}; next_band(&band, shape); band.first += band.rows)
+            gradient_band(g, s, columns_of(scratch, x, shape, band), shape, band);
+        x += group_lower(shape) * lower_positions(shape);
+        s += group_upper(shape) * upper_positions(shape);
+        g += group_upper(shape) * depth_of(shape);
     }
 }

@@ -2,44 +2,90 @@
 
 #include "kernels/base/number.h"
 #include "kernels/layer/convolution.h"
+#include "kernels/layer/depthwise.h"
+#include "kernels/layer/transfer.h"
 
 #include <string.h>
 
-enum { TAPS = 9 };
+/* ---- maps in the planar order ------------------------------------------------------------------------------------ */
 
-static struct convolution convolution_of(const struct link *link)
-{
-    return (struct convolution){link->upper.channels, link->lower.channels, link->lower.height, link->lower.width};
-}
-
-size_t linear_weight_floats(const struct link *link)
-{
-    return link->upper.channels *
-           (link->kind == LINK_CONVOLUTION ? TAPS * link->lower.channels : shape_neurons(link->lower));
-}
-
-/* ---- convolutions in the planar order ---------------------------------------------------------------------------- */
-
-/* Scratch memory of a convolution: planar copies of both variables, weight gradient, columns of im2col. */
+/* Scratch memory: planar copies of both variables, a product of an upper variable's shape, the weight gradient, and
+ * columns of im2col. */
 struct planar {
-    float *lower, *upper, *gradient, *columns;
+    float *lower, *upper, *product, *gradient, *columns;
 };
 
 static struct planar planar_of(const struct link *link, float *scratch)
 {
-    float *upper = scratch + padded(shape_neurons(link->lower)), *gradient = upper + padded(shape_neurons(link->upper));
+    float *upper = scratch + padded(shape_neurons(link->lower)), *product = upper + padded(shape_neurons(link->upper));
+    float *gradient = product + padded(shape_neurons(link->upper));
 
-    return (struct planar){scratch, upper, gradient, gradient + padded(linear_weight_floats(link))};
+    return (struct planar){scratch, upper, product, gradient, gradient + padded(network_weight_floats(link))};
 }
 
-size_t linear_scratch_floats(const struct linear *linear)
+size_t linear_scratch_floats(const struct link *link)
 {
-    const struct link *link = linear->link;
+    size_t columns = link->kind == LINK_CONVOLUTION ? convolution_scratch(convolution_of(link)) : 0;
 
-    if (link->kind != LINK_CONVOLUTION)
+    if (link->kind == LINK_DENSE)
         return 0;
-    return padded(shape_neurons(link->lower)) + padded(shape_neurons(link->upper)) +
-           padded(linear_weight_floats(link)) + convolution_scratch(convolution_of(link));
+    return padded(shape_neurons(link->lower)) + 2 * padded(shape_neurons(link->upper)) +
+           padded(network_weight_floats(link)) + columns;
+}
+
+size_t linear_joint_floats(const struct link *link)
+{
+    return link->upper.channels * (network_diagonal(link) ? 1 : link->lower.channels);
+}
+
+/* Of a link and one image, in the planar order. */
+struct map {
+    void (*forward)(float *y, const float *x, const float *w, const struct link *link, bool accumulate, float *columns);
+    void (*backward)(float *x, const float *s, const float *w, const struct link *link, float *columns);
+};
+
+static void convolve(float *y, const float *x, const float *w, const struct link *link, bool accumulate, float *columns)
+{
+    convolution_forward(y, x, w, convolution_of(link), accumulate, columns);
+}
+
+static void convolve_backward(float *x, const float *s, const float *w, const struct link *link, float *columns)
+{
+    convolution_backward(x, s, w, convolution_of(link), columns);
+}
+
+static void convolve_alone(float *y, const float *x, const float *w, const struct link *link, bool accumulate,
+                           float *columns)
+{
+    (void)columns;
+    depthwise_forward(y, x, w, link, accumulate);
+}
+
+static void convolve_alone_backward(float *x, const float *s, const float *w, const struct link *link, float *columns)
+{
+    (void)columns;
+    depthwise_backward(x, s, w, link);
+}
+
+static void average(float *y, const float *x, const float *w, const struct link *link, bool accumulate, float *columns)
+{
+    (void)columns;
+    depthwise_average(y, x, *w, link, accumulate);
+}
+
+static void average_backward(float *x, const float *s, const float *w, const struct link *link, float *columns)
+{
+    (void)columns;
+    depthwise_average_backward(x, s, *w, link);
+}
+
+static const struct map convolutions = {convolve, convolve_backward};
+static const struct map depthwise = {convolve_alone, convolve_alone_backward};
+static const struct map averages = {average, average_backward};
+
+static const struct map *map_of(const struct link *link)
+{
+    return link->kind == LINK_AVERAGE ? &averages : depthwise_suits(link) ? &depthwise : &convolutions;
 }
 
 /* x in the planar order: x itself, or a copy in `room`. */
@@ -63,40 +109,101 @@ static void from_planar(float *out, const float *planar, struct layout layout)
         layout_from_planar(out, planar, layout);
 }
 
-static void convolve(float *y, const float *x, const float *w, const struct linear *linear, bool accumulate,
-                     struct planar planar)
-{
-    float *target = planar_target(y, planar.upper, linear->upper);
+/* ---- one image --------------------------------------------------------------------------------------------------- */
 
+static void forward_image(float *y, const float *x, const float *w, const struct linear *linear, bool accumulate,
+                          struct planar planar)
+{
+    if (linear->link->kind == LINK_ADD) {
+        transfer_all(y, linear->upper, x, linear->lower, *w, accumulate);
+        return;
+    }
+    float *target = planar_target(y, planar.upper, linear->upper);
     if (accumulate && target != y)
         layout_to_planar(target, y, linear->upper);
-    convolution_forward(target, to_planar(planar.lower, x, linear->lower), w, convolution_of(linear->link), accumulate,
-                        planar.columns);
+    map_of(linear->link)
+        ->forward(target, to_planar(planar.lower, x, linear->lower), w, linear->link, accumulate, planar.columns);
     from_planar(y, target, linear->upper);
 }
 
-static void convolve_backward(float *x, const float *s, const float *w, const struct linear *linear,
-                              struct planar planar)
+static void backward_image(float *x, const float *s, const float *w, const struct linear *linear, struct planar planar)
 {
+    if (linear->link->kind == LINK_ADD) {
+        transfer_all(x, linear->lower, s, linear->upper, *w, false);
+        return;
+    }
     float *target = planar_target(x, planar.lower, linear->lower);
-
-    convolution_backward(target, to_planar(planar.upper, s, linear->upper), w, convolution_of(linear->link),
-                         planar.columns);
+    map_of(linear->link)->backward(target, to_planar(planar.upper, s, linear->upper), w, linear->link, planar.columns);
     from_planar(x, target, linear->lower);
 }
 
-/* joint[k,c] (+)= sum over taps of w * g. */
+/* ---- flows ------------------------------------------------------------------------------------------------------- */
+
+/* The sum of s x over a channel's positions, s in its layout and x planar. */
+static float channel_product(const float *s, const float *x, struct layout layout, size_t channel)
+{
+    double sum = 0;
+
+    for (size_t y = 0; y < layout.shape.height; y++) {
+        const float *row = s + layout_index(layout, channel, y, 0);
+        for (size_t i = 0; i < layout.shape.width; i++)
+            sum += (double)row[i * layout.lanes] * (double)*x++;
+    }
+    return (float)sum;
+}
+
+/* Where every upper channel reads one lower one: joint[k,c] = sum_p s[k,p] (W x)[k,p]. */
+static void flow_alone(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
+                       bool accumulate, float *scratch)
+{
+    const struct link *link = linear->link;
+    struct linear planar = *linear;
+    float *product = planar_of(link, scratch).product;
+    size_t lower = link->lower.channels, each = link->upper.channels / lower;
+    size_t row = network_diagonal(link) ? 1 : lower;
+
+    planar.upper = layout_planar(link->upper);
+    forward_image(product, x, w, &planar, false, planar_of(link, scratch));
+    if (!accumulate)
+        memset(joint, 0, linear_joint_floats(link) * sizeof *joint);
+    for (size_t k = 0; k < link->upper.channels; k++)
+        joint[k * row + (row == 1 ? 0 : k / each)] +=
+            channel_product(s, product + k * shape_positions(link->upper), linear->upper, k);
+}
+
+/* joint[k,c] (+)= sum over taps of w * g, for the lower channels of k's group; the others stay as they are. */
 static void contract(float *joint, const float *w, const float *g, const struct link *link, bool accumulate)
 {
-    for (size_t i = 0; i < link->upper.channels * link->lower.channels; i++) {
-        float total = 0;
-        for (size_t tap = 0; tap < TAPS; tap++)
-            total += w[i * TAPS + tap] * g[i * TAPS + tap];
-        joint[i] = accumulate ? joint[i] + total : total;
+    size_t taps = link->window.height * link->window.width, depth = link->lower.channels / link->groups;
+    size_t each = link->upper.channels / link->groups;
+
+    for (size_t i = 0; i < link->upper.channels * depth; i++) {
+        size_t k = i / depth;
+        float *entry = &joint[k * link->lower.channels + k / each * depth + i % depth], total = 0;
+        for (size_t tap = 0; tap < taps; tap++)
+            total += w[i * taps + tap] * g[i * taps + tap];
+        *entry = accumulate ? *entry + total : total;
     }
 }
 
-/* ---- both kinds -------------------------------------------------------------------------------------------------- */
+static void flow_image(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
+                       bool accumulate, float *scratch)
+{
+    const struct link *link = linear->link;
+    struct planar planar = planar_of(link, scratch);
+
+    if (link->kind != LINK_CONVOLUTION || depthwise_suits(link)) {
+        flow_alone(joint, s, x, w, linear, accumulate, scratch);
+        return;
+    }
+    if (!accumulate && link->groups > 1)
+        memset(joint, 0, linear_joint_floats(link) * sizeof *joint);
+    convolution_gradient(planar.gradient, to_planar(planar.upper, s, linear->upper),
+                         to_planar(planar.lower, x, linear->lower), convolution_of(link), planar.columns);
+    contract(joint, w, planar.gradient, link, accumulate);
+}
+
+/* ---- all kinds --------------------------------------------------------------------------------------------------- */
 
 void linear_forward(float *restrict y, const float *restrict x, const float *restrict w, const struct linear *linear,
                     size_t n, bool accumulate, float *restrict scratch)
@@ -107,8 +214,8 @@ void linear_forward(float *restrict y, const float *restrict x, const float *res
         return;
     }
     for (size_t i = 0; i < n; i++)
-        convolve(y + i * layout_floats(linear->upper), x + i * layout_floats(linear->lower), w, linear, accumulate,
-                 planar_of(linear->link, scratch));
+        forward_image(y + i * layout_floats(linear->upper), x + i * layout_floats(linear->lower), w, linear, accumulate,
+                      planar_of(linear->link, scratch));
 }
 
 void linear_backward(float *restrict x, const float *restrict s, const float *restrict w, const struct linear *linear,
@@ -119,32 +226,24 @@ void linear_backward(float *restrict x, const float *restrict s, const float *re
         return;
     }
     for (size_t i = 0; i < n; i++)
-        convolve_backward(x + i * layout_floats(linear->lower), s + i * layout_floats(linear->upper), w, linear,
-                          planar_of(linear->link, scratch));
-}
-
-/* Flow of one image. */
-static void convolution_flow(float *joint, const float *s, const float *x, const float *w, const struct linear *linear,
-                             bool accumulate, struct planar planar)
-{
-    convolution_gradient(planar.gradient, to_planar(planar.upper, s, linear->upper),
-                         to_planar(planar.lower, x, linear->lower), convolution_of(linear->link), planar.columns);
-    contract(joint, w, planar.gradient, linear->link, accumulate);
+        backward_image(x + i * layout_floats(linear->lower), s + i * layout_floats(linear->upper), w, linear,
+                       planar_of(linear->link, scratch));
 }
 
 void linear_flow(float *restrict joint, const float *restrict s, const float *restrict x, const float *restrict w,
                  const struct linear *linear, size_t n, bool accumulate, float *restrict scratch)
 {
     const struct link *link = linear->link;
-    size_t upper = link->upper.channels, lower = link->lower.channels;
 
     if (link->kind == LINK_DENSE) {
-        struct ops_dense shape = {
-            .images = n, .upper = upper, .channels = lower, .positions = shape_positions(link->lower)};
+        struct ops_dense shape = {.images = n,
+                                  .upper = link->upper.channels,
+                                  .channels = link->lower.channels,
+                                  .positions = shape_positions(link->lower)};
         linear->ops->dense_flow(joint, s, x, w, &shape, accumulate);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        convolution_flow(joint + i * upper * lower, s + i * layout_floats(linear->upper),
-                         x + i * layout_floats(linear->lower), w, linear, accumulate, planar_of(link, scratch));
+        flow_image(joint + i * linear_joint_floats(link), s + i * layout_floats(linear->upper),
+                   x + i * layout_floats(linear->lower), w, linear, accumulate, scratch);
 }

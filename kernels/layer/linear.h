@@ -1,7 +1,9 @@
-/* The linear map of a link with any weights of the link's shape, its transpose, and the flow through it. Exact zeros
- * are kept. Dense layers use ops.h; convolutions use im2col in the planar order, whatever the layouts of the variables.
+/* The linear map of an edge with any weights of the link's shape, its transpose, and the flow through it. Exact zeros
+ * are kept. Dense layers use ops.h; convolutions and averages work in the planar order, whatever the layouts of the
+ * variables; adds copy. The weights of adds and averages are one number.
  *
- * Arrays are [n][layout_floats], those of a flow [n][K][C]. No failure, no allocation; arrays must not overlap.
+ * Arrays are [n][layout_floats], those of a flow [n][linear_joint_floats]. No failure, no allocation; arrays must not
+ * overlap.
  */
 #ifndef NRMFLOW_KERNELS_LAYER_LINEAR_H
 #define NRMFLOW_KERNELS_LAYER_LINEAR_H
@@ -14,15 +16,15 @@
 
 struct linear {
     const struct link *link;
-    struct layout lower, upper;
+    struct layout lower, upper; /* lower: of the edge's variable */
     const struct ops *ops;
 };
 
-/* Floats of scratch memory that convolutions need. */
-size_t linear_scratch_floats(const struct linear *linear);
+/* Floats of scratch memory. */
+size_t linear_scratch_floats(const struct link *link);
 
-/* Floats of w: [K][C][3][3] or [K][N]. */
-size_t linear_weight_floats(const struct link *link);
+/* Floats of the flow of one image: K x C, or K of a diagonal link (network_diagonal). */
+size_t linear_joint_floats(const struct link *link);
 
 /* y (+)= W x: adds to y if `accumulate`, else overwrites it. */
 void linear_forward(float *restrict y, const float *restrict x, const float *restrict w, const struct linear *linear,

@@ -1,5 +1,6 @@
 #include "kernels/layer/link.h"
 
+#include "kernels/layer/linear.h"
 #include "kernels/layer/link_backend.h"
 
 #include <assert.h>
@@ -16,15 +17,17 @@ static float *past_out(float *values, size_t n)
     return values ? values + n : NULL;
 }
 
-/* Image or sweep i of a call; `ledger` becomes its ledger. */
+/* Image or sweep i of a call; `ledger` becomes its ledger. A forward pass is of one edge. */
 static struct link_call image_of(const struct link_call *call, size_t i, struct link_ledger *ledger)
 {
     const struct link_plan *plan = call->plan;
-    size_t upper = i * layout_floats(plan->upper), lower = i * layout_floats(plan->lower);
-    size_t channels = plan->link->upper.channels, c = i * plan->backend->coefficients(plan);
+    size_t upper = i * layout_floats(plan->upper), lower = i * layout_floats(link_lower(plan, call->edge));
+    size_t channels = plan->link->upper.channels, lower_channels = plan->link->lower.channels;
+    size_t c = i * plan->backend->coefficients(plan);
     struct link_call out = {.plan = plan,
                             .scratch = call->scratch,
                             .n = 1,
+                            .edge = call->edge,
                             .c_images = call->c_images    ? call->c_images
                                         : call->one_image ? 1
                                                           : call->n,
@@ -37,9 +40,11 @@ static struct link_call image_of(const struct link_call *call, size_t i, struct 
                             .c_out = past_out(call->c_out, c),
                             .r_lower = past_out(call->r_lower, lower),
                             .v_upper = past_out(call->v_upper, upper),
-                            .joint = past_out(call->joint, i * channels * plan->link->lower.channels),
+                            .joint = past_out(call->joint, i * linear_joint_floats(plan->link)),
+                            .a_summaries = call->a_summaries ? call->a_summaries + i * lower_channels : NULL,
                             .summaries = call->summaries ? call->summaries + i * channels : NULL};
 
+    assert(!call->inputs || link_edges(plan) == 1);
     if (call->ledger) {
         *ledger = (struct link_ledger){.to_bias = call->ledger->to_bias + i * channels,
                                        .absorbed = call->ledger->absorbed + i * channels};
@@ -66,6 +71,12 @@ static void run(operation *operate, const struct link_call *call)
     }
 }
 
+static void add(float *restrict out, const float *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] += x[i];
+}
+
 /* Summaries of n arrays v w of a variable; w NULL means one, summaries NULL: nothing to do. */
 static void summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
                       size_t n, const struct ops *ops)
@@ -80,8 +91,10 @@ static void summarise(struct channels_summary *summaries, const float *v, const 
 void link_forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
+    struct link_call own = *call;
 
-    run(plan->backend->forward, call);
+    own.a = link_activations(call, 0);
+    run(plan->backend->forward, &own);
     if (!plan->backend->fused)
         summarise(call->summaries, call->upper, NULL, plan->upper, call->n, plan->ops);
 }
@@ -90,14 +103,21 @@ void link_backward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
     const struct link_ledger *ledger = call->ledger;
+    struct layout lower = link_lower(plan, call->edge);
+    struct link_call own = *call;
 
     assert(!(call->one_image && (ledger || call->joint)));
-    run(plan->backend->backward, call);
+    assert(!(call->add && ledger && (ledger->summaries || ledger->weighted)));
+    if (call->add)
+        own.r_lower = call->scratch->sum;
+    run(plan->backend->backward, &own);
+    if (call->add)
+        add(call->r_lower, own.r_lower, call->n * layout_floats(lower));
     if (plan->backend->fused)
         return;
     if (ledger) {
-        summarise(ledger->summaries, call->r_lower, NULL, plan->lower, call->n, plan->ops);
-        summarise(ledger->weighted, call->r_lower, ledger->h, plan->lower, call->n, plan->ops);
+        summarise(ledger->summaries, call->r_lower, NULL, lower, call->n, plan->ops);
+        summarise(ledger->weighted, call->r_lower, ledger->h, lower, call->n, plan->ops);
     }
     if (call->joint)
         link_flow(call);
@@ -105,7 +125,13 @@ void link_backward(const struct link_call *call)
 
 void link_lift(const struct link_call *call)
 {
-    run(call->plan->backend->lift, call);
+    struct link_call own = *call;
+
+    if (call->add)
+        own.v_upper = call->scratch->sum;
+    run(call->plan->backend->lift, &own);
+    if (call->add)
+        add(call->v_upper, own.v_upper, call->n * layout_floats(call->plan->upper));
 }
 
 void link_flow(const struct link_call *call)

@@ -1,13 +1,17 @@
 /* The operations of a link on n images, for any rule, in float32.
  *
+ * Links of several edges (adds and channels) go up from all their edges at once. Down, up and flows are sums over
+ * edges, so that those operations are of one edge: that of link_call.edge.
+ *
  *   forward   z = W a + b, or the maximum of a pool; and the coefficients c of rule.h, or the shares of a pool
  *   backward  R_lower = sum over parts of x * T(R_upper * c, W')             relevance down
  *   lift      v_upper = sum over parts of c * F(x * v_lower, W')             its adjoint: weights of lower neurons up
  *   flow      J[k,c]  = sum over parts and taps of W' * G(x, R_upper * c)    relevance between all pairs of channels
  *
- * with F a convolution or dense layer, T its transpose, G its weight gradient. Arrays are [n][layout_floats] of the
- * lower or upper variable; a are activations (rectified where the variable is). K and C are the upper and lower
- * channels. Nothing here allocates or fails; arrays must not overlap.
+ * with F a linear map (convolution, dense layer, mean or identity), T its transpose, G its weight gradient. Where no
+ * rule shares relevance (channels, gates, passes) backward and lift only copy. Arrays are [n][layout_floats] of the
+ * lower or upper variable; a are activations. K and C are the upper and lower channels. Nothing here allocates or
+ * fails; arrays must not overlap.
  *
  * reference.h has the same operations in double precision, written to be read beside the formulas: read it first.
  */
@@ -31,15 +35,21 @@ enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 struct link_backend;
 
 enum {
-    LINK_BACKENDS = 5,
+    LINK_BACKENDS = 9,
     LINK_PACKED = 12 /* most arrays of a backend's own */
 };
 
 /* All of them. A plan gets the one that suits its link best; among equals the first. */
 extern const struct link_backend *const link_backends[LINK_BACKENDS];
 
-/* The name that bench shows: linear, direct, F(4x4), F(2x2), pool. */
+/* The name that bench shows: linear, direct, F(4x4), F(2x2), pool, window, channels, gate, pass. */
 const char *link_backend_name(const struct link_backend *backend);
+
+/* The variable of an edge. */
+struct link_input {
+    struct layout layout;
+    struct edge_channels channels; /* LINK_CHANNELS only */
+};
 
 /* How a link is to be computed. */
 struct link_setting {
@@ -49,7 +59,9 @@ struct link_setting {
     bool signed_input;  /* the lower variable can be negative */
     bool both_branches; /* relevance may arrive where z <= 0, see rule_expand */
     const struct ops *ops;
-    struct layout lower, upper;
+    struct layout lower, upper;      /* lower: of the first edge's variable */
+    struct layout gate;              /* of a gate: that of the variable that multiplies */
+    const struct link_input *inputs; /* of all edges; NULL for links of one edge. Borrowed. */
 };
 
 /* Bounds of the input's channels for zbox, [channels of the input]. */
@@ -67,8 +79,9 @@ struct link_plan {
     enum pool_mode pool;
     bool signed_input, both_branches;
     const struct ops *ops;
-    struct layout lower, upper;
-    const float *weight, *bias;              /* the network's own */
+    struct layout lower, upper, gate;
+    const struct link_input *inputs;
+    const float *weight, *bias;              /* the network's own; of adds and averages one, and NULL */
     const float *forms[RULE_MAX_PARTS];      /* W' of every part, same shape as weight */
     const float *bias_forms[RULE_MAX_TERMS]; /* b' of every term, [K]; zeros where there is no bias */
     const float *low, *high;                 /* [C], zbox only */
@@ -81,11 +94,13 @@ struct link_scratch {
     float *lower;                 /* n x lower floats */
     float *work;                  /* of the linear maps */
     struct channels_ledger *sums; /* [n][upper channels] */
+    float *sum;                   /* of what is added to: n x its floats; only for calls with `add` */
 };
 
 struct link_scratch_floats {
     size_t upper, lower, work;
     size_t sums; /* elements, not floats */
+    size_t sum;  /* the caller sets it: link_scratch_floats leaves it zero */
 };
 
 /* Describe a link under a rule, to be computed by the backend that suits it best. `model` holds the model's weights;
@@ -137,18 +152,23 @@ struct link_ledger {
  *   c_images       in  c and c_out are [nterms][c_images][upper floats] and point to the first of the n images; 0:
  *                      n, or 1 for one_image
  *   one_image      in  the n are sweeps of one image, which alone has c and a; backward and lift only, without ledger
- *                      and joint */
+ *                      and joint
+ *   add            in  backward and lift add to r_lower or v_upper instead of overwriting it; without summaries */
 struct link_call {
     const struct link_plan *plan;
     const struct link_scratch *scratch;
     size_t n, c_images;
-    bool one_image;
-    const float *a, *c;       /* lower activations, and coefficients */
-    const float *r_upper;     /* relevance of the upper variable */
-    const float *v_lower, *h; /* weights of lower neurons: to be lifted; of the flow, NULL: one */
-    float *upper, *c_out;     /* of the forward pass */
-    float *r_lower, *v_upper; /* of backward and lift */
-    float *joint;             /* flow matrices, [n][K][C] */
+    size_t edge; /* of the link; a, v_lower, h, r_lower and joint are of its variable */
+    bool one_image, add;
+    const float *const *inputs; /* of a forward pass: activations of every edge; NULL: only a */
+    const float *gate;          /* of a forward pass: activations of the gate's variable, [n][layout_floats] */
+    const float *a, *c;         /* lower activations, and coefficients */
+    const float *r_upper;       /* relevance of the upper variable */
+    const float *v_lower, *h;   /* weights of lower neurons: to be lifted; of the flow, NULL: one */
+    float *upper, *c_out;       /* of the forward pass */
+    float *r_lower, *v_upper;   /* of backward and lift */
+    float *joint;               /* flow matrices, [n][K][C] */
+    const struct channels_summary *a_summaries;
     struct channels_summary *summaries;
     const struct link_ledger *ledger;
 };
@@ -156,24 +176,26 @@ struct link_call {
 /* The forward pass.
  *
  *   a          in   lower activations
- *   upper      out  the activation: max(z, 0) where the variable is rectified, else z
+ *   upper      out  the activation, network.h's function of z
  *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats
- *   summaries  out  of the channels of `upper`, [n][K]; for a pool also in: of the channels of a; NULL: neither */
+ *   a_summaries  in   of a pool: of the channels of a, [n][C]; may be the array `summaries`; NULL: not known
+ *   summaries  out  of the channels of `upper`, [n][K]; NULL: not computed */
 void link_forward(const struct link_call *call);
 
-/* One backward pass.
+/* One backward pass of an edge.
  *
  *   c, a     in   coefficients, and lower activations; a is not read for pools
  *   r_upper  in   relevance of the upper variable
  *   r_lower  out  relevance of the lower variable
- *   ledger   out  NULL: not computed
- *   joint    out  flow matrices of the n images, with the weights h; weighted links only; NULL: not computed */
+ *   ledger   out  of the whole link, whichever the edge; NULL: not computed
+ *   joint    out  flow matrices of the n images, [n][K][C], or [n][K] for a diagonal link (network_diagonal), with the
+ *                 weights h; links with a rule only; NULL: not computed */
 void link_backward(const struct link_call *call);
 
 /* The adjoint: v_upper[j] = sum_i v_lower[i] r(i|j), from v_lower, c and a. For pools a is not read. */
 void link_lift(const struct link_call *call);
 
-/* Flow matrices `joint` from r_upper, c, a and h. Weighted links only. */
+/* Flow matrices `joint` from r_upper, c, a and h. Links with a rule only. */
 void link_flow(const struct link_call *call);
 
 #endif

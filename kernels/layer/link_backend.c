@@ -1,6 +1,7 @@
 #include "kernels/layer/link_backend.h"
 
 #include "kernels/base/number.h"
+#include "kernels/layer/activation.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -8,6 +9,23 @@
 const char *link_backend_name(const struct link_backend *backend)
 {
     return backend->name;
+}
+
+/* ---- edges ------------------------------------------------------------------------------------------------------- */
+
+size_t link_edges(const struct link_plan *plan)
+{
+    return plan->inputs ? plan->link->nedges : 1;
+}
+
+struct layout link_lower(const struct link_plan *plan, size_t edge)
+{
+    return plan->inputs ? plan->inputs[edge].layout : plan->lower;
+}
+
+const float *link_activations(const struct link_call *call, size_t edge)
+{
+    return call->inputs ? call->inputs[edge] : call->a;
 }
 
 /* ---- derived weights --------------------------------------------------------------------------------------------- */
@@ -57,6 +75,18 @@ void link_pad_bias(float *out, const struct link_plan *plan)
 
     memset(out, 0, padded(channels) * sizeof *out);
     memcpy(out, plan->bias, channels * sizeof *out);
+}
+
+/* ---- pools ------------------------------------------------------------------------------------------------------- */
+
+float link_largest(const struct link_call *call)
+{
+    const struct link_plan *plan = call->plan;
+    float largest = call->a_summaries ? 0 : pool_largest(call->a, plan->lower);
+
+    for (size_t c = 0; c < plan->link->lower.channels && call->a_summaries; c++)
+        largest = call->a_summaries[c].largest > largest ? call->a_summaries[c].largest : largest;
+    return largest;
 }
 
 /* ---- coefficients ------------------------------------------------------------------------------------------------ */
@@ -110,8 +140,7 @@ void link_finish_forward(const struct link_call *call,
         for (size_t i = 0; i < call->n; i++)
             layout_clear_border(own + i * floats, plan->upper);
     }
-    for (size_t i = 0; i < all && plan->link->rectified; i++)
-        call->upper[i] = call->upper[i] < 0 ? 0 : call->upper[i]; /* keeps NaN */
+    activation_apply(call->upper, plan->link->activation, plan->upper, call->n);
 }
 
 /* ---- the ledger -------------------------------------------------------------------------------------------------- */
@@ -129,17 +158,25 @@ static void add_ledger(double *to_bias, double *absorbed, const struct link_plan
     }
 }
 
-void link_fill_ledger(const struct link_call *call, const struct channels_ledger *sums)
+void link_empty_ledger(const struct link_call *call)
 {
-    const struct link_plan *plan = call->plan;
     const struct link_ledger *ledger = call->ledger;
-    size_t channels = plan->link->upper.channels, floats = link_upper_floats(plan), all = call->n * channels;
+    size_t all = call->n * call->plan->link->upper.channels;
 
     if (!ledger)
         return;
     memset(ledger->to_bias, 0, all * sizeof *ledger->to_bias);
     memset(ledger->absorbed, 0, all * sizeof *ledger->absorbed);
-    for (size_t i = 0; i < call->n; i++)
+}
+
+void link_fill_ledger(const struct link_call *call, const struct channels_ledger *sums)
+{
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
+    size_t channels = plan->link->upper.channels, floats = link_upper_floats(plan);
+
+    link_empty_ledger(call);
+    for (size_t i = 0; i < call->n && ledger; i++)
         for (size_t t = 0; t < plan->parts.nterms; t++) {
             const float *c = call->c + i * floats;
             if (!sums)

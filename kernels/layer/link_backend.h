@@ -1,10 +1,12 @@
 /* How a link is computed: one method, as a table of its functions. A new one is a file with such a table and a row of
  * link_backends (link_plan.c).
  *
- *   linear   linear.h: any weighted link and rule; keeps exact zeros
+ *   linear   linear.h: any link with a rule; keeps exact zeros
  *   direct   direct.h: between few planar channels and a blocked variable, any rule; keeps exact zeros
  *   F(4x4), F(2x2)  winograd.h: for rules that never divide by a sum that can be exactly zero where relevance arrives
- *   pool     pool.h
+ *   pool     pool.h: 2x2 max pools with stride 2 of blocked variables
+ *   window   pool_window.h: max pools of any window
+ *   channels, gate, pass  links that relevance passes unchanged
  *
  * For link.c, link_plan.c, the backends and their tests only. */
 #ifndef NRMFLOW_KERNELS_LAYER_LINK_BACKEND_H
@@ -44,10 +46,20 @@ struct link_backend {
     void (*forward)(const struct link_call *call);
     void (*backward)(const struct link_call *call);
     void (*lift)(const struct link_call *call);
-    void (*flow)(const struct link_call *call); /* NULL for pools */
+    void (*flow)(const struct link_call *call); /* NULL where relevance is not shared by a rule */
 };
 
-extern const struct link_backend link_linear, link_direct, link_winograd_4, link_winograd_2, link_pool;
+extern const struct link_backend link_linear, link_direct, link_winograd_4, link_winograd_2, link_pool, link_window,
+    link_channels, link_gate, link_pass;
+
+/* ---- edges ------------------------------------------------------------------------------------------------------- */
+
+/* Number of a plan's edges, and the layout of the variable of one. */
+size_t link_edges(const struct link_plan *plan);
+struct layout link_lower(const struct link_plan *plan, size_t edge);
+
+/* The activations of an edge in a forward pass. */
+const float *link_activations(const struct link_call *call, size_t edge);
 
 /* ---- derived weights --------------------------------------------------------------------------------------------- */
 
@@ -56,6 +68,11 @@ extern const struct link_backend link_linear, link_direct, link_winograd_4, link
 size_t link_packed_floats(const struct link_plan *plan);
 void link_packed_compute(const struct link_plan *plan, float *memory);
 void link_packed_bind(struct link_plan *plan, const float *memory);
+
+/* ---- what backends of pools share -------------------------------------------------------------------------------- */
+
+/* The maximum of the lower variable, at least zero, from the call's summaries or its activations. */
+float link_largest(const struct link_call *call);
 
 /* ---- what backends of weighted links share ----------------------------------------------------------------------- */
 
@@ -75,6 +92,9 @@ bool link_denominator_is_z(const struct link_plan *plan);
  * `denominator` computes that of a term, of all images, unless it is z. */
 void link_finish_forward(const struct link_call *call,
                          void (*denominator)(float *out, const struct link_call *call, size_t term));
+
+/* Zeros for to_bias and absorbed, if the call has a ledger. */
+void link_empty_ledger(const struct link_call *call);
 
 /* to_bias and absorbed, if the call has a ledger. sums: those of channels_ledger, [n][K], of a rule with one term;
  * NULL: they are computed, for any rule. */

@@ -35,8 +35,10 @@ _Static_assert(ARRAYS <= (int)LINK_PACKED, "LINK_PACKED is too small");
 
 static int suits(const struct link_plan *plan)
 {
-    bool fits = plan->link->kind == LINK_CONVOLUTION && plan->lower.lanes == 1 && plan->upper.lanes == LAYOUT_LANES &&
-                plan->link->lower.channels <= MOST_CHANNELS;
+    const struct link *link = plan->link;
+    bool activates = link->activation.kind == ACTIVATION_NONE || link->activation.kind == ACTIVATION_RELU;
+    bool fits = link->kind == LINK_CONVOLUTION && network_same3(link) && activates && plan->lower.lanes == 1 &&
+                plan->upper.lanes == LAYOUT_LANES && link->lower.channels <= MOST_CHANNELS;
 
     return fits ? 2 : 0;
 }
@@ -314,7 +316,8 @@ static void finish_row(float *z, float *c, const struct link_plan *plan, size_t 
 {
     struct shape shape = plan->link->upper;
     struct rule_term term = plan->parts.term[0];
-    struct ops_finish finish = {.scale = (float)term.scale, .eps = (float)term.eps, .rectified = plan->link->rectified};
+    struct ops_finish finish = {
+        .scale = (float)term.scale, .eps = (float)term.eps, .rectified = network_rectified(plan->link)};
     size_t row = (y == 0 ? TOP : 0) | (y + 1 == shape.height ? BOTTOM : 0);
 
     for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES)

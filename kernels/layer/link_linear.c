@@ -1,27 +1,29 @@
-/* Weighted links of any kind under any rule, by linear.h. */
+/* Links that share relevance by a rule, by linear.h. Sums over lower neurons are over those of all edges. */
 #include "kernels/base/number.h"
 #include "kernels/layer/linear.h"
 #include "kernels/layer/link_backend.h"
 
 #include <math.h>
 
-static struct linear linear_of(const struct link_plan *plan)
+static struct linear linear_of(const struct link_plan *plan, size_t edge)
 {
-    return (struct linear){plan->link, plan->lower, plan->upper, plan->ops};
+    return (struct linear){plan->link, link_lower(plan, edge), plan->upper, plan->ops};
 }
 
 static int suits(const struct link_plan *plan)
 {
-    return plan->link->kind != LINK_POOL;
+    return network_has_rule(plan->link) ? 1 : 0;
 }
 
 static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
 {
-    struct linear linear = linear_of(plan);
+    size_t lower = 0;
 
+    for (size_t e = 0; e < link_edges(plan); e++)
+        lower = larger(lower, layout_floats(link_lower(plan, e)));
     return (struct link_scratch_floats){.upper = n * layout_floats(plan->upper),
-                                        .lower = n * layout_floats(plan->lower),
-                                        .work = linear_scratch_floats(&linear),
+                                        .lower = n * lower,
+                                        .work = linear_scratch_floats(plan->link),
                                         .sums = plan->link->upper.channels};
 }
 
@@ -58,11 +60,12 @@ static void multiply_constant(float *out, const float *constant, float sign, con
         layout_clear_border(out, layout);
 }
 
-/* out (+)= x * v over n images of the lower variable; out may be v. */
-static void multiply_factor(float *out, const struct link_plan *plan, enum rule_factor kind, const float *a,
-                            const float *v, size_t n, bool accumulate)
+/* out (+)= x * v over n images of an edge's variable; out may be v. */
+static void multiply_factor(float *out, const struct link_plan *plan, size_t edge, enum rule_factor kind,
+                            const float *a, const float *v, size_t n, bool accumulate)
 {
-    size_t floats = layout_floats(plan->lower);
+    struct layout lower = link_lower(plan, edge);
+    size_t floats = layout_floats(lower);
 
     for (size_t i = 0; i < n; i++, out += floats, a += floats, v = v ? v + floats : NULL)
         switch (kind) {
@@ -76,24 +79,24 @@ static void multiply_factor(float *out, const struct link_plan *plan, enum rule_
             multiply_activation(out, a, v, -INFINITY, 0, floats, accumulate);
             break;
         case FACTOR_ONE:
-            multiply_constant(out, NULL, 1, v, plan->lower, accumulate);
+            multiply_constant(out, NULL, 1, v, lower, accumulate);
             break;
         case FACTOR_MINUS_LOW:
-            multiply_constant(out, plan->low, -1, v, plan->lower, accumulate);
+            multiply_constant(out, plan->low, -1, v, lower, accumulate);
             break;
         case FACTOR_MINUS_HIGH:
-            multiply_constant(out, plan->high, -1, v, plan->lower, accumulate);
+            multiply_constant(out, plan->high, -1, v, lower, accumulate);
             break;
         }
 }
 
 /* x * v as an array: the activation itself if x v is just that, else `buffer`, which is overwritten. */
-static const float *factor_array(float *buffer, const struct link_plan *plan, enum rule_factor kind, const float *a,
-                                 const float *v, size_t n)
+static const float *factor_array(float *buffer, const struct link_plan *plan, size_t edge, enum rule_factor kind,
+                                 const float *a, const float *v, size_t n)
 {
     if (kind == FACTOR_ACTIVATION && !v)
         return a;
-    multiply_factor(buffer, plan, kind, a, v, n, false);
+    multiply_factor(buffer, plan, edge, kind, a, v, n, false);
     return buffer;
 }
 
@@ -101,7 +104,7 @@ static const float *factor_array(float *buffer, const struct link_plan *plan, en
 
 static void add_bias(float *z, const float *bias, struct layout layout)
 {
-    for (size_t c = 0; c < layout.shape.channels; c++)
+    for (size_t c = 0; c < layout.shape.channels && bias; c++)
         for (size_t y = 0; y < layout.shape.height; y++) {
             float *row = z + layout_index(layout, c, y, 0);
             for (size_t x = 0; x < layout.shape.width; x++)
@@ -109,21 +112,22 @@ static void add_bias(float *z, const float *bias, struct layout layout)
         }
 }
 
-/* The denominator of a term: the sum over its parts, and b'. */
+/* The denominator of a term: the sum over its parts, of all edges, and b'. */
 static void denominator(float *z, const struct link_call *call, size_t term)
 {
     const struct link_plan *plan = call->plan;
     const struct link_scratch *scratch = call->scratch;
-    struct linear linear = linear_of(plan);
     bool started = false;
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         struct rule_part part = plan->parts.part[p];
-        if (part.term != term)
-            continue;
-        const float *x = factor_array(scratch->lower, plan, part.factor, call->a, NULL, call->n);
-        linear_forward(z, x, plan->forms[p], &linear, call->n, started, scratch->work);
-        started = true;
+        for (size_t e = 0; e < link_edges(plan) && part.term == term; e++) {
+            struct linear linear = linear_of(plan, e);
+            const float *x =
+                factor_array(scratch->lower, plan, e, part.factor, link_activations(call, e), NULL, call->n);
+            linear_forward(z, x, plan->forms[p], &linear, call->n, started, scratch->work);
+            started = true;
+        }
     }
     for (size_t i = 0; i < call->n; i++)
         add_bias(z + i * link_upper_floats(plan), plan->bias_forms[term], plan->upper);
@@ -132,9 +136,12 @@ static void denominator(float *z, const struct link_call *call, size_t term)
 static void forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
-    struct linear linear = linear_of(plan);
 
-    linear_forward(call->upper, call->a, plan->weight, &linear, call->n, false, call->scratch->work);
+    for (size_t e = 0; e < link_edges(plan); e++) {
+        struct linear linear = linear_of(plan, e);
+        linear_forward(call->upper, link_activations(call, e), plan->weight, &linear, call->n, e > 0,
+                       call->scratch->work);
+    }
     for (size_t i = 0; i < call->n; i++)
         add_bias(call->upper + i * link_upper_floats(plan), plan->bias, plan->upper);
     link_finish_forward(call, denominator);
@@ -145,7 +152,7 @@ static void backward(const struct link_call *call)
     const struct link_plan *plan = call->plan;
     const struct link_scratch *scratch = call->scratch;
     size_t floats = call->n * link_upper_floats(plan), term = plan->parts.nterms;
-    struct linear linear = linear_of(plan);
+    struct linear linear = linear_of(plan, call->edge);
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         struct rule_part part = plan->parts.part[p];
@@ -154,7 +161,7 @@ static void backward(const struct link_call *call)
         term = part.term;
         float *target = p == 0 ? call->r_lower : scratch->lower;
         linear_backward(target, scratch->upper, plan->forms[p], &linear, call->n, scratch->work);
-        multiply_factor(call->r_lower, plan, part.factor, call->a, target, call->n, p > 0);
+        multiply_factor(call->r_lower, plan, call->edge, part.factor, call->a, target, call->n, p > 0);
     }
     link_fill_ledger(call, NULL);
 }
@@ -164,14 +171,15 @@ static void lift(const struct link_call *call)
     const struct link_plan *plan = call->plan;
     const struct link_scratch *scratch = call->scratch;
     size_t floats = call->n * link_upper_floats(plan);
-    struct linear linear = linear_of(plan);
+    struct linear linear = linear_of(plan, call->edge);
 
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         bool started = false;
         for (size_t p = 0; p < plan->parts.nparts; p++) {
             if (plan->parts.part[p].term != t)
                 continue;
-            multiply_factor(scratch->lower, plan, plan->parts.part[p].factor, call->a, call->v_lower, call->n, false);
+            multiply_factor(scratch->lower, plan, call->edge, plan->parts.part[p].factor, call->a, call->v_lower,
+                            call->n, false);
             linear_forward(scratch->upper, scratch->lower, plan->forms[p], &linear, call->n, started, scratch->work);
             started = true;
         }
@@ -186,11 +194,11 @@ static void flow(const struct link_call *call)
     const struct link_plan *plan = call->plan;
     const struct link_scratch *scratch = call->scratch;
     size_t floats = call->n * link_upper_floats(plan);
-    struct linear linear = linear_of(plan);
+    struct linear linear = linear_of(plan, call->edge);
 
     for (size_t p = 0; p < plan->parts.nparts; p++) {
         struct rule_part part = plan->parts.part[p];
-        const float *x = factor_array(scratch->lower, plan, part.factor, call->a, call->h, call->n);
+        const float *x = factor_array(scratch->lower, plan, call->edge, part.factor, call->a, call->h, call->n);
         multiply(scratch->upper, call->r_upper, call->c + link_term(call, part.term), floats);
         linear_flow(call->joint, scratch->upper, x, plan->forms[p], &linear, call->n, p > 0, scratch->work);
     }

@@ -1,12 +1,15 @@
 #include "kernels/base/number.h"
-#include "kernels/layer/linear.h"
 #include "kernels/layer/link_backend.h"
 
 #include <stdint.h>
 #include <string.h>
 
-const struct link_backend *const link_backends[LINK_BACKENDS] = {&link_linear, &link_direct, &link_winograd_4,
-                                                                 &link_winograd_2, &link_pool};
+const struct link_backend *const link_backends[LINK_BACKENDS] = {&link_linear,     &link_direct, &link_winograd_4,
+                                                                 &link_winograd_2, &link_pool,   &link_window,
+                                                                 &link_channels,   &link_gate,   &link_pass};
+
+/* The weight of adds and averages. */
+static const float one = 1;
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
 
@@ -20,6 +23,12 @@ static const struct link_backend *best_backend(const struct link_plan *plan)
     return best;
 }
 
+/* Whether a link has weights in the model. */
+static bool has_weights(const struct link *link)
+{
+    return link->kind == LINK_CONVOLUTION || link->kind == LINK_DENSE || (link->kind == LINK_PASS && link->weighted);
+}
+
 void link_plan_init(struct link_plan *plan, const struct link *link, const struct link_setting *setting,
                     const float *model)
 {
@@ -31,12 +40,17 @@ void link_plan_init(struct link_plan *plan, const struct link *link, const struc
                                .both_branches = setting->both_branches,
                                .ops = setting->ops,
                                .lower = setting->lower,
-                               .upper = setting->upper};
-    if (link->kind != LINK_POOL) {
+                               .upper = setting->upper,
+                               .gate = setting->gate,
+                               .inputs = setting->inputs};
+    if (has_weights(link)) {
         plan->weight = model + link->weight;
         plan->bias = model + link->bias;
-        plan->parts = rule_expand(setting->rule, setting->signed_input, setting->both_branches);
+    } else if (network_has_rule(link)) {
+        plan->weight = &one;
     }
+    if (network_has_rule(link))
+        plan->parts = rule_expand(setting->rule, setting->signed_input, setting->both_branches);
     plan->backend = best_backend(plan);
 }
 
@@ -67,7 +81,7 @@ static bool derives(const struct link_plan *plan, size_t p)
 
 static bool bounded(const struct link_plan *plan)
 {
-    return plan->link->kind != LINK_POOL && plan->rule.kind == RULE_ZBOX;
+    return network_has_rule(plan->link) && plan->rule.kind == RULE_ZBOX;
 }
 
 /* The arrays of a plan's derived weights, NULL for those it does not need; behind them are those of the backend. Only
@@ -93,7 +107,7 @@ static struct forms place_forms(const struct link_plan *plan, float *memory)
 
     for (size_t p = 0; p < plan->parts.nparts; p++)
         if (derives(plan, p))
-            forms.part[p] = next_form(&forms, memory, linear_weight_floats(link));
+            forms.part[p] = next_form(&forms, memory, network_weight_floats(link));
     for (size_t t = 0; t < plan->parts.nterms; t++)
         forms.bias[t] = next_form(&forms, memory, link->upper.channels);
     if (bounded(plan)) {
@@ -144,11 +158,11 @@ void link_forms_compute(const struct link_plan *plan, float *memory, struct link
 
     for (size_t p = 0; p < plan->parts.nparts; p++)
         if (forms.part[p])
-            fill_form(forms.part[p], plan->weight, linear_weight_floats(link), plan->parts.part[p].form, plan->rule.a);
+            fill_form(forms.part[p], plan->weight, network_weight_floats(link), plan->parts.part[p].form, plan->rule.a);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         memset(forms.bias[t], 0, padded(link->upper.channels) * sizeof(float));
-        fill_form(forms.bias[t], plan->bias, link->upper.channels, neuron ? plan->parts.term[t].bias : FORM_NONE,
-                  plan->rule.a);
+        if (plan->bias && neuron)
+            fill_form(forms.bias[t], plan->bias, link->upper.channels, plan->parts.term[t].bias, plan->rule.a);
     }
     for (size_t c = 0; c < link->lower.channels && bounded(plan); c++) {
         forms.low[c] = plan->rule.input_bounds ? input_bounds.low[c] : (float)plan->rule.a;
@@ -173,7 +187,7 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b)
 {
     return (struct link_scratch_floats){larger(a.upper, b.upper), larger(a.lower, b.lower), larger(a.work, b.work),
-                                        larger(a.sums, b.sums)};
+                                        larger(a.sums, b.sums), larger(a.sum, b.sum)};
 }
 
 struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena)
@@ -181,7 +195,8 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
     return (struct link_scratch){.upper = arena_floats(arena, need.upper),
                                  .lower = arena_floats(arena, need.lower),
                                  .work = arena_floats(arena, need.work),
-                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger))};
+                                 .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger)),
+                                 .sum = arena_floats(arena, need.sum)};
 }
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)

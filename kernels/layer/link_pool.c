@@ -1,12 +1,13 @@
-/* Pools, by pool.h. */
+/* Max pools of 2x2 with stride 2, by pool.h. */
 #include "kernels/base/number.h"
+#include "kernels/layer/activation.h"
 #include "kernels/layer/link_backend.h"
-
-#include <string.h>
 
 static int suits(const struct link_plan *plan)
 {
-    return plan->link->kind == LINK_POOL;
+    bool fits = plan->link->kind == LINK_POOL && network_halving(plan->link) && plan->lower.lanes == LAYOUT_LANES;
+
+    return fits ? 2 : 0;
 }
 
 static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
@@ -23,11 +24,10 @@ static size_t shares(const struct link_plan *plan)
 static void forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
-    float largest = call->summaries ? 0 : pool_largest(call->a, plan->lower);
 
-    for (size_t c = 0; c < plan->link->lower.channels && call->summaries; c++)
-        largest = call->summaries[c].largest > largest ? call->summaries[c].largest : largest;
-    pool_forward(call->upper, call->c_out, call->a, largest, plan->lower, plan->upper, plan->pool, plan->ops);
+    pool_forward(call->upper, call->c_out, call->a, link_largest(call), plan->lower, plan->upper, plan->pool,
+                 plan->ops);
+    activation_apply(call->upper, plan->link->activation, plan->upper, 1);
 }
 
 static void backward(const struct link_call *call)
@@ -35,8 +35,7 @@ static void backward(const struct link_call *call)
     const struct link_plan *plan = call->plan;
     const struct link_ledger *ledger = call->ledger;
 
-    if (ledger)
-        memset(ledger->to_bias, 0, plan->link->upper.channels * sizeof *ledger->to_bias);
+    link_empty_ledger(call);
     pool_backward(call->r_lower, ledger ? ledger->absorbed : NULL, call->r_upper, call->c, plan->lower, plan->upper,
                   plan->pool, plan->ops);
 }

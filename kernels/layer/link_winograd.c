@@ -18,9 +18,10 @@ static size_t lower_floats(const struct link_plan *plan)
 /* Whether the rule's only denominator is at least z, up to its stabilizer, wherever relevance arrives. */
 static bool fits(const struct link_plan *plan)
 {
-    return plan->link->kind == LINK_CONVOLUTION && (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) &&
-           plan->bias_mode == BIAS_NEURON && !plan->signed_input && !plan->both_branches &&
-           plan->lower.lanes == LAYOUT_LANES && plan->upper.lanes == LAYOUT_LANES && plan->link->rectified;
+    return plan->link->kind == LINK_CONVOLUTION && network_same3(plan->link) &&
+           (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) && plan->bias_mode == BIAS_NEURON &&
+           !plan->signed_input && !plan->both_branches && plan->lower.lanes == LAYOUT_LANES &&
+           plan->upper.lanes == LAYOUT_LANES && network_rectified(plan->link);
 }
 
 /* Multiplications for one pair of channels. */

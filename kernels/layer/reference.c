@@ -1,6 +1,7 @@
 #include "kernels/layer/reference.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* ---- the rules ------------------------------------------------------------------------------------------------- */
@@ -57,6 +58,22 @@ static long double phi_bias(const struct reference_link *l, size_t term, double 
     return phi(l, term, 1, b, 0);
 }
 
+/* The weight of adds and means is one, and they have no bias. */
+static bool has_weights(const struct link *link)
+{
+    return link->kind == LINK_CONVOLUTION || link->kind == LINK_DENSE || (link->kind == LINK_PASS && link->weighted);
+}
+
+static double weight_at(const struct reference_link *l, size_t index)
+{
+    return has_weights(l->link) ? (double)l->weight[index] : 1;
+}
+
+static double bias_of(const struct reference_link *l, size_t j)
+{
+    return has_weights(l->link) ? (double)l->bias[j / shape_positions(l->link->upper)] : 0;
+}
+
 static double stabilizer(const struct reference_link *l)
 {
     return l->rule.kind == RULE_ZERO ? 0 : l->rule.kind == RULE_EPSILON ? l->rule.a : 1e-6;
@@ -76,126 +93,362 @@ static bool selected(const struct reference_link *l, size_t term, double z)
     return term == 0 ? z > 0 : z < 0;
 }
 
-/* ---- which i reach which j ------------------------------------------------------------------------------------- */
+/* ---- edges and windows ------------------------------------------------------------------------------------------- */
 
-/* Called for every pair of an upper neuron j and a lower neuron i with weight w between them. */
-typedef void (*visitor)(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel);
-
-static void visit_taps(const struct reference_link *l, size_t j, visitor visit, void *context)
+static size_t edge_count(const struct reference_link *l)
 {
-    size_t height = l->link->lower.height, width = l->link->lower.width, k = j / (height * width);
-    size_t y = j / width % height, x = j % width;
+    return l->inputs ? l->link->nedges : 1;
+}
 
-    for (size_t c = 0; c < l->link->lower.channels; c++) {
-        for (size_t tap = 0; tap < 9; tap++) {
-            size_t row = y + tap / 3, column = x + tap % 3; /* one more than the position in the lower map */
-            if (row < 1 || row > height || column < 1 || column > width)
-                continue;
-            size_t i = (c * height + row - 1) * width + column - 1;
-            visit(context, l, j, i, (double)l->weight[(k * l->link->lower.channels + c) * 9 + tap], c);
+static const double *activations(const struct reference_link *l, size_t edge)
+{
+    return l->inputs ? l->inputs[edge].a : l->a;
+}
+
+static struct shape lower_shape(const struct reference_link *l, size_t edge)
+{
+    return l->inputs ? l->inputs[edge].shape : l->link->lower;
+}
+
+static size_t tap_count(const struct link *link)
+{
+    return link->window.height * link->window.width;
+}
+
+/* A row and a column of the lower map, or of the padding around it. */
+struct position {
+    long row, column;
+};
+
+static struct position position_of(const struct link *link, size_t j, size_t tap)
+{
+    struct window w = link->window;
+    size_t y = j / link->upper.width % link->upper.height, x = j % link->upper.width;
+
+    return (struct position){(long)(y * w.down + tap / w.width) - (long)w.top,
+                             (long)(x * w.across + tap % w.width) - (long)w.left};
+}
+
+/* Whether the position is in the map, or in the padding below and to the right of it. */
+static bool within(struct position at, size_t height, size_t width)
+{
+    return at.row < (long)height && at.column < (long)width;
+}
+
+/* The lower neuron of a channel at a tap of the window of j; false if it is padding. */
+static bool lower_neuron(size_t *i, const struct link *link, size_t channel, size_t j, size_t tap)
+{
+    struct position at = position_of(link, j, tap);
+
+    if (at.row < 0 || at.column < 0 || !within(at, link->lower.height, link->lower.width))
+        return false;
+    *i = (channel * link->lower.height + (size_t)at.row) * link->lower.width + (size_t)at.column;
+    return true;
+}
+
+/* m_ij: one over the positions that a mean counts. */
+static double mean_weight(const struct link *link, size_t j)
+{
+    double count = 0;
+    size_t unused;
+
+    if (link->kind != LINK_AVERAGE)
+        return 1;
+    for (size_t tap = 0; tap < tap_count(link); tap++)
+        if (lower_neuron(&unused, link, 0, j, tap) ||
+            (link->count_padding && within(position_of(link, j, tap), link->lower.height + link->window.bottom,
+                                           link->lower.width + link->window.right)))
+            count++;
+    return 1 / count;
+}
+
+/* ---- which i reach which j --------------------------------------------------------------------------------------- */
+
+/* An upper neuron j, a lower neuron i of an edge, and what is between them. */
+struct pair {
+    size_t edge, j, i;
+    size_t channel;    /* of i */
+    long double w, m;  /* w_ij and m_ij */
+    long double share; /* r(i|j), from visit_shares */
+};
+
+typedef void (*visitor)(void *context, const struct reference_link *l, const struct pair *pair);
+
+/* Convolutions and means: the channels of j's group at every tap of its window. */
+static void visit_window(const struct reference_link *l, struct pair pair, visitor visit, void *context)
+{
+    const struct link *link = l->link;
+    size_t groups = link->kind == LINK_AVERAGE ? link->lower.channels : link->groups;
+    size_t depth = link->lower.channels / groups, k = pair.j / shape_positions(link->upper);
+
+    pair.m = mean_weight(link, pair.j);
+    for (size_t tap = 0; tap < tap_count(link); tap++) {
+        pair.channel = k / (link->upper.channels / groups) * depth;
+        if (!lower_neuron(&pair.i, link, pair.channel, pair.j, tap))
+            continue;
+        for (size_t c = 0; c < depth; c++, pair.channel++, pair.i += shape_positions(link->lower)) {
+            pair.w = weight_at(l, (k * depth + c) * tap_count(link) + tap);
+            visit(context, l, &pair);
         }
     }
 }
 
-/* Visit all pairs, or with `relevance` those whose upper neuron has any. */
-static void visit_pairs(const struct reference_link *l, const double *relevance, visitor visit, void *context)
+/* Dense links: every lower neuron. */
+static void visit_all(const struct reference_link *l, struct pair pair, visitor visit, void *context)
 {
     size_t lower = shape_neurons(l->link->lower), positions = shape_positions(l->link->lower);
 
-    for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
-        if (relevance && relevance[j] == 0)
-            continue;
-        if (l->link->kind == LINK_CONVOLUTION)
-            visit_taps(l, j, visit, context);
-        else
-            for (size_t i = 0; i < lower; i++)
-                visit(context, l, j, i, (double)l->weight[j * lower + i], i / positions);
+    for (pair.i = 0; pair.i < lower; pair.i++) {
+        pair.channel = pair.i / positions;
+        pair.w = weight_at(l, pair.j * lower + pair.i);
+        visit(context, l, &pair);
     }
 }
 
-/* r(i|j) of a weighted link. */
-static long double share(const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+/* Visit all pairs of an edge of a link with a rule, or with `relevance` those whose upper neuron has any. */
+static void visit_pairs(const struct reference_link *l, size_t edge, const double *relevance, visitor visit,
+                        void *context)
 {
-    long double r = 0;
-
-    for (size_t t = 0; t < term_count(l); t++)
-        r += phi(l, t, l->a[i], w, channel) * l->c[t][j];
-    return r;
+    for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
+        struct pair pair = {
+            .edge = edge, .j = j, .i = j, .channel = j / shape_positions(l->link->upper), .w = 1, .m = 1};
+        if (relevance && relevance[j] == 0)
+            continue;
+        if (l->link->kind == LINK_DENSE)
+            visit_all(l, pair, visit, context);
+        else if (l->link->kind == LINK_ADD)
+            visit(context, l, &pair);
+        else
+            visit_window(l, pair, visit, context);
+    }
 }
 
-static double bias_of(const struct reference_link *l, size_t j)
+/* m_ij phi_t(a_i, w_ij) */
+static long double weighted_phi(const struct reference_link *l, size_t term, const struct pair *p)
 {
-    return (double)l->bias[j / shape_positions(l->link->upper)];
+    return p->m * phi(l, term, activations(l, p->edge)[p->i], p->w, p->channel);
 }
 
 /* ---- pools ------------------------------------------------------------------------------------------------------- */
 
-/* r(i|j) of the four positions `at` of window j. */
-static void pool_shares(double r[4], size_t at[4], const struct reference_link *l, size_t j)
-{
-    size_t width = l->link->lower.width, out_width = l->link->upper.width, out_height = l->link->upper.height;
-    size_t c = j / (out_width * out_height), y = j / out_width % out_height, x = j % out_width, first = 0;
-    double most = 0, sum = 0, near = 0;
+/* The values of a pool's window. */
+struct values {
+    double maximum, sum;
+    size_t first;          /* lower neuron of the first maximum */
+    double least, winners; /* the smallest value that wins, and how many do */
+};
 
-    for (size_t i = 0; i < 4; i++) {
-        at[i] = (c * l->link->lower.height + 2 * y + i / 2) * width + 2 * x + i % 2;
-        first = l->a[at[i]] > l->a[at[first]] ? i : first;
-        sum += l->a[at[i]];
+static bool wins(const struct reference_link *l, const struct values *values, size_t i)
+{
+    if (l->pool == POOL_FIRST || values->maximum <= 0)
+        return i == values->first;
+    return l->a[i] >= values->least && (l->pool == POOL_WINNER || l->a[i] > 0);
+}
+
+/* The values of the window of j; `largest` is the variable's largest. */
+static struct values window_values(const struct reference_link *l, size_t j, double largest)
+{
+    size_t channel = j / shape_positions(l->link->upper), i;
+    struct values values = {.maximum = -INFINITY};
+
+    for (size_t tap = 0; tap < tap_count(l->link); tap++) {
+        if (!lower_neuron(&i, l->link, channel, j, tap))
+            continue;
+        values.first = l->a[i] > values.maximum ? i : values.first;
+        values.maximum = fmax(values.maximum, l->a[i]);
+        values.sum += l->a[i];
     }
-    double top = l->a[at[first]];
+    values.least = values.maximum - POOL_TIE * largest;
+    for (size_t tap = 0; tap < tap_count(l->link); tap++)
+        if (lower_neuron(&i, l->link, channel, j, tap))
+            values.winners += wins(l, &values, i) ? 1 : 0;
+    return values;
+}
+
+/* The largest value of a pool's variable, at least zero. */
+static double largest_value(const struct reference_link *l)
+{
+    double largest = 0;
+
     for (size_t i = 0; i < shape_neurons(l->link->lower); i++)
-        most = fmax(most, l->a[i]);
-    for (size_t i = 0; i < 4; i++)
-        near += l->a[at[i]] >= top - POOL_TIE * most ? 1 : 0;
-    for (size_t i = 0; i < 4; i++) {
-        if (l->pool == POOL_PROPORTIONAL)
-            r[i] = l->a[at[i]] / (sum < 0 ? sum - 1e-6 : sum + 1e-6);
-        else if (l->pool == POOL_FIRST || top <= 0)
-            r[i] = i == first ? 1 : 0;
-        else
-            r[i] = l->a[at[i]] >= top - POOL_TIE * most ? 1 / near : 0;
+        largest = fmax(largest, l->a[i]);
+    return largest;
+}
+
+static double stabilized_sum(const struct values *values)
+{
+    return values->sum < 0 ? values->sum - 1e-6 : values->sum + 1e-6;
+}
+
+static double pool_share(const struct reference_link *l, const struct values *values, size_t i)
+{
+    if (l->pool == POOL_PROPORTIONAL)
+        return l->a[i] / stabilized_sum(values);
+    return wins(l, values, i) ? 1 / values->winners : 0;
+}
+
+static void visit_pool(const struct reference_link *l, const double *relevance, visitor visit, void *context)
+{
+    double largest = largest_value(l);
+
+    for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
+        struct pair pair = {.j = j, .channel = j / shape_positions(l->link->upper)};
+        if (relevance && relevance[j] == 0)
+            continue;
+        struct values values = window_values(l, j, largest);
+        for (size_t tap = 0; tap < tap_count(l->link); tap++)
+            if (lower_neuron(&pair.i, l->link, pair.channel, j, tap)) {
+                pair.share = pool_share(l, &values, pair.i);
+                visit(context, l, &pair);
+            }
     }
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------------ */
+
+/* The upper channels that an edge writes, and the lower ones that they copy; gates and passes copy all. */
+static struct edge_channels channels_of(const struct reference_link *l, size_t edge)
+{
+    if (l->link->kind == LINK_CHANNELS)
+        return l->inputs[edge].channels;
+    return (struct edge_channels){.step = 1, .count = l->link->upper.channels};
+}
+
+static void visit_copies(const struct reference_link *l, size_t edge, visitor visit, void *context)
+{
+    struct edge_channels channels = channels_of(l, edge);
+    size_t positions = shape_positions(l->link->upper);
+
+    for (size_t n = 0; n < channels.count; n++)
+        for (size_t p = 0; p < positions; p++) {
+            struct pair pair = {.edge = edge,
+                                .j = (channels.upper + n * channels.step) * positions + p,
+                                .i = (channels.lower + n) * positions + p,
+                                .channel = channels.lower + n,
+                                .share = 1};
+            visit(context, l, &pair);
+        }
+}
+
+/* ---- shares ------------------------------------------------------------------------------------------------------ */
+
+struct sharer {
+    visitor visit;
+    void *context;
+};
+
+static void visit_with_share(void *context, const struct reference_link *l, const struct pair *pair)
+{
+    const struct sharer *sharer = context;
+    struct pair shared = *pair;
+
+    shared.share = 0;
+    for (size_t t = 0; t < term_count(l); t++)
+        shared.share += weighted_phi(l, t, pair) * l->c[t][pair->j];
+    sharer->visit(sharer->context, l, &shared);
+}
+
+/* Visit the pairs of the link's `edge` with their shares r(i|j). */
+static void visit_shares(const struct reference_link *l, const double *relevance, visitor visit, void *context)
+{
+    struct sharer sharer = {visit, context};
+
+    if (network_has_rule(l->link))
+        visit_pairs(l, l->edge, relevance, visit_with_share, &sharer);
+    else if (l->link->kind == LINK_POOL)
+        visit_pool(l, relevance, visit, context);
+    else
+        visit_copies(l, l->edge, visit, context);
 }
 
 /* ---- operations -------------------------------------------------------------------------------------------------- */
 
-static void round_sums(double *out, const long double *sums, size_t n)
+double reference_activation(struct activation f, double z)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = (double)sums[i];
+    switch (f.kind) {
+    case ACTIVATION_NONE:
+        return z;
+    case ACTIVATION_RELU:
+        return z < 0 ? 0 : z;
+    case ACTIVATION_CLIP:
+        return fmin(fmax(z, (double)f.a), (double)f.b);
+    case ACTIVATION_LEAKY:
+        return z > 0 ? z : (double)f.a * z;
+    case ACTIVATION_SIGMOID:
+        return 1 / (1 + exp(-z));
+    case ACTIVATION_HARD_SIGMOID:
+        return fmin(fmax((double)f.a * z + (double)f.b, 0), 1);
+    case ACTIVATION_SILU:
+        return z / (1 + exp(-z));
+    case ACTIVATION_HARD_SWISH:
+        return z * fmin(fmax(z + 3, 0), 6) / 6;
+    case ACTIVATION_GELU:
+        return z * erfc(-z / sqrt(2)) / 2;
+    }
+    return z;
 }
 
-static void add_product(void *z, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void clear_sums(const struct reference_link *l, size_t n)
 {
-    (void)channel;
-    ((long double *)z)[j] += (long double)l->a[i] * w;
+    for (size_t i = 0; i < n; i++)
+        l->sums[i] = 0;
+}
+
+static void round_sums(double *out, const struct reference_link *l, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (double)l->sums[i];
+}
+
+static void add_product(void *unused, const struct reference_link *l, const struct pair *p)
+{
+    (void)unused;
+    l->sums[p->j] += p->m * p->w * activations(l, p->edge)[p->i];
+}
+
+static void copy_value(void *z, const struct reference_link *l, const struct pair *p)
+{
+    ((double *)z)[p->j] = activations(l, p->edge)[p->i];
+}
+
+/* What gates and passes do with the value that they copy. */
+static double copied(const struct reference_link *l, size_t j, double a)
+{
+    size_t k = j / shape_positions(l->link->upper);
+
+    if (l->link->kind == LINK_GATE)
+        return a * l->gate[l->one_gate ? k : j];
+    return weight_at(l, k) * a + bias_of(l, j);
 }
 
 void reference_forward(double *z, const struct reference_link *l)
 {
     size_t upper = shape_neurons(l->link->upper);
-    double r[4];
-    size_t at[4];
 
-    for (size_t j = 0; j < upper; j++) {
-        if (l->link->kind == LINK_POOL) {
-            pool_shares(r, at, l, j);
-            z[j] = fmax(fmax(l->a[at[0]], l->a[at[1]]), fmax(l->a[at[2]], l->a[at[3]]));
-        } else {
-            l->sums[j] = bias_of(l, j);
-        }
-    }
-    if (l->link->kind == LINK_POOL)
+    if (l->link->kind == LINK_POOL) {
+        for (size_t j = 0; j < upper; j++)
+            z[j] = window_values(l, j, 0).maximum;
         return;
-    visit_pairs(l, NULL, add_product, l->sums);
-    round_sums(z, l->sums, upper);
+    }
+    if (network_has_rule(l->link)) {
+        for (size_t j = 0; j < upper; j++)
+            l->sums[j] = bias_of(l, j);
+        for (size_t e = 0; e < edge_count(l); e++)
+            visit_pairs(l, e, NULL, add_product, NULL);
+        round_sums(z, l, upper);
+        return;
+    }
+    for (size_t e = 0; e < edge_count(l); e++)
+        visit_copies(l, e, copy_value, z);
+    for (size_t j = 0; j < upper; j++)
+        z[j] = copied(l, j, z[j]);
 }
 
-static void add_denominators(void *unused, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void add_denominators(void *unused, const struct reference_link *l, const struct pair *p)
 {
     (void)unused;
     for (size_t t = 0; t < term_count(l); t++)
-        l->sums[t * shape_neurons(l->link->upper) + j] += phi(l, t, l->a[i], w, channel);
+        l->sums[t * shape_neurons(l->link->upper) + p->j] += weighted_phi(l, t, p);
 }
 
 void reference_prepare(struct reference_link *l)
@@ -203,12 +456,13 @@ void reference_prepare(struct reference_link *l)
     size_t upper = shape_neurons(l->link->upper);
     long double eps = stabilizer(l);
 
-    if (l->link->kind == LINK_POOL)
+    if (!network_has_rule(l->link))
         return;
     for (size_t t = 0; t < term_count(l); t++)
         for (size_t j = 0; j < upper; j++)
             l->sums[t * upper + j] = phi_bias(l, t, bias_of(l, j));
-    visit_pairs(l, NULL, add_denominators, NULL);
+    for (size_t e = 0; e < edge_count(l); e++)
+        visit_pairs(l, e, NULL, add_denominators, NULL);
     for (size_t t = 0; t < term_count(l); t++) {
         for (size_t j = 0; j < upper; j++) {
             long double z = l->sums[t * upper + j], stabilized = z < 0 ? z - eps : z + eps;
@@ -217,80 +471,58 @@ void reference_prepare(struct reference_link *l)
     }
 }
 
-struct pair {
-    double *out;
-    const double *in, *h;
-};
-
-static void add_backward(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void add_backward(void *relevance, const struct reference_link *l, const struct pair *p)
 {
-    struct pair *p = context;
-
-    l->sums[i] += share(l, j, i, w, channel) * p->in[j];
+    l->sums[p->i] += p->share * ((const double *)relevance)[p->j];
 }
 
 void reference_backward(double *r_lower, const struct reference_link *l, const double *r_upper)
 {
-    struct pair p = {r_lower, r_upper, NULL};
-    double r[4];
-    size_t at[4];
+    size_t lower = shape_neurons(lower_shape(l, l->edge));
 
-    memset(r_lower, 0, shape_neurons(l->link->lower) * sizeof *r_lower);
-    if (l->link->kind != LINK_POOL) {
-        for (size_t i = 0; i < shape_neurons(l->link->lower); i++)
-            l->sums[i] = 0;
-        visit_pairs(l, r_upper, add_backward, &p);
-        round_sums(r_lower, l->sums, shape_neurons(l->link->lower));
-        return;
-    }
-    for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
-        pool_shares(r, at, l, j);
-        for (size_t i = 0; i < 4; i++)
-            r_lower[at[i]] = r[i] * r_upper[j];
-    }
+    clear_sums(l, lower);
+    visit_shares(l, r_upper, add_backward, (void *)(uintptr_t)r_upper); /* only read */
+    round_sums(r_lower, l, lower);
 }
 
-static void add_lift(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
+static void add_lift(void *weights, const struct reference_link *l, const struct pair *p)
 {
-    struct pair *p = context;
-
-    p->out[j] += (double)(p->in[i] * share(l, j, i, w, channel));
+    l->sums[p->j] += ((const double *)weights)[p->i] * p->share;
 }
 
 void reference_lift(double *v_upper, const struct reference_link *l, const double *v_lower)
 {
-    struct pair p = {v_upper, v_lower, NULL};
-    double r[4];
-    size_t at[4];
+    size_t upper = shape_neurons(l->link->upper);
 
-    memset(v_upper, 0, shape_neurons(l->link->upper) * sizeof *v_upper);
-    if (l->link->kind != LINK_POOL) {
-        visit_pairs(l, NULL, add_lift, &p);
-        return;
-    }
-    for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
-        pool_shares(r, at, l, j);
-        for (size_t i = 0; i < 4; i++)
-            v_upper[j] += r[i] * v_lower[at[i]];
-    }
+    clear_sums(l, upper);
+    visit_shares(l, NULL, add_lift, (void *)(uintptr_t)v_lower); /* only read */
+    round_sums(v_upper, l, upper);
 }
 
-static void add_flow(void *context, const struct reference_link *l, size_t j, size_t i, double w, size_t channel)
-{
-    struct pair *p = context;
-    size_t k = j / shape_positions(l->link->upper);
+struct flow {
+    double *joint;
+    const double *r, *h;
+};
 
-    p->out[k * l->link->lower.channels + channel] +=
-        (double)(share(l, j, i, w, channel) * p->in[j] * (p->h ? p->h[i] : 1));
+static void add_flow(void *context, const struct reference_link *l, const struct pair *p)
+{
+    const struct flow *flow = context;
+    size_t k = p->j / shape_positions(l->link->upper);
+    size_t entry = network_diagonal(l->link) ? k : k * l->link->lower.channels + p->channel;
+
+    flow->joint[entry] += (double)(p->share * flow->r[p->j] * (flow->h ? flow->h[p->i] : 1));
 }
 
 void reference_flow(double *joint, const struct reference_link *l, const double *r_upper, const double *h)
 {
-    struct pair p = {joint, r_upper, h};
+    struct flow flow = {joint, r_upper, h};
+    size_t columns = network_diagonal(l->link) ? 1 : l->link->lower.channels;
 
-    memset(joint, 0, l->link->upper.channels * l->link->lower.channels * sizeof *joint);
-    visit_pairs(l, r_upper, add_flow, &p);
+    memset(joint, 0, l->link->upper.channels * columns * sizeof *joint);
+    visit_shares(l, r_upper, add_flow, &flow);
 }
+
+/* ---- the ledger -------------------------------------------------------------------------------------------------- */
 
 /* The stabilizer of each term absorbs sgn(scale) eps |c|; if no term has a coefficient, everything is absorbed. */
 static double absorbed_share(const struct reference_link *l, size_t j)
@@ -305,32 +537,26 @@ static double absorbed_share(const struct reference_link *l, size_t j)
     return acts ? taken : 1;
 }
 
-/* For pools: the share that the stabilizer of the proportional mode absorbs, eps / |stab(sum a)|. */
-static double pool_absorbed(const struct reference_link *l, size_t j)
+/* Where no rule shares, only the stabilizer of the proportional mode absorbs: eps / |stab(sum a)|. */
+static double absorbed_by_pool(const struct reference_link *l, size_t j)
 {
-    double r[4], sum = 0;
-    size_t at[4];
-
-    pool_shares(r, at, l, j);
-    for (size_t i = 0; i < 4; i++)
-        sum += l->a[at[i]];
-    return l->pool == POOL_PROPORTIONAL ? 1e-6 / (fabs(sum) + 1e-6) : 0;
+    if (l->link->kind != LINK_POOL || l->pool != POOL_PROPORTIONAL)
+        return 0;
+    struct values values = window_values(l, j, 0);
+    return 1e-6 / fabs(stabilized_sum(&values));
 }
 
 void reference_shares(double *to_bias, double *absorbed, const struct reference_link *l, const double *r_upper)
 {
     size_t positions = shape_positions(l->link->upper);
+    bool rule = network_has_rule(l->link);
 
     memset(to_bias, 0, l->link->upper.channels * sizeof *to_bias);
     memset(absorbed, 0, l->link->upper.channels * sizeof *absorbed);
     for (size_t j = 0; j < shape_neurons(l->link->upper); j++) {
         size_t k = j / positions;
-        if (l->link->kind == LINK_POOL) {
-            absorbed[k] += r_upper[j] * pool_absorbed(l, j);
-            continue;
-        }
-        for (size_t t = 0; t < term_count(l); t++)
+        for (size_t t = 0; t < term_count(l) && rule; t++)
             to_bias[k] += (double)(r_upper[j] * l->c[t][j] * phi_bias(l, t, bias_of(l, j)));
-        absorbed[k] += r_upper[j] * absorbed_share(l, j);
+        absorbed[k] += r_upper[j] * (rule ? absorbed_share(l, j) : absorbed_by_pool(l, j));
     }
 }

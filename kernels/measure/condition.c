@@ -4,6 +4,7 @@
 #include "kernels/measure/plan.h"
 
 #include <assert.h>
+#include <string.h>
 
 void measure_apply_mask(float *out, const struct measure_plan *plan, size_t variable, const float *v, size_t n)
 {
@@ -13,6 +14,21 @@ void measure_apply_mask(float *out, const struct measure_plan *plan, size_t vari
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < floats && mask; j++)
             out[i * floats + j] = mask[j] * v[i * floats + j];
+}
+
+void measure_finish_condition(float *m, const struct measure_plan *plan, size_t variable, const float *r, size_t n)
+{
+    size_t floats = measure_variable_floats(plan, variable);
+    bool carried = false;
+
+    if (m == r)
+        return;
+    for (size_t e = plan->net->first_reader[variable]; e < plan->net->first_reader[variable + 1]; e++)
+        carried = carried || plan->edges[plan->net->readers[e]].carries;
+    if (variable != plan->highest && !carried)
+        memset(m, 0, n * floats * sizeof *m);
+    else
+        measure_apply_mask(m, plan, variable, variable == plan->highest ? r : m, n);
 }
 
 /* h of the condition's lowest variable: its set, or all of the input. */
@@ -26,20 +42,33 @@ static void start_h(float *h, const struct measure_plan *plan)
         h[i] = mask ? mask[i] : 1;
 }
 
-/* h of n images from `slot` on, one link up. */
+/* h of n images from `slot` on, one link up; zero where no walk comes from the lowest set. */
 static void step_up(const struct measure_plan *plan, size_t k, size_t slot, size_t n, struct measure_workspace *work)
 {
-    struct variable_state lower = state_variable(&work->variables[k], slot);
     struct variable_state upper = state_variable(&work->variables[k + 1], slot);
+    const struct link *link = &plan->net->links[k];
+    bool lifted = false;
 
-    link_lift(&(struct link_call){.plan = &plan->links[k],
-                                  .scratch = &work->scratch,
-                                  .n = n,
-                                  .a = lower.a,
-                                  .c = state_link(&work->links[k], slot).c,
-                                  .v_lower = lower.h,
-                                  .v_upper = upper.h});
-    measure_apply_mask(upper.h, plan, k + 1, upper.h, n);
+    for (size_t e = 0; e < link->nedges; e++) {
+        const struct measure_edge *edge = &plan->edges[link->first_edge + e];
+        struct variable_state lower = state_variable(&work->variables[network_edge(plan->net, k, e)->lower], slot);
+        if (!edge->lifts)
+            continue;
+        link_lift(&(struct link_call){.plan = &plan->links[k],
+                                      .scratch = &work->scratch,
+                                      .n = n,
+                                      .edge = e,
+                                      .add = !edge->first_h,
+                                      .a = lower.a,
+                                      .c = state_link(&work->links[k], slot).c,
+                                      .v_lower = lower.h,
+                                      .v_upper = upper.h});
+        lifted = true;
+    }
+    if (lifted)
+        measure_apply_mask(upper.h, plan, k + 1, upper.h, n);
+    else
+        memset(upper.h, 0, n * measure_variable_floats(plan, k + 1) * sizeof *upper.h);
 }
 
 void measure_sweep_up(const struct measure_result *results, const struct measure_plan *plan,

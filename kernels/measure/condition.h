@@ -4,6 +4,10 @@
 
 #include "kernels/measure/measure.h"
 
+/* M of a variable whose turn it is on the way down, for n images, if M is not R: within the variable's set, from R at
+ * the highest set; zero where no edge carries any. m may be r, and then stays. */
+void measure_finish_condition(float *m, const struct measure_plan *plan, size_t variable, const float *r, size_t n);
+
 /* out = v within the variable's set and zero elsewhere, for n images; out may be v. Without a set, out stays as it
  * is. */
 void measure_apply_mask(float *out, const struct measure_plan *plan, size_t variable, const float *v, size_t n);

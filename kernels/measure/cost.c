@@ -2,11 +2,11 @@
 
 double cost_map(const struct link *link)
 {
-    double inputs = (double)shape_neurons(link->lower), outputs = (double)shape_neurons(link->upper);
+    double outputs = (double)shape_neurons(link->upper);
 
-    if (link->kind == LINK_POOL)
+    if (link->kind != LINK_CONVOLUTION && link->kind != LINK_DENSE)
         return 0;
-    return 2 * outputs * (link->kind == LINK_DENSE ? inputs : 9 * (double)link->lower.channels);
+    return 2 * outputs * ((double)(network_weight_floats(link) / link->upper.channels));
 }
 
 static bool constant(enum rule_factor factor)

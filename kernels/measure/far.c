@@ -8,8 +8,6 @@
 
 enum { MAX_SWEEPS = 64 };
 
-static const struct sweep_visitor no_visitor = {NULL, NULL};
-
 static struct layout layout_of(const struct far_work *work, size_t variable)
 {
     return network_layout(work->plan->net, variable);
@@ -21,15 +19,23 @@ static size_t channels_of(const struct far_work *work, size_t variable)
 }
 
 /* Whether walks through an upper neuron may miss the lower variable. Walks of the condition pass its lowest variable
- * and all above. */
+ * and all cuts above. */
 static bool can_lose(const struct measure_plan *plan, struct far_pair pair)
 {
-    return plan->options.given == GIVEN_NONE || pair.lower < plan->lowest;
+    return plan->options.given == GIVEN_NONE || pair.lower < plan->lowest || !plan->net->cut[pair.lower];
 }
 
-static const float *const *masks_of(const struct far_work *work)
+/* Whether walks may reach the lower variable without passing the upper one. */
+static bool can_go_around(const struct measure_plan *plan, struct far_pair pair)
 {
-    return work->plan->options.given == GIVEN_SETS ? work->plan->options.masks : NULL;
+    return !plan->net->cut[pair.upper];
+}
+
+static struct sweep_way way_of(const struct far_work *work)
+{
+    bool sets = work->plan->options.given == GIVEN_SETS;
+
+    return (struct sweep_way){.masks = sets ? work->plan->options.masks : NULL};
 }
 
 /* ---- plan and memory ------------------------------------------------------------------------------------------- */
@@ -43,6 +49,10 @@ struct far_cost far_cost(const struct measure_plan *plan, struct far_pair pair)
     if (can_lose(plan, pair))
         cost.sweeps++;
     cost.flops = (double)cost.sweeps * sweep_flops(plan, pair.lower, pair.upper);
+    if (can_go_around(plan, pair)) {
+        cost.sweeps++;
+        cost.flops += sweep_flops(plan, pair.lower, plan->net->nlinks);
+    }
     return cost;
 }
 
@@ -51,11 +61,12 @@ void far_place(struct far_work *work, const struct measure_plan *plan, struct fa
 {
     /* h is known up to the top pool; above, it is swept up from there */
     size_t lowest = pair.upper > plan->top ? smaller(pair.lower, plan->top) : pair.lower;
+    size_t highest = can_go_around(plan, pair) ? plan->net->nlinks : pair.upper;
 
     *work = (struct far_work){.plan = plan, .pair = pair, .cost = far_cost(plan, pair)};
     size_t most = smaller(work->cost.sweeps, MAX_SWEEPS);
     size_t lower = layout_floats(layout_of(work, pair.lower)), upper = layout_floats(layout_of(work, pair.upper));
-    sweep_place(&work->sweep, plan, lowest, pair.upper, sweep_batch(plan, lowest, pair.upper, most, nbytes), arena);
+    sweep_place(&work->sweep, plan, lowest, highest, sweep_batch(plan, lowest, highest, most, nbytes), arena);
     work->products = arena_floats(arena, larger(lower, upper));
     if (plan->options.given != GIVEN_NONE) {
         work->h_lower = arena_floats(arena, lower);
@@ -85,8 +96,9 @@ static const float *find_h(float *room, struct far_work *work, const struct meas
 
     if (plan->options.given == GIVEN_NONE || variable < plan->lowest || variable <= plan->top)
         return image->h[variable];
+    struct sweep_way way = way_of(work);
     start_weights(work, from, image->h[from]);
-    const float *h = sweep_go(&work->sweep, image, from, variable, 1, masks_of(work), no_visitor);
+    const float *h = sweep_go(&work->sweep, image, from, variable, 1, &way);
     memcpy(room, h, layout_floats(layout_of(work, variable)) * sizeof *room);
     return room;
 }
@@ -113,6 +125,7 @@ static void start_flow(struct far_flow *flow, struct far_work *work, const struc
     memset(flow->joint, 0, upper * lower * sizeof *flow->joint);
     memset(flow->lost, 0, upper * sizeof *flow->lost);
     memset(flow->left_out, 0, upper * sizeof *flow->left_out);
+    memset(flow->around, 0, lower * sizeof *flow->around);
     for (size_t c = 0; c < upper; c++)
         flow->present[c] = true;
     if (work->pair.rows == 0 || work->pair.rows >= upper)
@@ -142,6 +155,7 @@ static void sweep_rows(struct far_flow *flow, struct far_work *work, const struc
 {
     struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
     size_t total = list_channels(work, image, flow->present), lower = below.shape.channels, n;
+    struct sweep_way way = way_of(work);
 
     for (size_t first = 0; first < total; first += n) {
         n = smaller(total - first, work->sweep.most);
@@ -149,8 +163,7 @@ static void sweep_rows(struct far_flow *flow, struct far_work *work, const struc
         for (size_t i = 0; i < n; i++)
             mask_copy_channel(start + i * layout_floats(above), image->m[work->pair.upper], work->channels[first + i],
                               above);
-        const float *found =
-            sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, masks_of(work), no_visitor);
+        const float *found = sweep_go(&work->sweep, image, work->pair.upper, work->pair.lower, n, &way);
         for (size_t i = 0; i < n; i++) {
             mask_channel_sums(work->sums, work->products, found + i * layout_floats(below), h_lower, false, below);
             for (size_t c = 0; c < lower; c++)
@@ -166,14 +179,14 @@ static void sweep_columns(struct far_flow *flow, struct far_work *work, const st
 {
     struct layout above = layout_of(work, work->pair.upper), below = layout_of(work, work->pair.lower);
     size_t total = below.shape.channels, n;
+    struct sweep_way way = way_of(work);
 
     for (size_t first = 0; first < total; first += n) {
         n = smaller(total - first, work->sweep.most);
         float *start = sweep_start(&work->sweep, work->pair.lower, n);
         for (size_t i = 0; i < n; i++)
             mask_copy_channel(start + i * layout_floats(below), h_lower, first + i, below);
-        const float *found =
-            sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, masks_of(work), no_visitor);
+        const float *found = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, n, &way);
         for (size_t i = 0; i < n; i++) {
             mask_channel_sums(work->sums, work->products, found + i * layout_floats(above), image->m[work->pair.upper],
                               false, above);
@@ -183,20 +196,32 @@ static void sweep_columns(struct far_flow *flow, struct far_work *work, const st
     }
 }
 
-/* M_j (h_j - up(1)_j) by channel, in double. */
+/* M_j (h_j - up(h)_j) by channel, in double. */
 static void sweep_lost(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
-                       const float *h_upper)
+                       const float *h_lower, const float *h_upper)
 {
     struct layout above = layout_of(work, work->pair.upper);
+    struct sweep_way way = way_of(work);
 
-    start_weights(work, work->pair.lower, NULL);
-    const float *kept =
-        sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, masks_of(work), no_visitor);
+    start_weights(work, work->pair.lower, h_lower);
+    const float *kept = sweep_go(&work->sweep, image, work->pair.lower, work->pair.upper, 1, &way);
     for (size_t i = 0; i < layout_floats(above); i++)
         work->products[i] = image->m[work->pair.upper][i] * ((h_upper ? h_upper[i] : 1) - kept[i]);
     layout_channel_sums(work->sums, work->products, above);
     for (size_t c = 0; c < above.shape.channels; c++)
         flow->lost[c] = flow->present[c] ? work->sums[c] : 0;
+}
+
+static void sweep_around(struct far_flow *flow, struct far_work *work, const struct measure_image *image,
+                         const float *h_lower)
+{
+    size_t last = work->plan->net->nlinks;
+    struct sweep_way way = way_of(work);
+
+    way.without = work->pair.upper;
+    memcpy(sweep_start(&work->sweep, last, 1), image->m[last], layout_floats(layout_of(work, last)) * sizeof(float));
+    const float *found = sweep_go(&work->sweep, image, last, work->pair.lower, 1, &way);
+    mask_channel_sums(flow->around, work->products, found, h_lower, false, layout_of(work, work->pair.lower));
 }
 
 void far_compute(struct far_flow *flow, struct far_work *work, const struct measure_image *image)
@@ -211,5 +236,7 @@ void far_compute(struct far_flow *flow, struct far_work *work, const struct meas
     else
         sweep_rows(flow, work, image, h_lower);
     if (can_lose(work->plan, work->pair))
-        sweep_lost(flow, work, image, h_upper);
+        sweep_lost(flow, work, image, h_lower, h_upper);
+    if (can_go_around(work->plan, work->pair))
+        sweep_around(flow, work, image, h_lower);
 }

@@ -28,17 +28,27 @@ static void start_image(struct measure_result *result, const struct measure_plan
     record_activations(result, plan, 0, summaries);
 }
 
-/* n images from `slot` on, one link up. work->summaries are those of the lower variable and become the upper's. */
+/* n images from `slot` on, one link up. work->summaries are those of the variable k, as long as the number of images
+ * stays, and become the upper one's. */
 static void step_forward(struct measure_result *results, const struct measure_plan *plan, size_t k, size_t slot,
                          size_t n, struct measure_workspace *work)
 {
-    link_forward(&(struct link_call){.plan = &plan->links[k],
-                                     .scratch = &work->scratch,
-                                     .n = n,
-                                     .a = state_variable(&work->variables[k], slot).a,
-                                     .upper = state_variable(&work->variables[k + 1], slot).a,
-                                     .c_out = state_link(&work->links[k], slot).c,
-                                     .summaries = work->summaries});
+    const struct link *link = &plan->net->links[k];
+    bool known = network_edge(plan->net, k, 0)->lower == k && (n == 1 || k > plan->evaluated);
+
+    for (size_t e = 0; e < link->nedges; e++)
+        work->inputs[e] = state_variable(&work->variables[network_edge(plan->net, k, e)->lower], slot).a;
+    link_forward(&(struct link_call){
+        .plan = &plan->links[k],
+        .scratch = &work->scratch,
+        .n = n,
+        .inputs = work->inputs,
+        .gate = link->kind == LINK_GATE ? state_variable(&work->variables[link->gate], slot).a : NULL,
+        .a = work->inputs[0],
+        .upper = state_variable(&work->variables[k + 1], slot).a,
+        .c_out = state_link(&work->links[k], slot).c,
+        .a_summaries = known ? work->summaries : NULL,
+        .summaries = work->summaries});
     for (size_t i = 0; i < n; i++)
         if (results[slot + i].status == MEASURE_OK)
             record_activations(&results[slot + i], plan, k + 1,

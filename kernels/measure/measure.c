@@ -19,13 +19,9 @@ static double total(const double *v, size_t n)
     return sum;
 }
 
-struct sums {
-    double value, magnitude;
-};
-
-static struct sums total_of(const struct channels_summary *channels, size_t n)
+static struct measure_sums total_of(const struct channels_summary *channels, size_t n)
 {
-    struct sums sums = {0, 0};
+    struct measure_sums sums = {0, 0};
 
     for (size_t c = 0; c < n; c++) {
         sums.value += channels[c].value;
@@ -35,8 +31,8 @@ static struct sums total_of(const struct channels_summary *channels, size_t n)
 }
 
 /* Sum and sum of magnitudes of one image's values of a variable. */
-static struct sums sums_of(const struct measure_plan *plan, size_t variable, const float *v,
-                           struct measure_workspace *work)
+static struct measure_sums sums_of(const struct measure_plan *plan, size_t variable, const float *v,
+                                   struct measure_workspace *work)
 {
     struct layout layout = network_layout(plan->net, variable);
 
@@ -44,13 +40,14 @@ static struct sums sums_of(const struct measure_plan *plan, size_t variable, con
     return total_of(work->summaries, layout.shape.channels);
 }
 
-/* Mass and variation of one variable; its bias and absorbed are known. */
-static void record_ledger(struct measure_result *result, size_t variable, struct sums sums)
+/* Mass and variation of one variable; its bias, bypass and absorbed are known, and the variation of what bypasses
+ * it. */
+static void record_ledger(struct measure_result *result, size_t variable, struct measure_sums sums)
 {
     double bias = result->bias[variable], absorbed = result->absorbed[variable];
 
     result->mass[variable] = sums.value;
-    result->variation[variable] = sums.magnitude + fabs(bias) + fabs(absorbed);
+    result->variation[variable] += sums.magnitude + fabs(bias) + fabs(absorbed);
 }
 
 /* Summaries of M h of one variable from `slot` on, if they are known since M is R; else NULL. */
@@ -60,8 +57,8 @@ static const struct channels_summary *known_summaries(const struct variable_stat
 }
 
 /* Pass the relevance of one variable to the sink and record that of its channels. Returns their sums. */
-static struct sums record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
-                                   size_t variable, struct measure_sink sink, struct measure_workspace *work)
+static struct measure_sums record_variable(struct measure_result *result, const struct measure_plan *plan, size_t slot,
+                                           size_t variable, struct measure_sink sink, struct measure_workspace *work)
 {
     struct variable_state at = state_variable(&work->variables[variable], slot);
     const struct channels_summary *summaries = known_summaries(&at);
@@ -95,48 +92,155 @@ static bool exploded(const struct measure_result *result, const struct measure_p
 
 /* ---- sweeps down ----------------------------------------------------------------------------------------------- */
 
-/* One link down for n images from `slot` on: R with the ledger; and M, if the condition has a set above the link, whose
- * backward pass leaves to_bias and absorbed of M. Flows are those of M; those of dense links are computed later. */
-static void step_down(struct measure_result *results, const struct measure_plan *plan, size_t k, size_t slot, size_t n,
-                      struct measure_workspace *work)
-{
-    struct variable_state upper = state_variable(&work->variables[k + 1], slot);
-    struct variable_state lower = state_variable(&work->variables[k], slot);
-    struct link_state link = state_link(&work->links[k], slot);
-    size_t channels = plan->net->links[k].upper.channels;
-    bool differs = upper.m != upper.r;
-    float *joint = k < plan->top ? link.joint : NULL;
-    struct link_ledger ledger = {.to_bias = link.to_bias,
-                                 .absorbed = link.absorbed,
-                                 .summaries = lower.summaries,
-                                 .h = lower.weighted ? lower.h : NULL,
-                                 .weighted = lower.weighted};
-    struct link_call call = {.plan = &plan->links[k],
-                             .n = n,
-                             .c = link.c,
-                             .a = lower.a,
-                             .h = lower.h,
-                             .r_upper = upper.r,
-                             .r_lower = lower.r,
-                             .joint = differs ? NULL : joint,
-                             .ledger = &ledger,
-                             .scratch = &work->scratch};
+/* Some images of a group. */
+struct slots_range {
+    size_t first, n;
+};
 
-    link_backward(&call);
-    for (size_t i = 0; i < n; i++) {
-        struct measure_result *result = &results[slot + i];
-        result->bias[k] = result->bias[k + 1] + total(link.to_bias + i * channels, channels);
-        result->absorbed[k] = result->absorbed[k + 1] + total(link.absorbed + i * channels, channels);
+/* The variable's sums of R, whose turn has not come. */
+static void note_pending(const struct measure_plan *plan, size_t variable, struct slots_range at,
+                         struct measure_workspace *work)
+{
+    struct variable_state state = state_variable(&work->variables[variable], at.first);
+    struct measure_sums *pending = work->pending + variable * plan->options.group + at.first;
+
+    for (size_t i = 0; i < at.n; i++)
+        pending[i] = sums_of(plan, variable, state.r + i * state.stride.r, work);
+}
+
+/* A backward pass along edge e of link k, to be filled in with what it carries: R or M. */
+static struct link_call call_down(const struct measure_plan *plan, size_t k, size_t e, struct slots_range at,
+                                  struct measure_workspace *work)
+{
+    struct variable_state lower = state_variable(&work->variables[network_edge(plan->net, k, e)->lower], at.first);
+
+    return (struct link_call){.plan = &plan->links[k],
+                              .n = at.n,
+                              .edge = e,
+                              .c = state_link(&work->links[k], at.first).c,
+                              .a = lower.a,
+                              .h = lower.h,
+                              .scratch = &work->scratch};
+}
+
+/* R along the edges of a link, with the ledger; and flows, if M is R. Those of the dense links at the end are computed
+ * later. */
+static void plain_down(const struct measure_plan *plan, size_t k, struct slots_range at, struct measure_workspace *work)
+{
+    struct variable_state upper = state_variable(&work->variables[k + 1], at.first);
+    struct link_state link = state_link(&work->links[k], at.first);
+    bool step = network_is_step(plan->net, k);
+
+    for (size_t e = plan->net->links[k].nedges; e-- > 0;) {
+        size_t number = plan->net->links[k].first_edge + e, variable = plan->net->edges[number].lower;
+        struct variable_state lower = state_variable(&work->variables[variable], at.first);
+        struct link_ledger ledger = {.to_bias = link.to_bias,
+                                     .absorbed = link.absorbed,
+                                     .summaries = step ? lower.summaries : NULL,
+                                     .h = step && lower.weighted ? lower.h : NULL,
+                                     .weighted = step ? lower.weighted : NULL};
+        struct link_call call = call_down(plan, k, e, at, work);
+        call.r_upper = upper.r;
+        call.r_lower = lower.r;
+        call.add = !plan->edges[number].first;
+        call.ledger = e == 0 ? &ledger : NULL;
+        if (upper.m == upper.r && k < plan->top && !plan->edges[number].blocked)
+            call.joint = state_joint(&work->edges[number], at.first);
+        link_backward(&call);
+        if (variable != k)
+            note_pending(plan, variable, at, work);
     }
-    if (differs) {
-        ledger.summaries = NULL;
+}
+
+/* M along the edges of a link, if it is not R above: the backward pass leaves to_bias and absorbed of M, and its
+ * flows. */
+static void given_down(const struct measure_plan *plan, size_t k, struct slots_range at, struct measure_workspace *work)
+{
+    struct variable_state upper = state_variable(&work->variables[k + 1], at.first);
+    struct link_state link = state_link(&work->links[k], at.first);
+    struct link_ledger ledger = {.to_bias = link.to_bias, .absorbed = link.absorbed};
+
+    for (size_t e = plan->net->links[k].nedges; e-- > 0 && upper.m != upper.r;) {
+        size_t number = plan->net->links[k].first_edge + e;
+        const struct measure_edge *edge = &plan->edges[number];
+        struct link_call call = call_down(plan, k, e, at, work);
+        if (!edge->carries)
+            continue;
         call.r_upper = upper.m;
-        call.r_lower = lower.m;
-        call.joint = joint;
+        call.r_lower = state_variable(&work->variables[plan->net->edges[number].lower], at.first).m;
+        call.add = !edge->first_m;
+        call.ledger = e == 0 ? &ledger : NULL;
+        call.joint = k < plan->top ? state_joint(&work->edges[number], at.first) : NULL;
         link_backward(&call);
     }
-    if (lower.m != lower.r)
-        measure_apply_mask(lower.m, plan, k, differs ? lower.m : lower.r, n);
+}
+
+/* Nothing flows along edges that jump over a set. */
+static void clear_blocked_flows(const struct measure_plan *plan, size_t k, struct slots_range at,
+                                struct measure_workspace *work)
+{
+    for (size_t e = 0; e < plan->net->links[k].nedges; e++) {
+        size_t number = plan->net->links[k].first_edge + e;
+        float *joint = state_joint(&work->edges[number], at.first);
+        if (joint && plan->edges[number].blocked)
+            memset(joint, 0, at.n * measure_joint_entries(plan, number) * sizeof *joint);
+    }
+}
+
+/* One link down: R, what biases and stabilizers take of it, and M. */
+static void link_down(struct measure_result *results, const struct measure_plan *plan, size_t k, struct slots_range at,
+                      struct measure_workspace *work)
+{
+    struct link_state state = state_link(&work->links[k], at.first);
+    size_t channels = plan->net->links[k].upper.channels;
+    bool swept = plan->net->swept[k + 1];
+
+    if (swept)
+        plain_down(plan, k, at, work);
+    for (size_t i = 0; i < at.n; i++) {
+        struct measure_result *result = &results[at.first + i];
+        result->bias[k] = result->bias[k + 1] + (swept ? total(state.to_bias + i * channels, channels) : 0);
+        result->absorbed[k] = result->absorbed[k + 1] + (swept ? total(state.absorbed + i * channels, channels) : 0);
+    }
+    if (swept) {
+        given_down(plan, k, at, work);
+        clear_blocked_flows(plan, k, at, work);
+    }
+}
+
+/* What lies at variables below when a variable's turn comes. */
+static void record_bypass(struct measure_result *result, const struct measure_plan *plan, size_t variable, size_t slot,
+                          const struct measure_workspace *work)
+{
+    for (size_t k = 0; k < variable; k++) {
+        if (plan->highest_reader[k] < variable)
+            continue;
+        struct measure_sums pending = work->pending[k * plan->options.group + slot];
+        result->bypass[variable] += pending.value;
+        result->variation[variable] += pending.magnitude;
+    }
+}
+
+/* A variable's turn: its R and M are complete. */
+static void arrive(struct measure_result *results, const struct measure_plan *plan, size_t variable,
+                   struct slots_range at, struct measure_workspace *work)
+{
+    struct variable_state state = state_variable(&work->variables[variable], at.first);
+    struct layout layout = network_layout(plan->net, variable);
+    size_t last = plan->net->nlinks, channels = layout.shape.channels;
+    bool known = variable < last && plan->net->swept[variable + 1] && network_is_step(plan->net, variable);
+
+    if (!plan->net->swept[variable])
+        memset(state.r, 0, at.n * layout_floats(layout) * sizeof *state.r);
+    measure_finish_condition(state.m, plan, variable, state.r, at.n);
+    for (size_t i = 0; i < at.n; i++) {
+        const float *r = state.r + i * state.stride.r, *h = state.h + i * state.stride.h;
+        record_bypass(&results[at.first + i], plan, variable, at.first + i, work);
+        if (state.summaries && !known)
+            channels_summarise(state.summaries + i * channels, r, NULL, layout, plan->options.ops);
+        if (state.weighted && !known)
+            channels_summarise(state.weighted + i * channels, r, h, layout, plan->options.ops);
+    }
 }
 
 /* R and M from the logits down to plan->grouped, below which every image has a sweep of its own; and the ledger of the
@@ -145,12 +249,13 @@ static void sweep_group(struct measure_result *results, const struct measure_pla
 {
     size_t group = plan->options.group, last = plan->net->nlinks;
     bool given_dense = plan->options.given != GIVEN_NONE && plan->lowest > plan->top;
-    const struct variable_state *logits = &work->variables[last];
+    struct slots_range all = {0, group};
 
-    if (logits->m != logits->r)
-        measure_apply_mask(logits->m, plan, last, logits->r, group);
-    for (size_t k = last; k-- > plan->grouped;)
-        step_down(results, plan, k, 0, group, work);
+    arrive(results, plan, last, all, work);
+    for (size_t k = last; k-- > plan->grouped;) {
+        link_down(results, plan, k, all, work);
+        arrive(results, plan, k, all, work);
+    }
     for (size_t g = 0; g < group; g++) {
         for (size_t k = last; k > plan->top; k--)
             record_ledger(&results[g], k, sums_of(plan, k, state_variable(&work->variables[k], g).r, work));
@@ -168,7 +273,7 @@ static bool record_step(struct measure_result *result, const struct measure_plan
     struct variable_state at = state_variable(&work->variables[k], slot);
 
     record_ledger(result, k, total_of(at.summaries, network_shape(plan->net, k).channels));
-    struct sums sums = record_variable(result, plan, slot, k, sink, work);
+    struct measure_sums sums = record_variable(result, plan, slot, k, sink, work);
     if (k == plan->top && at.h)
         result->given_mass = sums.value;
     return sums.magnitude <= plan->options.variation_limit;
@@ -182,8 +287,10 @@ static bool sweep_down(struct measure_result *results, const struct measure_plan
     bool bounded = record_step(&results[slot], plan, slot, plan->top, sink, work);
 
     for (size_t k = plan->top; k-- > 0;) {
-        if (k < plan->grouped)
-            step_down(results, plan, k, slot, 1, work);
+        if (k < plan->grouped) {
+            link_down(results, plan, k, (struct slots_range){slot, 1}, work);
+            arrive(results, plan, k, (struct slots_range){slot, 1}, work);
+        }
         bounded = record_step(&results[slot], plan, slot, k, sink, work) && bounded;
     }
     return bounded;
@@ -192,33 +299,34 @@ static bool sweep_down(struct measure_result *results, const struct measure_plan
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
 
 /* From the condition's lowest variable up its walks stay on neurons: no relevance goes to a bias or is absorbed. */
-static void give_flow(const struct measure_plan *plan, size_t slot, size_t k, const float *joint,
+static void give_flow(const struct measure_plan *plan, size_t slot, size_t edge, const float *joint,
                       struct measure_sink sink, struct measure_workspace *work)
 {
+    size_t k = plan->net->edges[edge].link, channels = plan->net->links[k].upper.channels;
     struct link_state link = state_link(&work->links[k], slot);
-    size_t channels = plan->net->links[k].upper.channels;
 
-    if (work->variables[k].h) {
+    if (plan->options.given != GIVEN_NONE && k >= plan->lowest) {
         memset(link.to_bias, 0, channels * sizeof *link.to_bias);
         memset(link.absorbed, 0, channels * sizeof *link.absorbed);
     }
-    sink.flow(sink.context, slot, k, joint, link.to_bias, link.absorbed);
+    sink.flow(sink.context, slot, edge, joint, link.to_bias, link.absorbed);
 }
 
 static void give_flows_below(const struct measure_plan *plan, size_t slot, struct measure_sink sink,
                              struct measure_workspace *work)
 {
-    for (size_t k = 0; k < plan->top && sink.flow; k++)
-        if (plan->options.flows[k])
-            give_flow(plan, slot, k, state_link(&work->links[k], slot).joint, sink, work);
+    for (size_t e = 0; e < plan->net->nedges && sink.flow; e++)
+        if (plan->options.flows[e] && plan->net->edges[e].link < plan->top)
+            give_flow(plan, slot, e, state_joint(&work->edges[e], slot), sink, work);
 }
 
 /* Flows of a dense link of the group. */
 static void give_dense_flows(const struct measure_result *results, const struct measure_plan *plan, size_t k,
                              struct measure_sink sink, struct measure_workspace *work)
 {
-    size_t group = plan->options.group, step = measure_joints_at_once(plan, k);
-    const struct link_state *link = &work->links[k];
+    size_t edge = plan->net->links[k].first_edge, group = plan->options.group;
+    size_t step = measure_joints_at_once(plan, edge);
+    const struct edge_state *flow = &work->edges[edge];
 
     for (size_t first = 0; first < group; first += step) {
         struct variable_state upper = state_variable(&work->variables[k + 1], first);
@@ -229,13 +337,13 @@ static void give_dense_flows(const struct measure_result *results, const struct 
                                       .n = count,
                                       .c_images = group,
                                       .a = lower.a,
-                                      .c = state_link(link, first).c,
+                                      .c = state_link(&work->links[k], first).c,
                                       .r_upper = upper.m,
                                       .h = lower.h,
-                                      .joint = link->joint});
+                                      .joint = flow->joint});
         for (size_t g = first; g < first + count; g++)
             if (results[g].status == MEASURE_OK)
-                give_flow(plan, g, k, state_link(link, g - first).joint, sink, work);
+                give_flow(plan, g, edge, state_joint(flow, g - first), sink, work);
     }
 }
 
@@ -247,7 +355,7 @@ static void record_dense(struct measure_result *results, const struct measure_pl
         for (size_t g = 0; g < plan->options.group && k > plan->top; g++)
             if (results[g].status == MEASURE_OK)
                 record_variable(&results[g], plan, g, k, sink, work);
-        if (k < plan->net->nlinks && plan->options.flows[k] && sink.flow)
+        if (k < plan->net->nlinks && plan->options.flows[plan->net->links[k].first_edge] && sink.flow)
             give_dense_flows(results, plan, k, sink, work);
     }
 }

@@ -1,4 +1,5 @@
-/* The normalized relevance measure of a group of images: forward pass, marginals, ledger, condition and adjacent flows.
+/* The normalized relevance measure of a group of images: forward pass, marginals, ledger, condition and adjacent flows,
+ * on a network that is a graph of links (kernels/base/network.h).
  *
  * A group has a fixed number of slots, because the bits of a dense layer's batched product depend on it; an absent
  * image leaves its slot as zeros. Results of a slot do not depend on what the other slots hold.
@@ -14,13 +15,19 @@
  *   M          M differs from R here ..............................| M = R
  *   h          h = 1            | h differs from 1 here ..............................
  *
+ * A walk passes a set only if it passes the set's variable: an edge that jumps over a variable with a set carries
+ * nothing, neither of M nor of h. At cuts R(j, B) sums to R(B); at other variables to the share of those walks that
+ * pass the variable.
+ *
  * docs/explanation/measure.md explains both with an example.
  *
  * Quantities of one image, R the plain measure:
- *   plain ledger  mass[k] = sum_j R(j), variation[k] = sum_j |R(j)| + |bias[k]| + |absorbed[k]|,
- *                 mass + bias + absorbed = 1
+ *   plain ledger  when variable k's turn comes on the way down: mass[k] = sum_j R(j), and what lies at lower variables
+ *                 already, along edges that jump over k: bypass[k], zero at cuts; what biases and stabilizers took:
+ *                 mass + bypass + bias + absorbed = 1. variation[k] is the same sum of magnitudes.
  *   relevance     of a channel A: R(A) without a condition, else R(A, B)
- *   flow          J[c_u, c_l] of consecutive weighted layers, of the same walks
+ *   flow          of an edge of a link with a rule: J[c_u, c_l] of the link's channels and those of the variable that
+ *                 the edge reads, of the same walks; of diagonal links only J[c, c]
  */
 #ifndef NRMFLOW_KERNELS_MEASURE_MEASURE_H
 #define NRMFLOW_KERNELS_MEASURE_MEASURE_H
@@ -57,10 +64,20 @@ struct measure_options {
      * the plan is only described. Borrowed. */
     const float *masks[NETWORK_MAX_VARIABLES];
     double variation_limit;        /* a layer above it, plain or under the condition, makes the image `exploded` */
-    bool flows[NETWORK_MAX_LINKS]; /* flow matrix into link k's variable from the weighted variable below */
+    bool flows[NETWORK_MAX_EDGES]; /* flow of the edge; its link has a rule and is swept */
     bool images;                   /* keep the arrays that further sweeps need, for the sink */
     const struct ops *ops;         /* kernels of an instruction set; NULL: the plan is only described */
     size_t group;                  /* slots */
+};
+
+/* What an edge carries. */
+struct measure_edge {
+    bool first;   /* of the edges that carry R to its variable, the first on the way down: it overwrites */
+    bool carries; /* M, where that is not R */
+    bool first_m; /* of these */
+    bool lifts;   /* h */
+    bool first_h; /* of these, among the edges of its link */
+    bool blocked; /* jumps over a variable with a set */
 };
 
 /* What to compute. Immutable, but options.given of a copy may be set to GIVEN_NONE. Borrows the network and the
@@ -69,11 +86,14 @@ struct measure_plan {
     const struct network *net;
     struct measure_options options;
     struct link_plan links[NETWORK_MAX_LINKS];
-    size_t top;             /* number of links below the dense layers */
-    size_t grouped;         /* from this link up, at most the top, the backward pass is for all slots at once */
-    size_t evaluated;       /* from this link up, at most `grouped`, the forward pass is for all slots at once */
+    struct link_input inputs[NETWORK_MAX_EDGES];
+    struct measure_edge edges[NETWORK_MAX_EDGES];
+    size_t top;             /* number of links below the dense layers at the end, which are a chain; a cut */
+    size_t grouped;         /* from this link up, at most the top, the backward pass is for all slots at once; a cut */
+    size_t evaluated;       /* from this link up, at most `grouped`, the forward pass is for all slots at once; a cut */
     size_t lowest, highest; /* variables with a set of the condition */
-    size_t channel[NETWORK_MAX_VARIABLES + 1]; /* first channel of variable k among all; the last is their number */
+    size_t highest_reader[NETWORK_MAX_VARIABLES]; /* the highest swept link that reads the variable; 0 for none */
+    size_t channel[NETWORK_MAX_VARIABLES + 1];    /* first channel of variable k among all; the last is their number */
 };
 
 enum measure_status { MEASURE_OK, MEASURE_ABSENT, MEASURE_EXPLODED, MEASURE_UNDEFINED };
@@ -86,7 +106,7 @@ struct measure_result {
     double logit;       /* of the target; z_a - z_b for a contrast */
     double probability; /* softmax of the target, NaN for a contrast */
     double given_mass;  /* R(B), or 1 without a condition */
-    double mass[NETWORK_MAX_VARIABLES], variation[NETWORK_MAX_VARIABLES];
+    double mass[NETWORK_MAX_VARIABLES], bypass[NETWORK_MAX_VARIABLES], variation[NETWORK_MAX_VARIABLES];
     double bias[NETWORK_MAX_VARIABLES], absorbed[NETWORK_MAX_VARIABLES];
     double *relevance;            /* of every channel */
     uint32_t *relevance_position; /* y W + x of its most relevant neuron */
@@ -97,7 +117,8 @@ struct measure_result {
 /* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the
  * call. */
 struct measure_image {
-    const float *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that feeds a pool, whose c suffices */
+    const float
+        *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that only a pool reads, whose c suffices */
     const float *r[NETWORK_MAX_VARIABLES]; /* the plain measure */
     const float *m[NETWORK_MAX_VARIABLES]; /* M of the condition; r where no set is at or above the variable */
     const float *h[NETWORK_MAX_VARIABLES]; /* h of the condition, up to the top pool; NULL meaning one */
@@ -108,24 +129,32 @@ struct measure_image {
  *
  *   neurons  relevance r h of variable k in its layout, h NULL meaning one; called while the image is computed, before
  *            its status is known
- *   flow     joint [C_upper][C_lower], to_bias and absorbed [C_upper] of link k's pair, of the condition's walks (zeros
+ *   flow     joint of an edge, and to_bias and absorbed [C_upper] of its link, of the condition's walks (these two zero
  *            at and above its lowest variable); called only for images whose status is OK, after given_mass is final
  *   image    arrays of one image, with options.images; called only for images whose status is OK, after given_mass is
  *            final */
 struct measure_sink {
     void *context;
     void (*neurons)(void *context, size_t slot, size_t variable, const float *r, const float *h);
-    void (*flow)(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
+    void (*flow)(void *context, size_t slot, size_t edge, const float *joint, const double *to_bias,
                  const double *absorbed);
     void (*image)(void *context, size_t slot, const struct measure_image *image);
+};
+
+/* Sums of values and of magnitudes. */
+struct measure_sums {
+    double value, magnitude;
 };
 
 /* Working memory, placed in an arena by measure_workspace_place; of that plan alone. */
 struct measure_workspace {
     struct variable_state variables[NETWORK_MAX_VARIABLES];
     struct link_state links[NETWORK_MAX_LINKS];
+    struct edge_state edges[NETWORK_MAX_EDGES];
+    struct measure_sums *pending; /* [variables][group] of R of variables whose turn has not come */
 
     /* For one call at a time: */
+    const float **inputs;               /* [edges of a link] */
     struct channels_summary *summaries; /* of one variable, [group][C] */
     struct link_scratch scratch;
 };

@@ -131,7 +131,8 @@ size_t sample_layer(struct sample_work *work, const struct measure_image *image,
         float *start = sweep_start(&work->sweep, upper, n);
         for (size_t i = 0; i < n; i++)
             mask_copy_channel(start + i * layout_floats(layout), image->m[upper], batch.drawn[i], layout);
-        sweep_go(&work->sweep, image, upper, lowest, n, masks, (struct sweep_visitor){&batch, give_rows});
+        sweep_go(&work->sweep, image, upper, lowest, n,
+                 &(struct sweep_way){.masks = masks, .visitor = {&batch, give_rows}});
     }
     return total;
 }

@@ -31,6 +31,10 @@ struct link_state state_link(const struct link_state *group, size_t slot)
                                .c_alone = group->c_alone,
                                .to_bias = group->to_bias + slot * stride.channels,
                                .absorbed = group->absorbed + slot * stride.channels,
-                               .joint = floats_from(group->joint, slot * stride.joint),
                                .stride = stride};
+}
+
+float *state_joint(const struct edge_state *group, size_t slot)
+{
+    return floats_from(group->joint, slot * group->stride);
 }

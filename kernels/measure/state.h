@@ -32,20 +32,25 @@ struct variable_state {
  *
  *   c         coefficients and shares, as in link.h; of a dense link with the terms of a slot a group apart
  *   c_alone   of a dense link: memory for those of one image; NULL: not kept
- *   to_bias, absorbed  [K] of the last backward pass
- *   joint     flow matrix [K][C], of dense links as many as fit; NULL: not wanted */
+ *   to_bias, absorbed  [K] of the last backward pass */
 struct link_state {
     float *c, *c_alone;
     double *to_bias, *absorbed;
-    float *joint;
 
     struct link_stride {
-        size_t c, channels, joint; /* elements from slot to slot; channels of to_bias and absorbed */
+        size_t c, channels; /* elements from slot to slot; channels of to_bias and absorbed */
     } stride;
+};
+
+/* One edge: its flow, as in link.h; of dense links at the end as many as fit; NULL: not wanted. */
+struct edge_state {
+    float *joint;
+    size_t stride; /* floats from slot to slot */
 };
 
 /* The state from a slot on. */
 struct variable_state state_variable(const struct variable_state *group, size_t slot);
 struct link_state state_link(const struct link_state *group, size_t slot);
+float *state_joint(const struct edge_state *group, size_t slot);
 
 #endif

@@ -2,7 +2,9 @@
 
 #include "kernels/base/number.h"
 #include "kernels/layer/mask.h"
+#include "kernels/measure/cost.h"
 #include "kernels/measure/plan.h"
+#include "kernels/measure/slots.h"
 
 #include <assert.h>
 #include <string.h>
@@ -11,16 +13,14 @@ void sweep_place(struct sweep *sweep, const struct measure_plan *plan, size_t lo
                  struct arena *arena)
 {
     struct link_scratch_floats need = {0};
-    size_t floats = 0;
 
     assert(lowest < highest && highest <= plan->net->nlinks && most > 0);
     *sweep = (struct sweep){.plan = plan, .lowest = lowest, .highest = highest, .most = most};
-    for (size_t k = lowest; k <= highest; k++)
-        floats = larger(floats, measure_variable_floats(plan, k));
     for (size_t k = lowest; k < highest; k++)
         need = link_scratch_both(need, link_scratch_floats(&plan->links[k], most));
-    for (size_t i = 0; i < 2; i++)
-        sweep->arrays[i] = arena_floats(arena, most * floats);
+    need.sum = most * measure_sum_floats(plan, lowest, highest);
+    sweep->arrays = arena_bytes(arena, (highest - lowest + 1) * sizeof *sweep->arrays);
+    slots_place(sweep->arrays, plan->net, lowest, highest, most, arena);
     sweep->scratch = link_scratch_place(need, arena);
 }
 
@@ -41,51 +41,121 @@ size_t sweep_batch(const struct measure_plan *plan, size_t lowest, size_t highes
 float *sweep_start(struct sweep *sweep, size_t variable, size_t n)
 {
     assert(variable >= sweep->lowest && variable <= sweep->highest && n > 0 && n <= sweep->most);
-    memset(sweep->arrays[0], 0, n * measure_variable_floats(sweep->plan, variable) * sizeof(float));
-    return sweep->arrays[0];
+    float *array = sweep->arrays[variable - sweep->lowest];
+
+    memset(array, 0, n * measure_variable_floats(sweep->plan, variable) * sizeof *array);
+    return array;
+}
+
+/* ---- the way ----------------------------------------------------------------------------------------------------- */
+
+/* A sweep on its way. */
+struct walk {
+    struct sweep *sweep;
+    const struct measure_image *image;
+    size_t from, to, n;
+    const struct sweep_way *way;
+    bool leads[NETWORK_MAX_VARIABLES]; /* some walk goes on to the end; with a visitor everything does */
+    bool holds[NETWORK_MAX_VARIABLES]; /* values have come */
+};
+
+/* Variables between the two ends that lead up or down to `end`. */
+static void find_leads(struct walk *walk, size_t lowest, size_t highest, bool down)
+{
+    const struct network *net = walk->sweep->plan->net;
+
+    memset(walk->leads, 0, (highest + 1) * sizeof *walk->leads);
+    walk->leads[walk->to] = true;
+    for (size_t i = 0; i < highest - lowest; i++) {
+        size_t k = down ? lowest + i : highest - 1 - i;
+        for (size_t e = 0; e < net->links[k].nedges; e++) {
+            size_t lower = network_edge(net, k, e)->lower;
+            if (lower < lowest)
+                continue;
+            if (down)
+                walk->leads[k + 1] = walk->leads[k + 1] || walk->leads[lower];
+            else
+                walk->leads[lower] = walk->leads[lower] || walk->leads[k + 1];
+        }
+    }
+}
+
+static bool jumps_over_mask(const float *const *masks, size_t lower, size_t upper)
+{
+    for (size_t k = lower + 1; k < upper && masks; k++)
+        if (masks[k])
+            return true;
+    return false;
 }
 
 /* Mask the values that arrived at a variable and show them to the visitor. */
-static void arrive(float *values, const struct measure_plan *plan, size_t variable, size_t n, const float *const *masks,
-                   struct sweep_visitor visitor)
+static void arrive(struct walk *walk, size_t variable)
 {
-    if (masks && masks[variable])
-        mask_apply(values, masks[variable], n, network_layout(plan->net, variable));
-    if (visitor.visit)
-        visitor.visit(visitor.context, variable, values, n);
+    const struct measure_plan *plan = walk->sweep->plan;
+    const struct sweep_way *way = walk->way;
+    float *values = walk->sweep->arrays[variable - walk->sweep->lowest];
+
+    if (way->masks && way->masks[variable])
+        mask_apply(values, way->masks[variable], walk->n, network_layout(plan->net, variable));
+    if (way->visitor.visit)
+        way->visitor.visit(way->visitor.context, variable, values, walk->n);
+    if (way->without == variable && variable != 0)
+        walk->holds[variable] = false;
+}
+
+/* Along an edge of link k, if it carries anything. */
+static void follow(struct walk *walk, size_t k, size_t e, bool down)
+{
+    const struct measure_plan *plan = walk->sweep->plan;
+    size_t lower = network_edge(plan->net, k, e)->lower, source = down ? k + 1 : lower, target = down ? lower : k + 1;
+    float **arrays = walk->sweep->arrays;
+
+    if (lower < (down ? walk->to : walk->from) || !walk->holds[source] || !walk->leads[target] ||
+        jumps_over_mask(walk->way->masks, lower, k + 1))
+        return;
+    struct link_call call = {.plan = &plan->links[k],
+                             .scratch = &walk->sweep->scratch,
+                             .n = walk->n,
+                             .edge = e,
+                             .add = walk->holds[target],
+                             .one_image = true,
+                             .a = walk->image->a[lower],
+                             .c = walk->image->c[k]};
+    if (down) {
+        call.r_upper = arrays[source - walk->sweep->lowest];
+        call.r_lower = arrays[target - walk->sweep->lowest];
+        link_backward(&call);
+    } else {
+        call.v_lower = arrays[source - walk->sweep->lowest];
+        call.v_upper = arrays[target - walk->sweep->lowest];
+        link_lift(&call);
+    }
+    walk->holds[target] = true;
 }
 
 const float *sweep_go(struct sweep *sweep, const struct measure_image *image, size_t from, size_t to, size_t n,
-                      const float *const *masks, struct sweep_visitor visitor)
+                      const struct sweep_way *way)
 {
-    float *now = sweep->arrays[0], *next = sweep->arrays[1];
+    const struct network *net = sweep->plan->net;
+    struct walk walk = {.sweep = sweep, .image = image, .from = from, .to = to, .n = n, .way = way};
+    bool down = to < from;
+    size_t lowest = smaller(from, to), highest = larger(from, to);
 
-    assert(to >= sweep->lowest && to <= sweep->highest && n > 0 && n <= sweep->most);
-    arrive(now, sweep->plan, from, n, masks, visitor);
-    for (size_t at = from; at != to;) {
-        size_t k = to < from ? at - 1 : at;
-        struct link_call call = {.plan = &sweep->plan->links[k],
-                                 .scratch = &sweep->scratch,
-                                 .n = n,
-                                 .one_image = true,
-                                 .a = image->a[k],
-                                 .c = image->c[k]};
-        if (to < from) {
-            call.r_upper = now;
-            call.r_lower = next;
-            link_backward(&call);
-        } else {
-            call.v_lower = now;
-            call.v_upper = next;
-            link_lift(&call);
-        }
-        at = to < from ? at - 1 : at + 1;
-        arrive(next, sweep->plan, at, n, masks, visitor);
-        float *other = now;
-        now = next;
-        next = other;
+    assert(lowest >= sweep->lowest && highest <= sweep->highest && n > 0 && n <= sweep->most);
+    if (way->visitor.visit)
+        memset(walk.leads, true, sizeof walk.leads);
+    else
+        find_leads(&walk, lowest, highest, down);
+    walk.holds[from] = true;
+    arrive(&walk, from);
+    for (size_t i = 0; i < highest - lowest; i++) {
+        size_t k = down ? highest - 1 - i : lowest + i, reached = down ? k : k + 1;
+        for (size_t e = 0; e < net->links[k].nedges && net->swept[k + 1]; e++)
+            follow(&walk, k, e, down);
+        if (walk.holds[reached])
+            arrive(&walk, reached);
     }
-    return now;
+    return walk.holds[to] ? sweep->arrays[to - sweep->lowest] : sweep_start(sweep, to, n);
 }
 
 double sweep_flops(const struct measure_plan *plan, size_t lower, size_t upper)
@@ -94,10 +164,7 @@ double sweep_flops(const struct measure_plan *plan, size_t lower, size_t upper)
 
     for (size_t k = lower; k < upper; k++) {
         const struct link *link = &plan->net->links[k];
-        double inputs =
-            link->kind == LINK_CONVOLUTION ? 9 * (double)link->lower.channels : (double)shape_neurons(link->lower);
-        if (link->kind != LINK_POOL)
-            flops += 2 * (double)plan->links[k].parts.nparts * inputs * (double)shape_neurons(link->upper);
+        flops += cost_map(link) * (double)plan->links[k].parts.nparts;
     }
     return flops;
 }

@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-static const struct sweep_visitor no_visitor = {NULL, NULL};
-
 static struct layout layout_of(const struct walk_work *work, size_t level)
 {
     return network_layout(work->plan->net, work->list.variables[level]);
@@ -53,7 +51,8 @@ static void sweep_h(struct walk_work *work, const struct measure_image *image)
 
     for (size_t c = 0; c < from.shape.channels; c++)
         mask_copy_channel(start, NULL, c, from);
-    const float *h = sweep_go(&work->sweep, image, work->condition.lowest, lowest, 1, masks_of(work), no_visitor);
+    const float *h =
+        sweep_go(&work->sweep, image, work->condition.lowest, lowest, 1, &(struct sweep_way){.masks = masks_of(work)});
     memcpy(work->h, h, layout_floats(layout_of(work, work->list.nlayers - 1)) * sizeof *h);
 }
 
@@ -69,7 +68,7 @@ static void sweep_top(struct walk_work *work, const struct measure_image *image)
     }
     struct layout logits = network_layout(work->plan->net, last);
     memcpy(sweep_start(&work->sweep, last, 1), image->r[last], layout_floats(logits) * sizeof(float));
-    memcpy(work->top, sweep_go(&work->sweep, image, last, highest, 1, masks_of(work), no_visitor),
+    memcpy(work->top, sweep_go(&work->sweep, image, last, highest, 1, &(struct sweep_way){.masks = masks_of(work)}),
            floats * sizeof *work->top);
 }
 
@@ -104,8 +103,8 @@ static void descend(struct walk_work *work, const struct measure_image *image, s
             mask_copy_channel(start + work->node[i] * layout_floats(here),
                               values + work->parent[i] * layout_floats(here),
                               work->list.channels[(first + i) * work->list.nlayers + level], here);
-    const float *found =
-        sweep_go(&work->sweep, image, from, work->list.variables[level + 1], nodes, masks_of(work), no_visitor);
+    const float *found = sweep_go(&work->sweep, image, from, work->list.variables[level + 1], nodes,
+                                  &(struct sweep_way){.masks = masks_of(work)});
     memcpy(work->values, found, nodes * layout_floats(next) * sizeof *found);
 }
 

@@ -232,7 +232,7 @@ static void draw_map(struct work *w, struct layer *layer, size_t place, size_t c
             size_t i = layout_index(layout, channel, y, x);
             start[i] = image->r[layer->variable][i];
         }
-    const float *pixels = sweep_go(&w->sweep, image, layer->variable, 0, 1, NULL, (struct sweep_visitor){NULL, NULL});
+    const float *pixels = sweep_go(&w->sweep, image, layer->variable, 0, 1, &(struct sweep_way){.masks = NULL});
 
     layout_to_planar(w->planar, pixels, network_layout(net, 0));
     add_up(sums, w->planar, w->input, w->input.channels, w->map_step);

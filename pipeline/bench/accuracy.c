@@ -182,7 +182,7 @@ static enum status compare_up(double errors[BENCH_OPERATIONS], const struct benc
     reference_forward(part.out, &part.reference);
     memcpy(part.z, part.out, shape_neurons(part.link.upper) * sizeof *part.z);
     reference_prepare(&part.reference);
-    for (size_t i = 0; i < shape_neurons(part.link.upper) && part.link.rectified; i++)
+    for (size_t i = 0; i < shape_neurons(part.link.upper) && network_rectified(&part.link); i++)
         part.out[i] = fmax(part.out[i], 0);
     errors[BENCH_FORWARD] = fmax(compare_neurons(&part, o->z, o->upper, part.link.upper), compare_denominators(&part));
     memset(part.reference.c[0], 0, 2 * shape_neurons(part.link.upper) * sizeof(double));

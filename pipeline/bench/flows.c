@@ -32,7 +32,8 @@ static void place(struct work *w, struct arena *arena)
     far_place(&w->far, w->plan, w->pair, FLOWS_SWEEP_BYTES, arena);
     sweep_place(&w->sweep, w->plan, w->pair.lower, w->pair.upper, 1, arena);
     w->flow = (struct far_flow){arena_floats(arena, upper * lower), arena_doubles(arena, upper),
-                                arena_doubles(arena, upper), arena_bytes(arena, upper * sizeof(bool))};
+                                arena_doubles(arena, upper), arena_doubles(arena, lower),
+                                arena_bytes(arena, upper * sizeof(bool))};
     w->sums = arena_doubles(arena, lower);
 }
 
@@ -49,7 +50,7 @@ static void sweep_channel(struct work *w, const struct measure_image *image, siz
             start[at] = image->r[w->pair.upper][at];
         }
     layout_channel_sums(w->sums,
-                        sweep_go(&w->sweep, image, w->pair.upper, w->pair.lower, 1, NULL, (struct sweep_visitor){0}),
+                        sweep_go(&w->sweep, image, w->pair.upper, w->pair.lower, 1, &(struct sweep_way){.masks = NULL}),
                         network_layout(w->plan->net, w->pair.lower));
 }
 

@@ -71,7 +71,7 @@ static void run_operation(enum bench_operation operation, const struct arrays *a
     case BENCH_FORWARD:
         call.upper = arrays->a[k + 1];
         call.c_out = arrays->c[k];
-        call.summaries = arrays->summaries;
+        call.a_summaries = call.summaries = arrays->summaries;
         link_forward(&call);
         break;
     case BENCH_BACKWARD:

@@ -1,6 +1,6 @@
 #include "io/weights/weights.h"
 
-#include "kernels/base/network.h"
+#include "kernels/base/network_vgg.h"
 #include "pipeline/command/commands.h"
 
 #include <assert.h>
@@ -35,7 +35,7 @@ static void recognise(struct report *report)
         const struct weights_layer *l = &weights_layers(report->weights)[i];
         layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
     }
-    report->recognised = network_init(&report->network, why, sizeof why, layers, n);
+    report->recognised = network_vgg_init(&report->network, why, sizeof why, layers, n);
     if (!report->recognised)
         error_set(&report->reason, FAIL_UNSUPPORTED, "%s: %s", report->path, why);
 }

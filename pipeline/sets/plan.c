@@ -128,9 +128,10 @@ static enum status number_state(struct planner *p, uint8_t *number, struct state
     return OK;
 }
 
-/* Set the next state of the walks of every state; the planner's states become those after the step. */
-static enum status route(struct planner *p, uint8_t *next, const struct decision_step *step, const struct atoms *atoms,
-                         uint64_t here)
+/* Set the next state of the walks of every state, and of those that jump over the variable (around NULL: none do); the
+ * planner's states become those after the step. */
+static enum status route(struct planner *p, uint8_t *next, uint8_t *around, const struct decision_step *step,
+                         const struct atoms *atoms, uint64_t here)
 {
     struct states after = {0};
     struct dnf rest = {0};
@@ -143,6 +144,12 @@ static enum status route(struct planner *p, uint8_t *next, const struct decision
             TRY(number_state(p, &next[s * step->natoms + a], &after, &rest, step->variable));
             dnf_free(&rest);
         }
+    for (size_t s = 0; s < step->nin && around; s++) {
+        TRY(dnf_rest(&rest, &p->now.rest[s], here, 0, p->err));
+        TRY(number_state(p, &around[s], &after, &rest, step->variable));
+        around[s] = around[s] == DECISION_IN ? DECISION_OUT : around[s]; /* above a map: not through its variable */
+        dnf_free(&rest);
+    }
     free_states(&p->now);
     p->now = after;
     after.count = 0;
@@ -166,7 +173,8 @@ static enum status step_at_layer(struct planner *p, size_t variable, uint64_t he
     struct layout layout = network_layout(p->sets->net, variable);
     struct atoms atoms = {0};
     struct decision_step *step = add_step(p, variable, 0);
-    uint8_t *atom = malloc(layout_floats(layout)), *next = NULL;
+    uint8_t *atom = malloc(layout_floats(layout)), *next = NULL, *around = NULL;
+    bool cut = p->sets->net->cut[variable];
     enum status rc = OK;
 
     step->atom = atom;
@@ -175,9 +183,10 @@ static enum status step_at_layer(struct planner *p, size_t variable, uint64_t he
     TRY(classify(p, atom, &atoms, layout, here, network_variable(p->sets->net, variable)));
     step->natoms = atoms.count + 1;
     step->next = next = malloc(step->nin * step->natoms);
-    if (!next)
+    step->around = around = cut ? NULL : malloc(step->nin);
+    if (!next || (!cut && !around))
         TRY(no_memory(p->err));
-    TRY(route(p, next, step, &atoms, here));
+    TRY(route(p, next, around, step, &atoms, here));
     step->nout = p->now.count;
 done:
     return rc;
@@ -199,7 +208,7 @@ static enum status step_at_bias(struct planner *p, size_t variable, uint64_t her
     for (size_t s = 0; s < step->nin; s++)
         for (size_t i = 0; i < p->now.rest[s].count; i++)
             counts[s] = counts[s] || p->now.rest[s].clauses[i] == here;
-    TRY(route(p, next, step, &goes_on, here));
+    TRY(route(p, next, NULL, step, &goes_on, here));
     step->nout = p->now.count;
 done:
     return rc;
@@ -261,6 +270,7 @@ void sets_plan_free(struct sets_plan *plan)
     for (size_t i = 0; i < plan->decision.nsteps; i++) {
         release(plan->steps[i].atom);
         release(plan->steps[i].next);
+        release(plan->steps[i].around);
         release(plan->steps[i].counts);
     }
     free(plan->steps);

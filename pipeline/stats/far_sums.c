@@ -9,7 +9,7 @@
 /* Result of the largest exact pair. */
 static void place_flow(struct far_sums *far_sums, const struct statistics *s, struct arena *arena)
 {
-    size_t entries = 0, upper = 0;
+    size_t entries = 0, upper = 0, lower = 0;
 
     for (size_t i = 0; i < s->options.flows->count; i++) {
         const struct flows_pair *p = &s->options.flows->pairs[i];
@@ -17,9 +17,11 @@ static void place_flow(struct far_sums *far_sums, const struct statistics *s, st
             continue;
         entries = larger(entries, statistics_far_entries(s, p->pair));
         upper = larger(upper, network_shape(s->measure->net, p->pair.upper).channels);
+        lower = larger(lower, network_shape(s->measure->net, p->pair.lower).channels);
     }
-    far_sums->flow = (struct far_flow){arena_floats(arena, entries), arena_doubles(arena, upper),
-                                       arena_doubles(arena, upper), arena_bytes(arena, upper * sizeof(bool))};
+    far_sums->flow =
+        (struct far_flow){arena_floats(arena, entries), arena_doubles(arena, upper), arena_doubles(arena, upper),
+                          arena_doubles(arena, lower), arena_bytes(arena, upper * sizeof(bool))};
 }
 
 void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena)

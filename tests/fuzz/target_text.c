@@ -1,4 +1,5 @@
 /* What users write: configurations and set expressions. */
+#include "kernels/base/network_vgg.h"
 #include "pipeline/config/config.h"
 #include "pipeline/sets/sets.h"
 #include "tests/fuzz/targets.h"
@@ -41,7 +42,7 @@ static void make_network(struct network *net)
 
     for (size_t i = 0, in = COLOURS; i < LAYERS; in = widths[i++])
         layers[i] = (struct network_layer){.convolution = i < CONVOLUTIONS, .out = widths[i], .in = in};
-    if (!network_init(net, message, sizeof message, layers, LAYERS))
+    if (!network_vgg_init(net, message, sizeof message, layers, LAYERS))
         abort();
 }
 

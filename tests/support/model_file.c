@@ -1,6 +1,7 @@
 #include "tests/support/model_file.h"
 
 #include "io/weights/weights.h"
+#include "kernels/base/network_vgg.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,7 @@ void model_file_read(struct model_file *model, const char *path)
         const struct weights_layer *l = &weights_layers(w)[i];
         layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
     }
-    require(network_init(&model->net, message, sizeof message, layers, weights_nlayers(w)), message);
+    require(network_vgg_init(&model->net, message, sizeof message, layers, weights_nlayers(w)), message);
     model->weights = calloc(weights_floats(w), sizeof *model->weights);
     require(weights_load(model->weights, w, &err) == OK, err.message);
     weights_close(w);

@@ -189,7 +189,7 @@ static void chain_forward(struct chain *chain, const struct oracle_case *t, cons
                                     .c = {doubles(n), doubles(n)}};
         reference_forward(chain->z[k + 1], &chain->links[k]);
         for (size_t i = 0; i < n; i++)
-            chain->a[k + 1][i] = link->rectified ? fmax(chain->z[k + 1][i], 0) : chain->z[k + 1][i];
+            chain->a[k + 1][i] = network_rectified(link) ? fmax(chain->z[k + 1][i], 0) : chain->z[k + 1][i];
         reference_prepare(&chain->links[k]);
     }
     for (size_t i = 0; i < shape_neurons(network_shape(net, 0)); i++)

@@ -138,7 +138,7 @@ static float *matrix_of(const struct random_image *s, size_t k)
         unit[j] = 1;
         layout_from_planar(sweep_start(&sweep, k + 1, 1), unit, above);
         layout_to_planar(matrix + j * lower,
-                         sweep_go(&sweep, s->image, k + 1, k, 1, NULL, (struct sweep_visitor){NULL, NULL}), below);
+                         sweep_go(&sweep, s->image, k + 1, k, 1, &(struct sweep_way){.masks = NULL}), below);
     }
     free(unit);
     return matrix;

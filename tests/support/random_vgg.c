@@ -1,5 +1,6 @@
 #include "tests/support/random_vgg.h"
 
+#include "kernels/base/network_vgg.h"
 #include "kernels/layer/reference.h"
 #include "tests/support/isa_under_test.h"
 
@@ -73,7 +74,7 @@ static void make_network(struct random_vgg *vgg, struct random *random)
     vgg->model = aligned_floats(floats);
     for (size_t i = 0; i < LAYERS; i++)
         fill_layer(vgg->model, &layers[i], at[i], random);
-    if (!network_init(&vgg->net, message, sizeof message, layers, LAYERS))
+    if (!network_vgg_init(&vgg->net, message, sizeof message, layers, LAYERS))
         abort();
 }
 
@@ -350,7 +351,7 @@ static void reference_up(struct vgg_reference *ref, struct chain *chain, const s
         bounds_of(chain, vgg, k);
         reference_forward(ref->z[k + 1], &chain->links[k]);
         for (size_t i = 0; i < shape_neurons(link->upper); i++)
-            ref->a[k + 1][i] = link->rectified ? fmax(ref->z[k + 1][i], 0) : ref->z[k + 1][i];
+            ref->a[k + 1][i] = network_rectified(link) ? fmax(ref->z[k + 1][i], 0) : ref->z[k + 1][i];
         reference_prepare(&chain->links[k]);
         reference_share(ref, chain, vgg, k + 1);
     }

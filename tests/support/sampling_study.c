@@ -87,7 +87,8 @@ static void pair_init(struct sums *p, const struct network *net, const char *con
         *arrays[i] = zeros(p->rows * p->columns, sizeof(double));
     p->chances = zeros(p->rows, sizeof(double));
     p->flow = (struct far_flow){zeros(p->rows * p->columns, sizeof(float)), zeros(p->rows, sizeof(double)),
-                                zeros(p->rows, sizeof(double)), zeros(p->rows, sizeof(bool))};
+                                zeros(p->rows, sizeof(double)), zeros(p->columns, sizeof(double)),
+                                zeros(p->rows, sizeof(bool))};
 }
 
 static void plan(struct study *s)
@@ -135,7 +136,7 @@ static void study_free(struct study *s)
     for (size_t i = 0; i < STUDY_PAIRS; i++) {
         struct sums *p = &s->pairs[i];
         void *owned[] = {p->exact,      p->estimate,  p->claimed,       p->variance,    p->chances,
-                         p->flow.joint, p->flow.lost, p->flow.left_out, p->flow.present};
+                         p->flow.joint, p->flow.lost, p->flow.left_out, p->flow.around, p->flow.present};
         for (size_t j = 0; j < sizeof owned / sizeof owned[0]; j++)
             free(owned[j]);
     }

@@ -2,6 +2,7 @@
 
 #include "io/image/write.h"
 #include "kernels/base/arena.h"
+#include "kernels/base/network_vgg.h"
 #include "tests/support/guarded.h"
 #include "tests/support/isa_under_test.h"
 
@@ -71,7 +72,7 @@ static void make_model(struct small_run *run, struct random *random)
     struct model *model = &run->plan.model;
     struct network net;
     struct error err = {0};
-    size_t floats = network_standard(&net, "vgg11", SIDE, NARROW, SMALL_CLASSES);
+    size_t floats = network_vgg_standard(&net, "vgg11", SIDE, NARROW, SMALL_CLASSES);
 
     assert_true(floats > 0);
     if (model_outline(model, &net, &run->config, &err) != OK)

@@ -1,3 +1,4 @@
+#include "kernels/base/network_vgg.h"
 #include "kernels/measure/cost.h"
 #include "tests/support/assert.h"
 
@@ -22,7 +23,8 @@ static struct measure_plan plan_of(const struct network *net, const char *compos
 
 static void a_map_costs_two_operations_a_weight_and_position(void **state)
 {
-    struct link convolution = {.kind = LINK_CONVOLUTION, .lower = {3, 8, 10}, .upper = {5, 8, 10}};
+    struct link convolution = {
+        .kind = LINK_CONVOLUTION, .lower = {3, 8, 10}, .upper = {5, 8, 10}, .window = WINDOW_SAME3, .groups = 1};
     struct link dense = {.kind = LINK_DENSE, .lower = {4, 2, 2}, .upper = {7, 1, 1}};
     struct link pool = {.kind = LINK_POOL, .lower = {3, 8, 10}, .upper = {3, 4, 5}};
 
@@ -38,7 +40,7 @@ static void the_floor_of_vgg16_is_92_5_gflop(void **state)
     struct network net;
 
     (void)state;
-    assert_more(network_standard(&net, "vgg16", 224, 1, 1000), 0);
+    assert_more(network_vgg_standard(&net, "vgg16", 224, 1, 1000), 0);
     struct measure_plan plan = plan_of(&net, "epsilon_gamma_box");
     assert_near(cost_floor(&plan), 92.5e9, 0.05e9);
 }
@@ -52,7 +54,7 @@ static void denominators_that_are_the_layers_own_cost_nothing(void **state)
     struct network net;
 
     (void)state;
-    assert_more(network_standard(&net, "vgg16", 32, 32, 10), 0);
+    assert_more(network_vgg_standard(&net, "vgg16", 32, 32, 10), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct measure_plan plan = plan_of(&net, cases[i].composite);
         assert_int_equal(cost_denominators(&plan.links[0]), cases[i].first);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ static struct outcome compute(const struct random_image *s, struct far_pair pair
     size_t upper = network_shape(&s->vgg->net, pair.upper).channels;
     size_t lower = network_shape(&s->vgg->net, pair.lower).channels;
     struct outcome o = {{zeros(upper * lower, sizeof(float)), zeros(upper, sizeof(double)),
-                         zeros(upper, sizeof(double)), zeros(upper, sizeof(bool))},
+                         zeros(upper, sizeof(double)), zeros(lower, sizeof(double)), zeros(upper, sizeof(bool))},
                         upper,
                         lower,
                         {false, 0, 0}};
@@ -66,6 +67,7 @@ static void outcome_free(struct outcome *o)
     free(o->flow.joint);
     free(o->flow.lost);
     free(o->flow.left_out);
+    free(o->flow.around);
     free(o->flow.present);
 }
 
@@ -308,14 +310,31 @@ static void flow_is_the_sum_over_all_walks(void **state)
 /* ---- cost
  * --------------------------------------------------------------------------------------------------------- */
 
+/* A chain of convolutions and dense layers. */
+static void push(struct network *net, enum link_kind kind, const char *name, size_t channels)
+{
+    struct link link = {
+        .kind = kind, .upper = {channels, kind == LINK_DENSE, kind == LINK_DENSE}, .window = WINDOW_SAME3, .groups = 1};
+    char message[200];
+
+    snprintf(link.name, sizeof link.name, "%s", name);
+    size_t lower = net->nlinks;
+    if (network_push(net, &link, &lower, 1, NULL, message, sizeof message) == 0)
+        fail_msg("%s", message);
+}
+
 static void cheaper_direction_has_fewer_sweeps(void **state)
 {
-    struct network net = {.nlinks = 2,
-                          .links = {{.kind = LINK_CONVOLUTION, .lower = {8, 4, 4}, .upper = {5, 4, 4}},
-                                    {.kind = LINK_CONVOLUTION, .lower = {5, 4, 4}, .upper = {20, 4, 4}}}};
+    struct network net;
     struct measure_plan plan = {.net = &net, .options = {.given = GIVEN_INPUT}};
+    char message[200];
 
     (void)state;
+    network_start(&net, "small", (struct shape){8, 4, 4});
+    push(&net, LINK_CONVOLUTION, "conv1", 5);
+    push(&net, LINK_CONVOLUTION, "conv2", 20);
+    push(&net, LINK_DENSE, "dense", 3);
+    assert_true(network_finish(&net, message, sizeof message));
     plan.links[0].parts.nparts = plan.links[1].parts.nparts = 1;
     struct far_cost cost = far_cost(&plan, (struct far_pair){0, 2, 0});
     assert_true(cost.up);

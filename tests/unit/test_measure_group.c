@@ -1,5 +1,6 @@
 /* A group of images is measured like each image by itself, whatever the memory held before. In this network some links
  * are computed for the whole group and some image by image, on the way up and on the way down. */
+#include "kernels/base/network_vgg.h"
 #include "kernels/measure/measure.h"
 #include "tests/support/guarded.h"
 #include "tests/support/isa_under_test.h"
@@ -41,7 +42,7 @@ struct fixture {
 static void fixture_init(struct fixture *f, const char *seed)
 {
     struct random random = random_seed(seed);
-    size_t floats = network_standard(&f->net, "vgg11", SIDE, NARROW, CLASSES);
+    size_t floats = network_vgg_standard(&f->net, "vgg11", SIDE, NARROW, CLASSES);
 
     f->model = allocate(floats * sizeof(float));
     for (size_t k = 0; k < f->net.nlinks; k++) {

@@ -1,4 +1,4 @@
-#include "kernels/base/network.h"
+#include "kernels/base/network_vgg.h"
 #include "tests/support/assert.h"
 
 #include <setjmp.h>
@@ -39,7 +39,7 @@ static void vgg_variants_are_told_by_their_convolutions(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         size_t n = make_layers(layers, variants[i].nconv, widths, 1);
-        assert_true(network_init(&net, message, sizeof message, layers, n));
+        assert_true(network_vgg_init(&net, message, sizeof message, layers, n));
         assert_string_equal(net.name, variants[i].name);
         assert_string_equal(network_variable(&net, 3), variants[i].third);
         assert_int_equal(net.nlinks, variants[i].nconv + 5 + 3);
@@ -56,7 +56,7 @@ static void input_size_follows_from_the_first_dense_layer(void **state)
     (void)state;
     for (size_t side = 1; side <= 7; side++) {
         size_t n = make_layers(layers, 13, widths, side);
-        assert_true(network_init(&net, message, sizeof message, layers, n));
+        assert_true(network_vgg_init(&net, message, sizeof message, layers, n));
         assert_int_equal(network_shape(&net, 0).height, 32 * side);
         assert_int_equal(network_shape(&net, network_find(&net, "pool5")).width, side);
         assert_int_equal(network_shape(&net, network_find(&net, "fc6")).channels, 20);
@@ -70,9 +70,9 @@ static void only_the_logits_and_pools_are_not_rectified(void **state)
     char message[200];
 
     (void)state;
-    assert_true(network_init(&net, message, sizeof message, layers, make_layers(layers, 13, widths, 1)));
+    assert_true(network_vgg_init(&net, message, sizeof message, layers, make_layers(layers, 13, widths, 1)));
     for (size_t k = 0; k < net.nlinks; k++)
-        assert_int_equal(net.links[k].rectified, net.links[k].kind != LINK_POOL && k + 1 < net.nlinks);
+        assert_int_equal(network_rectified(&net.links[k]), net.links[k].kind != LINK_POOL && k + 1 < net.nlinks);
 }
 
 static void adjacent_pairs_reach_across_pools(void **state)
@@ -82,7 +82,7 @@ static void adjacent_pairs_reach_across_pools(void **state)
     char message[200];
 
     (void)state;
-    assert_true(network_init(&net, message, sizeof message, layers, make_layers(layers, 13, widths, 1)));
+    assert_true(network_vgg_init(&net, message, sizeof message, layers, make_layers(layers, 13, widths, 1)));
     size_t conv2_1 = network_find(&net, "conv2_1") - 1;
     assert_string_equal(net.links[network_weighted_below(&net, conv2_1)].name, "conv1_2");
     assert_int_equal(network_weighted_below(&net, 0), net.nlinks);
@@ -95,15 +95,15 @@ static void layers_that_do_not_fit_are_refused_with_the_reason(void **state)
     char message[200];
 
     (void)state;
-    assert_false(network_init(&net, message, sizeof message, layers, make_layers(layers, 9, widths, 1)));
+    assert_false(network_vgg_init(&net, message, sizeof message, layers, make_layers(layers, 9, widths, 1)));
     assert_non_null(strstr(message, "12 weighted layers"));
     size_t n = make_layers(layers, 13, widths, 1);
     layers[4].in++;
-    assert_false(network_init(&net, message, sizeof message, layers, n));
+    assert_false(network_vgg_init(&net, message, sizeof message, layers, n));
     assert_non_null(strstr(message, "layer 5 reads 7 channels"));
     n = make_layers(layers, 13, widths, 1);
     layers[13].in *= 6;
-    assert_false(network_init(&net, message, sizeof message, layers, n));
+    assert_false(network_vgg_init(&net, message, sizeof message, layers, n));
     assert_non_null(strstr(message, "no square map"));
 }
 
@@ -113,14 +113,14 @@ static void standard_networks_have_torchvisions_sizes(void **state)
     struct network net;
 
     (void)state;
-    assert_int_equal(network_standard(&net, "vgg16", 224, 1, 1000), 138357544);
+    assert_int_equal(network_vgg_standard(&net, "vgg16", 224, 1, 1000), 138357544);
     assert_string_equal(net.name, "vgg16");
-    assert_int_equal(network_standard(&net, "vgg11", 224, 1, 1000), 132863336);
+    assert_int_equal(network_vgg_standard(&net, "vgg11", 224, 1, 1000), 132863336);
     assert_int_equal(network_shape(&net, 0).width, 224);
-    assert_int_equal(network_standard(&net, "vgg17", 224, 1, 1000), 0);
-    assert_int_equal(network_standard(&net, "vgg16", 225, 1, 1000), 0);
-    assert_int_equal(network_standard(&net, "vgg16", 0, 1, 1000), 0);
-    assert_more(network_standard(&net, "vgg19", 32, 5000, 2), 0);
+    assert_int_equal(network_vgg_standard(&net, "vgg17", 224, 1, 1000), 0);
+    assert_int_equal(network_vgg_standard(&net, "vgg16", 225, 1, 1000), 0);
+    assert_int_equal(network_vgg_standard(&net, "vgg16", 0, 1, 1000), 0);
+    assert_more(network_vgg_standard(&net, "vgg19", 32, 5000, 2), 0);
     assert_int_equal(network_shape(&net, net.nlinks - 1).channels, 1);
 }
 

@@ -1,4 +1,5 @@
 /* Queries: numbers of an image, their mean over images, and what the store gets. */
+#include "kernels/base/network_vgg.h"
 #include "pipeline/stats/queries.h"
 #include "tests/support/assert.h"
 #include "tests/support/random_image.h"
@@ -25,7 +26,7 @@ static enum status init_queries(struct queries *queries, struct config *config, 
 {
     struct network net;
 
-    assert_more(network_standard(&net, "vgg11", 32, 32, 10), 0);
+    assert_more(network_vgg_standard(&net, "vgg11", 32, 32, 10), 0);
     parse(config, &query, 1);
     return queries_init(queries, config, &net, err);
 }

@@ -1,4 +1,5 @@
 /* Rows of images, from a measure's result to the columns of a store, by way of part files. */
+#include "kernels/base/network_vgg.h"
 #include "pipeline/run/rows.h"
 #include "tests/support/assert.h"
 #include "tests/support/store_files.h"
@@ -68,7 +69,7 @@ static void begin_blocks(struct fixture *f, size_t block)
         .relevance = {[WATCHED] = true}, .nqueries = QUERIES, .queries = {"ears", "tail"}};
 
     *f = (struct fixture){.plan = {.net = &f->net}};
-    assert_more(network_standard(&f->net, "vgg11", 32, 32, CLASSES), 0);
+    assert_more(network_vgg_standard(&f->net, "vgg11", 32, 32, CLASSES), 0);
     for (size_t k = 0; k < variables(f); k++)
         f->plan.channel[k + 1] = f->plan.channel[k] + network_shape(&f->net, k).channels;
     assert_at_most(f->plan.channel[variables(f)], 1024);

@@ -167,7 +167,7 @@ static float *exact_joint(const struct random_image *s, struct far_pair pair, si
     struct arena arena = arena_over(NULL, 0);
     struct far_work work;
     struct far_flow flow = {zeros(rows * columns, sizeof(float)), zeros(rows, sizeof(double)),
-                            zeros(rows, sizeof(double)), zeros(rows, sizeof(bool))};
+                            zeros(rows, sizeof(double)), zeros(columns, sizeof(double)), zeros(rows, sizeof(bool))};
 
     far_place(&work, &s->vgg->plan, pair, 1 << 20, &arena);
     float *memory = random_image_alloc(arena.peak / sizeof *memory);
@@ -177,6 +177,7 @@ static float *exact_joint(const struct random_image *s, struct far_pair pair, si
     free(memory);
     free(flow.lost);
     free(flow.left_out);
+    free(flow.around);
     free(flow.present);
     return flow.joint;
 }

@@ -1,4 +1,5 @@
 /* Set expressions: what they mean, and what a mistake in one is told. */
+#include "kernels/base/network_vgg.h"
 #include "pipeline/sets/sets.h"
 #include "tests/support/assert.h"
 #include "tests/support/guarded.h"
@@ -25,7 +26,7 @@ static struct network make_network(void)
 
     for (size_t i = 0, in = 3; i < LAYERS; in = widths[i++])
         layers[i] = (struct network_layer){.convolution = i < 8, .out = widths[i], .in = in};
-    assert_true(network_init(&net, message, sizeof message, layers, LAYERS));
+    assert_true(network_vgg_init(&net, message, sizeof message, layers, LAYERS));
     return net;
 }
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,7 @@ static void check_plain(struct random_image *s)
 
     for (size_t i = 0; i < SWEEPS; i++)
         memcpy(start + i * each, s->image->r[top], each * sizeof *start);
-    sweep_go(&s->sweep, s->image, top, 0, SWEEPS, NULL, (struct sweep_visitor){&record, compare_plain});
+    sweep_go(&s->sweep, s->image, top, 0, SWEEPS, &(struct sweep_way){.visitor = {&record, compare_plain}});
 }
 
 static void sweep_down_from_the_logits_gives_the_marginals(void **state)
@@ -109,14 +110,14 @@ static void check_passed(struct random_image *s)
 
     random_image_pair(s, &lower, &upper);
     sweep_start(&s->sweep, upper, 1);
-    sweep_go(&s->sweep, s->image, upper, lower, 1, NULL, (struct sweep_visitor){&record, note});
+    sweep_go(&s->sweep, s->image, upper, lower, 1, &(struct sweep_way){.visitor = {&record, note}});
     assert_int_equal(record.count, upper - lower + 1);
     for (size_t i = 0; i < record.count; i++)
         assert_int_equal(record.passed[i], upper - i);
     assert_same(record.largest, 0); /* nothing in, nothing out */
     record.count = 0;
     sweep_start(&s->sweep, lower, 1);
-    sweep_go(&s->sweep, s->image, lower, upper, 1, NULL, (struct sweep_visitor){&record, note});
+    sweep_go(&s->sweep, s->image, lower, upper, 1, &(struct sweep_way){.visitor = {&record, note}});
     for (size_t i = 0; i < record.count; i++)
         assert_int_equal(record.passed[i], lower + i);
 }
@@ -165,10 +166,14 @@ static void check_adjoint(struct random_image *s)
     size_t below = random_image_floats(s, lower), above = random_image_floats(s, upper);
     float *r = random_neurons(s, upper), *v = random_neurons(s, lower);
     memcpy(sweep_start(&s->sweep, upper, 1), r, above * sizeof *r);
-    double down = product(v, sweep_go(&s->sweep, s->image, upper, lower, 1, borrowed, visitor), below);
+    double down = product(
+        v, sweep_go(&s->sweep, s->image, upper, lower, 1, &(struct sweep_way){.masks = borrowed, .visitor = visitor}),
+        below);
     record.count = 0;
     memcpy(sweep_start(&s->sweep, lower, 1), v, below * sizeof *v);
-    double up = product(r, sweep_go(&s->sweep, s->image, lower, upper, 1, borrowed, visitor), above);
+    double up = product(
+        r, sweep_go(&s->sweep, s->image, lower, upper, 1, &(struct sweep_way){.masks = borrowed, .visitor = visitor}),
+        above);
     if (!(fabs(down - up) <= BAR * record.largest))
         fail_msg("%s, %s and %s: %g down, %g up, of %g", s->vgg->text, network_variable(&s->vgg->net, lower),
                  network_variable(&s->vgg->net, upper), down, up, record.largest);
@@ -200,10 +205,11 @@ static void check_batch(struct random_image *s)
     float *batch = sweep_start(&s->sweep, from, SWEEPS);
     for (size_t i = 0; i < SWEEPS; i++)
         memcpy(batch + i * in, start[i], in * sizeof *batch);
-    memcpy(together, sweep_go(&s->sweep, s->image, from, to, SWEEPS, NULL, visitor), SWEEPS * out * sizeof *together);
+    memcpy(together, sweep_go(&s->sweep, s->image, from, to, SWEEPS, &(struct sweep_way){.visitor = visitor}),
+           SWEEPS * out * sizeof *together);
     for (size_t i = 0; i < SWEEPS; i++) {
         memcpy(sweep_start(&s->sweep, from, 1), start[i], in * sizeof *batch);
-        const float *alone = sweep_go(&s->sweep, s->image, from, to, 1, NULL, (struct sweep_visitor){NULL, NULL});
+        const float *alone = sweep_go(&s->sweep, s->image, from, to, 1, &(struct sweep_way){.masks = NULL});
         for (size_t j = 0; j < out; j++)
             assert_near((double)alone[j], (double)together[i * out + j], BAR * record.largest);
         free(start[i]);
@@ -259,7 +265,7 @@ static void check_walks(struct random_image *s)
     }
     random_image_walks(s, lower, top, add_walk, &w);
     memcpy(sweep_start(&s->sweep, top, 1), s->image->r[top], random_image_floats(s, top) * sizeof(float));
-    layout_to_planar(got, sweep_go(&s->sweep, s->image, top, lower, 1, borrowed, (struct sweep_visitor){NULL, NULL}),
+    layout_to_planar(got, sweep_go(&s->sweep, s->image, top, lower, 1, &(struct sweep_way){.masks = borrowed}),
                      network_layout(net, lower));
     for (size_t i = 0; i < n; i++)
         if (!(fabs((double)got[i] - w.found[i]) <= BAR * largest))
@@ -301,15 +307,33 @@ static void batch_keeps_to_its_bytes(void **state)
     random_vgg_free(&vgg);
 }
 
+/* A chain of convolutions, halving pools and dense layers. */
+static void push(struct network *net, enum link_kind kind, const char *name, size_t channels)
+{
+    struct link link = {
+        .kind = kind, .upper = {channels, kind == LINK_DENSE, kind == LINK_DENSE}, .window = WINDOW_SAME3, .groups = 1};
+    char message[200];
+
+    if (kind == LINK_POOL)
+        link.window = (struct window)WINDOW_HALVING;
+    snprintf(link.name, sizeof link.name, "%s", name);
+    size_t lower = net->nlinks;
+    if (network_push(net, &link, &lower, 1, NULL, message, sizeof message) == 0)
+        fail_msg("%s", message);
+}
+
 static void flops_count_weights_positions_and_parts(void **state)
 {
-    struct network net = {.nlinks = 3,
-                          .links = {{.kind = LINK_CONVOLUTION, .lower = {2, 4, 4}, .upper = {3, 4, 4}},
-                                    {.kind = LINK_POOL, .lower = {3, 4, 4}, .upper = {3, 2, 2}},
-                                    {.kind = LINK_DENSE, .lower = {3, 2, 2}, .upper = {5, 1, 1}}}};
+    struct network net;
     struct measure_plan plan = {.net = &net};
+    char message[200];
 
     (void)state;
+    network_start(&net, "small", (struct shape){2, 4, 4});
+    push(&net, LINK_CONVOLUTION, "convolution", 3);
+    push(&net, LINK_POOL, "pool", 3);
+    push(&net, LINK_DENSE, "dense", 5);
+    assert_true(network_finish(&net, message, sizeof message));
     plan.links[0].parts.nparts = 3;
     plan.links[2].parts.nparts = 1;
     assert_same(sweep_flops(&plan, 0, 3), 3 * 2 * 9 * 2 * 3 * 16 + 2 * 12 * 5);
