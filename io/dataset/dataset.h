@@ -20,9 +20,9 @@
  *           `labels`, or else `label`, if it exists; or the one that data.labels names, in this file or as FILE or
  *           FILE:/DATASET in another.
  *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7) with braces
- *           ({000..146}, {train,val}), sorted by name. The members of a sample share their name up to the first dot: KEY.jpg, .jpeg, .png (or another
- *           image's name) is the image, KEY.cls its label in decimal digits. They are adjacent, or all labels are
- *           elsewhere in the same shard. Links to members of the shard are followed.
+ *           ({000..146}, {train,val}), sorted by name. The members of a sample share their name up to the first dot:
+ *           KEY.jpg, .jpeg, .png (or another image's name) is the image, KEY.cls its label in decimal digits. They are
+ *           adjacent, or all labels are elsewhere in the same shard. Links to members of the shard are followed.
  *
  * Whatever is passed over is counted: dataset_listing_passed. A folder that can be read in two ways is an error.
  *

@@ -242,7 +242,7 @@ static enum status write_strings(struct store *store, struct store_entry *entry,
     if (!rows || !text)
         TRY(error_system(err, "%s: no memory to write /%s", h5_atomic_path(store->atomic), entry->path));
     for (size_t i = 0, at = 0; i < count; i++) {
-        size_t length = strlen(values[i]);
+        size_t length = store_text_bytes(values[i]);
 
         rows[i] = text + at;
         store_copy_text(rows[i], length, values[i]);
