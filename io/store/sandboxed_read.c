@@ -58,10 +58,10 @@ enum status store_sandboxed_shape(size_t *ndim, size_t *dims, const struct store
 
 size_t store_sandboxed_bytes(const struct store_sandboxed *reader, const char *path)
 {
-    struct opened opened;
+    struct opened opened = {.dataset = H5I_INVALID_HID, .type = H5I_INVALID_HID};
     size_t nbytes = 0;
 
-    if (open_dataset(&opened, reader, path, 0, NULL) == OK)
+    if ((reader->version == 1 || !store_is_link(path)) && open_dataset(&opened, reader, path, 0, NULL) == OK)
         nbytes = (size_t)H5Dget_storage_size(opened.dataset);
     close_dataset(&opened);
     H5Eclear2(H5E_DEFAULT);
@@ -185,9 +185,11 @@ static enum status add_fixed(struct strings *strings, const struct opened *opene
                              size_t n, struct error *err)
 {
     size_t width = H5Tget_size(opened->type);
-    char *rows = width > READ_LIMIT / TEXT_ROWS ? NULL : calloc(n, width);
+    char *rows = NULL;
     enum status rc = OK;
 
+    TRY(check_limit(opened, width, err));
+    rows = calloc(n, width);
     if (!rows)
         TRY(error_system(err, "%s: no memory for /%s", opened->file, opened->path));
     TRY(read_piece(rows, opened, memory, first, n, err));

@@ -201,7 +201,8 @@ void store_names_free(struct store_names *names);
 enum status store_shape(size_t *ndim, size_t *dims, const struct store_reader *reader, const char *path,
                         struct error *err);
 
-/* Compressed size of a dataset in the file, in bytes; 0 if it cannot be opened or is not a dataset. */
+/* Compressed size of a dataset in the file, in bytes, of text without the strings themselves; 0 if it cannot be opened,
+ * is not a dataset, or is a group's link to a scale in the root. */
 uint64_t store_dataset_bytes(const struct store_reader *reader, const char *path);
 
 /* Any length of an axis, for store_read_*. */

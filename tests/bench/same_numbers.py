@@ -5,7 +5,10 @@
 
 Both run the demo; a store with maps, far and sampled flows, queries and flows of classes; one under a condition of sets; and one
 merged from three shards. Every dataset and attribute of the stores is compared decoded, and so are what the commands print as
-JSON, maps, and the numbers in the report's page. Only times, the program's version and the size of the file may differ."""
+JSON, maps, and the numbers in the report's page. Only times, the program's version and the size of the file may differ.
+
+If the stores have different format versions, datasets that have moved are compared at their places, text and status by value,
+and what only describes the format (versions, scales of numbers, names of axes) is left out."""
 import json
 import os
 import pathlib
@@ -30,7 +33,12 @@ FULL = {**FEW, "store.maps": "conv3_1,conv5_3", "store.per_image": "all", "store
         "measure.query.both": "conv5_3[9] and conv4_3[7,20:24] given conv5_1[12]@(0:2,0:1)", "measure.query.bias": "bias(conv4_2)"}
 GIVEN = {**FEW, "measure.given": "conv5_3[9,20:60] and conv4_1@(0:2,0:4)", "measure.composite": "epsilon_alpha2_beta1_flat"}
 SHARDS = {"data.images": "0:300", "measure.given": "none", "store.maps": "conv5_3"}
-MAY_DIFFER = re.compile(r"seconds|program_version|^version$|^bytes$")
+MAY_DIFFER = re.compile(r"seconds|program_version|^version$|bytes$")
+# Format 1 and later: the place of what has moved, and what only format 2 has.
+MOVED = {"images/variable": "variable", "classes/name": "class", "classes/flow_class": "flow_class"}
+SCALES = re.compile(r"(^|/)(image|bin|edge|rank|y|x|word|weighted|size|part)$")
+FORMAT = re.compile(r"^(format_version|CLASS|NAME|DIMENSION_LABELS|flag_values|flag_meanings|description)$")
+COUNTS = re.compile(r"^datasets$")  # of `check`, scales included
 
 
 def command(program, *arguments, ranks=1):
@@ -71,32 +79,48 @@ def compute(program, folder, images):
     return texts
 
 
-def without_times(value):
+def without(value, *names):
+    """A JSON value without what may differ, and without these names."""
     if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if not MAY_DIFFER.search(key)}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
+        return {key: without(item, *names) for key, item in value.items()
+                if not any(name.search(key) for name in (MAY_DIFFER, *names))}
+    return [without(item, *names) for item in value] if isinstance(value, list) else value
 
 
-def comparable(text):
+def comparable(text, *names):
     try:
-        return without_times(json.loads(text))
+        return without(json.loads(text), *names)
     except json.JSONDecodeError:
         return text
 
 
+def to_format_2(store):
+    """Rename what has moved, and drop what only describes the format."""
+    def place(name):
+        return MOVED.get(name, name) if store.attributes["", "format_version"] == 1 else name
+
+    store.arrays = {place(name): array for name, array in store.arrays.items() if not SCALES.search(name)}
+    store.attributes = {(place(name), key): value for (name, key), value in store.attributes.items()
+                        if not FORMAT.search(key) and not SCALES.search(name)}
+
+
 def compare_stores(one, two):
     a, b = Store(one), Store(two)
+    other_format = a.attributes["", "format_version"] != b.attributes["", "format_version"]
+    if other_format:
+        to_format_2(a)
+        to_format_2(b)
     differing = [f"{name}: {'only in one' if (name in a.names()) != (name in b.names()) else differences(b[name], a[name])}"
                  for name in sorted({*a.names(), *b.names()})
                  if name not in a.names() or name not in b.names() or a[name].dtype != b[name].dtype or not same_bits(a[name], b[name])]
     keys = {key for key in (*a.attributes, *b.attributes) if not MAY_DIFFER.search(key[1])}
     differing += [f"attribute {name} of /{place}" for place, name in sorted(keys)
                   if a.attributes.get((place, name)) != b.attributes.get((place, name))]
-    return len(a.names()), differing
+    return len(a.names()), differing, other_format
 
 
 def main(old, new, images="10000"):
-    failed = 0
+    failed, names = 0, set()
     with tempfile.TemporaryDirectory() as folder:
         texts = []
         for name, program in ("old", old), ("new", new):
@@ -104,11 +128,12 @@ def main(old, new, images="10000"):
             texts.append(compute(os.path.abspath(program), pathlib.Path(folder, name), images))
         for path in sorted(pathlib.Path(folder, "old").rglob("*.h5")):
             place = path.relative_to(pathlib.Path(folder, "old"))
-            count, differing = compare_stores(path, pathlib.Path(folder, "new", place))
+            count, differing, other_format = compare_stores(path, pathlib.Path(folder, "new", place))
+            names.update([COUNTS] if other_format else [])
             print(f"{place}: {count} datasets" + "".join(f"\n    {line}" for line in differing) + ("" if differing else " equal"))
             failed += len(differing)
     for name in texts[0]:
-        equal = comparable(texts[0][name]) == comparable(texts[1].get(name, ""))
+        equal = comparable(texts[0][name], *names) == comparable(texts[1].get(name, ""), *names)
         print(f"{name}: {len(texts[0][name])} characters {'equal' if equal else 'DIFFER'}")
         failed += not equal
     return 1 if failed else 0
