@@ -38,8 +38,8 @@ enum status image_reshape(struct image *image, size_t width, size_t height, size
  * Alpha is dropped, not composited; palettes are applied; 16-bit colour keeps its high byte; 16-bit grey is clipped at
  * 255 (PIL reads it as 32-bit integers); CMYK is inverted as Adobe writes it; EXIF rotation is ignored.
  * Errors: FAIL_FORMAT when empty, truncated, damaged or not an image; FAIL_UNSUPPORTED for other known types
- * (GIF, BMP, TIFF, animated WebP, PNM); FAIL_LIMIT when too large; FAIL_SYSTEM without memory. Damage inside JPEG data that
- * libjpeg conceals is no error, as in PIL. The message has no path. */
+ * (GIF, BMP, TIFF, PNM, animated WebP); FAIL_LIMIT when too large; FAIL_SYSTEM without memory. Damage inside JPEG
+ * data that libjpeg conceals is no error, as in PIL. The message has no path. */
 enum status image_decode(struct image *out, const unsigned char *bytes, size_t nbytes, size_t channels,
                          struct error *err);
 

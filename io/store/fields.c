@@ -81,6 +81,10 @@ static const struct store_field fields[] = {
     {"state/sums", STORE_U64, "word", "Exact sums over the finished blocks, from which the run goes on", "code"},
     {"state/layers", STORE_I64, "weighted,size",
      "Outputs and inputs of the weighted layers, which tell a merge the network", "1"},
+    {"state/file_bytes", STORE_I64, "image", "Size of the image's file when the run began; -1: it could not be opened",
+     "bytes"},
+    {"state/file_time", STORE_I64, "image", "Time of the file's last change, since 1970; -1: it could not be opened",
+     "ns"},
     {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
      "text"},
 };
@@ -98,6 +102,7 @@ static const char *const optional[] = {
     "queries/*/channel",       "queries/*/map",
     "classes/count",           "classes/given_mass",
     "classes/given_std_error", "classes/flow_class",
+    "state/file_bytes",        "state/file_time",
 };
 
 static const struct store_attribute attributes[] = {
