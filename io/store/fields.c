@@ -144,6 +144,10 @@ static const struct store_field fields[] = {
     {"state/word", STORE_I32, "word", "The dimension of the sums, without numbers of its own", "index"},
     {"state/weighted", STORE_I32, "weighted", "Number of a weighted layer", "index"},
     {"state/size", STORE_I32, "size", "0: outputs; 1: inputs", "index"},
+    {"state/file_bytes", STORE_I64, "image", "Size of the image's file when the run began; -1: it could not be opened",
+     "bytes"},
+    {"state/file_time", STORE_I64, "image", "Time of the file's last change, since 1970; -1: it could not be opened",
+     "ns"},
     {"state/part", STORE_I32, "part", "Number of a file", "index"},
     {"state/parts", STORE_TEXT, "part", "Files with the rows of the finished blocks, beside an unfinished store",
      "text"},
@@ -197,6 +201,8 @@ static const char *const optional[] = {
     "state/weighted",
     "state/size",
     "state/part",
+    "state/file_bytes",
+    "state/file_time",
 };
 
 static const struct store_attribute attributes[] = {

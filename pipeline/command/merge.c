@@ -55,7 +55,7 @@ static enum status compare_output(bool *complete, const struct arguments *argume
                                   struct error *err)
 {
     const struct merge_part *part = &parts->parts[0];
-    const struct identity mine = {&parts->config, part->model_sha256, part->dataset_sha256, NULL, NULL};
+    const struct identity mine = {&parts->config, part->model_sha256, part->dataset_sha256, NULL, NULL, NULL, {0, 0}};
     struct provenance provenance = parts->provenance;
     enum status rc = place_compare(complete, &provenance, arguments->output, &mine, true, err);
 

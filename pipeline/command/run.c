@@ -21,7 +21,7 @@ struct arguments {
     struct config_source source;
     const char *output, *limit, *reserve;
     struct stop_times times;
-    bool restart, mixed, verbose, dry, json;
+    bool restart, same_images, mixed, verbose, dry, json;
 };
 
 static const struct option_row rows[] = {
@@ -30,6 +30,8 @@ static const struct option_row rows[] = {
     {"set", 0, OPTION_LIST, FIELD(source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.given=none"},
     {"restart", 0, OPTION_FLAG, FIELD(restart), .help = "delete an existing store, whatever run it belongs to"},
+    {"same-images", 0, OPTION_FLAG, FIELD(same_images),
+     .help = "continue although the sizes or times of image files have changed: they are copies of the same images"},
     {"allow-mixed", 0, OPTION_FLAG, FIELD(mixed),
      .help =
          "continue a store begun with another instruction set, OpenBLAS core or version of nrmflow; the store lists "
@@ -153,7 +155,8 @@ static enum status compute(enum stop_reason *reason, const struct arguments *arg
     struct stop stop;
     struct log log;
     char output[PATH_MAX], resolved[PATH_MAX];
-    struct run_options options = {arguments->output ? arguments->output : output, arguments->restart, arguments->mixed};
+    struct run_options options = {arguments->output ? arguments->output : output, arguments->restart,
+                                  arguments->same_images, arguments->mixed};
     enum status rc = OK;
 
     log_init(&log, stderr, arguments->verbose ? LOG_DEBUG : LOG_INFO, node->rank, node->host);

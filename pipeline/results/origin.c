@@ -77,8 +77,8 @@ enum status origin_compare(const struct origin *origin, const struct config *min
                                 by_class ? "store.class_by" : NULL,
                                 NULL};
 
-    return identity_compare(origin->reader, origin->path, &(struct identity){mine, model_sha256, NULL, keys, advice},
-                            err);
+    return identity_compare(origin->reader, origin->path,
+                            &(struct identity){mine, model_sha256, NULL, keys, advice, NULL, {0, 0}}, err);
 }
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */
@@ -88,7 +88,7 @@ enum status origin_compare_dataset(const struct origin *origin, const char *data
     static const char *const none[] = {NULL};
 
     return identity_compare(origin->reader, origin->path,
-                            &(struct identity){&origin->config, NULL, dataset_sha256, none, advice}, err);
+                            &(struct identity){&origin->config, NULL, dataset_sha256, none, advice, NULL, {0, 0}}, err);
 }
 
 bool origin_same_images(const struct origin *origin, const char *dataset_sha256, size_t first, size_t count)

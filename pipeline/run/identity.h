@@ -7,6 +7,7 @@
 #include "io/dataset/dataset.h"
 #include "io/store/store.h"
 #include "pipeline/config/config.h"
+#include "pipeline/config/shard.h"
 
 enum { IDENTITY_SHA256 = 2 * DATASET_SHA256 + 1 };
 
@@ -17,6 +18,8 @@ struct identity {
     const char *const *keys;                   /* "section.key", ended by NULL, that must agree; NULL: every key that
                                                 * changes a number of the store */
     const char *advice;                        /* end of the message */
+    const struct dataset_listing *listing;     /* to name the first difference between datasets; NULL: only say so */
+    struct shard_images images;                /* those of the run in it */
 };
 
 /* Compare a store with a run.

@@ -4,8 +4,8 @@
 #include "pipeline/run/block.h"
 #include "pipeline/stats/finish.h"
 
-/* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES covers MPI, HDF5's buffers,
- * the program itself and the image being decoded: 25 to 45 MiB a rank were measured. */
+/* Rows are kept until the end of an epoch, or until they take ROWS on one rank. LIBRARIES covers MPI, HDF5's buffers
+ * and the program itself: 25 to 45 MiB a rank were measured. */
 enum { ROWS = 256 << 20, LIBRARIES = 64 << 20, NAME_OVERHEAD = 40 };
 
 size_t memory_mebibytes(size_t nbytes)
@@ -40,7 +40,7 @@ enum status memory_plan(struct memory_plan *out, const struct run_plan *plan, si
     size_t least = plan->layout.offset[plan->layout.ncolumns]; /* rows of one block */
 
     *out = (struct memory_plan){.ranks = ranks,
-                                .work = block_worker_bytes(plan) + LIBRARIES,
+                                .work = block_worker_bytes(plan) + LIBRARIES + plan->survey.image_bytes,
                                 .rows = least,
                                 .shared = shared_bytes(plan),
                                 .writing = writing_bytes(plan)};
@@ -48,8 +48,10 @@ enum status memory_plan(struct memory_plan *out, const struct run_plan *plan, si
     if (limit->set && out->node > limit->value)
         return config_fail(plan->config, err, "run.memory",
                            "a node of %zu ranks needs at least %zu MiB, but only %zu MiB are allowed; use fewer ranks, "
-                           "a smaller store.top, fewer flows or fewer classes with sums of their own",
-                           out->ranks, memory_mebibytes(out->node), limit->value >> 20);
+                           "a smaller store.top, fewer flows, fewer classes with sums of their own, or smaller images "
+                           "(the largest takes %zu MiB of each rank)",
+                           out->ranks, memory_mebibytes(out->node), limit->value >> 20,
+                           memory_mebibytes(plan->survey.image_bytes));
     out->rows = larger(least, ROWS);
     if (limit->set && total(out, plan) > limit->value)
         out->rows = least + (limit->value - out->node) / out->ranks;

@@ -1,7 +1,4 @@
-/* The memory that a run needs on a node, planned before any work.
- *
- * The plan does not include the decoding of an image of unusual size, four bytes a pixel.
- */
+/* The memory that a run needs on a node, planned before any work, with that for reading its largest image. */
 #ifndef NRMFLOW_PIPELINE_RUN_MEMORY_H
 #define NRMFLOW_PIPELINE_RUN_MEMORY_H
 

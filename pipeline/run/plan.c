@@ -265,6 +265,7 @@ enum status run_plan_init(struct run_plan *plan, const struct config *config, co
         TRY(model_load(&plan->model, config, BLOCK_GROUP, ops, node, err));
     TRY(load_listing(plan, node, err));
     TRY(agree(node->world, run_plan_images(plan, log, err), err));
+    TRY(survey_images(&plan->survey, plan->listing.memory, plan->images, &plan->model.preprocessing, node, err));
     if (node->rank == 0)
         rc = class_names_load(&plan->class_names, run_plan_classes(plan), config, plan->listing.memory, log, err);
     TRY(agree(node->world, rc, err));
@@ -293,6 +294,7 @@ void run_plan_free(struct run_plan *plan)
     plan->class_names = NULL;
     queries_free(&plan->queries);
     statistics_free(&plan->statistics);
+    survey_free(&plan->survey);
     node_shared_free(&plan->listing);
     model_free(&plan->model);
 }

@@ -15,6 +15,7 @@
 #include "pipeline/run/identity.h"
 #include "pipeline/run/model.h"
 #include "pipeline/run/rows.h"
+#include "pipeline/run/survey.h"
 #include "pipeline/stats/queries.h"
 #include "pipeline/stats/statistics.h"
 #include "pipeline/util/log.h"
@@ -32,6 +33,7 @@ struct run_plan {
     char dataset_sha256[IDENTITY_SHA256];
     struct shard_images whole;  /* images of all shards together */
     struct shard_images images; /* of this run; row r of the store is image images.first + r */
+    struct survey survey;       /* of their files; zero in an outline */
     struct queries queries;
     struct statistics statistics;
     struct rows_layout layout;

@@ -141,16 +141,20 @@ static enum status check_output(bool *exists, const char *path, const struct con
 }
 
 /* Whether the existing store is complete; another run's store is an error. Collective. */
-static enum status compare_output(struct run_output *output, bool mixed, bool *complete, struct error *err)
+static enum status compare_output(struct run_output *output, const struct run_options *options, bool *complete,
+                                  struct error *err)
 {
     const struct run_plan *plan = output->work->plan;
     const struct node *node = output->work->node;
-    const struct identity mine = {plan->config, plan->model.sha256, plan->dataset_sha256, NULL, NULL};
+    const struct identity mine = {plan->config, plan->model.sha256,   plan->dataset_sha256, NULL,
+                                  NULL,         plan->listing.memory, plan->images};
     enum status rc = OK;
     int done = 0;
 
     if (node->rank == 0)
-        rc = place_compare(complete, &output->provenance, output->path, &mine, mixed, err);
+        rc = place_compare(complete, &output->provenance, output->path, &mine, options->mixed, err);
+    if (rc == OK && node->rank == 0 && !*complete && !options->same_images)
+        rc = survey_compare(&plan->survey, output->path, plan->listing.memory, plan->images, err);
     done = *complete;
     rc = agree(node->world, rc, err);
     MPI_Bcast(&done, 1, MPI_INT, 0, node->world);
@@ -256,7 +260,7 @@ static enum status enter_output(struct run_output *output, const struct run_opti
     if (exists && options->restart)
         TRY(agree(node->world, node->rank == 0 ? delete_output(output, err) : OK, err));
     else if (exists)
-        TRY(compare_output(output, options->mixed, complete, err));
+        TRY(compare_output(output, options, complete, err));
     if (*complete) { /* a run killed at the last moment may have left parts */
         log_info(output->work->log, "the store is complete, nothing to do path=%s; --restart computes it again",
                  output->path);

@@ -11,6 +11,7 @@
 struct run_options {
     const char *output; /* path of the store; part files are in <output>.parts until it is complete */
     bool restart;       /* delete an existing store */
+    bool same_images;   /* continue although sizes or times of image files have changed */
     bool mixed;         /* continue an unfinished store of another machine or version (mpi/provenance.h) */
 };
 

@@ -206,6 +206,8 @@ enum status save_store(struct save_summary *summary, const struct save_inputs *i
     TRY(rows_pack(store, summary->counts, &rows, plan->images.end - plan->images.first, complete, err));
     TRY(save_queries(store, &weak, plan, &rows, err));
     TRY(finish_statistics(store, &plan->statistics, sums, err));
+    if (!complete)
+        TRY(survey_save(store, &plan->survey, err));
     if (!complete || shard)
         TRY(state_save(store, sums, (const char *const *)parts->names, complete ? 0 : parts->count, rows.nrows, err));
     rc = store_commit(store, err);

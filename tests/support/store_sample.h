@@ -11,7 +11,7 @@ static const struct {
 } sample_axes[] = {
     {"image", 700},    {"variable", 4}, {"channel", 6}, {"bin", 120}, {"edge", 121},         {"class", 9},
     {"flow_class", 3}, {"y", 12},       {"x", 11},      {"rank", 3},  {"upper_channel", 40}, {"lower_channel", 30},
-    {"word", 1000},    {"weighted", 5}, {"size", 2},    {"part", 3},
+    {"word", 1000},    {"weighted", 5}, {"size", 2},    {"part", 3},  {"link", 7},           {"connection", 8},
 };
 
 static inline size_t sample_dims(size_t *dims, const struct store_field *field)

@@ -1,5 +1,6 @@
 /* Decoding against PIL, which tests/support/make_images.py asks. */
 #include "io/image/image.h"
+#include "io/image/probe.h"
 #include "tests/support/assert.h"
 #include "tests/support/image_files.h"
 
@@ -92,6 +93,29 @@ static bool is_png(const char *name)
     return strcmp(name, "png_named.jpg") == 0 || (strstr(name, ".png") && strcmp(name, "jpeg_named.png") != 0);
 }
 
+static bool is_webp(const char *name)
+{
+    return strstr(name, "webp") != NULL;
+}
+
+/* What the beginning of a file says is what decoding gives. */
+static void check_probe(struct fixture *f, const struct listed *c)
+{
+    char path[2 * PATH_LENGTH];
+    size_t nbytes, pixels = c->width * c->height;
+    struct image_probe probe;
+
+    snprintf(path, sizeof path, "%s/%s", f->folder, c->name);
+    unsigned char *bytes = read_file(path, &nbytes);
+    assert_false(image_probe(&probe, bytes, 12));
+    assert_true(image_probe(&probe, bytes, nbytes));
+    if (probe.width != c->width || probe.height != c->height || probe.decode_bytes < 4 * pixels)
+        fail_msg("%s: %zu x %zu, %zu bytes", c->name, probe.width, probe.height, probe.decode_bytes);
+    if (strstr(c->name, "progressive.jpg")) /* 4:2:0: 1.5 coefficients of two bytes for each pixel */
+        assert_in_range(probe.decode_bytes, 7 * pixels - 8, 7 * pixels);
+    free(bytes);
+}
+
 static void check_case(struct fixture *f, const struct listed *c, size_t channels, bool png)
 {
     char path[2 * PATH_LENGTH];
@@ -117,7 +141,7 @@ static void check_cases(struct fixture *f, bool png)
     size_t ncases = 0;
 
     for (size_t i = 0; i < f->ncases; i++)
-        if (strcmp(f->cases[i].status, "ok") == 0 && is_png(f->cases[i].name) == png) {
+        if (strcmp(f->cases[i].status, "ok") == 0 && is_png(f->cases[i].name) == png && !is_webp(f->cases[i].name)) {
             check_case(f, &f->cases[i], 3, png);
             check_case(f, &f->cases[i], 1, png);
             ncases++;
@@ -133,6 +157,29 @@ static void png_files_decode_exactly_as_pil_decodes_them(void **state)
 static void jpeg_files_decode_as_pil_decodes_them(void **state)
 {
     check_cases(*state, false);
+}
+
+static void webp_files_decode_exactly_as_pil_decodes_them(void **state)
+{
+    struct fixture *f = *state;
+    size_t ncases = 0;
+
+    for (size_t i = 0; i < f->ncases; i++)
+        if (strcmp(f->cases[i].status, "ok") == 0 && is_webp(f->cases[i].name)) {
+            check_case(f, &f->cases[i], 3, true);
+            check_case(f, &f->cases[i], 1, true);
+            ncases++;
+        }
+    assert_in_range(ncases, 10, MAX_CASES);
+}
+
+static void the_beginning_of_a_file_says_how_large_its_image_is(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < f->ncases; i++)
+        if (strcmp(f->cases[i].status, "ok") == 0)
+            check_probe(f, &f->cases[i]);
 }
 
 static void files_that_cannot_be_decoded_say_why(void **state)
@@ -277,6 +324,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(png_files_decode_exactly_as_pil_decodes_them),
         cmocka_unit_test(jpeg_files_decode_as_pil_decodes_them),
+        cmocka_unit_test(webp_files_decode_exactly_as_pil_decodes_them),
+        cmocka_unit_test(the_beginning_of_a_file_says_how_large_its_image_is),
         cmocka_unit_test(files_that_cannot_be_decoded_say_why),
         cmocka_unit_test(truncated_files_are_refused_where_pil_refuses_them),
         cmocka_unit_test(damaged_files_never_do_more_than_fail),
