@@ -95,7 +95,7 @@ enum status onnx_activate_clip(struct onnx_build *b, const struct onnx_node *nod
     return activate(b, node, (struct onnx_activation){ONNX_CLIP, bounded(low), bounded(high)});
 }
 
-/* ---- softmax ------------------------------------------------------------------------------------------------------- */
+/* ---- softmax --------------------------------------------------------------------------------------------------- */
 
 /* Whether a value is the graph's output, or only renamed on its way there. */
 static bool ends(const struct onnx_build *b, size_t value)

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- with a constant --------------------------------------------------------------------------------------------- */
+/* ---- with a constant ------------------------------------------------------------------------------------------- */
 
 /* z = scale a + shift for a constant c; `swapped`: c comes first. False if there is no such scale. */
 typedef bool affine_of(double *scale, double *shift, double c, bool swapped);
@@ -78,7 +78,7 @@ static bool has_two(const struct onnx_build *b, const struct onnx_node *node)
     return node->ninputs == 2 && onnx_build_value(b, node, 0) && onnx_build_value(b, node, 1);
 }
 
-/* ---- sums -------------------------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------------------------ */
 
 /* Whether all inputs are variables of one shape that are seen in the same way. */
 static bool are_alike(const struct onnx_build *b, const struct onnx_node *node)
@@ -138,7 +138,7 @@ enum status onnx_arithmetic_divide(struct onnx_build *b, const struct onnx_node 
                         : onnx_build_refuse(b, node, "it divides two variables");
 }
 
-/* ---- gates ------------------------------------------------------------------------------------------------------- */
+/* ---- gates ----------------------------------------------------------------------------------------------------- */
 
 /* Whether a variable is between 0 and 1 by its activation, so that it is the gate of two that could be. */
 static bool is_bounded(const struct onnx_build *b, const struct onnx_view *view)

@@ -14,7 +14,7 @@ enum {
     REASON = 256
 };
 
-/* ---- refusals ---------------------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------------------------- */
 
 void onnx_build_break(struct onnx_build *b, const struct onnx_node *node)
 {
@@ -56,7 +56,7 @@ enum status onnx_build_refuse(struct onnx_build *b, const struct onnx_node *node
     return OK;
 }
 
-/* ---- what a node reads ------------------------------------------------------------------------------------------- */
+/* ---- what a node reads ----------------------------------------------------------------------------------------- */
 
 const struct onnx_value *onnx_build_value(const struct onnx_build *b, const struct onnx_node *node, size_t place)
 {
@@ -142,7 +142,7 @@ bool onnx_build_scalar(double *out, struct onnx_build *b, const struct onnx_tens
     return true;
 }
 
-/* ---- what a node writes ------------------------------------------------------------------------------------------ */
+/* ---- what a node writes ---------------------------------------------------------------------------------------- */
 
 enum status onnx_build_set_constant(struct onnx_build *b, const struct onnx_node *node, const struct onnx_tensor *t)
 {
@@ -257,7 +257,7 @@ done:
     return rc;
 }
 
-/* ---- variables ----------------------------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------------------------- */
 
 struct onnx_layer *onnx_build_open_layer(const struct onnx_build *b, const struct onnx_value *value)
 {

@@ -61,7 +61,7 @@ void onnx_build_break(struct onnx_build *b, const struct onnx_node *node);
 /* Record that there is no memory; returns the status. */
 enum status onnx_build_memory(struct onnx_build *b);
 
-/* ---- what a node reads ------------------------------------------------------------------------------------------- */
+/* ---- what a node reads ----------------------------------------------------------------------------------------- */
 
 /* The value at a place: NULL if that is left out. */
 const struct onnx_value *onnx_build_value(const struct onnx_build *b, const struct onnx_node *node, size_t place);
@@ -83,7 +83,7 @@ bool onnx_build_scalar(double *out, struct onnx_build *b, const struct onnx_tens
 /* The dimensions of a tensor. */
 struct onnx_dims onnx_build_dims(const struct onnx_tensor *t);
 
-/* ---- what a node writes ------------------------------------------------------------------------------------------ */
+/* ---- what a node writes ---------------------------------------------------------------------------------------- */
 
 /* The first output is a constant; NULL: there was no memory for it. */
 enum status onnx_build_set_constant(struct onnx_build *b, const struct onnx_node *node, const struct onnx_tensor *t);
@@ -104,7 +104,7 @@ enum status onnx_build_input(struct onnx_build *b, struct onnx_input input);
 enum status onnx_build_pass(struct onnx_layer **out, struct onnx_build *b, const struct onnx_node *node,
                             const struct onnx_value *from, bool weighted);
 
-/* ---- variables ----------------------------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------------------------- */
 
 /* The layer that writes a value, if something may be joined to it: nothing else reads it, and it has no activation.
  * Else NULL. */

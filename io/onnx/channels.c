@@ -2,7 +2,7 @@
 
 static const char no_map[] = "it reads something else than maps";
 
-/* ---- concatenation ----------------------------------------------------------------------------------------------- */
+/* ---- concatenation --------------------------------------------------------------------------------------------- */
 
 /* Whether all inputs are variables with channels in dimension 1 and equal sizes in the others. */
 static bool can_join(const struct onnx_build *b, const struct onnx_node *node)
@@ -55,7 +55,7 @@ done:
     return rc;
 }
 
-/* ---- slices ------------------------------------------------------------------------------------------------------ */
+/* ---- slices ---------------------------------------------------------------------------------------------------- */
 
 /* Write channels first .. first + count of a view at a place. */
 static enum status push_slice(struct onnx_build *b, const struct onnx_node *node, const struct onnx_view *view,
@@ -182,7 +182,7 @@ done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, "its pieces are no constants") : rc;
 }
 
-/* ---- shuffle ----------------------------------------------------------------------------------------------------- */
+/* ---- shuffle --------------------------------------------------------------------------------------------------- */
 
 enum status onnx_channels_shuffle(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,
                                   const struct onnx_dims *dims)

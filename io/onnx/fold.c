@@ -1,5 +1,4 @@
-/* Computing with constants: shapes are vectors of integers; tensors of real numbers are only seen with other dimensions.
- */
+/* Computing with constants: shapes are vectors of integers; tensors of reals are only seen with other dimensions. */
 #include "io/onnx/operation.h"
 
 #include <string.h>
@@ -32,7 +31,8 @@ static enum status write_vector(struct onnx_build *b, const struct onnx_node *no
 }
 
 /* The node's first input with other dimensions. */
-static enum status see_as(struct onnx_build *b, const struct onnx_node *node, const struct onnx_dims *dims)
+static enum status see_as(struct onnx_build *b, const struct onnx_node *node, const struct onnx_dims *dims,
+                          bool transposed)
 {
     struct onnx_tensor *t = onnx_memory_take(&b->model->memory, 1, sizeof *t);
 
@@ -41,6 +41,7 @@ static enum status see_as(struct onnx_build *b, const struct onnx_node *node, co
     *t = *onnx_build_constant(b, node, 0);
     t->ndim = dims->n;
     memcpy(t->dims, dims->size, sizeof t->dims);
+    t->transposed = t->transposed != transposed;
     return onnx_build_set_constant(b, node, t);
 }
 
@@ -117,7 +118,7 @@ done:
     return rc;
 }
 
-/* ---- dimensions -------------------------------------------------------------------------------------------------- */
+/* ---- dimensions ------------------------------------------------------------------------------------------------ */
 
 enum status onnx_fold_reshape(struct onnx_build *b, const struct onnx_node *node)
 {
@@ -127,9 +128,10 @@ enum status onnx_fold_reshape(struct onnx_build *b, const struct onnx_node *node
     enum status rc;
 
     TRY(onnx_build_integers(&shape, &given, b, node, "shape", 1));
-    if (!given || !onnx_dims_reshape(&out, &in, &shape, onnx_model_integer(node, "allowzero", 0) != 0))
+    if (!given || onnx_build_constant(b, node, 0)->transposed ||
+        !onnx_dims_reshape(&out, &in, &shape, onnx_model_integer(node, "allowzero", 0) != 0))
         return onnx_build_refuse(b, node, "its shape does not fit to what it reads");
-    return see_as(b, node, &out);
+    return see_as(b, node, &out, false);
 done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, too_complex) : rc;
 }
@@ -142,9 +144,9 @@ enum status onnx_fold_squeeze(struct onnx_build *b, const struct onnx_node *node
     enum status rc;
 
     TRY(onnx_build_integers(&axes, &given, b, node, "axes", 1));
-    if (!onnx_dims_squeeze(&out, &in, given ? &axes : NULL))
+    if (onnx_build_constant(b, node, 0)->transposed || !onnx_dims_squeeze(&out, &in, given ? &axes : NULL))
         return onnx_build_refuse(b, node, "its axes do not fit to what it reads");
-    return see_as(b, node, &out);
+    return see_as(b, node, &out, false);
 done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, too_complex) : rc;
 }
@@ -157,14 +159,31 @@ enum status onnx_fold_unsqueeze(struct onnx_build *b, const struct onnx_node *no
     enum status rc;
 
     TRY(onnx_build_integers(&axes, &given, b, node, "axes", 1));
-    if (!given || !onnx_dims_unsqueeze(&out, &in, &axes))
+    if (!given || onnx_build_constant(b, node, 0)->transposed || !onnx_dims_unsqueeze(&out, &in, &axes))
         return onnx_build_refuse(b, node, "its axes do not fit to what it reads");
-    return see_as(b, node, &out);
+    return see_as(b, node, &out, false);
 done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, too_complex) : rc;
 }
 
-/* ---- vectors ----------------------------------------------------------------------------------------------------- */
+/* Of a matrix, or of what keeps its elements in order. */
+enum status onnx_fold_transpose(struct onnx_build *b, const struct onnx_node *node)
+{
+    struct onnx_dims in = onnx_build_dims(onnx_build_constant(b, node, 0)), out;
+    struct onnx_integers order;
+    bool given;
+    enum status rc;
+
+    TRY(onnx_build_integers(&order, &given, b, node, "perm", SIZE_MAX));
+    bool kept = onnx_dims_order_is_kept(&in, &order);
+    if (!onnx_dims_transpose(&out, &in, &order) || !(in.n == 2 || kept))
+        return onnx_build_refuse(b, node, too_complex);
+    return see_as(b, node, &out, !kept);
+done:
+    return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, too_complex) : rc;
+}
+
+/* ---- vectors --------------------------------------------------------------------------------------------------- */
 
 enum status onnx_fold_gather(struct onnx_build *b, const struct onnx_node *node)
 {

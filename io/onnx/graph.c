@@ -13,10 +13,10 @@
 
 enum { NEWEST_OPSET = 22, HEAD = 16 };
 
-/* ---- the file ------------------------------------------------------------------------------------------------------ */
+/* ---- the file -------------------------------------------------------------------------------------------------- */
 
-/* Writers begin with field 1, the version, a small number; then comes another field of the model. safetensors have a `{`
- * where the graph's text would be. */
+/* Writers begin with field 1, the version, a small number; then comes another field of the model. safetensors begin
+ * with a length of 8 bytes and a `{`. */
 static bool looks_like_onnx(const unsigned char *head)
 {
     unsigned field = head[2] >> 3, type = head[2] & 7;
@@ -37,7 +37,7 @@ bool onnx_graph_recognise(const char *path)
     return complete && looks_like_onnx(head);
 }
 
-/* ---- the input ----------------------------------------------------------------------------------------------------- */
+/* ---- the input ------------------------------------------------------------------------------------------------- */
 
 static bool is_real_type(uint64_t type)
 {
@@ -107,7 +107,7 @@ static enum status start_input(struct onnx_build *b, const struct onnx_value_inf
     return OK;
 }
 
-/* ---- building ------------------------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------------------------- */
 
 static enum status start(struct onnx_build *b)
 {

@@ -72,8 +72,8 @@ struct onnx_window {
     size_t height, width, down, across, top, left, bottom, right;
 };
 
-/* A variable that a layer reads. Of ONNX_CHANNELS: its upper channels upper, upper + step, ... are the variable's lower,
- * lower + 1, ... */
+/* A variable that a layer reads. Of ONNX_CHANNELS: its upper channels upper, upper + step, ... are the variable's
+ * lower, lower + 1, ... */
 struct onnx_input {
     size_t variable;
     size_t lower, upper, step, count;

@@ -72,7 +72,7 @@ static void clean(char *text)
             *text = '_';
 }
 
-/* The operation in small letters, with its number in the module if it has one; without modules with that of the node. */
+/* The operation in small letters, with its number in the module if it has one; without modules with the node's. */
 static void append_operation(char *text, size_t ntext, const struct place *p, const struct onnx_node *node,
                              size_t number)
 {

@@ -1,8 +1,8 @@
 /* Names of layers from names of nodes; private to io/onnx/.
  *
- * `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`, the Add of that block `layer1.0.add`: the operation is left out for
- * layers with weights, and where the node is the only one of its module. Without modules, the operation and the number
- * remain: `conv_17`.
+ * `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`, the Add of that block `layer1.0.add`: the operation is left out
+ * for layers with weights, and where the node is the only one of its module. Without modules, the operation and the
+ * number remain: `conv_17`.
  */
 #ifndef NRMFLOW_IO_ONNX_LABEL_H
 #define NRMFLOW_IO_ONNX_LABEL_H

@@ -27,7 +27,7 @@ done:
     return rc;
 }
 
-/* ---- convolution --------------------------------------------------------------------------------------------------- */
+/* ---- convolution ----------------------------------------------------------------------------------------------- */
 
 static enum status push_convolution(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,
                                     const struct onnx_tensor *weight, struct onnx_windows *w)
@@ -82,7 +82,7 @@ done:
     return rc;
 }
 
-/* ---- dense --------------------------------------------------------------------------------------------------------- */
+/* ---- dense ----------------------------------------------------------------------------------------------------- */
 
 /* Append a dense layer that multiplies by `weight`: [K][N], or [N][K] if it is transposed. NULL in *out if it is
  * refused. */
@@ -93,7 +93,7 @@ static enum status push_dense(struct onnx_layer **out, struct onnx_build *b, con
     enum status rc;
 
     *out = NULL;
-    if (!weight || !onnx_tensor_is_real(weight) || weight->ndim != 2)
+    if (!weight || !onnx_tensor_is_real_type(weight) || weight->ndim != 2)
         return onnx_build_refuse(b, node, weight ? "its weights are no matrix" : needs_constants);
     if (from->state != ONNX_VARIABLE || from->view.padded || from->view.shuffled || from->view.dims.n != 2)
         return onnx_build_refuse(b, node, "it reads something else than a vector for each image");
@@ -102,8 +102,11 @@ static enum status push_dense(struct onnx_layer **out, struct onnx_build *b, con
     if (K == 0 || from->view.dims.size[1] != N || s.channels * s.height * s.width != N)
         return onnx_build_refuse(b, node, "its weights do not fit to what it reads");
     struct onnx_dims dims = {2, {from->view.dims.size[0], K}};
-    struct onnx_layer dense = {
-        .kind = ONNX_DENSE, .weighted = true, .weight = weight, .transposed = transposed, .upper = {K, 1, 1}};
+    struct onnx_layer dense = {.kind = ONNX_DENSE,
+                               .weighted = true,
+                               .weight = weight,
+                               .transposed = transposed != weight->transposed,
+                               .upper = {K, 1, 1}};
     TRY(onnx_build_layer(out, b, node, &dense, &dims, 0));
     TRY(onnx_build_input(b, (struct onnx_input){.variable = lower}));
 done:
@@ -148,7 +151,7 @@ enum status onnx_linear_matmul(struct onnx_build *b, const struct onnx_node *nod
     return push_dense(&layer, b, node, onnx_build_constant(b, node, 1), true);
 }
 
-/* ---- batch normalization --------------------------------------------------------------------------------------------- */
+/* ---- batch normalization --------------------------------------------------------------------------------------- */
 
 enum { GAMMA, BETA, MEAN, VARIANCE, PARTS };
 

@@ -93,7 +93,7 @@ static void push_value(struct reader *r, size_t **values, size_t *n, size_t *cap
     (*values)[(*n)++] = read_value(r, field);
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------------------------- */
 
 static float real_of(uint64_t bits)
 {
@@ -214,7 +214,7 @@ static void read_node(struct reader *r, struct onnx_span message)
     }
 }
 
-/* ---- inputs and outputs ---------------------------------------------------------------------------------------------- */
+/* ---- inputs and outputs ---------------------------------------------------------------------------------------- */
 
 static void read_dim(struct reader *r, struct onnx_value_info *info, struct onnx_span message)
 {
@@ -279,7 +279,7 @@ static void push_info(struct reader *r, struct onnx_value_info **infos, size_t *
     read_info(r, &(*infos)[(*n)++], message);
 }
 
-/* ---- the graph and the model ------------------------------------------------------------------------------------------- */
+/* ---- the graph and the model ----------------------------------------------------------------------------------- */
 
 static void read_constant(struct reader *r, struct onnx_span message)
 {
@@ -396,7 +396,7 @@ void onnx_model_close(struct onnx_model *model)
     onnx_file_close(&model->file);
 }
 
-/* ---- nodes as they are read -------------------------------------------------------------------------------------------- */
+/* ---- nodes as they are read ------------------------------------------------------------------------------------ */
 
 const struct onnx_attribute *onnx_model_attribute(const struct onnx_node *node, const char *name)
 {
@@ -444,7 +444,7 @@ const char *onnx_model_called(const struct onnx_model *model, const struct onnx_
     return node->noutputs ? model->names.list[node->outputs[0]].text : "";
 }
 
-/* ---- checksum ---------------------------------------------------------------------------------------------------------- */
+/* ---- checksum -------------------------------------------------------------------------------------------------- */
 
 static enum status hash_file(struct sha256 *s, unsigned char *buffer, size_t nbuffer, struct onnx_model *model,
                              const char *external, struct error *err)

@@ -34,7 +34,7 @@ onnx_operation onnx_channels_concat, onnx_channels_slice, onnx_channels_split;
 /* Constants: io/onnx/fold.c. */
 onnx_operation onnx_fold_constant, onnx_fold_shape, onnx_fold_identity, onnx_fold_reshape, onnx_fold_squeeze,
     onnx_fold_unsqueeze, onnx_fold_gather, onnx_fold_concat, onnx_fold_slice, onnx_fold_cast, onnx_fold_arithmetic,
-    onnx_fold_fill;
+    onnx_fold_fill, onnx_fold_transpose;
 
 /* Write a layer of channels that shuffles those of a view in its groups: io/onnx/channels.c. */
 enum status onnx_channels_shuffle(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,

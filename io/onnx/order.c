@@ -51,8 +51,8 @@ static size_t pop(struct heap *h)
     return lowest;
 }
 
-/* What the search works with. `missing` of a node: inputs that are not ordered yet. `readers`: for every live node those
- * that read it, once for each input, as lists in one array. */
+/* What the search works with. `missing` of a node: inputs that are not ordered yet. `readers`: for every live node
+ * those that read it, once for each input, as lists in one array. */
 struct search {
     const struct onnx_model *model;
     const size_t *producers;

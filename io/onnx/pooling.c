@@ -99,7 +99,7 @@ enum status onnx_pooling_whole_average(struct onnx_build *b, const struct onnx_n
     return whole(b, node, ONNX_AVERAGE);
 }
 
-/* ---- ReduceMean -------------------------------------------------------------------------------------------------- */
+/* ---- ReduceMean ------------------------------------------------------------------------------------------------ */
 
 /* Whether the axes are all those of positions that have more than one. */
 static bool reduces_positions(bool *gone, const struct onnx_dims *dims, const struct onnx_integers *axes)
@@ -145,7 +145,7 @@ done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, "its axes are no constants") : rc;
 }
 
-/* ---- Pad --------------------------------------------------------------------------------------------------------- */
+/* ---- Pad ------------------------------------------------------------------------------------------------------- */
 
 /* Read the padding's value; false if it is neither zero nor the lowest number. */
 static bool read_value(bool *lowest, struct onnx_build *b, const struct onnx_node *node)

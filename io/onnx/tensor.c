@@ -291,16 +291,21 @@ enum status onnx_tensor_read(struct onnx_tensor *t, struct onnx_wire *wire, stru
     return wire->rc;
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------------------------- */
 
-bool onnx_tensor_is_real(const struct onnx_tensor *t)
+bool onnx_tensor_is_real_type(const struct onnx_tensor *t)
 {
     return t->dtype && t->dtype->decode;
 }
 
+bool onnx_tensor_is_real(const struct onnx_tensor *t)
+{
+    return onnx_tensor_is_real_type(t) && !t->transposed;
+}
+
 bool onnx_tensor_is_integer(const struct onnx_tensor *t)
 {
-    return t->dtype && !t->dtype->decode && t->elements <= ONNX_MAX_INTEGERS;
+    return t->dtype && !t->dtype->decode && !t->transposed && t->elements <= ONNX_MAX_INTEGERS;
 }
 
 enum status onnx_tensor_fetch(unsigned char *bytes, struct onnx_file *file, const struct onnx_tensor *t, size_t first,

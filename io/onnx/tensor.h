@@ -17,6 +17,7 @@ struct onnx_tensor {
     const struct weights_dtype *dtype; /* NULL: a type whose numbers are not read */
     size_t ndim, dims[ONNX_MAX_DIMS];
     size_t elements;
+    bool transposed; /* a matrix whose columns are the rows in the file */
     const unsigned char *bytes;
     const char *external;
     uint64_t offset;
@@ -37,7 +38,8 @@ char *onnx_tensor_text(struct onnx_wire *wire, struct onnx_memory *memory, struc
 /* Set dims and elements. False if there are too many dimensions or the product overflows. */
 bool onnx_tensor_shape(struct onnx_tensor *t, const uint64_t *dims, size_t ndim);
 
-/* Whether layers can have numbers of this type. */
+/* Whether layers can have numbers of this type; and whether they also are in order. */
+bool onnx_tensor_is_real_type(const struct onnx_tensor *t);
 bool onnx_tensor_is_real(const struct onnx_tensor *t);
 
 /* Whether it is a tensor of integers or truth values that is small enough to compute with. */

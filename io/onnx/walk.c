@@ -50,7 +50,7 @@ static const struct operation operations[] = {
     {"Squeeze", 1, onnx_rename_squeeze, onnx_fold_squeeze},
     {"Sub", 2, onnx_arithmetic_subtract, onnx_fold_arithmetic},
     {"Sum", 1, onnx_arithmetic_add, NULL},
-    {"Transpose", 1, onnx_rename_transpose, NULL},
+    {"Transpose", 1, onnx_rename_transpose, onnx_fold_transpose},
     {"Unsqueeze", 1, onnx_rename_unsqueeze, onnx_fold_unsqueeze},
     {"x sigmoid(x)", 1, onnx_activate_simple, NULL}, /* see io/onnx/pattern.h */
 };
