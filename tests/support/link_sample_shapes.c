@@ -82,7 +82,6 @@ static const struct link_sample_shape shapes[] = {
               .activation = RECTIFIED,
               .window = {3, 3, 2, 2, 1, 1, 1, 1},
               .groups = 1}},
-
     {.link = {.kind = LINK_CONVOLUTION,
               .name = "one-sided padding",
               .lower = {3, 5, 7},
@@ -97,7 +96,8 @@ static const struct link_sample_shape shapes[] = {
               .upper = {6, 4, 5},
               .activation = {ACTIVATION_LEAKY, 0.2f, 0},
               .window = WINDOW_SAME3,
-              .groups = 1}},
+              .groups = 1},
+     .planar = {true}},
     {.link = {.kind = LINK_CONVOLUTION,
               .name = "groups",
               .lower = {6, 6, 5},
