@@ -119,10 +119,11 @@ static double excess(const struct sample *s)
     return s->worst <= TRAINED ? 1 : s->worst;
 }
 
-/* And how large where the array is nearly zero, since its parts cancel. */
+/* And how large where the array is nearly zero, since its parts cancel or hardly any walk passes it: float32 knows a
+ * mass of one to 1e-7. */
 static double noise(const struct sample *s)
 {
-    return s->worst <= TRAINED ? 1e-12 : LEDGER_BAR * s->worst;
+    return s->worst <= TRAINED ? 1e-7 : LEDGER_BAR * s->worst;
 }
 
 static void expect_near(const struct sample *s, const char *what, double got, double want, double allowed)
@@ -192,12 +193,12 @@ static void compare_ledger(const struct sample *s)
     graph_arrays_init(&r, &s->c.net);
     graph_reference_down(&r, ledger, &s->ref, &sweep);
     for (size_t k = 0; k <= s->c.net.nlinks; k++) {
-        double allowed = BAR * excess(s);
+        double allowed = BAR * excess(s) * fmax(1, ledger[k].variation);
         expect_near(s, "mass", result->mass[k], ledger[k].mass, allowed);
         expect_near(s, "bypass", result->bypass[k], ledger[k].bypass, allowed);
         expect_near(s, "bias", result->bias[k], ledger[k].bias, allowed);
         expect_near(s, "absorbed", result->absorbed[k], ledger[k].absorbed, allowed);
-        expect_near(s, "variation", result->variation[k], ledger[k].variation, allowed * fmax(1, ledger[k].variation));
+        expect_near(s, "variation", result->variation[k], ledger[k].variation, allowed);
         if (s->c.net.cut[k])
             assert_same(result->bypass[k], 0);
     }
