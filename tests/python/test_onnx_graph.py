@@ -125,6 +125,19 @@ class Layers(Files):
         made = [tensor("w", numbers(1, 4, 4, 1, 1))]
         np.testing.assert_array_equal(self.outcome(net(nodes, made)).outputs, self.outcome(net(nodes[::-1], made)).outputs)
 
+    def test_nodes_out_of_order_are_taken_the_lowest_first(self):
+        nodes = [node("Sum", list("abcdefg"), ["y"]), *(node("Conv", ["x", "w"], [name]) for name in "gfedcba")]
+        outcome = self.outcome(net(nodes, [tensor("w", numbers(1, 4, 4, 1, 1))]))
+        self.assertEqual(list(outcome.layers), [*(f"conv_{i}" for i in range(1, 8)), "sum_0"])
+
+    def test_an_activation_is_not_joined_past_a_name_of_a_name(self):
+        """The layer is read under its first name, its activation reads the third."""
+        nodes = [node("Conv", ["x", "w"], ["a"]), node("Identity", ["a"], ["b"]), node("Identity", ["b"], ["c"]),
+                 node("Relu", ["c"], ["d"]), node("Add", ["a", "d"], ["y"])]
+        a = F.conv2d(torch.from_numpy(self.image.astype("f8")), t(1, 4, 4, 1, 1))
+        outcome = self.outcome(net(nodes, [tensor("w", numbers(1, 4, 4, 1, 1))]))
+        np.testing.assert_allclose(outcome.outputs, (a + F.relu(a)).numpy().ravel(), TOLERANCE, TOLERANCE)
+
     def test_a_layer_of_which_only_the_shape_is_read_is_left_out(self):
         nodes = [node("Conv", ["x", "w"], ["a"]), node("Shape", ["a"], ["b"]), node("Reshape", ["x", "b"], ["c"]),
                  node("Relu", ["c"], ["y"])]
