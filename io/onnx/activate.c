@@ -1,4 +1,5 @@
 #include "io/onnx/operation.h"
+#include "io/onnx/pattern.h"
 
 #include <float.h>
 #include <math.h>
@@ -26,15 +27,20 @@ enum status onnx_activate_simple(struct onnx_build *b, const struct onnx_node *n
 {
     static const struct {
         const char *op;
-        enum onnx_activation_kind kind;
+        struct onnx_activation activation;
     } kinds[] = {
-        {"Relu", ONNX_RELU}, {"Sigmoid", ONNX_SIGMOID}, {"HardSwish", ONNX_HARD_SWISH}, {"x sigmoid(x)", ONNX_SILU}};
+        {"Relu", {ONNX_RELU, 0, 0}},
+        {"Sigmoid", {ONNX_SIGMOID, 0, 0}},
+        {"HardSwish", {ONNX_HARD_SWISH, 0, 0}},
+        {ONNX_PATTERN_SILU, {ONNX_SILU, 0, 0}},
+        {ONNX_PATTERN_HARD_SIGMOID, {ONNX_HARD_SIGMOID, 1.0F / 6.0F, 0.5F}},
+    };
 
     size_t i = 0;
 
     while (strcmp(kinds[i].op, node->op) != 0 && i + 1 < sizeof kinds / sizeof kinds[0])
         i++;
-    return activate(b, node, (struct onnx_activation){.kind = kinds[i].kind});
+    return activate(b, node, kinds[i].activation);
 }
 
 enum status onnx_activate_hard_sigmoid(struct onnx_build *b, const struct onnx_node *node)

@@ -153,7 +153,7 @@ static enum status count(struct onnx_build *b, const size_t *order, size_t n)
 /* One message about all nodes that cannot be used. */
 static enum status report(const struct onnx_build *b)
 {
-    enum { LONGEST = 640 };
+    enum { LONGEST = 640, REST = 32 };
 
     char list[LONGEST] = "";
     size_t used = 0, told = 0;
@@ -165,18 +165,18 @@ static enum status report(const struct onnx_build *b)
             snprintf(more, sizeof more, " and %zu more", r->count - 1);
         int n =
             snprintf(one, sizeof one, "%s'%.100s'%s (%.50s): %s", told ? "; " : "", r->called, more, r->op, r->reason);
-        if (n < 0 || used + (size_t)n >= sizeof list)
+        if (n < 0 || used + (size_t)n + REST >= sizeof list)
             break;
         memcpy(list + used, one, (size_t)n + 1);
         used += (size_t)n;
         told += r->count;
     }
-    if (told < b->nrefused && used + 32 < sizeof list)
+    if (told < b->nrefused)
         snprintf(list + used, sizeof list - used, "; and %zu others", b->nrefused - told);
-    return error_set(
-        b->err, FAIL_UNSUPPORTED,
-        "%.200s: %zu nodes cannot be used: %s. Export a network of supported operations, in evaluation mode",
-        b->model->file.path, b->nrefused, list);
+    return error_set(b->err, FAIL_UNSUPPORTED,
+                     "%.200s: %zu of its %zu nodes cannot be used: %s. Export a network of supported operations, after "
+                     "model.eval()",
+                     b->model->file.path, b->nrefused, b->model->nnodes, list);
 }
 
 static enum status check_output(const struct onnx_build *b)

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-enum { ONNX_MAX_NAMES = 1 << 20 };
+enum { ONNX_MAX_NAMES = 1 << 18 };
 
 struct onnx_name {
     const char *text; /* [nbytes] as in the file, and a zero */

@@ -83,6 +83,9 @@ static bool is_hard_sigmoid(const struct search *s, size_t value, size_t x)
     if (node && onnx_model_input(node, 0) == x)
         return fabs(onnx_model_real(node, "alpha", 0.2) - 1.0 / 6.0) <= tolerance &&
                fabs(onnx_model_real(node, "beta", 0.5) - 0.5) <= tolerance;
+    node = written_by(s, value, ONNX_PATTERN_HARD_SIGMOID); /* joined before, if it comes before */
+    if (node)
+        return node->inputs[0] == x;
     size_t clip = divided(s, value, 6.0);
     return clip && clipped(s, clip) == x;
 }
@@ -116,7 +119,7 @@ static bool join_product(const struct search *s, struct onnx_node *node, size_t 
     const struct onnx_node *half = written_by(s, x, "Mul");
 
     if (is_sigmoid(s, y, x))
-        become(node, "x sigmoid(x)", x);
+        become(node, ONNX_PATTERN_SILU, x);
     else if (is_hard_sigmoid(s, y, x))
         become(node, "HardSwish", x);
     else if (half && half->ninputs == 2 && half->inputs[0] && is_half(s, x, half->inputs[0]) &&
@@ -125,6 +128,13 @@ static bool join_product(const struct search *s, struct onnx_node *node, size_t 
     else
         return false;
     return true;
+}
+
+/* The same with the operands in either order. */
+static void join_either(const struct search *s, struct onnx_node *node)
+{
+    if (!join_product(s, node, node->inputs[0], node->inputs[1]))
+        join_product(s, node, node->inputs[1], node->inputs[0]);
 }
 
 /* value = x y, and the node divides it by a number. */
@@ -159,9 +169,11 @@ void onnx_pattern_join(struct onnx_build *b, const size_t *producers)
             node->inputs[0] == 0 || node->inputs[1] == 0)
             continue;
         size_t output = node->outputs[0], by_two = divided(&s, output, 2.0), by_six = divided(&s, output, 6.0);
-        if (join_quotient(&s, node, by_two ? by_two : by_six, by_two != 0, by_six != 0) || !product)
+        if (join_quotient(&s, node, by_two ? by_two : by_six, by_two != 0, by_six != 0))
             continue;
-        if (!join_product(&s, node, node->inputs[0], node->inputs[1]))
-            join_product(&s, node, node->inputs[1], node->inputs[0]);
+        if (by_six && clipped(&s, by_six))
+            become(node, ONNX_PATTERN_HARD_SIGMOID, clipped(&s, by_six));
+        else if (product)
+            join_either(&s, node);
     }
 }

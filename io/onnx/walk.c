@@ -1,6 +1,7 @@
 #include "io/onnx/walk.h"
 
 #include "io/onnx/operation.h"
+#include "io/onnx/pattern.h"
 
 #include <string.h>
 
@@ -52,7 +53,8 @@ static const struct operation operations[] = {
     {"Sum", 1, onnx_arithmetic_add, NULL},
     {"Transpose", 1, onnx_rename_transpose, onnx_fold_transpose},
     {"Unsqueeze", 1, onnx_rename_unsqueeze, onnx_fold_unsqueeze},
-    {"x sigmoid(x)", 1, onnx_activate_simple, NULL}, /* see io/onnx/pattern.h */
+    {ONNX_PATTERN_HARD_SIGMOID, 1, onnx_activate_simple, NULL},
+    {ONNX_PATTERN_SILU, 1, onnx_activate_simple, NULL},
 };
 
 static const struct operation *find(const struct onnx_node *node)

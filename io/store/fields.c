@@ -117,7 +117,7 @@ static const struct store_field fields[] = {
     {"network/links/link", STORE_I32, "link", "Number of the link, which writes the variable after it", "index"},
     {"network/edges/connection", STORE_I32, "connection", "Number of the edge", "index"},
     {"network/edges/link", STORE_I64, "connection", "Number of the link that reads", "index"},
-    {"network/edges/variable", STORE_I64, "connection", "Number of the variable that it reads; 0: the input", "index"},
+    {"network/edges/reads", STORE_I64, "connection", "Number of the variable that it reads; 0: the input", "index"},
     {"network/edges/channel_from", STORE_I64, "connection", "First channel read, of a link of the kind channels",
      "index"},
     {"network/edges/channel_to", STORE_I64, "connection", "The channel that it becomes", "index"},

@@ -1,7 +1,9 @@
 #include "io/weights/weights.h"
 
+#include "io/onnx/graph.h"
 #include "kernels/base/network_vgg.h"
 #include "pipeline/command/commands.h"
+#include "pipeline/command/weights_graph.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -210,13 +212,17 @@ static const struct option_row rows[] = {
 
 static const char help[] =
     "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network "
-    "that they form. Fails if `nrmflow run` could not use the file.";
+    "that they form; of an ONNX file its graph: every variable with what it is computed from. Fails if the network "
+    "is not known.";
 
 static int run(const void *arguments)
 {
     const struct arguments *a = arguments;
     struct report report = {.path = a->path};
     struct error err = {0};
+
+    if (onnx_graph_recognise(a->path))
+        return weights_graph_print(a->path, a->json);
     int status = inspect(&report, &err) == OK ? COMMAND_OK : command_fail(&err);
 
     if (status == COMMAND_OK) {

@@ -35,7 +35,7 @@ static const struct column link_columns[] = {
 
 static const struct column edge_columns[] = {
     {"link", offsetof(struct edge, link)},
-    {"variable", offsetof(struct edge, lower)},
+    {"reads", offsetof(struct edge, lower)},
     {"channel_from", offsetof(struct edge, channels.lower)},
     {"channel_to", offsetof(struct edge, channels.upper)},
     {"channel_step", offsetof(struct edge, channels.step)},

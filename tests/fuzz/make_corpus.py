@@ -90,6 +90,16 @@ def keras(corpus):
     write_keras3(corpus / 'keras' / 'numbered.h5', layers)
 
 
+def onnx(corpus):
+    """The samples of the tests, and each with its operations in another version."""
+    sys.path.insert(0, str(TESTS / 'python'))
+    from onnx_samples import SAMPLES
+    from onnx_file import MODEL_OPSET, encode
+    for name, data in SAMPLES.items():
+        (corpus / 'onnx' / name).write_bytes(data)
+        (corpus / 'onnx' / f'{name}-7').write_bytes(data + encode([[MODEL_OPSET, 2, encode([[2, 0, 7]])]]))
+
+
 def texts(corpus):
     """Configurations of jobs/ and of the unit test, and the latter's set expressions."""
     for path in (TESTS.parent / 'jobs').rglob('*.ini'):
@@ -112,6 +122,7 @@ def main(replay, corpus):
             collect(target, pathlib.Path(folder), corpus / target)
     pickles(corpus)
     keras(corpus)
+    onnx(corpus)
     texts(corpus)
     for target in sorted(corpus.iterdir()):
         if not any(target.iterdir()):

@@ -16,6 +16,7 @@ static const struct fuzz_target targets[] = {
     {"pth_zip", "w.pth", fuzz_weights, mend_zip},
     {"pth_stream", "w.pth", fuzz_weights, NULL},
     {"keras", "w.h5", fuzz_weights, NULL},
+    {"onnx", "net.onnx", fuzz_onnx, NULL},
     {"jpeg", NULL, fuzz_image, mend_jpeg},
     {"png", NULL, fuzz_image, mend_png},
     {"webp", NULL, fuzz_image, NULL},

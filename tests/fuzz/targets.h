@@ -33,6 +33,7 @@ void fuzz_check(enum status rc, const struct error *err);
 
 /* The runs of single targets. */
 void fuzz_weights(const char *path, const unsigned char *bytes, size_t nbytes);
+void fuzz_onnx(const char *path, const unsigned char *bytes, size_t nbytes);
 void fuzz_pickle(const char *path, const unsigned char *bytes, size_t nbytes);
 void fuzz_image(const char *path, const unsigned char *bytes, size_t nbytes);
 void fuzz_list(const char *path, const unsigned char *bytes, size_t nbytes);

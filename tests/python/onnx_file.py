@@ -9,7 +9,7 @@ import tempfile
 
 import numpy as np
 
-EVALUATE = os.path.join(os.path.dirname(os.environ["NRMFLOW"]), "tests", "onnx_evaluate")
+EVALUATE = os.path.join(os.path.dirname(os.environ.get("NRMFLOW", "")), "tests", "onnx_evaluate")
 REFUSED = 3
 
 MODEL_GRAPH, MODEL_OPSET = 7, 8

@@ -115,7 +115,7 @@ def main(path, fields):
             assert dataset.attrs["description"].decode() == description and description
             assert dataset.attrs["units"].decode() == units and units
             seen.add(name)
-        assert set(paths(store)) == seen
+        assert set(paths(store)) == seen, set(paths(store)) ^ seen
         check_nexus(store)
         check_frame(store)
     check_dump(path)
