@@ -8,7 +8,7 @@ set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libhdf5-dev libopenblas-dev zlib1g-dev
     libjpeg-dev libpng-dev libzip-dev libarchive-dev libinih-dev libjansson-dev libssl-dev librandom123-dev)
 test_packages=(libcmocka-dev python3 python3-numpy python3-h5py python3-pil python3-torch python3-pandas
-    python3-matplotlib hdf5-tools clang-format groff-base zsh)
+    python3-matplotlib python3-torchvision libonnx-testdata hdf5-tools clang-format groff-base zsh)
 slurm_packages=(slurmctld slurmd slurm-client munge)
 # The page of `nrmflow report`; any Node.js with npm will do.
 command -v npm >/dev/null || test_packages+=(nodejs npm)

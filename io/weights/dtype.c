@@ -1,5 +1,6 @@
-#include "io/weights/internal.h"
+#include "io/weights/dtype.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static uint32_t word(const unsigned char *b)

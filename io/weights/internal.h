@@ -5,6 +5,7 @@
 #ifndef NRMFLOW_IO_WEIGHTS_INTERNAL_H
 #define NRMFLOW_IO_WEIGHTS_INTERNAL_H
 
+#include "io/weights/dtype.h"
 #include "io/weights/weights.h"
 
 #include <stdint.h>
@@ -15,16 +16,6 @@ enum {
     WEIGHTS_MAX_HEADER = 1 << 24, /* bytes of a JSON header or of a pickle */
     WEIGHTS_MAX_FLOATS = 1 << 30
 };
-
-/* A type of numbers; `decode` is NULL for types that no layer has. */
-struct weights_dtype {
-    const char *name;
-    size_t nbytes;
-    void (*decode)(double *values, const unsigned char *bytes, size_t n); /* from little endian */
-};
-
-/* The type of this name in safetensors' spelling, or NULL. */
-const struct weights_dtype *weights_dtype_find(const char *name);
 
 /* A tensor and the position of its numbers. */
 struct weights_record {

@@ -31,7 +31,7 @@ static struct link_call image_of(const struct link_call *call, size_t i, struct 
                             .c_images = call->c_images    ? call->c_images
                                         : call->one_image ? 1
                                                           : call->n,
-                            .a = past(call->inputs ? call->inputs[0] : call->a, call->one_image ? 0 : lower),
+                            .a = past(call->a, call->one_image ? 0 : lower),
                             .c = past(call->c, call->one_image ? 0 : c),
                             .r_upper = past(call->r_upper, upper),
                             .v_lower = past(call->v_lower, lower),
@@ -91,8 +91,10 @@ static void summarise(struct channels_summary *summaries, const float *v, const 
 void link_forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
+    struct link_call own = *call;
 
-    run(plan->backend->forward, call);
+    own.a = link_activations(call, 0);
+    run(plan->backend->forward, &own);
     if (!plan->backend->fused)
         summarise(call->summaries, call->upper, NULL, plan->upper, call->n, plan->ops);
 }

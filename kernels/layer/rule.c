@@ -66,7 +66,7 @@ static const struct {
 /* zennit's composites; numbers are the rules' defaults. */
 static const struct {
     const char *name;
-    enum rule_kind first, convolution, dense;
+    enum rule_kind first, convolution, dense; /* dense: also of adds and averages */
 } composites[] = {
     {"epsilon_gamma_box", RULE_ZBOX, RULE_GAMMA, RULE_EPSILON},
     {"epsilon_plus", RULE_ZPLUS, RULE_ZPLUS, RULE_EPSILON},
@@ -234,8 +234,9 @@ bool rule_composite(struct rule *rules, const char *name, const struct network *
     if (c == LENGTH(composites))
         return false;
     for (size_t k = 0; k < net->nlinks; k++) {
-        bool dense = net->links[k].kind == LINK_DENSE;
-        rules[k] = default_rule(dense ? composites[c].dense : k == 0 ? composites[c].first : composites[c].convolution);
+        enum link_kind kind = net->links[k].kind;
+        bool first = network_edge(net, k, 0)->lower == 0, dense = kind != LINK_CONVOLUTION && kind != LINK_POOL;
+        rules[k] = default_rule(dense ? composites[c].dense : first ? composites[c].first : composites[c].convolution);
     }
     return true;
 }

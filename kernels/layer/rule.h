@@ -97,7 +97,8 @@ bool rule_parse(struct rule *out, char *message, size_t nmessage, const char *te
 /* The inverse: canonical text of a rule, at most RULE_TEXT bytes with the final zero. */
 void rule_text(char text[RULE_TEXT], struct rule rule);
 
-/* Fill rules[nlinks] with a composite's rule for every link (that of a pool is not used). Returns false if there is no
+/* Fill rules[nlinks] with a composite's rule for every link (only those of network_has_rule are used): adds and
+ * averages have that of dense links, convolutions that read the input that of the first. Returns false if there is no
  * such composite. */
 bool rule_composite(struct rule *rules, const char *name, const struct network *net);
 

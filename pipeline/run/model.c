@@ -1,8 +1,7 @@
 #include "pipeline/run/model.h"
 
-#include "io/weights/weights.h"
-#include "kernels/base/network_vgg.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/run/model_file.h"
 #include "pipeline/sets/sets.h"
 #include "pipeline/util/suggest.h"
 
@@ -17,49 +16,32 @@ static const float keras_mean[] = {123.68f, 116.779f, 103.939f}, keras_std[] = {
 
 enum { IMAGENET_SIDE = 224, IMAGENET_RESIZE = 256 };
 
-/* What rank 0 learns from the file and every rank needs to know. */
-struct description {
-    struct network net;
-    size_t nfloats;
-    bool keras;
-    char sha256[SHA256_HEX];
-};
-
 /* ---- the network ----------------------------------------------------------------------------------------------- */
 
-static enum status describe(struct description *d, const struct weights *w, const struct config *config,
-                            struct error *err)
+static enum status check_network(const struct network *net, const struct config *config, struct error *err)
 {
-    struct network_layer layers[WEIGHTS_MAX_LAYERS];
-    char message[256];
-    enum status rc = OK;
+    struct shape input = network_shape(net, 0);
 
-    for (size_t i = 0; i < weights_nlayers(w); i++) {
-        const struct weights_layer *l = &weights_layers(w)[i];
-        layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
-    }
-    if (!network_vgg_init(&d->net, message, sizeof message, layers, weights_nlayers(w)))
-        TRY(error_set(err, FAIL_FORMAT, "%s: %s", config->model.weights.file, message));
-    if (strcmp(config->model.network, "auto") != 0 && strcmp(config->model.network, d->net.name) != 0)
-        TRY(config_fail(config, err, "model.network", "%s holds a %s", config->model.weights.file, d->net.name));
-    d->nfloats = weights_floats(w);
-    d->keras = weights_keras_preprocessing(w);
-    TRY(weights_sha256(d->sha256, w, err));
-done:
-    return rc;
+    if (strcmp(config->model.network, "auto") != 0 && strcmp(config->model.network, net->name) != 0)
+        return config_fail(config, err, "model.network", "%s holds a %s", config->model.weights.file, net->name);
+    if (input.height != input.width)
+        return error_set(err, FAIL_UNSUPPORTED, "%s: the network's input is %zu x %zu; images are cropped to squares",
+                         config->model.weights.file, input.height, input.width);
+    return OK;
 }
 
 /* Rank 0 opens the file; all ranks get its description. Collective. */
-static enum status open_weights(struct weights **w, struct description *d, const struct config *config,
-                                const struct node *node, struct error *err)
+static enum status open_file(struct model_file *file, struct model_description *d, const struct config *config,
+                             const struct node *node, struct error *err)
 {
+    const struct config_data *data = &config->data;
+    size_t side = data->crop.set ? data->crop.value + 2 * (data->pad.set ? data->pad.value : 0) : 0;
     enum status rc = OK;
 
-    memset(d, 0, sizeof *d);
     if (node->rank == 0) {
-        rc = weights_open(w, config->model.weights.file, err);
+        rc = model_file_open(file, d, config->model.weights.file, side, err);
         if (rc == OK)
-            rc = describe(d, *w, config, err);
+            rc = check_network(&d->net, config, err);
     }
     rc = agree(node->world, rc, err);
     MPI_Bcast(d, sizeof *d, MPI_BYTE, 0, node->world);
@@ -155,6 +137,11 @@ enum status model_unknown_variable(const struct model *model, const struct confi
     return unknown(config, &model->net, key, "variable", name, err);
 }
 
+static bool reads_input(const struct network *net, size_t k)
+{
+    return net->links[k].nedges == 1 && network_edge(net, k, 0)->lower == 0;
+}
+
 static enum status set_rules(struct measure_options *options, const struct config *config, const struct network *net,
                              struct error *err)
 {
@@ -167,11 +154,11 @@ static enum status set_rules(struct measure_options *options, const struct confi
         const struct config_pair *pair = &config->measure.rules.items[i];
         size_t k = network_find(net, pair->name);
         snprintf(key, sizeof key, "measure.rule.%s", pair->name);
-        if (k == 0 || k > net->nlinks || net->links[k - 1].kind == LINK_POOL)
-            TRY(unknown(config, net, key, "weighted layer", pair->name, err));
+        if (k == 0 || k > net->nlinks || !network_has_rule(&net->links[k - 1]))
+            TRY(unknown(config, net, key, "layer with a rule", pair->name, err));
         if (!rule_parse(&options->rules[k - 1], message, sizeof message, pair->text))
             TRY(config_fail(config, err, key, "%s", message));
-        if (options->rules[k - 1].kind == RULE_ZBOX && options->rules[k - 1].input_bounds && k != 1)
+        if (options->rules[k - 1].kind == RULE_ZBOX && options->rules[k - 1].input_bounds && !reads_input(net, k - 1))
             TRY(config_fail(config, err, key, "above the first layer zbox needs its bounds: zbox low high"));
     }
 done:
@@ -221,7 +208,7 @@ done:
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 /* Copy the weights from rank 0 to every node. Collective. */
-static enum status distribute_weights(struct model *model, const struct weights *w, size_t nfloats,
+static enum status distribute_weights(struct model *model, const struct model_file *file, size_t nfloats,
                                       const struct node *node, struct error *err)
 {
     enum status rc = node_shared_alloc(node, &model->weights, nfloats * sizeof(float), err);
@@ -229,7 +216,7 @@ static enum status distribute_weights(struct model *model, const struct weights 
     if (rc != OK)
         return rc;
     if (node->rank == 0)
-        rc = weights_load(model->weights.memory, w, err);
+        rc = model_file_load(model->weights.memory, file, &model->net, err);
     rc = agree(node->world, rc, err);
     if (rc == OK)
         node_broadcast(node, &model->weights);
@@ -284,13 +271,13 @@ done:
 enum status model_load(struct model *model, const struct config *config, size_t group, const struct ops *ops,
                        const struct node *node, struct error *err)
 {
-    struct weights *w = NULL;
-    struct description d;
+    struct model_file file = {NULL, NULL};
+    struct model_description d = {0};
     struct measure_options options;
     enum status rc = OK;
 
     *model = (struct model){0};
-    TRY(open_weights(&w, &d, config, node, err));
+    TRY(open_file(&file, &d, config, node, err));
     model->net = d.net;
     memcpy(model->sha256, d.sha256, sizeof model->sha256);
     rc = choose_preprocessing(&model->preprocessing, config, &model->net, d.keras, err);
@@ -302,12 +289,12 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     TRY(agree(node->world, rc, err));
     if (options.given == GIVEN_SETS)
         TRY(place_masks(&options, model, config, node, err));
-    TRY(distribute_weights(model, w, d.nfloats, node, err));
+    TRY(distribute_weights(model, &file, d.nfloats, node, err));
     options.ops = ops;
     measure_plan_init(&model->plan, &model->net, &options, model->weights.memory);
     TRY(derive_weights(model, node, err));
 done:
-    weights_close(w);
+    model_file_close(&file);
     return rc;
 }
 
@@ -336,8 +323,8 @@ static void fill_model(float *model, const struct network *net)
 {
     for (size_t k = 0; k < net->nlinks; k++) {
         const struct link *l = &net->links[k];
-        size_t inputs = l->kind == LINK_CONVOLUTION ? 9 * l->lower.channels : shape_neurons(l->lower);
-        if (l->kind == LINK_POOL)
+        size_t inputs = network_weight_floats(l) / l->upper.channels;
+        if (l->kind != LINK_CONVOLUTION && l->kind != LINK_DENSE)
             continue;
         fill_uniform(model + l->weight, inputs * l->upper.channels, l->weight, sqrt(6 / (double)inputs));
         fill_uniform(model + l->bias, l->upper.channels, l->bias, 0.05);

@@ -72,6 +72,16 @@ void graph_case_free(struct graph_case *c)
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
+/* An image of few values, so that windows tie: some among each other, and some, nearly zero, with dead ones. */
+static void choose_ties(struct graph_case *c, struct random *random)
+{
+    static const float values[] = {0, 0, 4e-6F, 0.5F, 1, -0.5F};
+
+    for (size_t i = 0; i < shape_neurons(c->net.input); i++)
+        c->input[i] = values[random_below(random, LENGTH(values))];
+    note(c, ", few values");
+}
+
 static void choose_modes(struct graph_case *c, struct random *random)
 {
     size_t classes = network_shape(&c->net, c->net.nlinks).channels;
@@ -83,6 +93,9 @@ static void choose_modes(struct graph_case *c, struct random *random)
     note(c, "\nbias %s, pool %s, target %zu", c->bias == BIAS_NEURON ? "neuron" : "spread", pool_names[c->pool], a);
     if (c->target.kind == TARGET_CONTRAST)
         note(c, " against %zu", b);
+    /* the first maximum leaves ties to the last bit */
+    if (c->pool != POOL_FIRST && random_below(random, 2))
+        choose_ties(c, random);
 }
 
 static bool reads_input(const struct network *net, size_t k)

@@ -183,6 +183,15 @@ static void try_add(struct builder *b, size_t v)
         propose(b, "v%zu add %s,%s,%s %s", b->net.nlinks, name(b, v), name(b, other), name(b, third), activation(b));
 }
 
+static void try_shuffle(struct builder *b, size_t v, size_t other)
+{
+    size_t count = smaller(network_shape(&b->net, v).channels, network_shape(&b->net, other).channels);
+
+    if (2 * count <= SMALL_CHANNELS + 2)
+        propose(b, "v%zu channels %s:0:%zu:0:2,%s:0:%zu:1:2 %s", b->net.nlinks, name(b, v), count, name(b, other),
+                count, activation(b));
+}
+
 static void try_channels(struct builder *b, size_t v)
 {
     size_t channels = network_shape(&b->net, v).channels, first = below(b, channels), k = b->net.nlinks;
@@ -193,7 +202,7 @@ static void try_channels(struct builder *b, size_t v)
         propose(b, "v%zu channels %s:%zu:%zu", k, name(b, v), first, between(b, 1, channels - first));
         break;
     case 1: /* every other channel, taken from two variables */
-        propose(b, "v%zu channels %s:%zu:1:0:2,%s:0:1:1:2 %s", k, name(b, v), first, name(b, other), activation(b));
+        try_shuffle(b, v, other);
         break;
     default:
         if (channels + network_shape(&b->net, other).channels <= SMALL_CHANNELS)

@@ -246,7 +246,7 @@ static double activate(struct activation f, double z)
     case ACTIVATION_HARD_SWISH:
         return z * fmin(fmax(z + 3, 0), 6) / 6;
     case ACTIVATION_GELU:
-        return z * (1 + erf(z / sqrt(2))) / 2;
+        return z * erfc(-z / sqrt(2)) / 2; /* 1 + erf would lose the digits of a small result */
     }
     return NAN;
 }
@@ -388,15 +388,20 @@ static void plain_free(struct plain *p)
     free(p->steps);
 }
 
-/* Where walks begin: the target's logit, or both of a contrast, z_a / (z_a - z_b) and - z_b / (z_a - z_b). z is of the
- * last link. */
+/* Where walks begin: the target's logit, or both of a contrast, z_a / (z_a - z_b) and - z_b / (z_a - z_b); nowhere if
+ * those are too near each other. z is of the last link. */
 static struct branches start_of(const struct plain *p)
 {
     struct measure_target target = p->c->target;
-    double a = p->z[target.a], b = p->z[target.b];
+    size_t classes = network_shape(&p->c->net, p->c->net.nlinks).channels;
+    double a = p->z[target.a], b = p->z[target.b], most = 0;
 
     if (target.kind != TARGET_CONTRAST)
         return (struct branches){{1, 0}};
+    for (size_t i = 0; i < classes; i++)
+        most = fmax(most, fabs(p->z[i]));
+    if (!(fabs(a - b) >= MEASURE_CONTRAST_LIMIT * most) || a == b)
+        return (struct branches){{0, 0}};
     return (struct branches){{a / (a - b), -b / (a - b)}};
 }
 
@@ -421,9 +426,9 @@ static size_t count(const struct plain *p, size_t most)
             from[k + 1][j] = smaller(n, most + 1);
         }
     }
-    n = from[net->nlinks][p->c->target.a];
-    if (p->c->target.kind == TARGET_CONTRAST)
-        n += from[net->nlinks][p->c->target.b];
+    struct branches start = start_of(p);
+    n = (start.of[0] != 0 ? from[net->nlinks][p->c->target.a] : 0) +
+        (start.of[1] != 0 ? from[net->nlinks][p->c->target.b] : 0);
     for (size_t k = 0; k <= net->nlinks; k++)
         free(from[k]);
     return n > most ? SIZE_MAX : n;

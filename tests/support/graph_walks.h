@@ -32,7 +32,7 @@ struct graph_walks {
     double sum;       /* of the measure: one */
 };
 
-/* The number of walks of a case, or SIZE_MAX if they are more than `most`. */
+/* The number of walks of a case; none if its contrast is undefined; SIZE_MAX if they are more than `most`. */
 size_t graph_walks_count(const struct graph_case *c, size_t most);
 
 /* Find them. Ends the test if memory is short. */

@@ -8,31 +8,56 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { LINK_SAMPLE_IMAGES = 2 };
+enum { LINK_SAMPLE_IMAGES = 2, LINK_SAMPLE_EDGES = 3, LINK_SAMPLE_CHANNELS = 32 /* at most */ };
 
 /* Where relevance arrives: anywhere, or only at neurons that are alive, so that the link may leave out what cannot act
  * elsewhere and choose faster maps. */
 enum arrival { EVERYWHERE, ALIVE, ARRIVALS };
 
+/* A link before its numbers are known. */
+struct link_sample_shape {
+    struct link link;
+    bool signed_input, same_input; /* all edges read the same variable */
+    bool planar[LINK_SAMPLE_EDGES], planar_upper, planar_gate;
+    struct edge_channels channels[LINK_SAMPLE_EDGES];
+    size_t lower_channels[LINK_SAMPLE_EDGES]; /* of LINK_CHANNELS */
+    struct shape gate;
+};
+
+/* Shape i, NULL after the last. */
+const struct link_sample_shape *link_sample_shape(size_t i);
+
 /* A random link, ready for both kinds of kernels. Float arrays, in the planar order, hold
- * LINK_SAMPLE_IMAGES images; doubles only the last one. */
+ * LINK_SAMPLE_IMAGES images; doubles, and the reference, are made by link_sample_reference. */
 struct link_sample {
     struct link link;
     struct link_plan plan;
     struct link_scratch scratch;
+    struct link_input inputs[LINK_SAMPLE_EDGES];
     enum arrival arrival;
-    size_t upper, lower; /* neurons of one image */
-    float *model, *forms, *a, *activation, *c, *r, *v;
-    float low[32], high[32];
-    double *a_double, *z_double, *r_double, *v_double, low_double[32], high_double[32];
+    size_t edge;                                   /* of the operations below: link_sample_select sets it */
+    size_t upper, lower[LINK_SAMPLE_EDGES], gates; /* neurons of one image */
+    float *a[LINK_SAMPLE_EDGES], *v[LINK_SAMPLE_EDGES], *gate;
+    float *model, *forms, *activation, *c, *r;
+    float low[LINK_SAMPLE_CHANNELS], high[LINK_SAMPLE_CHANNELS];
+    double *a_double[LINK_SAMPLE_EDGES], *v_double[LINK_SAMPLE_EDGES], *z_double, *r_double, *gate_double;
+    double low_double[LINK_SAMPLE_CHANNELS], high_double[LINK_SAMPLE_CHANNELS];
+    struct reference_input reference_inputs[LINK_SAMPLE_EDGES];
     struct reference_link reference;
 };
 
 /* Aligned memory; the caller frees. */
 float *link_sample_floats(size_t n);
 
-/* Number of weights. */
-size_t link_sample_weights(const struct link *l);
+/* Copies of all images to and from a layout; laid_out: the caller frees; take_planar frees `values`. */
+float *link_sample_laid_out(const float *planar, struct layout layout);
+void link_sample_take_planar(float *planar, float *values, struct layout layout);
+
+/* The operations that follow are of this edge, for both kinds of kernels. */
+void link_sample_select(struct link_sample *s, size_t edge);
+
+/* Make `reference` of the last image, from the sample's arrays as they are; the sample is freed with it. */
+void link_sample_reference(struct link_sample *s);
 
 /* The operations of link.h on planar arrays of all images; to_bias and absorbed may be NULL. */
 void link_sample_forward(struct link_sample *s);

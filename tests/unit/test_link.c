@@ -1,5 +1,6 @@
 /* The operations of a link, for every rule, against the double reference and against the laws of the measure, on random
  * links of odd shapes. */
+#include "kernels/layer/linear.h"
 #include "kernels/layer/link_backend.h"
 #include "tests/support/link_sample.h"
 
@@ -31,7 +32,7 @@ static double array_bar(const struct link_sample *s)
     for (size_t t = 0; t < s->plan.parts.nterms; t++)
         for (size_t j = 0; j < s->upper; j++)
             most = fmax(most, fabs(s->reference.c[t][j]));
-    return ARRAY_BAR + (double)FLT_EPSILON * most * (double)s->lower;
+    return ARRAY_BAR + (double)FLT_EPSILON * most * (double)s->lower[s->edge];
 }
 
 static void assert_array(const char *what, const struct link_sample *s, const float *got, const double *want, size_t n)
@@ -54,21 +55,37 @@ static void assert_law(const char *what, double a, double b, double scale)
 
 /* ---- against the reference ------------------------------------------------------------------------------------- */
 
+static void check_activation(struct link_sample *s, const char *what)
+{
+    double *want = malloc(s->upper * sizeof *want);
+
+    link_sample_reference(s);
+    for (size_t j = 0; j < s->upper; j++)
+        want[j] = reference_activation(s->link.activation, s->z_double[j]);
+    assert_array(what, s, s->activation + (LINK_SAMPLE_IMAGES - 1) * s->upper, want, s->upper);
+    free(want);
+}
+
+static void activations_equal_the_reference(void **state)
+{
+    (void)state;
+    link_sample_for_all("activations", check_activation);
+}
+
 static void check_backward(struct link_sample *s, const char *what)
 {
-    size_t channels = s->link.upper.channels;
-    float *r_lower = link_sample_floats(LINK_SAMPLE_IMAGES * s->lower);
-    double *bias = malloc(LINK_SAMPLE_IMAGES * channels * sizeof *bias),
-           *absorbed = malloc(LINK_SAMPLE_IMAGES * channels * sizeof *absorbed);
-    double *want = malloc(s->lower * sizeof *want);
+    link_sample_reference(s);
+    for (size_t e = 0; e < link_edges(&s->plan); e++) {
+        float *r_lower = link_sample_floats(LINK_SAMPLE_IMAGES * s->lower[e]);
+        double *want = malloc(s->lower[e] * sizeof *want);
 
-    link_sample_backward(r_lower, bias, absorbed, s, s->r);
-    reference_backward(want, &s->reference, s->r_double);
-    assert_array(what, s, r_lower + (LINK_SAMPLE_IMAGES - 1) * s->lower, want, s->lower);
-    free(r_lower);
-    free(bias);
-    free(absorbed);
-    free(want);
+        link_sample_select(s, e);
+        link_sample_backward(r_lower, NULL, NULL, s, s->r);
+        reference_backward(want, &s->reference, s->r_double);
+        assert_array(what, s, r_lower + (LINK_SAMPLE_IMAGES - 1) * s->lower[e], want, s->lower[e]);
+        free(r_lower);
+        free(want);
+    }
 }
 
 static void back_equals_the_reference(void **state)
@@ -77,19 +94,61 @@ static void back_equals_the_reference(void **state)
     link_sample_for_all("back", check_backward);
 }
 
+/* Sums of few terms, each within the rounding of its coefficient. */
+static void assert_sums(const char *what, const struct link_sample *s, const double *got, const double *want)
+{
+    double scale = 0, bar = array_bar(s);
+
+    for (size_t j = 0; j < s->upper; j++)
+        scale = fmax(scale, fabs(s->r_double[j]) * (double)shape_positions(s->link.upper));
+    for (size_t k = 0; k < s->link.upper.channels; k++)
+        if (!(fabs(got[k] - want[k]) <= bar * (scale + fabs(want[k]))))
+            fail_msg("%s: channel %zu is %.9g, not %.9g (scale %.3g)", what, k, got[k], want[k], scale);
+}
+
+static void check_shares(struct link_sample *s, const char *what)
+{
+    size_t channels = s->link.upper.channels, last = (LINK_SAMPLE_IMAGES - 1) * channels;
+    float *r_lower = link_sample_floats(LINK_SAMPLE_IMAGES * s->lower[0]);
+    double *bias = malloc(LINK_SAMPLE_IMAGES * channels * sizeof *bias),
+           *absorbed = malloc(LINK_SAMPLE_IMAGES * channels * sizeof *absorbed);
+    double *want_bias = malloc(channels * sizeof *want_bias), *want_absorbed = malloc(channels * sizeof *want_absorbed);
+
+    link_sample_reference(s);
+    link_sample_backward(r_lower, bias, absorbed, s, s->r);
+    reference_shares(want_bias, want_absorbed, &s->reference, s->r_double);
+    assert_sums(what, s, bias + last, want_bias);
+    assert_sums(what, s, absorbed + last, want_absorbed);
+    free(r_lower);
+    free(bias);
+    free(absorbed);
+    free(want_bias);
+    free(want_absorbed);
+}
+
+static void bias_and_absorbed_equal_the_reference(void **state)
+{
+    (void)state;
+    link_sample_for_all("shares", check_shares);
+}
+
 static void check_lift(struct link_sample *s, const char *what)
 {
-    float *v_upper = link_sample_floats(LINK_SAMPLE_IMAGES * s->upper);
-    double *want = malloc(s->upper * sizeof *want);
+    link_sample_reference(s);
+    for (size_t e = 0; e < link_edges(&s->plan); e++) {
+        float *v_upper = link_sample_floats(LINK_SAMPLE_IMAGES * s->upper);
+        double *want = malloc(s->upper * sizeof *want);
 
-    link_sample_lift(v_upper, s);
-    reference_lift(want, &s->reference, s->v_double);
-    for (size_t i = 0; i < s->upper && s->arrival == ALIVE; i++)
-        if (s->z_double[i] <= 0) /* what is up there is nobody's business */
-            want[i] = v_upper[(LINK_SAMPLE_IMAGES - 1) * s->upper + i] = 0;
-    assert_array(what, s, v_upper + (LINK_SAMPLE_IMAGES - 1) * s->upper, want, s->upper);
-    free(v_upper);
-    free(want);
+        link_sample_select(s, e);
+        link_sample_lift(v_upper, s);
+        reference_lift(want, &s->reference, s->v_double[e]);
+        for (size_t i = 0; i < s->upper && s->arrival == ALIVE; i++)
+            if (s->z_double[i] <= 0) /* what is up there is nobody's business */
+                want[i] = v_upper[(LINK_SAMPLE_IMAGES - 1) * s->upper + i] = 0;
+        assert_array(what, s, v_upper + (LINK_SAMPLE_IMAGES - 1) * s->upper, want, s->upper);
+        free(v_upper);
+        free(want);
+    }
 }
 
 static void forward_equals_the_reference(void **state)
@@ -100,16 +159,20 @@ static void forward_equals_the_reference(void **state)
 
 static void check_flow(struct link_sample *s, const char *what)
 {
-    size_t n = s->link.upper.channels * s->link.lower.channels, last = LINK_SAMPLE_IMAGES - 1;
+    size_t n = linear_joint_floats(&s->link), last = LINK_SAMPLE_IMAGES - 1;
     float *joint = link_sample_floats(n);
     double *want = malloc(n * sizeof *want);
 
-    link_sample_flow(joint, s, false, last);
-    reference_flow(want, &s->reference, s->r_double, NULL);
-    assert_array(what, s, joint, want, n);
-    link_sample_flow(joint, s, true, last);
-    reference_flow(want, &s->reference, s->r_double, s->v_double);
-    assert_array(what, s, joint, want, n);
+    link_sample_reference(s);
+    for (size_t e = 0; e < link_edges(&s->plan) && network_has_rule(&s->link); e++) {
+        link_sample_select(s, e);
+        link_sample_flow(joint, s, false, last);
+        reference_flow(want, &s->reference, s->r_double, NULL);
+        assert_array(what, s, joint, want, n);
+        link_sample_flow(joint, s, true, last);
+        reference_flow(want, &s->reference, s->r_double, s->v_double[e]);
+        assert_array(what, s, joint, want, n);
+    }
     free(joint);
     free(want);
 }
@@ -123,24 +186,31 @@ static void joint_equals_the_reference(void **state)
 /* ---- laws ------------------------------------------------------------------------------------------------------ */
 
 struct shares {
-    float *r_lower;
+    float *r_lower[LINK_SAMPLE_EDGES];
     double *to_bias, *absorbed;
 };
 
+/* Of all edges; those that there are not have no relevance. */
 static struct shares sweep(struct link_sample *s, const float *r)
 {
     size_t channels = s->link.upper.channels;
-    struct shares out = {link_sample_floats(LINK_SAMPLE_IMAGES * s->lower),
-                         malloc(LINK_SAMPLE_IMAGES * channels * sizeof(double)),
-                         malloc(LINK_SAMPLE_IMAGES * channels * sizeof(double))};
+    struct shares out = {.to_bias = malloc(LINK_SAMPLE_IMAGES * channels * sizeof(double)),
+                         .absorbed = malloc(LINK_SAMPLE_IMAGES * channels * sizeof(double))};
 
-    link_sample_backward(out.r_lower, out.to_bias, out.absorbed, s, r);
+    for (size_t e = 0; e < LINK_SAMPLE_EDGES; e++) {
+        out.r_lower[e] = link_sample_floats(LINK_SAMPLE_IMAGES * s->lower[e]);
+        if (e >= link_edges(&s->plan))
+            continue;
+        link_sample_select(s, e);
+        link_sample_backward(out.r_lower[e], out.to_bias, out.absorbed, s, r);
+    }
     return out;
 }
 
 static void shares_free(struct shares *s)
 {
-    free(s->r_lower);
+    for (size_t e = 0; e < LINK_SAMPLE_EDGES; e++)
+        free(s->r_lower[e]);
     free(s->to_bias);
     free(s->absorbed);
 }
@@ -155,10 +225,11 @@ static double ledger_gap(const struct link_sample *s, const struct shares *out, 
         gap += (double)s->r[i];
         *scale += fabs((double)s->r[i]);
     }
-    for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower; i++) {
-        gap -= (double)out->r_lower[i];
-        *scale += fabs((double)out->r_lower[i]);
-    }
+    for (size_t e = 0; e < LINK_SAMPLE_EDGES; e++)
+        for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower[e]; i++) {
+            gap -= (double)out->r_lower[e][i];
+            *scale += fabs((double)out->r_lower[e][i]);
+        }
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->link.upper.channels; i++) {
         gap -= out->to_bias[i] + out->absorbed[i];
         *scale += fabs(out->to_bias[i]) + fabs(out->absorbed[i]);
@@ -191,30 +262,39 @@ static float *repack(struct link_sample *s)
     return memory;
 }
 
+/* The first weight at the middle of a window. */
+static size_t middle_weight(const struct link *link)
+{
+    return link->kind == LINK_CONVOLUTION ? link->window.height / 2 * link->window.width + link->window.width / 2 : 0;
+}
+
 /* One weight that is wrong in the backward pass, but was right in the denominators, must show. Under signed rules
  * the sums that are compared can be so large that a single weight is lost in their rounding. */
 static void check_open_ledger(struct link_sample *s, const char *what)
 {
     static const enum rule_kind signed_rules[] = {RULE_ZERO, RULE_EPSILON, RULE_GAMMA, RULE_ALPHABETA};
 
-    size_t n = link_sample_weights(&s->link), centre = s->link.kind == LINK_DENSE ? 0 : 4;
+    size_t n = network_weight_floats(&s->link);
     float *wrong = link_sample_floats(RULE_MAX_PARTS * n);
     double scale;
 
+    if (!network_has_rule(&s->link))
+        goto done;
     for (size_t i = 0; i < LENGTH(signed_rules); i++)
         if (s->plan.rule.kind == signed_rules[i] && s->plan.bias_mode == BIAS_SPREAD)
             goto done;
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper;
          i++) /* relevance that passes the weight and does not cancel */
         s->r[i] = i / shape_positions(s->link.upper) % s->link.upper.channels == 0 ? fabsf(s->r[i]) : 0;
-    for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower; i++)
-        s->a[i] = fabsf(s->a[i]) + 0.1f;
+    for (size_t e = 0; e < link_edges(&s->plan); e++)
+        for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower[e]; i++)
+            s->a[e][i] = fabsf(s->a[e][i]) + 0.1f;
     link_sample_forward(s);
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper && s->arrival == ALIVE; i++)
         s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     for (size_t p = 0; p < s->plan.parts.nparts; p++) { /* whichever branch acts */
         memcpy(wrong + p * n, s->plan.forms[p], n * sizeof *wrong);
-        wrong[p * n + centre] += 0.5f;
+        wrong[p * n + middle_weight(&s->link)] += 0.5f;
         s->plan.forms[p] = wrong + p * n;
     }
     float *packed = repack(s), arrived = 0;
@@ -236,22 +316,26 @@ static void a_wrong_weight_opens_the_ledger(void **state)
     link_sample_for_all("open ledger", check_open_ledger);
 }
 
+/* sum R_lower v_lower = sum R_upper v_upper, of every edge. */
 static void check_adjoint(struct link_sample *s, const char *what)
 {
     struct shares out = sweep(s, s->r);
     float *v_upper = link_sample_floats(LINK_SAMPLE_IMAGES * s->upper);
-    double down = 0, up = 0, scale = 0;
 
-    link_sample_lift(v_upper, s);
-    for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower; i++) {
-        down += (double)out.r_lower[i] * (double)s->v[i];
-        scale += fabs((double)out.r_lower[i] * (double)s->v[i]);
+    for (size_t e = 0; e < link_edges(&s->plan); e++) {
+        double down = 0, up = 0, scale = 0;
+        link_sample_select(s, e);
+        link_sample_lift(v_upper, s);
+        for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower[e]; i++) {
+            down += (double)out.r_lower[e][i] * (double)s->v[e][i];
+            scale += fabs((double)out.r_lower[e][i] * (double)s->v[e][i]);
+        }
+        for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper; i++) {
+            up += (double)v_upper[i] * (double)s->r[i];
+            scale += fabs((double)v_upper[i] * (double)s->r[i]);
+        }
+        assert_law(what, down, up, scale);
     }
-    for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper; i++) {
-        up += (double)v_upper[i] * (double)s->r[i];
-        scale += fabs((double)v_upper[i] * (double)s->r[i]);
-    }
-    assert_law(what, down, up, scale);
     free(v_upper);
     shares_free(&out);
 }
@@ -262,39 +346,60 @@ static void forward_is_the_adjoint_of_back(void **state)
     link_sample_for_all("adjoint", check_adjoint);
 }
 
-/* Column sums of the flow are the lower channels' relevance; rows, with bias and absorbed, the upper channels'. */
+/* A sum and that of its magnitudes. */
+struct total {
+    double sum, scale;
+};
+
+static void add_to(struct total *total, double v)
+{
+    total->sum += v;
+    total->scale += fabs(v);
+}
+
+static void add_positions(struct total *total, const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        add_to(total, (double)values[i]);
+}
+
+/* Flow between an upper and a lower channel of an edge: that of a diagonal link is between a channel and itself. */
+static double flow_between(const struct link *link, const float *joint, size_t k, size_t c)
+{
+    if (network_diagonal(link))
+        return k == c ? (double)joint[k] : 0;
+    return (double)joint[k * link->lower.channels + c];
+}
+
+/* Column sums of an edge's flow are the lower channels' relevance; row sums of all edges' flows, with bias and
+ * absorbed, the upper channels'. */
 static void check_flow_sums(struct link_sample *s, const char *what)
 {
     size_t upper = s->link.upper.channels, lower = s->link.lower.channels;
     size_t above = shape_positions(s->link.upper), below = shape_positions(s->link.lower);
     struct shares out = sweep(s, s->r);
-    float *joint = link_sample_floats(upper * lower);
+    struct total rows[LINK_SAMPLE_CHANNELS] = {{0, 0}};
+    float *joint = link_sample_floats(linear_joint_floats(&s->link));
 
-    link_sample_flow(joint, s, false, 0);
-    for (size_t c = 0; c < lower; c++) {
-        double want = 0, got = 0, scale = 0;
-        for (size_t p = 0; p < below; p++) {
-            want += (double)out.r_lower[c * below + p];
-            scale += fabs((double)out.r_lower[c * below + p]);
-        }
-        for (size_t k = 0; k < upper; k++) {
-            got += (double)joint[k * lower + c];
-            scale += fabs((double)joint[k * lower + c]);
-        }
-        assert_law(what, got, want, scale);
-    }
-    for (size_t k = 0; k < upper; k++) {
-        double want = 0, got = out.to_bias[k] + out.absorbed[k];
-        double scale = fabs(out.to_bias[k]) + fabs(out.absorbed[k]);
-        for (size_t p = 0; p < above; p++) {
-            want += (double)s->r[k * above + p];
-            scale += fabs((double)s->r[k * above + p]);
-        }
+    for (size_t e = 0; e < link_edges(&s->plan) && network_has_rule(&s->link); e++) {
+        link_sample_select(s, e);
+        link_sample_flow(joint, s, false, 0);
         for (size_t c = 0; c < lower; c++) {
-            got += (double)joint[k * lower + c];
-            scale += fabs((double)joint[k * lower + c]);
+            struct total want = {0, 0}, got = {0, 0};
+            add_positions(&want, out.r_lower[e] + c * below, below);
+            for (size_t k = 0; k < upper; k++) {
+                add_to(&got, flow_between(&s->link, joint, k, c));
+                add_to(&rows[k], flow_between(&s->link, joint, k, c));
+            }
+            assert_law(what, got.sum, want.sum, got.scale + want.scale);
         }
-        assert_law(what, got, want, scale);
+    }
+    for (size_t k = 0; k < upper && network_has_rule(&s->link); k++) {
+        struct total want = {0, 0};
+        add_to(&rows[k], out.to_bias[k]);
+        add_to(&rows[k], out.absorbed[k]);
+        add_positions(&want, s->r + k * above, above);
+        assert_law(what, rows[k].sum, want.sum, rows[k].scale + want.scale);
     }
     free(joint);
     shares_free(&out);
@@ -310,9 +415,10 @@ static void check_zero(struct link_sample *s, const char *what)
 {
     memset(s->r, 0, LINK_SAMPLE_IMAGES * s->upper * sizeof *s->r);
     struct shares out = sweep(s, s->r);
-    for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower; i++)
-        if (out.r_lower[i] != 0)
-            fail_msg("%s: relevance %g out of nothing", what, (double)out.r_lower[i]);
+    for (size_t e = 0; e < LINK_SAMPLE_EDGES; e++)
+        for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower[e]; i++)
+            if (out.r_lower[e][i] != 0)
+                fail_msg("%s: relevance %g out of nothing", what, (double)out.r_lower[e][i]);
     shares_free(&out);
 }
 
@@ -329,9 +435,10 @@ static void check_linear(struct link_sample *s, const char *what)
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper; i++)
         s->r[i] *= -2; /* exact in binary */
     struct shares twice = sweep(s, s->r);
-    for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower; i++)
-        if (twice.r_lower[i] != -2 * once.r_lower[i])
-            fail_msg("%s: not linear at %zu", what, i);
+    for (size_t e = 0; e < LINK_SAMPLE_EDGES; e++)
+        for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->lower[e]; i++)
+            if (twice.r_lower[e][i] != -2 * once.r_lower[e][i])
+                fail_msg("%s: edge %zu is not linear at %zu", what, e, i);
     shares_free(&once);
     shares_free(&twice);
 }
@@ -345,6 +452,7 @@ static void back_is_linear_in_relevance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations_equal_the_reference), cmocka_unit_test(bias_and_absorbed_equal_the_reference),
         cmocka_unit_test(back_equals_the_reference),       cmocka_unit_test(forward_equals_the_reference),
         cmocka_unit_test(joint_equals_the_reference),      cmocka_unit_test(the_ledger_closes),
         cmocka_unit_test(a_wrong_weight_opens_the_ledger), cmocka_unit_test(forward_is_the_adjoint_of_back),

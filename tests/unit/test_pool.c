@@ -1,5 +1,6 @@
 /* Max pools against plain formulas on odd shapes, with ties and dead windows, at the edge of forbidden pages. */
 #include "kernels/layer/pool.h"
+#include "kernels/layer/pool_window.h"
 #include "tests/support/assert.h"
 #include "tests/support/guarded.h"
 #include "tests/support/isa_under_test.h"
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -262,6 +264,59 @@ static void relevance_is_kept_or_absorbed(void **state)
     check_all(check_conservation, "conservation");
 }
 
+/* ---- pools of any window ----------------------------------------------------------------------------------------- */
+
+static void assert_arrays(const struct guarded *got, struct layout layout, const float *want)
+{
+    float *planar = malloc((shape_neurons(layout.shape) + 1) * sizeof *planar);
+
+    layout_to_planar(planar, got->values, layout);
+    for (size_t i = 0; i < shape_neurons(layout.shape); i++)
+        assert_near(planar[i], want[i], 1e-6f * fabsf(want[i]));
+    free(planar);
+}
+
+/* pool_window.h does the same with windows of 2 x 2, in each layout. */
+static void check_any_window(const struct sample *s, enum pool_mode mode)
+{
+    struct shape upper = {s->lower.channels, s->lower.height / 2, s->lower.width / 2};
+    struct link link = {.kind = LINK_POOL, .lower = s->lower, .upper = upper, .window = WINDOW_HALVING};
+    bool planar = (s->lower.height + (size_t)mode) % 2;
+    struct pool_window pool = {&link, planar ? layout_planar(s->lower) : layout_blocked(s->lower),
+                               s->lower.width % 2 ? layout_planar(upper) : layout_blocked(upper), mode};
+    struct guarded below = guarded_alloc(layout_floats(pool.lower)), above = guarded_alloc(layout_floats(pool.upper));
+    struct guarded shares = guarded_alloc(pool_window_shares(&link, mode));
+    double absorbed[2][CHANNELS];
+
+    layout_from_planar(below.values, s->a.values, pool.lower);
+    pool_window_forward(above.values, shares.values, below.values, pool_largest(below.values, pool.lower), &pool);
+    run_maximum(s->forward.values, s->a.values, s->lower, mode);
+    assert_arrays(&above, pool.upper, s->forward.values);
+
+    layout_from_planar(above.values, s->r.values, pool.upper);
+    pool_window_backward(below.values, absorbed[0], above.values, shares.values, &pool);
+    run_backward(s->back.values, absorbed[1], s->r.values, s->a.values, s->lower, mode);
+    assert_arrays(&below, pool.lower, s->back.values);
+    for (size_t c = 0; c < CHANNELS; c++)
+        assert_near(absorbed[0][c], absorbed[1][c], 1e-6 * fabs(absorbed[1][c]));
+
+    layout_from_planar(below.values, s->v.values, pool.lower);
+    pool_window_lift(above.values, below.values, shares.values, &pool);
+    run_lift(s->forward.values, s->v.values, s->a.values, s->lower, mode);
+    assert_arrays(&above, pool.upper, s->forward.values);
+    guarded_free(&below);
+    guarded_free(&above);
+    guarded_free(&shares);
+}
+
+static void any_window_of_two_by_two_equals_halving(void **state)
+{
+    (void)state;
+    check_all(check_any_window, "window");
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
 static void check_maximum(const struct sample *s, enum pool_mode mode)
 {
     run_maximum(s->forward.values, s->a.values, s->lower, mode);
@@ -344,6 +399,7 @@ int main(void)
         cmocka_unit_test(back_equals_plain_formula),
         cmocka_unit_test(forward_is_the_adjoint_of_back),
         cmocka_unit_test(relevance_is_kept_or_absorbed),
+        cmocka_unit_test(any_window_of_two_by_two_equals_halving),
         cmocka_unit_test(maximum_is_that_of_the_window),
         cmocka_unit_test(maximum_of_nan_is_nan),
         cmocka_unit_test(ties_within_the_tolerance_share),
