@@ -131,7 +131,7 @@ static void plain_down(const struct measure_plan *plan, size_t k, struct slots_r
     struct link_state link = state_link(&work->links[k], at.first);
     bool step = network_is_step(plan->net, k);
 
-    for (size_t e = 0; e < plan->net->links[k].nedges; e++) {
+    for (size_t e = plan->net->links[k].nedges; e-- > 0;) {
         size_t number = plan->net->links[k].first_edge + e, variable = plan->net->edges[number].lower;
         struct variable_state lower = state_variable(&work->variables[variable], at.first);
         struct link_ledger ledger = {.to_bias = link.to_bias,
@@ -160,7 +160,7 @@ static void given_down(const struct measure_plan *plan, size_t k, struct slots_r
     struct link_state link = state_link(&work->links[k], at.first);
     struct link_ledger ledger = {.to_bias = link.to_bias, .absorbed = link.absorbed};
 
-    for (size_t e = 0; e < plan->net->links[k].nedges && upper.m != upper.r; e++) {
+    for (size_t e = plan->net->links[k].nedges; e-- > 0 && upper.m != upper.r;) {
         size_t number = plan->net->links[k].first_edge + e;
         const struct measure_edge *edge = &plan->edges[number];
         struct link_call call = call_down(plan, k, e, at, work);

@@ -168,6 +168,7 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
             .ops = options->ops,
             .lower = network_layout(net, lower),
             .upper = network_layout(net, k + 1),
+            .gate = network_layout(net, link->kind == LINK_GATE ? link->gate : 0), /* not read by other kinds */
             .inputs = link->nedges > 1 || link->kind == LINK_CHANNELS ? &plan->inputs[link->first_edge] : NULL};
         link_plan_init(&plan->links[k], link, &setting, model);
     }
