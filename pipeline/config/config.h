@@ -40,7 +40,13 @@ enum config_target_kind {
 
 enum config_class_by { CONFIG_BY_TARGET, CONFIG_BY_LABEL };
 
-enum { CONFIG_FLOWS_ADJACENT = 1, CONFIG_FLOWS_DENSE = 2, CONFIG_FLOWS_ALL = 4 };
+enum {
+    CONFIG_FLOWS_ADJACENT = 1,
+    CONFIG_FLOWS_DENSE = 2,
+    CONFIG_FLOWS_ALL = 4,
+    CONFIG_FLOWS_CUTS = 8,
+    CONFIG_FLOWS_AUTO = 16
+};
 
 struct config_target {
     enum config_target_kind kind;
@@ -129,6 +135,7 @@ struct config_measure {
 };
 
 struct config_store {
+    struct config_words layers; /* one item "auto": cuts and layers with weights */
     struct config_words per_image;
     size_t top;
     enum config_class_by class_by;

@@ -60,18 +60,23 @@ static const struct config_key keys[] = {
              "joined by `and`, or all walks (none)"},
     {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
      .help = "output to explain: one class, or one class against another"},
-    {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "adjacent",
+    {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "auto",
      .help =
-         "adjacent: flows between neighbouring layers from the input to fc6; dense: these, fc6-fc7 and fc7-fc8; all: "
-         "every pair of input and convolutions, far pairs sampled; conv3_3-conv5_3: one pair, exact; "
+         "adjacent: flows between neighbouring layers, without those from one dense layer to the next; dense: these, "
+         "too; cuts: between neighbouring layers that no connection jumps over; auto: adjacent, or cuts if that is "
+         "more "
+         "than 8 million numbers; all: every pair of input and convolutions, far pairs sampled; conv3_3-conv5_3: one "
+         "pair, exact; "
          "conv3_3-conv5_3:K: only the K most relevant upper channels of each image",
-     .allowed = "none|adjacent|dense|all", .note = "or a pair of layers such as conv3_3-conv5_3"},
+     .allowed = "none|adjacent|dense|all|cuts|auto", .note = "or a pair of layers such as conv3_3-conv5_3"},
     {"measure", "sweeps", CONFIG_TYPE_REAL, FIELD(measure.sweeps), "1",
      .help = "sampled flows: average number of sweeps from each layer for an image", .low = 1e-3, .high = 1e6},
     {"measure", "query", CONFIG_TYPE_PAIRS, FIELD(measure.queries), "",
      .help = "a set expression, such as conv5_3[155] and conv4_3[7,20:24] given conv5_1[12]@(0:6,0:6)",
      .allowed = "<name>"},
 
+    {"store", "layers", CONFIG_TYPE_WORDS, FIELD(store.layers), "auto",
+     .help = "layers whose statistics are stored; auto: those with weights, and those that no connection jumps over"},
     {"store", "per_image", CONFIG_TYPE_WORDS, FIELD(store.per_image), "none",
      .help = "layers whose channel relevance is stored for every image"},
     {"store", "top", CONFIG_TYPE_WHOLE, FIELD(store.top), "16",

@@ -136,12 +136,12 @@ static struct block_sums_case case_of(const struct block_worker *worker, size_t 
     return (struct block_sums_case){worker->results[slot].given_mass, class_of(worker, slot)};
 }
 
-static void take_flow(void *context, size_t slot, size_t link, const float *joint, const double *to_bias,
+static void take_flow(void *context, size_t slot, size_t edge, const float *joint, const double *to_bias,
                       const double *absorbed)
 {
     struct block_worker *worker = context;
 
-    block_sums_flow(&worker->block_sums, link, joint, to_bias, absorbed, case_of(worker, slot));
+    block_sums_flow(&worker->block_sums, edge, joint, to_bias, absorbed, case_of(worker, slot));
 }
 
 /* Queries, watcher and far flows, which sweep through the image on their own. */

@@ -40,12 +40,11 @@ static size_t layers_size(const struct statistics *s)
  * error. */
 static size_t flows_size(const struct statistics *s)
 {
-    size_t entries = 0, pairs = statistics_far_pairs(s), means = 2 + s->options.class_flows.count;
+    size_t entries = 0, means = 2 + s->options.class_flows.count;
+    size_t pairs = statistics_far_pairs(s) + statistics_adjacent_pairs(s);
 
-    for (size_t k = 0; k < s->measure->net->nlinks; k++) {
-        entries += s->measure->options.flows[k] ? means * statistics_flow_entries(s, k) : 0;
-        pairs += s->measure->options.flows[k];
-    }
+    for (size_t i = 0; i < statistics_adjacent_pairs(s); i++)
+        entries += means * flows_entries(s->measure->net, &s->options.flows->adjacent[i]);
     for (size_t i = 0; i < statistics_far_pairs(s); i++)
         entries += (s->options.flows->pairs[i].sampled ? 3 : means) *
                    statistics_far_entries(s, s->options.flows->pairs[i].pair);
@@ -65,8 +64,7 @@ static enum status measure_sizes(struct dry_plan *out, const struct run_plan *pl
     fullest = memory.node;
     MPI_Allreduce(MPI_IN_PLACE, &fullest, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, node->world);
     memcpy(out->network, plan->model.net.name, sizeof out->network);
-    for (size_t k = 0; k < plan->model.net.nlinks; k++)
-        out->adjacent += plan->statistics.measure->options.flows[k];
+    out->adjacent = statistics_adjacent_pairs(&plan->statistics);
     out->images = plan->images.end - plan->images.first;
     out->blocks = run_plan_blocks(plan);
     out->ranks = (size_t)node->nranks;

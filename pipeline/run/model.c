@@ -199,7 +199,7 @@ static enum status choose_measure(struct measure_options *options, struct flows 
     TRY(set_rules(options, config, net, err));
     TRY(check_target(config, net, err));
     TRY(flows_choose(flows, config, net, err));
-    memcpy(options->flows, flows->adjacent, sizeof options->flows);
+    memcpy(options->flows, flows->edges, sizeof options->flows);
     options->images = options->images || flows->count > 0;
 done:
     return rc;

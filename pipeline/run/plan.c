@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Entries of adjacent flows that have sums of a block, 24 bytes each on every rank; those of chains always have: their
+ * stores keep their bits. */
+enum { MOST_IN_BLOCK = 1 << 22 };
+
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
 size_t run_plan_classes(const struct run_plan *plan)
@@ -130,6 +134,54 @@ static enum status choose_variables(bool *chosen, const struct run_plan *plan, c
     return OK;
 }
 
+/* The same, of the variables with statistics. */
+static enum status choose_kept(bool *chosen, const struct run_plan *plan, const struct config_words *words,
+                               const bool *left_out, const char *key, struct error *err)
+{
+    enum status rc = choose_variables(chosen, plan, words, key, err);
+
+    for (size_t k = 0; rc == OK && k <= plan->model.net.nlinks; k++) {
+        if (chosen[k] && left_out[k] && !words->all)
+            rc = config_fail(plan->config, err, key, "%s has no statistics; store.layers must have it, too",
+                             network_variable(&plan->model.net, k));
+        chosen[k] = chosen[k] && !left_out[k];
+    }
+    return rc;
+}
+
+static bool is_chain(const struct network *net)
+{
+    bool chain = true;
+
+    for (size_t k = 0; k <= net->nlinks; k++)
+        chain = chain && net->cut[k];
+    return chain;
+}
+
+/* By default a network with branches leaves out what is neither a cut nor written by weights; of a chain everything is
+ * a cut. */
+static enum status choose_layers(bool *left_out, const struct run_plan *plan, struct error *err)
+{
+    const struct config_words *words = &plan->config->store.layers;
+    const struct network *net = &plan->model.net;
+    bool chosen[NETWORK_MAX_VARIABLES] = {false};
+    enum status rc = OK;
+
+    if (words->count == 1 && strcmp(words->items[0], "auto") == 0)
+        for (size_t k = 0; k <= net->nlinks; k++) {
+            bool weighted =
+                k > 0 && (net->links[k - 1].kind == LINK_CONVOLUTION || net->links[k - 1].kind == LINK_DENSE);
+            chosen[k] = net->cut[k] || (weighted && net->swept[k]);
+        }
+    else if (!words->all && words->count == 0)
+        rc = config_fail(plan->config, err, "store.layers", "a store has at least one layer");
+    else
+        rc = choose_variables(chosen, plan, words, "store.layers", err);
+    for (size_t k = 0; k <= net->nlinks; k++)
+        left_out[k] = !chosen[k];
+    return rc;
+}
+
 /* The classes that a key asks for. */
 static enum status choose_classes(struct statistics_classes *chosen, const struct run_plan *plan,
                                   const struct config_classes *wanted, const char *key, struct error *err)
@@ -151,7 +203,8 @@ enum status run_plan_sums(struct run_plan *plan, struct error *err)
                                          .block = config->run.block,
                                          .top = config->store.top,
                                          .bins = config->store.histogram_bins,
-                                         .flows = &plan->model.flows};
+                                         .flows = &plan->model.flows,
+                                         .most_in_block = is_chain(&plan->model.net) ? SIZE_MAX : MOST_IN_BLOCK};
     struct rows_options rows = {0};
     enum status rc = OK;
 
@@ -159,11 +212,12 @@ enum status run_plan_sums(struct run_plan *plan, struct error *err)
     rows.nqueries = plan->queries.count;
     for (size_t i = 0; i < plan->queries.count; i++)
         rows.queries[i] = plan->queries.items[i].name;
-    TRY(choose_variables(options.maps, plan, &config->store.maps, "store.maps", err));
+    TRY(choose_layers(options.left_out, plan, err));
+    TRY(choose_kept(options.maps, plan, &config->store.maps, options.left_out, "store.maps", err));
     TRY(choose_classes(&options.class_means, plan, &config->store.classes, "store.classes", err));
     TRY(choose_classes(&options.class_flows, plan, &config->store.class_flows, "store.class_flows", err));
     options.classes = options.class_means.count + options.class_flows.count ? run_plan_classes(plan) : 0;
-    TRY(choose_variables(rows.relevance, plan, &config->store.per_image, "store.per_image", err));
+    TRY(choose_kept(rows.relevance, plan, &config->store.per_image, options.left_out, "store.per_image", err));
     rows_layout_init(&plan->layout, &plan->model.plan, config->run.block, &rows);
     TRY(statistics_init(&plan->statistics, &plan->model.plan, &options, err));
 done:

@@ -19,6 +19,7 @@ enum column {
     VARIATION,
     BIAS,
     ABSORBED,
+    BYPASS,
     FIXED_COLUMNS
 };
 
@@ -37,6 +38,7 @@ static const struct {
     [VARIATION] = {"variation", PARTFILE_F64, true},
     [BIAS] = {"bias", PARTFILE_F64, true},
     [ABSORBED] = {"absorbed", PARTFILE_F64, true},
+    [BYPASS] = {"bypass", PARTFILE_F64, true},
 };
 
 static size_t type_bytes(enum partfile_type type)
@@ -194,9 +196,10 @@ static void put_prediction(const struct rows_layout *l, unsigned char *packed, s
 
 static void put_ledger(const struct rows_layout *l, unsigned char *packed, size_t row, const struct measure_result *r)
 {
-    const double *values[] = {[MASS] = r->mass, [VARIATION] = r->variation, [BIAS] = r->bias, [ABSORBED] = r->absorbed};
+    const double *values[] = {
+        [MASS] = r->mass, [VARIATION] = r->variation, [BIAS] = r->bias, [ABSORBED] = r->absorbed, [BYPASS] = r->bypass};
 
-    for (size_t column = MASS; column <= ABSORBED; column++)
+    for (size_t column = MASS; column <= BYPASS; column++)
         memcpy(cell(l, packed, column, row), values[column], l->columns[column].width * sizeof(double));
 }
 

@@ -1,6 +1,7 @@
 #include "pipeline/run/save.h"
 
 #include "pipeline/config/text.h"
+#include "pipeline/run/graph.h"
 #include "pipeline/run/state.h"
 
 #include <stdio.h>
@@ -113,18 +114,21 @@ done:
     return rc;
 }
 
-/* Names of the variables; viewers show the last convolution first. */
-static enum status save_variables(struct store *store, const struct network *net, struct error *err)
+/* Names of the variables; viewers show the last convolution first, or else the highest layer. */
+static enum status save_variables(struct store *store, const struct run_plan *plan, struct error *err)
 {
-    const char *names[NETWORK_MAX_VARIABLES], *shown = names[0] = network_variable(net, 0);
+    const struct network *net = &plan->model.net;
+    const bool *left_out = plan->statistics.options.left_out;
+    const char *names[NETWORK_MAX_VARIABLES], *shown = NULL, *highest = NULL;
     enum status rc = OK;
 
-    for (size_t k = 1; k <= net->nlinks; k++) {
+    for (size_t k = 0; k <= net->nlinks; k++) {
         names[k] = network_variable(net, k);
-        shown = net->links[k - 1].kind == LINK_CONVOLUTION ? names[k] : shown;
+        highest = left_out[k] ? highest : names[k];
+        shown = k > 0 && net->links[k - 1].kind == LINK_CONVOLUTION && !left_out[k] ? names[k] : shown;
     }
     TRY(store_write_text(store, "images/variable", names, net->nlinks + 1, err));
-    TRY(store_set_text(store, "layers", "default", shown, err));
+    TRY(store_set_text(store, "layers", "default", shown ? shown : highest, err));
 done:
     return rc;
 }
@@ -136,7 +140,8 @@ enum status save_head(struct store *store, const struct save_inputs *inputs, str
     enum status rc = OK;
 
     TRY(save_attributes(store, inputs, given, complete, err));
-    TRY(save_variables(store, &inputs->plan->model.net, err));
+    TRY(save_variables(store, inputs->plan, err));
+    TRY(graph_save(store, &inputs->plan->model.net, err));
     TRY(store_write_text(store, "classes/name", (const char *const *)inputs->class_names, classes, err));
 done:
     return rc;
@@ -193,8 +198,7 @@ enum status save_store(struct save_summary *summary, const struct save_inputs *i
     TRY(save_queries(store, plan, &rows, err));
     TRY(finish_statistics(store, &plan->statistics, sums, err));
     if (!complete || shard)
-        TRY(state_save(store, &plan->model.net, sums, (const char *const *)parts->names, complete ? 0 : parts->count,
-                       rows.nrows, err));
+        TRY(state_save(store, sums, (const char *const *)parts->names, complete ? 0 : parts->count, rows.nrows, err));
     rc = store_commit(store, err);
     store = NULL;
     summary->images = rows.nrows;

@@ -1,6 +1,7 @@
 #include "pipeline/run/state.h"
 
 #include "kernels/base/network_vgg.h"
+#include "pipeline/run/graph.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,26 +9,10 @@
 /* Outputs or inputs of a layer. */
 enum { MAX_NEURONS = 1 << 26 };
 
-/* ---- layers ---------------------------------------------------------------------------------------------------- */
+/* ---- network --------------------------------------------------------------------------------------------------- */
 
-/* Outputs and inputs of the weighted layers, from which network_init rebuilds the network. */
-static enum status save_layers(struct store *store, const struct network *net, struct error *err)
-{
-    int64_t sizes[NETWORK_MAX_LINKS][2];
-    size_t dims[] = {0, 2};
-
-    for (size_t k = 0; k < net->nlinks; k++) {
-        const struct link *l = &net->links[k];
-        if (l->kind == LINK_POOL)
-            continue;
-        sizes[dims[0]][0] = (int64_t)l->upper.channels;
-        sizes[dims[0]++][1] = (int64_t)(l->kind == LINK_DENSE ? shape_neurons(l->lower) : l->lower.channels);
-    }
-    return store_write(store, "state/layers", sizes, 2, dims, err);
-}
-
-enum status state_load_network(struct network *net, const struct store_reader *store, const char *path,
-                               struct error *err)
+/* Stores of early versions have the outputs and inputs of a VGG network's weighted layers. */
+static enum status load_vgg(struct network *net, const struct store_reader *store, const char *path, struct error *err)
 {
     struct network_layer layers[NETWORK_MAX_LINKS];
     size_t dims[] = {STORE_ANY, 2};
@@ -49,17 +34,22 @@ done:
     return rc;
 }
 
+enum status state_load_network(struct network *net, const struct store_reader *store, const char *path,
+                               struct error *err)
+{
+    return graph_is_stored(store) ? graph_load(net, store, path, err) : load_vgg(net, store, path, err);
+}
+
 /* ---- sums and parts -------------------------------------------------------------------------------------------- */
 
-enum status state_save(struct store *store, const struct network *net, const struct sums *sums,
-                       const char *const *parts, size_t nparts, size_t finished, struct error *err)
+enum status state_save(struct store *store, const struct sums *sums, const char *const *parts, size_t nparts,
+                       size_t finished, struct error *err)
 {
     size_t nwords = sums_bytes(sums->plan) / sizeof(uint64_t);
     enum status rc = OK;
 
     TRY(store_write(store, "state/sums", sums->memory, 1, &nwords, err));
     TRY(store_write_text(store, "state/parts", parts, nparts, err));
-    TRY(save_layers(store, net, err));
     TRY(store_set_int(store, "", "finished", (int64_t)finished, err));
 done:
     return rc;

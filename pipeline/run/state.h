@@ -1,5 +1,5 @@
 /* The group state/ of a store: what an unfinished run needs to continue, and a merge to put shards together. It holds
- * the sums as they are in memory, the names of the part files, and the sizes of the weighted layers. Not collective.
+ * the sums as they are in memory and the names of the part files. Not collective.
  */
 #ifndef NRMFLOW_PIPELINE_RUN_STATE_H
 #define NRMFLOW_PIPELINE_RUN_STATE_H
@@ -16,8 +16,8 @@
  *   parts     in  [nparts] names of the part files; a finished shard has none
  *   finished  in  rows that are finished: the root's attribute of this name
  * Errors: as store_write. */
-enum status state_save(struct store *store, const struct network *net, const struct sums *sums,
-                       const char *const *parts, size_t nparts, size_t finished, struct error *err);
+enum status state_save(struct store *store, const struct sums *sums, const char *const *parts, size_t nparts,
+                       size_t finished, struct error *err);
 
 /* Read the sums of a store with `images` rows.
  *
@@ -33,10 +33,10 @@ enum status state_load_sums(struct sums *sums, const struct store_reader *store,
 enum status state_load(struct sums *sums, char ***names, size_t *count, const char *output, size_t images,
                        struct error *err);
 
-/* Rebuild the network from the sizes of its weighted layers.
+/* Rebuild the network from its tables (graph.h), or in stores of early versions from the sizes of its weighted layers.
  *
  *   path  in  the store's, for messages
- * Errors: FAIL_FORMAT if these are the layers of no network; as store_read_int. */
+ * Errors: FAIL_FORMAT if they describe no network; as store_read_int. */
 enum status state_load_network(struct network *net, const struct store_reader *store, const char *path,
                                struct error *err);
 

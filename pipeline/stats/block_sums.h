@@ -14,15 +14,25 @@
 #include "pipeline/stats/statistics.h"
 #include "pipeline/stats/sums.h"
 
+/* Of the channels with statistics. */
+struct block_sums_channels {
+    double *relevance;
+    float *activation;
+    uint32_t *relevance_position, *activation_position;
+};
+
 /* Arrays are placed in an arena. */
 struct block_sums {
     const struct statistics *statistics; /* borrowed */
     struct moments_book book;
-    double *values;                   /* [channels] scratch */
-    struct toplist_entry *entries;    /* [channels] scratch */
-    double *top_least, *active_least; /* [channels] sums_top's; kept between blocks */
-    size_t *bins;                     /* [channels] scratch: an image's bins of the histogram */
-    float *pending;                   /* [group][pending_floats] neurons of images without a status yet */
+    double *values;                         /* [channels] scratch */
+    double *row;                            /* [widest row of an adjacent flow] scratch */
+    const float *joints[NETWORK_MAX_EDGES]; /* of the link whose flows arrive, by edge */
+    struct block_sums_channels kept;        /* copies, if variables are left out */
+    struct toplist_entry *entries;          /* [channels] scratch */
+    double *top_least, *active_least;       /* [channels] sums_top's; kept between blocks */
+    size_t *bins;                           /* [channels] scratch: an image's bins of the histogram */
+    float *pending;                         /* [group][pending_floats] neurons of images without a status yet */
     size_t pending_floats;
     size_t pending_at[NETWORK_MAX_VARIABLES];
 };
@@ -43,8 +53,9 @@ void block_sums_reset(struct block_sums *block_sums, struct sums *sums);
  * variable's layout; h may be NULL, which means one. */
 void block_sums_neurons(struct block_sums *block_sums, size_t slot, size_t variable, const float *r, const float *h);
 
-/* Add a link's flow of an image that is OK. */
-void block_sums_flow(struct block_sums *block_sums, size_t link, const float *joint, const double *to_bias,
+/* Take an edge's flow of an image that is OK. With the last of a link's edges its pairs are added: until then the flows
+ * of the others must stay. Parameters as those of measure_sink. */
+void block_sums_flow(struct block_sums *block_sums, size_t edge, const float *joint, const double *to_bias,
                      const double *absorbed, struct block_sums_case of);
 
 /* Add the flow of far pair `pair`, an exact one, of an image that is OK. */

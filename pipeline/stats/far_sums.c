@@ -19,9 +19,9 @@ static void place_flow(struct far_sums *far_sums, const struct statistics *s, st
         upper = larger(upper, network_shape(s->measure->net, p->pair.upper).channels);
         lower = larger(lower, network_shape(s->measure->net, p->pair.lower).channels);
     }
-    far_sums->flow = (struct far_flow){arena_floats(arena, entries), arena_doubles(arena, upper),
-                                       arena_doubles(arena, upper), arena_doubles(arena, lower),
-                                       arena_bytes(arena, upper * sizeof(bool))};
+    far_sums->flow =
+        (struct far_flow){arena_floats(arena, entries), arena_doubles(arena, upper), arena_doubles(arena, upper),
+                          arena_doubles(arena, lower), arena_bytes(arena, upper * sizeof(bool))};
 }
 
 void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena)

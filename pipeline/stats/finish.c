@@ -1,12 +1,13 @@
 #include "pipeline/stats/finish.h"
 
+#include "kernels/base/network_words.h"
 #include "kernels/base/number.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATH = 256 };
+enum { PATH = 256, NAME = 64 };
 
 /* Of y over n images, kept as these statistics, or over those of a class. */
 static struct moments_given given_of(const struct statistics *s, const struct sums *sums, enum statistics_id images,
@@ -45,10 +46,20 @@ struct writer {
     const struct sums *sums;
     struct moments_given given;
     char group[FLOWS_NAME + 16];
+    bool diagonal;  /* the flow is that of a diagonal pair, whose datasets have names of their own */
     double *values; /* [largest number of elements] */
     void *other;    /* the same room for other types */
     struct error *err;
 };
+
+/* Name of the dataset of a kind's number. */
+static const char *name_of(char name[NAME], const struct writer *w, const struct statistics_kind *kind, size_t number)
+{
+    bool diagonal = w->diagonal && (kind->shape == SHAPE_FLOW || kind->shape == SHAPE_CLASS_FLOW);
+
+    snprintf(name, NAME, "%s%s", diagonal ? "diagonal_" : "", kind->datasets[number].name);
+    return name;
+}
 
 static enum status put(struct writer *w, const char *name, const void *data, size_t ndim, const size_t *dims)
 {
@@ -109,7 +120,7 @@ static enum status put_dataset(struct writer *w, struct statistics_dataset datas
 }
 
 /* The datasets of all that is kept of number i of a scope, from entries first, first + 1, ... `dims` are those of
- * the scope's largest shape; what is kept per upper channel has only the first. */
+ * the scope's largest shape; what is kept per upper channel has only the first, per lower channel only the second. */
 static enum status put_scope(struct writer *w, enum statistics_scope scope, size_t i, size_t first, size_t ndim,
                              const size_t *dims)
 {
@@ -119,9 +130,13 @@ static enum status put_scope(struct writer *w, enum statistics_scope scope, size
         const struct statistics_kind *kind = statistics_kind((enum statistics_id)id);
         if (kind->scope != scope)
             continue;
-        const struct moments *m = statistics_moments(w->s, (enum statistics_id)id, i);
+        size_t of = kind->of_link ? statistics_first_of_link(w->s, i) : i;
+        const struct moments *m = statistics_moments(w->s, (enum statistics_id)id, of);
+        char name[NAME];
+        bool upper = kind->shape == SHAPE_UPPER, lower = kind->shape == SHAPE_LOWER;
         for (size_t j = 0; m->kept && j < STATISTICS_DATASETS && kind->datasets[j].name; j++)
-            TRY(put_dataset(w, kind->datasets[j], m, first, kind->shape == SHAPE_UPPER ? 1 : ndim, dims));
+            TRY(put_dataset(w, (struct statistics_dataset){name_of(name, w, kind, j), kind->datasets[j].number}, m,
+                            first, upper || lower ? 1 : ndim, dims + lower));
     }
 done:
     return rc;
@@ -171,7 +186,7 @@ static enum status put_class_means(struct writer *w, struct statistics_dataset d
 
     for (size_t class = 0; class < dims[0]; class ++) {
         size_t row = statistics_class_row(classes, class);
-        size_t first = row * statistics_channels(s) + s->measure->channel[variable];
+        size_t first = row * statistics_channels(s) + s->channel[variable];
         struct moments_given given = given_of_class(s, w->sums, class);
         for (size_t c = 0; c < dims[1]; c++)
             w->values[class * dims[1] + c] =
@@ -180,12 +195,12 @@ static enum status put_class_means(struct writer *w, struct statistics_dataset d
     return put(w, dataset.name, w->values, 2, dims);
 }
 
-/* Of a flow of this shape (upper, lower); rows are the classes with flows of their own. */
+/* Of a flow of this shape, ndim at most 2; rows are the classes with flows of their own. */
 static enum status put_class_flow(struct writer *w, struct statistics_dataset dataset, const struct moments *m,
-                                  const size_t *shape)
+                                  size_t ndim, const size_t *shape)
 {
     const struct statistics_classes *classes = &w->s->options.class_flows;
-    size_t dims[] = {classes->count, shape[0], shape[1]}, entries = product(2, shape);
+    size_t dims[] = {classes->count, shape[0], ndim > 1 ? shape[1] : 1}, entries = product(ndim, shape);
     float *values = malloc(classes->count * entries * sizeof *values);
 
     if (!values)
@@ -194,19 +209,21 @@ static enum status put_class_flow(struct writer *w, struct statistics_dataset da
         struct moments_given given = given_of_class(w->s, w->sums, statistics_class_at(classes, i / entries));
         values[i] = (float)number_at(w, dataset.number, m, i, given);
     }
-    enum status rc = put(w, dataset.name, values, 3, dims);
+    enum status rc = put(w, dataset.name, values, ndim + 1, dims);
     free(values);
     return rc;
 }
 
 /* Of number i of a kind. */
-static enum status put_class_flows(struct writer *w, enum statistics_id id, size_t i, const size_t *shape)
+static enum status put_class_flows(struct writer *w, enum statistics_id id, size_t i, size_t ndim, const size_t *shape)
 {
-    const struct statistics_dataset *datasets = statistics_kind(id)->datasets;
+    const struct statistics_kind *kind = statistics_kind(id);
+    char name[NAME];
     enum status rc = OK;
 
-    for (size_t j = 0; w->s->options.class_flows.count && datasets[j].name; j++)
-        TRY(put_class_flow(w, datasets[j], statistics_moments(w->s, id, i), shape));
+    for (size_t j = 0; w->s->options.class_flows.count && kind->datasets[j].name; j++)
+        TRY(put_class_flow(w, (struct statistics_dataset){name_of(name, w, kind, j), kind->datasets[j].number},
+                           statistics_moments(w->s, id, i), ndim, shape));
 done:
     return rc;
 }
@@ -240,7 +257,7 @@ static enum status put_layer(struct writer *w, size_t variable)
 {
     const struct statistics *s = w->s;
     struct shape shape = network_shape(s->measure->net, variable);
-    size_t first = s->measure->channel[variable], n = shape.channels, neurons[] = {n, shape.height, shape.width};
+    size_t first = s->channel[variable], n = shape.channels, neurons[] = {n, shape.height, shape.width};
     uint64_t *counts = w->other;
     enum status rc = OK;
 
@@ -258,23 +275,35 @@ static enum status put_layer(struct writer *w, size_t variable)
     if (s->options.classes)
         TRY(put_classes(w, variable));
     TRY(put_scope(w, OF_VARIABLE, variable, 0, 3, neurons));
+    TRY(store_set_int(w->store, w->group, "cut", s->measure->net->cut[variable], w->err));
+    TRY(store_set_text(w->store, w->group, "kind", network_variable_word(s->measure->net, variable), w->err));
 done:
     return rc;
 }
 
-static enum status put_flow(struct writer *w, size_t k)
+static enum status put_lower_channels(struct writer *w, const struct columns *columns)
 {
-    const struct network *net = w->s->measure->net;
-    size_t below = network_weighted_below(net, k);
-    size_t dims[] = {net->links[k].upper.channels, net->links[k].lower.channels};
+    columns_lower(w->other, columns);
+    return put(w, "diagonal_lower", w->other, 1, &columns->upper);
+}
+
+static enum status put_adjacent(struct writer *w, size_t i)
+{
+    const struct columns *columns = &w->s->columns[i];
+    size_t dims[] = {columns->upper, columns->lower}, ndim = columns->pair.diagonal ? 1 : 2;
+    char name[FLOWS_NAME];
     enum status rc = OK;
 
-    snprintf(w->group, sizeof w->group, "flows/%s-%s", below == net->nlinks ? "input" : net->links[below].name,
-             net->links[k].name);
-    TRY(put_scope(w, OF_LINK, k, 0, 2, dims));
-    TRY(put_class_flows(w, STATISTICS_CLASS_FLOW, k, dims));
+    flows_name(name, w->s->measure->net, flows_ends(&columns->pair));
+    snprintf(w->group, sizeof w->group, "flows/%s", name);
+    w->diagonal = columns->pair.diagonal;
+    TRY(put_scope(w, OF_ADJACENT, i, 0, ndim, dims));
+    TRY(put_class_flows(w, STATISTICS_CLASS_FLOW, i, ndim, dims));
+    if (w->diagonal)
+        TRY(put_lower_channels(w, columns));
     TRY(store_set_text(w->store, w->group, "method", "exact", w->err));
 done:
+    w->diagonal = false;
     return rc;
 }
 
@@ -306,7 +335,7 @@ static enum status put_far(struct writer *w, size_t i)
     if (p->sampled)
         TRY(put_sampling_error(w, i, dims));
     else
-        TRY(put_class_flows(w, STATISTICS_CLASS_FAR, i, dims));
+        TRY(put_class_flows(w, STATISTICS_CLASS_FAR, i, 2, dims));
     TRY(store_set_text(w->store, w->group, "method", p->sampled ? "sampled" : "exact", w->err));
 done:
     return rc;
@@ -325,9 +354,9 @@ static size_t largest_array(const struct statistics *s)
             most = larger(most, shape.channels * columns[i]);
         if (s->options.maps[k])
             most = larger(most, shape_neurons(shape));
-        if (k > 0 && s->measure->options.flows[k - 1])
-            most = larger(most, shape.channels * net->links[k - 1].lower.channels);
     }
+    for (size_t i = 0; i < statistics_adjacent_pairs(s); i++)
+        most = larger(most, flows_entries(net, &s->options.flows->adjacent[i]));
     for (size_t i = 0; i < statistics_far_pairs(s); i++)
         most = larger(most, statistics_far_entries(s, s->options.flows->pairs[i].pair));
     return larger(most, s->options.classes);
@@ -379,10 +408,10 @@ enum status finish_statistics(struct store *store, const struct statistics *s, c
     if (!w.values || !w.other)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu numbers of the store", 2 * most));
     for (size_t k = 0; k <= net->nlinks; k++)
-        TRY(put_layer(&w, k));
-    for (size_t k = 0; k < net->nlinks; k++)
-        if (s->measure->options.flows[k])
-            TRY(put_flow(&w, k));
+        if (!s->options.left_out[k])
+            TRY(put_layer(&w, k));
+    for (size_t i = 0; i < statistics_adjacent_pairs(s); i++)
+        TRY(put_adjacent(&w, i));
     for (size_t i = 0; i < statistics_far_pairs(s); i++)
         TRY(put_far(&w, i));
     if (s->options.classes)

@@ -36,11 +36,11 @@ static const struct statistics_kind kinds[STATISTICS_KINDS] = {
                              .datasets = {{"mean_negative", NUMBER_RATIO}}},
     [STATISTICS_MAP] = {OF_VARIABLE, SHAPE_NEURON, "map", MOMENTS_X, EXACT_VALUE,
                         .datasets = {{"map_mean", NUMBER_FLOAT}}},
-    [STATISTICS_FLOW] = {OF_LINK, SHAPE_FLOW, "flow", MOMENTS_PRODUCT, EXACT_VALUE, .conditional = true,
+    [STATISTICS_FLOW] = {OF_ADJACENT, SHAPE_FLOW, "flow", MOMENTS_PRODUCT, EXACT_VALUE, .conditional = true,
                          .datasets = {{"mean", NUMBER_MEAN}, {"std_error", NUMBER_STD_ERROR}}},
-    [STATISTICS_TO_BIAS] = {OF_LINK, SHAPE_UPPER, "to_bias", MOMENTS_X, EXACT_VALUE,
+    [STATISTICS_TO_BIAS] = {OF_ADJACENT, SHAPE_UPPER, "to_bias", MOMENTS_X, EXACT_VALUE, .of_link = true,
                             .datasets = {{"to_bias", NUMBER_RATIO}}},
-    [STATISTICS_ABSORBED] = {OF_LINK, SHAPE_UPPER, "absorbed", MOMENTS_X, EXACT_VALUE,
+    [STATISTICS_ABSORBED] = {OF_ADJACENT, SHAPE_UPPER, "absorbed", MOMENTS_X, EXACT_VALUE, .of_link = true,
                              .datasets = {{"absorbed", NUMBER_RATIO}}},
     [STATISTICS_FAR] = {OF_PAIR, SHAPE_FLOW, "far flow", MOMENTS_PRODUCT, EXACT_VALUE, .conditional = true,
                         .datasets = {{"mean", NUMBER_MEAN}, {"std_error", NUMBER_STD_ERROR}}},
@@ -49,12 +49,14 @@ static const struct statistics_kind kinds[STATISTICS_KINDS] = {
                              .datasets = {{"left_out", NUMBER_RATIO}}},
     [STATISTICS_DRAWS] = {OF_PAIR, SHAPE_UPPER, "draws", MOMENTS_X, EXACT_COUNT, .chosen = true,
                           .datasets = {{"draws", NUMBER_COUNT}}},
+    [STATISTICS_AROUND] = {OF_PAIR, SHAPE_LOWER, "around", MOMENTS_X, EXACT_VALUE, .goes_around = true,
+                           .datasets = {{"around", NUMBER_RATIO}}},
     [STATISTICS_CLASS_IMAGES] = {OF_CLASSES, SHAPE_CLASS, "class images", MOMENTS_X, EXACT_COUNT},
     [STATISTICS_CLASS_GIVEN] = {OF_CLASSES, SHAPE_CLASS, "class given", MOMENTS_SQUARE, EXACT_VALUE},
     [STATISTICS_CLASS_RELEVANCE] = {OF_CLASSES, SHAPE_CLASS_CHANNEL, "class x", MOMENTS_PRODUCT, EXACT_VALUE,
                                     .conditional = true,
                                     .datasets = {{"class_mean", NUMBER_MEAN}, {"class_std_error", NUMBER_STD_ERROR}}},
-    [STATISTICS_CLASS_FLOW] = {OF_CLASS_LINK, SHAPE_CLASS_FLOW, "class flow", MOMENTS_PRODUCT, EXACT_VALUE,
+    [STATISTICS_CLASS_FLOW] = {OF_CLASS_ADJACENT, SHAPE_CLASS_FLOW, "class flow", MOMENTS_PRODUCT, EXACT_VALUE,
                                .conditional = true,
                                .datasets = {{"class_mean", NUMBER_MEAN}, {"class_std_error", NUMBER_STD_ERROR}}},
     [STATISTICS_CLASS_FAR] = {OF_CLASS_PAIR, SHAPE_CLASS_FLOW, "class far flow", MOMENTS_PRODUCT, EXACT_VALUE,
@@ -79,22 +81,27 @@ const struct moments *statistics_moments(const struct statistics *s, enum statis
     return &s->moments[s->first[id] + i];
 }
 
-size_t statistics_in_block(const struct statistics *s)
+static enum statistics_id kind_of(const struct statistics *s, size_t at)
 {
     size_t id = 0;
 
-    while (kinds[id].scope < STATISTICS_AT_ONCE)
+    while (id + 1 < STATISTICS_KINDS && s->first[id + 1] <= at)
         id++;
-    for (size_t i = id; i < STATISTICS_KINDS; i++)
-        assert(kinds[i].scope >= STATISTICS_AT_ONCE); /* the rows are in the order of their scopes */
-    return s->first[id];
+    return (enum statistics_id)id;
+}
+
+bool statistics_in_block(const struct statistics *s, size_t at)
+{
+    enum statistics_id id = kind_of(s, at);
+
+    return kinds[id].scope < STATISTICS_AT_ONCE && !(s->by_rows && id == STATISTICS_FLOW);
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
 size_t statistics_channels(const struct statistics *s)
 {
-    return s->measure->channel[s->measure->net->nlinks + 1];
+    return s->channel[s->measure->net->nlinks + 1];
 }
 
 bool statistics_conditioned(const struct statistics *s)
@@ -102,21 +109,54 @@ bool statistics_conditioned(const struct statistics *s)
     return s->measure->options.given != GIVEN_NONE;
 }
 
-size_t statistics_flow_entries(const struct statistics *s, size_t k)
-{
-    const struct link *link = &s->measure->net->links[k];
-
-    return link->upper.channels * link->lower.channels;
-}
-
 size_t statistics_far_entries(const struct statistics *s, struct far_pair pair)
 {
     return network_shape(s->measure->net, pair.upper).channels * network_shape(s->measure->net, pair.lower).channels;
 }
 
+size_t statistics_adjacent_pairs(const struct statistics *s)
+{
+    return s->options.flows ? s->options.flows->nadjacent : 0;
+}
+
 size_t statistics_far_pairs(const struct statistics *s)
 {
     return s->options.flows ? s->options.flows->count : 0;
+}
+
+size_t statistics_first_of_link(const struct statistics *s, size_t i)
+{
+    const struct flows_adjacent *pairs = s->options.flows->adjacent;
+
+    while (i > 0 && pairs[i - 1].link == pairs[i].link)
+        i--;
+    return i;
+}
+
+/* How many statistics a scope has. */
+static size_t instances(const struct statistics *s, enum statistics_scope scope)
+{
+    const size_t adjacent = statistics_adjacent_pairs(s), far = statistics_far_pairs(s);
+    const size_t counts[STATISTICS_SCOPES] = {[OF_RUN] = 1,
+                                              [OF_CHANNELS] = 1,
+                                              [OF_VARIABLE] = s->measure->net->nlinks + 1,
+                                              [OF_ADJACENT] = adjacent,
+                                              [OF_PAIR] = far,
+                                              [OF_CLASSES] = 1,
+                                              [OF_CLASS_ADJACENT] = adjacent,
+                                              [OF_CLASS_PAIR] = far,
+                                              [OF_SAMPLED] = far};
+
+    return counts[scope];
+}
+
+size_t statistics_count(const struct statistics *s)
+{
+    size_t n = 0;
+
+    for (size_t id = 0; id < STATISTICS_KINDS; id++)
+        n += instances(s, kinds[id].scope);
+    return n;
 }
 
 size_t statistics_class_row(const struct statistics_classes *classes, size_t class)
@@ -140,17 +180,6 @@ size_t statistics_class_at(const struct statistics_classes *classes, size_t row)
     return classes->items ? classes->items[row] : row;
 }
 
-/* How many statistics a scope has. */
-static size_t instances(const struct statistics *s, enum statistics_scope scope)
-{
-    const size_t nlinks = s->measure->net->nlinks, pairs = statistics_far_pairs(s);
-    const size_t counts[STATISTICS_SCOPES] = {
-        [OF_RUN] = 1,     [OF_CHANNELS] = 1,        [OF_VARIABLE] = nlinks + 1, [OF_LINK] = nlinks,  [OF_PAIR] = pairs,
-        [OF_CLASSES] = 1, [OF_CLASS_LINK] = nlinks, [OF_CLASS_PAIR] = pairs,    [OF_SAMPLED] = pairs};
-
-    return counts[scope];
-}
-
 /* Whether the run keeps number i of them. */
 static bool wanted(const struct statistics *s, enum statistics_scope scope, size_t i)
 {
@@ -161,15 +190,14 @@ static bool wanted(const struct statistics *s, enum statistics_scope scope, size
     case OF_CHANNELS:
         return true;
     case OF_VARIABLE:
-        return s->options.maps[i];
-    case OF_LINK:
-        return s->measure->options.flows[i];
+        return s->options.maps[i] && !s->options.left_out[i];
+    case OF_ADJACENT:
+        return true;
     case OF_PAIR:
         return !s->options.flows->pairs[i].sampled;
     case OF_CLASSES:
+    case OF_CLASS_ADJACENT:
         return classes;
-    case OF_CLASS_LINK:
-        return classes && s->measure->options.flows[i];
     case OF_CLASS_PAIR:
         return classes && !s->options.flows->pairs[i].sampled;
     default:
@@ -177,18 +205,29 @@ static bool wanted(const struct statistics *s, enum statistics_scope scope, size
     }
 }
 
+/* Entries of the shapes of a pair: of a scope's number i, C_upper, C_lower and those of its flow. */
+struct pair_shape {
+    size_t upper, lower, flow;
+};
+
+static struct pair_shape pair_shape(const struct statistics *s, enum statistics_scope scope, size_t i)
+{
+    const struct network *net = s->measure->net;
+    bool adjacent = scope == OF_ADJACENT || scope == OF_CLASS_ADJACENT;
+    struct far_pair ends = adjacent ? flows_ends(&s->options.flows->adjacent[i]) : s->options.flows->pairs[i].pair;
+
+    return (struct pair_shape){network_shape(net, ends.upper).channels, network_shape(net, ends.lower).channels,
+                               adjacent ? flows_entries(net, &s->options.flows->adjacent[i])
+                                        : statistics_far_entries(s, ends)};
+}
+
 /* Entries of a statistic of scope number i. */
 static size_t entries_of(const struct statistics *s, const struct statistics_kind *kind, size_t i)
 {
-    const struct network *net = s->measure->net;
-    bool link = kind->scope == OF_LINK || kind->scope == OF_CLASS_LINK;
-    size_t upper = 0, flow = 0;
+    struct pair_shape pair = {0};
 
-    if (kind->shape >= SHAPE_UPPER) {
-        upper =
-            link ? net->links[i].upper.channels : network_shape(net, s->options.flows->pairs[i].pair.upper).channels;
-        flow = link ? statistics_flow_entries(s, i) : statistics_far_entries(s, s->options.flows->pairs[i].pair);
-    }
+    if (kind->shape >= SHAPE_UPPER)
+        pair = pair_shape(s, kind->scope, i);
     switch (kind->shape) {
     case SHAPE_CLASS:
         return s->options.classes;
@@ -197,13 +236,15 @@ static size_t entries_of(const struct statistics *s, const struct statistics_kin
     case SHAPE_CLASS_CHANNEL:
         return s->options.class_means.count * statistics_channels(s);
     case SHAPE_NEURON:
-        return shape_neurons(network_shape(net, i));
+        return shape_neurons(network_shape(s->measure->net, i));
     case SHAPE_UPPER:
-        return upper;
+        return pair.upper;
+    case SHAPE_LOWER:
+        return pair.lower;
     case SHAPE_FLOW:
-        return flow;
+        return pair.flow;
     case SHAPE_CLASS_FLOW:
-        return s->options.class_flows.count * flow;
+        return s->options.class_flows.count * pair.flow;
     default:
         return 1;
     }
@@ -211,13 +252,23 @@ static size_t entries_of(const struct statistics *s, const struct statistics_kin
 
 /* ---- the plan -------------------------------------------------------------------------------------------------- */
 
+/* Whether number i of a kind that its scope has is kept. */
+static bool applies(const struct statistics *s, const struct statistics_kind *kind, size_t i)
+{
+    return (!kind->chosen || s->options.flows->pairs[i].pair.rows) &&
+           (!kind->goes_around || !s->measure->net->cut[s->options.flows->pairs[i].pair.upper]) &&
+           (!kind->of_link || statistics_first_of_link(s, i) == i);
+}
+
 static void plan_moments(struct statistics *s, enum statistics_id id, size_t i)
 {
     const struct statistics_kind *kind = &kinds[id];
     enum moments_kept kept = kind->conditional && !statistics_conditioned(s) ? MOMENTS_SQUARE : kind->kept;
+    size_t at = s->first[id] + i, blocks = s->options.blocks;
 
-    if (!kind->chosen || s->options.flows->pairs[i].pair.rows)
-        s->moments[s->first[id] + i] = moments_plan(&s->plan, kind->section, entries_of(s, kind, i), kept, kind->bits);
+    sums_plan_additions(&s->plan, statistics_in_block(s, at) ? blocks : blocks * s->options.block);
+    if (applies(s, kind, i))
+        s->moments[at] = moments_plan(&s->plan, kind->section, entries_of(s, kind, i), kept, kind->bits);
 }
 
 static void plan_scope(struct statistics *s, enum statistics_scope scope)
@@ -233,6 +284,7 @@ static void plan_channels(struct statistics *s)
 {
     size_t channels = statistics_channels(s);
 
+    sums_plan_additions(&s->plan, s->options.blocks);
     if (s->options.bins)
         s->histogram = sums_plan_exact(&s->plan, "histogram", channels * s->options.bins, EXACT_COUNT);
     s->highest = sums_plan_max(&s->plan, "highest", channels);
@@ -243,14 +295,35 @@ static void plan_channels(struct statistics *s)
 
 static enum status allocate(struct statistics *s, struct error *err)
 {
-    size_t n = 0;
+    size_t n = 0, pairs = statistics_adjacent_pairs(s);
 
     for (size_t id = 0; id < STATISTICS_KINDS; id++) {
         s->first[id] = n;
         n += instances(s, kinds[id].scope);
     }
     s->moments = calloc(n, sizeof *s->moments);
-    return s->moments ? OK : error_set(err, FAIL_SYSTEM, "no memory for the list of %zu statistics", n);
+    s->columns = calloc(pairs + 1, sizeof *s->columns);
+    if (!s->moments || !s->columns)
+        return error_set(err, FAIL_SYSTEM, "no memory for the list of %zu statistics", n);
+    for (size_t i = 0; i < pairs; i++)
+        if (columns_init(&s->columns[i], s->measure->net, &s->options.flows->adjacent[i], err) != OK)
+            return FAIL_SYSTEM;
+    return OK;
+}
+
+/* The channels of the variables with statistics, and whether flows are too large for sums of a block. */
+static void count_entries(struct statistics *s)
+{
+    const struct network *net = s->measure->net;
+    size_t entries = 0;
+
+    for (size_t k = 0; k <= net->nlinks; k++) {
+        size_t channels = s->measure->channel[k + 1] - s->measure->channel[k];
+        s->channel[k + 1] = s->channel[k] + (s->options.left_out[k] ? 0 : channels);
+    }
+    for (size_t i = 0; i < statistics_adjacent_pairs(s); i++)
+        entries += flows_entries(net, &s->options.flows->adjacent[i]);
+    s->by_rows = entries > s->options.most_in_block;
 }
 
 enum status statistics_init(struct statistics *s, const struct measure_plan *measure,
@@ -268,10 +341,9 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
                          options->blocks * options->block, limit);
     if (allocate(s, err) != OK)
         return FAIL_SYSTEM;
+    count_entries(s);
     sums_plan_init(&s->plan, options->blocks);
     for (size_t scope = 0; scope < STATISTICS_SCOPES; scope++) {
-        if (scope == STATISTICS_AT_ONCE)
-            sums_plan_additions(&s->plan, options->blocks * options->block); /* by single images */
         plan_scope(s, (enum statistics_scope)scope);
         if (scope == OF_CHANNELS)
             plan_channels(s);
@@ -282,7 +354,11 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
 void statistics_free(struct statistics *s)
 {
     sums_plan_free(&s->plan);
+    for (size_t i = 0; s->columns && i < statistics_adjacent_pairs(s); i++)
+        columns_free(&s->columns[i]);
+    free(s->columns);
     free(s->moments);
+    s->columns = NULL;
     s->moments = NULL;
 }
 

@@ -21,6 +21,7 @@
 
 #include "io/base/error.h"
 #include "kernels/measure/measure.h"
+#include "pipeline/stats/columns.h"
 #include "pipeline/stats/flows.h"
 #include "pipeline/stats/moments.h"
 #include "pipeline/stats/sums.h"
@@ -37,8 +38,11 @@ struct statistics_options {
     struct statistics_classes class_means, class_flows; /* classes with means, and with flows, of their own */
     size_t top;                                         /* length of the RelMax and ActMax lists */
     size_t bins;                                        /* of the histograms, even; 0: none */
+    bool left_out[NETWORK_MAX_VARIABLES];               /* variables without statistics of their channels */
     bool maps[NETWORK_MAX_VARIABLES];                   /* variables with a mean map of neurons */
-    const struct flows *flows;                          /* borrowed; NULL: no far pairs */
+    const struct flows *flows;                          /* borrowed; NULL: no flows */
+    size_t most_in_block; /* entries of adjacent flows that have sums of a block; if there are more, all are added by
+                             rows and image by image, as a rank would need too much memory for their sums */
 };
 
 /* What a kind of statistics is of: it has one for every variable, link or pair, or only one. */
@@ -46,12 +50,12 @@ enum statistics_scope {
     OF_RUN,
     OF_CHANNELS, /* of all variables, in order */
     OF_VARIABLE, /* one with a mean map */
-    OF_LINK,     /* one with a flow */
+    OF_ADJACENT, /* an adjacent pair */
     OF_PAIR,     /* an exact far pair */
     /* added to the node's sums at once, since sums of a block would be too large: */
     OF_CLASSES,
     STATISTICS_AT_ONCE = OF_CLASSES,
-    OF_CLASS_LINK,
+    OF_CLASS_ADJACENT,
     OF_CLASS_PAIR,
     OF_SAMPLED, /* a sampled far pair */
     STATISTICS_SCOPES
@@ -73,6 +77,7 @@ enum statistics_id {
     STATISTICS_LOST,
     STATISTICS_LEFT_OUT, /* only with the top rows alone, as the next */
     STATISTICS_DRAWS,    /* rows computed */
+    STATISTICS_AROUND,   /* only where walks go around the upper variable */
     STATISTICS_CLASS_IMAGES,
     STATISTICS_CLASS_GIVEN,
     STATISTICS_CLASS_RELEVANCE,
@@ -89,12 +94,13 @@ enum statistics_id {
 enum statistics_shape {
     SHAPE_ONE,
     SHAPE_CLASS,         /* [classes of the network] */
-    SHAPE_CHANNEL,       /* [channels of all variables] */
-    SHAPE_CLASS_CHANNEL, /* [classes with means][channels of all variables] */
+    SHAPE_CHANNEL,       /* [channels of all variables with statistics] */
+    SHAPE_CLASS_CHANNEL, /* [classes with means][channels of all variables with statistics] */
     SHAPE_NEURON,        /* [neurons of the variable] */
     SHAPE_UPPER,         /* [C_upper] */
-    SHAPE_FLOW,          /* [C_upper][C_lower] */
-    SHAPE_CLASS_FLOW     /* [classes with flows][C_upper][C_lower] */
+    SHAPE_LOWER,         /* [C_lower] */
+    SHAPE_FLOW,          /* [C_upper][C_lower], or [C_upper] of a diagonal pair */
+    SHAPE_CLASS_FLOW     /* [classes with flows] of these */
 };
 
 /* A number of the store that is computed from moments. */
@@ -123,21 +129,26 @@ struct statistics_kind {
     int bits;         /* of sum x */
     bool conditional; /* no products without a condition, when they would be the sums */
     bool chosen;      /* only of pairs with the top rows alone */
+    bool of_link;     /* only of the first of a link's pairs, for all of them */
+    bool goes_around; /* only of pairs whose upper variable is no cut */
     void (*of)(double *values, const double *relevance, size_t n); /* OF_CHANNELS: its x; NULL: the relevance itself */
     struct statistics_dataset datasets[STATISTICS_DATASETS];
 };
 
-/* Plan of the sums. Sections lie in the order of the scopes, within one in that of its variables, links or pairs, and
+/* Plan of the sums. Sections lie in the order of the scopes, within one in that of its variables or pairs, and
  * then in that of the table's rows. */
 struct statistics {
     const struct measure_plan *measure; /* borrowed */
     struct statistics_options options;
     struct sums_plan plan;
-    struct moments *moments;        /* owned */
-    size_t first[STATISTICS_KINDS]; /* of a kind in it */
-    size_t histogram;               /* section, per channel and bin */
-    size_t highest, lowest;         /* sections, per channel; the maximum of x and of -x */
-    size_t top, active;             /* sections: lists per channel */
+    size_t channel[NETWORK_MAX_VARIABLES + 1]; /* first channel of variable k; the last is their number */
+    bool by_rows;                              /* adjacent flows have no sums of a block */
+    struct columns *columns;                   /* [adjacent pairs] owned */
+    struct moments *moments;                   /* owned */
+    size_t first[STATISTICS_KINDS];            /* of a kind in it */
+    size_t histogram;                          /* section, per channel and bin */
+    size_t highest, lowest;                    /* sections, per channel; the maximum of x and of -x */
+    size_t top, active;                        /* sections: lists per channel */
 };
 
 /* Plan the sums of a run. Errors: FAIL_LIMIT if images x limit^2 exceeds the range of the exact sums, or memory. The
@@ -149,19 +160,23 @@ void statistics_free(struct statistics *s);
 
 const struct statistics_kind *statistics_kind(enum statistics_id id);
 
-/* Moments i of a kind: of variable, link or pair i; 0 for a kind that has only one. MOMENTS_NONE is kept of what the
- * run does not compute. */
+/* Moments i of a kind: of variable or pair i; 0 for a kind that has only one. MOMENTS_NONE is kept of what the run does
+ * not compute. */
 const struct moments *statistics_moments(const struct statistics *s, enum statistics_id id, size_t i);
 
-/* So many of `moments`, the first, have sums of a block; the others are added at once. */
-size_t statistics_in_block(const struct statistics *s);
+/* Whether moments `at` of all have sums of a block; the others are added at once. */
+bool statistics_in_block(const struct statistics *s, size_t at);
 
-/* Channels of all variables together; entries of link k's flow matrix, and of a far pair's; number of far pairs;
- * whether the run has a condition. */
+/* Number of all moments. */
+size_t statistics_count(const struct statistics *s);
+
+/* Channels of all variables with statistics together; entries of a far pair's flow matrix; numbers of adjacent and of
+ * far pairs; the first of the adjacent pairs with pair i's link; whether the run has a condition. */
 size_t statistics_channels(const struct statistics *s);
-size_t statistics_flow_entries(const struct statistics *s, size_t k);
 size_t statistics_far_entries(const struct statistics *s, struct far_pair pair);
+size_t statistics_adjacent_pairs(const struct statistics *s);
 size_t statistics_far_pairs(const struct statistics *s);
+size_t statistics_first_of_link(const struct statistics *s, size_t i);
 bool statistics_conditioned(const struct statistics *s);
 
 /* A class's row among these classes, their count if it is none of them; and the class of a row. */

@@ -16,6 +16,7 @@ enum { CHANNELS = 5, NEURONS = 12, ENTRIES = 6, IMAGES = 4, CLASSES = 3 };
 struct fixture {
     struct network net;
     struct measure_plan measure;
+    struct flows flows;
     struct statistics statistics;
     struct sums sums;
     struct block_sums block_sums;
@@ -30,12 +31,18 @@ static int setup(void **state)
     struct arena arena = arena_over(NULL, 0);
     struct error err = {0};
 
-    f = (struct fixture){.net = {.nlinks = 1, .links = {{.kind = LINK_DENSE, .lower = {2, 1, 1}, .upper = {3, 2, 2}}}}};
+    f = (struct fixture){.net = {.input = {2, 1, 1},
+                                 .nlinks = 1,
+                                 .nedges = 1,
+                                 .links = {{.kind = LINK_DENSE, .lower = {2, 1, 1}, .upper = {3, 2, 2}, .nedges = 1}}},
+                         .flows = {.nadjacent = 1, .adjacent = {{.link = 0, .lower = 0}}}};
     f.measure =
         (struct measure_plan){.net = &f.net,
                               .options = {.given = GIVEN_INPUT, .variation_limit = 100, .flows = {true}, .group = 2},
                               .channel = {0, 2, CHANNELS}};
     options.maps[1] = true;
+    options.flows = &f.flows;
+    options.most_in_block = SIZE_MAX;
     options.class_means = (struct statistics_classes){CLASSES, NULL};
     options.class_flows = (struct statistics_classes){2, flow_classes};
     if (statistics_init(&f.statistics, &f.measure, &options, &err) != OK)

@@ -80,7 +80,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(c.measure.pool, POOL_WINNER);
     assert_string_equal(c.measure.given, "input");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_PREDICTED);
-    assert_same(c.measure.flows.groups, CONFIG_FLOWS_ADJACENT);
+    assert_same(c.measure.flows.groups, CONFIG_FLOWS_AUTO);
     assert_same(c.measure.flows.pairs.count, 0);
     assert_same(c.measure.sweeps, 1);
     assert_same(c.measure.rules.count, 0);

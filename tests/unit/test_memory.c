@@ -10,12 +10,12 @@
 
 #include <cmocka.h>
 
-/* Rows: a block of 4 images has 5 columns of 4 bytes and one of 8 for each image, and 4 with 8 bytes for each of
+/* Rows: a block of 4 images has 5 columns of 4 bytes and one of 8 for each image, and 5 with 8 bytes for each of
  * VGG11's 17 variables. Bytes of the model are made up. Names have 9 letters ("img00.png"), and each takes 40 bytes
  * more. */
 enum {
     MIB = 1 << 20,
-    ROWS = 5 * 16 + 32 + 4 * 4 * 17 * 8,
+    ROWS = 5 * 16 + 32 + 5 * 4 * 17 * 8,
     USUAL_ROWS = 256 * MIB,
     LIBRARIES = 64 * MIB,
     WEIGHTS = 1000,

@@ -101,17 +101,26 @@ static void init(struct fixture *f, enum measure_given given)
     struct statistics_options options = {.blocks = 2, .block = 16, .classes = 4, .top = 3, .bins = 8};
     struct error err = {0};
 
-    *f = (struct fixture){
-        .net = {.nlinks = 2,
-                .links = {{.lower = {2, 4, 4}, .upper = {3, 4, 4}}, {.lower = {3, 4, 4}, .upper = {5, 4, 4}}}}};
+    *f = (struct fixture){.net = {.input = {2, 4, 4},
+                                  .nlinks = 2,
+                                  .nedges = 2,
+                                  .links = {{.lower = {2, 4, 4}, .upper = {3, 4, 4}, .nedges = 1},
+                                            {.lower = {3, 4, 4}, .upper = {5, 4, 4}, .first_edge = 1, .nedges = 1}},
+                                  .edges = {{0, 0, {0}}, {1, 1, {0}}},
+                                  .cut = {true, true, true}}};
     f->measure =
         (struct measure_plan){.net = &f->net,
                               .options = {.given = given, .variation_limit = 100, .flows = {false, true}, .group = 2},
                               .channel = {0, 2, 5, 10}};
-    f->flows =
-        (struct flows){.count = 2, .pairs = {{{0, 2, 2}, false}, {{0, 1, 0}, true}}, .sampled = true, .sweeps = 2};
+    f->flows = (struct flows){.nadjacent = 1,
+                              .adjacent = {{.link = 1, .lower = 1}},
+                              .count = 2,
+                              .pairs = {{{0, 2, 2}, false}, {{0, 1, 0}, true}},
+                              .sampled = true,
+                              .sweeps = 2};
     options.maps[1] = true;
     options.flows = &f->flows;
+    options.most_in_block = SIZE_MAX;
     options.class_means = (struct statistics_classes){4, NULL};
     options.class_flows = (struct statistics_classes){2, (const size_t[]){1, 3}};
     assert_int_equal(statistics_init(&f->statistics, &f->measure, &options, &err), OK);
@@ -214,7 +223,7 @@ static void only_blocks_add_to_what_has_sums_of_a_block(void **state)
     const struct statistics *s = &f.statistics;
     for (size_t i = 0; i < s->first[STATISTICS_CHANCES]; i++) {
         size_t additions = s->plan.sections[s->moments[i].first].additions;
-        size_t expected = i < statistics_in_block(s) ? 2 : 32;
+        size_t expected = statistics_in_block(s, i) ? 2 : 32;
         if (s->moments[i].kept != MOMENTS_NONE && additions != expected)
             fail_msg("%s takes %zu additions, expected %zu", s->plan.sections[s->moments[i].first].name, additions,
                      expected);
@@ -228,7 +237,7 @@ static void what_a_run_leaves_out_keeps_nothing(void **state)
 
     (void)state;
     init(&f, GIVEN_INPUT);
-    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_FLOW, 0)->kept, MOMENTS_NONE);
+    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_AROUND, 0)->kept, MOMENTS_NONE);
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_MAP, 0)->kept, MOMENTS_NONE);
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_FAR, 1)->kept, MOMENTS_NONE);
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_SAMPLED, 0)->kept, MOMENTS_NONE);
