@@ -50,7 +50,7 @@ static bool read_number(size_t *class, const struct classes *classes, const char
 
 static enum status unknown_class(const struct classes *classes, const char *text, struct error *err)
 {
-    char hint[64];
+    char hint[SUGGEST_HINT];
     struct suggest nearest;
 
     suggest_init(&nearest, text);
@@ -173,7 +173,7 @@ static enum status shape_of(size_t dims[STORE_MAX_DIMS], size_t expected, const 
                             const char *parent, const char *name, const char *key, struct error *err)
 {
     struct store_names names = {0};
-    char path[PATH], hint[64];
+    char path[PATH], hint[SUGGEST_HINT];
     struct suggest nearest;
     size_t ndim;
     enum status rc = OK;
