@@ -17,7 +17,8 @@ static bool lifts_zero(struct activation activation)
 }
 
 /* Whether relevance may arrive at neurons of variable k whose z is not positive: at the logits, at variables that can
- * be negative or whose activation lifts zero, and below rules that give relevance to dead neurons, also through links that pass it on. */
+ * be negative or whose activation lifts zero, and below rules that give relevance to dead neurons, also through links
+ * that pass it on. */
 static void find_both_branches(bool *both, const struct network *net, const struct rule *rules)
 {
     for (size_t k = net->nlinks + 1; k-- > 0;) {
