@@ -9,20 +9,20 @@ enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 
 /* ---- plan ------------------------------------------------------------------------------------------------------- */
 
-/* Whether the activation makes a positive neuron of z <= 0. */
-static bool lifts_zero(struct activation activation)
+/* Whether a link's activation is positive for some z that are not. */
+static bool raises(struct activation activation)
 {
     return activation.kind == ACTIVATION_SIGMOID || activation.kind == ACTIVATION_HARD_SIGMOID ||
            (activation.kind == ACTIVATION_CLIP && activation.a > 0);
 }
 
 /* Whether relevance may arrive at neurons of variable k whose z is not positive: at the logits, at variables that can
- * be negative or whose activation lifts zero, and below rules that give relevance to dead neurons, also through links
+ * be negative or are positive nevertheless, and below rules that give relevance to dead neurons, also through links
  * that pass it on. */
 static void find_both_branches(bool *both, const struct network *net, const struct rule *rules)
 {
     for (size_t k = net->nlinks + 1; k-- > 0;) {
-        both[k] = k == net->nlinks || !net->nonnegative[k] || (k > 0 && lifts_zero(net->links[k - 1].activation));
+        both[k] = k == net->nlinks || !net->nonnegative[k] || (k > 0 && raises(net->links[k - 1].activation));
         for (size_t i = net->first_reader[k]; i < net->first_reader[k + 1]; i++) {
             size_t reader = net->edges[net->readers[i]].link;
             const struct link *link = &net->links[reader];
@@ -237,7 +237,11 @@ size_t measure_sum_floats(const struct measure_plan *plan, size_t lowest, size_t
 
 bool measure_feeds_pool(const struct measure_plan *plan, size_t k)
 {
-    return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL && network_is_step(plan->net, k);
+    const struct network *net = plan->net;
+    bool pooled =
+        k > 0 && net->links[k - 1].kind == LINK_POOL; /* by a link that may read the array of such variables */
+
+    return k < net->nlinks && net->links[k].kind == LINK_POOL && network_is_step(net, k) && !pooled;
 }
 
 /* Number of variables whose M is not R: from the input up to the highest variable with a set. */
