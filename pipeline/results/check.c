@@ -4,6 +4,8 @@
 #include "pipeline/results/check_flows.h"
 #include "pipeline/results/check_images.h"
 #include "pipeline/results/check_layers.h"
+#include "pipeline/results/check_totals.h"
+#include "pipeline/run/graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,24 +39,56 @@ done:
     return rc;
 }
 
+static enum status read_network(struct check *c)
+{
+    if (!graph_is_stored(c->reader))
+        return OK;
+    c->net = malloc(sizeof *c->net);
+    if (!c->net)
+        return error_set(c->err, FAIL_SYSTEM, "no memory for the network of a store");
+    return graph_load(c->net, c->reader, "it", c->err);
+}
+
+/* A layer's channels, and whether it has statistics. Those of chains always have. */
+static enum status read_layer(struct check *c, size_t i)
+{
+    struct check_layer *layer = &c->layers[i];
+    char path[CHECK_PATH];
+    size_t ndim, dims[STORE_MAX_DIMS];
+    enum status rc = OK;
+
+    *layer = (struct check_layer){.name = c->names[i]};
+    snprintf(path, sizeof path, "layers/%s", layer->name);
+    layer->stored = !c->net || store_has(c->reader, path);
+    if (layer->stored) {
+        snprintf(path, sizeof path, "layers/%s/mean", layer->name);
+        TRY(store_shape(&ndim, dims, c->reader, path, c->err));
+        layer->channels = dims[0];
+    } else
+        layer->channels = network_shape(c->net, i).channels;
+    if (c->net &&
+        (strcmp(layer->name, network_variable(c->net, i)) != 0 || layer->channels != network_shape(c->net, i).channels))
+        store_problem_add(c->problems, path, "is not layer %zu of /network", i);
+done:
+    return rc;
+}
+
 /* The layers' names and channels. */
 static enum status read_layers(struct check *c)
 {
-    char path[CHECK_PATH];
     size_t ndim, dims[STORE_MAX_DIMS];
     enum status rc = OK;
 
     c->nlayers = c->classes = STORE_ANY;
     TRY(store_read_text(&c->names, c->reader, "images/variable", &c->nlayers, c->err));
+    if (c->net && c->nlayers != c->net->nlinks + 1)
+        TRY(error_set(c->err, FAIL_FORMAT, "images/variable has %zu names, and /network %zu layers", c->nlayers,
+                      c->net->nlinks + 1));
     c->layers = calloc(c->nlayers + 1, sizeof *c->layers);
     if (!c->layers)
         return error_set(c->err, FAIL_SYSTEM, "no memory for %zu layers", c->nlayers);
-    for (size_t i = 0; i < c->nlayers; i++) {
-        c->layers[i].name = c->names[i];
-        snprintf(path, sizeof path, "layers/%s/mean", c->names[i]);
-        TRY(store_shape(&ndim, dims, c->reader, path, c->err));
-        c->layers[i].channels = dims[0];
-    }
+    for (size_t i = 0; i < c->nlayers; i++)
+        TRY(read_layer(c, i));
     TRY(store_shape(&ndim, dims, c->reader, "classes/name", c->err));
     c->classes = dims[0];
 done:
@@ -75,7 +109,8 @@ static enum status check_layers(struct check *c)
     }
     for (size_t i = 0; i < c->nlayers; i++) {
         snprintf(path, sizeof path, "layers/%s", c->names[i]);
-        TRY(keep_going(c, check_layer(c, &c->layers[i]), path));
+        if (c->layers[i].stored)
+            TRY(keep_going(c, check_layer(c, &c->layers[i]), path));
     }
 done:
     store_names_free(&names);
@@ -123,12 +158,15 @@ static enum status check_numbers(struct check_result *out, struct check *c)
     if (store_has(c->reader, "queries/map/map") && !store_has(c->reader, "layers"))
         return check_maps(out, c);
     TRY(read_config(c));
+    TRY(read_network(c));
     TRY(read_layers(c));
     TRY(check_images(c));
     out->images = c->images;
     out->layers = c->nlayers;
     TRY(check_layers(c));
+    check_expect_flows(c);
     TRY(check_each(&out->flows, c, "flows", check_flow));
+    check_totals(c);
     TRY(check_each(&out->queries, c, "queries", check_query));
     TRY(keep_going(c, check_classes(c), "classes"));
 done:
@@ -137,9 +175,13 @@ done:
 
 static void release(struct check *c)
 {
-    for (size_t i = 0; c->layers && i < c->nlayers; i++)
+    for (size_t i = 0; c->layers && i < c->nlayers; i++) {
         free(c->layers[i].mean);
+        free(c->layers[i].below.sums);
+        free(c->layers[i].above.sums);
+    }
     free(c->layers);
+    free(c->net);
     free(c->names);
     free(c->status);
     free(c->class);

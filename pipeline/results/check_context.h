@@ -16,11 +16,21 @@ enum { CHECK_PATH = 2 * STORE_NAME + 64, CHECK_ROWS = 1024 };
 #define CHECK_LAW      1e-5
 #define CHECK_ROUNDING 1e-9
 
+/* What the flows of adjacent pairs with the same upper or the same lower layer sum to. */
+struct check_total {
+    double *sums;           /* [channels] NULL before the first */
+    double size;            /* sum of the magnitudes */
+    size_t found, wanted;   /* pairs */
+    char group[CHECK_PATH]; /* of the last one */
+};
+
 struct check_layer {
     const char *name;
     size_t channels;
-    double *mean;           /* [channels] */
-    double mass, variation; /* of the measure without condition; means over the images that are ok */
+    bool stored;                     /* has statistics */
+    double *mean;                    /* [channels] NULL if they cannot be read, or are not stored */
+    double mass, variation;          /* of the measure without condition; means over the images that are ok */
+    struct check_total below, above; /* of its link's pairs; of those of the links that read it */
 };
 
 struct check {
@@ -28,6 +38,7 @@ struct check {
     struct store_problems *problems;
     struct error *err;
     struct config config; /* the store's */
+    struct network *net;  /* NULL in stores of early versions, whose networks are chains */
     size_t images, classes, nlayers;
     int64_t *status;            /* [images] */
     int64_t *class;             /* [images] -1: none, or not ok */

@@ -1,5 +1,6 @@
 #include "pipeline/results/check_flows.h"
 
+#include "pipeline/results/check_totals.h"
 #include "pipeline/stats/queries.h"
 
 #include <math.h>
@@ -13,11 +14,15 @@
 struct flow {
     struct check *c;
     char group[CHECK_PATH];
-    const struct check_layer *upper, *lower;
-    size_t dims[2];
-    double *mean; /* [upper][lower] */
-    double size;  /* sum of |mean|, or one if that is less */
-    bool sampled;
+    const char *name; /* of the flow's numbers: mean, or diagonal_mean */
+    struct check_layer *upper, *lower;
+    size_t dims[2], ndim;
+    double *mean;      /* [upper][lower], or [upper] of a diagonal pair */
+    int64_t *diagonal; /* [upper] lower channels of a diagonal pair; else NULL */
+    double *rows;      /* [upper] sums, with what goes elsewhere */
+    double *columns;   /* [lower] sums */
+    double size;       /* sum of |mean|, or one if that is less */
+    bool sampled, adjacent;
 };
 
 static void report(struct flow *f, const char *name, struct check_offenders offenders, const char *things,
@@ -29,15 +34,50 @@ static void report(struct flow *f, const char *name, struct check_offenders offe
     check_report(f->c, path, offenders, things, what);
 }
 
+static struct check_layer *find_layer(struct check *c, const char *name)
+{
+    const struct check_layer *found = check_find_layer(c, name);
+
+    return found ? &c->layers[found - c->layers] : NULL;
+}
+
+/* Entries of the flow. */
+static size_t entries(const struct flow *f)
+{
+    return f->ndim == 1 ? f->dims[0] : f->dims[0] * f->dims[1];
+}
+
+/* The lower channels of a diagonal pair. */
+static enum status read_diagonal(struct flow *f)
+{
+    char path[CHECK_PATH + 16];
+    struct check_offenders outside = {0};
+    enum status rc = OK;
+
+    if (f->ndim == 2)
+        return OK;
+    snprintf(path, sizeof path, "%s/diagonal_lower", f->group);
+    TRY(store_read_int(&f->diagonal, f->c->reader, path, 1, f->dims, f->c->err));
+    for (size_t u = 0; u < f->dims[0]; u++) {
+        bool bad = f->diagonal[u] < -1 || f->diagonal[u] >= (int64_t)f->dims[1];
+        check_offend(&outside, u, bad);
+        f->diagonal[u] = bad ? -1 : f->diagonal[u];
+    }
+    report(f, "diagonal_lower", outside, "upper channels", "is no channel of the lower layer");
+done:
+    return rc;
+}
+
 /* "conv4_3-conv5_1": the layers, the lower one first. */
 static enum status find_layers(struct flow *f, const char *pair)
 {
     char lower[STORE_NAME];
     const char *dash = strchr(pair, '-');
+    enum status rc = OK;
 
     snprintf(lower, sizeof lower, "%.*s", dash ? (int)(dash - pair) : 0, pair);
-    f->lower = check_find_layer(f->c, lower);
-    f->upper = dash ? check_find_layer(f->c, dash + 1) : NULL;
+    f->lower = find_layer(f->c, lower);
+    f->upper = dash ? find_layer(f->c, dash + 1) : NULL;
     if (!f->lower || !f->upper || f->lower >= f->upper) {
         store_problem_add(f->c->problems, f->group, "is not named after a lower and an upper variable");
         f->upper = NULL;
@@ -45,63 +85,125 @@ static enum status find_layers(struct flow *f, const char *pair)
     }
     f->dims[0] = f->upper->channels;
     f->dims[1] = f->lower->channels;
-    return check_read(&f->mean, f->c, f->group, "mean", 2, f->dims);
+    f->ndim = check_has(f->c, f->group, "diagonal_mean") ? 1 : 2;
+    f->name = f->ndim == 1 ? "diagonal_mean" : "mean";
+    f->adjacent = check_is_adjacent(f->c, f->lower, f->upper);
+    TRY(check_read(&f->mean, f->c, f->group, f->name, f->ndim, f->dims));
+    TRY(read_diagonal(f));
+done:
+    return rc;
 }
 
-/* Add a column of numbers to the sums of the rows, if it is there. */
-static enum status add_column(double *sums, struct flow *f, const char *name)
+/* Add a column of numbers to sums, if it is there. */
+static enum status add_column(double *sums, struct flow *f, const char *name, size_t length)
 {
     double *column = NULL;
     enum status rc = OK;
 
     if (!check_has(f->c, f->group, name))
         return OK;
-    TRY(check_read(&column, f->c, f->group, name, 1, f->dims));
-    for (size_t u = 0; u < f->dims[0]; u++)
-        sums[u] += column[u];
+    TRY(check_read(&column, f->c, f->group, name, 1, &length));
+    for (size_t i = 0; i < length; i++)
+        sums[i] += column[i];
 done:
     free(column);
     return rc;
 }
 
-/* Row sums and what goes elsewhere are the marginal of the upper layer. */
-static enum status check_rows(struct flow *f)
+/* Row and column sums of numbers like the flow's mean. */
+static void add_sums(double *rows, double *columns, const struct flow *f, const double *numbers)
+{
+    for (size_t i = 0; i < entries(f); i++) {
+        size_t u = f->ndim == 1 ? i : i / f->dims[1];
+        int64_t l = f->ndim == 1 ? f->diagonal[u] : (int64_t)(i % f->dims[1]);
+        rows[u] += numbers[i];
+        if (l >= 0)
+            columns[l] += numbers[i];
+    }
+}
+
+/* What goes elsewhere is a link's, and counts once for all its pairs. */
+static enum status sum_flow(struct flow *f)
 {
     static const char *const others[] = {"to_bias", "absorbed", "lost", "left_out"};
-    double *sums = NULL;
-    struct check_offenders wrong = {0};
+    bool counts = !f->adjacent || f->upper->below.found == 0;
     enum status rc = OK;
 
-    TRY(check_allocate(&sums, f->dims[0], f->c));
-    for (size_t i = 0; i < f->dims[0] * f->dims[1]; i++)
-        sums[i / f->dims[1]] += f->mean[i];
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        TRY(add_column(sums, f, others[i]));
-    for (size_t u = 0; u < f->dims[0]; u++)
-        check_offend(&wrong, u, !check_near(sums[u], f->upper->mean[u], CHECK_LAW * f->size));
-    report(f, "mean", wrong, "upper channels",
-           "row sums with to_bias, absorbed, lost and left_out are not the means of the upper layer");
+    TRY(check_allocate(&f->rows, f->dims[0], f->c));
+    TRY(check_allocate(&f->columns, f->dims[1], f->c));
+    add_sums(f->rows, f->columns, f, f->mean);
+    for (size_t i = 0; counts && i < sizeof others / sizeof others[0]; i++)
+        TRY(add_column(f->rows, f, others[i], f->dims[0]));
+    TRY(add_column(f->columns, f, "around", f->dims[1]));
 done:
-    free(sums);
     return rc;
 }
 
-/* Column sums of a matrix [upper][lower] are `marginal`. */
-static enum status check_columns(struct flow *f, const char *name, const double *matrix, const double *marginal)
+/* Column sums of a matrix are `marginal`. */
+static void check_columns(struct flow *f, const char *name, const double *sums, double size, const double *marginal)
 {
-    double *sums = NULL, size = 1;
     struct check_offenders wrong = {0};
-    enum status rc = OK;
 
-    TRY(check_allocate(&sums, f->dims[1], f->c));
-    for (size_t i = 0; i < f->dims[0] * f->dims[1]; i++) {
-        sums[i % f->dims[1]] += matrix[i];
-        size += fabs(matrix[i]);
-    }
     for (size_t l = 0; isfinite(size) && l < f->dims[1]; l++)
         check_offend(&wrong, l, !check_near(sums[l], marginal[l], CHECK_LAW * size));
     report(f, name, wrong, "lower channels", "column sums are not the means of the lower layer");
+}
+
+/* Row sums and what goes elsewhere are the marginal of the upper layer, column sums and what goes around that of the
+ * lower one. The laws of adjacent pairs are of several. */
+static enum status check_laws(struct flow *f)
+{
+    struct check_offenders wrong = {0};
+    enum status rc = OK;
+
+    TRY(sum_flow(f));
+    if (f->adjacent) {
+        TRY(check_total_add(f->c, &f->upper->below, f->group, f->rows, f->dims[0], f->size));
+        TRY(check_total_add(f->c, &f->lower->above, f->group, f->columns, f->dims[1], f->size));
+        goto done;
+    }
+    for (size_t u = 0; f->upper->mean && u < f->dims[0]; u++)
+        check_offend(&wrong, u, !check_near(f->rows[u], f->upper->mean[u], CHECK_LAW * f->size));
+    report(f, f->name, wrong, "upper channels",
+           "row sums with to_bias, absorbed, lost and left_out are not the means of the upper layer");
+    if (f->lower->mean && !check_has(f->c, f->group, "left_out"))
+        check_columns(f, f->name, f->columns, f->size, f->lower->mean);
 done:
+    return rc;
+}
+
+/* Whether the flow is all of what reaches the lower layer: the only one of adjacent pairs, or nothing goes around. */
+static bool is_all_of_lower(const struct flow *f)
+{
+    if (f->adjacent)
+        return f->lower->above.wanted == 1;
+    return !check_has(f->c, f->group, "left_out") && !check_has(f->c, f->group, "around");
+}
+
+static enum status check_class_rows(struct flow *f, const int64_t *rows, size_t nrows, const double *marginals)
+{
+    size_t n = entries(f), lower = f->dims[1], upper = f->dims[0];
+    const char *name = f->ndim == 1 ? "diagonal_class_mean" : "class_mean";
+    double *numbers = NULL, *sums = NULL;
+    char path[CHECK_PATH + STORE_NAME];
+    enum status rc = OK;
+
+    TRY(check_allocate(&numbers, n, f->c));
+    TRY(check_allocate(&sums, upper + lower, f->c));
+    snprintf(path, sizeof path, "%s/%s", f->group, name);
+    for (size_t k = 0; k < nrows; k++) {
+        double size = 1;
+        TRY(store_read_rows(numbers, f->c->reader, path, k, 1, n, f->c->err));
+        if (rows[k] < 0 || rows[k] >= (int64_t)f->c->classes || !isfinite(marginals[(size_t)rows[k] * lower]))
+            continue; /* a class without means of its own */
+        memset(sums, 0, (upper + lower) * sizeof *sums);
+        add_sums(sums, sums + upper, f, numbers);
+        for (size_t i = 0; i < n; i++)
+            size += fabs(numbers[i]);
+        check_columns(f, name, sums + upper, size, marginals + (size_t)rows[k] * lower);
+    }
+done:
+    free(numbers);
     free(sums);
     return rc;
 }
@@ -110,29 +212,22 @@ done:
 static enum status check_class_flows(struct flow *f)
 {
     struct check *c = f->c;
-    size_t dims[] = {c->classes, f->lower->channels}, nrows = STORE_ANY, entries = f->dims[0] * f->dims[1];
-    double *marginals = NULL, *matrix = NULL;
+    size_t dims[] = {c->classes, f->lower->channels}, nrows = STORE_ANY;
+    double *marginals = NULL;
     int64_t *rows = NULL;
-    char path[CHECK_PATH + STORE_NAME], group[CHECK_PATH];
+    char group[CHECK_PATH];
     enum status rc = OK;
 
     snprintf(group, sizeof group, "layers/%s", f->lower->name);
-    if (!check_has(c, f->group, "class_mean") || !check_has(c, group, "class_mean"))
+    if (!check_has(c, f->group, f->ndim == 1 ? "diagonal_class_mean" : "class_mean") ||
+        !check_has(c, group, "class_mean") || !is_all_of_lower(f))
         return OK;
     TRY(check_read(&marginals, c, group, "class_mean", 2, dims));
     TRY(store_read_int(&rows, c->reader, "classes/flow_class", 1, &nrows, c->err));
-    TRY(check_allocate(&matrix, entries, c));
-    snprintf(path, sizeof path, "%s/class_mean", f->group);
-    for (size_t k = 0; k < nrows; k++) {
-        TRY(store_read_rows(matrix, c->reader, path, k, 1, entries, c->err));
-        if (rows[k] < 0 || rows[k] >= (int64_t)c->classes || !isfinite(marginals[(size_t)rows[k] * dims[1]]))
-            continue; /* a class without means of its own */
-        TRY(check_columns(f, "class_mean", matrix, marginals + (size_t)rows[k] * dims[1]));
-    }
+    TRY(check_class_rows(f, rows, nrows, marginals));
 done:
     free(marginals);
     free(rows);
-    free(matrix);
     return rc;
 }
 
@@ -187,27 +282,28 @@ enum status check_flow(struct check *c, const char *pair)
 
     snprintf(f.group, sizeof f.group, "flows/%s", pair);
     TRY(find_layers(&f, pair));
-    if (!f.upper || !f.upper->mean || !f.lower->mean)
+    if (!f.upper)
         goto done;
+    const char *name = f.ndim == 1 ? "diagonal_std_error" : "std_error";
     TRY(check_method(&f));
-    TRY(check_read(&error, c, f.group, "std_error", 2, f.dims));
-    for (size_t i = 0; i < f.dims[0] * f.dims[1]; i++) {
-        check_offend(&negative, i / f.dims[1], error[i] < 0);
+    TRY(check_read(&error, c, f.group, name, f.ndim, f.dims));
+    for (size_t i = 0; i < entries(&f); i++) {
+        check_offend(&negative, f.ndim == 1 ? i : i / f.dims[1], error[i] < 0);
         f.size += fabs(f.mean[i]);
     }
-    report(&f, "std_error", negative, "upper channels", "is negative");
+    report(&f, name, negative, "upper channels", "is negative");
     if (check_has(c, f.group, "draws"))
         TRY(check_draws(&f));
     if (!f.sampled && c->ok && isfinite(f.size)) {
-        TRY(check_rows(&f));
-        if (!check_has(c, f.group, "left_out")) {
-            TRY(check_columns(&f, "mean", f.mean, f.lower->mean));
-            TRY(check_class_flows(&f));
-        }
+        TRY(check_laws(&f));
+        TRY(check_class_flows(&f));
     }
 done:
     free(error);
     free(f.mean);
+    free(f.diagonal);
+    free(f.rows);
+    free(f.columns);
     return rc;
 }
 

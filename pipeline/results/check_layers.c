@@ -1,5 +1,6 @@
 #include "pipeline/results/check_layers.h"
 
+#include "kernels/base/network_words.h"
 #include "kernels/base/number.h"
 
 #include <math.h>
@@ -80,13 +81,17 @@ done:
     return rc;
 }
 
-/* Whether the walks of the condition all pass this layer, so that it sums to one. Under a condition of sets that is
- * known without the network for the logits only. */
+/* Whether the walks of the condition all pass this layer, so that it sums to one: those that start at the input pass
+ * all cuts. Under a condition of sets that is known without the network for the logits only. */
 static bool sums_to_one(const struct layer *l)
 {
-    const char *given = l->c->config.measure.given;
+    const struct check *c = l->c;
+    const char *given = c->config.measure.given;
+    size_t k = (size_t)(l->layer - c->layers);
 
-    return strcmp(given, "input") == 0 || (strcmp(given, "none") != 0 && l->layer == &l->c->layers[l->c->nlayers - 1]);
+    if (strcmp(given, "input") == 0)
+        return !c->net || c->net->cut[k];
+    return strcmp(given, "none") != 0 && k == c->nlayers - 1;
 }
 
 static void check_sum(struct layer *l)
@@ -104,6 +109,26 @@ static void check_sum(struct layer *l)
     if (!check_near(sum, want, CHECK_LAW * l->scale))
         store_problem_add(c->problems, path, "sums to %.9g, not to %.9g%s", sum, want,
                           plain ? ", the mean of images/mass" : "");
+}
+
+/* What the layer's attributes say of the network. */
+static enum status check_place(struct layer *l)
+{
+    const struct network *net = l->c->net;
+    size_t k = (size_t)(l->layer - l->c->layers);
+    char *kind = NULL;
+    int64_t cut = 0;
+    enum status rc = OK;
+
+    if (!net)
+        return OK;
+    TRY(store_get_int(&cut, l->c->reader, l->group, "cut", l->c->err));
+    TRY(store_get_text(&kind, l->c->reader, l->group, "kind", l->c->err));
+    if ((cut != 0) != net->cut[k] || strcmp(kind, network_variable_word(net, k)) != 0)
+        store_problem_add(l->c->problems, l->group, "the attributes cut and kind are not those of /network");
+done:
+    free(kind);
+    return rc;
 }
 
 /* ---- histogram, classes, maps ---------------------------------------------------------------------------------- */
@@ -325,6 +350,7 @@ enum status check_layer(struct check *c, struct check_layer *layer)
     snprintf(l.group, sizeof l.group, "layers/%s", layer->name);
     TRY(check_moments(&l));
     check_sum(&l);
+    TRY(check_place(&l));
     TRY(check_histogram(&l));
     TRY(check_class_count(&l));
     TRY(check_class_mean(&l));

@@ -35,14 +35,20 @@ static void mark_origins(bool *marked, const struct network *net, size_t edge)
         marked[network_origin(net, net->edges[edge].lower, c).variable] = true;
 }
 
+void flows_origins(bool marked[NETWORK_MAX_VARIABLES], const struct network *net, size_t link)
+{
+    const struct link *l = &net->links[link];
+
+    memset(marked, 0, NETWORK_MAX_VARIABLES * sizeof *marked);
+    for (size_t e = l->first_edge; e < l->first_edge + l->nedges && network_has_rule(l); e++)
+        mark_origins(marked, net, e);
+}
+
 bool flows_reads(const struct network *net, size_t link, size_t variable)
 {
-    bool marked[NETWORK_MAX_VARIABLES] = {false};
+    bool marked[NETWORK_MAX_VARIABLES];
 
-    if (!network_has_rule(&net->links[link]))
-        return false;
-    for (size_t e = 0; e < net->links[link].nedges; e++)
-        mark_origins(marked, net, net->links[link].first_edge + e);
+    flows_origins(marked, net, link);
     return marked[variable];
 }
 
@@ -118,12 +124,9 @@ static bool for_each(struct flows *flows, const struct network *net, unsigned wa
                                   unsigned wanted))
 {
     for (size_t k = 0; k < net->nlinks; k++) {
-        bool marked[NETWORK_MAX_VARIABLES] = {false};
-        if (!network_has_rule(&net->links[k]) || !net->swept[k + 1])
-            continue;
-        for (size_t e = 0; e < net->links[k].nedges; e++)
-            mark_origins(marked, net, net->links[k].first_edge + e);
-        for (size_t lower = 0; lower <= k; lower++)
+        bool marked[NETWORK_MAX_VARIABLES];
+        flows_origins(marked, net, k);
+        for (size_t lower = 0; lower <= k && net->swept[k + 1]; lower++)
             if (marked[lower] && !each(flows, net, k, lower, wanted))
                 return false;
     }

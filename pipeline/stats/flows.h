@@ -66,7 +66,10 @@ struct flows_cost flows_cost(const struct flows *flows, const struct measure_pla
 struct far_pair flows_ends(const struct flows_adjacent *pair);
 size_t flows_entries(const struct network *net, const struct flows_adjacent *pair);
 
-/* Whether the link reads channels that come from the variable. */
+/* Mark the variables that channels read by a link come from; without a rule, none. */
+void flows_origins(bool marked[NETWORK_MAX_VARIABLES], const struct network *net, size_t link);
+
+/* Whether the link and the variable are an adjacent pair. */
 bool flows_reads(const struct network *net, size_t link, size_t variable);
 
 /* Bytes of a pair's name, such as "conv3_3-conv5_3". */
