@@ -240,6 +240,7 @@ static const struct store_attribute attributes[] = {
     {"", "weak_condition", STORE_ATTRIBUTE_INT, false},
     {"layers/*", "cut", STORE_ATTRIBUTE_INT, false},
     {"layers/*", "kind", STORE_ATTRIBUTE_TEXT, false},
+    {"layers/*", "rule", STORE_ATTRIBUTE_TEXT, false},
     {"network", "input_channels", STORE_ATTRIBUTE_INT, true},
     {"network", "input_height", STORE_ATTRIBUTE_INT, true},
     {"network", "input_width", STORE_ATTRIBUTE_INT, true},

@@ -38,9 +38,7 @@ struct window_span window_span(struct window_axis axis, size_t tap)
     size_t first = smaller(divide_up(above(axis.before, tap), axis.stride), axis.count);
     size_t end = smaller(divide_up(above(axis.size + axis.before, tap), axis.stride), axis.count);
 
-    if (first >= end)
-        return (struct window_span){0, 0, 0};
-    return (struct window_span){first, end, first * axis.stride + tap - axis.before};
+    return (struct window_span){first, larger(first, end), first * axis.stride + tap - axis.before};
 }
 
 struct window_span window_taps(struct window_axis axis, size_t window)
@@ -48,9 +46,7 @@ struct window_span window_taps(struct window_axis axis, size_t window)
     size_t start = window * axis.stride, first = above(axis.before, start);
     size_t end = smaller(axis.taps, above(axis.size + axis.before, start));
 
-    if (first >= end)
-        return (struct window_span){0, 0, 0};
-    return (struct window_span){first, end, start + first - axis.before};
+    return (struct window_span){first, larger(first, end), start + first - axis.before};
 }
 
 size_t window_positions(struct window_axis axis, size_t window, bool padding)

@@ -136,6 +136,7 @@ static enum status run_dry(const struct config *config, const char *output, bool
     if (node->rank == 0 && json)
         dry_print_json(&plan);
 done:
+    dry_plan_free(&plan);
     return rc;
 }
 

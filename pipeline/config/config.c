@@ -354,6 +354,15 @@ static enum status parse_text(struct parser *p, const char *text)
 
 /* ---- the whole file -------------------------------------------------------------------------------------------- */
 
+static void sort_pairs(struct config *config)
+{
+    const struct config_key *key;
+
+    for (size_t i = 0; (key = config_table_key(i)) != NULL; i++)
+        if (key->type == CONFIG_TYPE_PAIRS)
+            config_pairs_sort((void *)((char *)config + key->offset));
+}
+
 static enum status check_whole(const struct config *config, struct error *err)
 {
     const struct config_data *data = &config->data;
@@ -401,6 +410,7 @@ static enum status parse_whole(struct parser *parser, const char *text, const ch
     TRY(parse_text(parser, text));
     for (size_t i = 0; i < nsets; i++)
         TRY(assign_set(parser, sets[i]));
+    sort_pairs(out);
     TRY(check_whole(out, parser->err));
 done:
     free(folder);

@@ -109,7 +109,8 @@ struct config_classes {
     size_t *items;
 };
 
-/* Keys whose names the user chooses, such as rule.<layer>, in ascending order of their names. */
+/* Keys whose names the user chooses, such as rule.<layer>: in ascending order of their names, or as they were given if
+ * one of the names is a pattern, such as layer1.*. */
 struct config_pair {
     char *name, *text;
     size_t line; /* as config.lines */
@@ -140,6 +141,7 @@ struct config_model {
 
 struct config_measure {
     char *composite;
+    char *add; /* "composite", or the rule of adds and averages */
     struct config_pairs rules;
     enum bias_mode bias;
     enum pool_mode pool;

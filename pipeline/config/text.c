@@ -182,12 +182,36 @@ static bool find_difference(struct entry *in_a, struct entry *in_b, const char *
     return false;
 }
 
+/* The next assignment that matters. */
+static bool next_that_matters(struct entry *e, const char **at, const char *const *keys)
+{
+    while (next_entry(e, at))
+        if (matters(e, keys))
+            return true;
+    return false;
+}
+
+/* The first place where texts that have the same assignments differ in their order: patterns of rules do. */
+static bool find_order(struct entry *in_a, struct entry *in_b, const char *a, const char *b, const char *const *keys)
+{
+    *in_a = *in_b = (struct entry){0};
+    while (next_that_matters(in_a, &a, keys) && next_that_matters(in_b, &b, keys))
+        if (strcmp(in_a->name, in_b->name) != 0)
+            return true;
+    return false;
+}
+
 bool config_text_differs_in(char *message, size_t n, const char *mine, const char *stored, const char *const *keys)
 {
     struct entry here, there;
 
-    if (!find_difference(&here, &there, mine, stored, keys) && !find_difference(&there, &here, stored, mine, keys))
-        return false;
+    if (!find_difference(&here, &there, mine, stored, keys) && !find_difference(&there, &here, stored, mine, keys)) {
+        if (!find_order(&here, &there, mine, stored, keys))
+            return false;
+        snprintf(message, n, "%s.%s comes before %s.%s here, but after it in the store", here.section, here.name,
+                 there.section, there.name);
+        return true;
+    }
     snprintf(message, n, "%s.%s is \"%.*s\" here, but \"%.*s\" in the store", here.section, here.name, here.nvalue,
              here.value, there.nvalue, there.value);
     return true;

@@ -73,6 +73,7 @@ enum status origin_compare(const struct origin *origin, const struct config *min
                                 "measure.bias",
                                 "measure.pool",
                                 "measure.target",
+                                "measure.add",
                                 "measure.rule",
                                 by_class ? "store.class_by" : NULL,
                                 NULL};

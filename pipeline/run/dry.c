@@ -3,11 +3,13 @@
 #include "kernels/measure/cost.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/memory.h"
+#include "pipeline/run/model_rules.h"
 #include "pipeline/run/place.h"
 #include "pipeline/util/json_output.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- sizes ----------------------------------------------------------------------------------------------------- */
@@ -80,6 +82,23 @@ done:
     return rc;
 }
 
+/* Columns of a line's name. */
+enum { NAMES = 18 };
+
+static enum status describe_rules(struct dry_plan *out, const struct model *model, struct error *err)
+{
+    const struct rule *rules = model->plan.options.rules;
+    size_t nbytes;
+    FILE *text = open_memstream(&out->rules, &nbytes);
+
+    if (text)
+        model_rules_print(text, rules, &model->net, NAMES);
+    if (!text || fclose(text) != 0)
+        return error_set(err, FAIL_SYSTEM, "no memory for the rules of all layers");
+    out->rules_json = model_rules_json(rules, &model->net);
+    return OK;
+}
+
 /* ---- the time of a block --------------------------------------------------------------------------------------- */
 
 enum status dry_time_block(struct dry_block_times *out, struct run_work *work, size_t block, struct error *err)
@@ -133,11 +152,18 @@ enum status dry_run(struct dry_plan *out, const struct config *config, const cha
     TRY(run_plan_init(&plan, config, NULL, node, log, err));
     TRY(run_work_init(&work, &plan, node, log, err));
     TRY(measure_sizes(out, &plan, node, err));
+    TRY(agree(node->world, describe_rules(out, &plan.model, err), err));
     TRY(measure_time(out, &work, err));
 done:
     run_work_free(&work);
     run_plan_free(&plan);
     return rc;
+}
+
+void dry_plan_free(struct dry_plan *plan)
+{
+    free(plan->rules);
+    json_decref(plan->rules_json);
 }
 
 /* ---- output ------------------------------------------------------------------------------------------------ */
@@ -155,6 +181,7 @@ static void print_time(double seconds)
 void dry_print(const struct dry_plan *plan)
 {
     printf("network           %s, %s, given %s\n", plan->network, plan->composite, plan->given);
+    printf("%-*s%s", NAMES, "rules", plan->rules);
     printf("flows             %zu adjacent pairs, %zu far pairs exact, %zu sampled\n", plan->adjacent, plan->far.exact,
            plan->far.sampled);
     printf("images            %zu in %zu block%s\n", plan->images, plan->blocks, plan->blocks == 1 ? "" : "s");
@@ -180,10 +207,11 @@ static json_t *integer(size_t n)
 void dry_print_json(const struct dry_plan *plan)
 {
     json_t *root = json_pack(
-        "{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}",
+        "{s:o, s:s, s:s, s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, "
+        "s:f}",
         "store", json_output_text(plan->output), "network", plan->network, "composite", plan->composite, "given",
-        plan->given, "adjacent", integer(plan->adjacent), "images", integer(plan->images), "blocks",
-        integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
+        plan->given, "rules", plan->rules_json, "adjacent", integer(plan->adjacent), "images", integer(plan->images),
+        "blocks", integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
         integer(plan->rank_bytes), "shared_bytes", integer(plan->shared_bytes), "writing_bytes",
         integer(plan->writing_bytes), "node_bytes", integer(plan->node_bytes), "store_bytes",
         integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop", plan->far.flops * 1e-9,

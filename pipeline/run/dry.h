@@ -5,6 +5,8 @@
 #include "pipeline/run/work.h"
 #include "pipeline/stats/flows.h"
 
+#include <jansson.h>
+
 struct dry_block_times {
     size_t images;
     double total;                /* seconds of the whole block on this rank */
@@ -19,7 +21,9 @@ struct dry_plan {
     const char *output;            /* the store; borrowed, as all text */
     const char *composite, *given; /* keys of the configuration */
     char network[NETWORK_NAME];
-    size_t adjacent; /* adjacent pairs */
+    char *rules;        /* of all layers, in lines; owned */
+    json_t *rules_json; /* by layer; owned */
+    size_t adjacent;    /* adjacent pairs */
     size_t images, blocks, ranks, nodes;
     size_t rank_bytes, shared_bytes, writing_bytes; /* memory.h */
     size_t node_bytes;                              /* of the fullest node */
@@ -31,10 +35,12 @@ struct dry_plan {
 };
 
 /* Plan the run that the configuration describes, and compute one of its first blocks on every rank to measure the
- * time; twice if that was short. Nothing is written. Errors as run_store before its first epoch, and as block_compute.
- * Collective. */
+ * time; twice if that was short. Nothing is written. The caller frees the plan with dry_plan_free, also after a
+ * failure. Errors as run_store before its first epoch, and as block_compute. Collective. */
 enum status dry_run(struct dry_plan *out, const struct config *config, const char *output, const struct node *node,
                     struct log *log, struct error *err);
+
+void dry_plan_free(struct dry_plan *plan);
 
 void dry_print(const struct dry_plan *plan);
 

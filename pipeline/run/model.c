@@ -2,6 +2,7 @@
 
 #include "pipeline/mpi/agree.h"
 #include "pipeline/run/model_file.h"
+#include "pipeline/run/model_rules.h"
 #include "pipeline/run/pixels.h"
 #include "pipeline/sets/sets.h"
 #include "pipeline/util/suggest.h"
@@ -61,51 +62,18 @@ void model_bounds(const struct preprocessing *p, float *low, float *high)
 
 /* ---- the measure ----------------------------------------------------------------------------------------------- */
 
-static enum status unknown(const struct config *config, const struct network *net, const char *key, const char *what,
-                           const char *name, struct error *err)
+enum status model_unknown_variable(const struct model *model, const struct config *config, const char *key,
+                                   const char *name, struct error *err)
 {
-    struct suggest nearest;
+    const struct network *net = &model->net;
     char hint[SUGGEST_HINT];
+    struct suggest nearest;
 
     suggest_init(&nearest, name);
     for (size_t k = 0; k <= net->nlinks; k++)
         suggest_offer(&nearest, network_variable(net, k));
     suggest_hint(hint, sizeof hint, &nearest);
-    return config_fail(config, err, key, "%s has no %s \"%s\"%s", net->name, what, name, hint);
-}
-
-enum status model_unknown_variable(const struct model *model, const struct config *config, const char *key,
-                                   const char *name, struct error *err)
-{
-    return unknown(config, &model->net, key, "variable", name, err);
-}
-
-static bool reads_input(const struct network *net, size_t k)
-{
-    return net->links[k].nedges == 1 && network_edge(net, k, 0)->lower == 0;
-}
-
-static enum status set_rules(struct measure_options *options, const struct config *config, const struct network *net,
-                             struct error *err)
-{
-    enum status rc = OK;
-    char key[64], message[256];
-
-    if (!rule_composite(options->rules, config->measure.composite, net))
-        TRY(config_fail(config, err, "measure.composite", "there is no composite \"%s\"", config->measure.composite));
-    for (size_t i = 0; i < config->measure.rules.count; i++) {
-        const struct config_pair *pair = &config->measure.rules.items[i];
-        size_t k = network_find(net, pair->name);
-        snprintf(key, sizeof key, "measure.rule.%s", pair->name);
-        if (k == 0 || k > net->nlinks || !network_has_rule(&net->links[k - 1]))
-            TRY(unknown(config, net, key, "layer with a rule", pair->name, err));
-        if (!rule_parse(&options->rules[k - 1], message, sizeof message, pair->text))
-            TRY(config_fail(config, err, key, "%s", message));
-        if (options->rules[k - 1].kind == RULE_ZBOX && options->rules[k - 1].input_bounds && !reads_input(net, k - 1))
-            TRY(config_fail(config, err, key, "above the first layer zbox needs its bounds: zbox low high"));
-    }
-done:
-    return rc;
+    return config_fail(config, err, key, "%s has no variable \"%s\"%s", net->name, name, hint);
 }
 
 static enum status check_target(const struct config *config, const struct network *net, struct error *err)
@@ -139,7 +107,7 @@ static enum status choose_measure(struct measure_options *options, struct flows 
                                         .variation_limit = config->run.variation_limit,
                                         .images = config->measure.queries.count > 0,
                                         .group = group};
-    TRY(set_rules(options, config, net, err));
+    TRY(model_rules_choose(options->rules, config, net, err));
     TRY(check_target(config, net, err));
     TRY(flows_choose(flows, config, net, err));
     memcpy(options->flows, flows->edges, sizeof options->flows);

@@ -254,6 +254,18 @@ done:
     return rc;
 }
 
+/* The rule of the link that writes a variable, if it has one. */
+static enum status put_rule(struct writer *w, size_t variable)
+{
+    const struct measure_plan *measure = w->s->measure;
+    char text[RULE_TEXT];
+
+    if (variable == 0 || !network_has_rule(&measure->net->links[variable - 1]))
+        return OK;
+    rule_text(text, measure->options.rules[variable - 1]);
+    return store_set_text(w->store, w->group, "rule", text, w->err);
+}
+
 static enum status put_layer(struct writer *w, size_t variable)
 {
     const struct statistics *s = w->s;
@@ -278,6 +290,7 @@ static enum status put_layer(struct writer *w, size_t variable)
     TRY(put_scope(w, OF_VARIABLE, variable, 0, 3, neurons));
     TRY(store_set_int(w->store, w->group, "cut", s->measure->net->cut[variable], w->err));
     TRY(store_set_text(w->store, w->group, "kind", network_variable_word(s->measure->net, variable), w->err));
+    TRY(put_rule(w, variable));
 done:
     return rc;
 }
