@@ -182,20 +182,22 @@ static bool find_difference(struct entry *in_a, struct entry *in_b, const char *
     return false;
 }
 
-/* The next assignment that matters. */
-static bool next_that_matters(struct entry *e, const char **at, const char *const *keys)
+/* The next pair that matters. */
+static bool next_pair(struct entry *e, const char **at, const char *const *keys)
 {
-    while (next_entry(e, at))
-        if (matters(e, keys))
+    while (next_entry(e, at)) {
+        const struct config_key *key = config_table_key(config_table_find(e->section, e->name));
+        if (key && key->type == CONFIG_TYPE_PAIRS && matters(e, keys))
             return true;
+    }
     return false;
 }
 
-/* The first place where texts that have the same assignments differ in their order: patterns of rules do. */
+/* The first place where texts that have the same pairs differ in their order: that of patterns of rules counts. */
 static bool find_order(struct entry *in_a, struct entry *in_b, const char *a, const char *b, const char *const *keys)
 {
     *in_a = *in_b = (struct entry){0};
-    while (next_that_matters(in_a, &a, keys) && next_that_matters(in_b, &b, keys))
+    while (next_pair(in_a, &a, keys) && next_pair(in_b, &b, keys))
         if (strcmp(in_a->name, in_b->name) != 0)
             return true;
     return false;
