@@ -120,6 +120,13 @@ class Exports(unittest.TestCase):
     def test_googlenet(self):
         self.check("googlenet")
 
+    def test_googlenet_that_transforms_its_input(self):
+        """As torchvision's trained one does: channel by channel."""
+        net, image = build("googlenet"), torch.randn(1, 3, 64, 64)
+        net.transform_input = True
+        self.export(net, image)
+        self.assertEqual(self.kinds(self.compare(net, image))[:3], ["channels", "pass", "channels"])
+
     def test_shufflenet_v2_x0_5(self):
         self.check("shufflenet_v2_x0_5")
 
