@@ -47,10 +47,10 @@ enum status onnx_build_refuse(struct onnx_build *b, const struct onnx_node *node
         return OK;
     struct onnx_refusal *refusals =
         onnx_memory_grow(&b->model->memory, b->refusals, &b->refusals_capacity, b->nrefusals, sizeof *b->refusals);
-    char *copy = onnx_memory_take(&b->model->memory, strlen(reason) + 1, 1);
+    char *copy = onnx_memory_take(&b->model->memory, sizeof reason, 1);
     if (!refusals || !copy)
         return onnx_build_memory(b);
-    strcpy(copy, reason);
+    memcpy(copy, reason, sizeof reason);
     b->refusals = refusals;
     b->refusals[b->nrefusals++] = (struct onnx_refusal){onnx_model_called(b->model, node), node->op, copy, 1};
     return OK;

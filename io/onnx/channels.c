@@ -182,6 +182,68 @@ done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, "its pieces are no constants") : rc;
 }
 
+/* ---- gather ------------------------------------------------------------------------------------------------------ */
+
+/* Append the inputs that pick these channels of a variable, one for each run of neighbours. */
+static enum status pick(struct onnx_build *b, size_t variable, const size_t *channels, size_t n)
+{
+    enum status rc = OK;
+
+    for (size_t i = 0, count; i < n; i += count) {
+        count = 1;
+        while (i + count < n && channels[i + count] == channels[i] + count)
+            count++;
+        TRY(onnx_build_input(
+            b, (struct onnx_input){.variable = variable, .lower = channels[i], .upper = i, .step = 1, .count = count}));
+    }
+done:
+    return rc;
+}
+
+/* The dimensions of what a Gather of n channels writes: a scalar index removes the dimension. */
+static struct onnx_dims picked_dims(const struct onnx_dims *dims, size_t n, bool scalar)
+{
+    struct onnx_dims out = *dims;
+
+    out.size[1] = n;
+    if (!scalar)
+        return out;
+    out.n--;
+    for (size_t d = 1; d < out.n; d++)
+        out.size[d] = dims->size[d + 1];
+    return out;
+}
+
+enum status onnx_channels_gather(struct onnx_build *b, const struct onnx_node *node)
+{
+    const struct onnx_value *from = onnx_build_value(b, node, 0);
+    const struct onnx_tensor *places = onnx_build_constant(b, node, 1);
+    size_t channels[ONNX_MAX_INTEGERS];
+    int64_t values[ONNX_MAX_INTEGERS];
+    struct onnx_layer layer = {.kind = ONNX_CHANNELS}, *out;
+    enum status rc;
+
+    if (from->state != ONNX_VARIABLE || from->view.dims.n < 2 || !onnx_build_has_channels(b, &from->view) ||
+        onnx_dims_axis(onnx_model_integer(node, "axis", 0), from->view.dims.n) != 1)
+        return onnx_build_refuse(b, node, "it takes something else than channels of a map");
+    if (!places || places->ndim > 1 || places->elements == 0 || !onnx_tensor_is_integer(places))
+        return onnx_build_refuse(b, node, "its channels are no constants");
+    layer.upper = onnx_build_shape(b, &from->view);
+    TRY(onnx_tensor_integers(values, &b->model->file, places, b->err));
+    for (size_t i = 0; i < places->elements; i++) {
+        channels[i] = onnx_dims_axis(values[i], layer.upper.channels);
+        if (channels[i] == layer.upper.channels)
+            return onnx_build_refuse(b, node, "it takes a channel that is not there");
+    }
+    layer.upper.channels = places->elements;
+    struct onnx_dims dims = picked_dims(&from->view.dims, places->elements, places->ndim == 0);
+    size_t variable = from->view.variable;
+    TRY(onnx_build_layer(&out, b, node, &layer, &dims, 0));
+    TRY(pick(b, variable, channels, places->elements));
+done:
+    return rc;
+}
+
 /* ---- shuffle --------------------------------------------------------------------------------------------------- */
 
 enum status onnx_channels_shuffle(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,

@@ -131,7 +131,7 @@ bool onnx_label_make(char out[ONNX_NAME], struct onnx_labels *labels, struct onn
         if (again > 0)
             snprintf(suffix, sizeof suffix, "_%zu", again);
         shorten(out, text[0] ? text : "layer", ONNX_NAME - 1 - strlen(suffix));
-        strcat(out, suffix);
+        snprintf(out + strlen(out), ONNX_NAME - strlen(out), "%s", suffix);
         if (!onnx_names_number(&module, &labels->layers, memory, out, strlen(out)))
             return false;
     }

@@ -29,7 +29,7 @@ onnx_operation onnx_rename_identity, onnx_rename_dropout, onnx_rename_flatten, o
     onnx_rename_unsqueeze, onnx_rename_transpose, onnx_rename_cast;
 
 /* Channels: io/onnx/channels.c. */
-onnx_operation onnx_channels_concat, onnx_channels_slice, onnx_channels_split;
+onnx_operation onnx_channels_concat, onnx_channels_slice, onnx_channels_split, onnx_channels_gather;
 
 /* Constants: io/onnx/fold.c. */
 onnx_operation onnx_fold_constant, onnx_fold_shape, onnx_fold_identity, onnx_fold_reshape, onnx_fold_squeeze,

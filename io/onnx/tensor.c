@@ -342,15 +342,17 @@ enum status onnx_tensor_values(double *values, unsigned char *scratch, struct on
     return OK;
 }
 
-/* Sign-extend types that have a sign. */
+/* From little endian; types that have a sign keep it. */
 static int64_t integer(const struct weights_dtype *dtype, const unsigned char *bytes)
 {
+    bool has_sign = dtype->name[0] == 'I';
     uint64_t bits = 0;
 
-    for (size_t b = 0; b < dtype->nbytes; b++)
-        bits |= (uint64_t)bytes[b] << 8 * b;
-    if (dtype->name[0] == 'I' && dtype->nbytes < INTEGER_BYTES && bits >> (8 * dtype->nbytes - 1))
-        bits |= UINT64_MAX << 8 * dtype->nbytes;
+    for (size_t b = dtype->nbytes; b-- > 0;) {
+        if (b + 1 == dtype->nbytes && has_sign && bytes[b] & 0x80U)
+            bits = UINT64_MAX;
+        bits = bits << 8 | bytes[b];
+    }
     return (int64_t)bits;
 }
 

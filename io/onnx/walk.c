@@ -25,7 +25,7 @@ static const struct operation operations[] = {
     {"Div", 2, onnx_arithmetic_divide, onnx_fold_arithmetic},
     {"Dropout", 1, onnx_rename_dropout, NULL},
     {"Flatten", 1, onnx_rename_flatten, NULL},
-    {"Gather", 2, NULL, onnx_fold_gather},
+    {"Gather", 2, onnx_channels_gather, onnx_fold_gather},
     {"Gelu", 1, onnx_activate_gelu, NULL},
     {"Gemm", 2, onnx_linear_gemm, NULL},
     {"GlobalAveragePool", 1, onnx_pooling_whole_average, NULL},

@@ -19,6 +19,8 @@ except ImportError as missing:
     print(f"skipped: {missing} (Debian: python3-torch, python3-torchvision)")
     sys.exit(77)
 
+torch.set_num_threads(1)  # the networks are small
+
 TOLERANCE = 1e-4  # of the largest logit
 CLASSES = 10
 
@@ -117,6 +119,13 @@ class Exports(unittest.TestCase):
 
     def test_googlenet(self):
         self.check("googlenet")
+
+    def test_googlenet_that_transforms_its_input(self):
+        """As torchvision's trained one does: channel by channel."""
+        net, image = build("googlenet"), torch.randn(1, 3, 64, 64)
+        net.transform_input = True
+        self.export(net, image)
+        self.assertEqual(self.kinds(self.compare(net, image))[:3], ["channels", "pass", "channels"])
 
     def test_shufflenet_v2_x0_5(self):
         self.check("shufflenet_v2_x0_5")

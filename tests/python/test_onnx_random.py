@@ -183,6 +183,18 @@ def cut(g):
     g.values[first], g.values[first + "b"] = x[:, :at], x[:, at:]
 
 
+def gather(g):
+    name, x = g.pick()
+    if g.random.random() < 0.3:
+        i = g.random.randrange(x.shape[1])
+        one = g.add("Gather", [name, g.given(np.int64(i), onnx.INT64)], x[:, i], axis=1)
+        g.add("Unsqueeze", [one, g.integers(1)], x[:, i:i + 1])
+        del g.values[one]
+        return
+    picked = [g.random.randrange(-x.shape[1], x.shape[1]) for _ in range(g.random.randrange(1, 6))]
+    g.add("Gather", [name, g.integers(*picked)], x[:, picked], axis=1)
+
+
 def shuffle(g):
     name, x = g.pick(1, 4)
     if name is None or x.shape[1] % 2:
@@ -228,7 +240,7 @@ def head(g):
 
 
 STEPS = [convolution, convolution, batchnorm, scale, activation, activation, silu, gelu, hard_sigmoid, gate, together, together, concat,
-         cut, shuffle, pool, head]
+         cut, gather, shuffle, pool, head]
 
 
 class RandomGraphs(unittest.TestCase):
