@@ -238,6 +238,30 @@ done:
     return rc;
 }
 
+static bool is_split(const char *name)
+{
+    static const char *const names[] = {"train", "training", "val", "valid", "validation", "test", "testing"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Folders that all are called like the parts of a data set are hardly classes; entry 0 is the root. */
+static enum status check_splits(const struct entries *folders, const struct dataset_options *o, struct error *err)
+{
+    bool splits = folders->count > 1 && !o->format;
+
+    for (size_t i = 1; i < folders->count; i++)
+        splits = splits && is_split(folders->items[i].path);
+    return splits ? error_set(err, FAIL_FORMAT,
+                              "%s: its folders, such as %s, are called like parts of a data set: set data.path = %s/%s "
+                              "to read one, or data.format = folder to take them for classes",
+                              o->path, folders->items[1].path, o->path, folders->items[1].path)
+                  : OK;
+}
+
 enum status dataset_folder_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err)
 {
     struct entries folders = {0}, files = {0};
@@ -246,6 +270,7 @@ enum status dataset_folder_scan(struct dataset_builder *builder, const struct da
     TRY(dataset_builder_root(builder, o->path, err));
     TRY(add_entry(&folders, "", "", 0, err));
     TRY(list_folder(builder, &folders, &files, 0, o->path, err));
+    TRY(check_splits(&folders, o, err));
     struct entry top = folders.items[0];
     if (folders.count == 1)
         TRY(add_files(builder, &files, -1, err));

@@ -4,6 +4,7 @@
 #include "pipeline/command/commands.h"
 #include "pipeline/run/parts.h"
 #include "pipeline/run/place.h"
+#include "pipeline/stats/weak.h"
 #include "pipeline/util/json_output.h"
 
 #include <stdio.h>
@@ -86,6 +87,7 @@ static void print(const struct arguments *arguments, const struct merge_parts *p
 static enum status merge_into(const struct arguments *arguments, const struct merge_parts *parts, struct error *err)
 {
     struct save_summary summary;
+    char weak[WEAK_TEXT];
     bool exists = false, complete = false;
     enum status rc = OK;
 
@@ -95,6 +97,10 @@ static enum status merge_into(const struct arguments *arguments, const struct me
     if (!complete)
         TRY(merge_stores(&summary, parts, arguments->output, err));
     print(arguments, parts, !complete);
+    if (!complete && summary.given.weak) {
+        weak_text(weak, summary.given.mean, summary.given.std_error);
+        fprintf(stderr, "nrmflow: warning: weak_condition: %s\n", weak);
+    }
     if (!complete)
         TRY(save_check_failed(&summary, &parts->config, arguments->output, err));
 done:

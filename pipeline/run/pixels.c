@@ -57,10 +57,10 @@ static bool good_mean(double mean, double most, double scale)
     return mean >= 0 && mean <= scale && (scale == 1 || most == 0 || most > 1);
 }
 
-/* Pixels that are only scaled have a "deviation" of one; from there to their range all are possible. */
+/* Of pixels up to 1 it is at most 1, which leaves them as they are; of pixels up to 255 at least 1. */
 static bool good_std(double std, double scale)
 {
-    return std > 0 && std <= scale && (scale == 1 || std >= 1);
+    return scale == 1 ? std > 0 && std <= 1 : std >= 1;
 }
 
 static enum status wrong_scale(const struct config *config, const char *key, double value, double scale,

@@ -1,5 +1,7 @@
 /* Data sets: an error, or images with labels that the listing's classes hold. */
 #include "io/dataset/dataset.h"
+#include "io/dataset/survey.h"
+#include "io/image/probe.h"
 #include "tests/fuzz/targets.h"
 
 #include <stdio.h>
@@ -23,8 +25,11 @@ static void look(const struct image *image)
 void fuzz_image(const char *path, const unsigned char *bytes, size_t nbytes)
 {
     struct image image;
+    struct image_probe probe;
 
     (void)path;
+    if (!image_probe(&probe, bytes, nbytes) && probe.decode_bytes > 0)
+        fuzz_fail("a size that is not known");
     image_init(&image);
     for (size_t channels = 1; channels <= 3; channels += 2) {
         struct error err = {0};
@@ -59,6 +64,15 @@ static void read_images(const struct dataset_listing *listing)
     dataset_close(dataset);
 }
 
+static void look_at(void *context, size_t index, const struct dataset_surveyed *image)
+{
+    (void)context;
+    if (image->width > IMAGE_MAX_SIDE || (image->width > 0 && image->decode_bytes < image->width * image->height))
+        fuzz_fail("an image of impossible size");
+    if (index > DATASET_MAX_IMAGES)
+        fuzz_fail("an image that is not in the listing");
+}
+
 static void scan(const char *path, const char *format, bool read)
 {
     struct dataset_options options = {.path = path, .format = format};
@@ -78,8 +92,10 @@ static void scan(const char *path, const char *format, bool read)
             fuzz_fail("a label that is no class");
         dataset_listing_name(name, sizeof name, listing, i);
     }
-    if (read)
+    if (read) {
+        dataset_survey(listing, 0, count < MAX_IMAGES ? count : MAX_IMAGES, look_at, NULL);
         read_images(listing);
+    }
     free(listing);
 }
 

@@ -208,6 +208,17 @@ class TwoReadings(DatasetCase):
         self.write_tar("set/val.tar", [("0.png", image(0))])
         self.assertIn("data.format = folder", self.run_on(os.path.join(self.place, "set")).stderr)
 
+    def test_parts_of_a_data_set_are_not_classes(self):
+        for part in "train", "val":
+            for name in "cat", "dog":
+                self.write(f"set/{part}/{name}/1.png", image(1))
+        done = self.run_on(os.path.join(self.place, "set"))
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"data\.path = \S+/set/(train|val) .* data\.format = folder to take them for classes")
+        _, store = self.said(os.path.join(self.place, "set"), format="folder")
+        self.assertEqual(self.labels(store), {"train/cat/1.png": 0, "train/dog/1.png": 0, "val/cat/1.png": 1,
+                                              "val/dog/1.png": 1})
+
     def test_the_format_decides(self):
         path = self.both()
         said, store = self.said(path, format="folder")
