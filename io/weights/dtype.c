@@ -57,7 +57,8 @@ static const struct weights_dtype dtypes[] = {
     {"F32", 4, decode_f32}, {"F16", 2, decode_f16}, {"BF16", 2, decode_bf16}, {"F64", 8, decode_f64},
     {"I64", 8, NULL},       {"I32", 4, NULL},       {"I16", 2, NULL},         {"I8", 1, NULL},
     {"U64", 8, NULL},       {"U32", 4, NULL},       {"U16", 2, NULL},         {"U8", 1, NULL},
-    {"BOOL", 1, NULL},      {"F8_E4M3", 1, NULL},   {"F8_E5M2", 1, NULL},
+    {"BOOL", 1, NULL},      {"F8_E4M3", 1, NULL},   {"F8_E5M2", 1, NULL},     {"C64", 8, NULL},
+    {"C128", 16, NULL},
 };
 
 const struct weights_dtype *weights_dtype_find(const char *name)

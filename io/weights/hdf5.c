@@ -286,6 +286,7 @@ done:
     return rc;
 }
 
+/* *address is 0 if the group has no such member. */
 static enum status find_member(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *name,
                                size_t nname)
 {
@@ -311,23 +312,30 @@ static enum status find_member(uint64_t *address, const struct weights_hdf5 *f, 
     TRY(read_heap(&s, heap));
     TRY(search_tree(&s, tree, -1));
     *address = s.found;
-    if (!s.found)
-        rc = error_set(f->err, FAIL_FORMAT, "%s: '%s': there is no such object in the file", f->w->path, f->where);
 done:
     free(s.heap);
     weights_hdf5_release(&o);
     return rc;
 }
 
-enum status weights_hdf5_find(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *path)
+enum status weights_hdf5_look(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *path)
 {
     enum status rc = OK;
 
     *address = group;
-    for (size_t n; *path; path += n + (path[n] == '/')) {
+    for (size_t n; *path && *address != 0; path += n + (path[n] == '/')) {
         n = strcspn(path, "/");
         TRY(find_member(address, f, *address, path, n));
     }
 done:
+    return rc;
+}
+
+enum status weights_hdf5_find(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *path)
+{
+    enum status rc = weights_hdf5_look(address, f, group, path);
+
+    if (rc == OK && *address == 0)
+        rc = error_set(f->err, FAIL_FORMAT, "%s: '%s': there is no such object in the file", f->w->path, f->where);
     return rc;
 }

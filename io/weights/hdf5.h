@@ -100,13 +100,17 @@ void weights_hdf5_release(struct weights_hdf5_object *o);
 /* An object's first message of a type, or NULL. */
 const struct weights_hdf5_message *weights_hdf5_message(const struct weights_hdf5_object *o, unsigned type);
 
-/* Find the address of the object at a path from a group. FAIL_FORMAT if there is none. */
+/* Find the address of the object at a path from a group. If there is none: *address is 0, or FAIL_FORMAT. */
+enum status weights_hdf5_look(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *path);
 enum status weights_hdf5_find(uint64_t *address, const struct weights_hdf5 *f, uint64_t group, const char *path);
 
 /* Read the list of names in an attribute; *names is empty, with text NULL, if the attribute does not exist. Caller
  * frees names->text. */
 enum status weights_hdf5_read_names(struct weights_hdf5_names *names, bool *found, const struct weights_hdf5 *f,
                                     uint64_t address, const char *attribute);
+
+/* Read the text in an attribute; NULL if it does not exist. Caller frees *text. */
+enum status weights_hdf5_read_text(char **text, const struct weights_hdf5 *f, uint64_t address, const char *attribute);
 
 /* Read the shape from a dataspace message. */
 enum status weights_hdf5_shape(size_t *dims, size_t *ndim, const struct weights_hdf5 *f,

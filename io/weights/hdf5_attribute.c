@@ -119,21 +119,46 @@ static const unsigned char *find_string(size_t *nbytes, const struct collection 
     return NULL;
 }
 
-static enum status add_variable(struct weights_hdf5_names *names, struct collection *k, const struct weights_hdf5 *f,
-                                struct weights_hdf5_cursor *c)
+/* The string in a heap that a reference names; *text points into the collection. */
+static enum status refer(const unsigned char **text, size_t *length, struct collection *k, const struct weights_hdf5 *f,
+                         struct weights_hdf5_cursor *c)
 {
-    size_t length = (size_t)weights_hdf5_take(c, 4), nbytes = 0;
-    uint64_t address = weights_hdf5_take(c, 8), number = weights_hdf5_take(c, 4);
+    uint64_t n = weights_hdf5_take(c, 4), address = weights_hdf5_take(c, 8), number = weights_hdf5_take(c, 4);
+    size_t nbytes = 0;
     enum status rc;
 
     TRY(read_collection(k, f, address));
     TRY(weights_hdf5_spend(f, k->nbytes / COLLECTION_PREFIX));
-    const unsigned char *text = find_string(&nbytes, k, number);
-    if (!text || length > nbytes)
-        return weights_hdf5_damaged(f, "a string of the attribute is missing");
+    *text = find_string(&nbytes, k, number);
+    *length = (size_t)n;
+    if (!*text || n > nbytes)
+        rc = weights_hdf5_damaged(f, "a string of the attribute is missing");
+done:
+    return rc;
+}
+
+static enum status add_variable(struct weights_hdf5_names *names, struct collection *k, const struct weights_hdf5 *f,
+                                struct weights_hdf5_cursor *c)
+{
+    const unsigned char *text = NULL;
+    size_t length = 0;
+    enum status rc;
+
+    TRY(refer(&text, &length, k, f, c));
     rc = add_name(names, f, text, length);
 done:
     return rc;
+}
+
+/* Whether an attribute's type is of strings, and the bytes of one in the attribute. */
+static bool is_strings(bool *variable, size_t *size, struct attribute *a)
+{
+    unsigned class = (unsigned)weights_hdf5_take(&a->type, 1) & 15,
+             kind = (unsigned)weights_hdf5_take(&a->type, 3) & 15;
+
+    *size = (size_t)weights_hdf5_take(&a->type, 4);
+    *variable = class == VARIABLE && kind == 1 && *size == REFERENCE;
+    return !a->type.bad && (class == STRING || *variable);
 }
 
 static enum status read_attribute(struct weights_hdf5_names *names, const struct weights_hdf5 *f, struct attribute *a)
@@ -145,11 +170,9 @@ static enum status read_attribute(struct weights_hdf5_names *names, const struct
     TRY(weights_hdf5_shape(dims, &ndim, f, a->space));
     if (ndim == 1 && dims[0] == 0)
         return OK; /* Keras writes an empty list as an empty array of numbers */
-    unsigned class = (unsigned)weights_hdf5_take(&a->type, 1) & 15,
-             kind = (unsigned)weights_hdf5_take(&a->type, 3) & 15;
-    size_t size = (size_t)weights_hdf5_take(&a->type, 4);
-    bool variable = class == VARIABLE && kind == 1 && size == REFERENCE;
-    if (a->type.bad || ndim != 1 || (class != STRING && !variable))
+    bool variable;
+    size_t size;
+    if (!is_strings(&variable, &size, a) || ndim != 1)
         return weights_hdf5_damaged(f, "the attribute is not a list of names");
     if (size == 0 || dims[0] > MAX_NAMES || dims[0] > a->data.left / size)
         return weights_hdf5_damaged(f, "the attribute is longer than its object header");
@@ -161,6 +184,46 @@ static enum status read_attribute(struct weights_hdf5_names *names, const struct
                      : add_name(names, f, weights_hdf5_skip(&a->data, size), size));
 done:
     free(k.bytes);
+    return rc;
+}
+
+/* The text of an attribute with one string. */
+static enum status copy_text(char **text, const struct weights_hdf5 *f, struct attribute *a)
+{
+    size_t dims[WEIGHTS_MAX_DIMS], ndim = 0, size, length;
+    struct collection k = {0};
+    const unsigned char *bytes = a->data.at;
+    bool variable;
+    enum status rc;
+
+    TRY(weights_hdf5_shape(dims, &ndim, f, a->space));
+    if (!is_strings(&variable, &size, a) || ndim != 0 || size > a->data.left) {
+        rc = weights_hdf5_damaged(f, "the attribute is not a text");
+        goto done;
+    }
+    length = size;
+    if (variable)
+        TRY(refer(&bytes, &length, &k, f, &a->data));
+    *text = strndup((const char *)bytes, length);
+    if (!*text)
+        rc = error_system(f->err, "%s", f->w->path);
+done:
+    free(k.bytes);
+    return rc;
+}
+
+enum status weights_hdf5_read_text(char **text, const struct weights_hdf5 *f, uint64_t address, const char *attribute)
+{
+    struct weights_hdf5_object o = {0};
+    struct attribute a;
+    enum status rc;
+
+    *text = NULL;
+    TRY(weights_hdf5_open(&o, f, address));
+    if (find(&a, &o, attribute))
+        TRY(copy_text(text, f, &a));
+done:
+    weights_hdf5_release(&o);
     return rc;
 }
 

@@ -37,6 +37,7 @@ struct weights_record {
     size_t strides[WEIGHTS_MAX_DIMS]; /* elements */
     bool contiguous;                  /* strides are those of C order */
     bool whole;                       /* can only be fetched as a whole */
+    double epsilon;                   /* of the BatchNorm that it belongs to; 0 if the file does not say */
     size_t span;                      /* elements from the first to the last in memory; `elements` if contiguous */
 };
 
@@ -55,9 +56,14 @@ struct weights_source {
     const struct weights_record *parts[WEIGHTS_PARTS];
 };
 
+/* The library's own epsilon of a BatchNorm. */
+#define WEIGHTS_EPSILON_TORCH 1e-5
+#define WEIGHTS_EPSILON_KERAS 1e-3
+
 struct weights_format {
     const char *name;
-    bool keras; /* HWIO kernels, [in][out] matrices, inputs of the first dense layer in the order [H][W][C] */
+    bool keras;     /* HWIO kernels, [in][out] matrices, inputs of the first dense layer in the order [H][W][C] */
+    double epsilon; /* of a BatchNorm, if the file does not say */
 
     /* Whether a file that begins with these bytes is one of this format. */
     bool (*recognise)(const unsigned char *head, size_t nhead);
@@ -114,6 +120,9 @@ enum status weights_pread(void *bytes, const struct weights *w, uint64_t offset,
 
 /* Number of elements of one leading index: the product of the other dimensions. */
 size_t weights_row(const struct weights_record *r);
+
+/* Whether this is the name that PyTorch gives to the kernel of a VGG's convolution, behind any prefix. */
+bool weights_names_is_kernel(const char *name, size_t n);
 
 /* Fill layers and sources from the records' names and shapes. */
 enum status weights_names_recognise(struct weights *w, struct error *err);

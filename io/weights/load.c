@@ -11,8 +11,6 @@ enum {
     TILE = 16        /* outputs that are transposed together: a cache line of floats */
 };
 
-static const double batchnorm_epsilon = 1e-5;
-
 /* Reads rows of tensors, one tensor at a time. */
 struct reader {
     const struct weights *w;
@@ -130,9 +128,10 @@ done:
     return rc;
 }
 
-static enum status fold(struct affine *affine, struct reader *reader, const struct weights_source *source, size_t n,
-                        struct error *err)
+static enum status fold(struct affine *affine, struct reader *reader, const struct weights_source *source,
+                        const struct weights_layer *l, struct error *err)
 {
+    size_t n = l->out;
     double *mean = calloc(3 * n, sizeof *mean), *variance = mean + n, *beta = mean + 2 * n;
     enum status rc;
 
@@ -148,7 +147,7 @@ static enum status fold(struct affine *affine, struct reader *reader, const stru
                            source->parts[WEIGHTS_VARIANCE]->info.name, k);
             goto done;
         }
-        affine->scale[k] /= sqrt(variance[k] + batchnorm_epsilon);
+        affine->scale[k] /= sqrt(variance[k] + l->epsilon);
         affine->shift[k] = (affine->shift[k] - mean[k]) * affine->scale[k] + beta[k];
     }
 done:
@@ -170,7 +169,7 @@ static enum status affine_init(struct affine *affine, struct reader *reader, con
     if (source->parts[WEIGHTS_BIAS])
         TRY(load_vector(affine->shift, reader, source->parts[WEIGHTS_BIAS], err));
     if (l->batchnorm)
-        TRY(fold(affine, reader, source, l->out, err));
+        TRY(fold(affine, reader, source, l, err));
 done:
     return rc;
 }
@@ -216,8 +215,8 @@ done:
 }
 
 /* Keras' [3][3][in][out] to [out][in][3][3]. Three inputs of the first layer are B, G, R and become R, G, B. */
-static enum status load_keras_kernel(float *dest, struct reader *reader, const struct weights_layer *l, bool first,
-                                     struct error *err)
+static enum status load_keras_kernel(float *dest, struct reader *reader, const struct weights_layer *l,
+                                     const double *scale, bool first, struct error *err)
 {
     size_t row = weights_row(reader->r), C = l->in, K = l->out;
     bool flipped = first && C == 3;
@@ -228,7 +227,7 @@ static enum status load_keras_kernel(float *dest, struct reader *reader, const s
         TRY(reader_rows(reader, 0, y, 1, err));
         for (size_t i = 0; i < row; i++) {
             size_t k = i % K, c = i / K % C, x = i / (K * C);
-            float value = (float)reader->values[i];
+            float value = (float)(reader->values[i] * scale[k]);
             if (!isfinite(value))
                 return not_finite(reader, y * row + i, err);
             dest[((k * C + (flipped ? C - 1 - c : c)) * 3 + y) * 3 + x] = value;
@@ -303,7 +302,7 @@ static enum status load_layer(float *dest, struct reader *reader, size_t i, stru
     if (!w->format->keras)
         TRY(load_in_order(dest + l->weight, reader, l, affine.scale, err));
     else if (l->convolution)
-        TRY(load_keras_kernel(dest + l->weight, reader, l, i == 0, err));
+        TRY(load_keras_kernel(dest + l->weight, reader, l, affine.scale, i == 0, err));
     else
         TRY(load_keras_matrix(dest + l->weight, reader, l, l[-1].convolution ? l->in / l[-1].out : 1, err));
 done:

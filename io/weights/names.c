@@ -9,7 +9,9 @@ enum { DENSE = 3, NODES = 2 * WEIGHTS_MAX_LAYERS, TIMM_DENSE = 10000 };
 /* The tensors whose names share a stem: those of a convolution, a BatchNorm or a dense layer. */
 struct node {
     bool dense;
-    size_t number; /* orders the nodes of a kind */
+    size_t number;    /* orders the nodes of a kind */
+    const char *stem; /* Keras: the name up to the part */
+    size_t nstem;
     const struct weights_record *weight, *bias, *mean, *variance;
 };
 
@@ -21,46 +23,15 @@ struct nodes {
 /* A parsed name. */
 struct label {
     bool dense, ignored;
-    size_t number;
+    size_t number;    /* PyTorch */
+    const char *stem; /* Keras; NULL for PyTorch */
+    size_t nstem;
     size_t member; /* offset in struct node of the tensor's member */
 };
 
-struct stem {
-    const char *text;
-    bool dense, numbered;
-    size_t number;
-};
-
-static const struct stem torch_stems[] = {
-    {"features.", false, true, 0},
-    {"classifier.", true, true, 0},
-    {"pre_logits.fc1.", true, false, TIMM_DENSE},
-    {"pre_logits.fc2.", true, false, TIMM_DENSE + 1},
-    {"head.fc.", true, false, TIMM_DENSE + 2},
-};
-
-static const struct stem keras_stems[] = {
-    {"block1_conv", false, true, 100}, {"block2_conv", false, true, 200}, {"block3_conv", false, true, 300},
-    {"block4_conv", false, true, 400}, {"block5_conv", false, true, 500}, {"fc1/", true, false, 1},
-    {"fc2/", true, false, 2},          {"predictions/", true, false, 3},
-};
-
-struct ending {
+struct part {
     const char *text;
     size_t member;
-};
-
-static const struct ending torch_endings[] = {
-    {"weight", offsetof(struct node, weight)},
-    {"bias", offsetof(struct node, bias)},
-    {"running_mean", offsetof(struct node, mean)},
-    {"running_var", offsetof(struct node, variance)},
-};
-
-static const struct ending keras_endings[] = {
-    {"/kernel:0", offsetof(struct node, weight)}, {"_W_1:0", offsetof(struct node, weight)},
-    {"_W:0", offsetof(struct node, weight)},      {"/bias:0", offsetof(struct node, bias)},
-    {"_b_1:0", offsetof(struct node, bias)},      {"_b:0", offsetof(struct node, bias)},
 };
 
 static enum status bad(const struct weights *w, const struct weights_record *r, const char *reason, struct error *err)
@@ -68,11 +39,95 @@ static enum status bad(const struct weights *w, const struct weights_record *r, 
     return error_set(err, FAIL_FORMAT, "%s: tensor '%s': %s", w->path, r->info.name, reason);
 }
 
-/* Match the stem at the beginning of a name. Returns the rest after the stem and its number; NULL if no stem matches.
- * */
-static const char *match_stem(struct label *label, const char *name, const struct stem *stems, size_t nstems)
+/* ---- PyTorch --------------------------------------------------------------------------------------------------- */
+
+struct stem {
+    const char *text;
+    bool dense, numbered;
+    size_t number;
+};
+
+/* torchvision; timm; Cadene's pretrainedmodels; Caffe's names. */
+static const struct stem stems[] = {
+    {"features.", false, true, 0},
+    {"classifier.", true, true, 0},
+    {"pre_logits.fc1.", true, false, TIMM_DENSE},
+    {"pre_logits.fc2.", true, false, TIMM_DENSE + 1},
+    {"head.fc.", true, false, TIMM_DENSE + 2},
+    {"_features.", false, true, 0},
+    {"linear0.", true, false, 0},
+    {"linear1.", true, false, 1},
+    {"last_linear.", true, false, 2},
+    {"conv1_", false, true, 100},
+    {"conv2_", false, true, 200},
+    {"conv3_", false, true, 300},
+    {"conv4_", false, true, 400},
+    {"conv5_", false, true, 500},
+    {"fc6.", true, false, 6},
+    {"fc7.", true, false, 7},
+    {"fc8.", true, false, 8},
+};
+
+static const struct part torch_parts[] = {
+    {"weight", offsetof(struct node, weight)},
+    {"bias", offsetof(struct node, bias)},
+    {"running_mean", offsetof(struct node, mean)},
+    {"running_var", offsetof(struct node, variance)},
+};
+
+/* Modules that wrap another one, at any depth. */
+static const char *const wrappers[] = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module",
+                                       "_forward_module"};
+
+/* Last parts of names that no forward pass reads: counters of BatchNorm, of profilers and of averaged models. */
+static const char *const counters[] = {"num_batches_tracked", "total_ops", "total_params", "n_averaged"};
+
+/* Parts of names of what only training needs. */
+static const char *const training[] = {"criterion", "loss", "metric"};
+
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+static bool is_wrapper(const char *part, size_t n)
 {
-    for (size_t i = 0; i < nstems; i++) {
+    for (size_t i = 0; i < COUNT(wrappers); i++)
+        if (strlen(wrappers[i]) == n && memcmp(part, wrappers[i], n) == 0)
+            return true;
+    return false;
+}
+
+/* Copy a name without the parts that are wrappers. */
+static void unwrap(char out[WEIGHTS_MAX_NAME + 1], const char *name)
+{
+    size_t used = 0;
+
+    while (*name) {
+        size_t n = strcspn(name, "."), whole = n + (name[n] == '.');
+        if (name[n] != '.' || !is_wrapper(name, n)) {
+            memcpy(out + used, name, whole);
+            used += whole;
+        }
+        name += whole;
+    }
+    out[used] = '\0';
+}
+
+static bool is_extra(const char *name)
+{
+    const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
+
+    for (size_t i = 0; i < COUNT(counters); i++)
+        if (strcmp(last, counters[i]) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT(training); i++)
+        if (strstr(name, training[i]))
+            return true;
+    return false;
+}
+
+/* Match a stem at the beginning of a name. Returns the rest after the stem and its number; NULL if no stem matches. */
+static const char *match_stem(struct label *label, const char *name)
+{
+    for (size_t i = 0; i < COUNT(stems); i++) {
         size_t n = strlen(stems[i].text), digits = 0;
         if (strncmp(name, stems[i].text, n) != 0)
             continue;
@@ -84,52 +139,98 @@ static const char *match_stem(struct label *label, const char *name, const struc
             value = 10 * value + (size_t)(name[n] - '0');
             label->number = stems[i].number + value;
         }
-        return digits && (name[n] == '.' || name[n] == '/') ? name + n + 1 : NULL;
+        return digits && name[n] == '.' ? name + n + 1 : NULL;
     }
     return NULL;
 }
 
+/* The stem may follow any prefix, as of a module that contains the network. */
 static bool parse_torch(struct label *label, const char *name)
 {
-    if (strncmp(name, "module.", 7) == 0)
-        name += 7;
-    const char *rest = match_stem(label, name, torch_stems, sizeof torch_stems / sizeof torch_stems[0]);
-    if (!rest)
-        return false;
-    label->ignored = strcmp(rest, "num_batches_tracked") == 0;
-    for (size_t i = 0; i < sizeof torch_endings / sizeof torch_endings[0]; i++)
-        if (strcmp(rest, torch_endings[i].text) == 0) {
-            label->member = torch_endings[i].member;
-            return true;
-        }
+    char plain[WEIGHTS_MAX_NAME + 1];
+
+    unwrap(plain, name);
+    label->ignored = is_extra(plain);
+    for (const char *at = plain; at && !label->ignored; at = strchr(at, '.') ? strchr(at, '.') + 1 : NULL) {
+        const char *rest = match_stem(label, at);
+        for (size_t i = 0; rest && i < COUNT(torch_parts); i++)
+            if (strcmp(rest, torch_parts[i].text) == 0) {
+                label->member = torch_parts[i].member;
+                return true;
+            }
+    }
     return label->ignored;
 }
 
+bool weights_names_is_kernel(const char *name, size_t n)
+{
+    char text[WEIGHTS_MAX_NAME + 1];
+    struct label label = {0};
+
+    if (n > WEIGHTS_MAX_NAME || memchr(name, '\0', n))
+        return false;
+    memcpy(text, name, n);
+    text[n] = '\0';
+    return parse_torch(&label, text) && !label.ignored && !label.dense && label.member == offsetof(struct node, weight);
+}
+
+/* ---- Keras ----------------------------------------------------------------------------------------------------- */
+
+/* What follows the layer's name; `/kernel`, `/kernel:0` and `/kernel_1:0` are the same. */
+static const struct part keras_parts[] = {
+    {"/kernel", offsetof(struct node, weight)},    {"_W", offsetof(struct node, weight)},
+    {"/bias", offsetof(struct node, bias)},        {"_b", offsetof(struct node, bias)},
+    {"/gamma", offsetof(struct node, weight)},     {"/beta", offsetof(struct node, bias)},
+    {"/moving_mean", offsetof(struct node, mean)}, {"/moving_variance", offsetof(struct node, variance)},
+};
+
+/* The length of a name without a mark and the digits behind it at its end. */
+static size_t without_number(const char *name, size_t n, char mark)
+{
+    size_t end = n;
+
+    while (end > 0 && name[end - 1] >= '0' && name[end - 1] <= '9')
+        end--;
+    return end < n && end > 0 && name[end - 1] == mark ? end - 1 : n;
+}
+
+/* Layers have any names; their order is that of the file. */
 static bool parse_keras(struct label *label, const char *name)
 {
-    size_t n = strlen(name);
+    size_t n = without_number(name, without_number(name, strlen(name), ':'), '_');
 
-    if (!match_stem(label, name, keras_stems, sizeof keras_stems / sizeof keras_stems[0]))
-        return false;
-    for (size_t i = 0; i < sizeof keras_endings / sizeof keras_endings[0]; i++) {
-        size_t length = strlen(keras_endings[i].text);
-        if (n > length && strcmp(name + n - length, keras_endings[i].text) == 0) {
-            label->member = keras_endings[i].member;
+    for (size_t i = 0; i < COUNT(keras_parts); i++) {
+        size_t length = strlen(keras_parts[i].text);
+        if (n > length && memcmp(name + n - length, keras_parts[i].text, length) == 0) {
+            *label = (struct label){.stem = name, .nstem = n - length, .member = keras_parts[i].member};
             return true;
         }
     }
     return false;
 }
 
+/* ---- nodes ----------------------------------------------------------------------------------------------------- */
+
+static bool belongs(const struct node *node, const struct label *label)
+{
+    if (label->stem)
+        return node->nstem == label->nstem && memcmp(node->stem, label->stem, node->nstem) == 0;
+    return node->dense == label->dense && node->number == label->number;
+}
+
 static struct node *find_node(struct nodes *nodes, const struct label *label)
 {
     for (size_t i = 0; i < nodes->n; i++)
-        if (nodes->list[i].dense == label->dense && nodes->list[i].number == label->number)
+        if (belongs(&nodes->list[i], label))
             return &nodes->list[i];
     if (nodes->n == NODES)
         return NULL;
-    struct node *node = &nodes->list[nodes->n++];
-    *node = (struct node){.dense = label->dense, .number = label->number};
+    struct node *node = &nodes->list[nodes->n];
+    *node = (struct node){.dense = label->dense,
+                          .number = label->stem ? nodes->n : label->number,
+                          .stem = label->stem,
+                          .nstem = label->nstem};
+    nodes->n++;
     return node;
 }
 
@@ -139,7 +240,10 @@ static enum status place(struct nodes *nodes, const struct weights *w, const str
     struct label label = {0};
 
     if (!(w->format->keras ? parse_keras : parse_torch)(&label, r->info.name))
-        return bad(w, r, "its name is not one of a VGG (features.N, classifier.N; block1_conv1, fc1, ...)", err);
+        return bad(w, r,
+                   "its name is not one of a VGG (features.N, classifier.N; kernel, bias); if the network does without "
+                   "it, save the weights without it",
+                   err);
     if (label.ignored)
         return OK;
     struct node *node = find_node(nodes, &label);
@@ -147,13 +251,18 @@ static enum status place(struct nodes *nodes, const struct weights *w, const str
         return error_set(err, FAIL_LIMIT, "%s: more than %d layers", w->path, NODES);
     const struct weights_record **slot = (const struct weights_record **)(void *)((char *)node + label.member);
     if (*slot)
-        return bad(w, r, "another tensor has the same role", err);
+        return error_set(err, FAIL_FORMAT,
+                         "%s: tensor '%s': another tensor has the same role, '%s'; save the weights of one network "
+                         "only",
+                         w->path, r->info.name, (*slot)->info.name);
     if (!r->dtype->decode)
         return bad(w, r, "its dtype is not F32, F16, BF16 or F64", err);
     for (size_t d = 0; d < r->info.ndim; d++)
         if (r->info.dims[d] == 0)
             return bad(w, r, "it is empty", err);
     *slot = r;
+    if (label.stem && r->info.ndim == 2)
+        node->dense = true;
     return OK;
 }
 
@@ -212,10 +321,14 @@ static enum status push_batchnorm(struct weights *w, const struct node *node, co
     if (!below || below->dense || below->number + 1 != node->number || below->weight->info.ndim != 4)
         return bad(w, node->weight, "this BatchNorm does not directly follow a convolution", err);
     if (!node->bias || !node->mean || !node->variance)
-        return bad(w, node->weight, "a BatchNorm needs weight, bias, running_mean and running_var", err);
+        return bad(w, node->weight,
+                   w->format->keras ? "a BatchNorm needs gamma, beta, moving_mean and moving_variance"
+                                    : "a BatchNorm needs weight, bias, running_mean and running_var",
+                   err);
     struct weights_layer *layer = &w->layers[w->nlayers - 1];
     const struct weights_record **parts = w->sources[w->nlayers - 1].parts;
     layer->batchnorm = true;
+    layer->epsilon = node->weight->epsilon > 0 ? node->weight->epsilon : w->format->epsilon;
     parts[WEIGHTS_GAMMA] = node->weight;
     parts[WEIGHTS_BETA] = node->bias;
     parts[WEIGHTS_MEAN] = node->mean;
@@ -262,10 +375,10 @@ static enum status check_layers(const struct weights *w, struct error *err)
             return bad(w, source->parts[WEIGHTS_WEIGHT], "its bias is missing", err);
     }
     if (w->nlayers == ndense)
-        return error_set(err, FAIL_FORMAT, "%s: no convolutions (features.N or block1_conv1, ...)", w->path);
+        return error_set(err, FAIL_FORMAT, "%s: no convolutions (features.N, or kernels of 4 dimensions)", w->path);
     if (ndense != DENSE)
         return error_set(err, FAIL_FORMAT,
-                         "%s: has %zu dense layers (classifier.N, pre_logits and head, or fc1, ...); a VGG has %d",
+                         "%s: has %zu dense layers (classifier.N, pre_logits and head, fc6, ...); a VGG has %d",
                          w->path, ndense, DENSE);
     return OK;
 }

@@ -2,8 +2,8 @@
 
 #include "io/weights/pickle_machine.h"
 
-#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct weights_pickle_machine machine;
 
@@ -46,21 +46,16 @@ done:
     return rc;
 }
 
-/* A name up to the end of the line; characters that are not printable become question marks. */
-static enum status take_line(char out[WEIGHTS_PICKLE_MAX_TEXT + 1], machine *m)
+/* A name up to the end of the line. */
+static enum status take_line(const unsigned char **out, size_t *n, machine *m)
 {
-    size_t n = 0;
-
-    for (;; n++) {
-        if (m->at == m->nbytes || n == WEIGHTS_PICKLE_MAX_TEXT)
+    *out = m->bytes + m->at;
+    for (*n = 0;; ++*n) {
+        if (m->at == m->nbytes || *n == WEIGHTS_PICKLE_MAX_TEXT)
             return weights_pickle_machine_damaged(m, "a name does not end");
-        unsigned char c = m->bytes[m->at++];
-        if (c == '\n')
-            break;
-        out[n] = isprint(c) ? (char)c : '?';
+        if (m->bytes[m->at++] == '\n')
+            return OK;
     }
-    out[n] = '\0';
-    return OK;
 }
 
 static enum status op_proto(machine *m, size_t operand)
@@ -69,7 +64,7 @@ static enum status op_proto(machine *m, size_t operand)
     enum status rc;
 
     TRY(take_number(&version, m, operand));
-    if (version != 2)
+    if (version < 2 || version > 5)
         return error_set(m->err, FAIL_UNSUPPORTED,
                          "%s: pickle protocol %zu; save the weights with torch.save's default protocol, 2", m->path,
                          version);
@@ -88,26 +83,40 @@ static enum status op_stop(machine *m, size_t operand)
 
 static enum status op_global(machine *m, size_t operand)
 {
-    char module[WEIGHTS_PICKLE_MAX_TEXT + 1], name[WEIGHTS_PICKLE_MAX_TEXT + 1];
+    struct weights_pickle_global named = {0};
     enum status rc;
 
     (void)operand;
-    TRY(take_line(module, m));
-    TRY(take_line(name, m));
-    rc = weights_pickle_globals_push(m, module, name);
+    TRY(take_line(&named.module, &named.nmodule, m));
+    TRY(take_line(&named.name, &named.nname, m));
+    rc = weights_pickle_globals_push(m, &named);
 done:
     return rc;
 }
 
-static enum status op_reduce(machine *m, size_t operand)
+/* The same from two strings on the stack. */
+static enum status op_stack_global(machine *m, size_t operand)
 {
-    const struct weights_pickle_value *arguments = weights_pickle_machine_peek(m, 0, WEIGHTS_PICKLE_TUPLE);
-    const struct weights_pickle_value *global = weights_pickle_machine_peek(m, 1, WEIGHTS_PICKLE_GLOBAL);
+    const struct weights_pickle_value *name = weights_pickle_machine_peek(m, 0, WEIGHTS_PICKLE_STRING);
+    const struct weights_pickle_value *module = weights_pickle_machine_peek(m, 1, WEIGHTS_PICKLE_STRING);
 
-    if (!arguments || !global)
+    if (!name || !module || name->length > WEIGHTS_PICKLE_MAX_TEXT || module->length > WEIGHTS_PICKLE_MAX_TEXT)
+        return missing(m);
+    struct weights_pickle_global named = {module->text, name->text, module->length, name->length, 0};
+    m->nstack -= operand;
+    return weights_pickle_globals_push(m, &named);
+}
+
+/* A call, or a new object: what is called, then its arguments, then with `operand` 3 the ones with names. */
+static enum status op_call(machine *m, size_t operand)
+{
+    const struct weights_pickle_value *arguments = weights_pickle_machine_peek(m, operand - 2, WEIGHTS_PICKLE_TUPLE);
+    const struct weights_pickle_value *called = weights_pickle_machine_any(m, operand - 1);
+
+    if (!arguments || !called || (called->kind != WEIGHTS_PICKLE_GLOBAL && called->kind != WEIGHTS_PICKLE_OBJECT))
         return missing(m);
     m->nstack -= operand;
-    return weights_pickle_globals_call(m, global, arguments);
+    return weights_pickle_globals_call(m, called, arguments);
 }
 
 static enum status op_persistent(machine *m, size_t operand)
@@ -117,15 +126,24 @@ static enum status op_persistent(machine *m, size_t operand)
     if (!id)
         return missing(m);
     m->nstack -= operand;
-    return weights_pickle_globals_storage(m, id);
+    return weights_pickle_globals_persistent(m, id);
 }
 
-/* The attributes of an OrderedDict, `_metadata`, are ignored. */
+/* Attributes: those of an object are kept; those of an OrderedDict, `_metadata`, and of a tensor are ignored. */
 static enum status op_build(machine *m, size_t operand)
 {
-    if (!weights_pickle_machine_peek(m, 0, WEIGHTS_PICKLE_DICT) ||
-        !weights_pickle_machine_peek(m, 1, WEIGHTS_PICKLE_DICT))
+    const struct weights_pickle_value *attributes = weights_pickle_machine_any(m, 0);
+    const struct weights_pickle_value *built = weights_pickle_machine_any(m, 1);
+
+    if (!attributes || !built)
         return missing(m);
+    bool fits = built->kind == WEIGHTS_PICKLE_DICT
+                    ? attributes->kind == WEIGHTS_PICKLE_DICT
+                    : built->kind == WEIGHTS_PICKLE_OBJECT || built->kind == WEIGHTS_PICKLE_TENSOR;
+    if (!fits)
+        return missing(m);
+    if (built->kind == WEIGHTS_PICKLE_OBJECT)
+        m->p->values[m->stack[m->nstack - 2]].attributes = (long)m->stack[m->nstack - 1];
     m->nstack -= operand;
     return OK;
 }
@@ -157,16 +175,22 @@ done:
     return rc;
 }
 
-/* An integer whose length comes first; only those of 4 to 8 bytes need this form. */
+/* An integer with a sign, whose length of `operand` bytes comes first; of more than 8 bytes it is not kept. */
 static enum status op_long(machine *m, size_t operand)
 {
+    struct weights_pickle_value v = {.kind = WEIGHTS_PICKLE_INTEGER};
+    const unsigned char *bytes = NULL;
     size_t n = 0;
     enum status rc;
 
     TRY(take_number(&n, m, operand));
-    if (n < 4 || n > sizeof n)
-        return weights_pickle_machine_damaged(m, "an integer does not have between 4 and 8 bytes");
-    rc = op_integer(m, n);
+    TRY(take(&bytes, m, n));
+    uint64_t bits = n > 0 && bytes[n - 1] & 0x80 ? UINT64_MAX : 0;
+    for (size_t i = n; i-- > 0 && n <= sizeof bits;)
+        bits = bits << 8 | bytes[i];
+    v.kind = n > sizeof bits ? WEIGHTS_PICKLE_OTHER : v.kind;
+    v.integer = (long long)bits;
+    rc = weights_pickle_machine_push(m, v);
 done:
     return rc;
 }
@@ -178,16 +202,49 @@ static enum status op_bool(machine *m, size_t operand)
     return weights_pickle_machine_push(m, v);
 }
 
-/* None, and floating-point numbers of `operand` bytes. */
-static enum status op_other(machine *m, size_t operand)
+static enum status op_none(machine *m, size_t operand)
 {
-    const unsigned char *bytes;
+    (void)operand;
+    return weights_pickle_machine_push(m, (struct weights_pickle_value){.kind = WEIGHTS_PICKLE_OTHER});
+}
+
+/* A double, the highest byte first. */
+static enum status op_real(machine *m, size_t operand)
+{
+    struct weights_pickle_value v = {.kind = WEIGHTS_PICKLE_REAL};
+    const unsigned char *bytes = NULL;
+    uint64_t bits = 0;
     enum status rc;
 
     TRY(take(&bytes, m, operand));
-    rc = weights_pickle_machine_push(m, (struct weights_pickle_value){.kind = WEIGHTS_PICKLE_OTHER});
+    for (size_t i = 0; i < operand; i++)
+        bits = bits << 8 | bytes[i];
+    memcpy(&v.real, &bits, sizeof bits);
+    rc = weights_pickle_machine_push(m, v);
 done:
     return rc;
+}
+
+/* Bytes, which are not kept. */
+static enum status op_bytes(machine *m, size_t operand)
+{
+    const unsigned char *bytes = NULL;
+    size_t n = 0;
+    enum status rc;
+
+    TRY(take_number(&n, m, operand));
+    TRY(take(&bytes, m, n));
+    rc = op_none(m, 0);
+done:
+    return rc;
+}
+
+/* The length of the next part of the pickle, which is not needed. */
+static enum status op_frame(machine *m, size_t operand)
+{
+    const unsigned char *bytes = NULL;
+
+    return take(&bytes, m, operand);
 }
 
 static enum status op_mark(machine *m, size_t operand)
@@ -239,16 +296,67 @@ static enum status op_short_tuple(machine *m, size_t operand)
     return weights_pickle_machine_has(m, operand) ? make_tuple(m, operand, 0) : missing(m);
 }
 
-/* Move the n highest values into the container under them and under `below` marks; in pairs into a dict. */
+/* A set, without its items. */
+static enum status make_set(machine *m)
+{
+    static const unsigned char module[] = "builtins", name[] = "set";
+    struct weights_pickle_global set = {module, name, sizeof module - 1, sizeof name - 1, 0};
+    enum status rc;
+
+    TRY(weights_pickle_globals_push(m, &set));
+    struct weights_pickle_value none = {.kind = WEIGHTS_PICKLE_TUPLE, .first = WEIGHTS_PICKLE_END};
+    const struct weights_pickle_value *called = weights_pickle_machine_any(m, 0);
+    m->nstack--;
+    rc = weights_pickle_globals_call(m, called, &none);
+done:
+    return rc;
+}
+
+static enum status op_set(machine *m, size_t operand)
+{
+    (void)operand;
+    return make_set(m);
+}
+
+/* Take everything above the highest mark, and the mark, off the stack. */
+static enum status op_pop_marked(machine *m, size_t operand)
+{
+    size_t n;
+
+    if (!count_marked(&n, m))
+        return missing(m);
+    m->nstack -= n + operand;
+    return OK;
+}
+
+static enum status op_frozen_set(machine *m, size_t operand)
+{
+    enum status rc = op_pop_marked(m, operand);
+
+    return rc == OK ? make_set(m) : rc;
+}
+
+static enum status op_pop(machine *m, size_t operand)
+{
+    if (m->nstack < operand)
+        return missing(m);
+    m->nstack -= operand;
+    return OK;
+}
+
+/* Move the n highest values into the container under them and under `below` marks; in pairs into a dict. An object
+ * keeps items with keys only. */
 static enum status add_items(machine *m, size_t n, size_t below, enum weights_pickle_kind kind)
 {
     size_t step = kind == WEIGHTS_PICKLE_DICT ? 2 : 1, first = m->nstack - n;
+    const struct weights_pickle_value *to = weights_pickle_machine_any(m, n + below);
     enum status rc = OK;
 
-    if (n % step != 0 || !weights_pickle_machine_peek(m, n + below, kind))
+    if (n % step != 0 || !to || (to->kind != kind && to->kind != WEIGHTS_PICKLE_OBJECT))
         return missing(m);
+    bool kept = to->kind == kind || kind == WEIGHTS_PICKLE_DICT;
     size_t container = m->stack[first - below - 1];
-    for (size_t i = first; i < first + n; i += step)
+    for (size_t i = first; kept && i < first + n; i += step)
         TRY(weights_pickle_machine_append(m, container, m->stack[i], m->stack[i + step - 1]));
     m->nstack = first - below;
 done:
@@ -269,12 +377,9 @@ static enum status op_item(machine *m, size_t operand)
     return weights_pickle_machine_has(m, n) ? add_items(m, n, 0, (enum weights_pickle_kind)operand) : missing(m);
 }
 
-static enum status op_put(machine *m, size_t operand)
+/* Keep the highest value at a place of the memo. */
+static enum status memorize(machine *m, size_t place)
 {
-    size_t place = 0;
-    enum status rc;
-
-    TRY(take_number(&place, m, operand));
     if (!weights_pickle_machine_has(m, 1))
         return missing(m);
     if (place >= WEIGHTS_PICKLE_MAX_VALUES)
@@ -287,8 +392,24 @@ static enum status op_put(machine *m, size_t operand)
         m->memo[m->nmemo++] = WEIGHTS_PICKLE_MARK;
     }
     m->memo[place] = m->stack[m->nstack - 1];
+    return OK;
+}
+
+static enum status op_put(machine *m, size_t operand)
+{
+    size_t place = 0;
+    enum status rc;
+
+    TRY(take_number(&place, m, operand));
+    rc = memorize(m, place);
 done:
     return rc;
+}
+
+static enum status op_memorize(machine *m, size_t operand)
+{
+    (void)operand;
+    return memorize(m, m->nmemo);
 }
 
 static enum status op_get(machine *m, size_t operand)
@@ -304,29 +425,45 @@ done:
     return rc;
 }
 
-/* All opcodes of state dicts. Operands: bytes of a number, values on the stack, or the kind of a container. */
+/* All opcodes that picklers of protocols 2 to 5 write, but for registered extensions and buffers outside of the pickle.
+ * Operands: bytes of a number, values on the stack, or the kind of a container. */
 static const struct opcode opcodes[256] = {
     [0x80] = {op_proto, 1},
+    [0x95] = {op_frame, 8},
     ['.'] = {op_stop, 1},
     ['c'] = {op_global, 0},
-    ['R'] = {op_reduce, 2},
+    [0x93] = {op_stack_global, 2},
+    ['R'] = {op_call, 2},
+    [0x81] = {op_call, 2},
+    [0x92] = {op_call, 3},
     ['Q'] = {op_persistent, 1},
     ['b'] = {op_build, 1},
     ['U'] = {op_string, 1},
     ['T'] = {op_string, 4},
+    [0x8c] = {op_string, 1},
     ['X'] = {op_string, 4},
+    [0x8d] = {op_string, 8},
+    ['C'] = {op_bytes, 1},
+    ['B'] = {op_bytes, 4},
+    [0x8e] = {op_bytes, 8},
+    [0x96] = {op_bytes, 8},
     ['K'] = {op_integer, 1},
     ['M'] = {op_integer, 2},
     ['J'] = {op_integer, 4},
     [0x8a] = {op_long, 1},
+    [0x8b] = {op_long, 4},
     [0x88] = {op_bool, 1},
     [0x89] = {op_bool, 0},
-    ['N'] = {op_other, 0},
-    ['G'] = {op_other, 8},
+    ['N'] = {op_none, 0},
+    ['G'] = {op_real, 8},
     ['('] = {op_mark, 0},
     [')'] = {op_container, WEIGHTS_PICKLE_TUPLE},
     [']'] = {op_container, WEIGHTS_PICKLE_LIST},
     ['}'] = {op_container, WEIGHTS_PICKLE_DICT},
+    [0x8f] = {op_set, 0},
+    [0x91] = {op_frozen_set, 1},
+    ['0'] = {op_pop, 1},
+    ['1'] = {op_pop_marked, 1},
     ['t'] = {op_tuple, 0},
     [0x85] = {op_short_tuple, 1},
     [0x86] = {op_short_tuple, 2},
@@ -335,8 +472,10 @@ static const struct opcode opcodes[256] = {
     ['e'] = {op_items, WEIGHTS_PICKLE_LIST},
     ['s'] = {op_item, WEIGHTS_PICKLE_DICT},
     ['u'] = {op_items, WEIGHTS_PICKLE_DICT},
+    [0x90] = {op_items, WEIGHTS_PICKLE_LIST},
     ['q'] = {op_put, 1},
     ['r'] = {op_put, 4},
+    [0x94] = {op_memorize, 0},
     ['h'] = {op_get, 1},
     ['j'] = {op_get, 4},
 };
@@ -355,8 +494,9 @@ enum status weights_pickle_parse(struct weights_pickle *p, size_t *nused, const 
         if (!opcode->run) {
             rc = error_set(
                 err, FAIL_UNSUPPORTED,
-                "%s: opcode 0x%02x at byte %zu of the pickle is not part of a state dict; nothing was executed", path,
-                *code, m.at - 1);
+                "%s: opcode 0x%02x at byte %zu of the pickle is not one that torch.save writes; nothing was executed. "
+                "Save the weights again with PyTorch: torch.save(model.state_dict(), \"weights.pth\")",
+                path, *code, m.at - 1);
             goto done;
         }
         TRY(opcode->run(&m, opcode->operand));

@@ -1,4 +1,4 @@
-/* The globals of state dicts, which make tensors and storages. */
+/* The globals of pickles: those that make tensors, storages and dicts, those that are refused, and all others. */
 #include "io/weights/pickle_machine.h"
 
 #include <string.h>
@@ -53,7 +53,7 @@ static enum status rebuild_tensor(machine *m, value *arguments)
     return weights_pickle_machine_push(m, made);
 }
 
-/* A parameter is its tensor. */
+/* A parameter is its tensor, the first argument. */
 static enum status parameter(machine *m, value *arguments)
 {
     value *tensor = NULL;
@@ -86,6 +86,9 @@ done:
     return rc;
 }
 
+/* _rebuild_from_type_v2(function, type, arguments, attributes): a tensor of a subclass, kept as a tensor. */
+static enum status rebuild_from_type(machine *m, value *arguments);
+
 static const struct global {
     const char *module, *name;
     enum status (*call)(machine *m, value *arguments); /* NULL for a type */
@@ -95,37 +98,128 @@ static const struct global {
     {"torch._utils", "_rebuild_tensor", rebuild_tensor, NULL},
     {"torch._utils", "_rebuild_tensor_v2", rebuild_tensor, NULL},
     {"torch._utils", "_rebuild_parameter", parameter, NULL},
+    {"torch._utils", "_rebuild_parameter_with_state", parameter, NULL},
     {"torch.nn.parameter", "Parameter", parameter, NULL},
+    {"torch._tensor", "_rebuild_from_type_v2", rebuild_from_type, NULL},
     {"torch", "FloatStorage", NULL, "F32"},
     {"torch", "HalfStorage", NULL, "F16"},
     {"torch", "BFloat16Storage", NULL, "BF16"},
     {"torch", "DoubleStorage", NULL, "F64"},
     {"torch", "LongStorage", NULL, "I64"},
+    {"torch", "IntStorage", NULL, "I32"},
+    {"torch", "ShortStorage", NULL, "I16"},
+    {"torch", "CharStorage", NULL, "I8"},
+    {"torch", "ByteStorage", NULL, "U8"},
+    {"torch", "BoolStorage", NULL, "BOOL"},
+    {"torch", "ComplexFloatStorage", NULL, "C64"},
+    {"torch", "ComplexDoubleStorage", NULL, "C128"},
+    {"torch", "QInt8Storage", NULL, "I8"},
+    {"torch", "QUInt8Storage", NULL, "U8"},
+    {"torch", "QInt32Storage", NULL, "I32"},
+    {"torch.storage", "UntypedStorage", NULL, "U8"},
 };
 
-enum status weights_pickle_globals_push(machine *m, const char *module, const char *name)
+enum { GLOBALS = sizeof globals / sizeof globals[0] };
+
+/* Modules that run programs or load code, and functions of Python's own that do. No checkpoint needs them. */
+static const char *const refused_modules[] = {"os",     "posix",     "nt",     "subprocess", "pty",
+                                              "socket", "importlib", "runpy",  "commands",   "marshal",
+                                              "pickle", "shutil",    "ctypes", "code",       "webbrowser"};
+static const char *const refused_functions[] = {"eval", "exec", "execfile", "compile", "open", "__import__"};
+static const char *const python_modules[] = {"builtins", "__builtin__"};
+
+static bool is_text(const unsigned char *text, size_t n, const char *wanted)
 {
-    for (size_t i = 0; i < sizeof globals / sizeof globals[0]; i++) {
-        struct weights_pickle_value found = {.kind = WEIGHTS_PICKLE_GLOBAL, .integer = (long long)i};
-        if (strcmp(module, globals[i].module) == 0 && strcmp(name, globals[i].name) == 0)
-            return weights_pickle_machine_push(m, found);
-    }
-    return error_set(
-        m->err, FAIL_UNSUPPORTED,
-        "%s: the pickle asks for %s.%s, which is not part of a state dict; nothing was executed. Save only "
-        "the model's state_dict()",
-        m->path, module, name);
+    return n == strlen(wanted) && memcmp(text, wanted, n) == 0;
 }
 
-enum status weights_pickle_globals_call(machine *m, value *global, value *arguments)
+static bool is_listed(const unsigned char *text, size_t n, const char *const *list, size_t nlist)
 {
-    const struct global *g = &globals[global->integer];
+    for (size_t i = 0; i < nlist; i++)
+        if (is_text(text, n, list[i]))
+            return true;
+    return false;
+}
+
+#define LISTED(text, n, list) is_listed(text, n, list, sizeof(list) / sizeof(list)[0])
+
+static bool is_refused(const struct weights_pickle_global *g)
+{
+    const unsigned char *dot = memchr(g->module, '.', g->nmodule);
+    size_t n = dot ? (size_t)(dot - g->module) : g->nmodule;
+
+    return LISTED(g->module, n, refused_modules) ||
+           (LISTED(g->module, g->nmodule, python_modules) && LISTED(g->name, g->nname, refused_functions));
+}
+
+enum status weights_pickle_globals_push(machine *m, const struct weights_pickle_global *named)
+{
+    struct weights_pickle *p = m->p;
+    struct weights_pickle_value made = {.kind = WEIGHTS_PICKLE_GLOBAL, .integer = (long long)p->nglobals};
+    char text[WEIGHTS_PICKLE_CLASS];
+    size_t row = 0;
+
+    while (row < GLOBALS && !(is_text(named->module, named->nmodule, globals[row].module) &&
+                              is_text(named->name, named->nname, globals[row].name)))
+        row++;
+    struct weights_pickle_global *list = weights_grow(p->globals, &p->globals_capacity, p->nglobals, sizeof *list);
+    if (!list)
+        return weights_pickle_machine_memory(m);
+    p->globals = list;
+    list[p->nglobals] = *named;
+    list[p->nglobals++].row = row;
+    if (!is_refused(named))
+        return weights_pickle_machine_push(m, made);
+    weights_pickle_class(text, p, &made);
+    return error_set(
+        m->err, FAIL_UNSUPPORTED,
+        "%s: the pickle asks for %s, which runs programs when Python opens the file; nothing was executed. "
+        "Do not open it with Python; ask for the weights as safetensors",
+        m->path, text);
+}
+
+/* The row of a global that is called; NULL if it is unknown. */
+static const struct global *known(const struct weights_pickle *p, value *called)
+{
+    size_t row = p->globals[called->integer].row;
+
+    return called->kind == WEIGHTS_PICKLE_GLOBAL && row < GLOBALS ? &globals[row] : NULL;
+}
+
+static enum status make_object(machine *m, long long global)
+{
+    struct weights_pickle_value object = {.kind = WEIGHTS_PICKLE_OBJECT,
+                                          .integer = global,
+                                          .first = WEIGHTS_PICKLE_END,
+                                          .last = WEIGHTS_PICKLE_END,
+                                          .attributes = WEIGHTS_PICKLE_END};
+
+    return weights_pickle_machine_push(m, object);
+}
+
+enum status weights_pickle_globals_call(machine *m, value *called, value *arguments)
+{
+    const struct global *g = known(m->p, called);
     struct weights_pickle_value copy = *arguments; /* creating a value may move the others */
 
+    if (!g)
+        return make_object(m, called->integer);
     if (!g->call)
-        return error_set(m->err, FAIL_UNSUPPORTED, "%s: the pickle calls %s.%s, which a state dict does not", m->path,
-                         g->module, g->name);
+        return error_set(m->err, FAIL_UNSUPPORTED, "%s: the pickle calls %s.%s, which torch.save does not write",
+                         m->path, g->module, g->name);
     return g->call(m, &copy);
+}
+
+static enum status rebuild_from_type(machine *m, value *arguments)
+{
+    value *a[3] = {NULL};
+
+    if (!weights_pickle_machine_items(a, m->p, arguments, 3) || a[0]->kind != WEIGHTS_PICKLE_GLOBAL ||
+        a[2]->kind != WEIGHTS_PICKLE_TUPLE)
+        return damaged(m, "a tensor of a class of its own is not made from a function and arguments");
+    const struct global *g = known(m->p, a[0]);
+    struct weights_pickle_value copy = *a[2];
+    return g && g->call == rebuild_tensor ? rebuild_tensor(m, &copy) : make_object(m, a[0]->integer);
 }
 
 static enum status find_storage(size_t *number, machine *m, const struct weights_pickle_storage *wanted)
@@ -154,28 +248,46 @@ static enum status find_storage(size_t *number, machine *m, const struct weights
 }
 
 /* ('storage', type, key, location, numel) and, in the stream format, None or the position in another storage. */
-enum status weights_pickle_globals_storage(machine *m, value *id)
+static enum status storage(machine *m, value *id)
 {
     value *a[6] = {NULL};
     struct weights_pickle_value made = {.kind = WEIGHTS_PICKLE_STORAGE};
     size_t number = 0;
     enum status rc;
 
-    if (!weights_pickle_machine_items(a, m->p, id, 5) || !weights_pickle_is_text(a[0], "storage"))
-        return damaged(m, "a persistent identifier is not of a storage");
-    if (a[1]->kind != WEIGHTS_PICKLE_GLOBAL || !globals[a[1]->integer].dtype || a[2]->kind != WEIGHTS_PICKLE_STRING ||
-        !weights_is_name((const char *)a[2]->text, a[2]->length) || a[4]->kind != WEIGHTS_PICKLE_INTEGER ||
-        a[4]->integer < 0)
+    if (!weights_pickle_machine_items(a, m->p, id, 5))
+        return damaged(m, "a storage's type, key or size is missing");
+    const struct global *type = a[1]->kind == WEIGHTS_PICKLE_GLOBAL ? known(m->p, a[1]) : NULL;
+    if (a[2]->kind != WEIGHTS_PICKLE_STRING || !weights_is_name((const char *)a[2]->text, a[2]->length) ||
+        a[4]->kind != WEIGHTS_PICKLE_INTEGER || a[4]->integer < 0 || a[1]->kind != WEIGHTS_PICKLE_GLOBAL)
         return damaged(m, "a storage's type, key or size is wrong");
+    if (!type || !type->dtype) {
+        char text[WEIGHTS_PICKLE_CLASS];
+        weights_pickle_class(text, m->p, a[1]);
+        return error_set(m->err, FAIL_UNSUPPORTED, "%s: a tensor has numbers of the unknown kind %s", m->path, text);
+    }
     if (weights_pickle_machine_items(a, m->p, id, 6) && a[5]->kind != WEIGHTS_PICKLE_OTHER)
         return error_set(m->err, FAIL_UNSUPPORTED,
                          "%s: a storage is a view of another one; save the weights again with a newer PyTorch",
                          m->path);
     struct weights_pickle_storage wanted = {.key = a[2]->text, .nkey = a[2]->length, .numel = (size_t)a[4]->integer};
-    wanted.dtype = weights_dtype_find(globals[a[1]->integer].dtype);
+    wanted.dtype = weights_dtype_find(type->dtype);
     TRY(find_storage(&number, m, &wanted));
     made.integer = (long long)number;
     rc = weights_pickle_machine_push(m, made);
 done:
     return rc;
+}
+
+/* In the stream format, ('module', class, file, source) is the class. */
+enum status weights_pickle_globals_persistent(machine *m, value *id)
+{
+    value *a[2] = {NULL};
+
+    if (!weights_pickle_machine_items(a, m->p, id, 2))
+        return damaged(m, "a persistent identifier is not of a storage");
+    if (weights_pickle_is_text(a[0], "module") && a[1]->kind == WEIGHTS_PICKLE_GLOBAL)
+        return weights_pickle_machine_push(m, *a[1]);
+    return weights_pickle_is_text(a[0], "storage") ? storage(m, id)
+                                                   : damaged(m, "a persistent identifier is not of a storage");
 }

@@ -44,7 +44,8 @@ enum status weights_pickle_machine_push(struct weights_pickle_machine *m, struct
 
 enum status weights_pickle_machine_push_container(struct weights_pickle_machine *m, enum weights_pickle_kind kind)
 {
-    struct weights_pickle_value empty = {.kind = kind, .first = WEIGHTS_PICKLE_END, .last = WEIGHTS_PICKLE_END};
+    struct weights_pickle_value empty = {
+        .kind = kind, .first = WEIGHTS_PICKLE_END, .last = WEIGHTS_PICKLE_END, .attributes = WEIGHTS_PICKLE_END};
 
     return weights_pickle_machine_push(m, empty);
 }
@@ -79,13 +80,19 @@ bool weights_pickle_machine_has(const struct weights_pickle_machine *m, size_t n
     return true;
 }
 
-const struct weights_pickle_value *weights_pickle_machine_peek(const struct weights_pickle_machine *m, size_t depth,
-                                                               enum weights_pickle_kind kind)
+const struct weights_pickle_value *weights_pickle_machine_any(const struct weights_pickle_machine *m, size_t depth)
 {
     if (depth >= m->nstack || m->stack[m->nstack - 1 - depth] == WEIGHTS_PICKLE_MARK)
         return NULL;
-    const struct weights_pickle_value *v = &m->p->values[m->stack[m->nstack - 1 - depth]];
-    return v->kind == kind ? v : NULL;
+    return &m->p->values[m->stack[m->nstack - 1 - depth]];
+}
+
+const struct weights_pickle_value *weights_pickle_machine_peek(const struct weights_pickle_machine *m, size_t depth,
+                                                               enum weights_pickle_kind kind)
+{
+    const struct weights_pickle_value *v = weights_pickle_machine_any(m, depth);
+
+    return v && v->kind == kind ? v : NULL;
 }
 
 bool weights_pickle_machine_items(const struct weights_pickle_value **out, const struct weights_pickle *p,

@@ -41,7 +41,8 @@ enum status weights_pickle_machine_append(struct weights_pickle_machine *m, size
 /* Whether the stack has n values above its highest mark. */
 bool weights_pickle_machine_has(const struct weights_pickle_machine *m, size_t n);
 
-/* The value `depth` entries below the top of the stack; NULL if there is none or it is of another kind. */
+/* The value `depth` entries below the top of the stack; NULL if there is none, or if it is of another kind. */
+const struct weights_pickle_value *weights_pickle_machine_any(const struct weights_pickle_machine *m, size_t depth);
 const struct weights_pickle_value *weights_pickle_machine_peek(const struct weights_pickle_machine *m, size_t depth,
                                                                enum weights_pickle_kind kind);
 
@@ -49,14 +50,15 @@ const struct weights_pickle_value *weights_pickle_machine_peek(const struct weig
 bool weights_pickle_machine_items(const struct weights_pickle_value **out, const struct weights_pickle *p,
                                   const struct weights_pickle_value *container, size_t n);
 
-/* Push the global of this name; FAIL_UNSUPPORTED if it is not in the table. */
-enum status weights_pickle_globals_push(struct weights_pickle_machine *m, const char *module, const char *name);
+/* Push a global by its name. FAIL_UNSUPPORTED for those that run programs. */
+enum status weights_pickle_globals_push(struct weights_pickle_machine *m, const struct weights_pickle_global *named);
 
-/* Push the result of a global for a tuple of arguments; only functions of the table of globals are called. */
-enum status weights_pickle_globals_call(struct weights_pickle_machine *m, const struct weights_pickle_value *global,
+/* Push what a global makes of a tuple of arguments. `called` is a global or an object; only functions of the table of
+ * globals are run, anything else makes an object. */
+enum status weights_pickle_globals_call(struct weights_pickle_machine *m, const struct weights_pickle_value *called,
                                         const struct weights_pickle_value *arguments);
 
-/* Push the storage that a persistent identifier describes. */
-enum status weights_pickle_globals_storage(struct weights_pickle_machine *m, const struct weights_pickle_value *id);
+/* Push what a persistent identifier describes: a storage, or the class of a module. */
+enum status weights_pickle_globals_persistent(struct weights_pickle_machine *m, const struct weights_pickle_value *id);
 
 #endif

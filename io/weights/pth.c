@@ -28,57 +28,43 @@ static bool count_span(size_t *span, const struct weights_record *r, const size_
     return true;
 }
 
-static enum status add_tensor(struct weights *w, const struct weights_pickle *p, const struct weights_pickle_value *key,
-                              const struct weights_pickle_tensor *t, const struct weights_pth_place *places,
-                              struct error *err)
+struct adding {
+    struct weights *w;
+    const struct weights_pickle *p;
+    const struct weights_pth_place *places;
+};
+
+static enum status add_tensor(void *context, const struct weights_pth_tensor *named, struct error *err)
 {
-    const struct weights_pickle_storage *s = &p->storages[t->storage];
+    const struct adding *a = context;
+    const struct weights_pickle_tensor *t = named->tensor;
+    const struct weights_pickle_storage *s = &a->p->storages[t->storage];
     struct weights_record *r = NULL;
     enum status rc;
 
-    TRY(weights_add(&r, w, (const char *)key->text, key->length, s->dtype, t->dims, t->ndim, err));
+    TRY(weights_add(&r, a->w, named->name, named->nname, s->dtype, t->dims, t->ndim, err));
     r->contiguous = is_contiguous(r, t->strides);
     memcpy(r->strides, t->strides, t->ndim * sizeof t->strides[0]);
     if (!count_span(&r->span, r, t->strides) || t->offset > s->numel || r->span > s->numel - t->offset)
-        return bad(w, r, "it extends beyond the end of its storage", err);
+        return bad(a->w, r, "it extends beyond the end of its storage", err);
     if (r->elements > s->numel)
-        return bad(w, r, "it repeats the elements of its storage", err);
-    r->entry = places[t->storage].entry;
-    r->offset = places[t->storage].offset + (uint64_t)t->offset * s->dtype->nbytes;
+        return bad(a->w, r, "it repeats the elements of its storage", err);
+    r->entry = a->places[t->storage].entry;
+    r->offset = a->places[t->storage].offset + (uint64_t)t->offset * s->dtype->nbytes;
+    r->epsilon = named->epsilon;
 done:
     return rc;
-}
-
-static const struct weights_pickle_value *find_state_dict(const struct weights_pickle *p)
-{
-    static const char *const keys[] = {"state_dict", "model"};
-    const struct weights_pickle_value *root = &p->values[p->root];
-
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const struct weights_pickle_value *found = weights_pickle_find(p, root, keys[i]);
-        if (found && found->kind == WEIGHTS_PICKLE_DICT)
-            return found;
-    }
-    return root;
 }
 
 enum status weights_pth_add(struct weights *w, const struct weights_pickle *p, const struct weights_pth_place *places,
                             struct error *err)
 {
-    const struct weights_pickle_value *dict = find_state_dict(p);
-    enum status rc = OK;
+    struct adding adding = {w, p, places};
+    const struct weights_pickle_value *holder = NULL;
+    enum status rc;
 
-    for (long cell = dict->kind == WEIGHTS_PICKLE_DICT ? dict->first : WEIGHTS_PICKLE_END; cell != WEIGHTS_PICKLE_END;
-         cell = p->cells[cell].next) {
-        const struct weights_pickle_value *key = &p->values[p->cells[cell].key];
-        const struct weights_pickle_value *value = &p->values[p->cells[cell].value];
-        if (key->kind == WEIGHTS_PICKLE_STRING && value->kind == WEIGHTS_PICKLE_TENSOR)
-            TRY(add_tensor(w, p, key, &p->tensors[value->integer], places, err));
-    }
-    if (w->nrecords == 0)
-        rc = error_set(err, FAIL_FORMAT,
-                       "%s: no dict of tensors, not even under 'state_dict' or 'model'; save the model's state_dict()",
-                       w->path);
+    TRY(weights_pth_find(&holder, p, w->path, err));
+    rc = weights_pth_each(p, holder, w->path, add_tensor, &adding, err);
 done:
     return rc;
 }

@@ -153,5 +153,9 @@ static void close_stream(struct weights *w)
     (void)w;
 }
 
-const struct weights_format weights_pth_stream_format = {
-    .name = "pytorch stream", .recognise = recognise, .open = open_stream, .fetch = fetch, .close = close_stream};
+const struct weights_format weights_pth_stream_format = {.name = "pytorch stream",
+                                                         .epsilon = WEIGHTS_EPSILON_TORCH,
+                                                         .recognise = recognise,
+                                                         .open = open_stream,
+                                                         .fetch = fetch,
+                                                         .close = close_stream};

@@ -248,5 +248,9 @@ static void close_zip(struct weights *w)
     free(a);
 }
 
-const struct weights_format weights_pth_zip_format = {
-    .name = "pytorch zip", .recognise = recognise, .open = open_zip, .fetch = fetch, .close = close_zip};
+const struct weights_format weights_pth_zip_format = {.name = "pytorch zip",
+                                                      .epsilon = WEIGHTS_EPSILON_TORCH,
+                                                      .recognise = recognise,
+                                                      .open = open_zip,
+                                                      .fetch = fetch,
+                                                      .close = close_zip};

@@ -209,6 +209,7 @@ static void close_safetensors(struct weights *w)
 }
 
 const struct weights_format weights_safetensors_format = {.name = "safetensors",
+                                                          .epsilon = WEIGHTS_EPSILON_TORCH,
                                                           .recognise = recognise,
                                                           .open = open_safetensors,
                                                           .fetch = fetch,

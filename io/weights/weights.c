@@ -193,6 +193,13 @@ bool weights_batchnorm(const struct weights *w)
     return false;
 }
 
+void weights_set_epsilon(struct weights *w, double epsilon)
+{
+    for (size_t i = 0; i < w->nlayers; i++)
+        if (w->layers[i].batchnorm)
+            w->layers[i].epsilon = epsilon;
+}
+
 enum status weights_sha256(char hex[SHA256_HEX], const struct weights *w, struct error *err)
 {
     enum { BUFFER = 1 << 18 };

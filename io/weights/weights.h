@@ -2,12 +2,14 @@
  * format.
  *
  * The first bytes of a file determine its format, not its name. Nothing in a file is ever executed: our own unpickler
- * reads state dicts, and refuses and names anything else. Every size stated in a file is checked against the size of
- * the file before memory is allocated. weights_load reads the numbers, a few megabytes at a time.
+ * reads tensors and skips everything else, and refuses what would run a program. Every size stated in a file is checked
+ * against the size of the file before memory is allocated. weights_load reads the numbers, a few megabytes at a time.
+ *
+ * A checkpoint may hold the network under any key and at any depth, as a dict of tensors or a pickled model.
  *
  * Known names: torchvision (`features.N`, `classifier.N`; BatchNorm at `features.N`), timm (`pre_logits.fc1`,
- * `pre_logits.fc2`, `head.fc`), Keras (`block1_conv1`, ..., `fc1`, `fc2`, `predictions`); for PyTorch files also with
- * the prefix `module.`, and in a dict under `state_dict` or `model`.
+ * `pre_logits.fc2`, `head.fc`), Cadene's (`_features.N`, `linear0`, ...) and Caffe's (`conv1_1`, `fc6`), all of them
+ * behind any prefix and with `module` or `_orig_mod` at any place. Keras' layers have any names; their order counts.
  *
  * A handle is used by one thread at a time.
  */
@@ -41,6 +43,7 @@ struct weights_layer {
     const char *name; /* of its weight tensor in the file */
     bool convolution;
     bool batchnorm;      /* a BatchNorm follows it in the file; weights_load folds that into the layer */
+    double epsilon;      /* of the BatchNorm: from the file if it says so, else the library's own */
     size_t out, in;      /* channels of a convolution, neurons of a dense layer */
     size_t weight, bias; /* floats from the start of the loaded array: [out][in][3][3] or [out][in], and [out] */
 };
@@ -88,6 +91,9 @@ bool weights_keras_preprocessing(const struct weights *w);
 /* Whether any layer has a BatchNorm that is folded. */
 bool weights_batchnorm(const struct weights *w);
 
+/* Set the epsilon of every BatchNorm, in place of the one that the file or the library has. Positive. */
+void weights_set_epsilon(struct weights *w, double epsilon);
+
 /* The checksum of the whole file, computed at every call; about a second for 550 MB. Errors: FAIL_SYSTEM. */
 enum status weights_sha256(char hex[SHA256_HEX], const struct weights *w, struct error *err);
 
@@ -96,7 +102,7 @@ enum status weights_sha256(char hex[SHA256_HEX], const struct weights *w, struct
  *   dest  out  [weights_floats] at the offsets of the layers; gaps between them are zero; undefined on failure
  *
  * Kernels become [out][in][3][3], dense matrices [out][in] with the inputs of the first in the order [C][H][W]. A
- * BatchNorm is folded in double: w' = w g / sqrt(v + 1e-5), b' = (b - m) g / sqrt(v + 1e-5) + beta.
+ * BatchNorm is folded in double: w' = w g / sqrt(v + e), b' = (b - m) g / sqrt(v + e) + beta, e its epsilon.
  * Errors: FAIL_SYSTEM, FAIL_FORMAT; FAIL_FORMAT also if a number is not finite as float; the message names tensor and
  * element. */
 enum status weights_load(float *dest, const struct weights *w, struct error *err);

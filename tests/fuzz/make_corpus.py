@@ -79,11 +79,14 @@ def pickles(corpus):
 def keras(corpus):
     """Small files of every form that the reader knows; those of the unit tests are large."""
     sys.path.insert(0, str(SUPPORT))
-    from make_weights import keras_tensors, make_network, write_keras
+    from make_weights import make_network
+    from make_weights_keras import describe, keras_tensors, old_naming, write_keras, write_keras3
     layers = keras_tensors(make_network(6, 1, [1, 1, 1, 1, 2, 1, 1, 2], [3, 2, 2]))
-    for n, options in enumerate([dict(old_names=True), dict(variable=True, below='/model_weights'),
+    for n, options in enumerate([dict(naming=old_naming), dict(variable=True, below='/model_weights'),
                                  dict(compression='gzip', shuffle=True, fletcher32=True)]):
         write_keras(corpus / 'keras' / f'small-{n}.h5', layers, **options)
+    write_keras(corpus / 'keras' / 'described.h5', layers, config=describe(layers))
+    write_keras3(corpus / 'keras' / 'numbered.h5', layers)
 
 
 def texts(corpus):

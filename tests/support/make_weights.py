@@ -12,18 +12,16 @@ import pickle
 import struct
 import sys
 
-import h5py
 import numpy
 import torch
+
+from make_weights_keras import (SIDE, keras_tensors, old_naming, write_keras, write_keras_chunks)
 
 WIDTHS = [4, 8, 16, 16, 32, 32, 32, 32]  # VGG11, a sixteenth of the published one
 FEATURES = [0, 3, 6, 8, 11, 13, 16, 18]  # torchvision's numbers of its convolutions
 FEATURES_BN = [0, 4, 8, 11, 15, 18, 22, 25]
 DENSE = [24, 20, 7]
-SIDE = 2  # of the last pool, so that the order of the flattening is seen
 EPSILON = 1e-5
-BLOCKS = ['block1_conv1', 'block2_conv1', 'block3_conv1', 'block3_conv2', 'block4_conv1', 'block4_conv2',
-          'block5_conv1', 'block5_conv2']
 
 
 def make_network(seed, channels=3, widths=WIDTHS, dense=DENSE):
@@ -64,12 +62,12 @@ def as_expected(network, dtype=torch.float32):
     return [(w.to(dtype).double().numpy(), b.to(dtype).double().numpy()) for layers in network for w, b in layers]
 
 
-def make_batchnorm(seed, network, with_bias=True):
+def make_batchnorm(seed, network, with_bias=True, epsilon=EPSILON):
     """A state dict with a BatchNorm behind every convolution, and what folding makes of it."""
     generator = torch.Generator().manual_seed(seed)
     tensors, expected = collections.OrderedDict(), []
     for number, (weight, bias) in zip(FEATURES_BN, network[0]):
-        norm = torch.nn.BatchNorm2d(len(bias), eps=EPSILON).eval()
+        norm = torch.nn.BatchNorm2d(len(bias), eps=epsilon).eval()
         with torch.no_grad():
             norm.weight.copy_(torch.randn(len(bias), generator=generator))
             norm.bias.copy_(torch.randn(len(bias), generator=generator))
@@ -81,7 +79,7 @@ def make_batchnorm(seed, network, with_bias=True):
         for name, value in norm.state_dict().items():
             tensors[f'features.{number + 1}.{name}'] = value
         norm = norm.double()
-        scale = (norm.weight / torch.sqrt(norm.running_var + EPSILON)).detach()
+        scale = (norm.weight / torch.sqrt(norm.running_var + epsilon)).detach()
         shift = (bias.double() if with_bias else 0.0) - norm.running_mean
         folded = weight.double() * scale[:, None, None, None], shift * scale + norm.bias.detach()
         images = torch.randn(2, weight.shape[1], 5, 5, generator=generator, dtype=torch.float64)
@@ -127,77 +125,6 @@ def legacy_bytes(objects, keys, storages, little=True):
     system = {'protocol_version': 1001, 'little_endian': little, 'type_sizes': {'short': 2, 'int': 4, 'long': 4}}
     return (pickle.dumps(0x1950a86a20f9469cfc6c, 2) + pickle.dumps(1001, 2) + pickle.dumps(system, 2) + objects +
             pickle.dumps(keys, 2) + b''.join(struct.pack('<q', n) + raw for n, raw in storages))
-
-
-def keras_tensors(network):
-    """(layer, weight, bias) in Keras' order: HWIO, inputs of conv1_1 B, G, R, and matrices from [H][W][C] to out."""
-    layers = []
-    for i, (name, (weight, bias)) in enumerate(zip(BLOCKS, network[0])):
-        weight = weight.numpy()
-        if i == 0 and weight.shape[1] == 3:
-            weight = weight[:, ::-1]
-        layers.append((name, numpy.ascontiguousarray(weight.transpose(2, 3, 1, 0)), bias.numpy()))
-    for name, (weight, bias) in zip(['fc1', 'fc2', 'predictions'], network[1]):
-        weight = weight.numpy()
-        if name == 'fc1':
-            weight = weight.reshape(len(bias), -1, SIDE, SIDE).transpose(0, 2, 3, 1).reshape(len(bias), -1)
-        layers.append((name, numpy.ascontiguousarray(weight.T), bias.numpy()))
-    check_keras_order(network, layers)
-    return layers
-
-
-def check_keras_order(network, layers):
-    """What Keras computes with these arrays on channels-last B, G, R is what PyTorch computes on R, G, B."""
-    generator = numpy.random.default_rng(0)
-    image = generator.normal(size=(6, 6, network[0][0][0].shape[1]))
-    weight, bias = network[0][0]
-    there = torch.nn.functional.conv2d(torch.tensor(image.transpose(2, 0, 1))[None], weight.double(), bias.double())
-    kernel = layers[0][1]
-    seen = image[:, :, ::-1] if image.shape[2] == 3 else image
-    here = sum(seen[y:y + 4, x:x + 4] @ kernel[y, x] for y in range(3) for x in range(3)) + layers[0][2]
-    assert numpy.abs(here.transpose(2, 0, 1) - there[0].numpy()).max() < 1e-4
-    maps = generator.normal(size=(network[0][-1][0].shape[0], SIDE, SIDE))
-    weight, bias = network[1][0]
-    there = weight.double().numpy() @ maps.ravel()
-    here = maps.transpose(1, 2, 0).ravel() @ layers[len(BLOCKS)][1]
-    assert numpy.abs(here - there).max() < 1e-4
-
-
-def write_keras(path, layers, old_names=False, variable=False, below='/', **options):
-    def text(names):
-        return numpy.array(names, dtype=h5py.string_dtype() if variable else 'S')
-
-    with h5py.File(path, 'w') as file:
-        root = file.require_group(below)
-        root.attrs['layer_names'] = text(['input_1'] + [name for name, _, _ in layers] + ['flatten'])
-        root.attrs['backend'] = b'tensorflow'
-        for empty in 'input_1', 'flatten':
-            root.create_group(empty).attrs['weight_names'] = numpy.array([])
-        for name, weight, bias in layers:
-            group = root.create_group(name)
-            names = [f'{name}_W_1:0', f'{name}_b_1:0'] if old_names else [f'{name}/kernel:0', f'{name}/bias:0']
-            group.attrs['weight_names'] = text(names)
-            for dataset, values in zip(names, (weight, bias)):
-                group.create_dataset(dataset, data=values, **options)
-
-
-def write_keras_chunks(path, layers):
-    """Chunks that do not divide the shapes, enough of them for a tree of several levels, and numbers in a header."""
-    write_keras(path, layers)
-    with h5py.File(path, 'r+') as file:
-        for name, weight, bias in layers:
-            kernel = f'{name}/{name}/kernel:0'
-            del file[kernel], file[f'{name}/{name}/bias:0']
-            file.create_dataset(kernel, data=weight, chunks=tuple((n + 2) // 3 if n > 3 else 1 for n in weight.shape),
-                                compression='gzip', shuffle=name < 'block4', fletcher32=name > 'block3')
-            compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            compact.set_layout(h5py.h5d.COMPACT)
-            dataset = h5py.h5d.create(file[name][name].id, b'bias:0', h5py.h5t.IEEE_F32BE,
-                                      h5py.h5s.create_simple(bias.shape), dcpl=compact)
-            h5py.Dataset(dataset)[...] = bias
-        matrix = 'fc1/fc1/kernel:0'
-        del file[matrix]
-        file.create_dataset(matrix, data=layers[-3][1], chunks=(1, 5))
 
 
 def write_expected(path, expected):
@@ -292,7 +219,7 @@ def make_valid(folder):
 
     layers = keras_tensors(network)
     add('keras.h5', expected, lambda path: write_keras(path, layers))
-    add('keras_old.h5', expected, lambda path: write_keras(path, layers, old_names=True))
+    add('keras_old.h5', expected, lambda path: write_keras(path, layers, naming=old_naming))
     add('keras_chunked.h5', expected, lambda path: write_keras(
         path, layers, variable=True, below='/model_weights', compression='gzip', shuffle=True, fletcher32=True))
     add('keras_edges.h5', expected, lambda path: write_keras_chunks(path, layers))
@@ -302,6 +229,9 @@ def make_valid(folder):
     add('keras_f64.h5', as_expected(double, torch.float64), lambda path: write_keras(path, wide))
     grey = make_network(5, channels=1)
     add('keras_grey.h5', as_expected(grey), lambda path: write_keras(path, keras_tensors(grey)))
+
+    import make_weights_theirs
+    make_weights_theirs.make(network, add, add_safetensors, add_pth)
 
     # Small ones, for damaging them many times.
     small = make_network(6, 1, [1, 1, 1, 1, 2, 1, 1, 2], [3, 2, 2])

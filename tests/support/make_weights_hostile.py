@@ -1,5 +1,6 @@
 """Weights files that must be refused; make_weights.py calls it."""
 import collections
+import fractions
 import io
 import json
 import os
@@ -11,8 +12,9 @@ import h5py
 import numpy
 import torch
 
-from make_weights import (keras_tensors, legacy_bytes, make_batchnorm, make_network, make_old_objects,
-                          safetensors_bytes, safetensors_parts, torchvision_names, write_keras)
+from make_weights import (legacy_bytes, make_batchnorm, make_network, make_old_objects, safetensors_bytes,
+                          safetensors_parts, torchvision_names)
+from make_weights_keras import batchnorm_arrays, describe, keras_tensors, write_keras, write_keras3
 
 
 class Shell:
@@ -134,7 +136,15 @@ def make_hostile_pickles(folder):
                 archive.writestr(f'a/data/{key}', raw)
 
     add('shell', {'state_dict': plain, 'x': Shell()})
+    add('hidden_shell', {'state_dict': plain, 'args': {'more': [1, (Shell(),)]}})
     add('eval', {'x': Call(eval, '1 + 1')})
+    add('two_networks', {'model': plain, 'model_ema': {k: v + 1 for k, v in plain.items()}, 'epoch': 2})
+    add('numpy_arrays', {k: v.numpy() for k, v in plain.items()})
+    add('object', fractions.Fraction(1, 3))
+    circle = torch.nn.Module()
+    circle._modules['features'] = circle
+    circle.scale = torch.nn.Parameter(torch.ones(2))
+    add('module_cycle', circle)
     add('whole_model', torch.nn.Sequential(torch.nn.Linear(2, 2)))
     add('int_storage', {'features.0.weight': torch.zeros(3, dtype=torch.int32)})
     storage = plain['features.0.bias'].storage()
@@ -158,6 +168,15 @@ def make_hostile_pickles(folder):
 
     add_raw('protocol_4', pickle.dumps({'a': 1}, 4))
     add_raw('instance', b'\x80\x02(ios\nsystem\n(X\x01\x00\x00\x00aoR.')
+    add_raw('protocol_6', b'\x80\x06N.')
+    add_raw('next_buffer', b'\x80\x05\x97.')
+    add_raw('stack_global_number', b'\x80\x04K\x01X\x06\x00\x00\x00system\x93.')
+    add_raw('unknown_storage', b'\x80\x02(X\x07\x00\x00\x00storagectorch\nOtherStorage\nX\x01\x00\x00\x000'
+            b'X\x03\x00\x00\x00cpuK\x01tQ.')
+    add_raw('pop_nothing', b'\x80\x020.')
+    add_raw('frozen_set_without_mark', b'\x80\x04NN\x91.')
+    add_raw('build_number', b'\x80\x02K\x01}b.')
+    add_raw('bytes_long', b'\x80\x05\x8e' + b'\xff' * 8 + b'abc.')
     add_raw('new_object', b'\x80\x02ccollections\nOrderedDict\n)\x81.')
     add_raw('stack_global', b'\x80\x02X\x02\x00\x00\x00osX\x06\x00\x00\x00system\x93.')
     add_raw('call_type', b'\x80\x02ctorch\nFloatStorage\n)R.')
@@ -180,7 +199,7 @@ def make_hostile_pickles(folder):
     add_raw('memo_far', b'\x80\x02Nr\xff\xff\xff\xff.')
     add_raw('memo_empty_stack', b'\x80\x02q\x00.')
     add_raw('string_long', b'\x80\x02X\xff\xff\xff\xffabc.')
-    add_raw('integer_long', b'\x80\x02\x8a\xff' + b'\x01' * 255 + b'.')
+    add_raw('integer_long', b'\x80\x02\x8b\xff\xff\xff\x7f' + b'\x01' * 255 + b'.')
     add_raw('parameter_none', b'\x80\x02ctorch._utils\n_rebuild_parameter\n(N\x88}tR.')
     add_raw('ordered_dict_none', b'\x80\x02ccollections\nOrderedDict\n(NtR.')
     add_raw('ordered_dict_triple', b'\x80\x02ccollections\nOrderedDict\n(](](NNNeetR.')
@@ -341,8 +360,49 @@ def make_hostile_keras(folder):
     add('name_long', lambda file: file.attrs.__setitem__('layer_names', numpy.array([b'x' * 300])))
     add('name_root', lambda file: file.attrs.__setitem__('layer_names', numpy.array([b'/'])))
     add('name_dots', lambda file: file.attrs.__setitem__('layer_names', numpy.array([b'../fc1'])))
-    add('other_layer', lambda file: (file['fc1'].attrs.__setitem__('weight_names', numpy.array([b'gamma:0'])),
-                                     file.__setitem__('fc1/gamma:0', numpy.zeros(3, 'f4'))))
+    add('other_layer', lambda file: (file['fc1'].attrs.__setitem__('weight_names', numpy.array([b'embeddings:0'])),
+                                     file.__setitem__('fc1/embeddings:0', numpy.zeros(3, 'f4'))))
+    make_hostile_keras_models(folder, layers)
+
+
+def make_hostile_keras_models(folder, layers):
+    """Models that are not what their weights alone would say, or of which the file does not say enough."""
+    model = describe(layers)
+
+    def add(name, change):
+        changed = json.loads(json.dumps(model))
+        changed = change(changed['config']['layers']) or changed
+        write_keras(folder / f'config_{name}.h5', layers, config=changed)
+
+    def at(layers, name):
+        return next(i for i, layer in enumerate(layers) if layer['config']['name'] == name)
+
+    def set_key(**keys):
+        return lambda layers: layers[at(layers, 'block2_conv1')]['config'].update(keys)
+
+    def insert(kind, **keys):
+        return lambda layers: layers.insert(at(layers, 'block2_conv1') + 1, {'class_name': kind, 'config': keys})
+
+    add('add', insert('Add', name='add_1'))
+    add('elu', set_key(activation='elu'))
+    add('linear', set_key(activation='linear'))
+    add('valid', set_key(padding='valid'))
+    add('strides', set_key(strides=[2, 2]))
+    add('first', set_key(data_format='channels_first'))
+    add('bn_late', insert('BatchNormalization', name='bn'))
+    add('rescaling', lambda layers: layers.insert(1, {'class_name': 'Rescaling', 'config': {'name': 'scale'}}))
+    add('list', lambda layers: {'config': 3})
+    write_keras(folder / 'config_text.h5', layers)
+    write_keras(folder / 'config_number.h5', layers)
+    with h5py.File(folder / 'config_text.h5', 'r+') as file:
+        file.attrs['model_config'] = b'{"class_name": '
+    with h5py.File(folder / 'config_number.h5', 'r+') as file:
+        file.attrs['model_config'] = 3
+    write_keras(folder / 'rescaling.h5', [('rescaling', {})] + layers)
+    write_keras(folder / 'bn_unclear.h5', layers[:1] + [('bn', batchnorm_arrays(6, 4))] + layers[1:])
+    write_keras3(folder / 'bn_numbered.h5', layers)
+    with h5py.File(folder / 'bn_numbered.h5', 'r+') as file:
+        file['layers/batch_normalization/vars/0'] = numpy.ones(4, 'f4')
 
 
 def make_hostile(folder):
