@@ -112,12 +112,21 @@ done:
 static enum status find_pickle(uint64_t *entry, size_t *nprefix, const struct archive *a, const struct weights *w,
                                struct error *err)
 {
-    static const char pickle[] = "data.pkl";
+    static const char pickle[] = "data.pkl", keras[] = "model.weights.h5", array[] = ".npy";
+    const char *what = "a zip archive without NAME/data.pkl is not a file of torch.save";
     zip_int64_t n = zip_get_num_entries(a->zip, 0);
 
     for (zip_int64_t i = 0; i < n; i++) {
         const char *name = zip_get_name(a->zip, (zip_uint64_t)i, ZIP_FL_ENC_RAW);
         const char *slash = name ? strchr(name, '/') : NULL;
+        if (name && strcmp(name, keras) == 0)
+            what =
+                "it is Keras 3's archive, save it as HDF5, in Python: import keras; keras.models.load_model(\"FILE\")."
+                "save(\"FILE.h5\")";
+        if (name && strlen(name) > strlen(array) && strcmp(name + strlen(name) - strlen(array), array) == 0)
+            what =
+                "it holds arrays of NumPy, convert them, in Python: import numpy, torch; torch.save({k: torch.as_tensor"
+                "(v) for k, v in numpy.load(\"FILE\").items()}, \"weights.pth\")";
         if (!slash || strcmp(slash + 1, pickle) != 0)
             continue;
         *entry = (uint64_t)i;
@@ -125,8 +134,7 @@ static enum status find_pickle(uint64_t *entry, size_t *nprefix, const struct ar
         if (*nprefix <= WEIGHTS_MAX_NAME)
             return OK;
     }
-    return error_set(err, FAIL_UNSUPPORTED, "%s: a zip archive without NAME/data.pkl is not a file of torch.save",
-                     w->path);
+    return error_set(err, FAIL_UNSUPPORTED, "%s: %s", w->path, what);
 }
 
 static enum status read_pickle(unsigned char **bytes, size_t *nbytes, struct archive *a, const struct weights *w,

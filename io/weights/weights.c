@@ -12,6 +12,22 @@
 
 enum { HEAD = 16 };
 
+/* Files that are often taken for weights. */
+static const struct lookalike {
+    const char *head, *what;
+} lookalikes[] = {
+    {"version https://", "it is a pointer of Git LFS, not the file: run `git lfs pull`"},
+    {"<!DOCTYPE", "it is a web page, not the weights: the download failed, or needs a login"},
+    {"<!doctype", "it is a web page, not the weights: the download failed, or needs a login"},
+    {"<html", "it is a web page, not the weights: the download failed, or needs a login"},
+    {"\x1f\x8b", "it is compressed with gzip: run `gunzip` on it"},
+    {"\x93NUMPY", "it is a single array of NumPy, not the weights of a network"},
+    {"MATLAB", "it is a file of MATLAB: convert it in Python with scipy.io.loadmat and torch.save"},
+    {"{", "it is JSON; the weights are in the .safetensors files beside it"},
+    {"\x80", "it is a pickle that torch.save did not write, in Python: import pickle, torch; torch.save({k: "
+             "torch.as_tensor(v) for k, v in pickle.load(open(\"FILE\", \"rb\")).items()}, \"weights.pth\")"},
+};
+
 static const struct weights_format *const formats[] = {
     &weights_keras_format,
     &weights_pth_zip_format,
@@ -50,21 +66,36 @@ static enum status open_file(struct weights *w, struct error *err)
     w->fd = fault_hit(FAULT_OPEN) ? -1 : open(w->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (w->fd < 0 || fstat(w->fd, &st) != 0)
         return error_system(err, "%s: cannot open the weights", w->path);
+    if (S_ISDIR(st.st_mode))
+        return error_set(
+            err, FAIL_SYSTEM,
+            "%s: it is a folder; name the file in it (model.safetensors, pytorch_model.bin), or save a "
+            "model of TensorFlow as one file, in Python: keras.models.load_model(\"FOLDER\").save(\"FILE.h5\")",
+            w->path);
     if (!S_ISREG(st.st_mode))
         return error_set(err, FAIL_SYSTEM, "%s: not a regular file", w->path);
     w->nbytes = (uint64_t)st.st_size;
     return OK;
 }
 
+static enum status refuse_format(const struct weights *w, const unsigned char *head, struct error *err)
+{
+    const char *what = "convert the weights to one of these formats";
+
+    for (size_t i = sizeof lookalikes / sizeof lookalikes[0]; i-- > 0;)
+        if (memcmp(head, lookalikes[i].head, strlen(lookalikes[i].head)) == 0)
+            what = lookalikes[i].what;
+    return error_set(err, FAIL_UNSUPPORTED,
+                     "%s: the first bytes are not those of safetensors, HDF5 (Keras) or torch.save; %s", w->path, what);
+}
+
 static enum status find_format(struct weights *w, struct error *err)
 {
     unsigned char head[HEAD];
 
-    if (w->nbytes < HEAD) {
-        error_set(err, FAIL_FORMAT, "%s: %llu bytes are too few for a weights file", w->path,
-                  (unsigned long long)w->nbytes);
-        return FAIL_FORMAT;
-    }
+    if (w->nbytes < HEAD)
+        return error_set(err, FAIL_FORMAT, "%s: %llu bytes are too few for a weights file", w->path,
+                         (unsigned long long)w->nbytes);
     enum status rc = weights_pread(head, w, 0, HEAD, err);
     if (rc != OK)
         return rc;
@@ -73,12 +104,7 @@ static enum status find_format(struct weights *w, struct error *err)
             w->format = formats[i];
             return OK;
         }
-    error_set(
-        err, FAIL_UNSUPPORTED,
-        "%s: the first bytes are not those of safetensors, HDF5 (Keras) or torch.save; convert the weights to one of "
-        "these formats",
-        w->path);
-    return FAIL_UNSUPPORTED;
+    return refuse_format(w, head, err);
 }
 
 enum status weights_open_container(struct weights **out, const char *path, struct error *err)
@@ -185,12 +211,17 @@ bool weights_keras_preprocessing(const struct weights *w)
     return w->format->keras;
 }
 
-bool weights_batchnorm(const struct weights *w)
+double weights_epsilon(const struct weights *w)
 {
     for (size_t i = 0; i < w->nlayers; i++)
         if (w->layers[i].batchnorm)
-            return true;
-    return false;
+            return w->layers[i].epsilon;
+    return 0;
+}
+
+bool weights_batchnorm(const struct weights *w)
+{
+    return weights_epsilon(w) > 0;
 }
 
 void weights_set_epsilon(struct weights *w, double epsilon)

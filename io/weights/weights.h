@@ -91,6 +91,9 @@ bool weights_keras_preprocessing(const struct weights *w);
 /* Whether any layer has a BatchNorm that is folded. */
 bool weights_batchnorm(const struct weights *w);
 
+/* The epsilon of the first BatchNorm; 0 without one. */
+double weights_epsilon(const struct weights *w);
+
 /* Set the epsilon of every BatchNorm, in place of the one that the file or the library has. Positive. */
 void weights_set_epsilon(struct weights *w, double epsilon);
 

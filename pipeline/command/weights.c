@@ -120,6 +120,8 @@ static void print_text(const struct report *report)
         printf("  network  %s%s: input %zu x %zu x %zu (channels, height, width), %zu classes, %zu parameters\n",
                net->name, weights_batchnorm(w) ? " with BatchNorm (folded)" : "", in.channels, in.height, in.width,
                classes(net), parameters(net));
+        if (weights_batchnorm(w))
+            printf("  epsilon  %g, of BatchNorm; model.batchnorm_eps changes it\n", weights_epsilon(w));
         printf("  input    prepared as for %s\n", preprocessing(report));
     } else {
         printf("  network  not recognised\n");
@@ -166,9 +168,11 @@ static json_t *json_network(const struct report *report)
 
     if (!report->recognised)
         return json_null();
-    return json_pack("{s:s, s:o, s:I, s:I, s:b, s:s}", "name", net->name, "input", json_shape(input, 3), "classes",
+    json_t *epsilon = weights_batchnorm(report->weights) ? json_real(weights_epsilon(report->weights)) : json_null();
+    return json_pack("{s:s, s:o, s:I, s:I, s:b, s:o, s:s}", "name", net->name, "input", json_shape(input, 3), "classes",
                      (json_int_t)classes(net), "parameters", (json_int_t)parameters(net), "batchnorm",
-                     (int)weights_batchnorm(report->weights), "preprocessing", preprocessing(report));
+                     (int)weights_batchnorm(report->weights), "batchnorm_eps", epsilon, "preprocessing",
+                     preprocessing(report));
 }
 
 /* A path need not be UTF-8, which JSON requires. */

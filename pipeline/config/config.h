@@ -60,6 +60,12 @@ struct config_size {
     size_t value;
 };
 
+/* A real number that need not be set. */
+struct config_real {
+    bool set;
+    double value;
+};
+
 struct config_reals {
     size_t count; /* 0: not given */
     double values[CONFIG_MAX_REALS];
@@ -114,6 +120,7 @@ struct config_data {
 struct config_model {
     char *network; /* "auto" or "vgg16", ... */
     struct config_path weights, classes;
+    struct config_real batchnorm_eps;
 };
 
 struct config_measure {

@@ -102,6 +102,23 @@ enum status config_number_parse_real(void *field, const struct config_key *key, 
     return store_real(field, value, key, text, err);
 }
 
+enum status config_number_parse_any_real(void *field, const struct config_key *key, const char *text, struct error *err)
+{
+    struct config_real real = {.set = *text != '\0'};
+    enum status rc = real.set ? config_number_parse_real(&real.value, key, text, err) : OK;
+
+    *(struct config_real *)field = real;
+    return rc;
+}
+
+void config_number_print_any_real(FILE *out, const void *field, const struct config_key *key)
+{
+    const struct config_real *real = field;
+
+    if (real->set)
+        config_number_print_real(out, &real->value, key);
+}
+
 enum status config_number_parse_share(void *field, const struct config_key *key, const char *text, struct error *err)
 {
     static const double percent[] = {0.01};

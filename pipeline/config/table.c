@@ -44,6 +44,9 @@ static const struct config_key keys[] = {
      .help = "safetensors, Keras .h5 or PyTorch .pth file", .required = true, .may_differ = true},
     {"model", "classes", CONFIG_TYPE_PATH, FIELD(model.classes), "",
      .help = "text file with one class name on each line", .may_differ = true},
+    {"model", "batchnorm_eps", CONFIG_TYPE_ANY_REAL, FIELD(model.batchnorm_eps), "",
+     .help = "epsilon of every BatchNorm; empty: as in the file, else 1e-5 for PyTorch and 1e-3 for Keras",
+     .low = 1e-12, .high = 1},
 
     {"measure", "composite", CONFIG_TYPE_NAME, FIELD(measure.composite), "epsilon_gamma_box",
      .help = "relevance rules for all layers", .allowed = COMPOSITES},

@@ -135,16 +135,18 @@ static bool next_entry(struct entry *e, const char **at)
     return false;
 }
 
-/* Find the assignment to the same key; its value reads "not set" if there is none. */
+/* Find the assignment to the same key. One that is missing has the key's default, since texts of earlier versions lack
+ * the keys that are new; of a key that the program does not know it reads "not set". */
 static void find_entry(struct entry *found, const char *text, const struct entry *wanted)
 {
     *found = (struct entry){0};
     while (next_entry(found, &text))
         if (strcmp(found->section, wanted->section) == 0 && strcmp(found->name, wanted->name) == 0)
             return;
+    const struct config_key *key = config_table_key(config_table_find(wanted->section, wanted->name));
     *found = *wanted;
-    found->value = "not set";
-    found->nvalue = 7;
+    found->value = key && key->type != CONFIG_TYPE_PAIRS ? key->fallback : "not set";
+    found->nvalue = (int)strlen(found->value);
 }
 
 static bool is_key(const struct config_key *key, const char *name)

@@ -75,6 +75,8 @@ static const struct type types[] = {
     [CONFIG_TYPE_BYTES] = {sizeof(struct config_size), config_number_parse_bytes, config_number_print_optional, NULL,
                            "BYTES, 900M, 2GiB"},
     [CONFIG_TYPE_REAL] = {sizeof(double), config_number_parse_real, config_number_print_real, NULL, "X"},
+    [CONFIG_TYPE_ANY_REAL] = {sizeof(struct config_real), config_number_parse_any_real, config_number_print_any_real,
+                              NULL, "X"},
     [CONFIG_TYPE_SHARE] = {sizeof(double), config_number_parse_share, config_number_print_real, NULL, "X or P %"},
     [CONFIG_TYPE_SECONDS] = {sizeof(double), config_number_parse_seconds, config_number_print_real, NULL,
                              "SECONDS, 10m, 1.5h"},

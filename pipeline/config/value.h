@@ -16,6 +16,7 @@ enum config_type {
     CONFIG_TYPE_OPTIONAL,   /* struct config_size */
     CONFIG_TYPE_BYTES,      /* struct config_size */
     CONFIG_TYPE_REAL,       /* double */
+    CONFIG_TYPE_ANY_REAL,   /* struct config_real */
     CONFIG_TYPE_SHARE,      /* double, 0 to 1 */
     CONFIG_TYPE_SECONDS,    /* double */
     CONFIG_TYPE_REALS,      /* struct config_reals */

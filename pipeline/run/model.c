@@ -33,6 +33,9 @@ static enum status describe(struct description *d, const struct weights *w, cons
     char message[256];
     enum status rc = OK;
 
+    if (config->model.batchnorm_eps.set && !weights_batchnorm(w))
+        TRY(config_fail(config, err, "model.batchnorm_eps", "%s has no BatchNorm; remove the key",
+                        config->model.weights.file));
     for (size_t i = 0; i < weights_nlayers(w); i++) {
         const struct weights_layer *l = &weights_layers(w)[i];
         layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
@@ -59,6 +62,8 @@ static enum status open_weights(struct weights **w, struct description *d, const
         rc = weights_open(w, config->model.weights.file, err);
         if (rc == OK)
             rc = describe(d, *w, config, err);
+        if (rc == OK && config->model.batchnorm_eps.set)
+            weights_set_epsilon(*w, config->model.batchnorm_eps.value);
     }
     rc = agree(node->world, rc, err);
     MPI_Bcast(d, sizeof *d, MPI_BYTE, 0, node->world);

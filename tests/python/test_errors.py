@@ -7,6 +7,7 @@ import unittest
 
 import h5py
 import numpy
+import torch
 
 from support import DEMO_WEIGHTS, JOBS, RunCase, Store, nrmflow, read_safetensors, write_safetensors
 
@@ -163,6 +164,25 @@ class Weights(ErrorCase):
         bad = os.path.join(self.place, "nan.safetensors")
         write_safetensors(bad, tensors)
         self.check_fails("nan.safetensors", r"features\.7\.weight", sets=[f"model.weights={bad}"])
+
+    def test_batchnorm_epsilon_without_a_batchnorm(self):
+        self.check_fails(r"model\.batchnorm_eps", "no BatchNorm", sets=["model.batchnorm_eps=1e-3"])
+
+    def test_checkpoint_of_two_networks_says_how_to_keep_one(self):
+        tensors = {name: torch.tensor(tensor) for name, tensor in read_safetensors(DEMO_WEIGHTS).items()}
+        both = os.path.join(self.place, "both.pth")
+        torch.save({"model": tensors, "model_ema": {name: tensor + 1 for name, tensor in tensors.items()}}, both)
+        self.check_fails(r"both\.pth", r'at \["model"\], \["model_ema"\]', r"torch\.save\(c\[",
+                         sets=[f"model.weights={both}"])
+
+    def test_program_in_a_checkpoint_is_not_run(self):
+        class Shell:
+            def __reduce__(self):
+                return os.system, ("touch executed",)
+
+        bad = os.path.join(self.place, "bad.pth")
+        torch.save({"state_dict": {}, "extra": Shell()}, bad)
+        self.check_fails(r"bad\.pth", r"posix\.system", "nothing was executed", sets=[f"model.weights={bad}"])
 
     def test_weights_of_another_network_than_configured(self):
         self.check_fails(r"model\.network", "vgg16", sets=["model.network=vgg19"])

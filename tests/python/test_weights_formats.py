@@ -125,5 +125,78 @@ class WeightsFormats(RunCase):
         self.assert_same_stores(paths[1], paths[0], but=["model_sha256", "config"])
 
 
+FEATURES = [0, 3, 6, 8, 11, 13, 16, 18]  # of a VGG11; one more for each BatchNorm below
+POOLED = (0, 1, 3, 5, 7)
+
+
+class Normed(torch.nn.Module):
+    """The tiny network with a BatchNorm behind every convolution, whose variances are of the size of an epsilon."""
+
+    def __init__(self, epsilon):
+        super().__init__()
+        tensors, generator = as_torch(read_safetensors(TINY)), torch.Generator().manual_seed(5)
+        features = []
+        for i, number in enumerate(FEATURES):
+            weight = tensors[f"features.{number}.weight"]
+            features += [torch.nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1),
+                         torch.nn.BatchNorm2d(weight.shape[0], eps=epsilon), torch.nn.ReLU()]
+            features += [torch.nn.MaxPool2d(2)] if i in POOLED else []
+            features[-3 - (i in POOLED)].load_state_dict({"weight": weight, "bias": tensors[f"features.{number}.bias"]})
+            norm = features[-2 - (i in POOLED)]
+            norm.running_var.uniform_(1e-3, 5e-3, generator=generator)
+            norm.running_mean.uniform_(-0.05, 0.05, generator=generator)
+            norm.weight.data.uniform_(0.02, 0.08, generator=generator)
+        self.features = torch.nn.Sequential(*features)
+        dense = [torch.nn.Linear(*tensors[f"classifier.{number}.weight"].shape[::-1]) for number in (0, 3, 6)]
+        self.classifier = torch.nn.Sequential(dense[0], torch.nn.ReLU(), torch.nn.Dropout(), dense[1], torch.nn.ReLU(),
+                                              torch.nn.Dropout(), dense[2])
+        self.classifier.load_state_dict({name[11:]: tensor for name, tensor in tensors.items() if "classifier" in name})
+        self.eval()
+
+    def forward(self, x):
+        return self.classifier(torch.flatten(self.features(x), 1))
+
+    def logits(self, pixels):
+        mean, std = (torch.tensor([float(v) for v in text.split(",")])[:, None, None] for text in (TORCH_MEAN, TORCH_STD))
+        with torch.no_grad():
+            return self((torch.tensor(pixels.transpose(0, 3, 1, 2)) / 255 - mean) / std)[:, 0].numpy()
+
+
+class BatchNormEpsilon(RunCase):
+    """The same tensors are another network with another epsilon; what the program computes is what PyTorch does."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        generator = numpy.random.default_rng(12)
+        cls.pixels = numpy.array([smooth_image(generator, 32, 32) for _ in range(6)])
+        with h5py.File(cls.path("images.h5"), "w") as file:
+            file["data"] = cls.pixels
+        with open(cls.path("run.ini"), "w") as file:
+            file.write("[data]\npath = images.h5\n[model]\nweights = missing\n[measure]\ntarget = class:0\nflows = none\n")
+
+    def check_logits(self, saved, epsilon, **settings):
+        torch.save(saved, self.path("w.pth"))
+        given = {"model.weights": self.path("w.pth"), **{f"model.{key}": value for key, value in settings.items()}}
+        done = self.run_store(f"{self._testMethodName}{len(settings)}.h5", given, config=self.path("run.ini"))
+        want = Normed(epsilon).logits(self.pixels)
+        self.assert_close(Store(done)["images/logit"], want, 1e-4 * numpy.abs(want).max())
+
+    def test_key_says_what_a_state_dict_does_not(self):
+        model = Normed(1e-3)
+        self.check_logits(model.state_dict(), 1e-5)
+        self.check_logits({"state_dict": model.state_dict()}, 1e-3, batchnorm_eps="1e-3")
+
+    def test_whole_model_says_it(self):
+        self.check_logits(Normed(0.01), 0.01)
+
+    def test_key_wins_over_the_file(self):
+        self.check_logits({"model": Normed(0.01)}, 1e-4, batchnorm_eps="0.0001")
+
+    def test_epsilon_matters(self):
+        one, other = Normed(1e-5).logits(self.pixels), Normed(1e-3).logits(self.pixels)
+        self.assertGreater(numpy.abs(one - other).max(), 0.01 * numpy.abs(one).max())
+
+
 if __name__ == "__main__":
     unittest.main()

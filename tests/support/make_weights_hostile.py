@@ -1,6 +1,7 @@
 """Weights files that must be refused; make_weights.py calls it."""
 import collections
 import fractions
+import gzip
 import io
 import json
 import os
@@ -405,7 +406,22 @@ def make_hostile_keras_models(folder, layers):
         file['layers/batch_normalization/vars/0'] = numpy.ones(4, 'f4')
 
 
+def make_lookalikes(folder):
+    """Files that people take for weights."""
+    arrays = {name: tensor.numpy() for name, tensor in torchvision_names(make_network(1)).items()}
+    contents = {'lfs': b'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n',
+                'page': b'<!DOCTYPE html><html><body>Sign in</body></html>', 'gzip': gzip.compress(bytes(40)),
+                'index': b'{"metadata": {}, "weight_map": {}}', 'pickle': pickle.dumps(arrays, 4)}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    numpy.savez(folder / 'arrays.npz', **arrays)
+    with zipfile.ZipFile(folder / 'model.keras', 'w') as archive:
+        archive.writestr('config.json', '{}')
+        archive.writestr('model.weights.h5', 'weights')
+
+
 def make_hostile(folder):
+    make_lookalikes(folder)
     make_hostile_safetensors(folder)
     make_hostile_pickles(folder)
     make_hostile_streams(folder)

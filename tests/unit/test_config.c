@@ -101,6 +101,8 @@ static void expect_model_and_data(const struct config *c)
 {
     assert_string_equal(c->model.network, "vgg19");
     assert_string_equal(c->model.classes.file, "jobs/names.txt");
+    assert_true(c->model.batchnorm_eps.set);
+    assert_same(c->model.batchnorm_eps.value, 1e-3);
     assert_int_equal(c->data.format, CONFIG_FORMAT_IDX);
     assert_same(c->data.images.first, 5);
     assert_same(c->data.images.end, 100);
@@ -163,7 +165,7 @@ static void every_key_is_read(void **state)
     (void)state;
     assert_parsed(
         &c,
-        "network = vgg19\nclasses = names.txt\n"
+        "network = vgg19\nclasses = names.txt\nbatchnorm_eps = 1e-3\n"
         "[data]\nformat = idx\nlabels = l.gz\nimages = 5:100\nshard = 2/4\nresize = 256\ncrop = 224\npad = 2\n"
         "mean = 0.485, 0.456,0.406\nstd = 0.229 0.224 0.225\nmax_failed = 5 %\n"
         "[measure]\ncomposite = zplus\nrule.conv1_1 = gamma 0.25\nrule.fc6 = zero\nbias = spread\n"
@@ -307,6 +309,23 @@ static void chosen_keys_alone_are_compared(void **state)
     free(c);
 }
 
+/* The text of a store that an earlier version wrote lacks the keys that are new since. */
+static void a_missing_key_has_its_default(void **state)
+{
+    char message[256] = "", *mine = text_of(""), *other = text_of("batchnorm_eps = 1e-3\n"), *theirs = strdup(mine),
+         *key = strstr(theirs, "batchnorm_eps"), *rest = strchr(key, '\n');
+
+    (void)state;
+    memmove(key, rest + 1, strlen(rest + 1) + 1);
+    assert_null(strstr(theirs, "batchnorm_eps"));
+    assert_false(config_text_differs(message, sizeof message, mine, theirs));
+    assert_true(config_text_differs(message, sizeof message, other, theirs));
+    assert_string_equal(message, "model.batchnorm_eps is \"0.001\" here, but \"\" in the store");
+    free(mine);
+    free(other);
+    free(theirs);
+}
+
 static void unknown_names_get_line_and_suggestion(void **state)
 {
     (void)state;
@@ -378,6 +397,8 @@ static const struct {
     {"run.variation_limit=1e9", "not between"},
     {"data.max_failed=101 %", "not between 0 and 1"},
     {"data.max_failed=0.01 # one percent", "not a fraction"},
+    {"model.batchnorm_eps=0", "not between"},
+    {"model.batchnorm_eps=small", "not a number"},
     {"data.images=5", "not a range"},
     {"data.images=5:5", "is empty"},
     {"data.images=9:5", "is empty"},
@@ -553,6 +574,7 @@ int main(void)
         cmocka_unit_test(differences_that_change_numbers_are_named),
         cmocka_unit_test(differences_that_change_no_numbers_do_not_count),
         cmocka_unit_test(chosen_keys_alone_are_compared),
+        cmocka_unit_test(a_missing_key_has_its_default),
         cmocka_unit_test(unknown_names_get_line_and_suggestion),
         cmocka_unit_test(unknown_names_on_the_command_line_get_a_suggestion),
         cmocka_unit_test(lines_that_are_no_assignment_are_errors),

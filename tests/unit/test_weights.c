@@ -239,6 +239,47 @@ static void gaps_between_layers_are_zero(void **state)
     weights_close(w);
 }
 
+static void epsilon_is_that_of_the_file_or_of_its_library(void **state)
+{
+    static const struct {
+        const char *file;
+        double epsilon;
+    } known[] = {{"bn.pth", 1e-5},
+                 {"bn.safetensors", 1e-5},
+                 {"their_model.pth", 1e-3},
+                 {"their_keras_bn_names.h5", 1e-3},
+                 {"their_keras_bn.h5", 2e-3},
+                 {"plain.pth", 0}};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        struct weights *w = open_sample(*state, known[i].file);
+        assert_same(weights_epsilon(w), known[i].epsilon);
+        weights_close(w);
+    }
+}
+
+/* gamma / sqrt(variance + epsilon): of one kernel with two epsilons, the ratio tells the variance. */
+static void epsilon_that_is_set_is_used(void **state)
+{
+    struct weights *w = open_sample(*state, "bn.pth");
+    struct error err = {0};
+    size_t n = weights_floats(w);
+    float *own = malloc(n * sizeof *own), *other = malloc(n * sizeof *other);
+
+    assert_non_null(own);
+    assert_non_null(other);
+    assert_int_equal(weights_load(own, w, &err), OK);
+    weights_set_epsilon(w, 0.25);
+    assert_same(weights_epsilon(w), 0.25);
+    assert_int_equal(weights_load(other, w, &err), OK);
+    double ratio = (double)own[0] / (double)other[0], square = ratio * ratio;
+    double variance = (0.25 - square * 1e-5) / (square - 1);
+    assert_within(variance, 1e-4, 1.0001, "the variances of the sample are drawn from there");
+    free(own);
+    free(other);
+    weights_close(w);
+}
+
 static void checksum_is_that_of_the_file(void **state)
 {
     struct weights *w = open_sample(*state, "keras.h5");
@@ -292,6 +333,8 @@ int main(void)
         cmocka_unit_test(integer_tensors_are_listed_and_not_used),
         cmocka_unit_test(metadata_is_found_by_key),
         cmocka_unit_test(gaps_between_layers_are_zero),
+        cmocka_unit_test(epsilon_is_that_of_the_file_or_of_its_library),
+        cmocka_unit_test(epsilon_that_is_set_is_used),
         cmocka_unit_test(checksum_is_that_of_the_file),
         cmocka_unit_test(name_of_the_file_does_not_matter),
         cmocka_unit_test(files_that_are_no_files_are_refused),

@@ -204,6 +204,22 @@ static void pickles_that_are_no_state_dicts_are_refused(void **state)
         }
 }
 
+static void files_that_are_taken_for_weights_are_named(void **state)
+{
+    static const struct refusal refusals[] = {
+        {"lfs", FAIL_UNSUPPORTED, "run `git lfs pull`"},
+        {"page", FAIL_UNSUPPORTED, "it is a web page"},
+        {"gzip", FAIL_UNSUPPORTED, "run `gunzip`"},
+        {"index", FAIL_UNSUPPORTED, "the .safetensors files beside it"},
+        {"pickle", FAIL_UNSUPPORTED, "pickle.load"},
+        {"arrays.npz", FAIL_UNSUPPORTED, "numpy.load"},
+        {"model.keras", FAIL_UNSUPPORTED, "keras.models.load_model"},
+        {".", FAIL_SYSTEM, "it is a folder; name the file in it"},
+    };
+
+    CHECK(*state, refusals);
+}
+
 static void no_pickle_was_executed(void **state)
 {
     const struct fixture *f = *state;
@@ -360,6 +376,7 @@ int main(void)
         cmocka_unit_test(tensors_that_are_no_network_are_refused),
         cmocka_unit_test(numbers_that_are_not_finite_are_named),
         cmocka_unit_test(pickles_that_are_no_state_dicts_are_refused),
+        cmocka_unit_test(files_that_are_taken_for_weights_are_named),
         cmocka_unit_test(no_pickle_was_executed),
         cmocka_unit_test(damaged_streams_are_refused),
         cmocka_unit_test(damaged_archives_are_refused),
