@@ -37,27 +37,56 @@ void classes_free(struct classes *classes)
     *classes = (struct classes){.count = 0};
 }
 
-enum status classes_find(size_t *class, const struct classes *classes, const char *text, struct error *err)
+/* A number in decimal digits, of a class; false otherwise. */
+static bool read_number(size_t *class, const struct classes *classes, const char *text)
 {
-    char *end, hint[64];
+    char *end;
     unsigned long long number = strtoull(text, &end, 10);
+
+    *class = (size_t)number;
+    return *text >= '0' && *text <= '9' && *end == '\0' && number < classes->count;
+}
+
+static enum status unknown_class(const struct classes *classes, const char *text, struct error *err)
+{
+    char hint[64];
     struct suggest nearest;
 
-    if (*text >= '0' && *text <= '9' && *end == '\0' && number < classes->count) {
-        *class = (size_t)number;
-        return OK;
-    }
     suggest_init(&nearest, text);
-    for (size_t i = 0; i < classes->count; i++) {
+    for (size_t i = 0; i < classes->count; i++)
         suggest_offer(&nearest, classes->names[i]);
-        if (strcmp(classes->names[i], text) == 0) {
-            *class = i;
-            return OK;
-        }
-    }
     suggest_hint(hint, sizeof hint, &nearest);
     return error_set(err, FAIL_CONFIG, "there is no class \"%s\"; classes are numbered 0 to %zu, or go by name%s", text,
                      classes->count - 1, hint);
+}
+
+/* The classes of a name of n bytes, at most two; returns how many. */
+static size_t find_name(size_t found[2], const struct classes *classes, const char *name, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < classes->count && count < 2; i++)
+        if (strlen(classes->names[i]) == n && memcmp(classes->names[i], name, n) == 0)
+            found[count++] = i;
+    return count;
+}
+
+enum status classes_find(size_t *class, const struct classes *classes, const char *text, struct error *err)
+{
+    size_t length = strlen(text), number = 0, found[2] = {0, 0};
+    bool quoted = length > 2 && text[0] == '"' && text[length - 1] == '"', marked = text[0] == '#';
+    bool numbered = !quoted && read_number(&number, classes, text + marked);
+    size_t n = find_name(found, classes, text + quoted, length - 2 * quoted);
+
+    if (numbered && !marked && n > 0 && (n > 1 || found[0] != number))
+        return error_set(err, FAIL_CONFIG,
+                         "class \"%s\" is the number of \"%s\" and the name of class %zu: write '#%s' or '\"%s\"'",
+                         text, classes->names[number], found[0] == number ? found[1] : found[0], text, text);
+    if (!numbered && n > 1)
+        return error_set(err, FAIL_CONFIG, "several classes are called \"%.*s\": write '#%zu' or '#%zu'",
+                         (int)(length - 2 * quoted), text + quoted, found[0], found[1]);
+    *class = numbered ? number : found[0];
+    return numbered || n > 0 ? OK : unknown_class(classes, text, err);
 }
 
 bool classes_weak(const struct classes *classes, size_t class)

@@ -22,7 +22,9 @@ enum status classes_read(struct classes *out, const struct store_reader *reader,
 
 void classes_free(struct classes *classes);
 
-/* Find a class by number or name. Errors: FAIL_CONFIG suggesting the nearest name. */
+/* Find a class by "#number", by "name" in quotes, or by either as it is. Errors: FAIL_CONFIG suggesting the nearest
+ * name; or if the text is the number of one class and the name of another, or the name of several, saying what to
+ * write. */
 enum status classes_find(size_t *class, const struct classes *classes, const char *text, struct error *err);
 
 /* Whether the condition's mean mass in a class is within three standard errors of zero: its means are then

@@ -65,8 +65,8 @@ done:
 }
 
 /* If the configuration uses labels as classes of the network, there must be labels, and no more than the network has
- * classes. The labels of a folder are the order of its class folders, so a different number deserves a warning. */
-static enum status check_labels(const struct run_plan *plan, struct log *log, struct error *err)
+ * classes. */
+static enum status check_labels(const struct run_plan *plan, struct error *err)
 {
     const struct config *config = plan->config;
     size_t labels = dataset_listing_classes(plan->listing.memory), classes = run_plan_classes(plan);
@@ -80,9 +80,6 @@ static enum status check_labels(const struct run_plan *plan, struct log *log, st
                            "the dataset has %zu classes, but the network only %zu: its labels do not name classes of "
                            "the network",
                            labels, classes);
-    if (labels > 0 && labels != classes)
-        log_warn(log, "labels may not be the network's classes dataset_classes=%zu network_classes=%zu", labels,
-                 classes);
     return OK;
 }
 
@@ -110,7 +107,7 @@ enum status run_plan_images(struct run_plan *plan, struct log *log, struct error
         return config_fail(config, err, "data.shard", "%zu images are only %zu blocks, fewer than shards",
                            plan->whole.end - plan->whole.first, shard_blocks(plan->whole, config->run.block));
     plan->images = shard_part(plan->whole, config->run.block, *shard);
-    return check_labels(plan, log, err);
+    return check_labels(plan, err);
 }
 
 /* ---- what is kept ---------------------------------------------------------------------------------------------- */
@@ -190,8 +187,10 @@ enum status run_plan_init(struct run_plan *plan, const struct config *config, co
     TRY(load_listing(plan, node, err));
     TRY(agree(node->world, run_plan_images(plan, log, err), err));
     if (node->rank == 0)
-        rc = class_names_load(&plan->class_names, run_plan_classes(plan), config, plan->listing.memory, err);
+        rc = class_names_load(&plan->class_names, run_plan_classes(plan), config, plan->listing.memory, log, err);
     TRY(agree(node->world, rc, err));
+    if (node->rank == 0)
+        class_names_check_labels(plan->class_names, run_plan_classes(plan), plan->listing.memory, log);
     TRY(agree(node->world, run_plan_sums(plan, err), err));
 done:
     return rc;

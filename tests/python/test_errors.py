@@ -221,6 +221,25 @@ class Dataset(ErrorCase):
     def test_missing_class_names(self):
         self.check_fails("no_such_names", sets=["model.classes=no_such_names"])
 
+    def test_more_class_names_than_outputs(self):
+        names = self.write_names("background\n" + "".join(f"name {i}\n" for i in range(10)))
+        self.check_fails("--set: ", r"model\.classes", r'11 names \("background" to "name 9"\)', "10 outputs",
+                         "the first, no output", sets=[f"model.classes={names}"])
+
+    def test_fewer_class_names_than_outputs(self):
+        names = self.write_names("a\nb\n\n")
+        self.check_fails(r"model\.classes", "2 names", "10 outputs", sets=[f"model.classes={names}"])
+
+    def test_class_names_as_a_dict_of_python(self):
+        names = self.write_names("{0: 'T-shirt', 1: 'Trouser'}")
+        self.check_fails("begins as JSON but is not, line 1", r"ast\.literal_eval", sets=[f"model.classes={names}"])
+
+    def write_names(self, content):
+        path = os.path.join(self.place, "names")
+        with open(path, "w") as file:
+            file.write(content)
+        return path
+
     def test_class_names_that_never_end(self):
         self.check_fails("/dev/zero: line 1 is no class name", sets=["model.classes=/dev/zero"])
 

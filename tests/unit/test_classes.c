@@ -92,6 +92,39 @@ static void a_class_is_found_by_number_or_name(void **state)
     classes_free(&classes);
 }
 
+/* Class 0 is called "2", classes 1 and 3 "crane", class 4 "4". */
+static void a_number_that_is_also_a_name_asks_which(void **state)
+{
+    static char text[][8] = {"2", "crane", "hen", "crane", "4"};
+    char *names[] = {text[0], text[1], text[2], text[3], text[4]};
+
+    static const struct {
+        const char *text;
+        size_t class;
+    } clear[] = {{"#2", 2}, {"\"2\"", 0}, {"hen", 2}, {"\"hen\"", 2}, {"#3", 3}, {"1", 1}, {"4", 4}, {"\"4\"", 4}};
+
+    static const char *const unclear[][2] = {{"2", "write '#2' or '\"2\"'"},
+                                             {"crane", "several classes are called \"crane\": write '#1' or '#3'"},
+                                             {"\"crane\"", "write '#1' or '#3'"},
+                                             {"\"1\"", "there is no class"},
+                                             {"#5", "there is no class \"#5\""}};
+    const struct classes classes = {.count = sizeof names / sizeof names[0], .names = names};
+    struct error err = {0};
+    size_t class;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof clear / sizeof clear[0]; i++) {
+        if (classes_find(&class, &classes, clear[i].text, &err) != OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(class, clear[i].class);
+    }
+    for (size_t i = 0; i < sizeof unclear / sizeof unclear[0]; i++) {
+        error_clear(&err);
+        assert_int_equal(classes_find(&class, &classes, unclear[i][0], &err), FAIL_CONFIG);
+        files_expect_message(err.message, unclear[i][1]);
+    }
+}
+
 static void an_unknown_class_gets_a_hint(void **state)
 {
     static const char *const unknown[] = {"3", "-1", "tenhc", "2x", ""};
@@ -196,6 +229,7 @@ int main(void)
         cmocka_unit_test_teardown(the_table_is_that_of_the_store, files_clean),
         cmocka_unit_test_teardown(a_store_without_classes_says_what_to_do, files_clean),
         cmocka_unit_test_teardown(a_class_is_found_by_number_or_name, files_clean),
+        cmocka_unit_test(a_number_that_is_also_a_name_asks_which),
         cmocka_unit_test_teardown(an_unknown_class_gets_a_hint, files_clean),
         cmocka_unit_test_teardown(a_class_is_weak_within_three_standard_errors_of_zero, files_clean),
         cmocka_unit_test_teardown(differences_of_channels_are_sorted_by_size, files_clean),
