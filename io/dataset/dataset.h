@@ -17,9 +17,10 @@
  *   hdf5    a dataset of unsigned bytes of these shapes: FILE or FILE:/DATASET; by default `data`, or else the first
  *           dataset of three or four dimensions. Labels come from the integer dataset (N) `labels`, or else `label`, if
  *           it exists.
- *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7), sorted by
- *           name. The members of a sample are adjacent and share their name up to the first dot: KEY.jpg, .jpeg, .png
- *           (or another image's name) is the image, KEY.cls its label in decimal digits.
+ *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7) with braces
+ *           ({000..146}, {train,val}), sorted by name. The members of a sample are adjacent and share their name up to
+ *           the first dot: KEY.jpg, .jpeg, .png (or another image's name) is the image, KEY.cls its label in decimal
+ *           digits.
  *
  * A label is the index of a class, or -1 if it is unknown. Not collective; no MPI; an object is used by one thread.
  */

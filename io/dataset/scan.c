@@ -1,3 +1,4 @@
+#include "io/dataset/braces.h"
 #include "io/dataset/builder.h"
 
 #include <errno.h>
@@ -37,8 +38,8 @@ static const struct format *find_format(const char *name)
 
 static bool matches(const char *pattern)
 {
-    glob_t found = {0};
-    bool any = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+    glob_t found;
+    bool any = dataset_braces_glob(&found, pattern, NULL) == OK;
 
     globfree(&found);
     return any;
@@ -132,7 +133,7 @@ static enum status detect(const struct format **format, const char *path, struct
         *format = &formats[HDF5];
         return OK;
     }
-    if (matches(path)) {
+    if (matches(path) || strchr(path, '{')) { /* if a shard of the braces is missing, the reader names it */
         *format = &formats[TAR];
         return OK;
     }

@@ -1,3 +1,4 @@
+#include "io/dataset/braces.h"
 #include "io/dataset/builder.h"
 
 #include <glob.h>
@@ -184,7 +185,7 @@ static int compare(const void *a, const void *b)
 static enum status make_pattern(char pattern[DATASET_PATH], char folder[DATASET_PATH], const char *path,
                                 struct error *err)
 {
-    size_t fixed = strcspn(path, "*?[\\");
+    size_t fixed = strcspn(path, "*?[\\{");
 
     while (fixed > 0 && path[fixed - 1] != '/')
         fixed--;
@@ -202,12 +203,11 @@ static enum status scan_pattern(struct dataset_builder *builder, const char *pat
 
     TRY(make_pattern(pattern, folder, path, err));
     TRY(dataset_builder_root(builder, folder[0] ? folder : ".", err));
-    if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0) {
-        rc = error_set(err, FAIL_SYSTEM, "%s: no shard matches", path);
-        goto done;
-    }
+    TRY(dataset_braces_glob(&found, pattern, err));
     qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare);
     for (size_t i = 0; i < found.gl_pathc; i++) {
+        if (i > 0 && strcmp(found.gl_pathv[i - 1], found.gl_pathv[i]) == 0)
+            TRY(error_set(err, FAIL_CONFIG, "%s: names the shard %s twice", path, found.gl_pathv[i]));
         TRY(dataset_builder_source(builder, found.gl_pathv[i] + strlen(folder), err));
         TRY(scan_shard(builder, found.gl_pathv[i], i, err));
     }
@@ -223,7 +223,7 @@ enum status dataset_tar_pattern(char *out, const char *folder, struct error *err
     for (const char *c = folder; *c; c++) {
         if (n + sizeof "\\x/*.tar" >= DATASET_PATH)
             return error_set(err, FAIL_LIMIT, "%.200s...: the path is too long", folder);
-        if (strchr("*?[\\", *c))
+        if (strchr("*?[\\{", *c))
             out[n++] = '\\';
         out[n++] = *c;
     }

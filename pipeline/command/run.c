@@ -1,6 +1,7 @@
 #include "pipeline/run/run.h"
 
 #include "pipeline/command/commands.h"
+#include "pipeline/command/launch.h"
 #include "pipeline/config/config.h"
 #include "pipeline/config/load.h"
 #include "pipeline/mpi/node.h"
@@ -114,6 +115,15 @@ done:
     return rc;
 }
 
+static void advise_ranks(const char *config, const struct node *node, struct log *log)
+{
+    const struct launch launch = launch_here((size_t)node->nranks);
+    char text[PATH_MAX + 256];
+
+    if (launch_advise(text, sizeof text, &launch, config))
+        log_info(log, "%s", text);
+}
+
 static enum status compute(enum stop_reason *reason, const struct arguments *arguments, const struct node *node,
                            struct error *err)
 {
@@ -128,6 +138,7 @@ static enum status compute(enum stop_reason *reason, const struct arguments *arg
     default_output(output, sizeof output, arguments->source.path);
     TRY(check_launch(node, err));
     TRY(config_load(&config, &arguments->source, node, err));
+    advise_ranks(arguments->source.path, node, &log);
     if (arguments->dry) {
         TRY(run_dry(&config, options.output, arguments->json, node, &log, err));
     } else {

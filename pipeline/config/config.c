@@ -26,6 +26,7 @@ struct parser {
     const char *folder;
     size_t line;
     bool indented; /* the current line */
+    bool stored;   /* the text is a store's, in which nothing is unclear */
     struct pending pending;
     enum status rc;
     struct error *err;
@@ -165,8 +166,10 @@ static enum status assign_value(struct parser *p, size_t i, const char *text, si
 
     if (repeats(line, p->out->lines[i]))
         return set_twice(p, key->section, key->name, line, p->out->lines[i]);
-    enum status rc =
-        config_value_parse((char *)p->out + key->offset, key, text, line == CONFIG_SET ? "" : p->folder, &why);
+    if (key->unclear && !p->stored && strcmp(text, key->unclear) == 0)
+        return fail_at(p, line, "%s.%s: %s", key->section, key->name, key->question);
+    const struct config_base base = {line == CONFIG_SET ? "" : p->folder, !p->stored};
+    enum status rc = config_value_parse((char *)p->out + key->offset, key, text, &base, &why);
     if (rc == FAIL_SYSTEM)
         return no_memory(p->err);
     if (rc != OK)
@@ -300,6 +303,15 @@ static void begin_section(struct parser *p, const char *line)
         p->rc = unknown_section(p, name, p->line);
 }
 
+/* Cut a comment off: a # behind a blank and something else. A line that begins with # is a comment for inih. */
+static size_t without_comment(const char *line, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (line[i] == '#' && (line[i - 1] == ' ' || line[i - 1] == '\t') && strspn(line, " \t") < i)
+            return i;
+    return n;
+}
+
 /* Called by inih for every line; like fgets. */
 static char *next_line(char *line, int size, void *context)
 {
@@ -317,9 +329,10 @@ static char *next_line(char *line, int size, void *context)
                         size - 2);
         return NULL;
     }
-    memcpy(line, p->at, n);
-    line[n] = '\n';
-    line[n + 1] = '\0';
+    size_t kept = p->stored ? n : without_comment(p->at, n);
+    memcpy(line, p->at, kept);
+    line[kept] = '\n';
+    line[kept + 1] = '\0';
     p->at += p->at[n] ? n + 1 : n;
     const char *start = line + strspn(line, " \t");
     if (*start == '[')
@@ -371,26 +384,42 @@ static char *folder_of(const char *path)
     return folder;
 }
 
-enum status config_parse(struct config *out, const char *text, const char *path, const char *const *sets, size_t nsets,
-                         struct error *err)
+static enum status parse_whole(struct parser *parser, const char *text, const char *path, const char *const *sets,
+                               size_t nsets)
 {
-    enum status rc;
+    struct config *out = parser->out;
     char *folder = folder_of(path);
-    struct parser parser = {.out = out, .folder = folder, .err = err};
+    enum status rc;
 
     *out = (struct config){.name = strdup(path)};
+    parser->folder = folder;
     if (!folder || !out->name) {
         free(folder);
-        return no_memory(err);
+        return no_memory(parser->err);
     }
-    TRY(assign_defaults(&parser));
-    TRY(parse_text(&parser, text));
+    TRY(assign_defaults(parser));
+    TRY(parse_text(parser, text));
     for (size_t i = 0; i < nsets; i++)
-        TRY(assign_set(&parser, sets[i]));
-    TRY(check_whole(out, err));
+        TRY(assign_set(parser, sets[i]));
+    TRY(check_whole(out, parser->err));
 done:
     free(folder);
     return rc;
+}
+
+enum status config_parse(struct config *out, const char *text, const char *path, const char *const *sets, size_t nsets,
+                         struct error *err)
+{
+    struct parser parser = {.out = out, .err = err};
+
+    return parse_whole(&parser, text, path, sets, nsets);
+}
+
+enum status config_parse_stored(struct config *out, const char *text, const char *path, struct error *err)
+{
+    struct parser parser = {.out = out, .stored = true, .err = err};
+
+    return parse_whole(&parser, text, path, NULL, 0);
 }
 
 enum status config_set(struct config *config, const char *section, const char *key, const char *value,

@@ -4,7 +4,8 @@
  * help (config/help.h), the checks and the text in the store (config/text.h). After config_parse the struct is
  * const, but for config_set.
  *
- * Paths are relative to the folder of the INI file, or with --set to the working folder. An empty value means "not
+ * Paths are relative to the folder of the INI file, or with --set to the working folder; `~` and variables of the
+ * environment are expanded. A # behind a blank begins a comment, but not in --set. An empty value means "not
  * given" if the type allows it. An indented line continues the value of the line before.
  *
  * Not collective: rank 0 reads the file, all ranks parse the same text.
@@ -180,6 +181,10 @@ enum status config_read(char **text, const char *path, struct error *err);
  * Errors: FAIL_CONFIG with file, line, key and the nearest valid name; FAIL_SYSTEM without memory. */
 enum status config_parse(struct config *out, const char *text, const char *path, const char *const *sets, size_t nsets,
                          struct error *err);
+
+/* Parse the text that a store keeps, in which a # is part of a value, paths stay as they were written, and nothing is
+ * unclear. Errors as config_parse. */
+enum status config_parse_stored(struct config *out, const char *text, const char *path, struct error *err);
 
 /* Set a key after config_parse, whatever it was before: as by --set, and so do messages call it. Not for keys whose
  * names the user chooses (config_pairs_set does that). Errors as config_parse. */

@@ -35,7 +35,8 @@ static const struct config_key keys[] = {
     {"data", "std", CONFIG_TYPE_REALS, FIELD(data.std), "",
      .help = "divisor of each channel; empty: as for the model's training", .low = 1e-6, .high = 1e6},
     {"data", "max_failed", CONFIG_TYPE_SHARE, FIELD(data.max_failed), "0.01",
-     .help = "fraction of the images that may fail before the run counts as failed", .high = 1, .may_differ = true},
+     .help = "fraction of the images that may fail before the run counts as failed", .high = 1, .may_differ = true,
+     .unclear = "1", .question = "1 can be read as one image or as all: write 100 % for all, or a share such as 0.1 %"},
 
     {"model", "network", CONFIG_TYPE_NAME, FIELD(model.network), "auto",
      .help = "architecture; auto: recognised from the weights", .allowed = "auto|vgg11|vgg13|vgg16|vgg19",

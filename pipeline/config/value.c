@@ -2,49 +2,12 @@
 
 #include "pipeline/config/list.h"
 #include "pipeline/config/number.h"
+#include "pipeline/config/path.h"
 #include "pipeline/config/word.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char *join(const char *folder, const char *path)
-{
-    bool relative = path[0] && path[0] != '/' && folder[0];
-    size_t nbytes = strlen(folder) + strlen(path) + 2;
-    char *joined = malloc(nbytes);
-
-    if (joined)
-        snprintf(joined, nbytes, "%s%s%s", relative ? folder : "", relative ? "/" : "", path);
-    return joined;
-}
-
-static enum status parse_path(void *field, const char *text, const char *folder, struct error *err)
-{
-    struct config_path path = {strdup(text), join(folder, text)};
-
-    if (path.given && path.file) {
-        *(struct config_path *)field = path;
-        return OK;
-    }
-    free(path.given);
-    free(path.file);
-    return error_set(err, FAIL_SYSTEM, "no memory for a path");
-}
-
-static void print_path(FILE *out, const void *field, const struct config_key *key)
-{
-    (void)key;
-    fputs(((const struct config_path *)field)->given, out);
-}
-
-static void release_path(void *field)
-{
-    struct config_path *path = field;
-
-    free(path->given);
-    free(path->file);
-}
 
 /* ---- all types ------------------------------------------------------------------------------------------------- */
 
@@ -58,7 +21,7 @@ struct type {
 
 /* The parser of paths has one more argument. */
 static const struct type types[] = {
-    [CONFIG_TYPE_PATH] = {sizeof(struct config_path), NULL, print_path, release_path, "PATH"},
+    [CONFIG_TYPE_PATH] = {sizeof(struct config_path), NULL, config_path_print, config_path_release, "PATH"},
     [CONFIG_TYPE_NAME] = {sizeof(char *), config_word_parse_name, config_word_print_name, config_word_release_name,
                           NULL},
     [CONFIG_TYPE_EXPRESSION] = {sizeof(char *), config_word_parse_expression, config_word_print_name,
@@ -92,8 +55,8 @@ static const struct type types[] = {
     [CONFIG_TYPE_PAIRS] = {sizeof(struct config_pairs), NULL, NULL, NULL, "TEXT"},
 };
 
-enum status config_value_parse(void *field, const struct config_key *key, const char *text, const char *folder,
-                               struct error *err)
+enum status config_value_parse(void *field, const struct config_key *key, const char *text,
+                               const struct config_base *base, struct error *err)
 {
     union {
         struct config_path path;
@@ -106,7 +69,7 @@ enum status config_value_parse(void *field, const struct config_key *key, const 
     const struct type *type = &types[key->type];
 
     assert(type->nbytes <= sizeof value && key->type != CONFIG_TYPE_PAIRS);
-    enum status rc = type->parse ? type->parse(&value, key, text, err) : parse_path(&value, text, folder, err);
+    enum status rc = type->parse ? type->parse(&value, key, text, err) : config_path_parse(&value, text, base, err);
     if (rc == OK) {
         config_value_release(field, key);
         memcpy(field, &value, type->nbytes);

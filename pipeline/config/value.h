@@ -38,15 +38,22 @@ struct config_key {
     const int *values;    /* of a choice's words; NULL: 0, 1, ... */
     double low, high;     /* of numbers; unused if both are 0 */
     const char *note;     /* appended to the message about a bad value */
+    const char *unclear;  /* a value that can be read in two ways; NULL: none */
+    const char *question; /* the message about it: both ways, and what to write */
     bool required;
     bool may_differ; /* without changing the numbers of a store */
 };
 
-/* Set a field from text without surrounding spaces; its old value is released. `folder` is the base of relative paths
- * ("" for the working folder). Not for pairs. Errors: FAIL_CONFIG with the mistake and the valid values,
- * FAIL_SYSTEM. */
-enum status config_value_parse(void *field, const struct config_key *key, const char *text, const char *folder,
-                               struct error *err);
+/* How paths are made ready to open. */
+struct config_base {
+    const char *folder; /* where relative ones start; "" for the working folder */
+    bool expanded;      /* `~` and variables of the environment are replaced */
+};
+
+/* Set a field from text without surrounding spaces; its old value is released. `base` is for paths. Not for pairs.
+ * Errors: FAIL_CONFIG with the mistake and the valid values, FAIL_SYSTEM. */
+enum status config_value_parse(void *field, const struct config_key *key, const char *text,
+                               const struct config_base *base, struct error *err);
 
 /* Print a field in its canonical form. Not for pairs. */
 void config_value_print(FILE *out, const void *field, const struct config_key *key);

@@ -27,7 +27,7 @@ static enum status read_config(struct check *c)
     enum status rc = OK;
 
     TRY(store_get_text(&text, c->reader, "", "config", c->err));
-    TRY(config_parse(&c->config, text, "config", NULL, 0, c->err));
+    TRY(config_parse_stored(&c->config, text, "config", c->err));
 done:
     free(text);
     if (rc == FAIL_CONFIG) {

@@ -51,7 +51,7 @@ enum status origin_read(struct origin *out, const struct store_reader *reader, c
 
     *out = (struct origin){.reader = reader, .path = path};
     TRY(store_get_text(&text, reader, "", "config", err));
-    TRY(config_parse(&out->config, text, path, NULL, 0, err));
+    TRY(config_parse_stored(&out->config, text, path, err));
 done:
     free(text);
     return rc;

@@ -15,7 +15,7 @@ static enum status read_config(struct config *config, struct merge_part *part, c
     enum status rc = OK;
 
     TRY(store_get_text(&text, store, "", "config", err));
-    TRY(config_parse(config, text, part->path, NULL, 0, err));
+    TRY(config_parse_stored(config, text, part->path, err));
     part->shard = config->data.shard;
     if (part->shard.count == 1)
         TRY(error_set(err, FAIL_CONFIG, "%s: is no shard; a run with data.shard = k/n writes one", part->path));

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tarfile
 import unittest
 
 import h5py
@@ -88,6 +89,14 @@ class Configuration(ErrorCase):
 
     def test_missing_key_is_named(self):
         self.check_fails(r"model\.weights", ini=INI.replace("weights =", "# weights ="))
+
+    def test_one_or_all_failed_images(self):
+        self.check_fails(r"run\.ini:12: ", r"data\.max_failed", "one image or as all", "write 100 % for all",
+                         ini=INI + "[data]\nmax_failed = 1\n")
+
+    def test_variable_that_is_not_set(self):
+        self.check_fails(r"run\.ini:12: ", r"model\.classes", "NRMFLOW_NONE is not set", "mpirun -x NRMFLOW_NONE",
+                         ini=INI + "[model]\nclasses = $NRMFLOW_NONE/names\n")
 
     def test_missing_configuration(self):
         done = nrmflow("run", os.path.join(self.place, "none.ini"), "--output", self.store)
@@ -191,6 +200,11 @@ class Weights(ErrorCase):
 class Dataset(ErrorCase):
     def test_missing_dataset(self):
         self.check_fails("no_such_folder", sets=["data.path=no_such_folder"])
+
+    def test_missing_shard_of_braces_is_named(self):
+        with tarfile.open(os.path.join(self.place, "t-00.tar"), "w"):
+            pass
+        self.check_fails(r"t-01\.tar: no shard matches", sets=[f"data.path={self.place}/t-{{00..02}}.tar"])
 
     def test_dataset_without_images(self):
         empty = os.path.join(self.place, "empty")

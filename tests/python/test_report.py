@@ -175,7 +175,7 @@ class Report(RunCase):
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(b"no image")
         store = self.path("broken.h5")
-        run(store, {"data.path": self.path("broken"), "data.pad": "0", "model.classes": "", "data.max_failed": "1"})
+        run(store, {"data.path": self.path("broken"), "data.pad": "0", "model.classes": "", "data.max_failed": "100 %"})
         self.assertEqual(nrmflow("report", store, "-o", self.path("broken.html")).returncode, 0)
         page = Page(self.path("broken.html"))
         self.assertEqual([row["path"] for row in page.json["failures"]], ["class/a.png", "class/b.png"])

@@ -240,7 +240,7 @@ static void the_text_parses_to_the_same_text(void **state)
     char *text = config_text(&c);
     assert_non_null(strstr(text, "mean = 0.1, 0.30000000000000004\n"));
     assert_non_null(strstr(text, "variation_limit = 1000\n"));
-    if (config_parse(&again, text, "jobs/other.ini", NULL, 0, &err) != OK)
+    if (config_parse_stored(&again, text, "jobs/other.ini", &err) != OK)
         fail_msg("%s", err.message);
     char *text_again = config_text(&again);
     assert_string_equal(text, text_again);
