@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
 };
 
 static const char help[] =
-    "Lists the classes of a store, or compares two of them, A and B, given by number or name: the mean relevance "
+    "Lists the classes of a store, or compares two of them, A and B, given by number (#2) or name: the mean relevance "
     "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
     "mass of the condition. A star marks differences of more than three standard errors; among thousands of "
     "channels, a few exceed that by chance.";

@@ -44,7 +44,7 @@ static const struct option_row rows[] = {
     {"layers", 0, OPTION_TEXT, FIELD(wanted.layers), "A,B,...",
      .help = "use these layers instead; the store must have flows between them"},
     {"class", 0, OPTION_TEXT, FIELD(wanted.class_name), "CLASS",
-     .help = "walks of one class (number or name), which must be in store.class_flows"},
+     .help = "walks of one class (#number or name), which must be in store.class_flows"},
     {"top", 0, OPTION_WHOLE, FIELD(top), "N", .help = "list N walks; default: 20", .low = 1, .high = MAX_WALKS,
      .fallback = TOP},
     {"verify", 0, OPTION_TEXT, FIELD(verify.source.path), "CONFIG",
