@@ -11,6 +11,7 @@
 
 enum {
     WEIGHTS_MAX_NAME = 255,
+    WEIGHTS_MAX_PLACE = 160,
     WEIGHTS_MAX_TENSORS = 1 << 16,
     WEIGHTS_MAX_HEADER = 1 << 24, /* bytes of a JSON header or of a pickle */
     WEIGHTS_MAX_FLOATS = 1 << 30
@@ -91,7 +92,8 @@ struct weights {
     int fd;
     uint64_t nbytes; /* of the file */
     const struct weights_format *format;
-    void *state; /* of the format; the pointed-to data may change even if the weights are const */
+    char place[WEIGHTS_MAX_PLACE]; /* see weights_place */
+    void *state;                   /* of the format; the pointed-to data may change even if the weights are const */
 
     struct weights_record *records;
     size_t nrecords, capacity;

@@ -63,7 +63,7 @@ enum status weights_pth_add(struct weights *w, const struct weights_pickle *p, c
     const struct weights_pickle_value *holder = NULL;
     enum status rc;
 
-    TRY(weights_pth_find(&holder, p, w->path, err));
+    TRY(weights_pth_find(&holder, w->place, p, w->path, err));
     rc = weights_pth_each(p, holder, w->path, add_tensor, &adding, err);
 done:
     return rc;

@@ -31,11 +31,12 @@ enum status weights_pth_each(const struct weights_pickle *p, const struct weight
  * none has the names of a VGG, the one with the most tensors is found.
  *
  *   holder  out  a value of the pickle
+ *   place   out  where it is, as weights_place says
  *   path    in   the file, for messages
  * Errors: FAIL_FORMAT if there are no tensors, FAIL_UNSUPPORTED if there are several networks or weights that are not
  * tensors, FAIL_LIMIT, FAIL_SYSTEM. */
-enum status weights_pth_find(const struct weights_pickle_value **holder, const struct weights_pickle *p,
-                             const char *path, struct error *err);
+enum status weights_pth_find(const struct weights_pickle_value **holder, char place[WEIGHTS_MAX_PLACE],
+                             const struct weights_pickle *p, const char *path, struct error *err);
 
 /* Add the tensors of the network that the pickle holds.
  *

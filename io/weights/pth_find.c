@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONE = -1, PLACE = 160, MAX_NAMED = 4, MAX_MODULES = 64, KERNEL_DIMS = 4 };
+enum { NONE = -1, MAX_NAMED = 4, MAX_MODULES = 64, KERNEL_DIMS = 4 };
 
 typedef const struct weights_pickle_value value;
 
@@ -69,9 +69,9 @@ static void survey_free(struct survey *s)
 /* ---- messages -------------------------------------------------------------------------------------------------- */
 
 /* Where a value is, as Python writes it: ["model_ema"]["module"]; parts without a key are left out. */
-static void describe_place(char out[PLACE], const struct survey *s, size_t number)
+static void describe_place(char out[WEIGHTS_MAX_PLACE], const struct survey *s, size_t number)
 {
-    size_t at = PLACE - 1;
+    size_t at = WEIGHTS_MAX_PLACE - 1;
 
     out[at] = '\0';
     for (long i = (long)number; i != NONE; i = s->steps[i].holder) {
@@ -84,12 +84,12 @@ static void describe_place(char out[PLACE], const struct survey *s, size_t numbe
             out[at + 2 + c] = isprint(key->text[c]) ? (char)key->text[c] : '?';
         memcpy(out + at + 2 + key->length, "\"]", 2);
     }
-    memmove(out, out + at, PLACE - at);
+    memmove(out, out + at, WEIGHTS_MAX_PLACE - at);
 }
 
 static enum status several(const struct survey *s, const size_t *found, size_t nfound)
 {
-    char list[MAX_NAMED * (PLACE + 2) + 1] = "", place[PLACE];
+    char list[MAX_NAMED * (WEIGHTS_MAX_PLACE + 2) + 1] = "", place[WEIGHTS_MAX_PLACE];
     size_t used = 0;
 
     for (size_t i = 0; i < nfound && i < MAX_NAMED; i++) {
@@ -206,7 +206,8 @@ static enum status check_kinds(const struct survey *s)
     return OK;
 }
 
-enum status weights_pth_find(value **holder, const struct weights_pickle *p, const char *path, struct error *err)
+enum status weights_pth_find(value **holder, char place[WEIGHTS_MAX_PLACE], const struct weights_pickle *p,
+                             const char *path, struct error *err)
 {
     struct survey s = {.p = p, .path = path, .err = err};
     struct candidates c = {.n = 0};
@@ -222,8 +223,11 @@ enum status weights_pth_find(value **holder, const struct weights_pickle *p, con
         rc = several(&s, c.found, c.n);
     else if (c.n == 0 && c.most == 0)
         rc = nothing(&s);
-    else
-        *holder = &p->values[c.n == 1 ? c.found[0] : c.largest];
+    else {
+        size_t chosen = c.n == 1 ? c.found[0] : c.largest;
+        *holder = &p->values[chosen];
+        describe_place(place, &s, chosen);
+    }
 done:
     survey_free(&s);
     return rc;

@@ -173,6 +173,11 @@ const char *weights_format_name(const struct weights *w)
     return w->format->name;
 }
 
+const char *weights_place(const struct weights *w)
+{
+    return w->place;
+}
+
 size_t weights_ntensors(const struct weights *w)
 {
     return w->nrecords;

@@ -2,7 +2,7 @@
  * format.
  *
  * The first bytes of a file determine its format, not its name. Nothing in a file is ever executed: our own unpickler
- * reads tensors and skips everything else, and refuses what would run a program. Every size stated in a file is checked
+ * reads tensors and skips everything else; it refuses what starts programs. Every size stated in a file is checked
  * against the size of the file before memory is allocated. weights_load reads the numbers, a few megabytes at a time.
  *
  * A checkpoint may hold the network under any key and at any depth, as a dict of tensors or a pickled model.
@@ -68,6 +68,10 @@ void weights_close(struct weights *w);
 
 /* "safetensors", "keras", "pytorch zip" or "pytorch stream". */
 const char *weights_format_name(const struct weights *w);
+
+/* Where in a checkpoint the tensors are, as Python writes it: ["ema"]["module"]; "" if they are all that the file
+ * holds. */
+const char *weights_place(const struct weights *w);
 
 /* The file's tensors, in its own order. */
 size_t weights_ntensors(const struct weights *w);

@@ -115,6 +115,8 @@ static void print_text(const struct report *report)
     char name[256], shape[SHAPE];
 
     printf("%s\n  format   %s\n  sha256   %s\n", report->path, weights_format_name(w), report->sha256);
+    if (weights_place(w)[0])
+        printf("  found    at %s\n", weights_place(w));
     if (report->recognised) {
         struct shape in = network_shape(net, 0);
         printf("  network  %s%s: input %zu x %zu x %zu (channels, height, width), %zu classes, %zu parameters\n",

@@ -258,6 +258,22 @@ static void epsilon_is_that_of_the_file_or_of_its_library(void **state)
     }
 }
 
+static void place_in_a_checkpoint_is_as_python_writes_it(void **state)
+{
+    static const char *const known[][2] = {{"plain.pth", ""},
+                                           {"checkpoint.pth", "[\"state_dict\"]"},
+                                           {"their_protocol_4.pth", "[\"weights\"][\"best\"]"},
+                                           {"their_protocol_5.pth", "[\"ema\"]"},
+                                           {"their_model_stream.pth", "[\"model\"]"},
+                                           {"keras.h5", ""}};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        struct weights *w = open_sample(*state, known[i][0]);
+        assert_string_equal(weights_place(w), known[i][1]);
+        weights_close(w);
+    }
+}
+
 /* gamma / sqrt(variance + epsilon): of one kernel with two epsilons, the ratio tells the variance. */
 static void epsilon_that_is_set_is_used(void **state)
 {
@@ -335,6 +351,7 @@ int main(void)
         cmocka_unit_test(gaps_between_layers_are_zero),
         cmocka_unit_test(epsilon_is_that_of_the_file_or_of_its_library),
         cmocka_unit_test(epsilon_that_is_set_is_used),
+        cmocka_unit_test(place_in_a_checkpoint_is_as_python_writes_it),
         cmocka_unit_test(checksum_is_that_of_the_file),
         cmocka_unit_test(name_of_the_file_does_not_matter),
         cmocka_unit_test(files_that_are_no_files_are_refused),
