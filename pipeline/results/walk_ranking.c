@@ -1,6 +1,7 @@
 #include "pipeline/results/walk_ranking.h"
 
 #include "pipeline/results/classes.h"
+#include "pipeline/results/flow_matrix.h"
 #include "pipeline/results/layers.h"
 #include "pipeline/util/suggest.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 600, PATH = 640, LIST = 1024, MAX_CHANNELS = 1 << 20 };
+enum { GROUP = 600, PATH = 640, LIST = 1024 };
 
 /* The state of a search: the store, and the matrices of consecutive layers. */
 struct search {
@@ -154,97 +155,28 @@ static enum status read_numbers(double **out, const struct search *s, const char
     return store_read_rows(*out, s->reader, path, row, 1, width, s->err);
 }
 
-/* Which numbers of a flow: of a diagonal one a vector, which channel of the lower layer goes to each of the upper. */
-struct form {
-    bool diagonal;
-    size_t dims[2];
-};
-
-static enum status find_form(struct form *form, const struct search *s, const char group[GROUP], size_t lower)
-{
-    char path[PATH];
-    size_t ndim, dims[STORE_MAX_DIMS];
-    enum status rc = OK;
-
-    snprintf(path, sizeof path, "%.*s/diagonal_mean", GROUP, group);
-    form->diagonal = store_has(s->reader, path);
-    snprintf(path, sizeof path, "%.*s/%smean", GROUP, group, form->diagonal ? "diagonal_" : "");
-    TRY(store_shape(&ndim, dims, s->reader, path, s->err));
-    form->dims[0] = dims[0];
-    form->dims[1] = form->diagonal ? lower : dims[1];
-    if (ndim != (form->diagonal ? 1 : 2) || dims[0] == 0 || form->dims[1] == 0 || dims[0] > MAX_CHANNELS ||
-        form->dims[1] > MAX_CHANNELS)
-        TRY(error_set(s->err, FAIL_FORMAT, "%s: /%s has a shape that does not fit the layers", s->path, path));
-done:
-    return rc;
-}
-
-/* Numbers of a flow, of all images or of the class. */
-static enum status read_flow(double **out, const struct search *s, const char group[GROUP], const struct form *form)
-{
-    const char *diagonal = form->diagonal ? "diagonal_" : "";
-    size_t dims[] = {form->dims[0], form->dims[1]}, n = form->diagonal ? dims[0] : dims[0] * dims[1];
-    char path[PATH];
-    enum status rc = OK;
-
-    snprintf(path, sizeof path, "%.*s/%s%smean", GROUP, group, diagonal, s->out->by_class ? "class_" : "");
-    if (!s->out->by_class)
-        return store_read_real(out, s->reader, path, form->diagonal ? 1 : 2, dims, s->err);
-    if (!store_has(s->reader, path))
-        TRY(error_set(s->err, FAIL_CONFIG, "/%s has no numbers by class", group));
-    *out = calloc(n, sizeof **out);
-    if (!*out)
-        TRY(error_set(s->err, FAIL_SYSTEM, "no memory for %zu numbers of %s", n, group));
-    TRY(store_read_rows(*out, s->reader, path, s->flow_row, 1, n, s->err));
-done:
-    return rc;
-}
-
-/* A diagonal flow as a matrix. */
-static enum status spread(double **joint, const struct search *s, const char group[GROUP], const struct form *form)
-{
-    char path[PATH];
-    int64_t *lower = NULL;
-    size_t dims[] = {form->dims[0]};
-    double *matrix = calloc(form->dims[0] * form->dims[1], sizeof *matrix);
-    enum status rc = OK;
-
-    snprintf(path, sizeof path, "%.*s/diagonal_lower", GROUP, group);
-    if (!matrix)
-        TRY(error_set(s->err, FAIL_SYSTEM, "no memory for the flow %s", group));
-    TRY(store_read_int(&lower, s->reader, path, 1, dims, s->err));
-    for (size_t c = 0; c < form->dims[0]; c++)
-        if (lower[c] >= 0 && (size_t)lower[c] < form->dims[1])
-            matrix[c * form->dims[1] + (size_t)lower[c]] = (*joint)[c];
-    free(*joint);
-    *joint = matrix;
-    matrix = NULL;
-done:
-    free(matrix);
-    free(lower);
-    return rc;
-}
-
-/* The joint relevance of two layers. The flow along a connection is that only if no walk takes another way. */
-static enum status read_joint(double **out, struct form *form, const struct search *s, const char group[GROUP],
-                              size_t k)
+/* The joint relevance of two layers, of all images or of the class. The flow along a connection is that only if no walk
+ * takes another way. */
+static enum status read_joint(struct search *s, struct flow_matrix *flow, const char *pair, size_t k)
 {
     size_t lower = layers_find(&s->layers, s->out->layers[k + 1]), upper = layers_find(&s->layers, s->out->layers[k]);
-    char path[PATH], layer[PATH];
-    size_t ndim, dims[STORE_MAX_DIMS];
+    char path[PATH];
     enum status rc = OK;
 
-    snprintf(path, sizeof path, "%.*s/to_bias", GROUP, group);
-    if (!store_has(s->reader, group))
-        TRY(no_flow(s, group + strlen("flows/"), ""));
+    snprintf(path, sizeof path, "flows/%s", pair);
+    if (!store_has(s->reader, path))
+        TRY(no_flow(s, pair, ""));
+    snprintf(path, sizeof path, "flows/%s/to_bias", pair);
     if (store_has(s->reader, path) && !layers_adjoin(&s->layers, lower, upper))
-        TRY(no_flow(s, group + strlen("flows/"), " of all walks, only one along the connection"));
-    snprintf(layer, sizeof layer, "layers/%s/mean", s->out->layers[k + 1]);
-    TRY(store_shape(&ndim, dims, s->reader, layer, s->err));
-    TRY(find_form(form, s, group, dims[0]));
-    TRY(read_flow(out, s, group, form));
-    if (form->diagonal)
-        TRY(spread(out, s, group, form));
+        TRY(no_flow(s, pair, " of all walks, only one along the connection"));
+    TRY(flow_matrix_open(flow, s->reader, pair, s->err));
+    if (s->out->by_class && !flow_matrix_has(flow, "class_mean"))
+        TRY(error_set(s->err, FAIL_CONFIG, "/%s has no numbers by class", flow->group));
+    s->joint[k] = calloc(flow->upper * flow->lower, sizeof *s->joint[k]);
+    if (!s->joint[k])
+        TRY(error_set(s->err, FAIL_SYSTEM, "no memory for the flow %s", pair));
+    TRY(s->out->by_class ? flow_matrix_class(s->joint[k], flow, "class_mean", s->flow_row, s->err)
+                         : flow_matrix_rows(s->joint[k], flow, "mean", 0, flow->upper, s->err));
 done:
     return rc;
 }
@@ -253,24 +185,25 @@ done:
 static enum status read_pair(struct search *s, size_t k)
 {
     const char *lower = s->out->layers[k + 1], *upper = s->out->layers[k];
-    char group[GROUP], path[PATH], *method = NULL;
-    struct form form;
+    char pair[GROUP], group[GROUP], path[PATH], *method = NULL;
+    struct flow_matrix flow = {.reader = NULL};
     enum status rc = OK;
 
-    snprintf(group, sizeof group, "flows/%s-%s", lower, upper);
-    TRY(read_joint(&s->joint[k], &form, s, group, k));
-    if (k > 0 && form.dims[0] != s->pairs[k - 1].lower)
-        TRY(error_set(s->err, FAIL_FORMAT, "%s: /%s has a shape that does not fit the layers", s->path, group));
-    if (store_has_attribute(s->reader, group, "method"))
-        TRY(store_get_text(&method, s->reader, group, "method", s->err));
-    snprintf(path, sizeof path, "%.*s/left_out", GROUP, group);
+    snprintf(pair, sizeof pair, "%s-%s", lower, upper);
+    TRY(read_joint(s, &flow, pair, k));
+    if (k > 0 && flow.upper != s->pairs[k - 1].lower)
+        TRY(error_set(s->err, FAIL_FORMAT, "%s: /%s has a shape that does not fit the layers", s->path, flow.group));
+    if (store_has_attribute(s->reader, flow.group, "method"))
+        TRY(store_get_text(&method, s->reader, flow.group, "method", s->err));
+    snprintf(path, sizeof path, "%s/left_out", flow.group);
     s->out->sampled = s->out->sampled || (method && strcmp(method, "sampled") == 0) || store_has(s->reader, path);
     snprintf(group, sizeof group, "layers/%s", upper);
-    TRY(read_numbers(&s->relevance[k], s, group, s->class_row, form.dims[0]));
-    s->out->channels[k] = form.dims[0];
-    s->out->channels[k + 1] = form.dims[1];
-    s->pairs[k] = (struct walk_pair){form.dims[0], form.dims[1], s->joint[k], s->relevance[k]};
+    TRY(read_numbers(&s->relevance[k], s, group, s->class_row, flow.upper));
+    s->out->channels[k] = flow.upper;
+    s->out->channels[k + 1] = flow.lower;
+    s->pairs[k] = (struct walk_pair){flow.upper, flow.lower, s->joint[k], s->relevance[k]};
 done:
+    flow_matrix_free(&flow);
     free(method);
     return rc;
 }

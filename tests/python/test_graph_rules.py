@@ -60,7 +60,7 @@ class Rules(RunCase):
     def test_a_store_says_what_every_layer_got_and_is_continued_with_the_same_patterns_only(self):
         settings = {**SMALL, "measure.rule.layer1.*": "zplus", "measure.rule.*.conv2": "flat"}
         with h5py.File(self.run_store("rules.h5", settings, config=RESNET)) as file:
-            got = {name: layer.attrs["rule"] for name, layer in file["layers"].items() if "rule" in layer.attrs}
+            got = {name: layer.attrs["rule"].decode() for name, layer in file["layers"].items() if "rule" in layer.attrs}
             self.assertNotIn("rule", file["layers/maxpool"].attrs)
             self.assertNotIn("rule", file["layers/input"].attrs)
         wanted = self.plan(settings)
