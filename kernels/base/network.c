@@ -370,6 +370,14 @@ bool network_leads(const struct network *net, size_t upper, size_t lower)
     return reached[lower];
 }
 
+bool network_adjoin(const struct network *net, size_t lower, size_t upper)
+{
+    for (size_t k = lower + 1; k < upper; k++)
+        if (network_has_rule(&net->links[k - 1]) && network_leads(net, upper, k) && network_leads(net, k, lower))
+            return false;
+    return network_leads(net, upper, lower);
+}
+
 bool network_is_step(const struct network *net, size_t k)
 {
     return net->links[k].nedges == 1 && network_edge(net, k, 0)->lower == k && network_reader_count(net, k) == 1 &&

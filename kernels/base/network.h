@@ -160,6 +160,10 @@ size_t network_reader_count(const struct network *net, size_t k);
 /* Whether edges lead from variable `upper` down to variable `lower`; they do if both are the same. */
 bool network_leads(const struct network *net, size_t upper, size_t lower);
 
+/* Whether all walks from variable `upper` to variable `lower` go straight from one to the other, past links without a
+ * rule only: then the flow along these edges is all of their joint relevance. */
+bool network_adjoin(const struct network *net, size_t lower, size_t upper);
+
 /* Whether link k is the only one that reads variable k, and reads nothing else: a step of a chain. */
 bool network_is_step(const struct network *net, size_t k);
 

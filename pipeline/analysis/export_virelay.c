@@ -4,6 +4,7 @@
 #include "kernels/base/number.h"
 #include "pipeline/analysis/export_internal.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/results/layers.h"
 #include "pipeline/run/probe.h"
 
 #include <math.h>
@@ -41,29 +42,25 @@ static bool has_rows(const struct export_source *s, const char *layer)
     return store_has(s->reader, path);
 }
 
-/* The default layer: the highest convolution with rows in the store. */
+/* The default layer: the last cut before the head if it has rows in the store, else the highest cut that has. */
 static enum status choose_layer(struct export_source *s, struct error *err)
 {
-    struct store_names names = {0};
-    char last[sizeof s->chosen] = "conv5_3";
+    struct layers layers;
     enum status rc = OK;
 
-    TRY(store_list(&names, s->reader, "layers", err));
-    for (size_t i = 0; i < names.count; i++) {
-        if (strncmp(names.names[i], "conv", 4) != 0)
-            continue;
-        snprintf(last, sizeof last, "%s", names.names[i]);
-        if (has_rows(s, last))
-            memcpy(s->chosen, last, sizeof last);
-    }
-    if (!s->chosen[0])
+    TRY(layers_read(&layers, s->reader, s->path, err));
+    size_t best = layers_default(&layers), k = best;
+    while (k > 0 && (layers.items[k].pool || !layers.items[k].cut || !has_rows(s, layers.items[k].name)))
+        k--;
+    if (k == 0)
         TRY(error_set(err, FAIL_CONFIG,
                       "%s: has no relevance of single images to analyse; run again with "
                       "store.per_image = %s, or name another layer with --layer",
-                      s->path, last));
+                      s->path, layers.count ? layers.items[best].name : ""));
+    snprintf(s->chosen, sizeof s->chosen, "%s", layers.items[k].name);
     s->layers[s->nlayers++] = s->chosen;
 done:
-    store_names_free(&names);
+    layers_free(&layers);
     return rc;
 }
 

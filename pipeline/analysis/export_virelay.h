@@ -26,7 +26,7 @@ enum {
 struct export_options {
     const char *store, *folder; /* paths */
     struct config_source source;
-    struct option_list layers; /* to analyse; none: the highest convolution with rows in the store */
+    struct option_list layers; /* to analyse; none: the highest cut below the head with rows in the store */
 };
 
 struct export_analysis {

@@ -3,6 +3,7 @@
 #include "pipeline/analysis/report_arrays.h"
 #include "pipeline/analysis/report_page.h"
 #include "pipeline/results/classes.h"
+#include "pipeline/results/layers.h"
 #include "pipeline/results/summary_json.h"
 #include "pipeline/util/json_output.h"
 
@@ -119,6 +120,29 @@ done:
     return rc;
 }
 
+/* ---- network --------------------------------------------------------------------------------------------------- */
+
+/* "network": the layers with channels of their own, which of them are cuts, and the one to show first. */
+static enum status add_network(struct report *report, const char *path, struct error *err)
+{
+    struct layers layers = {0};
+    json_t *list = json_array();
+    enum status rc = OK;
+
+    TRY(layers_read(&layers, report->reader, path, err));
+    for (size_t k = 0; k < layers.count; k++)
+        if (layers.items[k].own)
+            json_array_append_new(
+                list, json_pack("{s:s,s:b}", "name", layers.items[k].name, "cut", (int)layers.items[k].cut));
+    json_object_set_new(report->json, "network",
+                        json_pack("{s:s,s:O}", "first", layers.count ? layers.items[layers_default(&layers)].name : "",
+                                  "layers", list));
+done:
+    json_decref(list);
+    layers_free(&layers);
+    return rc;
+}
+
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
 static const char *base_name(const char *path)
@@ -138,6 +162,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     json_object_set_new(report->json, "summary", summary_json(&report->summary));
     json_object_set_new(report->json, "arrays", arrays);
     report->arrays = (struct report_arrays){report->page, report->reader, options->store, arrays};
+    TRY(add_network(report, options->store, err));
     TRY(add_failures(report, err));
     TRY(add_classes(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));

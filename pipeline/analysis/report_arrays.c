@@ -1,6 +1,7 @@
 #include "pipeline/analysis/report_arrays.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/results/flow_matrix.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -155,42 +156,49 @@ done:
 
 /* ---- matrices -------------------------------------------------------------------------------------------------- */
 
-/* A matrix, or plane `plane` of a stack of matrices (SIZE_MAX: no stack). The name in the page may be "", which means
- * `name`. */
+/* A matrix, or number `plane` of a stack of matrices (SIZE_MAX: no stack). */
 struct matrix {
     const char *group, *name;
     size_t plane;
     int bits;
 };
 
+/* Add the kept part of a matrix, which is gathered in place. */
+static enum status put_matrix(const struct report_arrays *arrays, struct matrix matrix, double *values,
+                              const struct kept *rows, const struct kept *columns, struct error *err)
+{
+    char name[PATH + 24];
+    size_t dims[2] = {rows->count, columns->count}, offset;
+    enum status rc = OK;
+
+    gather(values, rows, columns);
+    TRY(html_page_add_real(&offset, arrays->page, values, dims[0] * dims[1], matrix.bits, err));
+    if (matrix.plane != SIZE_MAX)
+        snprintf(name, sizeof name, "%s/%s/%zu", matrix.group, matrix.name, matrix.plane);
+    else
+        snprintf(name, sizeof name, "%s/%s", matrix.group, matrix.name);
+    json_t *entry = add_entry(arrays, name, "f32", offset, dims, 2);
+    name_kept(entry, "rows", rows);
+    name_kept(entry, "columns", columns);
+done:
+    return rc;
+}
+
 static enum status add_matrix(const struct report_arrays *arrays, struct matrix matrix, const struct kept *rows,
                               const struct kept *columns, struct error *err)
 {
-    char path[PATH], name[PATH + 24];
-    size_t dims[2] = {rows->count, columns->count}, width = columns->of, offset;
-    bool stacked = matrix.plane != SIZE_MAX;
+    char path[PATH];
     double *values = NULL;
     enum status rc = OK;
 
     snprintf(path, sizeof path, "%s/%s", matrix.group, matrix.name);
     if (!store_has(arrays->reader, path))
         return OK;
-    values = calloc(rows->of * width + 1, sizeof *values);
+    values = calloc(rows->of * columns->of + 1, sizeof *values);
     if (!values)
         TRY(error_system(err, "no memory for %s", path));
-    if (stacked)
-        TRY(store_read_rows(values, arrays->reader, path, matrix.plane, 1, rows->of * width, err));
-    else
-        TRY(store_read_rows(values, arrays->reader, path, 0, rows->of, width, err));
-    gather(values, rows, columns);
-    TRY(html_page_add_real(&offset, arrays->page, values, dims[0] * dims[1], matrix.bits, err));
-    if (stacked)
-        snprintf(name, sizeof name, "%s/%zu", path, matrix.plane);
-    else
-        snprintf(name, sizeof name, "%s", path);
-    json_t *entry = add_entry(arrays, name, "f32", offset, dims, 2);
-    name_kept(entry, "rows", rows);
-    name_kept(entry, "columns", columns);
+    TRY(store_read_rows(values, arrays->reader, path, 0, rows->of, columns->of, err));
+    TRY(put_matrix(arrays, matrix, values, rows, columns, err));
 done:
     free(values);
     return rc;
@@ -260,19 +268,17 @@ done:
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
 
 /* The channels of both layers that carry most of a flow. */
-static enum status keep_flow(struct kept *rows, struct kept *columns, const struct report_arrays *arrays,
-                             const char *group, size_t upper, size_t lower, struct error *err)
+static enum status keep_flow(struct kept *rows, struct kept *columns, const struct flow_matrix *flow, struct error *err)
 {
-    char path[PATH];
+    size_t upper = flow->upper, lower = flow->lower;
     double *row = calloc(lower + 1, sizeof *row), *rowsum = calloc(upper + 1, sizeof *rowsum);
     double *columnsum = calloc(lower + 1, sizeof *columnsum);
     enum status rc = OK;
 
-    snprintf(path, sizeof path, "%s/mean", group);
     if (!row || !rowsum || !columnsum)
-        TRY(error_system(err, "no memory for %s", path));
+        TRY(error_system(err, "no memory for %s", flow->group));
     for (size_t u = 0; u < upper; u++) {
-        TRY(store_read_rows(row, arrays->reader, path, u, 1, lower, err));
+        TRY(flow_matrix_rows(row, flow, "mean", u, 1, err));
         for (size_t l = 0; l < lower; l++) {
             rowsum[u] += fabs(row[l]);
             columnsum[l] += fabs(row[l]);
@@ -287,24 +293,49 @@ done:
     return rc;
 }
 
-static enum status add_flow(const struct report_arrays *arrays, const struct summary_flow *flow, size_t nclasses,
+/* The kept part of a flow's matrix, or of that of a class (SIZE_MAX: of none). */
+static enum status add_flow_matrix(const struct report_arrays *arrays, const struct flow_matrix *flow,
+                                   struct matrix matrix, const struct kept *rows, const struct kept *columns,
+                                   struct error *err)
+{
+    double *values = NULL;
+    enum status rc = OK;
+
+    if (!flow_matrix_has(flow, matrix.name))
+        return OK;
+    values = calloc(flow->upper * flow->lower, sizeof *values);
+    if (!values)
+        TRY(error_system(err, "no memory for %s", flow->group));
+    TRY(matrix.plane == SIZE_MAX ? flow_matrix_rows(values, flow, matrix.name, 0, flow->upper, err)
+                                 : flow_matrix_class(values, flow, matrix.name, matrix.plane, err));
+    TRY(put_matrix(arrays, matrix, values, rows, columns, err));
+done:
+    free(values);
+    return rc;
+}
+
+static enum status add_flow(const struct report_arrays *arrays, const struct summary_flow *about, size_t nclasses,
                             struct error *err)
 {
     static const char *const sums[] = {"to_bias", "absorbed", "lost", "left_out"};
     struct kept rows = {0}, columns = {0};
-    char group[GROUP];
+    struct flow_matrix flow;
     enum status rc = OK;
 
-    snprintf(group, sizeof group, "flows/%s", flow->name);
-    TRY(keep_flow(&rows, &columns, arrays, group, flow->upper, flow->lower, err));
-    TRY(add_matrix(arrays, (struct matrix){group, "mean", SIZE_MAX, MATRIX_BITS}, &rows, &columns, err));
-    TRY(add_matrix(arrays, (struct matrix){group, "std_error", SIZE_MAX, ERROR_BITS}, &rows, &columns, err));
+    TRY(flow_matrix_open(&flow, arrays->reader, about->name, err));
+    TRY(keep_flow(&rows, &columns, &flow, err));
+    TRY(add_flow_matrix(arrays, &flow, (struct matrix){flow.group, "mean", SIZE_MAX, MATRIX_BITS}, &rows, &columns,
+                        err));
+    TRY(add_flow_matrix(arrays, &flow, (struct matrix){flow.group, "std_error", SIZE_MAX, ERROR_BITS}, &rows, &columns,
+                        err));
     for (size_t k = 0; k < nclasses; k++)
-        TRY(add_matrix(arrays, (struct matrix){group, "class_mean", k, MATRIX_BITS}, &rows, &columns, err));
+        TRY(add_flow_matrix(arrays, &flow, (struct matrix){flow.group, "class_mean", k, MATRIX_BITS}, &rows, &columns,
+                            err));
     for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++)
-        TRY(add_whole(arrays, group, sums[i], false, err));
-    TRY(add_whole(arrays, group, "draws", true, err));
+        TRY(add_whole(arrays, flow.group, sums[i], false, err));
+    TRY(add_whole(arrays, flow.group, "draws", true, err));
 done:
+    flow_matrix_free(&flow);
     free(rows.items);
     free(columns.items);
     return rc;

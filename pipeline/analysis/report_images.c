@@ -114,6 +114,8 @@ static enum status add_layer(struct work *w, const struct summary_layer *about, 
     *layer = (struct layer){.name = about->name, .variable = network_find(&probe_model(&w->probe)->net, about->name)};
     if (layer->variable == 0 || layer->variable > probe_model(&w->probe)->net.nlinks)
         return OK; /* the input: its channels have no map of their own */
+    if (!network_has_rule(&probe_model(&w->probe)->net.links[layer->variable - 1]))
+        return OK; /* its channels are those of layers below */
     layer->maps = calloc(nmaps, map_area(w));
     layer->scale = calloc(nmaps, sizeof *layer->scale);
     w->nlayers++;
@@ -148,7 +150,7 @@ static enum status collect(struct work *w, const struct summary *summary, struct
     if (!w->wishes || !w->images)
         TRY(error_system(err, "no memory for the lists of images"));
     for (size_t i = 0; i < summary->nlayers && w->nlayers < NETWORK_MAX_VARIABLES; i++)
-        if (summary->layers[i].channels && strncmp(summary->layers[i].name, "pool", 4) != 0)
+        if (summary->layers[i].channels)
             TRY(add_layer(w, &summary->layers[i], err));
     qsort(w->wishes, w->nwishes, sizeof *w->wishes, by_image);
     for (size_t i = 0; i < w->nwishes; i++)

@@ -64,7 +64,8 @@ static bool nonnegative(const struct verification *v, size_t lowest)
     bool yes = v->probe.config.measure.target.kind != CONFIG_TARGET_CONTRAST;
 
     for (size_t k = lowest; k < model->net.nlinks; k++)
-        yes = yes && (model->net.links[k].kind == LINK_POOL || nonnegative_rule(&model->plan.options.rules[k]));
+        yes = yes && (!network_has_rule(&model->net.links[k]) || !model->net.swept[k + 1] ||
+                      nonnegative_rule(&model->plan.options.rules[k]));
     return yes;
 }
 

@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(options.folder), "FOLDER", .help = "the folder to write, new or empty"},
     {"config", 0, OPTION_TEXT, FIELD(options.source.path), "CONFIG", .help = "the configuration of the store's run"},
     {"layer", 0, OPTION_LIST, FIELD(options.layers), "LAYER",
-     .help = "analyse this layer; default: the highest convolution in store.per_image"},
+     .help = "analyse this layer; default: the highest cut below the head in store.per_image"},
     {"set", 0, OPTION_LIST, FIELD(options.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as data.path=/data/val"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},

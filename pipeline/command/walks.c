@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-enum { TOP = 20, CANDIDATES = 5 /* times --top */, MAX_WALKS = 2000, EXPRESSION = 1024 };
+enum { TOP = 20, CANDIDATES = 5 /* times --top */, MAX_WALKS = 2000, EXPRESSION = 4096 };
 
 struct arguments {
     const char *path;
@@ -39,8 +39,10 @@ struct answer {
 /* ---- command line ------------------------------------------------------------------------------------------------ */
 
 static const struct option_row rows[] = {
-    {"from", 0, OPTION_TEXT, FIELD(wanted.from), "LAYER", .help = "lowest layer; default: the first convolution"},
-    {"to", 0, OPTION_TEXT, FIELD(wanted.to), "LAYER", .help = "highest layer; default: the last convolution"},
+    {"from", 0, OPTION_TEXT, FIELD(wanted.from), "LAYER",
+     .help = "lowest layer; default: the first cut that is a convolution or an add"},
+    {"to", 0, OPTION_TEXT, FIELD(wanted.to), "LAYER",
+     .help = "highest layer; default: the last cut that is a convolution or an add"},
     {"layers", 0, OPTION_TEXT, FIELD(wanted.layers), "A,B,...",
      .help = "use these layers instead; the store must have flows between them"},
     {"class", 0, OPTION_TEXT, FIELD(wanted.class_name), "CLASS",
@@ -59,7 +61,10 @@ static const struct option_row rows[] = {
 };
 
 static const char help[] =
-    "Finds the channel walks of largest joint relevance through consecutive layers. Flows of pairs of layers do "
+    "Finds the channel walks of largest joint relevance through consecutive layers: by default all layers between two "
+    "that no connection jumps over, with --layers any that lie on a way through the network. The store must have the "
+    "joint relevance of consecutive ones; where the way from one to the other is not unique, as past a residual block, "
+    "measure.flows must name the pair. Flows of pairs of layers do "
     "not determine the joint relevance of three or more, so the search estimates it: it assumes that the way of a "
     "walk below a channel does not depend on its way above, which is a heuristic. With --verify, the joint "
     "relevance of the walks found is exact. If no rule propagates negative relevance, the smallest flow of a walk "
@@ -109,7 +114,7 @@ static void write_expression(char out[EXPRESSION], const struct walk_ranking *fo
 
     out[0] = '\0';
     for (size_t k = 0; k < found->nlayers && used + 1 < EXPRESSION; k++) {
-        int n = snprintf(out + used, EXPRESSION - used, "%s%.20s[%zu]", k ? " and " : "", found->layers[k],
+        int n = snprintf(out + used, EXPRESSION - used, "%s%s[%zu]", k ? " and " : "", found->layers[k],
                          found->walks[walk].channels[k]);
         used += n > 0 ? (size_t)n : 0;
     }

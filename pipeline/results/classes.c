@@ -1,5 +1,6 @@
 #include "pipeline/results/classes.h"
 
+#include "pipeline/results/flow_matrix.h"
 #include "pipeline/stats/weak.h"
 #include "pipeline/util/suggest.h"
 
@@ -110,22 +111,23 @@ static void two_rows_free(struct two_rows *rows)
     }
 }
 
+/* Rows of a layer's group, or matrices of a flow (NULL: of a layer). */
 static enum status read_two_rows(struct two_rows *rows, const struct store_reader *reader, const char *group,
-                                 const size_t at[2], size_t width, struct error *err)
+                                 const struct flow_matrix *flow, const size_t at[2], size_t width, struct error *err)
 {
+    static const char *const names[] = {"class_mean", "class_std_error"};
     char path[PATH];
     enum status rc = OK;
 
     *rows = (struct two_rows){.mean = {NULL, NULL}};
-    for (size_t i = 0; i < 2; i++) {
-        rows->mean[i] = calloc(width, sizeof(double));
-        rows->error[i] = calloc(width, sizeof(double));
-        if (!rows->mean[i] || !rows->error[i])
+    for (size_t i = 0; i < 4; i++) {
+        double **row = i % 2 ? &rows->error[i / 2] : &rows->mean[i / 2];
+        *row = calloc(width, sizeof(double));
+        if (!*row)
             TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu numbers of %s", 4 * width, group));
-        snprintf(path, sizeof path, "%s/class_mean", group);
-        TRY(store_read_rows(rows->mean[i], reader, path, at[i], 1, width, err));
-        snprintf(path, sizeof path, "%s/class_std_error", group);
-        TRY(store_read_rows(rows->error[i], reader, path, at[i], 1, width, err));
+        snprintf(path, sizeof path, "%s/%s", group, names[i % 2]);
+        TRY(flow ? flow_matrix_class(*row, flow, names[i % 2], at[i / 2], err)
+                 : store_read_rows(*row, reader, path, at[i / 2], 1, width, err));
     }
 done:
     return rc;
@@ -147,12 +149,13 @@ static int by_difference(const void *left, const void *right)
 
 /* Differences of rows whose elements are [.][columns]. */
 static enum status compare(struct classes_differences *out, const struct store_reader *reader, const char *group,
-                           const size_t at[2], size_t width, size_t columns, struct error *err)
+                           const struct flow_matrix *flow, const size_t at[2], size_t width, struct error *err)
 {
+    size_t columns = flow ? flow->lower : width;
     struct two_rows rows;
     enum status rc = OK;
 
-    TRY(read_two_rows(&rows, reader, group, at, width, err));
+    TRY(read_two_rows(&rows, reader, group, flow, at, width, err));
     out->items = calloc(width, sizeof *out->items);
     if (!out->items)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu differences", width));
@@ -168,48 +171,52 @@ done:
     return rc;
 }
 
-/* Shape of a group's class_mean; an unknown group is an error that suggests the nearest name. */
-static enum status shape_of(size_t dims[STORE_MAX_DIMS], size_t expected, const struct store_reader *reader,
-                            const char *parent, const char *name, const char *key, struct error *err)
+/* Whether there is such a group; if not, the nearest name is suggested. */
+static enum status check_group(const struct store_reader *reader, const char *parent, const char *name,
+                               struct error *err)
 {
     struct store_names names = {0};
     char path[PATH], hint[SUGGEST_HINT];
     struct suggest nearest;
-    size_t ndim;
     enum status rc = OK;
 
     snprintf(path, sizeof path, "%s/%s", parent, name);
-    if (strchr(name, '/') || !store_has(reader, path)) {
-        TRY(store_list(&names, reader, parent, err));
-        suggest_init(&nearest, name);
-        for (size_t i = 0; i < names.count; i++)
-            suggest_offer(&nearest, names.names[i]);
-        suggest_hint(hint, sizeof hint, &nearest);
-        TRY(error_set(err, FAIL_CONFIG, "the store has no %s/%s%s", parent, name, hint));
-    }
-    snprintf(path, sizeof path, "%s/%s/class_std_error", parent, name);
-    if (!store_has(reader, path))
-        TRY(error_set(err, FAIL_CONFIG, "%s/%s has no numbers by class; run with %s = all, or a list", parent, name,
-                      key));
-    TRY(store_shape(&ndim, dims, reader, path, err));
-    if (ndim != expected || dims[1] == 0 || dims[ndim - 1] == 0)
-        TRY(error_set(err, FAIL_FORMAT, "/%s has %zu axes instead of %zu", path, ndim, expected));
+    if (!strchr(name, '/') && store_has(reader, path))
+        return OK;
+    TRY(store_list(&names, reader, parent, err));
+    suggest_init(&nearest, name);
+    for (size_t i = 0; i < names.count; i++)
+        suggest_offer(&nearest, names.names[i]);
+    suggest_hint(hint, sizeof hint, &nearest);
+    TRY(error_set(err, FAIL_CONFIG, "the store has no %s/%s%s", parent, name, hint));
 done:
     store_names_free(&names);
     return rc;
 }
 
+static enum status no_classes(const char *parent, const char *name, const char *key, struct error *err)
+{
+    return error_set(err, FAIL_CONFIG, "%s/%s has no numbers by class; run with %s = all, or a list", parent, name,
+                     key);
+}
+
 enum status classes_compare_layer(struct classes_differences *out, const struct store_reader *reader, const char *layer,
                                   size_t a, size_t b, struct error *err)
 {
-    size_t dims[STORE_MAX_DIMS];
-    char group[PATH];
+    size_t ndim, dims[STORE_MAX_DIMS];
+    char group[PATH / 2], path[PATH];
     enum status rc = OK;
 
     *out = (struct classes_differences){.count = 0};
-    TRY(shape_of(dims, 2, reader, "layers", layer, "store.classes", err));
+    TRY(check_group(reader, "layers", layer, err));
     snprintf(group, sizeof group, "layers/%s", layer);
-    TRY(compare(out, reader, group, (size_t[]){a, b}, dims[1], dims[1], err));
+    snprintf(path, sizeof path, "%s/class_std_error", group);
+    if (!store_has(reader, path))
+        TRY(no_classes("layers", layer, "store.classes", err));
+    TRY(store_shape(&ndim, dims, reader, path, err));
+    if (ndim != 2 || dims[1] == 0)
+        TRY(error_set(err, FAIL_FORMAT, "/%s has %zu axes instead of 2", path, ndim));
+    TRY(compare(out, reader, group, NULL, (size_t[]){a, b}, dims[1], err));
 done:
     return rc;
 }
@@ -239,18 +246,21 @@ done:
 enum status classes_compare_flow(struct classes_differences *out, const struct store_reader *reader, const char *pair,
                                  size_t a, size_t b, struct error *err)
 {
-    size_t dims[STORE_MAX_DIMS], at[2];
-    char group[PATH];
+    struct flow_matrix flow = {.reader = NULL};
+    size_t at[2];
     enum status rc = OK;
 
     *out = (struct classes_differences){.count = 0};
-    TRY(shape_of(dims, 3, reader, "flows", pair, "store.class_flows", err));
+    TRY(check_group(reader, "flows", pair, err));
+    TRY(flow_matrix_open(&flow, reader, pair, err));
+    if (!flow_matrix_has(&flow, "class_std_error"))
+        TRY(no_classes("flows", pair, "store.class_flows", err));
     TRY(classes_flow_row(&at[0], reader, a, err));
     TRY(classes_flow_row(&at[1], reader, b, err));
-    snprintf(group, sizeof group, "flows/%s", pair);
-    if (dims[1] > SIZE_MAX / sizeof(struct classes_difference) / dims[2])
-        TRY(error_set(err, FAIL_LIMIT, "/%s is too large", group));
-    TRY(compare(out, reader, group, at, dims[1] * dims[2], dims[2], err));
+    if (flow.upper > SIZE_MAX / sizeof(struct classes_difference) / flow.lower)
+        TRY(error_set(err, FAIL_LIMIT, "/%s is too large", flow.group));
+    TRY(compare(out, reader, flow.group, &flow, at, flow.upper * flow.lower, err));
 done:
+    flow_matrix_free(&flow);
     return rc;
 }

@@ -1,6 +1,8 @@
 #include "pipeline/results/walk_ranking.h"
 
 #include "pipeline/results/classes.h"
+#include "pipeline/results/flow_matrix.h"
+#include "pipeline/results/layers.h"
 #include "pipeline/util/suggest.h"
 
 #include <math.h>
@@ -8,15 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 600, PATH = 640, MAX_CHANNELS = 1 << 20 };
+enum { GROUP = 600, PATH = 640, LIST = 1024 };
 
 /* The state of a search: the store, and the matrices of consecutive layers. */
 struct search {
     struct walk_ranking *out;
     const struct store_reader *reader;
     const char *path;
-    char **variables; /* [nvariables] of the network, from the input up */
-    size_t nvariables;
+    struct layers layers;
     size_t class_row, flow_row; /* with out->by_class */
     struct walk_pair pairs[WALK_SEARCH_MOST_LAYERS];
     double *joint[WALK_SEARCH_MOST_LAYERS], *relevance[WALK_SEARCH_MOST_LAYERS];
@@ -25,27 +26,20 @@ struct search {
 
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
 
-static bool is_pool(const char *name)
-{
-    return strncmp(name, "pool", 4) == 0;
-}
-
-/* Number of a layer that walks can pass. A pool is none: its channels are those of the layer below. */
+/* Number of a layer that walks can pass: the channels of the others, such as pools, are those of layers below. */
 static enum status find_layer(size_t *number, const struct search *s, const char *name, size_t length)
 {
-    char wanted[64], hint[SUGGEST_HINT];
+    char wanted[NETWORK_NAME], hint[SUGGEST_HINT];
     struct suggest nearest;
 
     snprintf(wanted, sizeof wanted, "%.*s", (int)length, name);
+    *number = layers_find(&s->layers, wanted);
+    if (*number < s->layers.count && s->layers.items[*number].own)
+        return OK;
     suggest_init(&nearest, wanted);
-    for (size_t k = 0; k < s->nvariables; k++) {
-        if (is_pool(s->variables[k]))
-            continue;
-        suggest_offer(&nearest, s->variables[k]);
-        *number = k;
-        if (strcmp(s->variables[k], wanted) == 0)
-            return OK;
-    }
+    for (size_t k = 0; k < s->layers.count; k++)
+        if (s->layers.items[k].own)
+            suggest_offer(&nearest, s->layers.items[k].name);
     suggest_hint(hint, sizeof hint, &nearest);
     return error_set(s->err, FAIL_CONFIG, "%s has no weighted layer \"%s\"%s", s->path, wanted, hint);
 }
@@ -79,39 +73,40 @@ static enum status mark_listed(bool *chosen, const struct search *s, const char 
     return rc;
 }
 
-/* Mark the layers between two, both included. */
+/* Mark the cuts between two layers, and these. */
 static enum status mark_between(bool *chosen, const struct search *s, const char *from, const char *to)
 {
-    size_t lowest = s->nvariables, highest = 0;
+    const struct layers_item *items = s->layers.items;
+    size_t lowest = s->layers.count, highest = 0;
     enum status rc = OK;
 
-    for (size_t k = 1; k < s->nvariables; k++)
-        if (strncmp(s->variables[k], "conv", 4) == 0) {
-            lowest = lowest == s->nvariables ? k : lowest;
+    for (size_t k = 1; k < s->layers.count; k++)
+        if (items[k].features && items[k].cut) {
+            lowest = lowest == s->layers.count ? k : lowest;
             highest = k;
         }
     if (from)
         TRY(find_layer(&lowest, s, from, strlen(from)));
     if (to)
         TRY(find_layer(&highest, s, to, strlen(to)));
-    for (size_t k = lowest; k <= highest && k < s->nvariables; k++)
-        chosen[k] = !is_pool(s->variables[k]);
+    for (size_t k = lowest; k <= highest && k < s->layers.count; k++)
+        chosen[k] = items[k].own && (items[k].cut || k == lowest || k == highest);
 done:
     return rc;
 }
 
 static enum status choose_layers(struct search *s, const struct walk_ranking_options *options)
 {
-    bool *chosen = calloc(s->nvariables + 1, sizeof *chosen);
+    bool *chosen = calloc(s->layers.count + 1, sizeof *chosen);
     enum status rc = OK;
 
     if (!chosen)
-        TRY(error_set(s->err, FAIL_SYSTEM, "no memory for %zu layers", s->nvariables));
+        TRY(error_set(s->err, FAIL_SYSTEM, "no memory for %zu layers", s->layers.count));
     TRY(options->layers ? mark_listed(chosen, s, options->layers)
                         : mark_between(chosen, s, options->from, options->to));
-    for (size_t k = s->nvariables; k-- > 0;)
+    for (size_t k = s->layers.count; k-- > 0;)
         if (chosen[k])
-            TRY(add_layer(s->out, s->variables[k], s->err));
+            TRY(add_layer(s->out, s->layers.items[k].name, s->err));
     if (s->out->nlayers < 2)
         TRY(error_set(s->err, FAIL_CONFIG, "walks need two layers at least, the lower one first"));
 done:
@@ -121,19 +116,26 @@ done:
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
 
-static enum status no_flow(const struct search *s, const char *pair)
+/* The flows that the layers need, as measure.flows takes them. */
+static void list_flows(char *list, size_t n, const struct walk_ranking *out)
 {
-    struct store_names names = {0};
-    char list[256] = "";
     size_t used = 0;
 
-    if (store_has(s->reader, "flows") && store_list(&names, s->reader, "flows", s->err) == OK)
-        for (size_t i = 0; i < names.count && used + 40 < sizeof list; i++)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.32s", i ? ", " : "", names.names[i]);
-    store_names_free(&names);
+    list[0] = '\0';
+    for (size_t k = out->nlayers - 1; k-- > 0 && used + 1 < n;) {
+        int more = snprintf(list + used, n - used, "%s%s-%s", used ? ", " : "", out->layers[k + 1], out->layers[k]);
+        used += more > 0 ? (size_t)more : 0;
+    }
+}
+
+static enum status no_flow(const struct search *s, const char *pair, const char *what)
+{
+    char list[LIST];
+
+    list_flows(list, sizeof list, s->out);
     return error_set(s->err, FAIL_CONFIG,
-                     "%s has no flow %s; run with measure.flows = %s, or choose layers of the flows that it has: %s%s",
-                     s->path, pair, pair, used ? list : "none", used + 40 < sizeof list ? "" : ", ...");
+                     "%s has no flow %s%s; run with measure.flows = %s, or choose other layers with --layers", s->path,
+                     pair, what, list);
 }
 
 /* A row of a class, or the numbers over all images. */
@@ -153,48 +155,55 @@ static enum status read_numbers(double **out, const struct search *s, const char
     return store_read_rows(*out, s->reader, path, row, 1, width, s->err);
 }
 
-static enum status read_joint(double **out, const struct search *s, const char group[GROUP], size_t dims[2])
+/* The joint relevance of two layers, of all images or of the class. The flow along a connection is that only if no walk
+ * takes another way. */
+static enum status read_joint(struct search *s, struct flow_matrix *flow, const char *pair, size_t k)
 {
+    size_t lower = layers_find(&s->layers, s->out->layers[k + 1]), upper = layers_find(&s->layers, s->out->layers[k]);
     char path[PATH];
+    enum status rc = OK;
 
-    if (s->out->by_class) {
-        snprintf(path, sizeof path, "%.*s/class_mean", GROUP, group);
-        if (!store_has(s->reader, path))
-            return error_set(s->err, FAIL_CONFIG, "/%s has no numbers by class", group);
-        return read_numbers(out, s, group, s->flow_row, dims[0] * dims[1]);
-    }
-    snprintf(path, sizeof path, "%.*s/mean", GROUP, group);
-    return store_read_real(out, s->reader, path, 2, dims, s->err);
+    snprintf(path, sizeof path, "flows/%s", pair);
+    if (!store_has(s->reader, path))
+        TRY(no_flow(s, pair, ""));
+    snprintf(path, sizeof path, "flows/%s/to_bias", pair);
+    if (store_has(s->reader, path) && !layers_adjoin(&s->layers, lower, upper))
+        TRY(no_flow(s, pair, " of all walks, only one along the connection"));
+    TRY(flow_matrix_open(flow, s->reader, pair, s->err));
+    if (s->out->by_class && !flow_matrix_has(flow, "class_mean"))
+        TRY(error_set(s->err, FAIL_CONFIG, "/%s has no numbers by class", flow->group));
+    s->joint[k] = calloc(flow->upper * flow->lower, sizeof *s->joint[k]);
+    if (!s->joint[k])
+        TRY(error_set(s->err, FAIL_SYSTEM, "no memory for the flow %s", pair));
+    TRY(s->out->by_class ? flow_matrix_class(s->joint[k], flow, "class_mean", s->flow_row, s->err)
+                         : flow_matrix_rows(s->joint[k], flow, "mean", 0, flow->upper, s->err));
+done:
+    return rc;
 }
 
 /* Flow number k from the top, and the relevance of its upper layer. */
 static enum status read_pair(struct search *s, size_t k)
 {
     const char *lower = s->out->layers[k + 1], *upper = s->out->layers[k];
-    char group[GROUP], path[PATH], *method = NULL;
-    size_t ndim, dims[STORE_MAX_DIMS];
+    char pair[GROUP], group[GROUP], path[PATH], *method = NULL;
+    struct flow_matrix flow = {.reader = NULL};
     enum status rc = OK;
 
-    snprintf(group, sizeof group, "flows/%s-%s", lower, upper);
-    snprintf(path, sizeof path, "%.*s/mean", GROUP, group);
-    if (!store_has(s->reader, path))
-        return no_flow(s, group + strlen("flows/"));
-    TRY(store_shape(&ndim, dims, s->reader, path, s->err));
-    if (ndim != 2 || dims[0] == 0 || dims[1] == 0 || dims[0] > MAX_CHANNELS || dims[1] > MAX_CHANNELS ||
-        (k > 0 && dims[0] != s->pairs[k - 1].lower))
-        TRY(error_set(s->err, FAIL_FORMAT, "%s: /%s has a shape that does not fit the layers", s->path, path));
-    TRY(read_joint(&s->joint[k], s, group, dims));
-    snprintf(group, sizeof group, "layers/%s", upper);
-    TRY(read_numbers(&s->relevance[k], s, group, s->class_row, dims[0]));
-    snprintf(group, sizeof group, "flows/%s-%s", lower, upper);
-    s->out->channels[k] = dims[0];
-    s->out->channels[k + 1] = dims[1];
-    s->pairs[k] = (struct walk_pair){dims[0], dims[1], s->joint[k], s->relevance[k]};
-    if (store_has_attribute(s->reader, group, "method"))
-        TRY(store_get_text(&method, s->reader, group, "method", s->err));
-    snprintf(path, sizeof path, "%.*s/left_out", GROUP, group);
+    snprintf(pair, sizeof pair, "%s-%s", lower, upper);
+    TRY(read_joint(s, &flow, pair, k));
+    if (k > 0 && flow.upper != s->pairs[k - 1].lower)
+        TRY(error_set(s->err, FAIL_FORMAT, "%s: /%s has a shape that does not fit the layers", s->path, flow.group));
+    if (store_has_attribute(s->reader, flow.group, "method"))
+        TRY(store_get_text(&method, s->reader, flow.group, "method", s->err));
+    snprintf(path, sizeof path, "%s/left_out", flow.group);
     s->out->sampled = s->out->sampled || (method && strcmp(method, "sampled") == 0) || store_has(s->reader, path);
+    snprintf(group, sizeof group, "layers/%s", upper);
+    TRY(read_numbers(&s->relevance[k], s, group, s->class_row, flow.upper));
+    s->out->channels[k] = flow.upper;
+    s->out->channels[k + 1] = flow.lower;
+    s->pairs[k] = (struct walk_pair){flow.upper, flow.lower, s->joint[k], s->relevance[k]};
 done:
+    flow_matrix_free(&flow);
     free(method);
     return rc;
 }
@@ -262,11 +271,11 @@ done:
 enum status walk_ranking_search(struct walk_ranking *out, const struct store_reader *reader, const char *path,
                                 const struct walk_ranking_options *options, struct error *err)
 {
-    struct search s = {.out = out, .reader = reader, .path = path, .nvariables = STORE_ANY, .err = err};
+    struct search s = {.out = out, .reader = reader, .path = path, .err = err};
     enum status rc = OK;
 
     *out = (struct walk_ranking){.nlayers = 0};
-    TRY(store_read_text(&s.variables, reader, "variable", &s.nvariables, err));
+    TRY(layers_read(&s.layers, reader, path, err));
     TRY(choose_layers(&s, options));
     if (options->class_name)
         TRY(choose_class(&s, options->class_name));
@@ -278,7 +287,7 @@ done:
         free(s.joint[k]);
         free(s.relevance[k]);
     }
-    free(s.variables);
+    layers_free(&s.layers);
     return rc;
 }
 

@@ -11,7 +11,8 @@
 #include <stddef.h>
 
 struct walk_ranking_options {
-    const char *from, *to;  /* lowest and highest layer of the walks; NULL: the first and the last convolution */
+    const char *from, *to;  /* lowest and highest layer of the walks, which pass the cuts between; NULL: the first and
+                               the last cut that is a convolution or an add */
     const char *layers;     /* instead: names of layers, separated by commas, in any order; NULL: from .. to */
     const char *class_name; /* walks of a class, by number or name; NULL: of all images */
     size_t candidates;      /* number of walks to find */

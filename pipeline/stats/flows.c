@@ -288,11 +288,16 @@ static enum status add_pair(struct flows *flows, const char *text, const struct 
 
     if (rc != OK)
         return rc;
-    bool neighbours = flows_reads(net, pair.upper - 1, pair.lower);
+    bool neighbours = flows_reads(net, pair.upper - 1, pair.lower) && network_adjoin(net, pair.lower, pair.upper);
     if (neighbours && pair.rows)
         return config_fail(config, err, key, "%s: the flow of neighbours is always whole; leave out the colon", text);
     if (find(flows, pair.lower, pair.upper))
         return config_fail(config, err, key, "%s is listed twice", text);
+    if (!neighbours && has_adjacent(flows, pair.upper - 1, pair.lower))
+        return config_fail(config, err, key,
+                           "%s: all walks between the two layers, and those along the connection alone that a group of "
+                           "pairs has, cannot be in one store: name the pairs that you need",
+                           text);
     if (!neighbours)
         flows->pairs[flows->count++] = (struct flows_pair){pair, false};
     else if (!add_adjacent(flows, net, pair.upper - 1, pair.lower))

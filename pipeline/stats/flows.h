@@ -5,6 +5,8 @@
  * a convolution that reads a concatenation has a pair with every variable in it. The flow is of these edges alone, so
  * that an add's two branches have a flow each. The flows of all pairs of a link, with what goes to its bias and what it
  * absorbs, sum to the relevance of the upper variable; those of all pairs with the same lower variable to that one's.
+ * A pair that measure.flows names has the joint relevance of its variables, of all walks from one to the other: it is
+ * computed as a far pair where they may take another way than these edges.
  */
 #ifndef NRMFLOW_PIPELINE_STATS_FLOWS_H
 #define NRMFLOW_PIPELINE_STATS_FLOWS_H

@@ -1,4 +1,4 @@
-"""Set expressions and maps on a network with branches: `nrmflow query` and `nrmflow map`."""
+"""Set expressions, maps and conditions on a network with branches: `nrmflow query`, `nrmflow map` and measure.given."""
 
 import json
 import os
@@ -101,6 +101,23 @@ class Branches(unittest.TestCase):
             rows = numpy.array([file[f"epsilon_gamma_box,winner/{image}/ledger"][()] for image in "01"])
         number = names.index("layer2.0.conv2")
         self.assert_near(values("bias(layer2.0.conv2)"), rows[:, number - 1, 2] - rows[:, number, 2])
+
+
+class Conditions(RunCase):
+    """measure.given with sets of a branch."""
+
+    def test_under_a_condition_a_channel_has_its_joint_relevance_with_the_sets(self):
+        sets = "layer2.1.conv1[3:20] and layer3.0.add[0:40]@(0:3,1:4)"
+        # the lower set's own layer, one that it jumps over, a cut above and one below
+        layers = {"layer2.1.conv1": 4, "layer2.1.conv2": 7, "layer3.0.conv1": 9, "layer4.0.add": 30, "conv1": 2}
+        store = Store(self.run_store("given.h5", {"measure.given": sets, "measure.flows": "none",
+                                                  "data.images": "0:2", "store.per_image": ",".join(layers)},
+                                     config=RESNET))
+        self.assert_close(store["images/given_mass"], values(sets), RELATIVE * numpy.abs(values(sets)))
+        for layer, channel in layers.items():
+            want = values(f"{layer}[{channel}] and {sets}")
+            self.assert_close(store[f"layers/{layer}/relevance"][:, channel], want,
+                              RELATIVE * numpy.abs(store[f"layers/{layer}/relevance"]).sum(1), layer)
 
 
 class Mistakes(unittest.TestCase):

@@ -4,7 +4,8 @@ import json
 import os
 import unittest
 
-from support import JOBS, RunCase, nrmflow, sets
+import h5py
+from support import JOBS, RunCase, nrmflow, run, sets
 
 RESNET = os.path.join(JOBS, "demo", "resnet.ini")
 ADDS = [f"layer{stage}.{block}.add" for stage in (1, 2, 3, 4) for block in (0, 1)]
@@ -55,6 +56,21 @@ class Rules(RunCase):
         self.assertEqual(self.values({"measure.rule.*.add": "zplus"}), self.values(each))
         self.assertEqual(self.values({"measure.add": "zplus"}), self.values({**each, "measure.rule.avgpool": "zplus"}))
         self.assertNotEqual(self.values(each), self.values({}))
+
+    def test_a_store_says_what_every_layer_got_and_is_continued_with_the_same_patterns_only(self):
+        settings = {**SMALL, "measure.rule.layer1.*": "zplus", "measure.rule.*.conv2": "flat"}
+        with h5py.File(self.run_store("rules.h5", settings, config=RESNET)) as file:
+            got = {name: layer.attrs["rule"].decode() for name, layer in file["layers"].items() if "rule" in layer.attrs}
+            self.assertNotIn("rule", file["layers/maxpool"].attrs)
+            self.assertNotIn("rule", file["layers/input"].attrs)
+        wanted = self.plan(settings)
+        self.assertEqual(got, {name: wanted[name] for name in got})
+        self.assertEqual((got["layer1.0.conv1"], got["layer1.0.conv2"]), ("zplus", "flat"))
+        swapped = {**SMALL, "measure.rule.*.conv2": "flat", "measure.rule.layer1.*": "zplus"}
+        self.assertEqual(run(self.path("rules.h5"), settings, config=RESNET).returncode, 0)
+        done = run(self.path("rules.h5"), swapped, config=RESNET)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("rule", done.stderr)
 
     def test_a_key_that_fits_no_layer_with_a_rule_is_refused(self):
         self.refused({"measure.rule.layer9.*": "zplus"}, "measure.rule.layer9.*", "no layer with a rule")

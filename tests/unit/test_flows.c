@@ -159,7 +159,7 @@ static void pairs_of_a_graph_follow_the_edges(void **state)
         {"dense", "input-stem stem-a.1 stem-a.add* a.1-a.add* a.1-b a.add-b b-deep* deep-twice* twice-mean* mean-fc1 "
                   "fc1-fc2"},
         {"cuts", "input-stem b-deep* deep-twice* twice-mean* mean-fc1"},
-        {"a.1-b, a.1-a.add", "a.1-a.add* a.1-b"},
+        {"stem-a.1, a.1-a.add", "stem-a.1 a.1-a.add*"},
         {"none", ""},
     };
     struct flows flows;
@@ -194,6 +194,25 @@ static void pairs_that_are_no_neighbours_are_far(void **state)
     assert_non_null(strstr(err.message, "how serves as a gate only"));
     assert_int_equal(choose_in(&flows, &net, "some-fc1", &err), FAIL_CONFIG);
     assert_non_null(strstr(err.message, "some has no weights, whose channels are those of deep"));
+}
+
+/* From b to a.1 walks go straight, or by a.add. */
+static void a_listed_pair_has_all_walks_between_its_layers(void **state)
+{
+    struct flows flows;
+    struct network net;
+    struct error err;
+    char message[200] = "", text[1024];
+
+    (void)state;
+    assert_true(graph_text_read(&net, graph, message, sizeof message));
+    assert_int_equal(choose_in(&flows, &net, "a.1-b, a.1-a.add", &err), OK);
+    list_pairs(text, &flows, &net);
+    assert_string_equal(text, "a.1-a.add*");
+    assert_int_equal(flows.count, 1);
+    assert_string_equal(network_variable(&net, flows.pairs[0].pair.upper), "b");
+    assert_int_equal(choose_in(&flows, &net, "adjacent, a.1-b", &err), FAIL_CONFIG);
+    assert_non_null(strstr(err.message, "those along the connection alone"));
 }
 
 /* 3,000 x 3,000 entries are more than eight million. */
@@ -283,6 +302,7 @@ int main(void)
         cmocka_unit_test(listed_pairs_are_not_sampled),
         cmocka_unit_test(pairs_of_a_graph_follow_the_edges),
         cmocka_unit_test(pairs_that_are_no_neighbours_are_far),
+        cmocka_unit_test(a_listed_pair_has_all_walks_between_its_layers),
         cmocka_unit_test(flows_too_large_for_the_default_are_those_between_cuts),
         cmocka_unit_test(cost_is_that_of_the_sweeps),
         cmocka_unit_test(mistakes_are_explained),
