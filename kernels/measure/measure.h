@@ -159,6 +159,10 @@ struct measure_workspace {
     struct link_scratch scratch;
 };
 
+/* Slots that pay, at most `most`: half of them if the dense layers at the end have few weights beside the neurons of an
+ * image, whose arrays every slot keeps. */
+size_t measure_group_size(const struct network *net, size_t most);
+
 /* Describe a measure. `model` holds the network's weights. */
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
                        const float *model);

@@ -156,6 +156,19 @@ static size_t find_top(const struct network *net)
     return top;
 }
 
+size_t measure_group_size(const struct network *net, size_t most)
+{
+    enum { READINGS = 4 }; /* of a neuron's floats, for a reading of the weights */
+
+    size_t weights = 0, neurons = 0;
+
+    for (size_t k = find_top(net); k < net->nlinks; k++)
+        weights += network_weight_floats(&net->links[k]);
+    for (size_t k = 0; k <= net->nlinks; k++)
+        neurons += shape_neurons(network_shape(net, k));
+    return READINGS * weights >= neurons || most < 2 ? most : most / 2;
+}
+
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,
                        const float *model)
 {

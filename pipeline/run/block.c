@@ -13,13 +13,19 @@ static size_t input_floats(const struct run_plan *plan)
     return shape_neurons(network_shape(&plan->model.net, 0));
 }
 
+/* Images of a group. */
+static size_t group_size(const struct run_plan *plan)
+{
+    return plan->model.plan.options.group;
+}
+
 static void place(struct block_worker *worker, const struct run_plan *plan, struct arena *arena)
 {
     const struct measure_plan *measure = &plan->model.plan;
     size_t channels = measure->channel[measure->net->nlinks + 1];
 
-    worker->inputs = arena_floats(arena, 2 * BLOCK_GROUP * input_floats(plan));
-    for (size_t i = 0; i < BLOCK_GROUP; i++) {
+    worker->inputs = arena_floats(arena, 2 * group_size(plan) * input_floats(plan));
+    for (size_t i = 0; i < group_size(plan); i++) {
         struct measure_result *r = &worker->results[i];
         r->relevance = arena_doubles(arena, channels);
         r->relevance_position = arena_bytes(arena, channels * sizeof *r->relevance_position);
@@ -54,7 +60,7 @@ enum status block_worker_init(struct block_worker *worker, const struct run_plan
     huge_pages_prefer(worker->memory, worker->nbytes);
     struct arena arena = arena_over(worker->memory, worker->nbytes);
     place(worker, plan, &arena);
-    TRY(reader_open(&worker->reader, plan->listing.memory, &plan->model.preprocessing, BLOCK_GROUP, worker->inputs,
+    TRY(reader_open(&worker->reader, plan->listing.memory, &plan->model.preprocessing, group_size(plan), worker->inputs,
                     err));
 done:
     return rc;
@@ -189,7 +195,8 @@ static struct group group_at(const struct run_plan *plan, size_t block, size_t a
 {
     struct shard_images images = run_plan_block(plan, block);
 
-    return (struct group){.start = at, .first = larger(at, images.first), .end = smaller(at + BLOCK_GROUP, images.end)};
+    return (struct group){
+        .start = at, .first = larger(at, images.first), .end = smaller(at + group_size(plan), images.end)};
 }
 
 /* The first group from image `at` on in the block that has images; without one, its first is not before its end. */
@@ -198,8 +205,8 @@ static struct group next_group(const struct run_plan *plan, size_t block, size_t
     size_t end = (block + 1) * plan->config->run.block;
     struct group group = group_at(plan, block, at);
 
-    while (group.first >= group.end && at + BLOCK_GROUP < end)
-        group = group_at(plan, block, at += BLOCK_GROUP);
+    while (group.first >= group.end && at + group_size(plan) < end)
+        group = group_at(plan, block, at += group_size(plan));
     return group;
 }
 
@@ -228,8 +235,8 @@ static void read_ahead(struct block_worker *worker, size_t block, size_t at)
     size_t size = plan->config->run.block;
     struct group next = {0};
 
-    if (at + BLOCK_GROUP < (block + 1) * size)
-        next = next_group(plan, block, at + BLOCK_GROUP);
+    if (at + group_size(plan) < (block + 1) * size)
+        next = next_group(plan, block, at + group_size(plan));
     if (next.first >= next.end && worker->announced != SIZE_MAX)
         next = next_group(plan, worker->announced, worker->announced * size);
     if (next.first < next.end)
@@ -285,7 +292,7 @@ enum status block_compute(struct block_outcome *outcome, struct block_worker *wo
     *outcome = (struct block_outcome){0};
     block_sums_reset(&worker->block_sums, sums);
     TRY(rows_add_block(rows, first_row, images.end - images.first, err));
-    for (size_t at = block * size; at < (block + 1) * size; at += BLOCK_GROUP) {
+    for (size_t at = block * size; at < (block + 1) * size; at += group_size(plan)) {
         struct group group = group_at(plan, block, at);
         if (group.first < group.end)
             TRY(compute_group(outcome, group, worker, block, first_row, rows, err));

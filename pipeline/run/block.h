@@ -35,7 +35,7 @@ struct block_worker {
     size_t announced;             /* the block after the current one; SIZE_MAX if it is not known */
     void *memory;                 /* owned: everything below */
     size_t nbytes;
-    float *inputs; /* [2][BLOCK_GROUP][neurons of the input] for the reader */
+    float *inputs; /* [2][images of a group][neurons of the input] for the reader */
     struct measure_result results[BLOCK_GROUP];
     int label[BLOCK_GROUP];
     struct measure_workspace workspace;

@@ -106,7 +106,7 @@ static enum status choose_measure(struct measure_options *options, struct flows 
                                         .given = given_of(config->measure.given),
                                         .variation_limit = config->run.variation_limit,
                                         .images = config->measure.queries.count > 0,
-                                        .group = group};
+                                        .group = measure_group_size(net, group)};
     TRY(model_rules_choose(options->rules, config, net, err));
     TRY(check_target(config, net, err));
     TRY(flows_choose(flows, config, net, err));

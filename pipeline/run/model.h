@@ -27,7 +27,7 @@ struct model {
  *
  * Rank 0 reads the file; every node gets one copy of the weights.
  *
- *   group  in  images of one dense product
+ *   group  in  most images of one dense product
  *   ops    in  the kernels to use, the same on all ranks
  * Errors, the same on all ranks: FAIL_SYSTEM, FAIL_FORMAT (the file is damaged or no VGG), FAIL_CONFIG (a rule, layer,
  * set, class or preprocessing that does not fit the network). Collective. Caller frees with model_free, also after a

@@ -20,7 +20,8 @@
 #include "pipeline/stats/statistics.h"
 #include "pipeline/util/log.h"
 
-/* Images of one dense product. Like the block size it affects the last bits of the results. */
+/* Most images of one dense product: measure_group_size. Like the block size their number affects the last bits of the
+ * results. */
 enum { BLOCK_GROUP = 8 };
 
 /* Members borrow from each other: a plan must not be moved. */

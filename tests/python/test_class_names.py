@@ -49,7 +49,7 @@ class ClassNames(RunCase):
             file.write(f"[model]\nclasses = {names}\n" if names else "")
         done = nrmflow("run", ini, "--output", store)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stderr, [name.decode() for name in Store(store)["classes/name"]]
+        return done.stderr, [name.decode() for name in Store(store)["class"]]
 
     def check_names(self, content, expected):
         self.assertEqual(self.start(self.array([0, 3]), self.names_file(content))[1], expected)
