@@ -91,13 +91,16 @@ def keras(corpus):
 
 
 def onnx(corpus):
-    """The samples of the tests, and each with its operations in another version."""
+    """The samples of the tests, each also with its operations in another version, and random graphs."""
     sys.path.insert(0, str(TESTS / 'python'))
     from onnx_samples import SAMPLES
     from onnx_file import MODEL_OPSET, encode
+    from test_onnx_random import Graph
     for name, data in SAMPLES.items():
         (corpus / 'onnx' / name).write_bytes(data)
         (corpus / 'onnx' / f'{name}-7').write_bytes(data + encode([[MODEL_OPSET, 2, encode([[2, 0, 7]])]]))
+    for seed in range(30):
+        (corpus / 'onnx' / f'random-{seed}').write_bytes(Graph(seed).file()[0])
 
 
 def texts(corpus):
