@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TAPS = 9 }; /* of the first layer's kernel */
+
 /* What rank 0 learns from the file and every rank needs to know. */
 struct description {
     struct network net;
@@ -164,7 +166,8 @@ static enum status load_weights(struct model *model, const struct weights *w, bo
     enum status rc = weights_load(model->weights.memory, w, err);
 
     if (rc == OK && model->bgr != keras && model->preprocessing.channels == 3)
-        pixels_swap((float *)model->weights.memory + model->net.links[0].weight, model->net.links[0].upper.channels);
+        pixels_swap((float *)model->weights.memory + model->net.links[0].weight, model->net.links[0].upper.channels,
+                    TAPS);
     return rc;
 }
 

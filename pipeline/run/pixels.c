@@ -156,13 +156,11 @@ done:
     return rc;
 }
 
-void pixels_swap(float *weights, size_t out)
+void pixels_swap(float *weights, size_t out, size_t taps)
 {
-    enum { KERNEL = 9 };
-
     for (size_t o = 0; o < out; o++) {
-        float *red = weights + o * COLOURS * KERNEL, *blue = red + (size_t)(COLOURS - 1) * KERNEL;
-        for (size_t i = 0; i < KERNEL; i++) {
+        float *red = weights + o * COLOURS * taps, *blue = red + (COLOURS - 1) * taps;
+        for (size_t i = 0; i < taps; i++) {
             float kept = red[i];
             red[i] = blue[i];
             blue[i] = kept;

@@ -29,8 +29,8 @@ enum status pixels_choose(struct preprocessing *p, const struct config *config, 
 /* Whether the network as trained reads blue, green, red. */
 bool pixels_bgr(const struct config *config, bool keras);
 
-/* Swap red and blue in a first layer's weights, [out][3][3][3]. */
-void pixels_swap(float *weights, size_t out);
+/* Swap red and blue in the weights of a layer that reads the input, [out][3][taps]. */
+void pixels_swap(float *weights, size_t out, size_t taps);
 
 /* "value = (pixel - mean) / std; scale=0..1 order=rgb mean=0.485,0.456,0.406 ..." */
 void pixels_line(char line[PIXELS_LINE], const struct preprocessing *p, bool bgr);
