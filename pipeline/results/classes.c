@@ -159,10 +159,11 @@ static enum status compare(struct classes_differences *out, const struct store_r
     out->items = calloc(width, sizeof *out->items);
     if (!out->items)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu differences", width));
-    out->count = width;
     for (size_t i = 0; i < width; i++) {
+        if (flow && flow->diagonal && flow->diagonal[i / columns] != (int64_t)(i % columns))
+            continue;
         double a = rows.mean[0][i], b = rows.mean[1][i], a_error = rows.error[0][i], b_error = rows.error[1][i];
-        out->items[i] = (struct classes_difference){
+        out->items[out->count++] = (struct classes_difference){
             i / columns, i % columns, a, a_error, b, b_error, a - b, sqrt(a_error * a_error + b_error * b_error)};
     }
     qsort(out->items, out->count, sizeof *out->items, by_difference);
@@ -247,14 +248,17 @@ enum status classes_compare_flow(struct classes_differences *out, const struct s
                                  size_t a, size_t b, struct error *err)
 {
     struct flow_matrix flow = {.reader = NULL};
+    char path[PATH], diagonal[PATH];
     size_t at[2];
     enum status rc = OK;
 
     *out = (struct classes_differences){.count = 0};
     TRY(check_group(reader, "flows", pair, err));
-    TRY(flow_matrix_open(&flow, reader, pair, err));
-    if (!flow_matrix_has(&flow, "class_std_error"))
+    snprintf(path, sizeof path, "flows/%s/class_std_error", pair);
+    snprintf(diagonal, sizeof diagonal, "flows/%s/diagonal_class_std_error", pair);
+    if (!store_has(reader, path) && !store_has(reader, diagonal))
         TRY(no_classes("flows", pair, "store.class_flows", err));
+    TRY(flow_matrix_open(&flow, reader, pair, err));
     TRY(classes_flow_row(&at[0], reader, a, err));
     TRY(classes_flow_row(&at[1], reader, b, err));
     if (flow.upper > SIZE_MAX / sizeof(struct classes_difference) / flow.lower)

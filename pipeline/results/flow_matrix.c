@@ -31,26 +31,45 @@ static enum status count_lower(struct flow_matrix *flow, const char *pair, struc
     return rc;
 }
 
+/* The dataset that tells the form, and its axes before those of channels. */
+static size_t find_dataset(char path[PATH], bool *diagonal, const struct flow_matrix *flow)
+{
+    static const struct {
+        const char *name;
+        size_t axes;
+    } datasets[] = {{"diagonal_lower", 0}, {"mean", 0}, {"class_mean", 1}};
+
+    size_t i = 0;
+
+    for (; i < sizeof datasets / sizeof datasets[0]; i++) {
+        snprintf(path, PATH, "%s/%s", flow->group, datasets[i].name);
+        if (store_has(flow->reader, path))
+            break;
+    }
+    i = i < sizeof datasets / sizeof datasets[0] ? i : 1; /* the message about a missing dataset is about the mean */
+    snprintf(path, PATH, "%s/%s", flow->group, datasets[i].name);
+    *diagonal = i == 0;
+    return datasets[i].axes;
+}
+
 enum status flow_matrix_open(struct flow_matrix *flow, const struct store_reader *reader, const char *pair,
                              struct error *err)
 {
     char path[PATH];
     size_t ndim, dims[STORE_MAX_DIMS];
+    bool diagonal;
     enum status rc = OK;
 
     *flow = (struct flow_matrix){.reader = reader, .lower = 1};
     snprintf(flow->group, sizeof flow->group, "flows/%s", pair);
-    snprintf(path, sizeof path, "%s/diagonal_lower", flow->group);
-    bool diagonal = store_has(reader, path);
-    if (!diagonal)
-        snprintf(path, sizeof path, "%s/mean", flow->group);
+    size_t before = find_dataset(path, &diagonal, flow);
     TRY(store_shape(&ndim, dims, reader, path, err));
-    if (ndim != (diagonal ? 1 : 2) || dims[0] == 0 || dims[ndim - 1] == 0 || dims[0] > FLOW_MATRIX_MOST ||
-        dims[ndim - 1] > FLOW_MATRIX_MOST)
+    if (ndim != before + (diagonal ? 1 : 2) || dims[before] == 0 || dims[ndim - 1] == 0 ||
+        dims[before] > FLOW_MATRIX_MOST || dims[ndim - 1] > FLOW_MATRIX_MOST)
         TRY(error_set(err, FAIL_FORMAT, "/%s has not the shape of a flow", path));
-    flow->upper = dims[0];
+    flow->upper = dims[before];
     if (!diagonal) {
-        flow->lower = dims[1];
+        flow->lower = dims[before + 1];
         goto done;
     }
     TRY(store_read_int(&flow->diagonal, reader, path, 1, &flow->upper, err));
@@ -75,8 +94,8 @@ bool flow_matrix_has(const struct flow_matrix *flow, const char *name)
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-/* The first n numbers of `out` are those of the upper channels first .. first + n - 1; from the last on each goes to its
- * place, which is never before it. */
+/* The first n numbers of `out` are those of the upper channels first .. first + n - 1; from the last on each goes to
+ * its place, which is never before it. */
 static void spread(double *out, const struct flow_matrix *flow, size_t first, size_t n)
 {
     for (size_t u = n; u-- > 0;) {

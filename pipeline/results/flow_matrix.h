@@ -1,6 +1,6 @@
 /* The flow of a store's pair of layers as a matrix [upper][lower], also where it is stored as a vector: of a diagonal
- * flow, such as that of an add's branch, every upper channel has at most one lower channel. Not collective; reads on the
- * calling rank. */
+ * flow, such as that of an add's branch, every upper channel has at most one lower channel. Not collective; reads on
+ * the calling rank. */
 #ifndef NRMFLOW_PIPELINE_RESULTS_FLOW_MATRIX_H
 #define NRMFLOW_PIPELINE_RESULTS_FLOW_MATRIX_H
 

@@ -56,8 +56,9 @@ export class Data {
     Object.assign(this, json);
     this.bytes = bytes;
     this.cache = new Map();
-    // A pool hands relevance on within its channels, whose sums are those of the layer below.
-    this.layers = this.summary.layers.filter((layer) => layer.channels > 0 && !layer.name.startsWith('pool'));
+    // A pool hands relevance on within its channels, whose sums are those of the layer below; so do concatenations.
+    const own = new Map(this.network.layers.map((layer) => [layer.name, layer]));
+    this.layers = this.summary.layers.filter((layer) => layer.channels > 0 && own.has(layer.name)).map((layer) => ({ ...layer, cut: own.get(layer.name).cut }));
     this.flows = this.summary.flows.map((flow) => {
       const [lower, upper] = flow.name.split('-');
       return { name: flow.name, method: flow.method, lower, upper };

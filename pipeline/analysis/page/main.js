@@ -41,10 +41,9 @@ function navigation() {
   return h('nav', { 'aria-label': 'Sections' }, list);
 }
 
-// The last convolution's most relevant channel.
+// The most relevant channel of the last cut below the head, or else of the highest layer.
 function firstChoice(data) {
-  const convolutions = data.layers.filter((layer) => layer.name.startsWith('conv'));
-  const layer = (convolutions[convolutions.length - 1] || data.layers[data.layers.length - 1]).name;
+  const layer = (data.layers.find(({ name }) => name === data.network.first) || data.layers[data.layers.length - 1]).name;
   return new State(layer, data.order(layer)[0]);
 }
 

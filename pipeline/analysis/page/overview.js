@@ -50,7 +50,7 @@ export function verdict(data) {
   }
   const most = largest('variation');
   return banner('good', most < 2 ? 'The ledger is closed, and signs hardly cancel' : 'The ledger is closed, and some signs cancel',
-    `In every layer of every image, neurons + bias + absorbed = 1 within ${number(gap, 2)}. Mean total variation is at most ${number(most, 3)}; 1 means that nothing cancels.`);
+    `In every layer of every image, neurons ${data.summary.layers.some((layer) => layer.bypass) ? '+ past the layer ' : ''}+ bias + absorbed = 1 within ${number(gap, 2)}. Mean total variation is at most ${number(most, 3)}; 1 means that nothing cancels.`);
 }
 
 function tile(label, value, more, key) {

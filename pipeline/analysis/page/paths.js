@@ -6,16 +6,27 @@ import { colour } from './theme.js';
 
 const REST = -1;
 const BIAS = -2;
+const MOST_NAMES = 20;
 
-// Consecutive layers, from the input up, as far as the store has flows between them.
-function chain(data) {
-  const layers = [data.layers[0].name];
-  for (let k = 1; k < data.layers.length; k++) {
-    const next = data.layers[k].name;
-    if (!data.flow(layers[layers.length - 1], next)) return { layers, missing: `${layers[layers.length - 1]}-${next}` };
-    layers.push(next);
-  }
-  return { layers, missing: null };
+// Layers from the input up as far as the store has flows along their connections, and these: { lower, upper } are places
+// of layers. In a chain they are consecutive; the connections of a branch or a skip have steps of their own.
+function ways(data) {
+  const names = data.layers.map(({ name }) => name);
+  const along = data.flows.filter(({ name }) => data.array(`flows/${name}/to_bias`))
+    .map((flow) => ({ lower: names.indexOf(flow.lower), upper: names.indexOf(flow.upper) }))
+    .filter(({ lower, upper }) => lower >= 0 && upper >= 0).sort((p, q) => p.upper - q.upper || p.lower - q.lower);
+  const reached = new Set([0]);
+  for (const { lower, upper } of along) if (reached.has(lower)) reached.add(upper);
+  const top = Math.max(...reached);
+  const leads = new Set([top]);
+  for (const { lower, upper } of [...along].reverse()) if (reached.has(lower) && leads.has(upper)) leads.add(lower);
+  const places = Array.from(leads).sort((p, q) => p - q);
+  return {
+    layers: places.map((k) => names[k]),
+    steps: along.filter(({ lower, upper }) => leads.has(lower) && leads.has(upper))
+      .map(({ lower, upper }) => ({ lower: places.indexOf(lower), upper: places.indexOf(upper) })),
+    missing: top + 1 < names.length ? `${names[top]}-${names[top + 1]}` : null,
+  };
 }
 
 // Positions of the largest `weight`s.
@@ -24,21 +35,25 @@ function heaviest(weight, most) {
 }
 
 // Channels to draw, layer by layer from the top: those that send most to the ones drawn above.
-function keep(data, layers, slot, most) {
+function keep(data, { layers, steps }, slot, most) {
   const kept = new Array(layers.length);
-  for (let k = layers.length - 1; k > 0; k--) {
-    const matrix = data.flowMatrix(`${layers[k - 1]}-${layers[k]}`, slot);
-    const into = (i) => matrix.columns.reduce((sum, _, j) => sum + (Math.abs(matrix.at(i, j)) || 0), 0);
-    if (!kept[k]) kept[k] = new Set(heaviest(matrix.rows.map((_, i) => into(i)), most).map((i) => matrix.rows[i]));
-    const above = Array.from(matrix.rows.keys()).filter((i) => kept[k].has(matrix.rows[i]));
-    const sent = matrix.columns.map((_, j) => above.reduce((sum, i) => sum + (Math.abs(matrix.at(i, j)) || 0), 0));
-    kept[k - 1] = new Set(heaviest(sent, most).map((j) => matrix.columns[j]));
+  const matrices = steps.map(({ lower, upper }) => ({ lower, upper, matrix: data.flowMatrix(`${layers[lower]}-${layers[upper]}`, slot) }));
+  for (let k = layers.length - 1; k >= 0; k--) {
+    const weight = new Map();
+    const add = (channel, value) => weight.set(channel, (weight.get(channel) || 0) + (Math.abs(value) || 0));
+    for (const { lower, upper, matrix } of matrices)
+      matrix.rows.forEach((u, i) => matrix.columns.forEach((l, j) => {
+        if (k === layers.length - 1 && upper === k) add(u, matrix.at(i, j));
+        else if (lower === k && kept[upper].has(u)) add(l, matrix.at(i, j));
+      }));
+    const channels = Array.from(weight.keys()).sort((p, q) => p - q);
+    kept[k] = new Set(heaviest(channels.map((channel) => weight.get(channel)), most).map((i) => channels[i]));
   }
   return kept;
 }
 
 // Flows of one pair between the channels that are kept; all others are one node.
-function pairLinks(data, lower, upper, keptLower, keptUpper, slot) {
+function pairLinks(data, lower, upper, keptLower, keptUpper, slot, withBias) {
   const matrix = data.flowMatrix(`${lower}-${upper}`, slot);
   const sums = new Map();
   matrix.rows.forEach((u, i) => matrix.columns.forEach((l, j) => {
@@ -46,7 +61,7 @@ function pairLinks(data, lower, upper, keptLower, keptUpper, slot) {
     sums.set(key, (sums.get(key) || 0) + (matrix.at(i, j) || 0));
   }));
   const links = Array.from(sums, ([key, value]) => ({ lower: Number(key.split(',')[0]), upper: Number(key.split(',')[1]), value }));
-  const toBias = slot === null ? data.array(`flows/${lower}-${upper}/to_bias`) : null;
+  const toBias = slot === null && withBias ? data.array(`flows/${lower}-${upper}/to_bias`) : null;
   if (toBias) {
     const bias = new Map();
     toBias.forEach((value, u) => { const key = keptUpper.has(u) ? u : REST; bias.set(key, (bias.get(key) || 0) + value); });
@@ -55,25 +70,27 @@ function pairLinks(data, lower, upper, keptLower, keptUpper, slot) {
   return links;
 }
 
-// Links that are drawn of one step, with the share of it that each is.
-function stepLinks(data, layers, kept, k, now) {
-  const all = pairLinks(data, layers[k], layers[k + 1], kept[k], kept[k + 1], now.slot).filter((link) => Math.abs(link.value) > 1e-12);
+// Links that are drawn of the steps down from one layer, with the share of them that each is.
+function layerLinks(data, { layers, steps }, kept, k, now) {
+  const down = steps.filter(({ upper }) => upper === k);
+  const all = down.flatMap(({ lower }, i) => pairLinks(data, layers[lower], layers[k], kept[lower], kept[k], now.slot, i === 0).map((link) => ({ ...link, below: lower })))
+    .filter((link) => Math.abs(link.value) > 1e-12);
   const rest = (link) => link.lower === REST || link.upper === REST;
   const strong = all.filter((link) => !rest(link));
   const largest = strong.reduce((most, { value, lower }) => (lower === BIAS ? most : Math.max(most, Math.abs(value))), 0);
   const drawn = strong.filter(({ value }) => Math.abs(value) >= now.threshold * largest);
   const total = drawn.reduce((sum, { value }) => sum + Math.abs(value), 0);
-  const of = (list) => list.map((link) => ({ ...link, layer: k, from: `${layers[k]}:${link.lower}`, to: `${layers[k + 1]}:${link.upper}`,
+  const of = (list) => list.map((link) => ({ ...link, above: k, from: `${layers[link.below]}:${link.lower}`, to: `${layers[k]}:${link.upper}`,
     width: now.whole ? Math.abs(link.value) : Math.abs(link.value) / total }));
   return { links: of(now.whole ? [...drawn, ...all.filter(rest)] : drawn), hidden: strong.length - drawn.length,
     bias: all.some(({ lower }) => lower === BIAS) };
 }
 
 function graph(data, now) {
-  const { layers, missing } = chain(data);
-  const kept = layers.length > 1 ? keep(data, layers, now.slot, now.most) : [];
-  const steps = layers.slice(1).map((_, k) => stepLinks(data, layers, kept, k, now));
-  return { layers, missing, links: steps.flatMap(({ links }) => links), hidden: steps.reduce((sum, { hidden }) => sum + hidden, 0), bias: steps.some(({ bias }) => bias) };
+  const way = ways(data);
+  const kept = way.layers.length > 1 ? keep(data, way, now.slot, now.most) : [];
+  const drawn = way.layers.slice(1).map((_, k) => layerLinks(data, way, kept, k + 1, now));
+  return { ...way, links: drawn.flatMap(({ links }) => links), hidden: drawn.reduce((sum, { hidden }) => sum + hidden, 0), bias: drawn.some(({ bias }) => bias) };
 }
 
 function nodeName(data, layer, channel) {
@@ -94,12 +111,18 @@ function label(data, layer, channel, last) {
   return last ? short(data.channelName(layer, channel)) : String(channel);
 }
 
+// Above a wide chart there is room for the names of cuts only, if the network has branches.
+function shortName(data, found, layer) {
+  const deep = found.layers.length > MOST_NAMES && !data.layer(layer).cut;
+  return deep ? '' : layer.replace(/^(conv|layer)|\.add$/g, '');
+}
+
 function option(data, found, width) {
   const vertical = width < 640;
   const names = new Map();
   for (const link of found.links) {
-    names.set(link.from, { layer: link.layer, channel: link.lower });
-    names.set(link.to, { layer: link.layer + 1, channel: link.upper });
+    names.set(link.from, { layer: link.below, channel: link.lower });
+    names.set(link.to, { layer: link.above, channel: link.upper });
   }
   const depth = found.layers.length - 1;
   const classes = found.layers[depth] === data.layers[data.layers.length - 1].name;
@@ -117,16 +140,16 @@ function option(data, found, width) {
     height,
     title: found.layers.map((layer, k) => (vertical
       ? { text: layer, left: 0, top: 20 + ((height - bottom - 36) / depth) * k, textStyle: { fontSize: 11, fontWeight: 400, color: colour('muted') } }
-      : { text: layer.replace('conv', ''), left: 16 + 6 + span * k, top: 4, textAlign: 'center', textStyle: { fontSize: 12, fontWeight: 400, color: colour('muted') } })),
+      : { text: shortName(data, found, layer), left: 16 + 6 + span * k, top: 4, textAlign: 'center', textStyle: { fontSize: 12, fontWeight: 400, color: colour('muted') } })),
     tooltip: { trigger: 'item', formatter: ({ dataType, data: item }) => (dataType === 'edge'
-      ? `${encode(nodeName(data, found.layers[item.layer], item.lower))} → ${encode(nodeName(data, found.layers[item.layer + 1], item.upper))}<br><b>${number(item.signed, 3)}</b>`
+      ? `${encode(nodeName(data, found.layers[item.below], item.lower))} → ${encode(nodeName(data, found.layers[item.above], item.upper))}<br><b>${number(item.signed, 3)}</b>`
       : encode(nodeName(data, item.layer, item.channel))) },
     series: [{
       type: 'sankey', orient: vertical ? 'vertical' : 'horizontal', left: vertical ? 56 : 16, right, top: vertical ? 24 : 30, bottom,
       nodeWidth: 12, nodeGap: vertical ? 5 : 9, layoutIterations: 24, draggable: false, emphasis: { focus: 'adjacency' },
       data: nodes, lineStyle: { opacity: 0.38, curveness: 0.5 },
       label: { color: colour('ink'), fontSize: 11, position: vertical ? 'bottom' : 'right', distance: 4 },
-      links: found.links.map((link) => ({ source: link.from, target: link.to, value: link.width, signed: link.value, lower: link.lower, upper: link.upper, layer: link.layer,
+      links: found.links.map((link) => ({ source: link.from, target: link.to, value: link.width, signed: link.value, lower: link.lower, upper: link.upper, below: link.below, above: link.above,
         lineStyle: { color: linkColour(link) } })),
     }],
   };
@@ -146,7 +169,7 @@ export function paths(data, state) {
   const after = h('div');
   const now = { slot: null, most: 5, threshold: 0.1, whole: false };
   const section = (...children) => h('section', { id: 'paths', 'aria-labelledby': 'h-paths' }, h('h2', { id: 'h-paths' }, 'Strongest flows from input to logits'), children);
-  if (chain(data).layers.length < 2) return section(h('p', { class: 'note' }, 'The store has no flows that start at the input (', h('code', {}, 'measure.flows = adjacent, dense'), ').'));
+  if (ways(data).layers.length < 2) return section(h('p', { class: 'note' }, 'The store has no flows that start at the input (', h('code', {}, 'measure.flows = adjacent, dense'), ').'));
   let found = graph(data, now);
   const chart = new Chart(element, (width) => option(data, found, width), ({ dataType, data: item }) => {
     if (dataType === 'node' && item.channel >= 0) state.set({ layer: item.layer, channel: item.channel });
