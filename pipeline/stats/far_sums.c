@@ -24,26 +24,48 @@ static void place_flow(struct far_sums *far_sums, const struct statistics *s, st
                           arena_doubles(arena, lower), arena_bytes(arena, upper * sizeof(bool))};
 }
 
-void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena)
+static void place_pair(struct far_work *work, const struct statistics *s, size_t pair, struct arena *arena)
+{
+    far_place(work, s->measure, s->options.flows->pairs[pair].pair, FLOWS_SWEEP_BYTES, arena);
+}
+
+/* For all variables that are sampled; nothing if there are none. */
+static void place_sample(struct sample_work *work, const struct statistics *s, struct arena *arena)
 {
     const struct flows *flows = s->options.flows;
     size_t highest = 0;
 
+    for (size_t i = 0; i < flows->count; i++)
+        highest = flows->pairs[i].sampled ? larger(highest, flows->pairs[i].pair.upper) : highest;
+    if (highest)
+        sample_place(work, s->measure, highest, FLOWS_SWEEP_BYTES, arena);
+}
+
+/* Bytes of the pair, or of the sampling, that needs most. */
+static size_t most_bytes(const struct statistics *s)
+{
+    struct arena arena = arena_over(NULL, 0);
+    struct far_work work;
+    struct sample_work sample;
+
+    for (size_t i = 0; i < s->options.flows->count; i++) {
+        arena_release(&arena, 0);
+        if (!s->options.flows->pairs[i].sampled)
+            place_pair(&work, s, i, &arena);
+    }
+    arena_release(&arena, 0);
+    place_sample(&sample, s, &arena);
+    return arena.peak;
+}
+
+void far_sums_place(struct far_sums *far_sums, const struct statistics *s, uint64_t seed, struct arena *arena)
+{
     *far_sums = (struct far_sums){.statistics = s, .seed = seed};
     if (statistics_far_pairs(s) == 0)
         return;
     place_flow(far_sums, s, arena);
-    size_t mark = arena_mark(arena);
-    for (size_t i = 0; i < flows->count; i++) {
-        arena_release(arena, mark);
-        if (!flows->pairs[i].sampled)
-            far_place(&far_sums->work[i], s->measure, flows->pairs[i].pair, FLOWS_SWEEP_BYTES, arena);
-        else
-            highest = larger(highest, flows->pairs[i].pair.upper);
-    }
-    arena_release(arena, mark);
-    if (highest)
-        sample_place(&far_sums->sample, s->measure, highest, FLOWS_SWEEP_BYTES, arena);
+    far_sums->nbytes = most_bytes(s);
+    far_sums->memory = arena_bytes(arena, far_sums->nbytes);
 }
 
 /* ---- sampled rows ------------------------------------------------------------------------------------------------ */
@@ -88,23 +110,30 @@ static bool mark_sampled(bool wanted[NETWORK_MAX_VARIABLES], const struct flows 
 void far_sums_image(struct far_sums *far_sums, struct block_sums *block_sums, const struct measure_image *image,
                     size_t index, struct block_sums_case of)
 {
-    const struct flows *flows = far_sums->statistics->options.flows;
+    const struct statistics *s = far_sums->statistics;
+    const struct flows *flows = s->options.flows;
     struct delivery delivery = {block_sums, flows, 0, of.given_mass};
+    struct far_work work;
+    struct sample_work sample;
 
-    if (statistics_far_pairs(far_sums->statistics) == 0)
+    if (statistics_far_pairs(s) == 0)
         return;
     for (size_t i = 0; i < flows->count; i++) {
+        struct arena arena = arena_over(far_sums->memory, far_sums->nbytes);
         if (flows->pairs[i].sampled)
             continue;
-        far_compute(&far_sums->flow, &far_sums->work[i], image);
+        place_pair(&work, s, i, &arena);
+        far_compute(&far_sums->flow, &work, image);
         block_sums_far(block_sums, i, &far_sums->flow, of);
     }
-    for (size_t upper = 1; upper <= far_sums->statistics->measure->top; upper++) {
+    struct arena arena = arena_over(far_sums->memory, far_sums->nbytes);
+    place_sample(&sample, s, &arena);
+    for (size_t upper = 1; upper <= s->measure->top; upper++) {
         bool wanted[NETWORK_MAX_VARIABLES];
         if (!mark_sampled(wanted, flows, upper))
             continue;
         delivery.upper = upper;
-        sample_layer(&far_sums->sample, image, index, upper, wanted,
-                     (struct sample_options){far_sums->seed, flows->sweeps}, (struct sample_sink){&delivery, take_row});
+        sample_layer(&sample, image, index, upper, wanted, (struct sample_options){far_sums->seed, flows->sweeps},
+                     (struct sample_sink){&delivery, take_row});
     }
 }

@@ -10,12 +10,12 @@
 #include "pipeline/stats/flows.h"
 #include "pipeline/stats/statistics.h"
 
-/* Working memory, placed in an arena. Pairs are computed one after another and share it. */
+/* Working memory, placed in an arena. Pairs are computed one after another and share it: each is placed anew. */
 struct far_sums {
     const struct statistics *statistics; /* borrowed */
     uint64_t seed;
-    struct far_work work[FLOWS_MAX]; /* of exact pairs */
-    struct sample_work sample;
+    void *memory; /* [nbytes] of the pair, or of the sampling, that is computed */
+    size_t nbytes;
     struct far_flow flow; /* of one exact pair */
 };
 

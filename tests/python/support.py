@@ -16,6 +16,7 @@ import numpy
 NRMFLOW, MPIRUN, JOBS = os.environ["NRMFLOW"], os.environ["MPIRUN"], os.environ["JOBS"]
 TINY = os.path.join(os.environ["TEST_DATA"], "tiny_vgg11.safetensors")  # 3 x 32 x 32, 7 classes
 DEMO = os.path.join(JOBS, "demo", "demo.ini")
+RESNET = os.path.join(JOBS, "demo", "resnet.ini")
 DEMO_WEIGHTS = os.path.join(JOBS, "demo", "fashion_vgg16.safetensors")  # 1 x 32 x 32, 10 classes
 DEMO_IMAGES = 10000
 
@@ -68,9 +69,9 @@ def run(output, settings, *arguments, config=DEMO, ranks=None, environment=None,
                    environment=environment)
 
 
-def start(output, settings, ranks, launch=()):
-    """A run of the demo in the background; mpirun's process. `launch`: words for mpirun."""
-    return subprocess.Popen([MPIRUN, *launch, "-n", str(ranks), NRMFLOW, "run", DEMO, "--output", output,
+def start(output, settings, ranks, launch=(), config=DEMO):
+    """A run in the background; mpirun's process. `launch`: words for mpirun."""
+    return subprocess.Popen([MPIRUN, *launch, "-n", str(ranks), NRMFLOW, "run", config, "--output", output,
                              *sets(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
