@@ -359,6 +359,17 @@ size_t network_reader_count(const struct network *net, size_t k)
     return net->first_reader[k + 1] - net->first_reader[k];
 }
 
+bool network_leads(const struct network *net, size_t upper, size_t lower)
+{
+    bool reached[NETWORK_MAX_VARIABLES] = {false};
+
+    reached[upper] = true;
+    for (size_t k = upper; k > lower; k--)
+        for (size_t e = 0; reached[k] && e < net->links[k - 1].nedges; e++)
+            reached[network_edge(net, k - 1, e)->lower] = true;
+    return reached[lower];
+}
+
 bool network_is_step(const struct network *net, size_t k)
 {
     return net->links[k].nedges == 1 && network_edge(net, k, 0)->lower == k && network_reader_count(net, k) == 1 &&

@@ -157,6 +157,9 @@ const struct edge *network_edge(const struct network *net, size_t k, size_t e);
 /* The number of edges that read variable k. */
 size_t network_reader_count(const struct network *net, size_t k);
 
+/* Whether edges lead from variable `upper` down to variable `lower`; they do if both are the same. */
+bool network_leads(const struct network *net, size_t upper, size_t lower);
+
 /* Whether link k is the only one that reads variable k, and reads nothing else: a step of a chain. */
 bool network_is_step(const struct network *net, size_t k);
 

@@ -38,7 +38,9 @@ struct window_span window_span(struct window_axis axis, size_t tap)
     size_t first = divide_up(above(axis.before, tap), axis.stride);
     size_t end = smaller(divide_up(above(axis.size + axis.before, tap), axis.stride), axis.count);
 
-    return (struct window_span){first, larger(first, end), first * axis.stride + tap - axis.before};
+    if (first >= end)
+        return (struct window_span){0, 0, 0};
+    return (struct window_span){first, end, first * axis.stride + tap - axis.before};
 }
 
 struct window_span window_taps(struct window_axis axis, size_t window)
@@ -46,7 +48,9 @@ struct window_span window_taps(struct window_axis axis, size_t window)
     size_t start = window * axis.stride, first = above(axis.before, start);
     size_t end = smaller(axis.taps, above(axis.size + axis.before, start));
 
-    return (struct window_span){first, larger(first, end), start + first - axis.before};
+    if (first >= end)
+        return (struct window_span){0, 0, 0};
+    return (struct window_span){first, end, start + first - axis.before};
 }
 
 size_t window_positions(struct window_axis axis, size_t window, bool padding)

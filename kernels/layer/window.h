@@ -16,13 +16,15 @@ struct window_axis {
 struct window_axis window_down(const struct link *link);
 struct window_axis window_across(const struct link *link);
 
-/* The windows first <= o < end whose tap t is within the map, and the position of window `first`'s. */
+/* The windows first <= o < end whose tap t is within the map, and the position of window `first`'s; all zero if there
+ * is none. */
 struct window_span {
     size_t first, end, lower;
 };
 struct window_span window_span(struct window_axis axis, size_t tap);
 
-/* The taps first <= t < end of window o that are within the map, and the position of tap `first`. */
+/* The taps first <= t < end of window o that are within the map, and the position of tap `first`; all zero if there is
+ * none. */
 struct window_span window_taps(struct window_axis axis, size_t window);
 
 /* The positions of window o that are in the map, and with `padding` those in the padding too. */

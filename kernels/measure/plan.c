@@ -9,12 +9,19 @@ enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 
 /* ---- plan ------------------------------------------------------------------------------------------------------- */
 
-/* Whether relevance may arrive at neurons of variable k that are not positive: at the logits, at variables that can be
- * negative, and below rules that give relevance to dead neurons, also through links that pass it on. */
+/* Whether the activation makes a positive neuron of z <= 0. */
+static bool lifts_zero(struct activation activation)
+{
+    return activation.kind == ACTIVATION_SIGMOID || activation.kind == ACTIVATION_HARD_SIGMOID ||
+           (activation.kind == ACTIVATION_CLIP && activation.a > 0);
+}
+
+/* Whether relevance may arrive at neurons of variable k whose z is not positive: at the logits, at variables that can
+ * be negative or whose activation lifts zero, and below rules that give relevance to dead neurons, also through links that pass it on. */
 static void find_both_branches(bool *both, const struct network *net, const struct rule *rules)
 {
     for (size_t k = net->nlinks + 1; k-- > 0;) {
-        both[k] = k == net->nlinks || !net->nonnegative[k];
+        both[k] = k == net->nlinks || !net->nonnegative[k] || (k > 0 && lifts_zero(net->links[k - 1].activation));
         for (size_t i = net->first_reader[k]; i < net->first_reader[k + 1]; i++) {
             size_t reader = net->edges[net->readers[i]].link;
             const struct link *link = &net->links[reader];

@@ -41,7 +41,7 @@ static enum status find_layer(struct work *w)
 {
     const struct network *net = &w->run->model.net;
     struct suggest nearest;
-    char hint[64];
+    char hint[SUGGEST_HINT];
 
     w->variable = network_find(net, w->options->at);
     if (w->variable <= net->nlinks) {

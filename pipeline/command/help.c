@@ -39,7 +39,7 @@ int command_help_unknown(const char *name)
 {
     struct error err = {0};
     struct suggest nearest;
-    char hint[64];
+    char hint[SUGGEST_HINT];
 
     suggest_init(&nearest, name);
     for (size_t i = 0; i < all.count; i++)

@@ -41,7 +41,7 @@ static void list_words(char *out, size_t n, const char *allowed)
 /* Number of a word, or an error that lists the valid words and suggests the nearest. */
 static enum status find_word(size_t *number, const struct config_key *key, const char *text, struct error *err)
 {
-    char words[MAX_WORDS][WORD], list[512], hint[64];
+    char words[MAX_WORDS][WORD], list[512], hint[SUGGEST_HINT];
     struct suggest nearest;
 
     suggest_init(&nearest, text);
@@ -224,7 +224,7 @@ enum status config_word_parse_target(void *field, const struct config_key *key, 
     } else
         valid = false;
     if (!valid || *at) {
-        char hint[64];
+        char hint[SUGGEST_HINT];
         struct suggest nearest;
         suggest_init(&nearest, text);
         for (size_t i = 0; i < sizeof target_words / sizeof target_words[0]; i++)

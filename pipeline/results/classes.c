@@ -39,7 +39,7 @@ void classes_free(struct classes *classes)
 
 enum status classes_find(size_t *class, const struct classes *classes, const char *text, struct error *err)
 {
-    char *end, hint[64];
+    char *end, hint[SUGGEST_HINT];
     unsigned long long number = strtoull(text, &end, 10);
     struct suggest nearest;
 
@@ -143,7 +143,7 @@ static enum status shape_of(size_t dims[STORE_MAX_DIMS], size_t expected, const 
                             const char *parent, const char *name, const char *key, struct error *err)
 {
     struct store_names names = {0};
-    char path[PATH], hint[64];
+    char path[PATH], hint[SUGGEST_HINT];
     struct suggest nearest;
     size_t ndim;
     enum status rc = OK;

@@ -33,7 +33,7 @@ static bool is_pool(const char *name)
 /* Number of a layer that walks can pass. A pool is none: its channels are those of the layer below. */
 static enum status find_layer(size_t *number, const struct search *s, const char *name, size_t length)
 {
-    char wanted[64], hint[64];
+    char wanted[64], hint[SUGGEST_HINT];
     struct suggest nearest;
 
     snprintf(wanted, sizeof wanted, "%.*s", (int)length, name);

@@ -122,7 +122,7 @@ static enum status unknown(const struct config *config, const struct network *ne
                            const char *name, struct error *err)
 {
     struct suggest nearest;
-    char hint[64];
+    char hint[SUGGEST_HINT];
 
     suggest_init(&nearest, name);
     for (size_t k = 0; k <= net->nlinks; k++)

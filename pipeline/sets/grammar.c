@@ -89,19 +89,40 @@ static bool is_keyword(const struct sets_reader *reader)
     return false;
 }
 
-/* The name of a variable. */
+/* The variable that a token names, more than there are if none. */
+static size_t find_layer(const struct parser *p, struct sets_token token, char name[NETWORK_NAME])
+{
+    const struct network *net = p->out->net;
+
+    snprintf(name, NETWORK_NAME, "%.*s", (int)token.length, p->reader.text + token.at);
+    return token.length < NETWORK_NAME ? network_find(net, name) : net->nlinks + 1;
+}
+
+/* Whether a token can be a layer: a word, or a number if the network has such a layer. */
+static bool is_layer(const struct parser *p)
+{
+    const struct sets_token token = p->reader.token;
+    char name[NETWORK_NAME];
+
+    if (token.kind == SETS_NUMBER)
+        return find_layer(p, token, name) <= p->out->net->nlinks;
+    return token.kind == SETS_WORD && !is_keyword(&p->reader);
+}
+
+/* The name of a variable that walks can pass. */
 static enum status parse_layer(struct parser *p, size_t *variable)
 {
     const struct network *net = p->out->net;
     const struct sets_token token = p->reader.token;
-    char name[64], hint[64];
+    char name[NETWORK_NAME], hint[SUGGEST_HINT];
     struct suggest nearest;
 
-    if (token.kind != SETS_WORD || is_keyword(&p->reader))
+    if (!is_layer(p))
         return sets_text_fail(&p->reader, token, "expected a layer, such as %s", network_variable(net, net->nlinks));
-    snprintf(name, sizeof name, "%.*s", (int)token.length, p->reader.text + token.at);
-    *variable = network_find(net, name);
-    if (*variable <= net->nlinks && token.length < sizeof name)
+    *variable = find_layer(p, token, name);
+    if (*variable <= net->nlinks && !net->swept[*variable])
+        return sets_text_fail(&p->reader, token, "%s only computes a gate: no walk passes it", name);
+    if (*variable <= net->nlinks)
         return sets_text_next(&p->reader);
     suggest_init(&nearest, name);
     for (size_t k = 0; k <= net->nlinks; k++)
@@ -295,6 +316,12 @@ done:
     return rc;
 }
 
+static bool has_bias(const struct network *net, size_t variable)
+{
+    return variable > 0 &&
+           (net->links[variable - 1].kind == LINK_CONVOLUTION || net->links[variable - 1].kind == LINK_DENSE);
+}
+
 /* "bias(conv4_2)", the word being read. */
 static enum status parse_bias(struct parser *p, struct operand *out)
 {
@@ -307,7 +334,7 @@ static enum status parse_bias(struct parser *p, struct operand *out)
     TRY(expect(p, '(', "after bias, as in bias(conv1_1)"));
     layer = p->reader.token;
     TRY(parse_layer(p, &set.variable));
-    if (set.variable == 0 || net->links[set.variable - 1].kind == LINK_POOL)
+    if (!has_bias(net, set.variable))
         TRY(sets_text_fail(&p->reader, layer, "%s has no bias", network_variable(net, set.variable)));
     TRY(expect(p, ')', "after the layer"));
     TRY(number_set(p, &number, &set, out->token));
@@ -362,7 +389,7 @@ static enum status parse_part(struct parser *p, struct operand *out)
     else if (sets_text_is_word(&p->reader, "bias")) {
         TRY(sets_text_next(&p->reader));
         TRY(parse_bias(p, out));
-    } else if (token.kind != SETS_WORD || is_keyword(&p->reader))
+    } else if (!is_layer(p))
         TRY(sets_text_fail(&p->reader, token, "expected a set, such as %s[0:2], or \"not\" or \"(\"",
                            network_variable(p->out->net, p->out->net->nlinks)));
     else

@@ -34,14 +34,39 @@ static bool possible(const struct sets *sets, uint64_t clause)
     return true;
 }
 
-/* Drop a clause that no walk can satisfy; otherwise drop its sets that are whole layers above another of its sets. */
+/* The clause's set of highest variable below `variable`; NULL if there is none. */
+static const struct sets_set *next_below(const struct sets *sets, uint64_t clause, size_t variable)
+{
+    const struct sets_set *next = NULL;
+
+    for (uint64_t left = clause; left; left &= left - 1) {
+        const struct sets_set *set = &sets->sets[__builtin_ctzll(left)];
+        if (set->variable < variable && (!next || set->variable > next->variable))
+            next = set;
+    }
+    return next;
+}
+
+/* Do edges lead from every layer of a clause to its next one below? They do not between parallel branches. */
+static bool connected(const struct sets *sets, uint64_t clause)
+{
+    const struct sets_set *upper = next_below(sets, clause, SIZE_MAX), *lower;
+
+    for (; upper && (lower = next_below(sets, clause, upper->variable)); upper = lower)
+        if (!network_leads(sets->net, upper->variable, lower->variable))
+            return false;
+    return true;
+}
+
+/* Drop a clause that no walk can satisfy; otherwise drop its sets that are whole layers, which no walk avoids, above
+ * another of its sets. */
 static uint64_t simplify_clause(const void *context, uint64_t clause, bool *keep)
 {
     const struct sets *sets = context;
     size_t lowest = SIZE_MAX;
     bool has_bias = false;
 
-    *keep = possible(sets, clause);
+    *keep = possible(sets, clause) && connected(sets, clause);
     for (size_t i = 0; i < sets->nsets; i++) {
         const struct sets_set *set = &sets->sets[i];
         if (!(clause >> i & 1))
@@ -57,8 +82,8 @@ static uint64_t simplify_clause(const void *context, uint64_t clause, bool *keep
             continue;
         if (has_bias && !set->bias && height_of(set) == lowest)
             *keep = false; /* a set below a bias */
-        if (!set->bias && set->count == shape_neurons(network_shape(sets->net, set->variable)) &&
-            height_of(set) > lowest)
+        if (!set->bias && sets->net->cut[set->variable] && height_of(set) > lowest &&
+            set->count == shape_neurons(network_shape(sets->net, set->variable)))
             clause &= ~(UINT64_C(1) << i);
     }
     return clause;

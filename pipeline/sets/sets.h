@@ -8,10 +8,12 @@
  *   channels     = "*" | range { "," range }
  *   range        = number | number ":" number         half-open; rows come before columns
  *
- * A set is a choice of neurons of one layer; a walk is in the set if it passes one of them. A layer alone is all its
- * neurons. `not` takes the other neurons of the layer, without its bias. bias(conv4_2) is the set of walks that end in
- * the bias of conv4_2's link: they pass a neuron of conv4_2 and of every layer above, and none below, so the
- * intersection with a set below, or with another bias, is empty.
+ * Names of layers are those of the network, such as conv4_2 or layer2.1.conv1. A set is a choice of neurons of one
+ * layer; a walk is in the set if it passes one of them. A layer alone is all its neurons: all walks only if the layer
+ * is a cut. `not` takes the other neurons of the layer, without its bias; a walk that jumps over the layer is in
+ * neither. The intersection of sets in parallel branches is empty. bias(conv4_2) is the set of walks that end in the
+ * bias of conv4_2's link: they pass a neuron of conv4_2 and none below, so the intersection with a set below, or with
+ * another bias, is empty.
  */
 #ifndef NRMFLOW_PIPELINE_SETS_SETS_H
 #define NRMFLOW_PIPELINE_SETS_SETS_H

@@ -8,9 +8,10 @@
 /* Characters of the expression that an error shows before and after the caret. */
 enum { BEFORE = 60, AFTER = 40 };
 
+/* Names of layers may have dots, as layer2.1.conv1. */
 static bool in_word(char c)
 {
-    return isalnum((unsigned char)c) || c == '_';
+    return isalnum((unsigned char)c) || c == '_' || c == '.';
 }
 
 static bool digit(char c)

@@ -6,6 +6,9 @@
 
 #include <stddef.h>
 
+/* Bytes of a hint for a name of up to 63 letters. */
+enum { SUGGEST_HINT = 96 };
+
 struct suggest {
     const char *word; /* borrowed, like `best` */
     const char *best; /* nearest candidate so far, the first of equally near ones; NULL before any */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { TOKEN = 64 };
+enum { TOKEN = 192 /* a pair of names of layers */ };
 
 enum token { TOKEN_WORD, TOKEN_END, TOKEN_BAD };
 
