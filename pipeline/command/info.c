@@ -140,7 +140,7 @@ static void put_text(char out[TABLE_CELL], const char *text)
         memcpy(out + TABLE_CELL - 4, "...", 4);
 }
 
-enum { LAYER, CHANNELS, MASS, BIAS, ABSORBED, VARIATION, GAP, LAYER_SIZE };
+enum { LAYER, CHANNELS, MASS, BIAS, ABSORBED, VARIATION, GAP, LAYER_SIZE, BYPASS, PASSES, LAYER_COLUMNS };
 
 static void ledger_cell(char out[TABLE_CELL], const struct summary_layer *layer, size_t column)
 {
@@ -154,6 +154,9 @@ static void ledger_cell(char out[TABLE_CELL], const struct summary_layer *layer,
     case ABSORBED:
         snprintf(out, TABLE_CELL, "%.2e", layer->absorbed);
         break;
+    case BYPASS:
+        snprintf(out, TABLE_CELL, "%.5f", layer->bypass);
+        break;
     case VARIATION:
         snprintf(out, TABLE_CELL, "%.4g", layer->variation);
         break;
@@ -162,36 +165,71 @@ static void ledger_cell(char out[TABLE_CELL], const struct summary_layer *layer,
     }
 }
 
-static void layer_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+/* The columns of a network, from left to right; only one with branches has bypass, and shares that pass a branch. */
+static const size_t chain_columns[] = {LAYER, CHANNELS, MASS, BIAS, ABSORBED, VARIATION, GAP, LAYER_SIZE};
+static const size_t graph_columns[] = {LAYER,    CHANNELS,  MASS, BYPASS,     BIAS,
+                                       ABSORBED, VARIATION, GAP,  LAYER_SIZE, PASSES};
+
+static bool has_branches(const struct summary *summary)
 {
-    const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
+    for (size_t i = 0; i < summary->nlayers; i++)
+        if (!summary->layers[i].cut || summary->layers[i].bypass != 0)
+            return true;
+    return false;
+}
+
+static void layer_number(char out[TABLE_CELL], const struct summary_layer *layer, size_t column)
+{
+    bool ledger = column != CHANNELS && column != LAYER_SIZE && column != PASSES;
 
     if (column == LAYER)
         put_text(out, layer->name);
-    else if (column == CHANNELS && layer->channels)
-        snprintf(out, TABLE_CELL, "%zu", layer->channels);
-    else if (column == LAYER_SIZE && layer->channels)
-        table_size(out, layer->nbytes);
-    else if (column >= MASS && column <= GAP && layer->has_ledger)
+    else if (ledger && layer->has_ledger)
         ledger_cell(out, layer, column);
+    else if (ledger || !layer->channels)
+        return;
+    else if (column == CHANNELS)
+        snprintf(out, TABLE_CELL, "%zu", layer->channels);
+    else if (column == LAYER_SIZE)
+        table_size(out, layer->nbytes);
+    else if (!layer->cut)
+        snprintf(out, TABLE_CELL, "%.1f %%", 100 * layer->passes);
+}
+
+static const size_t *columns_of(const struct summary *summary)
+{
+    return has_branches(summary) ? graph_columns : chain_columns;
+}
+
+static void layer_cell(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct summary *summary = ((const struct view *)data)->summary;
+
+    layer_number(out, &summary->layers[row], columns_of(summary)[column]);
 }
 
 static enum paint layer_paint(const void *data, size_t row, size_t column)
 {
-    const struct summary_layer *layer = &((const struct view *)data)->summary->layers[row];
+    const struct summary *summary = ((const struct view *)data)->summary;
 
-    return column == GAP && layer->relative_gap > LEDGER_TOLERANCE ? PAINT_RED : PAINT_PLAIN;
+    return columns_of(summary)[column] == GAP && summary->layers[row].relative_gap > LEDGER_TOLERANCE ? PAINT_RED
+                                                                                                      : PAINT_PLAIN;
 }
 
 static void print_layers(const struct view *view)
 {
-    static const struct table_column columns[] = {{"layer", true}, {"channels", false}, {"mass", false},
-                                                  {"bias", false}, {"absorbed", false}, {"variation", false},
-                                                  {"gap", false},  {"size", false}};
+    static const struct table_column all[LAYER_COLUMNS] = {
+        [LAYER] = {"layer", true},          [CHANNELS] = {"channels", false}, [MASS] = {"mass", false},
+        [BYPASS] = {"bypass", false},       [BIAS] = {"bias", false},         [ABSORBED] = {"absorbed", false},
+        [VARIATION] = {"variation", false}, [GAP] = {"gap", false},           [LAYER_SIZE] = {"size", false},
+        [PASSES] = {"passes it", false}};
+    struct table_column columns[LAYER_COLUMNS];
+    size_t n = has_branches(view->summary) ? sizeof graph_columns / sizeof graph_columns[0]
+                                           : sizeof chain_columns / sizeof chain_columns[0];
 
-    table_print(stdout,
-                &(struct table){columns, sizeof columns / sizeof columns[0], view->summary->nlayers, view, layer_cell,
-                                layer_paint},
+    for (size_t i = 0; i < n; i++)
+        columns[i] = all[columns_of(view->summary)[i]];
+    table_print(stdout, &(struct table){columns, n, view->summary->nlayers, view, layer_cell, layer_paint},
                 view->colours);
 }
 
@@ -223,6 +261,8 @@ static void flow_cell(char out[TABLE_CELL], const void *data, size_t row, size_t
         put_text(out, flow->name);
     else if (column == UPPER)
         snprintf(out, TABLE_CELL, "%zu", flow->upper);
+    else if (column == LOWER && flow->diagonal)
+        put_text(out, "the same");
     else if (column == LOWER)
         snprintf(out, TABLE_CELL, "%zu", flow->lower);
     else if (column == METHOD)
@@ -403,8 +443,11 @@ static const struct option_row rows[] = {
 
 static const char help[] =
     "Shows what a store contains: the run, its images by status, accuracy, the ledger of every variable, the flow "
-    "matrices, and the slowest stage. For every variable, mass + bias + absorbed = 1 in each image; the gap is the "
-    "largest deviation from 1.";
+    "matrices, and the slowest stage. For every variable, mass + bypass + bias + absorbed = 1 in each image, where "
+    "bypass "
+    "is what connections carry past it; the gap is the largest deviation from 1. Of a network with branches, `passes "
+    "it` "
+    "is the share of the condition's walks that pass a branch.";
 
 static int run(const void *arguments)
 {

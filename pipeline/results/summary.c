@@ -166,7 +166,7 @@ done:
 
 /* ---- ledger ---------------------------------------------------------------------------------------------------- */
 
-enum { MASS, BIAS, ABSORBED, VARIATION, NTERMS };
+enum { MASS, BYPASS, BIAS, ABSORBED, VARIATION, NTERMS };
 
 /* Add rows of all terms, each [nrows][nvariables], of the images with status ok. */
 static void add_rows(struct summary_layer *layers, double *const *terms, const int64_t *status, size_t nrows,
@@ -180,9 +180,10 @@ static void add_rows(struct summary_layer *layers, double *const *terms, const i
         for (size_t v = nvariables; v-- > 0;) {
             struct summary_layer *layer = &layers[v];
             size_t at = i * nvariables + v;
-            double gap = fabs(terms[MASS][at] + terms[BIAS][at] + terms[ABSORBED][at] - 1);
+            double gap = fabs(terms[MASS][at] + terms[BYPASS][at] + terms[BIAS][at] + terms[ABSORBED][at] - 1);
 
             layer->mass += terms[MASS][at];
+            layer->bypass += terms[BYPASS][at];
             layer->bias += terms[BIAS][at];
             layer->absorbed += terms[ABSORBED][at];
             layer->variation += terms[VARIATION][at];
@@ -197,6 +198,7 @@ static void divide(struct summary_layer *layer, size_t n)
 {
     layer->has_ledger = true;
     layer->mass /= (double)n;
+    layer->bypass /= (double)n;
     layer->bias /= (double)n;
     layer->absorbed /= (double)n;
     layer->variation /= (double)n;
@@ -205,13 +207,16 @@ static void divide(struct summary_layer *layer, size_t n)
 static enum status read_ledger(struct summary *out, const struct store_reader *reader, const int64_t *status,
                                size_t nvariables, struct error *err)
 {
-    static const char *const paths[NTERMS] = {"images/mass", "images/bias", "images/absorbed", "images/variation"};
+    static const char *const paths[NTERMS] = {"images/mass", "images/bypass", "images/bias", "images/absorbed",
+                                              "images/variation"};
     enum status rc = OK;
     double *terms[NTERMS] = {0};
+    bool has[NTERMS];
     size_t n = out->by_status[STORE_IMAGE_OK];
 
     for (size_t t = 0; t < NTERMS; t++) {
-        if (n == 0 || !store_has(reader, paths[t]))
+        has[t] = store_has(reader, paths[t]);
+        if (n == 0 || (!has[t] && t != BYPASS)) /* early versions have none: it is zero in a chain */
             goto done;
         terms[t] = new_array(BLOCK_ROWS * nvariables, sizeof **terms, &rc, err);
         TRY(rc);
@@ -220,7 +225,8 @@ static enum status read_ledger(struct summary *out, const struct store_reader *r
         size_t nrows = smaller(out->images - first, BLOCK_ROWS);
 
         for (size_t t = 0; t < NTERMS; t++)
-            TRY(store_read_rows(terms[t], reader, paths[t], first, nrows, nvariables, err));
+            if (has[t])
+                TRY(store_read_rows(terms[t], reader, paths[t], first, nrows, nvariables, err));
         add_rows(out->layers, terms, status + first, nrows, nvariables);
     }
     for (size_t v = 0; v < nvariables; v++)
@@ -283,6 +289,23 @@ static enum status group_bytes(uint64_t *out, const struct store_reader *reader,
     return rc;
 }
 
+/* The place of a layer in the network, and the sum of its channels' means. */
+static enum status read_share(struct summary_layer *layer, const struct store_reader *reader, const char *group,
+                              const char *path, struct error *err)
+{
+    double *means = NULL;
+    int64_t cut = 1;
+    enum status rc = store_read_real(&means, reader, path, 1, &layer->channels, err);
+
+    for (size_t i = 0; rc == OK && i < layer->channels; i++)
+        layer->passes += means[i];
+    free(means);
+    if (rc == OK && store_has_attribute(reader, group, "cut"))
+        rc = store_get_int(&cut, reader, group, "cut", err);
+    layer->cut = cut != 0;
+    return rc;
+}
+
 /* Channels of a layer, if the store has its means. */
 static enum status read_channels(struct summary_layer *layer, const struct store_reader *reader, struct error *err)
 {
@@ -292,12 +315,14 @@ static enum status read_channels(struct summary_layer *layer, const struct store
 
     snprintf(group, sizeof group, "layers/%s", layer->name);
     snprintf(path, sizeof path, "layers/%s/mean", layer->name);
+    layer->cut = true;
     if (!store_has(reader, path))
         return OK;
     TRY(store_shape(&ndim, dims, reader, path, err));
     if (ndim != 1)
         TRY(error_set(err, FAIL_FORMAT, "/%s has %zu axes, one is expected", path, ndim));
     layer->channels = dims[0];
+    TRY(read_share(layer, reader, group, path, err));
     rc = group_bytes(&layer->nbytes, reader, group, err);
 done:
     return rc;
@@ -341,7 +366,7 @@ static enum status read_flow(struct summary_flow *flow, const struct store_reade
 {
     enum status rc = OK;
     size_t ndim, dims[STORE_MAX_DIMS];
-    char path[STORE_NAME + 16], *method = NULL;
+    char path[STORE_NAME + 32], *method = NULL;
 
     snprintf(flow->name, sizeof flow->name, "%s", name);
     snprintf(path, sizeof path, "flows/%s", flow->name);
@@ -349,12 +374,16 @@ static enum status read_flow(struct summary_flow *flow, const struct store_reade
         TRY(store_get_text(&method, reader, path, "method", err));
     snprintf(flow->method, sizeof flow->method, "%s", method ? method : "");
     TRY(group_bytes(&flow->nbytes, reader, path, err));
-    snprintf(path, sizeof path, "flows/%s/mean", flow->name);
+    snprintf(path, sizeof path, "flows/%s/diagonal_mean", flow->name);
+    flow->diagonal = store_has(reader, path);
+    if (!flow->diagonal)
+        snprintf(path, sizeof path, "flows/%s/mean", flow->name);
     TRY(store_shape(&ndim, dims, reader, path, err));
-    if (ndim != 2)
-        rc = error_set(err, FAIL_FORMAT, "/%s has %zu axes, two are expected", path, ndim);
+    if (ndim != (flow->diagonal ? 1 : 2))
+        rc = error_set(err, FAIL_FORMAT, "/%s has %zu axes, %s expected", path, ndim,
+                       flow->diagonal ? "one is" : "two are");
     else
-        flow->upper = dims[0], flow->lower = dims[1];
+        flow->upper = dims[0], flow->lower = flow->diagonal ? 0 : dims[1];
 done:
     free(method);
     return rc;

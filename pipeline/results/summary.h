@@ -10,17 +10,20 @@
 /* One variable. The ledger is that of the plain measure, over the images with status ok. */
 struct summary_layer {
     char name[STORE_NAME];
-    size_t channels;                        /* 0 without statistics of the layer */
-    uint64_t nbytes;                        /* of these statistics in the file */
-    bool has_ledger;                        /* the members below are set */
-    double mass, bias, absorbed, variation; /* means over the images */
-    double gap;                             /* max |mass + bias + absorbed - 1|; INFINITY if one is not finite */
+    size_t channels; /* 0 without statistics of the layer */
+    uint64_t nbytes; /* of these statistics in the file */
+    bool cut;        /* no connection jumps over it; true if the store does not say */
+    double passes;   /* share of the condition's walks that pass it: sum of its channels' means */
+    bool has_ledger; /* the members below are set */
+    double mass, bypass, bias, absorbed, variation; /* means over the images */
+    double gap;          /* max |mass + bypass + bias + absorbed - 1|; INFINITY if one is not finite */
     double relative_gap; /* the same, relative to the image's largest total variation of this layer and those above */
 };
 
 struct summary_flow {
     char name[STORE_NAME]; /* "conv4_3-conv5_1" */
-    size_t upper, lower;   /* channels */
+    size_t upper, lower;   /* channels; lower is 0 for a diagonal one */
+    bool diagonal;         /* one number for every upper channel */
     char method[16];       /* "exact", "sampled" or "" */
     uint64_t nbytes;       /* in the file */
 };

@@ -18,8 +18,12 @@ static json_t *json_layers(const struct summary *summary)
         json_object_set_new(item, "name", json_output_text(layer->name));
         json_object_set_new(item, "channels", count(layer->channels));
         json_object_set_new(item, "bytes", count(layer->nbytes));
+        json_object_set_new(item, "cut", json_boolean(layer->cut));
+        if (layer->channels)
+            json_object_set_new(item, "passes", json_output_real(layer->passes));
         if (layer->has_ledger) {
             json_object_set_new(item, "mass", json_output_real(layer->mass));
+            json_object_set_new(item, "bypass", json_output_real(layer->bypass));
             json_object_set_new(item, "bias", json_output_real(layer->bias));
             json_object_set_new(item, "absorbed", json_output_real(layer->absorbed));
             json_object_set_new(item, "variation", json_output_real(layer->variation));
@@ -41,6 +45,7 @@ static json_t *json_flows(const struct summary *summary)
         json_object_set_new(item, "name", json_output_text(summary->flows[i].name));
         json_object_set_new(item, "upper", count(summary->flows[i].upper));
         json_object_set_new(item, "lower", count(summary->flows[i].lower));
+        json_object_set_new(item, "diagonal", json_boolean(summary->flows[i].diagonal));
         json_object_set_new(item, "method", json_output_text(summary->flows[i].method));
         json_object_set_new(item, "bytes", count(summary->flows[i].nbytes));
         json_array_append_new(list, item);
