@@ -64,7 +64,10 @@ static enum status measure_sizes(struct dry_plan *out, const struct run_plan *pl
     fullest = memory.node;
     MPI_Allreduce(MPI_IN_PLACE, &fullest, 1, MPI_UNSIGNED_LONG_LONG, MPI_MAX, node->world);
     memcpy(out->network, plan->model.net.name, sizeof out->network);
-    out->adjacent = statistics_adjacent_pairs(&plan->statistics);
+    out->adjacent = plan->model.flows.nadjacent;
+    out->between_cuts = plan->model.flows.between_cuts;
+    out->flow_numbers = plan->model.flows.entries;
+    out->sums_bytes = sums_bytes(&plan->statistics.plan);
     out->images = plan->images.end - plan->images.first;
     out->blocks = run_plan_blocks(plan);
     out->ranks = (size_t)node->nranks;
@@ -157,11 +160,15 @@ void dry_print(const struct dry_plan *plan)
     printf("network           %s, %s, given %s\n", plan->network, plan->composite, plan->given);
     printf("flows             %zu adjacent pairs, %zu far pairs exact, %zu sampled\n", plan->adjacent, plan->far.exact,
            plan->far.sampled);
+    if (plan->between_cuts)
+        printf("                  between cuts only: all neighbouring layers would have %zu numbers, which\n"
+               "                  `measure.flows = adjacent` keeps\n",
+               plan->flow_numbers);
     printf("images            %zu in %zu block%s\n", plan->images, plan->blocks, plan->blocks == 1 ? "" : "s");
     printf("ranks             %zu on %zu node%s\n", plan->ranks, plan->nodes, plan->nodes == 1 ? "" : "s");
     printf("memory of a rank  %zu MiB\n", plan->rank_bytes >> 20);
-    printf("memory of a node  %zu MiB, of which %zu MiB are shared by its ranks\n", plan->node_bytes >> 20,
-           plan->shared_bytes >> 20);
+    printf("memory of a node  %zu MiB, of which %zu MiB are shared by its ranks, %zu MiB for sums\n",
+           plan->node_bytes >> 20, plan->shared_bytes >> 20, plan->sums_bytes >> 20);
     printf("store             %s, %.1f MiB at most, before compression\n", plan->output,
            (double)plan->store_bytes / 0x1p20);
     printf("an image          %.1f GFLOP by direct convolution\n", plan->flops * 1e-9);
@@ -180,7 +187,8 @@ static json_t *integer(size_t n)
 void dry_print_json(const struct dry_plan *plan)
 {
     json_t *root = json_pack(
-        "{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f}",
+        "{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f, "
+        "s:b, s:o, s:o}",
         "store", json_output_text(plan->output), "network", plan->network, "composite", plan->composite, "given",
         plan->given, "adjacent", integer(plan->adjacent), "images", integer(plan->images), "blocks",
         integer(plan->blocks), "ranks", integer(plan->ranks), "nodes", integer(plan->nodes), "rank_bytes",
@@ -188,7 +196,9 @@ void dry_print_json(const struct dry_plan *plan)
         integer(plan->writing_bytes), "node_bytes", integer(plan->node_bytes), "store_bytes",
         integer(plan->store_bytes), "image_gflop", plan->flops * 1e-9, "far_gflop", plan->far.flops * 1e-9,
         "far_sweeps", plan->far.sweeps, "far_exact", integer(plan->far.exact), "far_sampled",
-        integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds);
+        integer(plan->far.sampled), "block_seconds", plan->block_seconds, "seconds", plan->seconds,
+        "flows_between_cuts", (int)plan->between_cuts, "flow_numbers", integer(plan->flow_numbers), "sums_bytes",
+        integer(plan->sums_bytes));
 
     json_output_print(root);
 }

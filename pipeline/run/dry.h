@@ -19,9 +19,12 @@ struct dry_plan {
     const char *output;            /* the store; borrowed, as all text */
     const char *composite, *given; /* keys of the configuration */
     char network[NETWORK_NAME];
-    size_t adjacent; /* adjacent pairs */
+    size_t adjacent;     /* adjacent pairs */
+    bool between_cuts;   /* flows.h */
+    size_t flow_numbers; /* of all adjacent pairs that the network has */
     size_t images, blocks, ranks, nodes;
     size_t rank_bytes, shared_bytes, writing_bytes; /* memory.h */
+    size_t sums_bytes;                              /* of the shared ones: the exact sums */
     size_t node_bytes;                              /* of the fullest node */
     size_t store_bytes;                             /* upper bound, before compression */
     double flops;                                   /* of one image by direct convolution, without far flows */

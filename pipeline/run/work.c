@@ -36,9 +36,15 @@ static void warn_of_copies(const struct run_work *work)
 
 static void log_flows(const struct run_work *work)
 {
-    struct flows_cost cost = flows_cost(&work->plan->model.flows, &work->plan->model.plan);
+    const struct flows *flows = &work->plan->model.flows;
+    struct flows_cost cost = flows_cost(flows, &work->plan->model.plan);
 
-    if (work->plan->model.flows.count)
+    if (flows->between_cuts)
+        log_info(work->log,
+                 "flows between cuts only pairs=%zu: those of all neighbouring layers have numbers=%zu; "
+                 "measure.flows = adjacent keeps them",
+                 flows->nadjacent, flows->entries);
+    if (flows->count)
         log_info(work->log, "far flows planned exact=%zu sampled=%zu sweeps_per_image=%.4g GFLOP_per_image=%.4g",
                  cost.exact, cost.sampled, cost.sweeps, cost.flops * 1e-9);
 }

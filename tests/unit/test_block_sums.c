@@ -23,7 +23,7 @@ struct fixture {
     void *sums_memory, *memory;
 };
 
-static int setup(void **state)
+static int setup_with(void **state, size_t most_in_block, bool only_the_upper)
 {
     static struct fixture f;
     static const size_t flow_classes[] = {0, 1};
@@ -42,7 +42,8 @@ static int setup(void **state)
                               .channel = {0, 2, CHANNELS}};
     options.maps[1] = true;
     options.flows = &f.flows;
-    options.most_in_block = SIZE_MAX;
+    options.most_in_block = most_in_block;
+    options.left_out[0] = only_the_upper;
     options.class_means = (struct statistics_classes){CLASSES, NULL};
     options.class_flows = (struct statistics_classes){2, flow_classes};
     if (statistics_init(&f.statistics, &f.measure, &options, &err) != OK)
@@ -56,6 +57,21 @@ static int setup(void **state)
     block_sums_place(&f.block_sums, &f.statistics, &arena);
     *state = &f;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, SIZE_MAX, false);
+}
+
+static int setup_by_rows(void **state)
+{
+    return setup_with(state, ENTRIES - 1, false);
+}
+
+static int setup_upper(void **state)
+{
+    return setup_with(state, SIZE_MAX, true);
 }
 
 static int teardown(void **state)
@@ -134,6 +150,39 @@ static void images_add_in_double_precision_and_in_their_order(void **state)
     assert_sum(f, STATISTICS_RELEVANCE, 0, 0, 1 + 2 * e);
     assert_sum(f, STATISTICS_POSITIVE, 0, 0, 1 + 2 * e);
     assert_sum(f, STATISTICS_FLOW, 0, 0, 1 + 2 * e);
+}
+
+/* Flows too large for sums of a block add image by image, in any order, and the rest as always. */
+static void large_flows_add_exactly_whatever_the_order(void **state)
+{
+    struct fixture *f = *state;
+    const double e = ldexp(1, -53), x[IMAGES] = {1, e, e, 0};
+    size_t section = statistics_moments(&f->statistics, STATISTICS_FLOW, 0)->first;
+
+    assert_null(f->block_sums.book.block[section]);
+    add_block(f, x);
+    exact_int want = exact_from_double(1, EXACT_VALUE) + 2 * exact_from_double(e, EXACT_VALUE);
+    if (sums_exact_data(&f->sums, section)[0] != want)
+        fail_msg(
+            "the sum is %.17g + %.17g", 1.0,
+            exact_to_double(sums_exact_data(&f->sums, section)[0] - exact_from_double(1, EXACT_VALUE), EXACT_VALUE));
+    assert_sum(f, STATISTICS_RELEVANCE, 0, 0, 1);
+    assert_sum(f, STATISTICS_FLOW, 2, 0, 1 + e * (1.125 + 1.25));
+}
+
+/* The upper variable's channels are 2, 3 and 4 of all. */
+static void variables_that_are_left_out_have_no_channels(void **state)
+{
+    struct fixture *f = *state;
+    const double x[IMAGES] = {1, 0.5, -0.25, 2};
+
+    assert_int_equal(statistics_channels(&f->statistics), 3);
+    add_block(f, x);
+    assert_sum(f, STATISTICS_RELEVANCE, 0, 0, 3 * 3.25);
+    assert_sum(f, STATISTICS_RELEVANCE, 0, 2, 5 * 3.25);
+    assert_sum(f, STATISTICS_CLASS_RELEVANCE, 0, 3, 3 * 0.5); /* of class 1, image 1 */
+    if (sums_top_data(&f->sums, f->statistics.active)[0].value != 6)
+        fail_msg("the highest activation is not 3 x 2");
 }
 
 /* By class the sums are exact: every image for itself. */
@@ -224,6 +273,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(images_add_in_double_precision_and_in_their_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_flows_add_exactly_whatever_the_order, setup_by_rows, teardown),
+        cmocka_unit_test_setup_teardown(variables_that_are_left_out_have_no_channels, setup_upper, teardown),
         cmocka_unit_test_setup_teardown(classes_add_exactly_whatever_the_order, setup, teardown),
         cmocka_unit_test_setup_teardown(every_statistic_gets_its_own_sums, setup, teardown),
         cmocka_unit_test_setup_teardown(highest_lowest_and_lists_are_of_all_blocks, setup, teardown),
