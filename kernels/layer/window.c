@@ -35,7 +35,7 @@ static size_t divide_up(size_t a, size_t b)
 
 struct window_span window_span(struct window_axis axis, size_t tap)
 {
-    size_t first = divide_up(above(axis.before, tap), axis.stride);
+    size_t first = smaller(divide_up(above(axis.before, tap), axis.stride), axis.count);
     size_t end = smaller(divide_up(above(axis.size + axis.before, tap), axis.stride), axis.count);
 
     if (first >= end)

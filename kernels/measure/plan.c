@@ -9,19 +9,20 @@ enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 
 /* ---- plan ------------------------------------------------------------------------------------------------------- */
 
-/* Whether the activation makes a positive neuron of z <= 0. */
-static bool lifts_zero(struct activation activation)
+/* Whether a link's activation is positive for some z that are not. */
+static bool raises(struct activation activation)
 {
     return activation.kind == ACTIVATION_SIGMOID || activation.kind == ACTIVATION_HARD_SIGMOID ||
            (activation.kind == ACTIVATION_CLIP && activation.a > 0);
 }
 
 /* Whether relevance may arrive at neurons of variable k whose z is not positive: at the logits, at variables that can
- * be negative or whose activation lifts zero, and below rules that give relevance to dead neurons, also through links that pass it on. */
+ * be negative or are positive nevertheless, and below rules that give relevance to dead neurons, also through links
+ * that pass it on. */
 static void find_both_branches(bool *both, const struct network *net, const struct rule *rules)
 {
     for (size_t k = net->nlinks + 1; k-- > 0;) {
-        both[k] = k == net->nlinks || !net->nonnegative[k] || (k > 0 && lifts_zero(net->links[k - 1].activation));
+        both[k] = k == net->nlinks || !net->nonnegative[k] || (k > 0 && raises(net->links[k - 1].activation));
         for (size_t i = net->first_reader[k]; i < net->first_reader[k + 1]; i++) {
             size_t reader = net->edges[net->readers[i]].link;
             const struct link *link = &net->links[reader];
@@ -65,9 +66,11 @@ static size_t lowest_shared(const struct measure_plan *plan, bool down)
         const struct link_plan *plan_k = &plan->links[k];
         const struct link *link = plan_k->link;
         size_t shared = link_shared_floats(plan_k), plain = network_weight_floats(link);
+        if (plan_k->parts.nterms > 1) /* the terms of a slot would be a group apart */
+            break;
         if (link->kind != LINK_CONVOLUTION && link->kind != LINK_DENSE)
             continue;
-        if (shared == 0 || plan_k->parts.nterms > 1 || (down ? plain : shared) <= layout_floats(plan_k->lower))
+        if (shared == 0 || (down ? plain : shared) <= layout_floats(plan_k->lower))
             break;
         lowest = k;
     }
@@ -236,7 +239,11 @@ size_t measure_sum_floats(const struct measure_plan *plan, size_t lowest, size_t
 
 bool measure_feeds_pool(const struct measure_plan *plan, size_t k)
 {
-    return k < plan->net->nlinks && plan->net->links[k].kind == LINK_POOL && network_is_step(plan->net, k);
+    const struct network *net = plan->net;
+    bool pooled =
+        k > 0 && net->links[k - 1].kind == LINK_POOL; /* by a link that may read the array of such variables */
+
+    return k < net->nlinks && net->links[k].kind == LINK_POOL && network_is_step(net, k) && !pooled;
 }
 
 /* Number of variables whose M is not R: from the input up to the highest variable with a set. */

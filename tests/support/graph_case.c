@@ -75,7 +75,7 @@ void graph_case_free(struct graph_case *c)
 /* An image of few values, so that windows tie: some among each other, and some, nearly zero, with dead ones. */
 static void choose_ties(struct graph_case *c, struct random *random)
 {
-    static const float values[] = {0, 0, 4e-6F, 0.5F, 1, -0.5F};
+    static const float values[] = {0, 0, 4e-6F, 0.5F, 0.75F, -0.5F};
 
     for (size_t i = 0; i < shape_neurons(c->net.input); i++)
         c->input[i] = values[random_below(random, LENGTH(values))];

@@ -328,7 +328,8 @@ static void build_densenet(struct builder *b)
         size_t norm = put(b, "norm%zu pass %s weighted relu", i, name(b, v));
         size_t grown = same(b, same(b, norm, between(b, 4, 17), 1, 1, "relu"), between(b, 2, 5), 3, 1, "");
         v = put(b, "all%zu channels %s,%s", i, name(b, v), name(b, grown));
-        if (below(b, 3))
+        struct shape map = network_shape(&b->net, v);
+        if (below(b, 3) || map.height < 2 || map.width < 2)
             continue;
         v = same(b, put(b, "last%zu pass %s weighted relu", i, name(b, v)), between(b, 3, 9), 1, 1, "");
         v = put(b, "less%zu average %s window=2 stride=2", i, name(b, v));
