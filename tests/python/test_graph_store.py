@@ -188,7 +188,7 @@ class Laws(GraphCase):
         self.assert_broken("/layers/layer2.0.add", "cut and kind", change)
 
     def test_a_damaged_network_is_noticed(self):
-        self.assert_broken("/", "/network is damaged", self.add("network/edges/variable", 5, 400))
+        self.assert_broken("/", "/network is damaged", self.add("network/edges/reads", 5, 400))
 
     def test_bypass_is_there(self):
         def change(file):

@@ -134,7 +134,7 @@ static void damaged_tables_are_refused(void **state)
         hsize_t at;
         int64_t value;
     } cases[] = {
-        {"network/edges/variable", 2, 7},     {"network/edges/variable", 2, -1},
+        {"network/edges/reads", 2, 7},        {"network/edges/reads", 2, -1},
         {"network/edges/link", 0, 3},         {"network/edges/channel_count", 4, INT64_MAX},
         {"network/edges/channel_step", 4, 0}, {"network/links/channels", 1, INT64_MAX},
         {"network/links/channels", 1, 5},     {"network/links/groups", 0, 0},
