@@ -31,9 +31,9 @@ static void place(struct work *w, struct arena *arena)
 
     far_place(&w->far, w->plan, w->pair, FLOWS_SWEEP_BYTES, arena);
     sweep_place(&w->sweep, w->plan, w->pair.lower, w->pair.upper, 1, arena);
-    w->flow = (struct far_flow){arena_floats(arena, upper * lower), arena_doubles(arena, upper),
-                                arena_doubles(arena, upper), arena_doubles(arena, lower),
-                                arena_bytes(arena, upper * sizeof(bool))};
+    w->flow =
+        (struct far_flow){arena_floats(arena, upper * lower), arena_doubles(arena, upper), arena_doubles(arena, upper),
+                          arena_doubles(arena, lower), arena_bytes(arena, upper * sizeof(bool))};
     w->sums = arena_doubles(arena, lower);
 }
 

@@ -48,8 +48,7 @@ static const struct config_key keys[] = {
     {"measure", "composite", CONFIG_TYPE_NAME, FIELD(measure.composite), "epsilon_gamma_box",
      .help = "relevance rules for all layers", .allowed = COMPOSITES},
     {"measure", "add", CONFIG_TYPE_NAME, FIELD(measure.add), "composite",
-     .help = "rule of adds and averages; composite: that of dense layers",
-     .allowed = "composite|epsilon|zplus|gamma"},
+     .help = "rule of adds and averages; composite: that of dense layers", .allowed = "composite|epsilon|zplus|gamma"},
     {"measure", "rule", CONFIG_TYPE_PAIRS, FIELD(measure.rules), "",
      .help = "rule for one layer, or for all that fit a pattern such as layer1.*, of which the last counts: zero, "
              "epsilon E, gamma G, zplus, alphabeta A B, zbox LOW HIGH, wsquare, flat",

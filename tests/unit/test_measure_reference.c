@@ -150,8 +150,7 @@ static void compare_far_pair(const struct oracle_case *t, const struct measure_p
     size_t upper = network_shape(net, pair.upper).channels, lower = network_shape(net, pair.lower).channels, n;
     double *want = oracle_dataset(t->suite->file, path, &n), *got = calloc(upper * lower, sizeof *got);
     struct far_flow flow = {calloc(upper * lower, sizeof(float)), calloc(upper, sizeof(double)),
-                            calloc(upper, sizeof(double)), calloc(lower, sizeof(double)),
-                            calloc(upper, sizeof(bool))};
+                            calloc(upper, sizeof(double)), calloc(lower, sizeof(double)), calloc(upper, sizeof(bool))};
     struct arena arena = arena_over(NULL, 0);
     struct far_work work;
 
