@@ -84,19 +84,42 @@ static struct window_span rows_inside(struct window_axis down, struct band band,
     return (struct window_span){first - band.first, end - band.first, all.lower + (first - all.first) * down.stride};
 }
 
+/* One tap of the windows of a band: the rows and columns that see the map. */
+struct tap {
+    struct window_span rows, span;
+    size_t shift; /* of columns: the tap's number */
+};
+
+static struct tap tap_of(struct convolution shape, struct band band, size_t tap)
+{
+    return (struct tap){rows_inside(shape.down, band, tap / shape.across.taps),
+                        window_span(shape.across, tap % shape.across.taps), tap % shape.across.taps};
+}
+
+/* Rows of a map that windows with stride one see shifted, all at once; what comes from neighbouring rows is cleared. */
+static void gather_shifted(float *restrict out, const float *restrict in, size_t rows, struct window_axis across,
+                           struct tap tap)
+{
+    size_t n = rows * across.count, left = larger(across.before, tap.shift) - tap.shift;
+    size_t right = larger(tap.shift, across.before) - across.before;
+
+    if (left + right < n)
+        memcpy(out + left, in + right, (n - left - right) * sizeof *out);
+    for (size_t r = 0; r < rows; r++, out += across.count) {
+        for (size_t i = 0; i < tap.span.first; i++)
+            out[i] = 0;
+        for (size_t i = tap.span.end; i < across.count; i++)
+            out[i] = 0;
+    }
+}
+
 /* One row of columns: the row of the map as a tap sees it, zero outside. */
 static void gather_row(float *restrict out, const float *restrict row, struct window_axis across,
                        struct window_span span)
 {
-    size_t n = span.end - span.first;
-
-    memset(out, 0, span.first * sizeof *out);
-    if (across.stride == 1)
-        memcpy(out + span.first, row + span.lower, n * sizeof *out);
-    else
-        for (size_t i = 0; i < n; i++)
-            out[span.first + i] = row[span.lower + i * across.stride];
-    memset(out + span.end, 0, (across.count - span.end) * sizeof *out);
+    memset(out, 0, across.count * sizeof *out);
+    for (size_t i = 0; i < span.end - span.first; i++)
+        out[span.first + i] = row[span.lower + i * across.stride];
 }
 
 /* Its adjoint, added to the row of the map. */
@@ -115,37 +138,56 @@ static void scatter_row(float *restrict row, const float *restrict in, struct wi
             row[i * across.stride] += in[i];
 }
 
+/* The rows of one channel's map that a tap sees. */
+static void gather_tap(float *restrict out, const float *restrict map, struct convolution shape, struct band band,
+                       struct tap tap)
+{
+    size_t across = shape.across.count, width = shape.across.size, rows = tap.rows.end - tap.rows.first;
+    bool shifted = shape.across.stride == 1 && shape.down.stride == 1 && across == width;
+
+    map += tap.rows.lower * width;
+    memset(out, 0, tap.rows.first * across * sizeof *out);
+    out += tap.rows.first * across;
+    if (shifted)
+        gather_shifted(out, map, rows, shape.across, tap);
+    for (size_t r = 0; r < rows && !shifted; r++)
+        gather_row(out + r * across, map + r * shape.down.stride * width, shape.across, tap.span);
+    memset(out + rows * across, 0, (band.rows - tap.rows.end) * across * sizeof *out);
+}
+
+static void scatter_tap(float *restrict map, const float *restrict in, struct convolution shape, struct tap tap)
+{
+    size_t across = shape.across.count, width = shape.across.size;
+
+    map += tap.rows.lower * width;
+    in += tap.rows.first * across;
+    for (size_t r = 0; r < tap.rows.end - tap.rows.first; r++)
+        scatter_row(map + r * shape.down.stride * width, in + r * across, shape.across, tap.span);
+}
+
 /* columns[c,t][p] = x[c, p + t] for the windows p of the band. */
 static void gather_columns(float *restrict columns, const float *restrict x, struct convolution shape, struct band band)
 {
-    size_t across = shape.across.count, width = shape.across.size, taps = shape.down.taps * shape.across.taps;
+    size_t n = band.rows * shape.across.count, taps = shape.down.taps * shape.across.taps;
 
-    for (size_t c = 0; c < group_lower(shape); c++, x += lower_positions(shape))
-        for (size_t tap = 0; tap < taps; tap++, columns += band.rows * across) {
-            struct window_span rows = rows_inside(shape.down, band, tap / shape.across.taps);
-            struct window_span span = window_span(shape.across, tap % shape.across.taps);
-            memset(columns, 0, rows.first * across * sizeof *columns);
-            for (size_t r = rows.first; r < rows.end; r++)
-                gather_row(columns + r * across, x + (rows.lower + (r - rows.first) * shape.down.stride) * width,
-                           shape.across, span);
-            memset(columns + rows.end * across, 0, (band.rows - rows.end) * across * sizeof *columns);
-        }
+    for (size_t t = 0; t < taps; t++) {
+        struct tap tap = tap_of(shape, band, t);
+        for (size_t c = 0; c < group_lower(shape); c++)
+            gather_tap(columns + (c * taps + t) * n, x + c * lower_positions(shape), shape, band, tap);
+    }
 }
 
 /* The adjoint of gather_columns, added to x. */
 static void scatter_columns(float *restrict x, const float *restrict columns, struct convolution shape,
                             struct band band)
 {
-    size_t across = shape.across.count, width = shape.across.size, taps = shape.down.taps * shape.across.taps;
+    size_t n = band.rows * shape.across.count, taps = shape.down.taps * shape.across.taps;
 
-    for (size_t c = 0; c < group_lower(shape); c++, x += lower_positions(shape))
-        for (size_t tap = 0; tap < taps; tap++, columns += band.rows * across) {
-            struct window_span rows = rows_inside(shape.down, band, tap / shape.across.taps);
-            struct window_span span = window_span(shape.across, tap % shape.across.taps);
-            for (size_t r = rows.first; r < rows.end; r++)
-                scatter_row(x + (rows.lower + (r - rows.first) * shape.down.stride) * width, columns + r * across,
-                            shape.across, span);
-        }
+    for (size_t t = 0; t < taps; t++) {
+        struct tap tap = tap_of(shape, band, t);
+        for (size_t c = 0; c < group_lower(shape); c++)
+            scatter_tap(x + c * lower_positions(shape), columns + (c * taps + t) * n, shape, tap);
+    }
 }
 
 /* Columns as a matrix: its rows are so many floats apart. */

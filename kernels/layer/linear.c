@@ -177,12 +177,14 @@ static void contract(float *joint, const float *w, const float *g, const struct 
     size_t taps = link->window.height * link->window.width, depth = link->lower.channels / link->groups;
     size_t each = link->upper.channels / link->groups;
 
-    for (size_t i = 0; i < link->upper.channels * depth; i++) {
-        size_t k = i / depth;
-        float *entry = &joint[k * link->lower.channels + k / each * depth + i % depth], total = 0;
-        for (size_t tap = 0; tap < taps; tap++)
-            total += w[i * taps + tap] * g[i * taps + tap];
-        *entry = accumulate ? *entry + total : total;
+    for (size_t k = 0; k < link->upper.channels; k++) {
+        float *row = joint + k * link->lower.channels + k / each * depth;
+        for (size_t c = 0; c < depth; c++, w += taps, g += taps) {
+            float total = 0;
+            for (size_t tap = 0; tap < taps; tap++)
+                total += w[tap] * g[tap];
+            row[c] = accumulate ? row[c] + total : total;
+        }
     }
 }
 

@@ -30,24 +30,51 @@ size_t pool_window_shares(const struct link *link, enum pool_mode mode)
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 
-/* A window: where its positions within the map, its upper neuron and its shares are. */
+/* A window: its place, its positions within the map, its upper neuron and its shares. */
 struct window_at {
+    size_t channel, row, column, number; /* number: among all windows */
     struct window_span rows, columns;
-    size_t number, channel, upper; /* of all windows; and the float of the upper neuron */
+    size_t lower_row, upper_row; /* floats where its first row, and its row of upper neurons, begin */
 };
 
-/* The next window in the order of channels, rows, columns; false after the last. at->number is one more than before. */
-static struct window_at window_at(const struct pool_window *pool, size_t number)
+static void enter_row(struct window_at *w, const struct pool_window *pool)
 {
-    const struct link *link = pool->link;
-    size_t x = number % link->upper.width, y = number / link->upper.width % link->upper.height;
-    size_t channel = number / shape_positions(link->upper);
+    w->rows = window_taps(window_down(pool->link), w->row);
+    w->lower_row = layout_index(pool->lower, w->channel, w->rows.lower, 0);
+    w->upper_row = layout_index(pool->upper, w->channel, w->row, 0);
+}
 
-    return (struct window_at){.rows = window_taps(window_down(link), y),
-                              .columns = window_taps(window_across(link), x),
-                              .number = number,
-                              .channel = channel,
-                              .upper = layout_index(pool->upper, channel, y, x)};
+static struct window_at first_window(const struct pool_window *pool)
+{
+    struct window_at w = {.columns = window_taps(window_across(pool->link), 0)};
+
+    enter_row(&w, pool);
+    return w;
+}
+
+static bool is_window(const struct window_at *w, const struct pool_window *pool)
+{
+    return w->channel < pool->link->upper.channels;
+}
+
+/* The next one in the order of channels, rows and columns. */
+static void next_window(struct window_at *w, const struct pool_window *pool)
+{
+    w->number++;
+    if (++w->column == pool->link->upper.width) {
+        w->column = 0;
+        w->row = w->row + 1 == pool->link->upper.height ? 0 : w->row + 1;
+        w->channel += w->row == 0;
+        if (is_window(w, pool))
+            enter_row(w, pool);
+    }
+    w->columns = window_taps(window_across(pool->link), w->column);
+}
+
+/* The upper neuron's float. */
+static size_t upper_of(const struct window_at *w, const struct pool_window *pool)
+{
+    return w->upper_row + w->column * pool->upper.lanes;
 }
 
 /* A position of a window within the map: its number in the window, and its lower float. */
@@ -59,7 +86,7 @@ struct position {
 static struct position first_position(const struct pool_window *pool, const struct window_at *w)
 {
     return (struct position){.tap = w->rows.first * pool->link->window.width + w->columns.first,
-                             .lower = layout_index(pool->lower, w->channel, w->rows.lower, w->columns.lower)};
+                             .lower = w->lower_row + w->columns.lower * pool->lower.lanes};
 }
 
 static bool is_inside(const struct position *p, const struct window_at *w)
@@ -174,13 +201,13 @@ void pool_window_forward(float *restrict y, float *restrict shares, const float 
     const struct link *link = pool->link;
 
     memset(y, 0, layout_floats(pool->upper) * sizeof *y);
-    for (size_t number = 0; number < shape_neurons(link->upper); number++) {
-        struct window_at w = window_at(pool, number);
-        y[w.upper] = maximum(a, pool, &w);
+    for (struct window_at w = first_window(pool); is_window(&w, pool); next_window(&w, pool)) {
+        float most = maximum(a, pool, &w);
+        y[upper_of(&w, pool)] = most;
         if (pool->mode == POOL_PROPORTIONAL)
-            choose_proportions(shares + number * (positions_of(link) + 1), a, pool, &w);
+            choose_proportions(shares + w.number * (positions_of(link) + 1), a, pool, &w);
         else
-            choose_winners((uint16_t *)shares + number * words_of(link), a, y[w.upper], tolerance, pool, &w);
+            choose_winners((uint16_t *)shares + w.number * words_of(link), a, most, tolerance, pool, &w);
     }
 }
 
@@ -190,10 +217,9 @@ void pool_window_backward(float *restrict r_lower, double *restrict absorbed, co
     memset(r_lower, 0, layout_floats(pool->lower) * sizeof *r_lower);
     if (absorbed)
         memset(absorbed, 0, pool->link->upper.channels * sizeof *absorbed);
-    for (size_t number = 0; number < shape_neurons(pool->link->upper); number++) {
-        struct window_at w = window_at(pool, number);
-        struct shares own = shares_of(shares, pool, number);
-        float r = r_upper[w.upper];
+    for (struct window_at w = first_window(pool); is_window(&w, pool); next_window(&w, pool)) {
+        struct shares own = shares_of(shares, pool, w.number);
+        float r = r_upper[upper_of(&w, pool)];
         for (struct position p = first_position(pool, &w); is_inside(&p, &w); next_position(&p, pool, &w))
             r_lower[p.lower] += r * share_of(&own, p.tap);
         if (absorbed && own.proportions)
@@ -205,12 +231,11 @@ void pool_window_lift(float *restrict v_upper, const float *restrict v_lower, co
                       const struct pool_window *pool)
 {
     memset(v_upper, 0, layout_floats(pool->upper) * sizeof *v_upper);
-    for (size_t number = 0; number < shape_neurons(pool->link->upper); number++) {
-        struct window_at w = window_at(pool, number);
-        struct shares own = shares_of(shares, pool, number);
+    for (struct window_at w = first_window(pool); is_window(&w, pool); next_window(&w, pool)) {
+        struct shares own = shares_of(shares, pool, w.number);
         float v = 0;
         for (struct position p = first_position(pool, &w); is_inside(&p, &w); next_position(&p, pool, &w))
             v += share_of(&own, p.tap) * v_lower[p.lower];
-        v_upper[w.upper] = v;
+        v_upper[upper_of(&w, pool)] = v;
     }
 }

@@ -48,6 +48,11 @@ static double clip(double z)
     return between(-0.5, z, 1.5);
 }
 
+static double clip_above(double z)
+{
+    return between(0.5, z, 2);
+}
+
 static double leaky(double z)
 {
     return relu(z) - 0.25 * relu(-z);
@@ -86,15 +91,11 @@ static const struct {
     struct activation activation;
     double (*formula)(double z);
 } kinds[] = {
-    {{ACTIVATION_NONE, 0, 0}, none},
-    {{ACTIVATION_RELU, 0, 0}, relu},
-    {{ACTIVATION_CLIP, 0, 6}, relu6},
-    {{ACTIVATION_CLIP, -0.5f, 1.5f}, clip},
-    {{ACTIVATION_LEAKY, 0.25f, 0}, leaky},
-    {{ACTIVATION_SIGMOID, 0, 0}, logistic},
-    {{ACTIVATION_HARD_SIGMOID, 0.25f, 0.5f}, hard_sigmoid},
-    {{ACTIVATION_SILU, 0, 0}, silu},
-    {{ACTIVATION_HARD_SWISH, 0, 0}, hard_swish},
+    {{ACTIVATION_NONE, 0, 0}, none},          {{ACTIVATION_RELU, 0, 0}, relu},
+    {{ACTIVATION_CLIP, 0, 6}, relu6},         {{ACTIVATION_CLIP, -0.5f, 1.5f}, clip},
+    {{ACTIVATION_CLIP, 0.5f, 2}, clip_above}, {{ACTIVATION_LEAKY, 0.25f, 0}, leaky},
+    {{ACTIVATION_SIGMOID, 0, 0}, logistic},   {{ACTIVATION_HARD_SIGMOID, 0.25f, 0.5f}, hard_sigmoid},
+    {{ACTIVATION_SILU, 0, 0}, silu},          {{ACTIVATION_HARD_SWISH, 0, 0}, hard_swish},
     {{ACTIVATION_GELU, 0, 0}, gelu},
 };
 

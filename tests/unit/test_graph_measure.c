@@ -16,7 +16,7 @@ enum { SMALL = 216, LARGE = 36, SLOTS = 2, COMPOSITES = 9, RULES = 12 };
 
 /* Channels and flows, of the array's largest; neurons, sum |difference| of sum |value|; the ledger's mass of one. Where
  * the total variation is larger than that of trained networks, a rule cancels, and errors grow with it. */
-static const double BAR = 1e-4, MAP_BAR = 1e-3, LEDGER_BAR = 1e-5, TRAINED = 4;
+static const double BAR = 1e-4, MAP_BAR = 1e-3, LEDGER_BAR = 1e-5, TRAINED = 3.2;
 
 static void *allocate(size_t n, size_t size)
 {
@@ -55,6 +55,7 @@ static void sample_init(struct sample *s, size_t number, bool large, struct rand
         graph_case_choose(&s->c, graph_case_rule(number % RULES), random);
     }
     graph_measure_init(&s->m, &s->c, (enum measure_given)(number / 3 % 3), SLOTS, random);
+    s->m.options.variation_limit = s->m.plan.options.variation_limit = 100;
     free(text);
 }
 
@@ -118,10 +119,11 @@ static double excess(const struct sample *s)
     return s->worst <= TRAINED ? 1 : s->worst;
 }
 
-/* And how large where the array is nearly zero, since its parts cancel. */
+/* And how large where the array is nearly zero, since its parts cancel or hardly any walk passes it: float32 knows a
+ * mass of one to 1e-7. */
 static double noise(const struct sample *s)
 {
-    return s->worst <= TRAINED ? 1e-12 : LEDGER_BAR * s->worst;
+    return s->worst <= TRAINED ? 1e-7 : LEDGER_BAR * s->worst;
 }
 
 static void expect_near(const struct sample *s, const char *what, double got, double want, double allowed)
@@ -131,14 +133,16 @@ static void expect_near(const struct sample *s, const char *what, double got, do
                  s->worst, s->m.options.given, s->c.text);
 }
 
-static void expect_array(const struct sample *s, const char *what, const double *got, const double *want, size_t n)
+/* An array within BAR of its largest, and `besides`. */
+static void expect_array(const struct sample *s, const char *what, const double *got, const double *want, size_t n,
+                         double besides)
 {
     double most = 0;
 
     for (size_t i = 0; i < n; i++)
         most = fmax(most, fabs(want[i]));
     for (size_t i = 0; i < n; i++)
-        expect_near(s, what, got[i], want[i], BAR * excess(s) * most + noise(s));
+        expect_near(s, what, got[i], want[i], BAR * excess(s) * most + besides);
 }
 
 /* ---- against the reference --------------------------------------------------------------------------------------- */
@@ -155,7 +159,8 @@ static void compare_variable(const struct sample *s, size_t k)
         difference += fabs(want[i] - (double)s->outcomes[0].neurons[k][i]);
     }
     graph_reference_channels(sums, net, k, want);
-    expect_array(s, network_variable(net, k), s->outcomes[0].result.relevance + s->m.plan.channel[k], sums, channels);
+    expect_array(s, network_variable(net, k), s->outcomes[0].result.relevance + s->m.plan.channel[k], sums, channels,
+                 noise(s));
     if (s->c.pool != POOL_FIRST)
         expect_near(s, "a map's sum of differences", difference, 0, MAP_BAR * excess(s) * total + noise(s));
     free(want);
@@ -173,7 +178,7 @@ static void compare_edge(const struct sample *s, size_t e)
                          graph_measure_masks(&s->m));
     for (size_t i = 0; i < n; i++)
         got[i] = (double)s->outcomes[0].joint[e][i];
-    expect_array(s, link->name, got, want, n);
+    expect_array(s, link->name, got, want, n, noise(s));
     free(want);
     free(got);
 }
@@ -188,12 +193,12 @@ static void compare_ledger(const struct sample *s)
     graph_arrays_init(&r, &s->c.net);
     graph_reference_down(&r, ledger, &s->ref, &sweep);
     for (size_t k = 0; k <= s->c.net.nlinks; k++) {
-        double allowed = BAR * excess(s);
+        double allowed = BAR * excess(s) * fmax(1, ledger[k].variation);
         expect_near(s, "mass", result->mass[k], ledger[k].mass, allowed);
         expect_near(s, "bypass", result->bypass[k], ledger[k].bypass, allowed);
         expect_near(s, "bias", result->bias[k], ledger[k].bias, allowed);
         expect_near(s, "absorbed", result->absorbed[k], ledger[k].absorbed, allowed);
-        expect_near(s, "variation", result->variation[k], ledger[k].variation, allowed * fmax(1, ledger[k].variation));
+        expect_near(s, "variation", result->variation[k], ledger[k].variation, allowed);
         if (s->c.net.cut[k])
             assert_same(result->bypass[k], 0);
     }
@@ -458,7 +463,7 @@ static void far_free(struct far_flow *flow)
     free(flow->present);
 }
 
-/* By sweeps down and by sweeps up. */
+/* By sweeps down and by sweeps up. What is lost or goes around is what the sweeps miss of one. */
 static void compare_pair(const struct sample *s, size_t lower, size_t upper, const struct measure_image *image)
 {
     size_t rows = network_shape(&s->c.net, upper).channels, columns = network_shape(&s->c.net, lower).channels;
@@ -477,15 +482,16 @@ static void compare_pair(const struct sample *s, size_t lower, size_t upper, con
     arena = arena_over(memory, arena.peak);
     far_place(&work, &s->m.plan, pair, 1 << 20, &arena);
     for (int up = 0; up < 2; up++) {
+        char what[128];
+        snprintf(what, sizeof what, "%s-%s, by sweeps %s,", network_variable(&s->c.net, lower),
+                 network_variable(&s->c.net, upper), up ? "up" : "down");
         work.cost.up = up;
         far_compute(&flow, &work, image);
         for (size_t i = 0; i < rows * columns; i++)
             joint[i] = (double)flow.joint[i];
-        expect_array(s, "a pair", joint, want.joint, rows * columns);
-        for (size_t i = 0; i < rows; i++)
-            expect_near(s, "lost", flow.lost[i], want.lost[i], LEDGER_BAR * excess(s));
-        for (size_t i = 0; i < columns; i++)
-            expect_near(s, "around", flow.around[i], want.around[i], LEDGER_BAR * excess(s));
+        expect_array(s, what, joint, want.joint, rows * columns, noise(s));
+        expect_array(s, what, flow.lost, want.lost, rows, LEDGER_BAR * excess(s));
+        expect_array(s, what, flow.around, want.around, columns, LEDGER_BAR * excess(s));
     }
     graph_reference_pair_free(&want);
     far_free(&flow);
