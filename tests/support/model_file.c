@@ -1,13 +1,10 @@
 #include "tests/support/model_file.h"
 
-#include "io/weights/weights.h"
-#include "kernels/base/network_vgg.h"
+#include "pipeline/run/model_file.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void require(bool good, const char *message)
 {
@@ -17,25 +14,23 @@ static void require(bool good, const char *message)
     }
 }
 
-void model_file_read(struct model_file *model, const char *path)
+void model_file_read(struct loaded_model *model, const char *path)
 {
-    struct network_layer layers[WEIGHTS_MAX_LAYERS];
-    struct weights *w;
+    struct model_description *description = calloc(1, sizeof *description);
+    struct model_file file;
     struct error err = {0};
-    char message[256] = "";
 
-    require(weights_open(&w, path, &err) == OK, err.message);
-    for (size_t i = 0; i < weights_nlayers(w); i++) {
-        const struct weights_layer *l = &weights_layers(w)[i];
-        layers[i] = (struct network_layer){l->convolution, l->out, l->in, l->weight, l->bias};
-    }
-    require(network_vgg_init(&model->net, message, sizeof message, layers, weights_nlayers(w)), message);
-    model->weights = calloc(weights_floats(w), sizeof *model->weights);
-    require(weights_load(model->weights, w, &err) == OK, err.message);
-    weights_close(w);
+    require(description != NULL, "no memory");
+    require(model_file_open(&file, description, path, 0, &err) == OK, err.message);
+    model->net = description->net;
+    model->weights = calloc(description->nfloats, sizeof *model->weights);
+    require(model->weights != NULL, "no memory");
+    require(model_file_load(model->weights, &file, &model->net, &err) == OK, err.message);
+    model_file_close(&file);
+    free(description);
 }
 
-void model_file_free(struct model_file *model)
+void model_file_free(struct loaded_model *model)
 {
     free(model->weights);
     model->weights = NULL;

@@ -4,14 +4,14 @@
 
 #include "kernels/base/network.h"
 
-struct model_file {
+struct loaded_model {
     struct network net;
     float *weights;
 };
 
-/* Read a weights file; ends the program if it cannot. */
-void model_file_read(struct model_file *model, const char *path);
+/* Read a file of weights or an ONNX graph; ends the program if it cannot. */
+void model_file_read(struct loaded_model *model, const char *path);
 
-void model_file_free(struct model_file *model);
+void model_file_free(struct loaded_model *model);
 
 #endif

@@ -15,7 +15,7 @@ struct oracle_suite {
     const char *name, *weights, *results, *prefix;
     bool imagenet_preprocessing; /* in float32, as the oracle did */
     hid_t file;
-    struct model_file model;
+    struct loaded_model model;
 };
 
 struct oracle_case {

@@ -15,8 +15,14 @@
 
 enum { GROUP = 4, SWEEP_BYTES = 32 << 20, SEGMENTS = 16 };
 
-static const char *const names[STUDY_PAIRS][2] = {
-    {"conv1_2", "conv5_3"}, {"conv3_3", "conv5_3"}, {"conv4_2", "conv5_1"}};
+const struct study_subject study_vgg = {"fashion_vgg16.safetensors",
+                                        {{"conv1_2", "conv5_3"}, {"conv3_3", "conv5_3"}, {"conv4_2", "conv5_1"}}};
+
+/* From a branch down to a branch of another block, to a parallel skip's convolution, and to the stem. */
+const struct study_subject study_resnet = {
+    "fashion_resnet18.onnx",
+    {{"conv1", "layer4.0.conv2"}, {"layer2.0.conv1", "layer4.0.conv2"}, {"layer3.0.downsample.0", "layer3.1.conv2"}}};
+
 static const float mean = 0.2860f, deviation = 0.3530f; /* of jobs/demo/demo.ini */
 
 /* One pair's sums over the images. All arrays except the last are [rows][columns]. */
@@ -31,7 +37,7 @@ struct sums {
 };
 
 struct study {
-    struct model_file model;
+    struct loaded_model model;
     struct measure_plan plan;
     struct measure_workspace work;
     struct sample_work sample;
@@ -91,7 +97,7 @@ static void pair_init(struct sums *p, const struct network *net, const char *con
                                 zeros(p->rows, sizeof(bool))};
 }
 
-static void plan(struct study *s)
+static void plan(struct study *s, const struct study_subject *subject)
 {
     const struct network *net = &s->model.net;
     struct measure_options options = {
@@ -105,21 +111,23 @@ static void plan(struct study *s)
     measure_forms_compute(&s->plan, s->forms, (struct link_bounds){&low, &high});
     measure_forms_bind(&s->plan, s->forms);
     for (size_t i = 0; i < STUDY_PAIRS; i++)
-        pair_init(&s->pairs[i], net, names[i]);
+        pair_init(&s->pairs[i], net, subject->pairs[i]);
     place(s, &arena);
     s->memory = zeros(arena.peak, 1);
     arena = arena_over(s->memory, arena.peak);
     place(s, &arena);
 }
 
-static void study_init(struct study *s, double sweeps, uint64_t seed)
+static void study_init(struct study *s, const struct study_subject *subject, double sweeps, uint64_t seed)
 {
     struct dataset_options data = {.path = JOBS "/demo/t10k-images-idx3-ubyte.gz", .format = "idx"};
+    char path[512];
     struct error err = {0};
 
     *s = (struct study){.options = {seed, sweeps}};
-    model_file_read(&s->model, JOBS "/demo/fashion_vgg16.safetensors");
-    plan(s);
+    snprintf(path, sizeof path, JOBS "/demo/%s", subject->model);
+    model_file_read(&s->model, path);
+    plan(s, subject);
     require(dataset_scan(&s->listing, &data, &err) == OK, err.message);
     require(dataset_open(&s->dataset, s->listing, &err) == OK, err.message);
     s->inputs = zeros(GROUP * shape_neurons(network_shape(&s->model.net, 0)), sizeof *s->inputs);
@@ -282,14 +290,15 @@ static void print_point(const struct study_pair *pair, const struct study_point 
            pair->name, p->images, p->entries, p->spread, p->claimed, p->error, p->expected);
 }
 
-void sampling_study(struct study_pair pairs[STUDY_PAIRS], size_t images, double sweeps, uint64_t seed)
+void sampling_study(struct study_pair pairs[STUDY_PAIRS], const struct study_subject *subject, size_t images,
+                    double sweeps, uint64_t seed)
 {
     static const size_t ends[STUDY_POINTS] = {1, 4, 16}; /* sixteenths */
     size_t before = 0;
-    struct study s;
+    static struct study s;
 
     require(images % GROUP == 0, "whole groups of images");
-    study_init(&s, sweeps, seed);
+    study_init(&s, subject, sweeps, seed);
     for (size_t point = 0; point < STUDY_POINTS; point++) {
         size_t end = images * ends[point] / SEGMENTS / GROUP * GROUP;
         measure_images(&s, before, end);
@@ -298,7 +307,7 @@ void sampling_study(struct study_pair pairs[STUDY_PAIRS], size_t images, double 
             describe(&pairs[i].points[point], &s.pairs[i], end);
     }
     for (size_t i = 0; i < STUDY_PAIRS; i++) {
-        snprintf(pairs[i].name, STUDY_NAME, "%s-%s", names[i][0], names[i][1]);
+        snprintf(pairs[i].name, STUDY_NAME, "%s-%s", subject->pairs[i][0], subject->pairs[i][1]);
         pairs[i].uniform = uniform_sweeps(&s.pairs[i], (double)s.pairs[i].rows * s.pairs[i].squares);
         pairs[i].uniform_relevant = uniform_sweeps(&s.pairs[i], s.pairs[i].weighted);
         for (size_t point = 0; point < STUDY_POINTS; point++)

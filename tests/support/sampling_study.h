@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STUDY_PAIRS = 3, STUDY_POINTS = 3, STUDY_NAME = 32, STUDY_CHANCES = 30 };
+enum { STUDY_PAIRS = 3, STUDY_POINTS = 3, STUDY_NAME = 48, STUDY_CHANCES = 30 };
 
 /* How far from the expected one, as a factor up or down, an error may be. The root mean square of n independent normal
  * errors has a relative standard deviation of 1 / sqrt(2 n). Entries of one row share their draws, so n is below their
@@ -39,8 +39,17 @@ struct study_pair {
     double uniform, uniform_relevant;
 };
 
+/* A network of the demo, and three pairs of it, lower layer first; pairs of one upper layer follow each other. */
+struct study_subject {
+    const char *model; /* in jobs/demo */
+    const char *pairs[STUDY_PAIRS][2];
+};
+
+extern const struct study_subject study_vgg, study_resnet;
+
 /* Draw `sweeps` channels an image and upper layer from the first `images` of the demo, under its default
  * configuration, and print a line for every point. Ends the program if the demo cannot be read. */
-void sampling_study(struct study_pair pairs[STUDY_PAIRS], size_t images, double sweeps, uint64_t seed);
+void sampling_study(struct study_pair pairs[STUDY_PAIRS], const struct study_subject *subject, size_t images,
+                    double sweeps, uint64_t seed);
 
 #endif

@@ -58,6 +58,6 @@ int main(void)
         cmocka_unit_test_prestate(uniform_sampling_needs_twice_the_sweeps, pairs),
     };
 
-    sampling_study(pairs, IMAGES, SWEEPS, SEED);
+    sampling_study(pairs, &study_vgg, IMAGES, SWEEPS, SEED);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
