@@ -1,5 +1,6 @@
 #include "pipeline/run/class_names.h"
 
+#include "io/store/store.h"
 #include "pipeline/run/class_list.h"
 
 #include <stdbool.h>
@@ -60,7 +61,7 @@ enum status class_names_load(char ***names, size_t classes, const struct config 
     *names = calloc(classes, sizeof **names);
     for (size_t i = 0; *names && i < classes; i++) {
         snprintf(number, sizeof number, "%zu", i);
-        (*names)[i] = strdup(same ? dataset_listing_class(listing, i) : number);
+        (*names)[i] = same ? store_escape_name(dataset_listing_class(listing, i)) : strdup(number);
     }
     for (size_t i = 0; i < classes; i++)
         if (!*names || !(*names)[i])

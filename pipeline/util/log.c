@@ -1,6 +1,9 @@
 #include "pipeline/util/log.h"
 
+#include "io/store/store.h"
+
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,11 +52,11 @@ static void write_line(struct log *log, enum log_level level, const char *format
     for (char *c = line + used; *c; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';
-    used = strlen(line);
-    line[used] = '\n';
+    char *text = store_escape_name(line); /* names of files may be any bytes */
     log_status(log, "");
-    fwrite(line, 1, used + 1, log->out);
+    fprintf(log->out, "%s\n", text ? text : line);
     fflush(log->out);
+    free(text);
 }
 
 void log_error(struct log *log, const char *format, ...)

@@ -59,7 +59,7 @@ image.save({self.path(name, "large.img.png")!r}, {form!r}, **{options!r})"""], c
                                      ("WEBP", {"lossless": True, "method": 0}, 320)):
             folder = self.large(form, form, options)
             settings = {"data.path": folder, "model.weights": TINY, "data.pad": "", "data.mean": "", "data.std": "",
-                        "data.images": "", "measure.flows": "none", "store.per_image": "none"}
+                        "data.images": "", "model.classes": "", "measure.flows": "none", "store.per_image": "none"}
             status, text, _ = self.run_limited(f"{form}.h5", "64MiB", settings)
             self.assertEqual(status, 1, text)
             planned = int(re.search(r"needs at least (\d+) MiB", text)[1])
