@@ -173,7 +173,7 @@ class Statistics(RunCase):
         self.assertIn(True, small)
         self.assertEqual([ratio is None for ratio in answer["ratio"]], small)
         self.assertTrue(answer["weak_condition"])
-        self.assertIn("statistically unreliable", nrmflow("query", DEMO, answer["expression"], "--images", "0:6").stdout)
+        self.assertIn("so what is divided by it is unreliable", nrmflow("query", DEMO, answer["expression"], "--images", "0:6").stdout)
 
     def test_an_image_that_cannot_be_read_has_no_numbers(self):
         from PIL import Image
