@@ -125,8 +125,11 @@ static enum status open_columns(struct partfile_sandboxed *part, struct error *e
     if (H5Gget_info_by_name(part->file, "columns", &info, H5P_DEFAULT) < 0)
         return damaged(part, "has no columns", err);
     if (info.nlinks != part->ncolumns)
-        return error_set(err, FAIL_MISMATCH, "%s: has %zu columns, but this run has %zu", part->path,
-                         (size_t)info.nlinks, part->ncolumns);
+        return error_set(
+            err, FAIL_MISMATCH,
+            "%s: has %zu columns, but this run has %zu: it was begun by another version of the program; finish it "
+            "with that one, or start again with --restart",
+            part->path, (size_t)info.nlinks, part->ncolumns);
     for (size_t i = 0; i < part->ncolumns; i++) {
         const struct partfile_column *column = &part->columns[i];
         size_t nrows;

@@ -38,7 +38,7 @@ VARIABLES = {
 IMAGES = {
     "path": ("text", (COUNT,)), "label": ("<i4", (COUNT,)), "predicted": ("<i4", (COUNT,)), "target": ("<i4", (COUNT,)),
     "logit": ("<f4", (COUNT,)), "probability": ("<f4", (COUNT,)), "status": ("|u1", (COUNT,)),
-    "mass": ("<f8", (COUNT, 22)), "variation": ("<f8", (COUNT, 22)), "bias": ("<f8", (COUNT, 22)),
+    "mass": ("<f8", (COUNT, 22)), "bypass": ("<f8", (COUNT, 22)), "variation": ("<f8", (COUNT, 22)), "bias": ("<f8", (COUNT, 22)),
     "absorbed": ("<f8", (COUNT, 22)), "given_mass": ("<f8", (COUNT,)), "variable": ("text", (22,)),
 }
 
@@ -98,7 +98,7 @@ class StoreInPython(RunCase):
 
     def test_root_has_these_groups_and_scales(self):
         self.assertEqual({name for name, item in self.file.items() if isinstance(item, h5py.Group)},
-                         {"classes", "flows", "images", "layers"})
+                         {"classes", "flows", "images", "layers", "network"})
         got = {name: ("text" if h5py.check_string_dtype(item.dtype) else item.dtype.str, item.shape)
                for name, item in self.file.items() if isinstance(item, h5py.Dataset)}
         self.assertEqual(got, {"image": ("<i4", (COUNT,)), "variable": ("text", (22,)), "class": ("text", (CLASSES,)),
@@ -179,7 +179,7 @@ class StoreInPython(RunCase):
 
     def test_every_group_has_a_nexus_class(self):
         for group in self.groups():
-            self.assertRegex(text(group, "NX_class"), "^NX(root|entry|data)$", group.name)
+            self.assertRegex(text(group, "NX_class"), "^NX(root|entry|data|collection)$", group.name)
 
     def test_default_attributes_lead_to_a_plot(self):
         group = self.file
