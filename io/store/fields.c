@@ -134,6 +134,7 @@ static const struct store_field fields[] = {
     {"queries/*/map", STORE_F32, "image,channel,y,x", "Relevance of the query's walks through a neuron of a layer",
      "1"},
 
+    {"classes/name", STORE_TEXT, "class", "Name of the class, as in /class", "text"},
     {"classes/count", STORE_U64, "class", "Images of a class", "images"},
     {"classes/given_mass", STORE_F64, "class", "Mean relevance of the condition over the images of a class", "1"},
     {"classes/given_std_error", STORE_F64, "class", "Standard error of given_mass", "1"},
@@ -194,6 +195,7 @@ static const char *const optional[] = {
     "images/bypass",
     "state/layers",
     "queries/*/map",
+    "classes/name",
     "classes/count",
     "classes/given_mass",
     "classes/given_std_error",

@@ -151,6 +151,7 @@ enum status save_head(struct store *store, const struct save_inputs *inputs, str
     TRY(save_variables(store, inputs->plan, err));
     TRY(graph_save(store, &inputs->plan->model.net, err));
     TRY(store_write_text(store, "class", (const char *const *)inputs->class_names, classes, err));
+    TRY(store_write_text(store, "classes/name", (const char *const *)inputs->class_names, classes, err));
 done:
     return rc;
 }

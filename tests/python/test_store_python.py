@@ -120,7 +120,8 @@ class StoreInPython(RunCase):
             self.check_group(f"flows/{pair}", flow_datasets(pair))
 
     def test_classes_have_these_columns(self):
-        self.check_group("classes", {"class": ("text", (CLASSES,)), "count": ("<u8", (CLASSES,)),
+        self.check_group("classes", {"class": ("text", (CLASSES,)), "name": ("text", (CLASSES,)),
+                                     "count": ("<u8", (CLASSES,)),
                                      "given_mass": ("<f8", (CLASSES,)),
                                      "given_std_error": ("<f8", (CLASSES,))})
 
