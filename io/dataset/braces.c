@@ -59,42 +59,40 @@ static bool find_braces(struct braces *b, const char *pattern)
     return false;
 }
 
-static enum status add(glob_t *found, const char *pattern, size_t *budget, struct error *err);
+static enum status add(glob_t *found, const char *pattern, struct error *err);
 
 /* Add the files of the pattern with a text in place of its first braces. */
 static enum status add_replaced(glob_t *found, const char *pattern, const struct braces *b, const char *text, int ntext,
-                                size_t *budget, struct error *err)
+                                struct error *err)
 {
     char one[DATASET_PATH];
     int length = snprintf(one, sizeof one, "%.*s%.*s%s", (int)(b->open - pattern), pattern, ntext, text, b->close + 1);
 
     if (length < 0 || (size_t)length >= sizeof one)
         return error_set(err, FAIL_LIMIT, "%.200s...: the path is too long", pattern);
-    return add(found, one, budget, err);
+    return add(found, one, err);
 }
 
-static enum status add_range(glob_t *found, const char *pattern, const struct braces *b, size_t *budget,
-                             struct error *err)
+static enum status add_range(glob_t *found, const char *pattern, const struct braces *b, struct error *err)
 {
     char number[MAX_DIGITS + 2];
     enum status rc = OK;
 
     for (size_t i = b->first; i <= b->last; i++) {
         int n = snprintf(number, sizeof number, "%0*zu", b->digits, i);
-        TRY(add_replaced(found, pattern, b, number, n, budget, err));
+        TRY(add_replaced(found, pattern, b, number, n, err));
     }
 done:
     return rc;
 }
 
-static enum status add_words(glob_t *found, const char *pattern, const struct braces *b, size_t *budget,
-                             struct error *err)
+static enum status add_words(glob_t *found, const char *pattern, const struct braces *b, struct error *err)
 {
     enum status rc = OK;
 
     for (const char *word = b->open + 1; word <= b->close;) {
         size_t n = strcspn(word, ",}");
-        TRY(add_replaced(found, pattern, b, word, (int)n, budget, err));
+        TRY(add_replaced(found, pattern, b, word, (int)n, err));
         word += n + 1;
     }
 done:
@@ -102,17 +100,32 @@ done:
 }
 
 /* Every replacement removes a pair of braces, so the recursion ends. */
-static enum status add(glob_t *found, const char *pattern, size_t *budget, struct error *err)
+static enum status add(glob_t *found, const char *pattern, struct error *err)
 {
     struct braces b;
 
     if (find_braces(&b, pattern))
-        return (b.range ? add_range : add_words)(found, pattern, &b, budget, err);
-    if ((*budget)-- == 0)
-        return error_set(err, FAIL_LIMIT, "%s: the braces name more than %d files", pattern, MAX_FILES);
+        return (b.range ? add_range : add_words)(found, pattern, &b, err);
     if (glob(pattern, found->gl_pathc > 0 ? GLOB_APPEND : 0, NULL, found) != 0)
         return error_set(err, FAIL_SYSTEM, "%s: no shard matches", pattern);
     return OK;
+}
+
+/* Whether the braces, none within others, name too many files. */
+static bool is_large(const char *pattern)
+{
+    struct braces b;
+    size_t files = 1;
+
+    for (; find_braces(&b, pattern); pattern = b.close + 1) {
+        size_t words = b.range ? b.last - b.first + 1 : 1;
+        for (const char *c = b.open; c < b.close && !b.range; c++)
+            words += *c == ',';
+        if (words > MAX_FILES / files)
+            return true;
+        files *= words;
+    }
+    return false;
 }
 
 /* Whether braces are within braces. */
@@ -133,11 +146,11 @@ static bool is_nested(const char *pattern)
 
 enum status dataset_braces_glob(glob_t *found, const char *pattern, struct error *err)
 {
-    size_t budget = MAX_FILES;
-
     *found = (glob_t){0};
     if (is_nested(pattern))
         return error_set(err, FAIL_CONFIG, "%s: there are braces within braces; write \\{ for a brace in a name",
                          pattern);
-    return add(found, pattern, &budget, err);
+    if (is_large(pattern))
+        return error_set(err, FAIL_LIMIT, "%s: the braces name more than %d files", pattern, MAX_FILES);
+    return add(found, pattern, err);
 }

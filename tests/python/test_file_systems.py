@@ -47,9 +47,14 @@ class FileSystemCase(RunCase):
         subprocess.run(["cc", "-shared", "-fPIC", "-o", cls.path("preload.so"), cls.path("preload.c"), "-ldl"], check=True)
         cls.plain = cls.run_store("plain.h5", SETTINGS)
 
+    def preload(self):
+        """A sanitized program wants its runtime to be first, unless told otherwise."""
+        options = os.environ.get("ASAN_OPTIONS", "")
+        return {"LD_PRELOAD": self.path("preload.so"), "ASAN_OPTIONS": f"{options}:verify_asan_link_order=0".lstrip(":")}
+
     def without(self, name, settings=SETTINGS, options=(), **errnos):
         return run(self.path(name), settings, options=options,
-                   environment={"LD_PRELOAD": self.path("preload.so"), **{key: str(value) for key, value in errnos.items()}})
+                   environment={**self.preload(), **{key: str(value) for key, value in errnos.items()}})
 
     def start(self, name, settings, beat=None):
         environment = {**os.environ, **({"NRMFLOW_HEARTBEAT": str(beat)} if beat else {})}
@@ -97,7 +102,7 @@ class WithoutLocks(FileSystemCase):
     def test_merge_and_report_work_there_too(self):
         for i in 1, 2:
             self.without(f"part{i}.h5", {**SETTINGS, "run.block": 4, "data.shard": f"{i}/2"}, LOCK_ERRNO=ENOSYS)
-        environment = {"LD_PRELOAD": self.path("preload.so"), "LOCK_ERRNO": str(ENOSYS), "FSYNC_ERRNO": str(ENOSYS)}
+        environment = {**self.preload(), "LOCK_ERRNO": str(ENOSYS), "FSYNC_ERRNO": str(ENOSYS)}
         merged, page = self.path("merged.h5"), self.path("page.html")
         done = nrmflow("merge", "--output", merged, self.path("part1.h5"), self.path("part2.h5"), environment=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
