@@ -86,7 +86,8 @@ static enum status refuse_format(const struct weights *w, const unsigned char *h
         if (memcmp(head, lookalikes[i].head, strlen(lookalikes[i].head)) == 0)
             what = lookalikes[i].what;
     return error_set(err, FAIL_UNSUPPORTED,
-                     "%s: the first bytes are not those of safetensors, HDF5 (Keras) or torch.save; %s", w->path, what);
+                     "%s: the first bytes are not those of ONNX, safetensors, HDF5 (Keras) or torch.save; %s", w->path,
+                     what);
 }
 
 static enum status find_format(struct weights *w, struct error *err)

@@ -340,14 +340,6 @@ size_t network_find(const struct network *net, const char *name)
     return k;
 }
 
-size_t network_weighted_below(const struct network *net, size_t k)
-{
-    while (k-- > 0)
-        if (net->links[k].kind != LINK_POOL)
-            return k;
-    return net->nlinks;
-}
-
 const struct edge *network_edge(const struct network *net, size_t k, size_t e)
 {
     assert(k < net->nlinks && e < net->links[k].nedges);

@@ -147,10 +147,6 @@ struct layout network_layout(const struct network *net, size_t k);
 /* Number of the variable of this name, or nlinks + 1 if there is none. */
 size_t network_find(const struct network *net, const char *name);
 
-/* The next weighted link below link k of a chain, past any pool; the number of links if there is none. The upper
- * variable of that link, or the input, and link k's upper variable are an adjacent pair. */
-size_t network_weighted_below(const struct network *net, size_t k);
-
 /* Edge e of link k. */
 const struct edge *network_edge(const struct network *net, size_t k, size_t e);
 

@@ -3,6 +3,7 @@
  * The shipped tests/data/reference.h5 is a part of the full results; NRMFLOW_REFERENCE names another file of the same
  * layout.
  */
+#include "kernels/base/network_origin.h"
 #include "kernels/measure/far.h"
 #include "tests/support/oracle_outcome.h"
 
@@ -124,10 +125,9 @@ static void compare_variables(const struct oracle_outcome *o, const struct oracl
 static void pair_path(char *path, size_t npath, const struct oracle_case *t, const char *prefix, size_t link)
 {
     const struct network *net = oracle_network(t);
-    size_t below = network_weighted_below(net, link);
 
     snprintf(path, npath, "%s/%zu/%sjoint/%s-%s", t->group, t->image, prefix,
-             below == net->nlinks ? "input" : net->links[below].name, net->links[link].name);
+             network_variable(net, network_origin(net, link, 0).variable), net->links[link].name);
 }
 
 static void compare_attribute(const char *path, const char *name, const double *got, const struct oracle_case *t,
@@ -180,9 +180,7 @@ static void compare_far_pair(const struct oracle_case *t, const struct measure_p
 /* Neighbours, pools passed over, have flows of their own. */
 static bool neighbours(const struct network *net, size_t lower, size_t upper)
 {
-    size_t below = network_weighted_below(net, upper - 1);
-
-    return lower == (below == net->nlinks ? 0 : below + 1);
+    return lower == network_origin(net, upper - 1, 0).variable;
 }
 
 /* Every far pair that the reference has, plain. */

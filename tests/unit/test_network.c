@@ -1,3 +1,4 @@
+#include "kernels/base/network_origin.h"
 #include "kernels/base/network_vgg.h"
 #include "tests/support/assert.h"
 
@@ -83,9 +84,10 @@ static void adjacent_pairs_reach_across_pools(void **state)
 
     (void)state;
     assert_true(network_vgg_init(&net, message, sizeof message, layers, make_layers(layers, 13, widths, 1)));
-    size_t conv2_1 = network_find(&net, "conv2_1") - 1;
-    assert_string_equal(net.links[network_weighted_below(&net, conv2_1)].name, "conv1_2");
-    assert_int_equal(network_weighted_below(&net, 0), net.nlinks);
+    size_t pool1 = network_find(&net, "pool1");
+    assert_string_equal(network_variable(&net, network_origin(&net, pool1, 2).variable), "conv1_2");
+    assert_int_equal(network_origin(&net, pool1, 2).channel, 2);
+    assert_int_equal(network_origin(&net, 0, 1).variable, 0);
 }
 
 static void layers_that_do_not_fit_are_refused_with_the_reason(void **state)

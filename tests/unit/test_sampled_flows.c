@@ -1,5 +1,5 @@
-/* Sampled flows over some of the demo's images: errors are as large as they are said to be. The whole demo is
- * test_sampled_flows_slow.c. */
+/* Sampled flows of both demo networks over some of their images: errors are as large as they are said to be. All images
+ * are in test_sampled_flows_slow.c. */
 #include "tests/support/assert.h"
 #include "tests/support/sampling_study.h"
 
@@ -51,13 +51,19 @@ static void uniform_sampling_needs_twice_the_sweeps(void **state)
 
 int main(void)
 {
-    static struct study_pair pairs[STUDY_PAIRS];
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate(errors_are_as_large_as_their_deviation, pairs),
-        cmocka_unit_test_prestate(rows_of_many_draws_know_their_error, pairs),
-        cmocka_unit_test_prestate(uniform_sampling_needs_twice_the_sweeps, pairs),
+    static struct study_pair vgg[STUDY_PAIRS], resnet[STUDY_PAIRS];
+    const struct CMUnitTest of_vgg[] = {
+        cmocka_unit_test_prestate(errors_are_as_large_as_their_deviation, vgg),
+        cmocka_unit_test_prestate(rows_of_many_draws_know_their_error, vgg),
+        cmocka_unit_test_prestate(uniform_sampling_needs_twice_the_sweeps, vgg),
+    };
+    const struct CMUnitTest of_resnet[] = {
+        cmocka_unit_test_prestate(errors_are_as_large_as_their_deviation, resnet),
+        cmocka_unit_test_prestate(rows_of_many_draws_know_their_error, resnet),
     };
 
-    sampling_study(pairs, &study_vgg, IMAGES, SWEEPS, SEED);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    sampling_study(vgg, &study_vgg, IMAGES, SWEEPS, SEED);
+    sampling_study(resnet, &study_resnet, IMAGES, SWEEPS, SEED);
+    return cmocka_run_group_tests_name("VGG", of_vgg, NULL, NULL) +
+           cmocka_run_group_tests_name("ResNet", of_resnet, NULL, NULL);
 }
