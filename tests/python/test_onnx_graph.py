@@ -62,6 +62,14 @@ def shapes(x):
     return x.reshape(1, -1) @ t(1, 144, 3) + t(2, 3)
 
 
+def constants(x):
+    w = torch.from_numpy(numbers(1, 4, 4, 3, 3).astype("f8"))
+    centred = w - w.mean((1, 2, 3), keepdim=True)
+    low = torch.full((4,), 0.5, dtype=torch.float64)  # also its double
+    bias = torch.where(low > torch.arange(4), low, torch.minimum(low, low.exp()))
+    return F.conv2d(F.pad(x, (1, 1, 2, 2)), centred / torch.sqrt(centred ** 2 + 1), bias, dilation=(2, 1))
+
+
 class Files(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -89,7 +97,7 @@ class Files(unittest.TestCase):
 
 class Layers(Files):
     def test_samples_compute_what_torch_computes(self):
-        for reference in residual, gated, channels, arithmetic, shapes:
+        for reference in residual, gated, channels, arithmetic, shapes, constants:
             outcome = self.outcome(SAMPLES[reference.__name__])
             self.assertEqual(outcome.status, 0, outcome.message)
             want = reference(torch.from_numpy(self.image.astype("f8"))).numpy()
@@ -193,6 +201,18 @@ class Layers(Files):
 
 
 class Refusals(Files):
+    def test_constants_that_are_too_much_work(self):
+        """A file of a few bytes can ask for any amount of it."""
+        def filled(count, times):
+            nodes = [node("ConstantOfShape", ["n"], ["c0"])] + [node("Neg", [f"c{i}"], [f"c{i + 1}"]) for i in range(times)]
+            ends = [node("ReduceSum", [f"c{times}"], ["s"]), node("Add", ["x", "s"], ["y"])]
+            return net(nodes + ends, [integers("n", count)])
+
+        self.assertEqual(self.outcome(filled(1 << 10, 30)).status, 0)
+        self.assert_refused(filled((1 << 24) + 1, 0), "(ConstantOfShape)", "do_constant_folding")
+        self.assert_refused(filled(1 << 62, 0), "(ConstantOfShape)")
+        self.assert_damaged(filled(1 << 22, 40), "more than 134217728 numbers", "do_constant_folding")
+
     def test_all_nodes_are_named_in_one_message(self):
         nodes = [node("Erf", ["x"], ["a"], "first"), node("MaxPool", ["a"], ["b"], "dilated", kernel_shape=[2, 2], dilations=[2, 2]),
                  node("MaxPool", ["x"], ["c"], "second", kernel_shape=[2, 2], dilations=[2, 2]), node("Erf", ["x"], ["d"], "third"),
