@@ -223,6 +223,7 @@ static const struct store_attribute attributes[] = {
     {"", "dataset_sha256", STORE_ATTRIBUTE_TEXT, true},
     {"", "dataset_count", STORE_ATTRIBUTE_INT, true},
     {"", "first_image", STORE_ATTRIBUTE_INT, true},
+    {"", "pixel_preprocessing", STORE_ATTRIBUTE_TEXT, false},
     {"", "pixel_scale", STORE_ATTRIBUTE_INT, false},
     {"", "pixel_order", STORE_ATTRIBUTE_TEXT, false},
     {"", "pixel_mean", STORE_ATTRIBUTE_TEXT, false},

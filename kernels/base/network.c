@@ -249,6 +249,7 @@ static bool is_nonnegative(const struct network *net, const struct link *link)
     case ACTIVATION_RELU:
     case ACTIVATION_SIGMOID:
     case ACTIVATION_HARD_SIGMOID:
+    case ACTIVATION_SOFTPLUS:
         return true;
     case ACTIVATION_CLIP:
         return link->activation.a >= 0;
@@ -256,6 +257,9 @@ static bool is_nonnegative(const struct network *net, const struct link *link)
     case ACTIVATION_SILU:
     case ACTIVATION_HARD_SWISH:
     case ACTIVATION_GELU:
+    case ACTIVATION_ELU:
+    case ACTIVATION_TANH:
+    case ACTIVATION_MISH:
     case ACTIVATION_NONE:
         break;
     }

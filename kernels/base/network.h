@@ -45,7 +45,11 @@ enum activation_kind {
     ACTIVATION_HARD_SIGMOID, /* min(max(a z + b, 0), 1) */
     ACTIVATION_SILU,         /* z sigmoid(z) */
     ACTIVATION_HARD_SWISH,   /* z min(max(z + 3, 0), 6) / 6 */
-    ACTIVATION_GELU          /* z (1 + erf(z / sqrt 2)) / 2 */
+    ACTIVATION_GELU,         /* z (1 + erf(z / sqrt 2)) / 2 */
+    ACTIVATION_ELU,          /* z > 0 ? b z : a (exp(z) - 1) */
+    ACTIVATION_TANH,
+    ACTIVATION_SOFTPLUS, /* log(1 + exp(z)) */
+    ACTIVATION_MISH      /* z tanh(log(1 + exp(z))) */
 };
 
 struct activation {

@@ -13,7 +13,7 @@ enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 static bool raises(struct activation activation)
 {
     return activation.kind == ACTIVATION_SIGMOID || activation.kind == ACTIVATION_HARD_SIGMOID ||
-           (activation.kind == ACTIVATION_CLIP && activation.a > 0);
+           activation.kind == ACTIVATION_SOFTPLUS || (activation.kind == ACTIVATION_CLIP && activation.a > 0);
 }
 
 /* Whether relevance may arrive at neurons of variable k whose z is not positive: at the logits, at variables that can

@@ -1,6 +1,7 @@
 #include "pipeline/analysis/report.h"
 
 #include "pipeline/analysis/report_arrays.h"
+#include "pipeline/analysis/report_blocks.h"
 #include "pipeline/analysis/report_page.h"
 #include "pipeline/results/classes.h"
 #include "pipeline/results/layers.h"
@@ -122,11 +123,11 @@ done:
 
 /* ---- network --------------------------------------------------------------------------------------------------- */
 
-/* "network": the layers with channels of their own, which of them are cuts, and the one to show first. */
+/* "network": the layers with channels of their own, which of them are cuts, the one to show first, and blocks. */
 static enum status add_network(struct report *report, const char *path, struct error *err)
 {
     struct layers layers = {0};
-    json_t *list = json_array();
+    json_t *list = json_array(), *blocks = NULL;
     enum status rc = OK;
 
     TRY(layers_read(&layers, report->reader, path, err));
@@ -134,9 +135,11 @@ static enum status add_network(struct report *report, const char *path, struct e
         if (layers.items[k].own)
             json_array_append_new(
                 list, json_pack("{s:s,s:b}", "name", layers.items[k].name, "cut", (int)layers.items[k].cut));
+    TRY(report_blocks(&blocks, report->reader, &report->summary, &layers, err));
     json_object_set_new(report->json, "network",
-                        json_pack("{s:s,s:O}", "first", layers.count ? layers.items[layers_default(&layers)].name : "",
-                                  "layers", list));
+                        json_pack("{s:s,s:O,s:o}", "first",
+                                  layers.count ? layers.items[layers_default(&layers)].name : "", "layers", list,
+                                  "blocks", blocks));
 done:
     json_decref(list);
     layers_free(&layers);

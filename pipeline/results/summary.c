@@ -27,10 +27,29 @@ static bool has_prefix(const char *name, const char *prefix)
 static enum status read_attributes(struct summary *out, const struct store_reader *reader, struct error *err)
 {
     static const char *const names[] = {
-        "network",      "composite",        "bias",        "pool",        "given",        "target",
-        "dataset",      "dataset_sha256",   "pixel_scale", "pixel_order", "pixel_mean",   "pixel_std",
-        "pixel_resize", "pixel_resampling", "pixel_crop",  "pixel_pad",   "model_sha256", "program_version",
-        "isa",          "blas_core",        "seed",        "shard",
+        "network",
+        "composite",
+        "bias",
+        "pool",
+        "given",
+        "target",
+        "dataset",
+        "dataset_sha256",
+        "pixel_preprocessing",
+        "pixel_scale",
+        "pixel_order",
+        "pixel_mean",
+        "pixel_std",
+        "pixel_resize",
+        "pixel_resampling",
+        "pixel_crop",
+        "pixel_pad",
+        "model_sha256",
+        "program_version",
+        "isa",
+        "blas_core",
+        "seed",
+        "shard",
     };
     enum status rc = OK;
 

@@ -54,7 +54,8 @@ enum status save_origin(struct store *store, const struct save_inputs *inputs, s
     if (inputs->origin)
         TRY(pixels_copy(store, inputs->origin, err));
     else
-        TRY(pixels_save(store, &inputs->plan->model.preprocessing, inputs->plan->model.bgr, err));
+        TRY(pixels_save(store, &inputs->plan->model.preprocessing, inputs->plan->model.pixels, inputs->plan->model.bgr,
+                        err));
     TRY(store_set_int(store, "", "dataset_count", (int64_t)inputs->plan->dataset_count, err));
     TRY(store_set_int(store, "", "first_image", (int64_t)inputs->plan->images.first, err));
 done:

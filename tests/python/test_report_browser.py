@@ -13,7 +13,7 @@ import unittest
 
 import numpy
 
-from support import DEMO, RunCase, Store, nrmflow, write_safetensors
+from support import DEMO, RESNET, RunCase, Store, nrmflow, write_safetensors
 
 BROWSER = pathlib.Path(__file__).parent.parent / "browser"
 CHROMIUM = shutil.which("chromium")
@@ -175,6 +175,38 @@ class Demo(Browser):
         for width, got in self.seen["widths"].items():
             self.assertLessEqual(got, int(width.split()[0]), width)
         self.assertGreater(self.seen["paper"], 50000)
+
+
+class Resnet(Browser):
+    """A network with branches: the share that takes each skip."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        path = cls.run_store("resnet.h5", {"data.images": "0:200", "store.class_flows": "3,7"}, config=RESNET, ranks=2)
+        cls.store = Store(path)
+        pictures = os.environ.get("SCREENSHOTS")
+        cls.seen = cls.look("resnet", path, pictures and os.path.join(pictures, "resnet"), "--images", RESNET, "--set", "data.images=0:200")
+
+    def test_no_error_and_nothing_from_the_network(self):
+        self.check_clean(self.seen)
+
+    def test_blocks_are_the_sums_of_the_store_s_flows(self):
+        adds = [name for name in self.store.variables() if name.endswith(".add")]
+        self.assertEqual([row[0] for row in self.seen["blocks"]], [name for name in adds[::-1] for _ in range(2)])
+        for name, lower, steps, share in self.seen["blocks"]:
+            self.assert_number(share, self.store[f"flows/{lower}-{name}/diagonal_mean"].sum())
+            self.assertEqual(int(steps), 2 if lower.endswith("conv2") else 1 if "downsample" in lower else 0, lower)
+        self.assertGreaterEqual(self.seen["blockBars"], 2 * len(adds))
+
+    def test_the_ledger_has_what_goes_past_a_layer(self):
+        at = self.store.variables().index("layer3.1.conv1")
+        row = next(row for row in self.seen["ledger"] if row[0] == "layer3.1.conv1")
+        self.assert_number(row[2], self.store["images/bypass"][:, at].mean())
+
+    def test_nothing_is_wider_than_the_window(self):
+        for width, got in self.seen["widths"].items():
+            self.assertLessEqual(got, int(width.split()[0]), width)
 
 
 class Picture(Browser):
