@@ -1,0 +1,51 @@
+#include "pipeline/config/composite.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* class_share: up to there, the |cosine| of the channels' relevance for two classes was above 0.9. */
+static const struct {
+    const char *name;
+    bool cancels; /* relevance of both signs in all layers: the share that reaches the pixels is no probability */
+    double class_share;
+} composites[] = {
+    {"epsilon_gamma_box", false, 0.45},
+    {"epsilon_plus", false, 0.7},
+    {"epsilon_plus_flat", false, 0.7},
+    {"epsilon_alpha2_beta1", false, 0},
+    {"epsilon_alpha2_beta1_flat", false, 0},
+    {"zero", true, 0},
+    {"epsilon", true, 0},
+    {"gamma", false, 0.45},
+    {"zplus", false, 0.7},
+};
+
+enum { COMPOSITES = sizeof composites / sizeof composites[0] };
+
+static size_t find(const char *name)
+{
+    size_t i = 0;
+
+    while (i < COMPOSITES && strcmp(composites[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+const char *composite_warning(const char *composite, const char *given)
+{
+    size_t i = find(composite);
+
+    if (i == COMPOSITES || !composites[i].cancels || strcmp(given, "input") != 0)
+        return NULL;
+    return "with this composite relevance of both signs cancels on its way to the pixels, so that under given = input "
+           "the order of channels was worse than random on the networks studied; set measure.given = none, or choose a "
+           "composite such as epsilon_gamma_box";
+}
+
+double composite_class_share(const char *composite)
+{
+    size_t i = find(composite);
+
+    return i < COMPOSITES ? composites[i].class_share : 0;
+}
