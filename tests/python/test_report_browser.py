@@ -85,7 +85,7 @@ class Demo(Browser):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        path = cls.run_store("demo.h5", {"data.images": "0:200", "measure.flows": "adjacent, dense, conv3_3-conv5_3:4",
+        path = cls.run_store("demo.h5", {"data.images": "0:200", "measure.given": "input", "measure.flows": "adjacent, dense, conv3_3-conv5_3:4",
                                          "store.class_flows": "3,7"}, ranks=2)
         cls.store = Store(path)
         cls.seen = cls.look("demo", path, os.environ.get("SCREENSHOTS"), "--images", DEMO, "--set", "data.images=0:200")
