@@ -1,24 +1,24 @@
 #include "pipeline/config/composite.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-/* class_share: up to there, the |cosine| of the channels' relevance for two classes was above 0.9. */
+/* Shares of depth: in the layers up to there, the |cosine| of the channels' relevance for two classes, or two contrasts,
+ * was above 0.9 on the demo's network (docs/explanation/reading-results.md, "Where classes differ"). */
 static const struct {
     const char *name;
     bool cancels; /* relevance of both signs in all layers: the share that reaches the pixels is no probability */
-    double class_share;
+    double class_share, contrast_share;
 } composites[] = {
-    {"epsilon_gamma_box", false, 0.45},
-    {"epsilon_plus", false, 0.7},
-    {"epsilon_plus_flat", false, 0.7},
-    {"epsilon_alpha2_beta1", false, 0},
-    {"epsilon_alpha2_beta1_flat", false, 0},
-    {"zero", true, 0},
-    {"epsilon", true, 0},
-    {"gamma", false, 0.45},
-    {"zplus", false, 0.7},
+    {"epsilon_gamma_box", false, 0.5, 0.45},
+    {"epsilon_plus", false, 0.7, 0.65},
+    {"epsilon_plus_flat", false, 0.7, 0.65},
+    {"epsilon_alpha2_beta1", false, 0.4, 0.35},
+    {"epsilon_alpha2_beta1_flat", false, 0.4, 0.35},
+    {"zero", true, 0, 0},
+    {"epsilon", true, 0, 0},
+    {"gamma", false, 0.7, 0.45},
+    {"zplus", false, 0.9, 0.7},
 };
 
 enum { COMPOSITES = sizeof composites / sizeof composites[0] };
@@ -43,9 +43,11 @@ const char *composite_warning(const char *composite, const char *given)
            "composite such as epsilon_gamma_box";
 }
 
-double composite_class_share(const char *composite)
+double composite_class_share(const char *composite, bool contrast)
 {
     size_t i = find(composite);
 
-    return i < COMPOSITES ? composites[i].class_share : 0;
+    if (i == COMPOSITES)
+        return 0;
+    return contrast ? composites[i].contrast_share : composites[i].class_share;
 }

@@ -62,8 +62,9 @@ enum status class_depth_read(struct class_depth *out, const struct store_reader 
     TRY(store_get_text(&composite, reader, "", "composite", err));
     TRY(store_get_text(&target, reader, "", "target", err));
     snprintf(out->composite, sizeof out->composite, "%s", composite);
-    share = composite_class_share(composite);
-    if (share == 0 || strncmp(target, "contrast", strlen("contrast")) == 0)
+    out->contrast = strncmp(target, "contrast", strlen("contrast")) == 0;
+    share = composite_class_share(composite, out->contrast);
+    if (share == 0)
         goto done;
     TRY(layers_read(&layers, reader, path, err));
     TRY(list_below(out, &layers, share, err));
@@ -97,11 +98,20 @@ bool class_depth_is_below(const struct class_depth *depth, const char *name, boo
 
 void class_depth_text(char text[CLASS_DEPTH_TEXT], const struct class_depth *depth, const char *classes)
 {
+    int used = 0;
+
     text[0] = '\0';
     if (depth->nbelow)
-        snprintf(text, CLASS_DEPTH_TEXT,
-                 "below %.200s a comparison of classes says little: with %.60s the relevance of these layers hardly "
-                 "depends on the class (a rule of thumb); explain one class against the other instead, "
-                 "measure.target = contrast:%.60s",
-                 depth->from, depth->composite, classes);
+        used =
+            snprintf(text, CLASS_DEPTH_TEXT,
+                     "below %.200s a comparison says little about classes: with %.60s relevance there hardly depends "
+                     "on which %s, so that differences are those of the images (a rule of thumb); ",
+                     depth->from, depth->composite, depth->contrast ? "classes are contrasted" : "class is explained");
+    if (depth->nbelow && depth->contrast)
+        snprintf(text + used, CLASS_DEPTH_TEXT - (size_t)used, "composite = zero tells classes apart in all layers");
+    else if (depth->nbelow)
+        snprintf(text + used, CLASS_DEPTH_TEXT - (size_t)used,
+                 "a contrast, measure.target = contrast:%.60s, tells them apart better, and composite = zero in all "
+                 "layers",
+                 classes);
 }

@@ -12,11 +12,12 @@
 struct class_depth {
     char composite[STORE_NAME];
     char from[STORE_NAME]; /* the lowest layer with weights in which it says something; "": in all */
+    bool contrast;         /* a contrast of two classes is explained */
     char **below;          /* [nbelow] the layers in which it says little, from the input up; owned */
     size_t nbelow;
 };
 
-/* Read it of a store. A contrast depends on the classes in all layers. Caller frees with class_depth_free, also after a
+/* Read it of a store. Caller frees with class_depth_free, also after a
  * failure. Errors: as layers_read and store_get_text. */
 enum status class_depth_read(struct class_depth *out, const struct store_reader *reader, const char *path,
                              struct error *err);

@@ -36,7 +36,11 @@ static void the_share_of_depth_depends_on_the_composite(void **state)
     static const struct {
         const char *composite, *from;
         size_t below;
-    } cases[] = {{"epsilon_gamma_box", "conv4_1", 11}, {"epsilon_plus", "conv5_2", 16}, {"zero", "", 0}, {NULL, "", 0}};
+    } cases[] = {{"epsilon_gamma_box", "conv4_2", 12},
+                 {"epsilon_plus", "conv5_2", 16},
+                 {"zplus", "fc7", 20},
+                 {"zero", "", 0},
+                 {NULL, "", 0}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -54,9 +58,9 @@ static void layers_and_flows_below_are_told_apart(void **state)
     (void)state;
     assert_true(class_depth_is_below(&depth, "input", false));
     assert_true(class_depth_is_below(&depth, "pool3", false));
-    assert_false(class_depth_is_below(&depth, "conv4_1", false));
+    assert_false(class_depth_is_below(&depth, "conv4_2", false));
     assert_true(class_depth_is_below(&depth, "conv3_2-conv3_3", true));
-    assert_false(class_depth_is_below(&depth, "conv3_3-conv4_1", true));
+    assert_false(class_depth_is_below(&depth, "conv4_1-conv4_2", true));
     assert_false(class_depth_is_below(&depth, "conv3_2-conv3_3", false));
     class_depth_free(&depth);
 }
@@ -68,7 +72,7 @@ static void the_sentence_says_where_and_what_to_do(void **state)
 
     (void)state;
     class_depth_text(text, &depth, "7-9");
-    assert_non_null(strstr(text, "below conv4_1 a comparison of classes says little: with epsilon_gamma_box"));
+    assert_non_null(strstr(text, "below conv4_2 a comparison says little about classes: with epsilon_gamma_box"));
     assert_non_null(strstr(text, "measure.target = contrast:7-9"));
     class_depth_text(text, &none, "7-9");
     assert_string_equal(text, "");
@@ -76,12 +80,18 @@ static void the_sentence_says_where_and_what_to_do(void **state)
     class_depth_free(&none);
 }
 
-static void a_contrast_has_no_such_layer(void **state)
+static void a_contrast_tells_classes_apart_further_down(void **state)
 {
+    char text[CLASS_DEPTH_TEXT];
     struct class_depth depth = depth_of("epsilon_plus", "contrast:7-9");
 
     (void)state;
-    assert_int_equal(depth.nbelow, 0);
+    assert_string_equal(depth.from, "conv5_1");
+    assert_int_equal(depth.nbelow, 15);
+    class_depth_text(text, &depth, "7-9");
+    assert_null(strstr(text, "measure.target"));
+    assert_non_null(strstr(text, "on which classes are contrasted"));
+    assert_non_null(strstr(text, "composite = zero"));
     class_depth_free(&depth);
 }
 
@@ -102,7 +112,7 @@ int main(void)
         cmocka_unit_test_teardown(the_share_of_depth_depends_on_the_composite, files_clean),
         cmocka_unit_test_teardown(layers_and_flows_below_are_told_apart, files_clean),
         cmocka_unit_test_teardown(the_sentence_says_where_and_what_to_do, files_clean),
-        cmocka_unit_test_teardown(a_contrast_has_no_such_layer, files_clean),
+        cmocka_unit_test_teardown(a_contrast_tells_classes_apart_further_down, files_clean),
         cmocka_unit_test(composites_that_cancel_warn_under_given_input_alone),
     };
 
