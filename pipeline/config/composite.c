@@ -3,8 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Shares of depth: in the layers up to there, the |cosine| of the channels' relevance for two classes, or two contrasts,
- * was above 0.9 on the demo's network (docs/explanation/reading-results.md, "Where classes differ"). */
+/* Shares of depth: in the layers up to there, the |cosine| of the channels' relevance for two classes, or for two
+ * contrasts, was above 0.9 on the demo's network (docs/explanation/reading-results.md, "Where classes differ"). */
 static const struct {
     const char *name;
     bool cancels; /* relevance of both signs in all layers: the share that reaches the pixels is no probability */

@@ -9,8 +9,9 @@
  * full stop; else NULL. Static. */
 const char *composite_warning(const char *composite, const char *given);
 
-/* Layers up to this share of the network's weighted layers, from the input, have nearly the same relevance, but for sign
- * and size, whatever class, or contrast of two classes, is explained. 0: none; of a composite that is not known, too. */
+/* Layers up to this share of the network's weighted layers, from the input, have nearly the same relevance, but for
+ * sign and size, whatever class, or contrast of two classes, is explained. 0: none; of a composite that is not known,
+ * too. */
 double composite_class_share(const char *composite, bool contrast);
 
 #endif
