@@ -1,0 +1,130 @@
+#include "pipeline/command/commands.h"
+#include "pipeline/command/evaluate_print.h"
+
+#include <math.h>
+#include <stdint.h>
+
+struct arguments {
+    struct evaluate_options options;
+    bool json, dry;
+};
+
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, FIELD(options.output), "FILE", .help = "the file for the results; needed"},
+    {"images", 0, OPTION_RANGE, FIELD(options.probe.images), "A:B",
+     .help = "only images A <= i < B; default: those of CONFIG. 128 to 512 suffice"},
+    {"tests", 0, OPTION_TEXT, FIELD(options.design.tests), "LIST",
+     .help = "of targets, damage, channels, layers, pixels; default: the first four"},
+    {"layers", 0, OPTION_TEXT, FIELD(options.design.layers), "LIST|all",
+     .help = "whose channels are replaced; default: the last convolution of every size of map, and the first dense "
+             "layer"},
+    {"orders", 0, OPTION_TEXT, FIELD(options.design.orders), "LIST",
+     .help = "beside relevance, of gradient, activation, random, weight; default: the first three"},
+    {"replace", 0, OPTION_TEXT, FIELD(options.design.replace), "zero|mean",
+     .help = "by what channels are replaced: zero (default), or their mean over positions and images"},
+    {"steps", 0, OPTION_WHOLE, FIELD(options.design.steps), "N", .help = "steps of a curve; default: 16", .low = 1,
+     .high = DESIGN_STEPS, .fallback = 16},
+    {"sample", 0, OPTION_WHOLE, FIELD(options.design.sample), "N",
+     .help = "channels of a layer that damage replaces, each alone; default: 16", .low = 2, .high = 1 << 20,
+     .fallback = 16},
+    {"patch", 0, OPTION_WHOLE, FIELD(options.design.patch), "N",
+     .help = "side of the squares of pixels; default: an eighth of the image", .low = 1, .high = 1 << 16},
+    {"seed", 0, OPTION_WHOLE, FIELD(options.design.seed), "N", .help = "of random draws; default: run.seed", .low = 0,
+     .high = SIZE_MAX - 1, .fallback = SIZE_MAX},
+    {"set", 0, OPTION_LIST, FIELD(options.probe.source.sets), "KEY=VALUE",
+     .help = "change a key of the configuration, such as measure.composite=zero"},
+    {"restart", 0, OPTION_FLAG, FIELD(options.restart), .help = "compute anew what is in FILE"},
+    {"dry-run", 0, OPTION_FLAG, FIELD(dry), .help = "only say what it would cost; computes one image on every rank"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
+};
+
+static const char help[] =
+    "Tests relevance against the network itself: replaces the units that it calls important, and those that it does "
+    "not, and looks at what the network then says. docs/explanation/evaluation.md explains the tests.\n"
+    "\n"
+    "  targets    |cosine| of the relevance for the predicted class and for the runner-up\n"
+    "  damage     correlation with what the logit loses if one channel is replaced\n"
+    "  channels   gain: area between the curves of p when the least and when the most relevant channels of a layer go "
+    "first; 0 at random\n"
+    "  layers     the same for the channels of all convolutions together\n"
+    "  pixels     the same for squares of pixels, replaced by zero after preprocessing\n"
+    "\n"
+    "Every figure has its standard error over the images, and stands beside those of trivial orders and of gradient "
+    "times activation; differences are paired by image. A configuration with a condition (measure.given) is evaluated "
+    "with and without it. Under mpirun ranks share the images; the results do not depend on their number. An "
+    "evaluation that was stopped goes on when it is started again.";
+
+static enum status check(void *arguments, struct error *err)
+{
+    struct arguments *a = arguments;
+
+    a->options.probe.given = true;
+    if (!a->options.output)
+        return error_set(err, FAIL_CONFIG, "missing option: --output FILE, the file for the results");
+    if (a->dry && a->options.restart)
+        return error_set(err, FAIL_CONFIG, "--dry-run and --restart cannot be combined: a dry run changes nothing");
+    return OK;
+}
+
+static enum status dry(const struct arguments *a, const struct node *node, struct log *log, struct error *err)
+{
+    struct evaluation evaluation;
+    struct evaluate_cost cost;
+    enum status rc = evaluate_dry(&evaluation, &cost, &a->options, node, log, err);
+
+    if (rc == OK && node->rank == 0)
+        (a->json ? evaluate_print_cost_json : evaluate_print_cost)(&evaluation, &cost, a->options.output);
+    evaluate_free(&evaluation);
+    return rc;
+}
+
+static enum status evaluate(enum stop_reason *reason, const struct arguments *a, const struct node *node,
+                            struct log *log, struct error *err)
+{
+    static const struct stop_times times = {.limit = INFINITY, .reserve = NAN};
+    struct evaluation evaluation = {.rows = NULL};
+    struct stop stop;
+    enum status rc = OK;
+
+    TRY(stop_start(&stop, &times, a->options.output, node, log, err));
+    TRY(evaluate_run(&evaluation, &a->options, &stop, node, log, err));
+    *reason = stop.reason;
+    if (node->rank == 0)
+        (a->json ? evaluate_print_json : evaluate_print)(&evaluation, a->options.output);
+done:
+    evaluate_free(&evaluation);
+    return rc;
+}
+
+static int run(const void *arguments)
+{
+    const struct arguments *a = arguments;
+    enum stop_reason reason = STOP_NONE;
+    struct node node;
+    struct log log;
+    struct error err = {0};
+    int status;
+
+    stop_install();
+    node_begin(&node);
+    log_init(&log, stderr, LOG_INFO, node.rank, node.host);
+    enum status rc = a->dry ? dry(a, &node, &log, &err) : evaluate(&reason, a, &node, &log, &err);
+
+    if (rc != OK)
+        status = node.rank == 0 ? command_fail(&err) : COMMAND_FAILED;
+    else
+        status = command_finish(reason == STOP_NONE ? COMMAND_OK : COMMAND_STOPPED);
+    node_end(&node);
+    return status;
+}
+
+const struct command command_evaluate = {
+    .summary = "test relevance against what happens if units are replaced",
+    .table = {.command = "evaluate",
+              .operands = {"CONFIG", 1, 1, OPTION_TEXT, {FIELD(options.probe.source.path)}},
+              .help = help,
+              OPTION_ROWS(rows)},
+    .size = sizeof(struct arguments),
+    .check = check,
+    .run = run,
+};
