@@ -110,6 +110,20 @@ static void compute_link(struct ablation *ablation, size_t k, size_t n, struct a
         link_forward(&call);
 }
 
+const float *ablation_activations(struct ablation *ablation, const struct measure_image *image, size_t k)
+{
+    const struct network *net = ablation->plan->net;
+
+    if (image->a[k])
+        return image->a[k];
+    for (size_t e = 0; e < net->links[k - 1].nedges; e++)
+        copy_image(ablation, image, network_edge(net, k - 1, e)->lower, 1);
+    if (net->links[k - 1].kind == LINK_GATE)
+        copy_image(ablation, image, net->links[k - 1].gate, 1);
+    compute_link(ablation, k - 1, 1, (struct ablation_hook){0});
+    return ablation->arrays[k];
+}
+
 const float *ablation_forward(struct ablation *ablation, const struct measure_image *image, size_t from, size_t n,
                               struct ablation_hook hook)
 {

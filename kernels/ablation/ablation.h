@@ -50,6 +50,10 @@ size_t ablation_spot(const struct measure_plan *plan, size_t k);
 /* What a value v of a channel of variable k is at its spot: v, or the pool's activation of it. */
 float ablation_value(const struct measure_plan *plan, size_t k, float v);
 
+/* The image's activations of variable k, [layout_floats]: its own, or computed again where it has none. Valid until the
+ * next call of a function that takes the ablation. */
+const float *ablation_activations(struct ablation *ablation, const struct measure_image *image, size_t k);
+
 /* n copies [n][layout_floats] of the image's activations of variable `from`, for the caller to change, 1 <= n <= most.
  * `from` is its own spot. Owned by the ablation. */
 float *ablation_start(struct ablation *ablation, const struct measure_image *image, size_t from, size_t n);
