@@ -54,13 +54,14 @@ static void place_edges(struct evaluate_work *work)
 }
 
 /* The configuration's measure of one image at a time; derived weights do not depend on the number of slots. */
-static void plan_own(struct measure_plan *plan, const struct design *design)
+static void plan_own(struct measure_plan *plan, const struct design *design, enum measure_given given)
 {
     const struct model *model = &design->run->model;
     struct measure_options options = model->plan.options;
 
     options.group = 1;
     options.images = true;
+    options.given = given;
     choose_flows(options.flows, design);
     measure_plan_init(plan, &model->net, &options, model->weights.memory);
     measure_forms_bind(plan, model->forms.memory);
@@ -82,9 +83,8 @@ static void plan_gradient(struct measure_plan *plan, const struct design *design
 
 static void plan_all(struct evaluate_work *work)
 {
-    plan_own(&work->plan, work->design);
-    work->plain = work->plan;
-    work->plain.options.given = GIVEN_NONE;
+    plan_own(&work->plan, work->design, work->design->run->model.plan.options.given);
+    plan_own(&work->plain, work->design, GIVEN_NONE);
     plan_gradient(&work->gradient, work->design);
     place_edges(work);
 }
@@ -144,6 +144,8 @@ static void place(struct evaluate_work *work, struct arena *arena)
     work->source = arena_bytes(arena, (net->nlinks + 1) * sizeof *work->source);
     size_t mark = arena_mark(arena); /* the other measures take turns */
     measure_workspace_place(&work->other, &work->plan, arena);
+    arena_release(arena, mark);
+    measure_workspace_place(&work->other_plain, &work->plain, arena);
     arena_release(arena, mark);
     measure_workspace_place(&work->other_gradient, &work->gradient, arena);
 }
@@ -362,7 +364,7 @@ static void measure_plain_flows(struct evaluate_work *work, const float *input, 
     struct measuring plain = {work, &work->plain, &work->predicted, ORDER_RELEVANCE_NONE, false};
 
     measure_group(&work->other_result, &work->plain, &input, &target,
-                  (struct measure_sink){.context = &plain, .flow = take_flow}, &work->other);
+                  (struct measure_sink){.context = &plain, .flow = take_flow}, &work->other_plain);
 }
 
 /* The measures besides the first. */

@@ -28,7 +28,7 @@ struct evaluate_work {
     void *memory;                        /* owned: everything below */
     float *inputs;                       /* [2][neurons] of the reader */
     struct measure_workspace own, other; /* of the image, and of its other measures; the second is reused */
-    struct measure_workspace other_gradient;
+    struct measure_workspace other_gradient, other_plain;
     struct measure_result result, other_result;
     struct evaluate_scores predicted, second; /* of the target and of the runner-up */
     struct trials trials;
