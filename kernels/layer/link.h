@@ -177,7 +177,7 @@ struct link_call {
  *
  *   a          in   lower activations
  *   upper      out  the activation, network.h's function of z
- *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats
+ *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats; NULL: not computed
  *   a_summaries  in   of a pool: of the channels of a, [n][C]; may be the array `summaries`; NULL: not known
  *   summaries  out  of the channels of `upper`, [n][K]; NULL: not computed */
 void link_forward(const struct link_call *call);

@@ -88,8 +88,8 @@ size_t link_term(const struct link_call *call, size_t term);
 /* Whether the only term's denominator is the layer's own z. */
 bool link_denominator_is_z(const struct link_plan *plan);
 
-/* The rest of a forward pass whose `upper` is z: coefficients of every term from its denominator, and the activation.
- * `denominator` computes that of a term, of all images, unless it is z. */
+/* The rest of a forward pass whose `upper` is z: coefficients of every term from its denominator, unless the call has
+ * no place for them, and the activation. `denominator` computes that of a term, of all images, unless it is z. */
 void link_finish_forward(const struct link_call *call,
                          void (*denominator)(float *out, const struct link_call *call, size_t term));
 

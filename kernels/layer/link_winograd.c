@@ -107,7 +107,7 @@ static void forward(const struct link_call *call)
         .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
     };
 
-    winograd_run(&up, plan->ops, shape_up(plan, 2), call->scratch->work);
+    winograd_run(&up, plan->ops, shape_up(plan, call->c_out ? 2 : 1), call->scratch->work);
 }
 
 /* The pass down: relevance r_lower, unless NULL; the flow; and for a ledger, its sums in the scratch memory. */

@@ -115,8 +115,8 @@ struct measure_result {
     double *activation_mean; /* of every channel, over its positions */
 };
 
-/* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the
- * call. */
+/* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the call;
+ * in a group of one slot until the workspace's next call of measure_group. */
 struct measure_image {
     const float
         *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that only a pool reads, whose c suffices */

@@ -256,7 +256,7 @@ bool measure_feeds_pool(const struct measure_plan *plan, size_t k)
     bool pooled =
         k > 0 && net->links[k - 1].kind == LINK_POOL; /* by a link that may read the array of such variables */
 
-    return k < net->nlinks && net->links[k].kind == LINK_POOL && network_is_step(net, k) && !pooled;
+    return k > 0 && k < net->nlinks && net->links[k].kind == LINK_POOL && network_is_step(net, k) && !pooled;
 }
 
 /* Number of variables whose M is not R: from the input up to the highest variable with a set. */

@@ -10,8 +10,9 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_run,    &command_info,  &command_check,  &command_classes, &command_merge, &command_query, &command_map,
-    &command_report, &command_walks, &command_export, &command_weights, &command_bench, &command_help,
+    &command_run,    &command_info,    &command_check,    &command_classes, &command_merge,
+    &command_query,  &command_map,     &command_evaluate, &command_report,  &command_walks,
+    &command_export, &command_weights, &command_bench,    &command_help,
 };
 
 static const struct command_list all = {commands, sizeof commands / sizeof commands[0]};

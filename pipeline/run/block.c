@@ -91,8 +91,7 @@ void block_announce(struct block_worker *worker, size_t block)
     worker->announced = block;
 }
 
-/* Choose an image's target. False with `target = label` if the image has no label. */
-static bool choose_target(struct measure_target *target, const struct config *config, int label)
+bool block_target(struct measure_target *target, const struct config *config, int label)
 {
     const struct config_target *wanted = &config->measure.target;
 
@@ -221,7 +220,7 @@ static enum status load_group(struct group *group, struct block_worker *worker, 
         size_t slot = index - group->start, at = index - group->first;
         worker->label[slot] = dataset_listing_label(plan->listing.memory, index);
         TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, worker, err));
-        group->has_target[slot] = choose_target(&group->targets[slot], plan->config, worker->label[slot]);
+        group->has_target[slot] = block_target(&group->targets[slot], plan->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
             group->inputs[slot] = batch->inputs + at * input_floats(plan);
     }
