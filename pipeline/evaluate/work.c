@@ -251,6 +251,20 @@ static void fill_nan(double *values, size_t n)
         values[i] = NAN;
 }
 
+/* What cannot be told from zero among flows whose largest magnitude is one: fast convolutions (kernels/layer/winograd.h)
+ * leave some 1e-9 where a flow is exactly zero, and equal scores must stay equal. */
+#define NO_FLOW 1e-8
+
+static void clear_noise(double *flow, size_t n)
+{
+    double most = 0;
+
+    for (size_t e = 0; e < n; e++)
+        most = fmax(most, fabs(flow[e]));
+    for (size_t e = 0; e < n; e++)
+        flow[e] = fabs(flow[e]) <= NO_FLOW * most ? 0 : flow[e];
+}
+
 /* Scores of edges; only of the first target. */
 static void take_edges(struct evaluate_work *work, enum order order, size_t edge, const float *joint)
 {
@@ -260,6 +274,7 @@ static void take_edges(struct evaluate_work *work, enum order order, size_t edge
 
     for (size_t e = 0; e < cut_edges_of(l).count; e++)
         to[e] = (double)joint[cut_flow_place(l, e)];
+    clear_noise(to, cut_edges_of(l).count);
 }
 
 /* One measure, in progress. */
