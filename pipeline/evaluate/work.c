@@ -251,7 +251,7 @@ static void fill_nan(double *values, size_t n)
         values[i] = NAN;
 }
 
-/* What cannot be told from zero among flows whose largest magnitude is one: fast convolutions (kernels/layer/winograd.h)
+/* What cannot be told from zero among flows whose largest magnitude is one: convolutions by kernels/layer/winograd.h
  * leave some 1e-9 where a flow is exactly zero, and equal scores must stay equal. */
 #define NO_FLOW 1e-8
 
