@@ -183,7 +183,7 @@ done:
     return rc;
 }
 
-/* ---- numbers of channels ------------------------------------------------------------------------------------------ */
+/* ---- numbers of channels ---------------------------------------------------------------------------------------- */
 
 /* Of the channels of every variable that is wanted; NULL for others. */
 struct channel_scores {
