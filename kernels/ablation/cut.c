@@ -75,6 +75,13 @@ static void add_bias(float *z, const float *bias, struct layout layout)
         }
 }
 
+static void finish_forward(float *upper, const struct link_plan *plan, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        add_bias(upper + i * layout_floats(plan->upper), plan->bias, plan->upper);
+    activation_apply(upper, plan->link->activation, plan->upper, n);
+}
+
 void cut_forward(float *restrict upper, const float *restrict a, const float *restrict weights,
                  const struct link_plan *plan, size_t n, float *restrict scratch)
 {
@@ -82,12 +89,18 @@ void cut_forward(float *restrict upper, const float *restrict a, const float *re
 
     assert(cut_edges_of(plan->link).count > 0);
     linear_forward(upper, a, weights, &linear, n, false, scratch);
-    for (size_t i = 0; i < n; i++)
-        add_bias(upper + i * layout_floats(plan->upper), plan->bias, plan->upper);
-    activation_apply(upper, plan->link->activation, plan->upper, n);
+    finish_forward(upper, plan, n);
 }
 
 /* ---- copies ------------------------------------------------------------------------------------------------------ */
+
+/* Upper channels of a dense link whose weights are copied at once. */
+static size_t rows_at_once(struct cut_edges edges)
+{
+    enum { FLOATS = 1 << 22 };
+
+    return smaller(edges.upper, larger(FLOATS / (edges.read * edges.taps), 1));
+}
 
 void cut_place(struct cut_work *work, const struct network *net, struct arena *arena)
 {
@@ -97,11 +110,27 @@ void cut_place(struct cut_work *work, const struct network *net, struct arena *a
         struct cut_edges edges = cut_edges_of(&net->links[k]);
         if (edges.count == 0)
             continue;
-        weights = larger(weights, edges.count * edges.taps);
+        bool dense = net->links[k].kind == LINK_DENSE;
+        weights = larger(weights, (dense ? rows_at_once(edges) : edges.upper) * edges.read * edges.taps);
         scratch = larger(scratch, cut_scratch_floats(&net->links[k]));
     }
     work->weights = arena_floats(arena, weights);
     work->scratch = arena_floats(arena, scratch);
+}
+
+/* z of some upper channels of a dense link, without bias. */
+static void cut_rows(float *z, const float *a, const float *keep, const struct link_plan *plan, struct cut_edges edges,
+                     struct cut_work *work)
+{
+    size_t each = edges.read * edges.taps, most = rows_at_once(edges);
+
+    for (size_t first = 0; first < edges.upper; first += most) {
+        struct cut_edges piece = edges;
+        piece.upper = smaller(most, edges.upper - first);
+        piece.count = piece.upper * piece.read;
+        cut_weights(work->weights, plan->weight + first * each, keep + first * edges.read, piece);
+        plan->ops->dense_forward(z + first, a, work->weights, 1, piece.upper, each, false);
+    }
 }
 
 void cut_copies(const struct link_call *call, const float *const *keep, struct cut_work *work)
@@ -110,8 +139,14 @@ void cut_copies(const struct link_call *call, const float *const *keep, struct c
     struct cut_edges edges = cut_edges_of(plan->link);
 
     for (size_t i = 0; i < call->n; i++) {
+        float *upper = call->upper + i * layout_floats(plan->upper);
+        const float *a = call->a + i * layout_floats(plan->lower);
+        if (plan->link->kind == LINK_DENSE) {
+            cut_rows(upper, a, keep[i], plan, edges, work);
+            finish_forward(upper, plan, 1);
+            continue;
+        }
         cut_weights(work->weights, plan->weight, keep[i], edges);
-        cut_forward(call->upper + i * layout_floats(plan->upper), call->a + i * layout_floats(plan->lower),
-                    work->weights, plan, 1, work->scratch);
+        cut_forward(upper, a, work->weights, plan, 1, work->scratch);
     }
 }

@@ -112,6 +112,7 @@ struct measure_result {
     uint32_t *relevance_position; /* y W + x of its most relevant neuron */
     float *activation;            /* highest activation of every channel */
     uint32_t *activation_position;
+    double *activation_mean; /* of every channel, over its positions */
 };
 
 /* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the call;

@@ -2,6 +2,7 @@
 
 #include "pipeline/analysis/report_arrays.h"
 #include "pipeline/analysis/report_page.h"
+#include "pipeline/results/class_depth.h"
 #include "pipeline/results/classes.h"
 #include "pipeline/results/layers.h"
 #include "pipeline/results/summary_json.h"
@@ -143,6 +144,26 @@ done:
     return rc;
 }
 
+/* "class_depth": in which layers a comparison of classes says little, and a sentence; null if in none. */
+static enum status add_class_depth(struct report *report, const char *path, struct error *err)
+{
+    struct class_depth depth;
+    char text[CLASS_DEPTH_TEXT];
+    json_t *below = json_array();
+    enum status rc = OK;
+
+    TRY(class_depth_read(&depth, report->reader, path, err));
+    class_depth_text(text, &depth, "A-B");
+    for (size_t i = 0; i < depth.nbelow; i++)
+        json_array_append_new(below, json_output_text(depth.below[i]));
+    json_object_set_new(report->json, "class_depth",
+                        depth.nbelow ? json_pack("{s:s,s:O}", "text", text, "below", below) : json_null());
+done:
+    json_decref(below);
+    class_depth_free(&depth);
+    return rc;
+}
+
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
 static const char *base_name(const char *path)
@@ -165,6 +186,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_network(report, options->store, err));
     TRY(add_failures(report, err));
     TRY(add_classes(report, options->store, err));
+    TRY(add_class_depth(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
     if (options->images.path)

@@ -18,12 +18,12 @@ static const struct option_row rows[] = {
     {"images", 0, OPTION_RANGE, FIELD(options.probe.images), "A:B",
      .help = "only images A <= i < B; default: those of CONFIG. 128 to 512 suffice"},
     {"tests", 0, OPTION_TEXT, FIELD(options.design.tests), "LIST",
-     .help = "of targets, damage, channels, layers, pixels; default: the first four"},
+     .help = "of targets, damage, channels, layers, flows, pixels, randomised; default: the first four"},
     {"layers", 0, OPTION_TEXT, FIELD(options.design.layers), "LIST|all",
      .help = "whose channels are replaced; default: the last convolution of every size of map, and the first dense "
              "layer"},
     {"orders", 0, OPTION_TEXT, FIELD(options.design.orders), "LIST",
-     .help = "beside relevance, of gradient, activation, random, weight; default: the first three"},
+     .help = "beside relevance, of gradient, activation, random, weight, product; default: the first three"},
     {"replace", 0, OPTION_TEXT, FIELD(options.design.replace), "zero|mean",
      .help = "by what channels are replaced: zero (default), or their mean over positions and images"},
     {"steps", 0, OPTION_WHOLE, FIELD(options.design.steps), "N", .help = "steps of a curve; default: 16", .low = 1,
@@ -70,7 +70,10 @@ static const char help[] =
     "  channels   gain: area between the curves of p when the least and when the most\n"
     "             relevant channels of a layer go first; 0 at random\n"
     "  layers     the same for the channels of all convolutions together\n"
+    "  flows      the same for the edges of a link: pairs of channels, whose contribution is cut; the bias stays\n"
     "  pixels     the same for squares of pixels, replaced by zero after preprocessing\n"
+    "  randomised |cosine| with the relevance in networks whose weights are permuted from the logits down, for 16 "
+    "images; it ranks no methods\n"
     "\n"
     "Every figure has its standard error over the images, and stands beside those of trivial orders and of gradient "
     "times activation; differences are paired by image. A configuration with a condition (measure.given) is evaluated "

@@ -6,6 +6,7 @@
 #include "pipeline/util/paint.h"
 #include "pipeline/util/spark.h"
 #include "pipeline/util/table.h"
+#include "pipeline/util/wrap.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -133,7 +134,7 @@ static void print_images(const struct view *view)
     if (summary->labelled)
         printf("%-18s%.4f (%zu of %zu images with a label)\n", "accuracy",
                (double)summary->correct / (double)summary->labelled, summary->correct, summary->labelled);
-    if (summary->has_given)
+    if (summary->has_given && summary->conditioned)
         printf("%-18s%.4g +- %.2g\n", "given mass", summary->given_mean, summary->given_error);
 }
 
@@ -416,6 +417,10 @@ static void print_warnings(const struct view *view)
                "results differ in the last bits.\n",
                warning);
     print_weak(summary, warning);
+    if (summary->condition_warning) {
+        fputs(warning, stdout);
+        wrap_words(stdout, summary->condition_warning, sizeof "warning:", 0);
+    }
     if (gap > LEDGER_TOLERANCE)
         printf("%sthe ledger is open by up to %.1e of the total variation (%.0e is tolerated): some relevance is\n"
                "unaccounted for.\n",

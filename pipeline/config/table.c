@@ -71,9 +71,9 @@ static const struct config_key keys[] = {
      .values = bias_modes},
     {"measure", "pool", CONFIG_TYPE_CHOICE, FIELD(measure.pool), "winner",
      .help = "how max pooling distributes relevance", .allowed = "winner|first|proportional", .values = pool_modes},
-    {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "input",
-     .help = "condition: count only walks that reach the pixels (input), only walks through sets of one or more layers "
-             "joined by `and`, or all walks (none)"},
+    {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "none",
+     .help = "condition: count all walks (none), only those that reach the pixels (input: every layer then has the "
+             "shares of what reaches them), or only those through sets of one or more layers joined by `and`"},
     {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
      .help = "output to explain: one class, or one class against another"},
     {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "auto",

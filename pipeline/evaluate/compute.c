@@ -4,6 +4,7 @@
 #include "kernels/base/number.h"
 #include "kernels/measure/cost.h"
 #include "kernels/measure/sample.h"
+#include "pipeline/evaluate/randomised.h"
 
 #include <math.h>
 #include <string.h>
@@ -163,6 +164,33 @@ static void run_layers(struct evaluate_work *work, float *row, size_t first, siz
     run_curves(work, row, first, end, score_convolutions);
 }
 
+/* Copies begin at the variable that the link reads. */
+static struct trials_units edge_units(const struct evaluate_work *work, size_t k)
+{
+    const struct network *net = work->plan.net;
+
+    return (struct trials_units){.count = cut_edges_of(&net->links[k - 1]).count,
+                                 .from = network_edge(net, k - 1, 0)->lower,
+                                 .edges = true,
+                                 .link = k - 1};
+}
+
+static void score_edges(struct evaluate_work *work, const struct design_result *result)
+{
+    evaluate_work_score_edges(work->score, work, result->order, result->variable);
+}
+
+static void run_flows(struct evaluate_work *work, float *row, size_t first, size_t end)
+{
+    const struct design *design = work->design;
+
+    for (size_t i = first, next; i < end && design->results[i].kind == DESIGN_CURVES; i = next) {
+        next = end_of_place(design, i, end);
+        trials_enter(&work->trials, edge_units(work, design->results[i].variable));
+        run_curves(work, row, i, next, score_edges);
+    }
+}
+
 static double pixel_score(const struct evaluate_work *work, enum order order, size_t i)
 {
     if (order == ORDER_MAGNITUDE)
@@ -283,7 +311,8 @@ static void run_damage(struct evaluate_work *work, float *row, size_t first, siz
 
 static void (*const runners[TESTS])(struct evaluate_work *work, float *row, size_t first, size_t end) = {
     [TEST_TARGETS] = run_targets, [TEST_DAMAGE] = run_damage, [TEST_CHANNELS] = run_channels,
-    [TEST_LAYERS] = run_layers,   [TEST_PIXELS] = run_pixels,
+    [TEST_LAYERS] = run_layers,   [TEST_FLOWS] = run_flows,   [TEST_PIXELS] = run_pixels,
+    [TEST_RANDOMISED] = NULL, /* of all images together, later: randomised.h */
 };
 
 enum status compute_image(struct evaluate_work *work, float *row, size_t index, struct error *err)
@@ -296,7 +325,7 @@ enum status compute_image(struct evaluate_work *work, float *row, size_t index, 
         goto done;
     trials_begin(&work->trials, &work->image, work->result.target);
     for (size_t t = 0; t < TESTS; t++)
-        if (design->tests[t])
+        if (design->tests[t] && runners[t])
             runners[t](work, row, design->first[t], design->first[t + 1]);
 done:
     return rc;
@@ -311,6 +340,7 @@ static double result_flops(const struct design *design, const struct measure_pla
     double trials = 0;
     size_t from = result->test == TEST_PIXELS   ? 0
                   : result->test == TEST_LAYERS ? lowest_convolution(design, plan)
+                  : result->test == TEST_FLOWS  ? network_edge(plan->net, result->variable - 1, 0)->lower
                                                 : ablation_spot(plan, result->variable);
 
     if (result->kind == DESIGN_DAMAGES)
@@ -326,6 +356,11 @@ double compute_flops(const struct design *design, const struct measure_plan *pla
 {
     double measures = (design->tests[TEST_TARGETS] ? 2 : 1) * (design->orders[ORDER_GRADIENT] ? 2 : 1);
     double flops = measures * cost_floor(plan) + (design->mean ? ablation_flops(plan, 0) : 0);
+    size_t stages[NETWORK_MAX_LINKS], images = design->run->images.end - design->run->images.first;
+
+    if (design->tests[TEST_RANDOMISED])
+        flops += (double)(randomised_stages(stages, plan->net) * (design->orders[ORDER_GRADIENT] ? 2 : 1)) *
+                 cost_floor(plan) * (double)design_randomised(design) / (double)images;
 
     for (size_t i = 0; i < design->nresults; i++)
         flops += result_flops(design, plan, &design->results[i]);

@@ -1,7 +1,9 @@
 #include "pipeline/evaluate/design.h"
 
+#include "kernels/ablation/cut.h"
 #include "kernels/base/number.h"
 #include "pipeline/evaluate/choice.h"
+#include "pipeline/evaluate/randomised.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -125,20 +127,22 @@ static enum status add_result(struct design *design, struct design_result result
 static enum status add_curves(struct design *design, enum test test, size_t variable, size_t units,
                               enum order_units kind, const char *place, struct error *err)
 {
+    size_t nfractions = kind == ORDER_EDGES ? CURVE_EDGE_STEPS : design->steps + 1;
     enum status rc = OK;
 
     for (size_t o = 0; o < ORDERS; o++)
         if (design->orders[o] && order_table[o].of[kind])
-            TRY(add_result(design,
-                           (struct design_result){.kind = DESIGN_CURVES,
-                                                  .test = test,
-                                                  .order = (enum order)o,
-                                                  .variable = variable,
-                                                  .units = units,
-                                                  .nfractions = design->steps + 1,
-                                                  .fraction = design->fraction,
-                                                  .floats = CURVE_SIDES * (design->steps + 1) * CURVE_OUTCOMES},
-                           place, err));
+            TRY(add_result(
+                design,
+                (struct design_result){.kind = DESIGN_CURVES,
+                                       .test = test,
+                                       .order = (enum order)o,
+                                       .variable = variable,
+                                       .units = units,
+                                       .nfractions = nfractions,
+                                       .fraction = kind == ORDER_EDGES ? curve_edge_fractions : design->fraction,
+                                       .floats = CURVE_SIDES * nfractions * CURVE_OUTCOMES},
+                place, err));
 done:
     return rc;
 }
@@ -216,6 +220,62 @@ static enum status plan_layers(struct design *design, struct error *err)
     return add_curves(design, TEST_LAYERS, 0, units, ORDER_CHANNELS, "convolutions", err);
 }
 
+/* The edges of the links that write the layers. */
+static enum status plan_flows(struct design *design, struct error *err)
+{
+    size_t first = design->nresults;
+    enum status rc = OK;
+
+    for (size_t i = 0; i < design->nlayers; i++) {
+        size_t k = design->layers[i], n = cut_edges_of(&net_of(design)->links[k - 1]).count;
+        if (n > 0)
+            TRY(add_curves(design, TEST_FLOWS, k, n, ORDER_EDGES, network_variable(net_of(design), k), err));
+    }
+    if (design->nresults == first)
+        TRY(error_set(err, FAIL_CONFIG,
+                      "--tests flows: no convolution and no dense layer is among the layers; name some with --layers"));
+done:
+    return rc;
+}
+
+/* Similarities of a view after a stage: "fc8:conv3_3". */
+static enum status plan_view(struct design *design, size_t stage, size_t variable, struct error *err)
+{
+    const struct network *net = net_of(design);
+    size_t first = design->nresults;
+    struct shape shape = network_shape(net, variable);
+    enum status rc = add_similarities(design, TEST_RANDOMISED, variable,
+                                      variable == 0 ? shape_neurons(shape) : shape.channels, ORDER_MEASURED, err);
+
+    for (size_t r = first; r < design->nresults; r++)
+        snprintf(design->results[r].place, DESIGN_PLACE, "%s:%s", network_variable(net, stage + 1),
+                 network_variable(net, variable));
+    return rc;
+}
+
+/* Of the orders with a measure of their own. */
+static enum status plan_randomised(struct design *design, struct error *err)
+{
+    size_t stages[NETWORK_MAX_LINKS], n = randomised_stages(stages, net_of(design));
+    bool none = design->orders[ORDER_RELEVANCE_NONE];
+    enum status rc = OK;
+
+    design->orders[ORDER_RELEVANCE_NONE] = false;
+    for (size_t s = 0; s < n; s++) {
+        TRY(plan_view(design, stages[s], 0, err));
+        for (size_t i = 0; i < design->nlayers; i++)
+            TRY(plan_view(design, stages[s], design->layers[i], err));
+    }
+done:
+    design->orders[ORDER_RELEVANCE_NONE] = none;
+    return rc;
+}
+
+size_t design_randomised(const struct design *design)
+{
+    return smaller(design->run->images.end - design->run->images.first, DESIGN_RANDOMISED);
+}
+
 static enum status plan_pixels(struct design *design, struct error *err)
 {
     return add_curves(design, TEST_PIXELS, 0, design_squares_across(design) * design_squares_down(design), ORDER_PIXELS,
@@ -223,8 +283,9 @@ static enum status plan_pixels(struct design *design, struct error *err)
 }
 
 static enum status (*const planners[TESTS])(struct design *design, struct error *err) = {
-    [TEST_TARGETS] = plan_targets, [TEST_DAMAGE] = plan_damage, [TEST_CHANNELS] = plan_channels,
-    [TEST_LAYERS] = plan_layers,   [TEST_PIXELS] = plan_pixels,
+    [TEST_TARGETS] = plan_targets,       [TEST_DAMAGE] = plan_damage, [TEST_CHANNELS] = plan_channels,
+    [TEST_LAYERS] = plan_layers,         [TEST_FLOWS] = plan_flows,   [TEST_PIXELS] = plan_pixels,
+    [TEST_RANDOMISED] = plan_randomised,
 };
 
 /* Averages over the places of a test that has several which are compared. */
@@ -233,7 +294,7 @@ static enum status add_averages(struct design *design, enum test test, size_t fi
     size_t end = design->nresults;
     enum status rc = OK;
 
-    for (size_t o = 0; o < ORDERS && test != TEST_TARGETS; o++) {
+    for (size_t o = 0; o < ORDERS && test != TEST_TARGETS && test != TEST_RANDOMISED; o++) {
         size_t found = 0, one = 0;
         for (size_t i = first; i < end; i++)
             if (design->results[i].order == (enum order)o && design->results[i].kind != DESIGN_DAMAGES) {

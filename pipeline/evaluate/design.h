@@ -39,7 +39,7 @@ struct design_result {
     enum test test;
     enum order order;
     char place[DESIGN_PLACE]; /* "all" of averages */
-    size_t variable;          /* of the place, where it is one */
+    size_t variable;          /* of the place, where it is one; of flows that which the link writes */
     size_t units;
     size_t nfractions;      /* of curves */
     const double *fraction; /* [nfractions] borrowed */
@@ -81,6 +81,11 @@ char *design_text(const struct design *design);
 
 /* Whether variable k is the outcome of a convolution that relevance passes: its channels are units of `layers`. */
 bool design_convolution(const struct design *design, size_t k);
+
+/* Images that the test `randomised` looks at: the first ones. */
+enum { DESIGN_RANDOMISED = 16 };
+
+size_t design_randomised(const struct design *design);
 
 /* Place of curve (side, step) in a result's floats. */
 size_t design_curve_at(const struct design_result *result, enum curve_side side, size_t step);

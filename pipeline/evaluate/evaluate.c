@@ -2,6 +2,7 @@
 
 #include "pipeline/evaluate/compute.h"
 #include "pipeline/evaluate/file.h"
+#include "pipeline/evaluate/randomised.h"
 #include "pipeline/evaluate/rows.h"
 #include "pipeline/mpi/agree.h"
 
@@ -116,6 +117,53 @@ done:
     return rc;
 }
 
+/* Put the similarities of a permuted network into the rows, on rank 0. */
+static void put_randomised(struct computing *c, const struct randomised_options *options,
+                           const struct similarity *found)
+{
+    const struct design *design = &c->out->design;
+
+    for (size_t i = 0; i < options->images; i++)
+        for (size_t r = design->first[TEST_RANDOMISED]; r < design->first[TEST_RANDOMISED + 1]; r++) {
+            size_t at = r - design->first[TEST_RANDOMISED], views = options->nviews, measures = options->nmeasures;
+            const struct similarity *s =
+                &found[randomised_place(options, at / measures / views, at / measures % views, at % measures, i)];
+            float *row = c->rows.rows + i * design->row + design->results[r].at;
+            row[0] = (float)s->cosine;
+            row[1] = (float)s->pearson;
+            row[2] = (float)s->spearman;
+        }
+}
+
+/* The test of all images together. Collective. */
+static enum status randomise(struct computing *c)
+{
+    const struct design *design = &c->out->design;
+    size_t views[NETWORK_MAX_VARIABLES] = {0};
+    struct randomised_options options = {.images = design_randomised(design),
+                                         .views = views,
+                                         .nviews = 1 + design->nlayers,
+                                         .measures = {&c->work->plan.options, &c->work->gradient.options},
+                                         .nmeasures = design->orders[ORDER_GRADIENT] ? 2 : 1,
+                                         .seed = design->seed};
+    size_t n = (design->first[TEST_RANDOMISED + 1] - design->first[TEST_RANDOMISED]) * options.images;
+    struct similarity *found = NULL;
+    enum status rc = OK;
+
+    if (!design->tests[TEST_RANDOMISED])
+        return OK;
+    memcpy(views + 1, design->layers, design->nlayers * sizeof *views);
+    if (c->node->rank == 0 && !(found = malloc(n * sizeof *found)))
+        rc = error_set(c->err, FAIL_SYSTEM, "no memory for the results of permuted networks");
+    TRY(agree(c->node->world, rc, c->err));
+    TRY(randomised_measure(found, &options, &c->out->run, c->node, c->log, c->err));
+    if (found)
+        put_randomised(c, &options, found);
+done:
+    free(found);
+    return rc;
+}
+
 /* Epochs until all images are finished or a stop is requested; each but the last leaves an unfinished file.
  * Collective. */
 static enum status compute(struct computing *c, struct stop *stop)
@@ -128,6 +176,8 @@ static enum status compute(struct computing *c, struct stop *stop)
     while (rc == OK && more && reason == STOP_NONE) {
         rc = evaluate_rows_epoch(&c->rows, c->work, stop, &more, &reason, c->err);
         double ended = log_seconds();
+        if (rc == OK && !more)
+            rc = randomise(c);
         if (rc == OK)
             rc = agree(c->node->world, c->node->rank == 0 ? save(c, !more) : OK, c->err);
         stop_took_save(stop, log_seconds() - ended);

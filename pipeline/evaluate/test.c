@@ -9,7 +9,9 @@ const struct test_entry test_table[TESTS] = {
     [TEST_DAMAGE] = {"damage", "does it predict what the logit loses if one channel goes", true},
     [TEST_CHANNELS] = {"channels", "is its order of a layer's channels that of their importance", true},
     [TEST_LAYERS] = {"layers", "the same of the channels of all convolutions together", true},
+    [TEST_FLOWS] = {"flows", "the same of the edges of a link", false},
     [TEST_PIXELS] = {"pixels", "the same of squares of pixels", false},
+    [TEST_RANDOMISED] = {"randomised", "what remains of relevance if weights are permuted from the logits down", false},
 };
 
 enum status test_choose(bool chosen[TESTS], const char *list, struct error *err)

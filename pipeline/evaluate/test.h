@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-enum test { TEST_TARGETS, TEST_DAMAGE, TEST_CHANNELS, TEST_LAYERS, TEST_PIXELS, TESTS };
+enum test { TEST_TARGETS, TEST_DAMAGE, TEST_CHANNELS, TEST_LAYERS, TEST_FLOWS, TEST_PIXELS, TEST_RANDOMISED, TESTS };
 
 struct test_entry {
     const char *name, *help;

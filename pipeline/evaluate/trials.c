@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <stdint.h>
 
-void trials_place(struct trials *trials, const struct measure_plan *plan, size_t most, struct arena *arena)
+void trials_place(struct trials *trials, const struct measure_plan *plan, size_t most, bool edges, struct arena *arena)
 {
     *trials = (struct trials){.most = most};
     ablation_place(&trials->ablation, plan, TRIALS_AT_ONCE, arena);
     trials->keep = arena_floats(arena, TRIALS_AT_ONCE * most);
+    if (edges)
+        cut_place(&trials->cut, plan->net, arena);
 }
 
 void trials_begin(struct trials *trials, const struct measure_image *image, size_t target)
@@ -60,9 +62,23 @@ static void replace(void *context, size_t variable, float *a, size_t n)
         const float *keep = trials->keep + i * trials->most;
         if (trials->units.patch && variable == 0)
             replace_squares(trials, a + i * floats, keep);
-        else if (!trials->units.patch && trials->units.first[variable] != SIZE_MAX)
+        else if (!trials->units.patch && !trials->units.edges && trials->units.first[variable] != SIZE_MAX)
             replace_channels(trials, variable, a + i * floats, keep);
     }
+}
+
+/* The link whose edges are cut. */
+static bool cut_link(void *context, size_t k, const struct link_call *call)
+{
+    struct trials *trials = context;
+    const float *keep[TRIALS_AT_ONCE];
+
+    if (!trials->units.edges || k != trials->units.link)
+        return false;
+    for (size_t i = 0; i < call->n; i++)
+        keep[i] = trials->keep + i * trials->most;
+    cut_copies(call, keep, &trials->cut);
+    return true;
 }
 
 /* ---- trials ------------------------------------------------------------------------------------------------------ */
@@ -77,7 +93,7 @@ void trials_finish(struct trials *trials)
         return;
     replace(trials, from, ablation_start(&trials->ablation, trials->image, from, trials->n), trials->n);
     const float *z = ablation_forward(&trials->ablation, trials->image, from, trials->n,
-                                      (struct ablation_hook){.context = trials, .reach = replace});
+                                      (struct ablation_hook){trials, replace, cut_link});
     for (size_t i = 0; i < trials->n; i++) {
         double outcome[CURVE_OUTCOMES];
         curve_outcome(outcome, z + i * layout_floats(last), last.shape.channels, trials->target);

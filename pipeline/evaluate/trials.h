@@ -6,12 +6,13 @@
 
 #include "kernels/ablation/ablation.h"
 #include "kernels/ablation/curve.h"
+#include "kernels/ablation/cut.h"
 
 #include <stdbool.h>
 
 enum { TRIALS_AT_ONCE = 8 };
 
-/* Units: channels of some variables, or squares of the input. Borrowed. */
+/* Units: channels of some variables, squares of the input, or edges of a link. Borrowed. */
 struct trials_units {
     size_t count;
     size_t from;          /* the variable where copies begin, its own spot; channels of it are replaced first */
@@ -19,11 +20,14 @@ struct trials_units {
                                   channels are replaced, at the variable's spot */
     const size_t *source; /* [variables] the variable whose channels are replaced there */
     const float *value;   /* [all channels of the network] by which they are replaced; NULL: zero */
-    size_t patch;         /* of squares; 0: channels */
+    size_t patch;         /* of squares; 0: channels or edges */
+    bool edges;           /* edges of `link`, which are cut; copies begin at the variable that it reads */
+    size_t link;
 };
 
 struct trials {
     struct ablation ablation;
+    struct cut_work cut;
     const struct measure_image *image;
     size_t target;
     struct trials_units units;
@@ -34,8 +38,8 @@ struct trials {
     double flops; /* of all trials so far */
 };
 
-/* Place memory for sets of at most `most` units. */
-void trials_place(struct trials *trials, const struct measure_plan *plan, size_t most, struct arena *arena);
+/* Place memory for sets of at most `most` units; `edges`: also of edges. */
+void trials_place(struct trials *trials, const struct measure_plan *plan, size_t most, bool edges, struct arena *arena);
 
 /* Begin an image, of which the target's outcome is of interest. Both borrowed until the last trial. */
 void trials_begin(struct trials *trials, const struct measure_image *image, size_t target);

@@ -13,7 +13,9 @@ static const struct {
     [TEST_DAMAGE] = {1, "Pearson's r", "predicts the damage of single channels"},
     [TEST_CHANNELS] = {0, "gain of p", "orders the channels of a layer"},
     [TEST_LAYERS] = {0, "gain of p", "orders the channels of all convolutions together"},
+    [TEST_FLOWS] = {0, "gain of p", "orders the edges of a link"},
     [TEST_PIXELS] = {0, "gain of p", "orders the pixels"},
+    [TEST_RANDOMISED] = {0, "|cosine|", ""},
 };
 
 size_t verdict_value(const struct design_result *result)
@@ -31,7 +33,7 @@ static bool stands(const struct design *design, size_t r)
 {
     const struct design_result *result = &design->results[r];
 
-    if (result->baseline == SIZE_MAX || result->test == TEST_TARGETS)
+    if (result->baseline == SIZE_MAX || result->test == TEST_TARGETS || result->test == TEST_RANDOMISED)
         return false;
     for (size_t i = design->first[result->test]; i < design->first[result->test + 1]; i++)
         if (design->results[i].kind == DESIGN_AVERAGE)

@@ -1,5 +1,6 @@
 #include "pipeline/evaluate/work.h"
 
+#include "kernels/ablation/cut.h"
 #include "kernels/base/number.h"
 #include "kernels/measure/sample.h"
 #include "pipeline/mpi/agree.h"
@@ -26,15 +27,42 @@ static size_t channels_of(const struct network *net)
     return channels;
 }
 
+/* Flows that the test of them compares. */
+static void choose_flows(bool *flows, const struct design *design)
+{
+    const struct network *net = net_of(design);
+
+    memset(flows, 0, NETWORK_MAX_EDGES * sizeof *flows);
+    for (size_t r = design->first[TEST_FLOWS]; r < design->first[TEST_FLOWS + 1]; r++)
+        if (design->results[r].kind == DESIGN_CURVES)
+            flows[net->links[design->results[r].variable - 1].first_edge] = true;
+}
+
+/* Places of their edges in scores. */
+static void place_edges(struct evaluate_work *work)
+{
+    const struct network *net = net_of(work->design);
+    bool flows[NETWORK_MAX_EDGES];
+
+    choose_flows(flows, work->design);
+    work->edges = 0;
+    for (size_t k = 0; k <= net->nlinks; k++) {
+        bool chosen = k > 0 && flows[net->links[k - 1].first_edge];
+        work->edge_first[k] = chosen ? work->edges : SIZE_MAX;
+        work->edges += chosen ? cut_edges_of(&net->links[k - 1]).count : 0;
+    }
+}
+
 /* The configuration's measure of one image at a time; derived weights do not depend on the number of slots. */
-static void plan_own(struct measure_plan *plan, const struct design *design)
+static void plan_own(struct measure_plan *plan, const struct design *design, enum measure_given given)
 {
     const struct model *model = &design->run->model;
     struct measure_options options = model->plan.options;
 
     options.group = 1;
     options.images = true;
-    memset(options.flows, 0, sizeof options.flows);
+    options.given = given;
+    choose_flows(options.flows, design);
     measure_plan_init(plan, &model->net, &options, model->weights.memory);
     measure_forms_bind(plan, model->forms.memory);
 }
@@ -48,9 +76,17 @@ static void plan_gradient(struct measure_plan *plan, const struct design *design
     options.images = true;
     options.given = GIVEN_NONE;
     options.variation_limit = INFINITY; /* where it is finite it is the gradient, however it cancels */
-    memset(options.flows, 0, sizeof options.flows);
+    choose_flows(options.flows, design);
     rule_composite(options.rules, "zero", &model->net);
     measure_plan_init(plan, &model->net, &options, model->weights.memory);
+}
+
+static void plan_all(struct evaluate_work *work)
+{
+    plan_own(&work->plan, work->design, work->design->run->model.plan.options.given);
+    plan_own(&work->plain, work->design, GIVEN_NONE);
+    plan_gradient(&work->gradient, work->design);
+    place_edges(work);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -75,11 +111,12 @@ static void place_result(struct measure_result *result, size_t channels, struct 
     result->activation_position = arena_bytes(arena, channels * sizeof *result->activation_position);
 }
 
-static void place_scores(struct evaluate_scores *scores, const struct network *net, struct arena *arena)
+static void place_scores(struct evaluate_scores *scores, const struct network *net, size_t edges, struct arena *arena)
 {
     for (size_t o = 0; o < ORDER_MEASURED; o++) {
         scores->channels[o] = arena_doubles(arena, channels_of(net));
         scores->pixels[o] = arena_doubles(arena, shape_neurons(net->input));
+        scores->edges[o] = arena_doubles(arena, edges);
     }
 }
 
@@ -93,10 +130,10 @@ static void place(struct evaluate_work *work, struct arena *arena)
     work->inputs = arena_floats(arena, 2 * shape_neurons(net->input));
     place_result(&work->result, channels_of(net), arena);
     place_result(&work->other_result, channels_of(net), arena);
-    place_scores(&work->predicted, net, arena);
-    place_scores(&work->second, net, arena);
+    place_scores(&work->predicted, net, work->edges, arena);
+    place_scores(&work->second, net, 0, arena);
     measure_workspace_place(&work->own, &work->plan, arena);
-    trials_place(&work->trials, &work->plan, most, arena);
+    trials_place(&work->trials, &work->plan, most, work->design->tests[TEST_FLOWS], arena);
     similarity_place(&work->similarity, most, arena);
     work->score = arena_doubles(arena, most);
     work->values = arena_doubles(arena, most);
@@ -107,6 +144,8 @@ static void place(struct evaluate_work *work, struct arena *arena)
     work->source = arena_bytes(arena, (net->nlinks + 1) * sizeof *work->source);
     size_t mark = arena_mark(arena); /* the other measures take turns */
     measure_workspace_place(&work->other, &work->plan, arena);
+    arena_release(arena, mark);
+    measure_workspace_place(&work->other_plain, &work->plain, arena);
     arena_release(arena, mark);
     measure_workspace_place(&work->other_gradient, &work->gradient, arena);
 }
@@ -128,8 +167,7 @@ size_t evaluate_work_bytes(const struct design *design)
     if (!work)
         return 0;
     work->design = design;
-    plan_own(&work->plan, design);
-    plan_gradient(&work->gradient, design);
+    plan_all(work);
     nbytes = bytes_of(work);
     free(work);
     return nbytes;
@@ -159,8 +197,7 @@ enum status evaluate_work_init(struct evaluate_work *work, const struct design *
     enum status rc = OK;
 
     *work = (struct evaluate_work){.design = design, .log = log, .reports = 20};
-    plan_own(&work->plan, design);
-    plan_gradient(&work->gradient, design);
+    plan_all(work);
     TRY(node_shared_alloc(node, &work->gradient_forms, measure_forms_floats(&work->gradient) * sizeof(float), err));
     model_bounds(&model->preprocessing, low, high);
     if (work->gradient_forms.holder)
@@ -214,6 +251,32 @@ static void fill_nan(double *values, size_t n)
         values[i] = NAN;
 }
 
+/* What cannot be told from zero among flows whose largest magnitude is one: convolutions by kernels/layer/winograd.h
+ * leave some 1e-9 where a flow is exactly zero, and equal scores must stay equal. */
+#define NO_FLOW 1e-8
+
+static void clear_noise(double *flow, size_t n)
+{
+    double most = 0;
+
+    for (size_t e = 0; e < n; e++)
+        most = fmax(most, fabs(flow[e]));
+    for (size_t e = 0; e < n; e++)
+        flow[e] = fabs(flow[e]) <= NO_FLOW * most ? 0 : flow[e];
+}
+
+/* Scores of edges; only of the first target. */
+static void take_edges(struct evaluate_work *work, enum order order, size_t edge, const float *joint)
+{
+    size_t link = work->plan.net->edges[edge].link;
+    const struct link *l = &work->plan.net->links[link];
+    double *to = work->predicted.edges[order] + work->edge_first[link + 1];
+
+    for (size_t e = 0; e < cut_edges_of(l).count; e++)
+        to[e] = (double)joint[cut_flow_place(l, e)];
+    clear_noise(to, cut_edges_of(l).count);
+}
+
 /* One measure, in progress. */
 struct measuring {
     struct evaluate_work *work;
@@ -254,6 +317,16 @@ static void take_image(void *context, size_t slot, const struct measure_image *i
     take_pixels(m->scores->pixels[ORDER_RELEVANCE_NONE], work, image->r[0], NULL);
 }
 
+static void take_flow(void *context, size_t slot, size_t edge, const float *joint, const double *to_bias,
+                      const double *absorbed)
+{
+    struct measuring *m = context;
+
+    (void)slot, (void)to_bias, (void)absorbed;
+    if (m->scores == &m->work->predicted)
+        take_edges(m->work, m->order, edge, joint);
+}
+
 /* Scores of one order, with relevance also those without the condition. */
 static void measure(struct measuring *m, struct measure_result *result, struct measure_workspace *memory,
                     const float *input, struct measure_target target)
@@ -265,8 +338,11 @@ static void measure(struct measuring *m, struct measure_result *result, struct m
     for (size_t o = m->order; o <= last; o++) {
         fill_nan(m->scores->channels[o], channels);
         fill_nan(m->scores->pixels[o], shape_neurons(net->input));
+        if (m->scores == &m->work->predicted)
+            fill_nan(m->scores->edges[o], m->work->edges);
     }
-    measure_group(result, m->plan, &input, &target, (struct measure_sink){.context = m, .image = take_image}, memory);
+    measure_group(result, m->plan, &input, &target,
+                  (struct measure_sink){.context = m, .flow = take_flow, .image = take_image}, memory);
     if (result->status == MEASURE_OK)
         memcpy(m->scores->channels[m->order], result->relevance, channels * sizeof(double));
 }
@@ -297,6 +373,15 @@ static void fill_head(float *row, struct evaluate_work *work)
         row[ROW_OUTCOME + i] = work->base[i] = (float)outcome[i];
 }
 
+/* Flows without the condition. Its other scores come with those under it. */
+static void measure_plain_flows(struct evaluate_work *work, const float *input, struct measure_target target)
+{
+    struct measuring plain = {work, &work->plain, &work->predicted, ORDER_RELEVANCE_NONE, false};
+
+    measure_group(&work->other_result, &work->plain, &input, &target,
+                  (struct measure_sink){.context = &plain, .flow = take_flow}, &work->other_plain);
+}
+
 /* The measures besides the first. */
 static void measure_others(struct evaluate_work *work, const float *input, size_t second)
 {
@@ -307,6 +392,8 @@ static void measure_others(struct evaluate_work *work, const float *input, size_
 
     if (design->tests[TEST_TARGETS])
         measure(&own, &work->other_result, &work->other, input, other);
+    if (design->tests[TEST_FLOWS] && design->orders[ORDER_RELEVANCE_NONE])
+        measure_plain_flows(work, input, target);
     if (!design->orders[ORDER_GRADIENT])
         return;
     measure(&gradient, &work->other_result, &work->other_gradient, input, target);
@@ -439,4 +526,33 @@ void evaluate_work_score(double *score, struct evaluate_work *work, enum order o
     };
 
     functions[order](score, work, order, k);
+}
+
+/* Product of the relevance of both channels, or the magnitude of the weights times the lower activation. */
+static void score_pairs(double *score, struct evaluate_work *work, enum order order, size_t k)
+{
+    const struct link_plan *plan = &work->plan.links[k - 1];
+    size_t lower = network_edge(work->plan.net, k - 1, 0)->lower;
+    const double *relevance = work->predicted.channels[ORDER_RELEVANCE];
+    const double *upper = relevance + work->plan.channel[k], *below = relevance + work->plan.channel[lower];
+
+    cut_magnitudes(score, plan->weight, cut_edges_of(plan->link));
+    if (order == ORDER_WEIGHT)
+        layout_channel_sums(work->values, work->image.a[lower], network_layout(work->plan.net, lower));
+    for (size_t e = 0; e < cut_edges_of(plan->link).count; e++) {
+        size_t d = cut_upper_channel(plan->link, e), c = cut_lower_channel(plan->link, e);
+        score[e] = order == ORDER_WEIGHT ? score[e] * work->values[c] : upper[d] * below[c];
+    }
+}
+
+void evaluate_work_score_edges(double *score, struct evaluate_work *work, enum order order, size_t k)
+{
+    size_t n = cut_edges_of(&work->plan.net->links[k - 1]).count;
+
+    if (order < ORDER_MEASURED)
+        memcpy(score, work->predicted.edges[order] + work->edge_first[k], n * sizeof *score);
+    else if (order != ORDER_RANDOM)
+        score_pairs(score, work, order, k);
+    for (size_t e = 0; e < n && order == ORDER_RANDOM; e++)
+        score[e] = sample_uniform(work->design->seed, work->index, (uint32_t)k, (uint32_t)e);
 }

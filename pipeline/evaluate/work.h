@@ -13,18 +13,22 @@
 struct evaluate_scores {
     double *channels[ORDER_MEASURED]; /* [all channels] */
     double *pixels[ORDER_MEASURED];   /* [neurons of the input] planar */
+    double *edges[ORDER_MEASURED];    /* [edges of the links of `flows`] of the target only */
 };
 
 /* Members borrow from each other: it must not be moved. */
 struct evaluate_work {
     const struct design *design;        /* borrowed */
     struct measure_plan plan, gradient; /* for one image: the configuration's, and composite zero */
+    struct measure_plan plain;          /* the first without its condition, for flows */
+    size_t edges,
+        edge_first[NETWORK_MAX_VARIABLES]; /* in scores, by the variable that the link writes; SIZE_MAX: none */
     struct node_block gradient_forms;
     struct reader *reader;               /* owned */
     void *memory;                        /* owned: everything below */
     float *inputs;                       /* [2][neurons] of the reader */
     struct measure_workspace own, other; /* of the image, and of its other measures; the second is reused */
-    struct measure_workspace other_gradient;
+    struct measure_workspace other_gradient, other_plain;
     struct measure_result result, other_result;
     struct evaluate_scores predicted, second; /* of the target and of the runner-up */
     struct trials trials;
@@ -69,5 +73,8 @@ enum status evaluate_work_activations(struct evaluate_work *work, double *means,
 /* The scores of an order for the channels of variable k, [its channels], of the image that was measured last. NaN
  * where there are none. */
 void evaluate_work_score(double *score, struct evaluate_work *work, enum order order, size_t k);
+
+/* The same for the edges of the link that writes variable k, which a result of `flows` is about. */
+void evaluate_work_score_edges(double *score, struct evaluate_work *work, enum order order, size_t k);
 
 #endif

@@ -1,6 +1,7 @@
 #include "pipeline/results/summary.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/config/composite.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,6 +49,15 @@ static enum status read_attributes(struct summary *out, const struct store_reade
         TRY(store_get_text(&out->config, reader, "", "config", err));
 done:
     return rc;
+}
+
+/* An attribute's text; "" if there is none. */
+static const char *text_of(const struct summary *summary, const char *name)
+{
+    for (size_t i = 0; i < summary->nattributes; i++)
+        if (strcmp(summary->attributes[i].name, name) == 0 && summary->attributes[i].text)
+            return summary->attributes[i].text;
+    return "";
 }
 
 /* A flag of the root: true if it is an integer other than 0, or anything that is no integer. */
@@ -472,6 +482,8 @@ enum status summary_read(struct summary *out, const char *path, struct error *er
     out->complete = read_flag(reader, "complete");
     out->weak_condition = read_flag(reader, "weak_condition");
     TRY(read_attributes(out, reader, err));
+    out->conditioned = strcmp(text_of(out, "given"), "none") != 0;
+    out->condition_warning = composite_warning(text_of(out, "composite"), text_of(out, "given"));
     TRY(read_stages(out, reader, err));
     TRY(read_layers(out, &nvariables, reader, err));
     TRY(read_images(out, reader, nvariables, err));

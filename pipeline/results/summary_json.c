@@ -108,6 +108,8 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "given_mass_error",
                         summary->has_given ? json_output_real(summary->given_error) : json_null());
     json_object_set_new(object, "weak_condition", json_boolean(summary->weak_condition));
+    json_object_set_new(object, "condition_warning",
+                        summary->condition_warning ? json_string(summary->condition_warning) : json_null());
     json_object_set_new(object, "layers", json_layers(summary));
     json_object_set_new(object, "flows", json_flows(summary));
     json_object_set_new(object, "queries", json_queries(summary));

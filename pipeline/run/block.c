@@ -31,6 +31,7 @@ static void place(struct block_worker *worker, const struct run_plan *plan, stru
         r->relevance_position = arena_bytes(arena, channels * sizeof *r->relevance_position);
         r->activation = arena_floats(arena, channels);
         r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
+        r->activation_mean = arena_doubles(arena, channels);
     }
     measure_workspace_place(&worker->workspace, measure, arena);
     block_sums_place(&worker->block_sums, &plan->statistics, arena);

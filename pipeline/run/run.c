@@ -188,7 +188,9 @@ static enum status resume(struct run_output *output, bool unfinished, struct err
     enum status rc = OK;
 
     if (unfinished && work->node->rank == 0)
-        rc = state_load(&work->sums, &names, &count, output->path, images, err);
+        rc = state_load(&work->sums, &names, &count,
+                        statistics_moments(&work->plan->statistics, STATISTICS_ACTIVATION, 0)->first, output->path,
+                        images, err);
     TRY(agree(work->node->world, rc, err));
     TRY(parts_adopt(&output->parts, &removed, output->path, names, count, work->node, err));
     if (removed)

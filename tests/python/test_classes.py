@@ -10,7 +10,7 @@ from support import FLOAT32, JOBS, RunCase, Store, demo_labels, nrmflow, run
 COUNT = 40
 LABELS = {"data.labels": os.path.join(JOBS, "demo", "t10k-labels-idx1-ubyte.gz")}
 SETTINGS = {**LABELS, "data.images": f"0:{COUNT}", "store.per_image": "all", "store.class_by": "label",
-            "store.class_flows": "all", "measure.flows": "adjacent, conv5_1-conv5_3"}
+            "store.class_flows": "all", "measure.given": "input", "measure.flows": "adjacent, conv5_1-conv5_3"}
 
 
 def ratio_error(x, y):

@@ -56,7 +56,8 @@ class Numbers(GraphCase):
         with h5py.File(REFERENCE) as reference:
             for composite in CASES:
                 store = Store(self.run_store("given.h5", {**ALL, "data.images": "0:2", "measure.composite": composite,
-                                                          "measure.flows": "none"}, options=["--restart"]))
+                                                          "measure.given": "input", "measure.flows": "none"},
+                                             options=["--restart"]))
                 for image in (0, 1):
                     want = reference[f"{composite},winner/{image}/given/channel"]
                     for name in want:
@@ -136,7 +137,8 @@ class Laws(GraphCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.sound = cls.run_store("sound.h5", {"data.images": "0:12", "store.layers": "all", "measure.flows": "dense"})
+        cls.sound = cls.run_store("sound.h5", {"data.images": "0:12", "store.layers": "all", "measure.given": "input",
+                                               "measure.flows": "dense"})
 
     def problems(self, change):
         path = self.path("broken.h5")

@@ -17,7 +17,7 @@ class Walks(RunCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        settings = {"data.images": IMAGES, "run.block": 6}
+        settings = {"data.images": IMAGES, "run.block": 6, "measure.given": "input"}
         cls.cuts = cls.run_store("cuts.h5", {**settings, "measure.flows": PAIRS}, config=RESNET)
         cls.edges = cls.run_store("edges.h5", {**settings, "measure.flows": "adjacent"}, config=RESNET)
 
