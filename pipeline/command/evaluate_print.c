@@ -49,7 +49,7 @@ static void print_test(const struct evaluation *evaluation, enum test test, bool
     const struct design *design = &evaluation->design;
     size_t *rows = calloc(design->nresults + 1, sizeof *rows), n = 0;
     const struct table_column columns[COLUMNS] = {
-        [PLACE] = {test == TEST_TARGETS ? "variable" : "layer", true},
+        [PLACE] = {"layer", true},
         [ORDER] = {"order", true},
         [VALUE] = {verdict_value_name(test), false},
         [DIFFERENCE] = {"to relevance", false},
@@ -69,6 +69,48 @@ static void print_test(const struct evaluation *evaluation, enum test test, bool
     free(rows);
 }
 
+/* Of targets one line for every variable that is not only a pool's, and a column for every order. */
+struct targets {
+    const struct evaluation *evaluation;
+    const size_t *rows; /* number of each place's first result */
+};
+
+static void write_target(char out[TABLE_CELL], const void *data, size_t row, size_t column)
+{
+    const struct targets *targets = data;
+    size_t r = targets->rows[row];
+
+    if (column == 0)
+        snprintf(out, TABLE_CELL, "%s", targets->evaluation->design.results[r].place);
+    else
+        put_mean(out, targets->evaluation->gains.results[r + column - 1].value[GAINS_ALL][0], false);
+}
+
+static void print_targets(const struct evaluation *evaluation, bool colours)
+{
+    const struct design *design = &evaluation->design;
+    const struct network *net = &evaluation->run.model.net;
+    size_t first = design->first[TEST_TARGETS], end = design->first[TEST_TARGETS + 1], n = 0, orders = 0;
+    size_t *rows = calloc(design->nresults + 1, sizeof *rows);
+    struct table_column columns[1 + ORDERS] = {{"variable", true}};
+
+    while (first + orders < end && design->results[first + orders].variable == design->results[first].variable) {
+        columns[1 + orders] = (struct table_column){order_table[design->results[first + orders].order].name, false};
+        orders++;
+    }
+    for (size_t r = first; rows && r < end; r += orders) {
+        size_t k = design->results[r].variable;
+        if (k == 0 || net->links[k - 1].kind != LINK_POOL)
+            rows[n++] = r;
+    }
+    struct targets targets = {evaluation, rows};
+    if (n > 0)
+        printf("\n%s: %s? (%s)", test_table[TEST_TARGETS].name, test_table[TEST_TARGETS].help,
+               verdict_value_name(TEST_TARGETS));
+    table_print(stdout, &(struct table){columns, 1 + orders, n, &targets, write_target, NULL}, colours);
+    free(rows);
+}
+
 void evaluate_print(const struct evaluation *evaluation, const char *output)
 {
     const struct gains *gains = &evaluation->gains;
@@ -77,7 +119,8 @@ void evaluate_print(const struct evaluation *evaluation, const char *output)
 
     printf("%zu images, of which %zu ok; mean p %.3f, less confident half %.3f, more confident half %.3f\n",
            gains->finished, gains->ok, gains->p[GAINS_ALL], gains->p[GAINS_UNSURE], gains->p[GAINS_SURE]);
-    for (size_t t = 0; t < TESTS; t++)
+    print_targets(evaluation, paint_wanted(stdout));
+    for (size_t t = TEST_TARGETS + 1; t < TESTS; t++)
         print_test(evaluation, (enum test)t, paint_wanted(stdout));
     putchar('\n');
     for (size_t i = 0; verdict_sentence(text, design, gains, i); i++)

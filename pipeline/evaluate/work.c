@@ -103,14 +103,6 @@ static size_t most_units(const struct design *design)
     return most;
 }
 
-static void place_result(struct measure_result *result, size_t channels, struct arena *arena)
-{
-    result->relevance = arena_doubles(arena, channels);
-    result->relevance_position = arena_bytes(arena, channels * sizeof *result->relevance_position);
-    result->activation = arena_floats(arena, channels);
-    result->activation_position = arena_bytes(arena, channels * sizeof *result->activation_position);
-}
-
 static void place_scores(struct evaluate_scores *scores, const struct network *net, size_t edges, struct arena *arena)
 {
     for (size_t o = 0; o < ORDER_MEASURED; o++) {
@@ -128,8 +120,8 @@ static void place(struct evaluate_work *work, struct arena *arena)
     for (size_t k = 0; k <= net->nlinks; k++)
         largest = larger(largest, layout_floats(network_layout(net, k)));
     work->inputs = arena_floats(arena, 2 * shape_neurons(net->input));
-    place_result(&work->result, channels_of(net), arena);
-    place_result(&work->other_result, channels_of(net), arena);
+    measure_result_place(&work->result, &work->plan, arena);
+    measure_result_place(&work->other_result, &work->plan, arena);
     place_scores(&work->predicted, net, work->edges, arena);
     place_scores(&work->second, net, 0, arena);
     measure_workspace_place(&work->own, &work->plan, arena);
@@ -251,6 +243,20 @@ static void fill_nan(double *values, size_t n)
         values[i] = NAN;
 }
 
+/* What cannot be told from zero among flows whose largest magnitude is one: convolutions by kernels/layer/winograd.h
+ * leave some 1e-9 where a flow is exactly zero, and equal scores must stay equal. */
+#define NO_FLOW 1e-8
+
+static void clear_noise(double *flow, size_t n)
+{
+    double most = 0;
+
+    for (size_t e = 0; e < n; e++)
+        most = fmax(most, fabs(flow[e]));
+    for (size_t e = 0; e < n; e++)
+        flow[e] = fabs(flow[e]) <= NO_FLOW * most ? 0 : flow[e];
+}
+
 /* Scores of edges; only of the first target. */
 static void take_edges(struct evaluate_work *work, enum order order, size_t edge, const float *joint)
 {
@@ -260,6 +266,7 @@ static void take_edges(struct evaluate_work *work, enum order order, size_t edge
 
     for (size_t e = 0; e < cut_edges_of(l).count; e++)
         to[e] = (double)joint[cut_flow_place(l, e)];
+    clear_noise(to, cut_edges_of(l).count);
 }
 
 /* One measure, in progress. */
