@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
-const struct link_backend *const link_backends[LINK_BACKENDS] = {&link_linear,     &link_direct, &link_winograd_4,
-                                                                 &link_winograd_2, &link_pool,   &link_window,
-                                                                 &link_channels,   &link_gate,   &link_pass};
+const struct link_backend *const link_backends[LINK_BACKENDS] = {
+    &link_linear,    &link_direct,  &link_winograd_4, &link_winograd_2, &link_taps, &link_add, &link_pool,
+    &link_depthwise, &link_windows, &link_window,     &link_channels,   &link_gate, &link_pass};
 
 /* The weight of adds and averages. */
 static const float one = 1;
@@ -201,5 +201,5 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)
 {
-    return larger(plan->parts.nterms, 1) * n * plan->backend->coefficients(plan);
+    return link_terms(plan) * n * plan->backend->coefficients(plan);
 }
