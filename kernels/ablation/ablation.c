@@ -20,7 +20,9 @@ void ablation_place(struct ablation *ablation, const struct measure_plan *plan, 
     assert(most > 0);
     *ablation = (struct ablation){.plan = plan, .most = most};
     for (size_t k = 0; k < net->nlinks; k++) {
-        need = link_scratch_both(need, link_scratch_floats(&plan->links[k], most));
+        struct link_scratch_floats own = link_scratch_floats(&plan->links[k], most);
+        own.c = link_spare_floats(&plan->links[k], most);
+        need = link_scratch_both(need, own);
         edges = larger(edges, net->links[k].nedges);
     }
     ablation->arrays = arena_bytes(arena, (net->nlinks + 1) * sizeof *ablation->arrays);

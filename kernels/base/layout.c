@@ -1,6 +1,5 @@
 #include "kernels/base/layout.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 struct layout layout_planar(struct shape shape)
@@ -23,6 +22,16 @@ struct layout layout_blocked(struct shape shape)
                            .rows = bordered(shape.height),
                            .columns = columns,
                            .origin = (columns + 1) * LAYOUT_LANES};
+}
+
+struct layout layout_flat(struct shape shape)
+{
+    return (struct layout){.shape = shape, .lanes = LAYOUT_LANES, .rows = shape.height, .columns = shape.width};
+}
+
+bool layout_bordered(struct layout layout)
+{
+    return layout.origin > 0;
 }
 
 size_t layout_floats(struct layout layout)

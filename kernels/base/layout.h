@@ -9,6 +9,7 @@
 
 #include "kernels/base/shape.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct layout {
@@ -25,6 +26,13 @@ struct layout layout_planar(struct shape shape);
  * convolutions read and write whole vectors. Neuron (0, 0) of a plane is at row 1, column 1. */
 enum { LAYOUT_LANES = 16, LAYOUT_TILE = 4 };
 struct layout layout_blocked(struct shape shape);
+
+/* The same without the border, for variables that no 3x3 convolution with stride 1 reads or writes: [ceil(C/16)][H][W]
+ * [16]. */
+struct layout layout_flat(struct shape shape);
+
+/* Whether it is that of layout_blocked. */
+bool layout_bordered(struct layout layout);
 
 size_t layout_floats(struct layout layout);
 

@@ -276,20 +276,19 @@ static bool is_winograd(const struct link *link)
     return link->kind == LINK_CONVOLUTION && network_same3(link);
 }
 
-/* The input, the logits and what a dense link reads are in the model's order. */
-static bool is_blocked(const struct network *net, size_t k)
+static enum network_order order_of(const struct network *net, size_t k)
 {
-    bool pays = k > 0 && is_winograd(&net->links[k - 1]);
+    bool bordered = k > 0 && is_winograd(&net->links[k - 1]);
 
     if (k == 0 || k == net->nlinks)
-        return false;
+        return NETWORK_PLANAR;
     for (size_t i = net->first_reader[k]; i < net->first_reader[k + 1]; i++) {
         const struct link *reader = &net->links[net->edges[net->readers[i]].link];
         if (reader->kind == LINK_DENSE)
-            return false;
-        pays = pays || is_winograd(reader);
+            return NETWORK_PLANAR;
+        bordered = bordered || is_winograd(reader);
     }
-    return pays;
+    return bordered ? NETWORK_BORDERED : NETWORK_FLAT;
 }
 
 bool network_finish(struct network *net, char *message, size_t nmessage)
@@ -312,7 +311,7 @@ bool network_finish(struct network *net, char *message, size_t nmessage)
     for (size_t k = 0; k < net->nlinks; k++)
         net->nonnegative[k + 1] = is_nonnegative(net, &net->links[k]);
     for (size_t k = 0; k <= net->nlinks; k++)
-        net->blocked[k] = is_blocked(net, k);
+        net->order[k] = order_of(net, k);
     return true;
 }
 
@@ -332,7 +331,11 @@ struct shape network_shape(const struct network *net, size_t k)
 
 struct layout network_layout(const struct network *net, size_t k)
 {
-    return net->blocked[k] ? layout_blocked(network_shape(net, k)) : layout_planar(network_shape(net, k));
+    struct shape shape = network_shape(net, k);
+
+    if (net->order[k] == NETWORK_FLAT)
+        return layout_flat(shape);
+    return net->order[k] == NETWORK_BORDERED ? layout_blocked(shape) : layout_planar(shape);
 }
 
 size_t network_find(const struct network *net, const char *name)

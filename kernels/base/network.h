@@ -103,6 +103,9 @@ struct edge {
     struct edge_channels channels;
 };
 
+/* The order of a variable's neurons in memory: layout_planar, layout_blocked, layout_flat. */
+enum network_order { NETWORK_PLANAR, NETWORK_BORDERED, NETWORK_FLAT };
+
 struct network {
     char name[NETWORK_NAME]; /* "vgg16" */
     struct shape input;
@@ -117,7 +120,7 @@ struct network {
     bool swept[NETWORK_MAX_VARIABLES]; /* some walk from the logits passes the variable: it serves not only as gate */
     bool gates[NETWORK_MAX_VARIABLES]; /* the variable is the gate of a link */
     bool nonnegative[NETWORK_MAX_VARIABLES]; /* for any image */
-    bool blocked[NETWORK_MAX_VARIABLES];
+    enum network_order order[NETWORK_MAX_VARIABLES];
 };
 
 /* ---- building ---------------------------------------------------------------------------------------------------- */
@@ -144,8 +147,8 @@ bool network_finish(struct network *net, char *message, size_t nmessage);
 const char *network_variable(const struct network *net, size_t k);
 struct shape network_shape(const struct network *net, size_t k);
 
-/* How arrays of variable k lie in memory: blocked if a convolution for which that pays reads or writes it, and no
- * dense link reads it. */
+/* How arrays of variable k lie in memory: in the model's order the input, the logits and what a dense link reads; else
+ * in blocks, with a border if a 3x3 convolution with stride 1 reads or writes it. */
 struct layout network_layout(const struct network *net, size_t k);
 
 /* Number of the variable of this name, or nlinks + 1 if there is none. */

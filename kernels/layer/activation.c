@@ -125,3 +125,12 @@ void activation_apply(float *x, struct activation activation, struct layout layo
     for (size_t i = 0; i < n && kinds[activation.kind].moves_zero; i++)
         layout_clear_border(x + i * floats, layout);
 }
+
+bool activation_bounds(float *low, float *high, struct activation activation)
+{
+    bool clips = activation.kind == ACTIVATION_CLIP && activation.a <= 0 && activation.b >= 0;
+
+    *low = clips ? activation.a : activation.kind == ACTIVATION_RELU ? 0 : -INFINITY;
+    *high = clips ? activation.b : INFINITY;
+    return clips || activation.kind == ACTIVATION_RELU || activation.kind == ACTIVATION_NONE;
+}

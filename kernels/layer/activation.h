@@ -8,4 +8,7 @@
 /* x = activation(x) for n arrays of a variable, [n][layout_floats]. */
 void activation_apply(float *x, struct activation activation, struct layout layout, size_t n);
 
+/* Whether the activation is z within bounds that contain zero, and these; -inf .. inf for none. */
+bool activation_bounds(float *low, float *high, struct activation activation);
+
 #endif

@@ -9,11 +9,14 @@
 #ifndef NRMFLOW_KERNELS_LAYER_DIRECT_H
 #define NRMFLOW_KERNELS_LAYER_DIRECT_H
 
+#include "kernels/layer/window.h"
 #include "kernels/ops/ops.h"
 
 struct direct {
     size_t planes, channels; /* P and K */
     size_t height, width;
+    struct window_axis down, across; /* of stem.h only, which reads no height and width */
+    struct layout upper;             /* likewise */
 };
 
 /* Floats of weights packed for direct_forward or, as adjoint, for direct_backward; for tables of the same width

@@ -77,48 +77,35 @@ static void add(float *restrict out, const float *restrict x, size_t n)
         out[i] += x[i];
 }
 
-/* Summaries of n arrays v w of a variable; w NULL means one, summaries NULL: nothing to do. */
-static void summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
-                      size_t n, const struct ops *ops)
-{
-    size_t floats = layout_floats(layout);
-
-    for (size_t i = 0; i < n && summaries; i++)
-        channels_summarise(summaries + i * layout.shape.channels, v + i * floats, w ? w + i * floats : NULL, layout,
-                           ops);
-}
-
 void link_forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
     struct link_call own = *call;
 
     own.a = link_activations(call, 0);
+    if (!own.c_out && link_spare_floats(plan, call->n) > 0)
+        own.c_out = call->scratch->c;
     run(plan->backend->forward, &own);
     if (!plan->backend->fused)
-        summarise(call->summaries, call->upper, NULL, plan->upper, call->n, plan->ops);
+        link_summarise(call->summaries, call->upper, NULL, plan->upper, call);
 }
 
 void link_backward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
-    const struct link_ledger *ledger = call->ledger;
-    struct layout lower = link_lower(plan, call->edge);
     struct link_call own = *call;
+    bool apart = call->add && !plan->backend->adds;
 
-    assert(!(call->one_image && (ledger || call->joint)));
-    assert(!(call->add && ledger && (ledger->summaries || ledger->weighted)));
-    if (call->add)
+    assert(!(call->one_image && (call->ledger || call->joint)));
+    assert(!(call->add && call->ledger && (call->ledger->summaries || call->ledger->weighted)));
+    if (apart)
         own.r_lower = call->scratch->sum;
     run(plan->backend->backward, &own);
-    if (call->add)
-        add(call->r_lower, own.r_lower, call->n * layout_floats(lower));
+    if (apart)
+        add(call->r_lower, own.r_lower, call->n * layout_floats(link_lower(plan, call->edge)));
     if (plan->backend->fused)
         return;
-    if (ledger) {
-        summarise(ledger->summaries, call->r_lower, NULL, lower, call->n, plan->ops);
-        summarise(ledger->weighted, call->r_lower, ledger->h, lower, call->n, plan->ops);
-    }
+    link_summarise_lower(call);
     if (call->joint)
         link_flow(call);
 }
@@ -127,10 +114,11 @@ void link_lift(const struct link_call *call)
 {
     struct link_call own = *call;
 
-    if (call->add)
+    bool apart = call->add && !call->plan->backend->adds;
+    if (apart)
         own.v_upper = call->scratch->sum;
     run(call->plan->backend->lift, &own);
-    if (call->add)
+    if (apart)
         add(call->v_upper, own.v_upper, call->n * layout_floats(call->plan->upper));
 }
 

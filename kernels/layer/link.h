@@ -35,14 +35,14 @@ enum bias_mode { BIAS_NEURON, BIAS_SPREAD };
 struct link_backend;
 
 enum {
-    LINK_BACKENDS = 9,
+    LINK_BACKENDS = 13,
     LINK_PACKED = 12 /* most arrays of a backend's own */
 };
 
 /* All of them. A plan gets the one that suits its link best; among equals the first. */
 extern const struct link_backend *const link_backends[LINK_BACKENDS];
 
-/* The name that bench shows: linear, direct, F(4x4), F(2x2), pool, window, channels, gate, pass. */
+/* The name that bench shows, such as F(4x4): see link_backend.h. */
 const char *link_backend_name(const struct link_backend *backend);
 
 /* The variable of an edge. */
@@ -95,12 +95,13 @@ struct link_scratch {
     float *work;                  /* of the linear maps */
     struct channels_ledger *sums; /* [n][upper channels] */
     float *sum;                   /* of what is added to: n x its floats; only for calls with `add` */
+    float *c;                     /* of a forward pass without c_out: link_spare_floats */
 };
 
 struct link_scratch_floats {
     size_t upper, lower, work;
-    size_t sums; /* elements, not floats */
-    size_t sum;  /* the caller sets it: link_scratch_floats leaves it zero */
+    size_t sums;   /* elements, not floats */
+    size_t sum, c; /* the caller sets them: link_scratch_floats leaves them zero */
 };
 
 /* Describe a link under a rule, to be computed by the backend that suits it best. `model` holds the model's weights;
@@ -128,8 +129,15 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b);
 struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena);
 
-/* Floats of the coefficients of n images, [nterms][n][upper floats], or of a pool's shares [n][...]. */
+/* Arrays of coefficients of an image: one for every term of the rule, or one for both branches of gamma, of which each
+ * neuron has one; at least 1. */
+size_t link_terms(const struct link_plan *plan);
+
+/* Floats of the coefficients of n images, [link_terms][n][upper floats], or of a pool's shares [n][...]. */
 size_t link_coefficients(const struct link_plan *plan, size_t n);
+
+/* Floats of link_scratch.c for a forward pass of n images without c_out. */
+size_t link_spare_floats(const struct link_plan *plan, size_t n);
 
 /* The ledger of a backward pass over n images: what each upper channel passes to the link's bias, and what stabilizers
  * and empty denominators absorb, both computed from the coefficients and not as what is missing. And summaries of the
@@ -149,7 +157,7 @@ struct link_ledger {
 /* An operation on n images. Each reads and writes the members that its comment names; the others are zero.
  *
  *   plan, scratch  in  the scratch memory is for this plan and n, or larger
- *   c_images       in  c and c_out are [nterms][c_images][upper floats] and point to the first of the n images; 0:
+ *   c_images       in  c and c_out are [link_terms][c_images][upper floats] and point to the first of the n images; 0:
  *                      n, or 1 for one_image
  *   one_image      in  the n are sweeps of one image, which alone has c and a; backward and lift only, without ledger
  *                      and joint
@@ -177,7 +185,7 @@ struct link_call {
  *
  *   a          in   lower activations
  *   upper      out  the activation, network.h's function of z
- *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats; NULL: not computed
+ *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats; NULL: not kept
  *   a_summaries  in   of a pool: of the channels of a, [n][C]; may be the array `summaries`; NULL: not known
  *   summaries  out  of the channels of `upper`, [n][K]; NULL: not computed */
 void link_forward(const struct link_call *call);

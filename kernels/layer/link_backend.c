@@ -91,16 +91,27 @@ float link_largest(const struct link_call *call)
 
 /* ---- coefficients ------------------------------------------------------------------------------------------------ */
 
+bool link_always(const struct link_plan *plan)
+{
+    (void)plan;
+    return true;
+}
+
 size_t link_upper_floats(const struct link_plan *plan)
 {
     return layout_floats(plan->upper);
+}
+
+size_t link_terms(const struct link_plan *plan)
+{
+    return plan->backend->terms ? plan->backend->terms(plan) : larger(plan->parts.nterms, 1);
 }
 
 size_t link_term(const struct link_call *call, size_t term)
 {
     size_t images = call->c_images ? call->c_images : call->one_image ? 1 : call->n;
 
-    return term * images * link_upper_floats(call->plan);
+    return smaller(term, link_terms(call->plan) - 1) * images * link_upper_floats(call->plan);
 }
 
 /* z becomes c = scale [selected] / stab(z); without a stabilizer z = 0 gives 0. */
@@ -143,7 +154,45 @@ void link_finish_forward(const struct link_call *call,
     activation_apply(call->upper, plan->link->activation, plan->upper, call->n);
 }
 
+void link_summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
+                    const struct link_call *call)
+{
+    size_t floats = layout_floats(layout);
+
+    for (size_t i = 0; i < call->n && summaries; i++)
+        channels_summarise(summaries + i * layout.shape.channels, v + i * floats, w ? w + i * floats : NULL, layout,
+                           call->plan->ops);
+}
+
+void link_activate(const struct link_call *call)
+{
+    const struct link_plan *plan = call->plan;
+
+    activation_apply(call->upper, plan->link->activation, plan->upper, call->n);
+    link_summarise(call->summaries, call->upper, NULL, plan->upper, call);
+}
+
+void link_summarise_lower(const struct link_call *call)
+{
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
+    struct layout lower = link_lower(plan, call->edge);
+
+    if (ledger) {
+        link_summarise(ledger->summaries, call->r_lower, NULL, lower, call);
+        link_summarise(ledger->weighted, call->r_lower, ledger->h, lower, call);
+    }
+}
+
 /* ---- the ledger -------------------------------------------------------------------------------------------------- */
+
+/* Sums of one branch of gamma from those of both, whose coefficients have different signs. */
+static struct channels_ledger sums_of_branch(struct channels_ledger both, size_t t)
+{
+    double flow = (both.flow + (t ? -both.magnitude : both.magnitude)) / 2;
+
+    return (struct channels_ledger){flow, t ? -flow : flow, both.dead_mass};
+}
 
 /* Add one term to the ledger of one image, [K]: R b' c goes to the bias; sgn(scale) eps R |c| is absorbed, and with the
  * first term all of R where no term has a coefficient. */
@@ -151,10 +200,12 @@ static void add_ledger(double *to_bias, double *absorbed, const struct link_plan
                        const struct channels_ledger *sums)
 {
     struct rule_term term = plan->parts.term[t];
+    bool joined = link_terms(plan) < plan->parts.nterms;
 
     for (size_t k = 0; k < plan->link->upper.channels; k++) {
-        to_bias[k] += (double)plan->bias_forms[t][k] * sums[k].flow;
-        absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * sums[k].magnitude + (t ? 0 : sums[k].dead_mass);
+        struct channels_ledger own = joined ? sums_of_branch(sums[k], t) : sums[k];
+        to_bias[k] += (double)plan->bias_forms[t][k] * own.flow;
+        absorbed[k] += (term.scale < 0 ? -term.eps : term.eps) * own.magnitude + (t ? 0 : own.dead_mass);
     }
 }
 

@@ -3,8 +3,12 @@
  *
  *   linear   linear.h: any link with a rule; keeps exact zeros
  *   direct   direct.h: between few planar channels and a blocked variable, any rule; keeps exact zeros
+ *   taps     taps.h: convolutions of any window between variables in blocks, rules as for F(4x4), and with signed
+ *            inputs and outputs; keeps exact zeros
  *   F(4x4), F(2x2)  winograd.h: for rules that never divide by a sum that can be exactly zero where relevance arrives
+ *   add, depthwise  between variables in blocks, rules as for F(4x4) and those whose denominator is z
  *   pool     pool.h: 2x2 max pools with stride 2 of blocked variables
+ *   windows  max pools of small windows between variables in blocks
  *   window   pool_window.h: max pools of any window
  *   channels, gate, pass  links that relevance passes unchanged
  *
@@ -27,6 +31,7 @@ struct link_backend {
     enum link_takes takes;
     /* forward and backward also compute the summaries and flows that a call asks for; else link.c does, afterwards. */
     bool fused;
+    bool adds; /* backward and lift follow link_call.add; else link.c adds */
 
     /* How well it suits a link: 0 not at all; the best one is taken, and of equals the first. */
     int (*suits)(const struct link_plan *plan);
@@ -39,8 +44,12 @@ struct link_backend {
      * one term (kernels/measure/plan.c). */
     size_t (*shared)(const struct link_plan *plan);
 
+    /* Arrays of coefficients of an image; NULL: one for every term of the rule. */
+    size_t (*terms)(const struct link_plan *plan);
+
     struct link_scratch_floats (*scratch)(const struct link_plan *plan, size_t n);
     size_t (*coefficients)(const struct link_plan *plan); /* floats of a term of an image */
+    bool (*needs_c)(const struct link_plan *plan);        /* forward needs c_out; NULL: never */
 
     /* As in link.h; backward fills to_bias and absorbed of the ledger. */
     void (*forward)(const struct link_call *call);
@@ -49,8 +58,8 @@ struct link_backend {
     void (*flow)(const struct link_call *call); /* NULL where relevance is not shared by a rule */
 };
 
-extern const struct link_backend link_linear, link_direct, link_winograd_4, link_winograd_2, link_pool, link_window,
-    link_channels, link_gate, link_pass;
+extern const struct link_backend link_linear, link_direct, link_winograd_4, link_winograd_2, link_taps, link_add,
+    link_depthwise, link_pool, link_windows, link_window, link_channels, link_gate, link_pass;
 
 /* ---- edges ------------------------------------------------------------------------------------------------------- */
 
@@ -76,13 +85,17 @@ float link_largest(const struct link_call *call);
 
 /* ---- what backends of weighted links share ----------------------------------------------------------------------- */
 
+/* link_backend.needs_c of those that always do. */
+bool link_always(const struct link_plan *plan);
+
 /* link_backend.coefficients. */
 size_t link_upper_floats(const struct link_plan *plan);
 
 /* out [padded(K)] = the link's own bias, and zeros. */
 void link_pad_bias(float *out, const struct link_plan *plan);
 
-/* Where a term starts in c or c_out. */
+/* Where a term starts in c or c_out. Of a backend with one array for both branches of gamma, whose values are positive
+ * where the first acts and negative where the second does, that array. */
 size_t link_term(const struct link_call *call, size_t term);
 
 /* Whether the only term's denominator is the layer's own z. */
@@ -92,6 +105,16 @@ bool link_denominator_is_z(const struct link_plan *plan);
  * no place for them, and the activation. `denominator` computes that of a term, of all images, unless it is z. */
 void link_finish_forward(const struct link_call *call,
                          void (*denominator)(float *out, const struct link_call *call, size_t term));
+
+/* Summaries of the call's n arrays v w of a variable; w NULL means one, summaries NULL: nothing to do. */
+void link_summarise(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
+                    const struct link_call *call);
+
+/* The end of a forward pass whose `upper` is z: the activation, and summaries after it. */
+void link_activate(const struct link_call *call);
+
+/* The summaries of r_lower that a backward pass's ledger asks for. */
+void link_summarise_lower(const struct link_call *call);
 
 /* Zeros for to_bias and absorbed, if the call has a ledger. */
 void link_empty_ledger(const struct link_call *call);

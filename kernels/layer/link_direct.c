@@ -1,21 +1,18 @@
-/* Convolutions between the network's input and the first blocked variable, for any rule, by direct.h. One convolution
+/* Convolutions between the network's input and a variable in blocks of channels, for any rule, by direct.h, or stem.h
+ * for windows that are not 3x3 with stride 1. One convolution
  * computes all parts of a term, from the planes x of its parts, [parts][C][H][W]; the first part needs no planes if its
  * weights are the sum of the others'. */
 #include "kernels/base/number.h"
-#include "kernels/layer/direct.h"
+#include "kernels/layer/activation.h"
 #include "kernels/layer/link_backend.h"
+#include "kernels/layer/stem.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
     MOST_CHANNELS = 4, /* of the input */
-    TAPS = 9,
-    TOP = 1, /* bits of a place: the sides of the map that a position is at */
-    BOTTOM = 2,
-    LEFT = 4,
-    RIGHT = 8,
-    PLACES = 16
+    MOST_TAPS = 128    /* of a window */
 };
 
 /* The backend's arrays, from UP_OWN for the link itself, the others for each term. */
@@ -23,24 +20,56 @@ enum {
     UP_OWN,   /* W packed */
     OWN_BIAS, /* b, and zeros: [K] and zeros */
     NO_BIAS,
-    JOINED,                             /* [K][planes][3][3], of the parts that are computed */
-    CONSTANT = JOINED + RULE_MAX_TERMS, /* what parts with constant x, and b', add to the denominator, for each place;
-                                              only if the denominator is this plus the link's own z - b */
-    UP = CONSTANT + RULE_MAX_TERMS,     /* JOINED packed */
-    DOWN = UP + RULE_MAX_TERMS,         /* and as adjoint */
+    JOINED, /* [K][planes][taps], of the parts that are computed */
+    /* What parts with constant x, and b', add to the denominator, for each place (by how the map cuts its window);
+     * only if the denominator is this plus the link's own z - b. */
+    CONSTANT = JOINED + RULE_MAX_TERMS,
+    UP = CONSTANT + RULE_MAX_TERMS, /* JOINED packed */
+    DOWN = UP + RULE_MAX_TERMS,     /* and as adjoint */
     ARRAYS = DOWN + RULE_MAX_TERMS
 };
 
 _Static_assert(ARRAYS <= (int)LINK_PACKED, "LINK_PACKED is too small");
 
+static size_t taps_of(const struct link *link)
+{
+    return link->window.height * link->window.width;
+}
+
 static int suits(const struct link_plan *plan)
 {
     const struct link *link = plan->link;
-    bool activates = link->activation.kind == ACTIVATION_NONE || link->activation.kind == ACTIVATION_RELU;
-    bool fits = link->kind == LINK_CONVOLUTION && network_same3(link) && activates && plan->lower.lanes == 1 &&
-                plan->upper.lanes == LAYOUT_LANES && link->lower.channels <= MOST_CHANNELS;
+    bool few = link->kind == LINK_CONVOLUTION && link->groups == 1 && plan->lower.lanes == 1 &&
+               plan->upper.lanes == LAYOUT_LANES && link->lower.channels <= MOST_CHANNELS;
+    bool narrow = link->window.width <= STEM_WIDTH && taps_of(link) <= MOST_TAPS;
 
-    return fits ? 2 : 0;
+    return few && (network_same3(link) ? layout_bordered(plan->upper) : narrow) ? 2 : 0;
+}
+
+/* ---- the maps of direct.h or stem.h ------------------------------------------------------------------------------ */
+
+struct maps {
+    size_t (*weights_floats)(const struct ops *ops, struct direct shape, bool adjoint);
+    void (*pack)(float *packed, const float *w, bool adjoint, const struct ops *ops, struct direct shape);
+    size_t (*scratch_floats)(struct direct shape);
+    void (*forward)(float *y, const float *x, const float *packed, const float *bias, const struct ops *ops,
+                    struct direct shape, float *scratch);
+    void (*forward_row)(float *y, const float *x, size_t row, const float *packed, const float *bias,
+                        const struct ops *ops, struct direct shape, float *scratch);
+    void (*backward)(float *out, const float *s, const float *factor, const float *packed, const struct ops *ops,
+                     struct direct shape, float *scratch);
+    void (*gradient)(float *g, const float *s, const float *factor, const float *x, const struct ops *ops,
+                     struct direct shape, float *scratch);
+};
+
+static const struct maps same3 = {direct_weights_floats, direct_pack,     direct_scratch_floats, direct_forward,
+                                  direct_forward_row,    direct_backward, direct_gradient};
+static const struct maps any = {stem_weights_floats, stem_pack,     stem_scratch_floats, stem_forward,
+                                stem_forward_row,    stem_backward, stem_gradient};
+
+static const struct maps *maps_of(const struct link_plan *plan)
+{
+    return network_same3(plan->link) ? &same3 : &any;
 }
 
 /* ---- terms ------------------------------------------------------------------------------------------------------- */
@@ -66,7 +95,13 @@ static struct direct shape_of(const struct link_plan *plan, size_t planes)
 {
     const struct link *link = plan->link;
 
-    return (struct direct){planes, link->upper.channels, link->lower.height, link->lower.width};
+    return (struct direct){.planes = planes,
+                           .channels = link->upper.channels,
+                           .height = link->lower.height,
+                           .width = link->lower.width,
+                           .down = window_down(link),
+                           .across = window_across(link),
+                           .upper = plan->upper};
 }
 
 static struct direct own_shape(const struct link_plan *plan)
@@ -167,71 +202,94 @@ static bool has_constant(const struct link_plan *plan, size_t term)
     return own == 1;
 }
 
+/* How the map cuts a window in one direction: taps before it, and behind it. */
+static size_t cuts(struct window_axis axis, size_t window)
+{
+    struct window_span taps = window_taps(axis, window);
+
+    return taps.first * axis.taps + axis.taps - taps.end;
+}
+
+static size_t cuts_count(struct window_axis axis)
+{
+    return (axis.before + 1) * axis.taps;
+}
+
+static size_t places_of(const struct link *link)
+{
+    return cuts_count(window_down(link)) * cuts_count(window_across(link));
+}
+
 static size_t constant_floats(const struct link_plan *plan, size_t term)
 {
-    return has_constant(plan, term) ? PLACES * padded(plan->link->upper.channels) : 0;
+    return has_constant(plan, term) ? places_of(plan->link) * padded(plan->link->upper.channels) : 0;
 }
 
 static void sizes(size_t floats[LINK_PACKED], const struct link_plan *plan)
 {
     size_t channels = plan->link->upper.channels;
 
-    floats[UP_OWN] = direct_weights_floats(plan->ops, own_shape(plan), false);
+    const struct maps *maps = maps_of(plan);
+
+    floats[UP_OWN] = maps->weights_floats(plan->ops, own_shape(plan), false);
     floats[OWN_BIAS] = floats[NO_BIAS] = padded(channels);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         struct direct shape = term_shape(plan, t);
-        floats[JOINED + t] = channels * shape.planes * TAPS;
+        floats[JOINED + t] = channels * shape.planes * taps_of(plan->link);
         floats[CONSTANT + t] = constant_floats(plan, t);
-        floats[UP + t] = direct_weights_floats(plan->ops, shape, false);
-        floats[DOWN + t] = direct_weights_floats(plan->ops, shape, true);
+        floats[UP + t] = maps->weights_floats(plan->ops, shape, false);
+        floats[DOWN + t] = maps->weights_floats(plan->ops, shape, true);
     }
 }
 
 /* Weights times the constants, summed over the parts and channels, of one upper channel. */
-static void constant_taps(double taps[TAPS], const struct link_plan *plan, size_t term, size_t k)
+static void constant_taps(double taps[MOST_TAPS], const struct link_plan *plan, size_t term, size_t k)
 {
     struct part_range parts = parts_of(plan, term);
-    size_t channels = plan->link->lower.channels;
+    size_t channels = plan->link->lower.channels, n = taps_of(plan->link);
 
-    memset(taps, 0, TAPS * sizeof *taps);
+    memset(taps, 0, n * sizeof *taps);
     for (size_t p = parts.first; p < parts.end; p++)
         for (size_t c = 0; c < channels; c++) {
             struct factor x = factor_of(plan, plan->parts.part[p].factor, c);
-            for (size_t tap = 0; tap < TAPS && !x.varying; tap++)
-                taps[tap] += (double)x.constant * (double)plan->forms[p][(k * channels + c) * TAPS + tap];
+            for (size_t tap = 0; tap < n && !x.varying; tap++)
+                taps[tap] += (double)x.constant * (double)plan->forms[p][(k * channels + c) * n + tap];
         }
 }
 
-/* Whether a tap at such a position reads a neuron. */
-static bool inside(size_t tap, size_t place)
+/* Whether tap t of a window that is cut like that reads a neuron. */
+static bool reads(struct window_axis axis, size_t cut, size_t t)
 {
-    return !(tap / 3 == 0 && place & TOP) && !(tap / 3 == 2 && place & BOTTOM) && !(tap % 3 == 0 && place & LEFT) &&
-           !(tap % 3 == 2 && place & RIGHT);
+    return t >= cut / axis.taps && t < axis.taps - cut % axis.taps;
 }
 
-/* The convolution of constants, [PLACES][K]: every place sums the taps that are inside the map. */
+/* The convolution of constants, [places][K]: every place sums the taps that are inside the map. */
 static void fill_constant(float *constant, const struct link_plan *plan, size_t term)
 {
-    size_t channels = plan->link->upper.channels;
-    double taps[TAPS];
+    struct window_axis down = window_down(plan->link), across = window_across(plan->link);
+    size_t channels = plan->link->upper.channels, columns = cuts_count(across);
+    double taps[MOST_TAPS];
 
     memset(constant, 0, constant_floats(plan, term) * sizeof *constant);
     for (size_t k = 0; k < channels; k++) {
         constant_taps(taps, plan, term, k);
-        for (size_t place = 0; place < PLACES; place++) {
+        for (size_t place = 0; place < places_of(plan->link); place++) {
             double sum = (double)plan->bias_forms[term][k];
-            for (size_t tap = 0; tap < TAPS; tap++)
-                sum += inside(tap, place) ? taps[tap] : 0;
+            for (size_t tap = 0; tap < taps_of(plan->link); tap++)
+                sum +=
+                    reads(down, place / columns, tap / across.taps) && reads(across, place % columns, tap % across.taps)
+                        ? taps[tap]
+                        : 0;
             constant[place * padded(channels) + k] = (float)sum;
         }
     }
 }
 
-/* Weights [K][planes][3][3] of the parts that are computed. */
+/* Weights [K][planes][height][width] of the parts that are computed. */
 static void join(float *to, const struct link_plan *plan, size_t term)
 {
     struct part_range parts = computed_parts(plan, term);
-    size_t each = plan->link->lower.channels * TAPS;
+    size_t each = plan->link->lower.channels * taps_of(plan->link);
 
     for (size_t k = 0; k < plan->link->upper.channels; k++)
         for (size_t p = parts.first; p < parts.end; p++, to += each)
@@ -240,13 +298,15 @@ static void join(float *to, const struct link_plan *plan, size_t term)
 
 static void pack(float *const packed[LINK_PACKED], const struct link_plan *plan)
 {
-    direct_pack(packed[UP_OWN], plan->weight, false, plan->ops, own_shape(plan));
+    const struct maps *maps = maps_of(plan);
+
+    maps->pack(packed[UP_OWN], plan->weight, false, plan->ops, own_shape(plan));
     link_pad_bias(packed[OWN_BIAS], plan);
     memset(packed[NO_BIAS], 0, padded(plan->link->upper.channels) * sizeof(float));
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         join(packed[JOINED + t], plan, t);
-        direct_pack(packed[DOWN + t], packed[JOINED + t], true, plan->ops, term_shape(plan, t));
-        direct_pack(packed[UP + t], packed[JOINED + t], false, plan->ops, term_shape(plan, t));
+        maps->pack(packed[DOWN + t], packed[JOINED + t], true, plan->ops, term_shape(plan, t));
+        maps->pack(packed[UP + t], packed[JOINED + t], false, plan->ops, term_shape(plan, t));
         if (packed[CONSTANT + t])
             fill_constant(packed[CONSTANT + t], plan, t);
     }
@@ -265,11 +325,11 @@ static size_t most_planes(const struct link_plan *plan)
 static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
 {
     (void)n;
-    size_t planes = most_planes(plan), gradient = plan->link->upper.channels * planes * TAPS;
+    size_t planes = most_planes(plan), gradient = plan->link->upper.channels * planes * taps_of(plan->link);
 
     return (struct link_scratch_floats){.upper = layout_floats(plan->upper) + gradient,
                                         .lower = planes * shape_positions(plan->link->lower),
-                                        .work = direct_scratch_floats(shape_of(plan, planes)),
+                                        .work = maps_of(plan)->scratch_floats(shape_of(plan, planes)),
                                         .sums = plan->link->upper.channels};
 }
 
@@ -311,24 +371,28 @@ static void add_planes(float *restrict r, const struct link_plan *plan, size_t t
 
 /* ---- the operations, on one image -------------------------------------------------------------------------------- */
 
-/* The coefficients of row y from its z, which becomes the activation. */
+/* The coefficients of row y from its z, which becomes the activation. Neighbours whose windows are cut alike share
+ * their constants. */
 static void finish_row(float *z, float *c, const struct link_plan *plan, size_t y)
 {
+    struct window_axis across = window_across(plan->link);
     struct shape shape = plan->link->upper;
     struct rule_term term = plan->parts.term[0];
     struct ops_finish finish = {
         .scale = (float)term.scale, .eps = (float)term.eps, .rectified = network_rectified(plan->link)};
-    size_t row = (y == 0 ? TOP : 0) | (y + 1 == shape.height ? BOTTOM : 0);
+    size_t row = cuts(window_down(plan->link), y) * cuts_count(across);
 
-    for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES)
-        for (size_t x = 0, count; x < shape.width; x += count) {
-            size_t place = row | (x == 0 ? LEFT : 0) | (x + 1 == shape.width ? RIGHT : 0);
+    for (size_t x = 0, end; x < shape.width; x = end) {
+        size_t cut = cuts(across, x);
+        for (end = x + 1; end < shape.width && cuts(across, end) == cut;)
+            end++;
+        for (size_t k = 0; k < shape.channels; k += LAYOUT_LANES) {
             size_t at = layout_index(plan->upper, k, y, x);
             finish.bias = plan->packed[OWN_BIAS] + k;
-            finish.constant = plan->packed[CONSTANT] + place * padded(shape.channels) + k;
-            count = place & (LEFT | RIGHT) ? 1 : shape.width - 1 - x;
-            plan->ops->direct_finish(z + at, c + at, count, &finish);
+            finish.constant = plan->packed[CONSTANT] + (row + cut) * padded(shape.channels) + k;
+            plan->ops->direct_finish(z + at, c + at, end - x, &finish);
         }
+    }
 }
 
 /* z, the coefficients and the activation together. */
@@ -337,12 +401,14 @@ static void forward_fused(const struct link_call *call)
     const struct link_plan *plan = call->plan;
 
     for (size_t y = 0; y < plan->link->upper.height; y++) {
-        direct_forward_row(call->upper, call->a, y, plan->packed[UP_OWN], plan->packed[OWN_BIAS], plan->ops,
-                           own_shape(plan), call->scratch->work);
+        maps_of(plan)->forward_row(call->upper, call->a, y, plan->packed[UP_OWN], plan->packed[OWN_BIAS], plan->ops,
+                                   own_shape(plan), call->scratch->work);
         finish_row(call->upper, call->c_out, plan, y);
     }
     layout_clear_border(call->upper, plan->upper);
     layout_clear_border(call->c_out, plan->upper);
+    if (!network_rectified(plan->link))
+        activation_apply(call->upper, plan->link->activation, plan->upper, 1);
 }
 
 /* The denominator of a term: the sum over its parts, and b'. */
@@ -352,8 +418,8 @@ static void denominator(float *z, const struct link_call *call, size_t term)
     const struct link_scratch *scratch = call->scratch;
 
     fill_planes(scratch->lower, plan, term, call->a, NULL);
-    direct_forward(z, scratch->lower, plan->packed[UP + term], plan->bias_forms[term], plan->ops,
-                   term_shape(plan, term), scratch->work);
+    maps_of(plan)->forward(z, scratch->lower, plan->packed[UP + term], plan->bias_forms[term], plan->ops,
+                           term_shape(plan, term), scratch->work);
 }
 
 static void forward(const struct link_call *call)
@@ -365,8 +431,8 @@ static void forward(const struct link_call *call)
         forward_fused(call);
         return;
     }
-    direct_forward(call->upper, call->a, plan->packed[UP_OWN], plan->packed[OWN_BIAS], plan->ops, own_shape(plan),
-                   call->scratch->work);
+    maps_of(plan)->forward(call->upper, call->a, plan->packed[UP_OWN], plan->packed[OWN_BIAS], plan->ops,
+                           own_shape(plan), call->scratch->work);
     link_finish_forward(call, denominator);
 }
 
@@ -376,8 +442,8 @@ static void backward(const struct link_call *call)
     const struct link_scratch *scratch = call->scratch;
 
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        direct_backward(scratch->lower, call->r_upper, call->c + link_term(call, t), plan->packed[DOWN + t], plan->ops,
-                        term_shape(plan, t), scratch->work);
+        maps_of(plan)->backward(scratch->lower, call->r_upper, call->c + link_term(call, t), plan->packed[DOWN + t],
+                                plan->ops, term_shape(plan, t), scratch->work);
         add_planes(call->r_lower, plan, t, call->a, scratch->lower);
     }
     link_fill_ledger(call, NULL);
@@ -392,8 +458,8 @@ static void lift(const struct link_call *call)
     for (size_t t = 0; t < plan->parts.nterms; t++) {
         const float *c = call->c + link_term(call, t);
         fill_planes(scratch->lower, plan, t, call->a, call->v_lower);
-        direct_forward(scratch->upper, scratch->lower, plan->packed[UP + t], plan->packed[NO_BIAS], plan->ops,
-                       term_shape(plan, t), scratch->work);
+        maps_of(plan)->forward(scratch->upper, scratch->lower, plan->packed[UP + t], plan->packed[NO_BIAS], plan->ops,
+                               term_shape(plan, t), scratch->work);
         for (size_t i = 0; i < floats; i++)
             call->v_upper[i] = (t ? call->v_upper[i] : 0) + c[i] * scratch->upper[i];
     }
@@ -408,14 +474,14 @@ static void flow(const struct link_call *call)
 
     memset(call->joint, 0, plan->link->upper.channels * channels * sizeof *call->joint);
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        size_t planes = term_shape(plan, t).planes;
+        size_t planes = term_shape(plan, t).planes, taps = taps_of(plan->link);
         const float *w = plan->packed[JOINED + t];
         fill_planes(scratch->lower, plan, t, call->a, call->h);
-        direct_gradient(gradient, call->r_upper, call->c + link_term(call, t), scratch->lower, plan->ops,
-                        term_shape(plan, t), scratch->work);
+        maps_of(plan)->gradient(gradient, call->r_upper, call->c + link_term(call, t), scratch->lower, plan->ops,
+                                term_shape(plan, t), scratch->work);
         for (size_t i = 0; i < plan->link->upper.channels * planes; i++)
-            for (size_t tap = 0; tap < TAPS; tap++)
-                call->joint[i / planes * channels + i % channels] += w[i * TAPS + tap] * gradient[i * TAPS + tap];
+            for (size_t tap = 0; tap < taps; tap++)
+                call->joint[i / planes * channels + i % channels] += w[i * taps + tap] * gradient[i * taps + tap];
     }
 }
 

@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
-const struct link_backend *const link_backends[LINK_BACKENDS] = {&link_linear,     &link_direct, &link_winograd_4,
-                                                                 &link_winograd_2, &link_pool,   &link_window,
-                                                                 &link_channels,   &link_gate,   &link_pass};
+const struct link_backend *const link_backends[LINK_BACKENDS] = {
+    &link_linear,    &link_direct,  &link_winograd_4, &link_winograd_2, &link_taps, &link_add, &link_pool,
+    &link_depthwise, &link_windows, &link_window,     &link_channels,   &link_gate, &link_pass};
 
 /* The weight of adds and averages. */
 static const float one = 1;
@@ -187,7 +187,7 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b)
 {
     return (struct link_scratch_floats){larger(a.upper, b.upper), larger(a.lower, b.lower), larger(a.work, b.work),
-                                        larger(a.sums, b.sums), larger(a.sum, b.sum)};
+                                        larger(a.sums, b.sums),   larger(a.sum, b.sum),     larger(a.c, b.c)};
 }
 
 struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena)
@@ -196,10 +196,16 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
                                  .lower = arena_floats(arena, need.lower),
                                  .work = arena_floats(arena, need.work),
                                  .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger)),
-                                 .sum = arena_floats(arena, need.sum)};
+                                 .sum = arena_floats(arena, need.sum),
+                                 .c = arena_floats(arena, need.c)};
 }
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)
 {
-    return larger(plan->parts.nterms, 1) * n * plan->backend->coefficients(plan);
+    return link_terms(plan) * n * plan->backend->coefficients(plan);
+}
+
+size_t link_spare_floats(const struct link_plan *plan, size_t n)
+{
+    return plan->backend->needs_c && plan->backend->needs_c(plan) ? link_coefficients(plan, n) : 0;
 }

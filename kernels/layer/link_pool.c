@@ -10,24 +10,23 @@ static int suits(const struct link_plan *plan)
     return fits ? 2 : 0;
 }
 
+static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
+{
+    (void)plan, (void)n;
+    return (struct link_scratch_floats){.sums = 0};
+}
+
 static size_t shares(const struct link_plan *plan)
 {
     return padded(pool_shares_floats(plan->lower, plan->pool));
-}
-
-/* For shares that nobody wants. */
-static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
-{
-    (void)n;
-    return (struct link_scratch_floats){.work = shares(plan)};
 }
 
 static void forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
 
-    pool_forward(call->upper, call->c_out ? call->c_out : call->scratch->work, call->a, link_largest(call), plan->lower,
-                 plan->upper, plan->pool, plan->ops);
+    pool_forward(call->upper, call->c_out, call->a, link_largest(call), plan->lower, plan->upper, plan->pool,
+                 plan->ops);
     activation_apply(call->upper, plan->link->activation, plan->upper, 1);
 }
 
@@ -54,6 +53,7 @@ const struct link_backend link_pool = {
     .suits = suits,
     .scratch = scratch,
     .coefficients = shares,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -9,16 +9,15 @@ static int suits(const struct link_plan *plan)
     return plan->link->kind == LINK_POOL ? 1 : 0;
 }
 
+static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
+{
+    (void)plan, (void)n;
+    return (struct link_scratch_floats){.sums = 0};
+}
+
 static size_t shares(const struct link_plan *plan)
 {
     return padded(pool_window_shares(plan->link, plan->pool));
-}
-
-/* For shares that nobody wants. */
-static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
-{
-    (void)n;
-    return (struct link_scratch_floats){.work = shares(plan)};
 }
 
 static struct pool_window pool_of(const struct link_plan *plan)
@@ -31,8 +30,7 @@ static void forward(const struct link_call *call)
     const struct link_plan *plan = call->plan;
     struct pool_window pool = pool_of(plan);
 
-    pool_window_forward(call->upper, call->c_out ? call->c_out : call->scratch->work, call->a, link_largest(call),
-                        &pool);
+    pool_window_forward(call->upper, call->c_out, call->a, link_largest(call), &pool);
     activation_apply(call->upper, plan->link->activation, plan->upper, 1);
 }
 
@@ -57,6 +55,7 @@ const struct link_backend link_window = {
     .suits = suits,
     .scratch = scratch,
     .coefficients = shares,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -5,7 +5,8 @@
 
 #include <assert.h>
 
-/* Packed W and W' upwards, W' as adjoint downwards; b and the term's scale, [K] and zeros. */
+/* Packed W and W' upwards, W' as adjoint downwards; b and the term's scale, [K] and zeros. Of both branches of gamma:
+ * W' of either upwards; of both downwards, as a product of double depth. */
 enum { UP_OWN, UP, DOWN, OWN_BIAS, SCALE };
 
 static size_t lower_floats(const struct link_plan *plan)
@@ -15,13 +16,26 @@ static size_t lower_floats(const struct link_plan *plan)
 
 /* ---- shapes and weights ------------------------------------------------------------------------------------------ */
 
+/* Whether relevance arrives by both branches of gamma. Their denominators are at least z in magnitude too. */
+static bool by_branches(const struct link_plan *plan)
+{
+    return plan->rule.kind == RULE_GAMMA && plan->both_branches;
+}
+
 /* Whether the rule's only denominator is at least z, up to its stabilizer, wherever relevance arrives. */
+static bool by_one(const struct link_plan *plan)
+{
+    return (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) && !plan->both_branches &&
+           network_rectified(plan->link);
+}
+
 static bool fits(const struct link_plan *plan)
 {
-    return plan->link->kind == LINK_CONVOLUTION && network_same3(plan->link) &&
-           (plan->rule.kind == RULE_GAMMA || plan->rule.kind == RULE_ZPLUS) && plan->bias_mode == BIAS_NEURON &&
-           !plan->signed_input && !plan->both_branches && plan->lower.lanes == LAYOUT_LANES &&
-           plan->upper.lanes == LAYOUT_LANES && network_rectified(plan->link);
+    bool activates = network_rectified(plan->link) || plan->link->activation.kind == ACTIVATION_NONE;
+
+    return plan->link->kind == LINK_CONVOLUTION && network_same3(plan->link) && plan->bias_mode == BIAS_NEURON &&
+           !plan->signed_input && layout_bordered(plan->lower) && layout_bordered(plan->upper) &&
+           (by_one(plan) || (by_branches(plan) && activates));
 }
 
 /* Multiplications for one pair of channels. */
@@ -44,39 +58,49 @@ static struct winograd shape_up(const struct link_plan *plan, size_t sets)
 {
     const struct link *link = plan->link;
 
-    return (struct winograd){link->lower.channels, link->upper.channels, sets,
-                             link->upper.height,   link->upper.width,    plan->backend->tile};
+    return (struct winograd){link->lower.channels, link->upper.channels, sets, link->upper.height,
+                             link->upper.width,    plan->backend->tile,  false};
 }
 
 static struct winograd shape_down(const struct link_plan *plan)
 {
     const struct link *link = plan->link;
 
-    return (struct winograd){link->upper.channels, link->lower.channels, 1,
-                             link->upper.height,   link->upper.width,    plan->backend->tile};
+    return (struct winograd){link->upper.channels, link->lower.channels, 1, link->upper.height, link->upper.width,
+                             plan->backend->tile,  by_branches(plan)};
 }
 
 static size_t weights(const struct link_plan *plan)
 {
-    return winograd_weights_floats(plan->ops, shape_down(plan));
+    return winograd_weights_floats(plan->ops, shape_up(plan, 1));
 }
 
 static void sizes(size_t floats[LINK_PACKED], const struct link_plan *plan)
 {
-    floats[UP_OWN] = floats[UP] = floats[DOWN] = weights(plan);
+    floats[UP_OWN] = floats[UP] = weights(plan);
+    floats[DOWN] = winograd_weights_floats(plan->ops, shape_down(plan));
     floats[OWN_BIAS] = floats[SCALE] = padded(plan->link->upper.channels);
 }
 
 static void pack(float *const packed[LINK_PACKED], const struct link_plan *plan)
 {
     size_t channels = plan->link->upper.channels;
+    bool branches = by_branches(plan);
 
-    winograd_pack(packed[UP_OWN], plan->weight, false, plan->ops, shape_up(plan, 1));
-    winograd_pack(packed[UP], plan->forms[0], false, plan->ops, shape_up(plan, 1));
+    winograd_pack(packed[UP_OWN], branches ? plan->forms[0] : plan->weight, false, plan->ops, shape_up(plan, 1));
+    winograd_pack(packed[UP], plan->forms[branches ? 1 : 0], false, plan->ops, shape_up(plan, 1));
     winograd_pack(packed[DOWN], plan->forms[0], true, plan->ops, shape_down(plan));
+    if (branches)
+        winograd_pack_second(packed[DOWN], plan->forms[1], true, plan->ops, shape_down(plan));
     link_pad_bias(packed[OWN_BIAS], plan);
     for (size_t k = 0; k < padded(channels); k++)
         packed[SCALE][k] = k < channels ? (float)plan->parts.term[0].scale : 0;
+}
+
+static size_t terms(const struct link_plan *plan)
+{
+    (void)plan;
+    return 1;
 }
 
 static struct link_scratch_floats scratch(const struct link_plan *plan, size_t n)
@@ -107,6 +131,13 @@ static void forward(const struct link_call *call)
         .nonnegative = plan->parts.part[0].form == FORM_POSITIVE,
     };
 
+    if (by_branches(plan)) {
+        up.output = WINOGRAD_BRANCHES;
+        up.bias[0] = plan->bias_forms[0];
+        up.bias[1] = plan->bias_forms[1];
+        up.gamma = (float)plan->rule.a;
+        up.select = network_rectified(plan->link);
+    }
     winograd_run(&up, plan->ops, shape_up(plan, call->c_out ? 2 : 1), call->scratch->work);
 }
 
@@ -123,6 +154,7 @@ static void run_down(const struct link_call *call, float *r_lower, const struct 
                                             .lower = lower_floats(plan)},
                                  .x = call->r_upper,
                                  .factor = call->c,
+                                 .branches = by_branches(plan),
                                  .packed = {plan->packed[DOWN]},
                                  .output = WINOGRAD_MULTIPLY,
                                  .y = {r_lower, NULL},
@@ -166,8 +198,14 @@ static void lift(const struct link_call *call)
                                .output = WINOGRAD_MULTIPLY,
                                .y = {call->v_upper, NULL},
                                .multiplier = call->c};
+    bool branches = by_branches(plan);
 
-    winograd_run(&up, plan->ops, shape_up(plan, 1), call->scratch->work);
+    if (branches) {
+        up.output = WINOGRAD_CHOOSE;
+        up.packed[0] = plan->packed[UP_OWN];
+        up.packed[1] = plan->packed[UP];
+    }
+    winograd_run(&up, plan->ops, shape_up(plan, branches ? 2 : 1), call->scratch->work);
 }
 
 const struct link_backend link_winograd_4 = {
@@ -179,8 +217,10 @@ const struct link_backend link_winograd_4 = {
     .sizes = sizes,
     .pack = pack,
     .shared = weights,
+    .terms = terms,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = by_branches,
     .forward = forward,
     .backward = backward,
     .lift = lift,
@@ -196,8 +236,10 @@ const struct link_backend link_winograd_2 = {
     .sizes = sizes,
     .pack = pack,
     .shared = weights,
+    .terms = terms,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = by_branches,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -41,7 +41,7 @@ void transfer_all(float *restrict out, struct layout to, const float *restrict x
 {
     struct transfer all = {.to = to, .from = from, .to_step = 1, .from_step = 1, .count = to.shape.channels};
 
-    if (to.lanes != from.lanes) {
+    if (to.lanes != from.lanes || layout_bordered(to) != layout_bordered(from)) {
         if (!accumulate)
             memset(out, 0, layout_floats(to) * sizeof *out);
         move(out, x, &all, w, accumulate);

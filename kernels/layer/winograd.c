@@ -20,6 +20,12 @@ static size_t points_of(struct winograd shape)
     return (shape.tile + 2) * (shape.tile + 2);
 }
 
+/* Inputs with their padding, of both branches. */
+static size_t depth_of(struct winograd shape)
+{
+    return (shape.branches ? 2 : 1) * padded(shape.inputs);
+}
+
 static size_t columns_of(struct winograd shape)
 {
     return shape.sets * padded(shape.outputs);
@@ -76,12 +82,14 @@ static void gather_taps(square taps, const float *w, size_t input, size_t first,
 size_t winograd_weights_floats(const struct ops *ops, struct winograd shape)
 {
     (void)ops;
-    return points_of(shape) * padded(shape.inputs) * padded(shape.outputs);
+    return points_of(shape) * depth_of(shape) * padded(shape.outputs);
 }
 
-void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
+/* The weights of the inputs that come from row `row` of the depth on. */
+static void pack_rows(float *packed, const float *w, size_t row, bool adjoint, const struct ops *ops,
+                      struct winograd shape)
 {
-    size_t depth = padded(shape.inputs), columns = padded(shape.outputs), width = ops_width(ops, columns);
+    size_t depth = depth_of(shape), columns = padded(shape.outputs), width = ops_width(ops, columns);
     size_t points = shape.tile + 2;
     double g[MAX_POINTS][TAPS];
     square taps, half, full;
@@ -89,8 +97,8 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
     assert(shape.tile == 2 || shape.tile == 4);
     weight_matrix(g, shape.tile);
     for (size_t first = 0; first < padded(shape.outputs); first += LANES)
-        for (size_t input = 0; input < depth; input++) {
-            float *to = packed + (first / width * depth + input) * width + first % width;
+        for (size_t input = 0; input < padded(shape.inputs); input++) {
+            float *to = packed + (first / width * depth + row + input) * width + first % width;
             gather_taps(taps, w, input, first, adjoint, shape);
             transform_columns(half, taps, g, points, TAPS);
             transform_columns(full, half, g, points, points);
@@ -98,6 +106,16 @@ void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops
                 for (size_t lane = 0; lane < LANES; lane++)
                     to[xi * depth * columns + lane] = (float)full[xi / points][xi % points][lane];
         }
+}
+
+void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
+{
+    pack_rows(packed, w, 0, adjoint, ops, shape);
+}
+
+void winograd_pack_second(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
+{
+    pack_rows(packed, w, padded(shape.inputs), adjoint, ops, shape);
 }
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
@@ -121,7 +139,7 @@ struct cut {
  * matter more with more channels. */
 static size_t tiles_at_once(struct winograd shape)
 {
-    return padded(shape.inputs) * columns_of(shape) <= 128 * 256 ? 56 : 128;
+    return depth_of(shape) * columns_of(shape) <= 128 * 256 ? 56 : 128;
 }
 
 /* Floats of a plane: an odd number of cache lines, so that the points of a tile do not all map to one set of the
@@ -147,7 +165,7 @@ static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
     const size_t most = tiles_at_once(shape);
     struct cut cut = {.across = quotient(shape.width, shape.tile),
                       .down = quotient(shape.height, shape.tile),
-                      .in_blocks = padded(shape.inputs) / LANES,
+                      .in_blocks = depth_of(shape) / LANES,
                       .out_blocks = padded(shape.outputs) / LANES,
                       .chunk = blocks_at_once(shape)};
 
@@ -167,8 +185,8 @@ size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
     size_t stride = tiles_at_once(shape) | 1;
 
     (void)ops;
-    return points_of(shape) * (plane_floats(padded(shape.inputs) / LANES, stride) +
-                               plane_floats(shape.sets * blocks_at_once(shape), stride));
+    return points_of(shape) *
+           (plane_floats(depth_of(shape) / LANES, stride) + plane_floats(shape.sets * blocks_at_once(shape), stride));
 }
 
 /* Arguments for the loops of ops.h: the tiles of a block, and the shape of the product of every point. */
@@ -195,7 +213,7 @@ static struct work plan_work(const struct winograd_call *call, const struct ops 
                                     .rows = layout.rows,
                                     .columns = layout.columns,
                                     .stride = work.cut.stride};
-    work.product = (struct ops_product){.depth = padded(shape.inputs),
+    work.product = (struct ops_product){.depth = depth_of(shape),
                                         .outputs = columns,
                                         .width = ops_width(ops, columns),
                                         .from_stride = work.cut.stride,
@@ -246,8 +264,9 @@ static struct prefetch_list list_prefetches(const struct winograd_call *call, co
     const struct cut *cut = &work->cut;
     struct ops_tiles next = work->tiles;
     struct prefetch_list list = {.count = 0};
-    size_t from = cut->in_blocks * first / cut->out_blocks, to = cut->in_blocks * (first + blocks) / cut->out_blocks;
-    bool multiplied = call->output == WINOGRAD_MULTIPLY;
+    size_t inputs = cut->in_blocks / (call->branches ? 2 : 1);
+    size_t from = inputs * first / cut->out_blocks, to = inputs * (first + blocks) / cut->out_blocks;
+    bool multiplied = call->output == WINOGRAD_MULTIPLY || call->output == WINOGRAD_CHOOSE;
 
     add_ranges(&list, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
     add_ranges(&list, (struct region){multiplied ? call->multiplier : NULL, call->stride.multiplier, first, blocks, 0},
@@ -308,8 +327,11 @@ static void run_flows(const struct winograd_call *call, const struct ops *ops, s
 
     product.rows /= flow.images;
     ops->winograd_lower(m, call, product.outputs / LANES, cut->out_plane, &work->tiles);
-    ops->flow(call->joint + first * shape.inputs * shape.outputs, v, m, call->packed[0] + flow.first * product.depth,
-              &flow, &product);
+    for (size_t branch = 0; branch < (call->branches ? 2 : 1); branch++) {
+        size_t row = branch * padded(shape.inputs);
+        ops->flow(call->joint + first * shape.inputs * shape.outputs, v + row * cut->stride, m,
+                  call->packed[0] + flow.first * product.depth + row * product.width, &flow, &product);
+    }
 }
 
 /* Block number `block` of the runs from `first` on. In the scratch memory v and m have a plane for every point. */
@@ -350,7 +372,7 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
     struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
     struct work work = plan_work(call, ops, shape, layout);
 
-    assert(call->images > 0 && shape.sets == (call->y[1] ? 2 : 1) &&
+    assert(call->images > 0 && shape.sets == (call->packed[1] ? 2 : 1) && shape.branches == call->branches &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
     assert((!call->ledger || call->factor) && (!(call->summaries || call->weighted) || call->y[0]));
     start_sums(call, shape);

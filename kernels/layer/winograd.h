@@ -24,7 +24,8 @@ struct winograd {
     size_t inputs, outputs; /* channels; outputs of one set */
     size_t sets;            /* of weights: 1 or 2 */
     size_t height, width;
-    size_t tile; /* 4 or 2 */
+    size_t tile;   /* 4 or 2 */
+    bool branches; /* inputs are twice those: of both branches of gamma (winograd_call) */
 };
 
 /* Floats of the packed weights of one set. They serve only tables of the same width. */
@@ -32,6 +33,9 @@ size_t winograd_weights_floats(const struct ops *ops, struct winograd shape);
 
 /* Transform, in double, and pack one set: w [outputs][inputs][3][3], or for the adjoint [inputs][outputs][3][3]. */
 void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape);
+
+/* The weights of the second branch's inputs, in the same array. */
+void winograd_pack_second(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape);
 
 size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape);
 

@@ -372,7 +372,7 @@ static const float *coefficients_of(const struct measure_plan *plan, size_t k, s
     struct link_state link = state_link(&work->links[k], slot);
     size_t floats = measure_variable_floats(plan, k + 1);
 
-    for (size_t t = 0; t < plan->links[k].parts.nterms && link.c_alone; t++)
+    for (size_t t = 0; t < link_terms(&plan->links[k]) && link.c_alone; t++)
         memcpy(link.c_alone + t * floats, link.c + t * plan->options.group * floats, floats * sizeof(float));
     return link.c_alone ? link.c_alone : link.c;
 }

@@ -66,7 +66,7 @@ static size_t lowest_shared(const struct measure_plan *plan, bool down)
         const struct link_plan *plan_k = &plan->links[k];
         const struct link *link = plan_k->link;
         size_t shared = link_shared_floats(plan_k), plain = network_weight_floats(link);
-        if (plan_k->parts.nterms > 1) /* the terms of a slot would be a group apart */
+        if (link_terms(plan_k) > 1) /* the terms of a slot would be a group apart */
             break;
         if (link->kind != LINK_CONVOLUTION && link->kind != LINK_DENSE)
             continue;

@@ -163,7 +163,7 @@ static void channels_summary(struct channels_summary *out, const float *v, const
                                       .factor = w ? w + from : NULL,
                                       .rows = 1,
                                       .columns = smaller(block->width - x, CHANNELS_CHUNK),
-                                      .position = y * block->width + x};
+                                      .position = block->position + y * block->width + x};
                 vec values[CHANNELS_CHUNK];
                 for (size_t i = 0; i < patch.columns; i++)
                     values[i] = load_product(patch.x, patch.factor, i * OPS_LANES);

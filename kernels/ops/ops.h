@@ -81,15 +81,47 @@ struct ops_finish {
     bool rectified;
 };
 
-/* A block of up to 16 channels of a blocked array; pointers are to its first neuron. */
+/* A block of up to 16 channels of a blocked array, or some rows of it; pointers are to its first neuron. */
 struct ops_block {
     size_t channels, height, width;
-    size_t row; /* floats from a row to the next */
+    size_t row;      /* floats from a row to the next */
+    size_t position; /* y W + x of the first neuron */
+};
+
+/* Arguments of positions_gather: positions are `step` apart. */
+struct ops_gather {
+    size_t step;
+    float scale;
+    bool magnitude; /* |x| instead of x */
+};
+
+/* The denominator d of a coefficient, from z and a second sum s:
+ *   Z       d = z
+ *   SECOND  d = s
+ *   GAMMA   s is the sum of magnitudes that z is the sum of: d = z + gamma times the positive ones where z > 0, the
+ *           negative ones where z < 0 */
+enum ops_denominator { OPS_DENOMINATOR_Z, OPS_DENOMINATOR_SECOND, OPS_DENOMINATOR_GAMMA };
+
+/* Arguments of positions_evaluate; bias, second_bias and scale [16] are those of the block's channels. */
+struct ops_evaluate {
+    enum ops_denominator denominator;
+    const float *bias, *second_bias, *scale;
+    float eps, gamma;
+    float low, high;  /* z is clamped to this, NaN kept */
+    bool select;      /* zero coefficients where z is not positive */
+    bool nonnegative; /* SECOND: rounding noise of s below zero becomes zero */
 };
 
 /* Shape of a dense layer for some images; lower neurons are [channels][positions]. */
 struct ops_dense {
     size_t images, upper, channels, positions;
+};
+
+/* A window of a pool: its positions within the map. */
+struct ops_window {
+    size_t rows, columns;
+    size_t row;       /* floats from a row of the map to the next */
+    size_t tap, taps; /* number of its first position; positions of a row of the whole window */
 };
 
 struct ops {
@@ -122,7 +154,7 @@ struct ops {
      *
      *   joint          [images][inputs][outputs], row-major, not padded
      *   from, lower    [images][rows]; shape.rows are an image's
-     *   shape          as in the product; to_stride is lower's */
+     *   shape          as in the product, whose depth may be more than the inputs; to_stride is lower's */
     void (*flow)(float *joint, const float *from, const float *lower, const float *panels, const struct ops_flow *flow,
                  const struct ops_product *shape);
 
@@ -158,6 +190,19 @@ struct ops {
     void (*dense_flow)(float *joint, const float *s, const float *x, const float *w, const struct ops_dense *shape,
                        bool accumulate);
 
+    /* n positions of one block, [n][16], or `step` positions apart (kernels/layer/taps.h). y may be z or m.
+     *
+     *   gather      to = scale x factor, factor NULL meaning one
+     *   evaluate    z + bias and second + second_bias become y, clamped, and c = scale / stab(d), zero where stab is
+     *               zero; second is not read for OPS_DENOMINATOR_Z
+     *   multiply    y (+)= by m + |by| second, second NULL meaning zero
+     *   accumulate  to += w x, w [16] */
+    void (*positions_gather)(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *gather);
+    void (*positions_evaluate)(float *y, float *c, const float *z, const float *second, size_t n,
+                               const struct ops_evaluate *evaluate);
+    void (*positions_multiply)(float *y, const float *m, const float *second, const float *by, size_t n, bool add);
+    void (*positions_accumulate)(float *to, size_t to_step, const float *x, size_t x_step, const float *w, size_t n);
+
     /* A row of a pool's windows of one block of channels, for the modes with winners (kernels/layer/pool.h): top and
      * bottom [2 windows][16] are its rows of the lower variable, y, r and v [windows][16] of the upper one; codes
      * [windows][16] have a bit for every position that wins.
@@ -169,6 +214,13 @@ struct ops {
                             float tolerance, enum pool_mode mode);
     void (*windows_backward)(float *top, float *bottom, const float *r, const uint8_t *codes, size_t windows);
     void (*windows_lift)(float *v, const float *top, const float *bottom, const uint8_t *codes, size_t windows);
+
+    /* One window of a pool of any window of up to 16 positions, of one block; a and lower are at its first position.
+     * backward adds. codes [16]. */
+    void (*window_forward)(float *y, uint16_t *codes, const float *a, const struct ops_window *window, float tolerance,
+                           enum pool_mode mode);
+    void (*window_backward)(float *lower, const float *r, const uint16_t *codes, const struct ops_window *window);
+    void (*window_lift)(float *v, const float *lower, const uint16_t *codes, const struct ops_window *window);
 };
 
 /* The table of this name, or for NULL the best that this processor supports. Returns NULL if it is unknown or not

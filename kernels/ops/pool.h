@@ -94,4 +94,80 @@ static void windows_lift(float *v, const float *top, const float *bottom, const 
     }
 }
 
+/* ---- windows of up to 16 positions, one at a time ---------------------------------------------------------------- */
+
+typedef uint16_t part_words __attribute__((vector_size(2 * PART)));
+typedef uint16_t unaligned_words __attribute__((vector_size(2 * PART), aligned(2), may_alias));
+
+INLINE part_bits load_words(const uint16_t *codes)
+{
+    return __builtin_convertvector(*(const unaligned_words *)codes, part_bits);
+}
+
+/* Whether tap number `tap` wins. */
+INLINE part_bits wins(part_bits code, size_t tap)
+{
+    return -(code >> (int)tap & 1);
+}
+
+INLINE part share_of_winners(part_bits code, const struct ops_window *w)
+{
+    part_bits winners = {0};
+
+    for (size_t r = 0; r < w->rows; r++)
+        for (size_t c = 0; c < w->columns; c++)
+            winners -= wins(code, w->tap + r * w->taps + c);
+    return 1 / __builtin_convertvector(winners - (winners == 0), part);
+}
+
+static void window_forward(float *y, uint16_t *codes, const float *a, const struct ops_window *w, float tolerance,
+                           enum pool_mode mode)
+{
+    const part_bits none = {0};
+
+    for (size_t at = 0; at < OPS_LANES; at += PART) {
+        part most = load_part(a + at);
+        for (size_t r = 0; r < w->rows; r++)
+            for (size_t c = 0; c < w->columns; c++)
+                most = larger_part(most, load_part(a + at + r * w->row + c * OPS_LANES));
+        part_bits shared = mode == POOL_FIRST ? none : most > 0, code = none;
+        part least = most - keep_part(shared, (part){0} + tolerance);
+        for (size_t r = 0; r < w->rows; r++)
+            for (size_t c = 0; c < w->columns; c++) {
+                part v = load_part(a + at + r * w->row + c * OPS_LANES);
+                part_bits may = mode == POOL_WINNER_LIVE ? (v > 0) | ~shared : ~none;
+                code |= (v >= least) & may & (1 << (int)(w->tap + r * w->taps + c));
+            }
+        code &= shared | -code; /* without shared winners the first one takes all */
+        *(unaligned_words *)(codes + at) = __builtin_convertvector(code, part_words);
+        store_part(y + at, most);
+    }
+}
+
+static void window_backward(float *lower, const float *r, const uint16_t *codes, const struct ops_window *w)
+{
+    for (size_t at = 0; at < OPS_LANES; at += PART) {
+        part_bits code = load_words(codes + at);
+        part share = load_part(r + at) * share_of_winners(code, w);
+        for (size_t i = 0; i < w->rows; i++)
+            for (size_t c = 0; c < w->columns; c++) {
+                float *to = lower + at + i * w->row + c * OPS_LANES;
+                store_part(to, load_part(to) + keep_part(wins(code, w->tap + i * w->taps + c), share));
+            }
+    }
+}
+
+static void window_lift(float *v, const float *lower, const uint16_t *codes, const struct ops_window *w)
+{
+    for (size_t at = 0; at < OPS_LANES; at += PART) {
+        part_bits code = load_words(codes + at);
+        part share = share_of_winners(code, w), sum = {0};
+        for (size_t i = 0; i < w->rows; i++)
+            for (size_t c = 0; c < w->columns; c++)
+                sum += keep_part(wins(code, w->tap + i * w->taps + c), share) *
+                       load_part(lower + at + i * w->row + c * OPS_LANES);
+        store_part(v + at, sum);
+    }
+}
+
 #endif

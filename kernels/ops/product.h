@@ -225,12 +225,12 @@ INLINE void flow_panel(float *joint, const float *from, const float *lower, cons
                        const struct ops_flow *f, const struct ops_product *s, const size_t vectors)
 {
     const size_t width = vectors * LANES, most = FLOW_ROWS / f->images / OPS_LANES * OPS_LANES;
+    const size_t whole = (f->inputs + OPS_LANES - 1) / OPS_LANES * OPS_LANES;
     size_t outputs = f->outputs - first < width ? f->outputs - first : width;
     float sums[FLOW_ROWS * PANEL];
 
     for (size_t d = 0; d < f->inputs; d += most) {
-        size_t depth = s->depth - d < most ? s->depth - d : most,
-               inputs = f->inputs - d < depth ? f->inputs - d : depth;
+        size_t depth = whole - d < most ? whole - d : most, inputs = f->inputs - d < depth ? f->inputs - d : depth;
         for (size_t i = 0; i < f->images * depth * width; i++)
             sums[i] = 0;
         for (size_t xi = 0; xi < f->points; xi++)

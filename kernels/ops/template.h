@@ -19,6 +19,7 @@
 #include "kernels/ops/dense.h"
 #include "kernels/ops/direct.h"
 #include "kernels/ops/pool.h"
+#include "kernels/ops/positions.h"
 #include "kernels/ops/product.h"
 #include "kernels/ops/winograd.h"
 
@@ -29,6 +30,8 @@
     .product = product, .flow = flow, .direct_forward = direct_forward, .direct_finish = direct_finish,                \
     .direct_gradient = direct_gradient, .dense_forward = dense_forward, .dense_backward = dense_backward,              \
     .dense_flow = dense_flow, .windows_forward = windows_forward, .windows_backward = windows_backward,                \
-    .windows_lift = windows_lift
+    .windows_lift = windows_lift, .positions_gather = positions_gather, .positions_evaluate = positions_evaluate,      \
+    .positions_multiply = positions_multiply, .positions_accumulate = positions_accumulate,                            \
+    .window_forward = window_forward, .window_backward = window_backward, .window_lift = window_lift
 
 #endif

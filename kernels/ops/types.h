@@ -28,8 +28,12 @@ struct channels_ledger {
  *   MULTIPLY  y[0] = multiplier t[0]; one set
  *   EVALUATE  z = t[0] + bias[0], y[0] = max(z, 0) (NaN stays);
  *             with two sets d = t[1] + bias[1], y[1] = scale / (d + sgn(d) eps), sgn(0) = +1; zero where the
- *             denominator is zero and, with `select`, where z is not positive */
-enum winograd_output { WINOGRAD_STORE, WINOGRAD_MULTIPLY, WINOGRAD_EVALUATE };
+ *             denominator is zero and, with `select`, where z is not positive
+ * Two sets for both branches of gamma, W + g W+ and W + g W-, whose sum is 2 + g times W:
+ *   BRANCHES  d = t + bias of either set, z = (d[0] + d[1]) / (2 + g), y[0] = max(z, 0) with `select`, else z;
+ *             y[1] = scale / (d + sgn(d) eps) of the first set where z > 0, else of the second; |d| is at least |z|
+ *   CHOOSE    y[0] = multiplier t[0] where the multiplier is positive, else multiplier t[1] */
+enum winograd_output { WINOGRAD_STORE, WINOGRAD_MULTIPLY, WINOGRAD_EVALUATE, WINOGRAD_BRANCHES, WINOGRAD_CHOOSE };
 
 struct winograd_call {
     size_t images;
@@ -39,14 +43,17 @@ struct winograd_call {
         size_t x, factor, y, multiplier, lower; /* lower_factor has lower's */
     } stride;
 
-    const float *x, *factor; /* inputs; factor NULL: one */
-    const float *packed[2];  /* weights of every set, from winograd_pack */
+    /* Inputs; factor NULL: one. `branches`: x times the positive, and x times the negative values of factor, one after
+     * the other: twice as many inputs, for weights of both branches. */
+    const float *x, *factor;
+    bool branches;
+    const float *packed[2]; /* weights of every set, from winograd_pack */
     enum winograd_output output;
     float *y[2];             /* of every set; overwritten; NULL: only the flow is computed */
     const float *multiplier; /* like y[0] */
     const float *bias[2];    /* of every set; zeros up to a multiple of 16 channels */
     const float *scale;      /* likewise */
-    float eps;
+    float eps, gamma;
     bool select;
     bool nonnegative; /* t[1] is a sum of nonnegative terms: rounding noise below zero becomes zero */
 

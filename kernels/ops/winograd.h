@@ -1,92 +1,15 @@
-/* Winograd transforms for the variants of ops.h: F(4x4, 3x3) with the interpolation points 0, +-P, +-Q, infinity, and
- * F(2x2, 3x3) with 0, 1, -1, infinity (A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015,
- * arXiv 1509.09308). For one line of m outputs and n = m + 2 points:
- *
- *   outputs = A' ((G weights) * (B' inputs)),   A' [m][n], G [n][3] (in kernels/layer/winograd.c), B' [n][n]
- *
- * and for a tile along its rows and then its columns.
- *
- * P = 3/4 and Q = 3/2 cost no more than Lavin and Gray's 1 and 2 and are more accurate: on VGG16 the largest error of a
- * layer's z, relative to its largest value, is 1.6e-6 instead of 6.4e-6. Their powers are exact in float32. A value of
- * F(2x2) depends on its own 3x3 inputs only; the rounding of F(4x4) makes it depend on the whole tile.
- */
+/* Winograd transforms for the variants of ops.h: those of lines.h along the rows of a tile and then its columns. */
 #ifndef NRMFLOW_KERNELS_OPS_WINOGRAD_H
 #define NRMFLOW_KERNELS_OPS_WINOGRAD_H
 
 #include "kernels/ops/channels.h"
+#include "kernels/ops/lines.h"
 #include "kernels/ops/ops.h"
 
 enum {
     POINTS = 6,        /* along a line, at most */
     PREFETCH_TILES = 2 /* tiles between the one that is transformed and the one that is prefetched */
 };
-
-#define P1 0.75f
-#define Q1 1.5f
-#define P2 (P1 * P1)
-#define Q2 (Q1 * Q1)
-#define P3 (P2 * P1)
-#define Q3 (Q2 * Q1)
-
-/* ---- one line: tile is 2 or 4, a compile-time constant ----------------------------------------------------------- */
-
-/* B' d */
-INLINE void input_line(vec *restrict v, const vec *restrict d, const size_t tile)
-{
-    if (tile == 2) {
-        v[0] = d[0] - d[2];
-        v[1] = d[1] + d[2];
-        v[2] = d[2] - d[1];
-        v[3] = d[3] - d[1];
-        return;
-    }
-    vec even = d[4] - Q2 * d[2], odd = d[3] - Q2 * d[1];
-    v[1] = even + P1 * odd;
-    v[2] = even - P1 * odd;
-    even = d[4] - P2 * d[2];
-    odd = d[3] - P2 * d[1];
-    v[3] = even + Q1 * odd;
-    v[4] = even - Q1 * odd;
-    v[0] = d[4] - (P2 + Q2) * d[2] + P2 * Q2 * d[0];
-    v[5] = d[5] - (P2 + Q2) * d[3] + P2 * Q2 * d[1];
-}
-
-/* A' m */
-INLINE void output_line(vec *restrict t, const vec *restrict m, const size_t tile)
-{
-    vec even = m[1] + m[2], odd = m[1] - m[2];
-
-    if (tile == 2) {
-        t[0] = m[0] + even;
-        t[1] = odd + m[3];
-        return;
-    }
-    vec even_q = m[3] + m[4], odd_q = m[3] - m[4];
-    t[0] = m[0] + even + even_q;
-    t[1] = P1 * odd + Q1 * odd_q;
-    t[2] = P2 * even + Q2 * even_q;
-    t[3] = m[5] + P3 * odd + Q3 * odd_q;
-}
-
-/* A t */
-INLINE void lower_line(vec *restrict m, const vec *restrict t, const size_t tile)
-{
-    m[0] = t[0];
-    if (tile == 2) {
-        m[1] = t[0] + t[1];
-        m[2] = t[0] - t[1];
-        m[3] = t[1];
-        return;
-    }
-    vec even = t[0] + P2 * t[2], odd = t[1] + P2 * t[3];
-    m[1] = even + P1 * odd;
-    m[2] = even - P1 * odd;
-    even = t[0] + Q2 * t[2];
-    odd = t[1] + Q2 * t[3];
-    m[3] = even + Q1 * odd;
-    m[4] = even - Q1 * odd;
-    m[5] = t[3];
-}
 
 /* ---- one tile of LANES channels ---------------------------------------------------------------------------------- */
 
@@ -109,8 +32,19 @@ INLINE void prefetch_square(const float *x, size_t columns, const size_t side, c
             __builtin_prefetch(x + (i * columns + j + PREFETCH_TILES * tile) * OPS_LANES);
 }
 
+/* What of a factor counts. */
+enum branch { BRANCH_BOTH, BRANCH_POSITIVE, BRANCH_NEGATIVE };
+
+INLINE vec load_branch(const float *x, const float *factor, size_t at, const enum branch branch)
+{
+    if (branch == BRANCH_BOTH)
+        return load_product(x, factor, at);
+    vec f = load(factor + at);
+    return load(x + at) * keep(branch == BRANCH_POSITIVE ? f > zeros() : f < zeros(), f);
+}
+
 INLINE void spread_tile(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
-                        const size_t tile)
+                        const size_t tile, const enum branch branch)
 {
     const size_t n = tile + 2, side = lower ? tile : n;
     vec half[POINTS * POINTS], in[POINTS], out[POINTS];
@@ -119,7 +53,7 @@ INLINE void spread_tile(float *v, size_t plane, const float *x, const float *fac
     for (size_t i = 0; i < side; i++) {
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < side; j++)
-            in[j] = load_product(x, factor, (i * columns + j) * OPS_LANES);
+            in[j] = load_branch(x, factor, (i * columns + j) * OPS_LANES, branch);
         spread_line(out, in, lower, tile);
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < n; j++)
@@ -209,10 +143,10 @@ INLINE void sum_ledger_tile(struct ledger_sums *sums, const float *x, const floa
 
 /* All channels of a block of a tile. */
 INLINE void spread_block(float *v, size_t plane, const float *x, const float *factor, size_t columns, const bool lower,
-                         const size_t tile)
+                         const size_t tile, const enum branch branch)
 {
     for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
-        spread_tile(v + lane, plane, x + lane, factor ? factor + lane : NULL, columns, lower, tile);
+        spread_tile(v + lane, plane, x + lane, factor ? factor + lane : NULL, columns, lower, tile, branch);
 }
 
 INLINE void sum_ledger_block(struct ledger_sums *sums, const float *x, const float *factor, size_t columns,
@@ -231,7 +165,7 @@ struct source {
 };
 
 INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
-                   const bool lower, const size_t tile)
+                   const bool lower, const size_t tile, const enum branch branch)
 {
     const size_t border = lower ? 1 : 0, side = lower ? tile : tile + 2, block = lower ? tiles->block : 0;
 
@@ -248,7 +182,7 @@ INLINE void spread(float *v, struct source source, size_t blocks, size_t plane, 
                 prefetch_square(x, tiles->columns, side, tile);
                 if (factor)
                     prefetch_square(factor, tiles->columns, side, tile);
-                spread_block(v + to, plane, x, factor, tiles->columns, lower, tile);
+                spread_block(v + to, plane, x, factor, tiles->columns, lower, tile, branch);
                 if (!lower && factor && source.ledger)
                     sum_ledger_block(sums, x, factor, tiles->columns, tile);
             }
@@ -265,9 +199,18 @@ INLINE void spread_either(float *v, struct source source, size_t blocks, size_t 
     struct source alone = {.x = source.x, .x_stride = source.x_stride};
 
     if (source.factor)
-        spread(v, source, blocks, plane, tiles, lower, tile);
+        spread(v, source, blocks, plane, tiles, lower, tile, BRANCH_BOTH);
     else
-        spread(v, alone, blocks, plane, tiles, lower, tile);
+        spread(v, alone, blocks, plane, tiles, lower, tile, BRANCH_BOTH);
+}
+
+/* x times the positive and the negative values of factor, `blocks` of each; the ledger's sums are of both. */
+INLINE void spread_branches(float *v, struct source source, size_t blocks, size_t plane, const struct ops_tiles *tiles,
+                            const size_t tile)
+{
+    spread(v, source, blocks, plane, tiles, false, tile, BRANCH_POSITIVE);
+    source.ledger = NULL;
+    spread(v + blocks * tiles->stride * OPS_LANES, source, blocks, plane, tiles, false, tile, BRANCH_NEGATIVE);
 }
 
 static void winograd_input(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
@@ -280,7 +223,11 @@ static void winograd_input(float *v, const struct winograd_call *call, size_t bl
                             .ledger = call->ledger,
                             .channels = tiles->inputs};
 
-    if (tiles->tile == 2)
+    if (call->branches && tiles->tile == 2)
+        spread_branches(v, source, blocks / 2, plane, tiles, 2);
+    else if (call->branches)
+        spread_branches(v, source, blocks / 2, plane, tiles, 4);
+    else if (tiles->tile == 2)
         spread_either(v, source, blocks, plane, tiles, false, 2);
     else
         spread_either(v, source, blocks, plane, tiles, false, 4);
@@ -388,6 +335,73 @@ struct products {
     size_t plane;
 };
 
+/* Both branches of gamma: z in t, and the denominator of the branch that acts in d. */
+INLINE void choose_branch(vec *t, vec *d, const struct winograd_call *call, size_t channel, const size_t tile)
+{
+    const vec first = load(call->bias[0] + channel), second = load(call->bias[1] + channel);
+    const vec inverse = zeros() + 1 / (2 + call->gamma);
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < tile * tile; i++) {
+        vec positive = t[i] + first, negative = d[i] + second, z = (positive + negative) * inverse;
+        mask up = z > zeros();
+        t[i] = call->select ? rectified(z) : z;
+        d[i] = keep(up, maximum(positive, z)) + keep(~up, -maximum(-negative, -z));
+    }
+}
+
+INLINE void put_inverse(const struct winograd_call *call, const vec *d, const struct target *to, const size_t tile,
+                        const size_t rows, const size_t columns)
+{
+    const vec scale = load(call->scale + to->channel);
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++)
+            store(call->y[1] + to->at + i * to->stride + j * OPS_LANES,
+                  stabilized_inverse(d[i * tile + j], call->eps, scale));
+}
+
+/* t becomes multiplier t or multiplier d. */
+INLINE void multiply_branch(vec *t, const vec *d, const float *by, size_t stride, const size_t tile, const size_t rows,
+                            const size_t columns)
+{
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll UNROLL
+        for (size_t j = 0; j < columns; j++) {
+            vec m = load(by + i * stride + j * OPS_LANES);
+            mask up = m > zeros();
+            t[i * tile + j] = m * (keep(up, t[i * tile + j]) + keep(~up, d[i * tile + j]));
+        }
+}
+
+/* LANES channels of a tile by both branches' weights, of which so many rows and columns are neurons. */
+INLINE void finish_branches(const struct winograd_call *call, const struct products m, const struct target *to,
+                            struct summary *own, const size_t tile, const size_t rows, const size_t columns)
+{
+    struct patch patch = {.x = call->y[0] + to->at,
+                          .stride = to->stride,
+                          .rows = rows,
+                          .columns = columns,
+                          .position = to->position,
+                          .width = to->width};
+    vec t[16], d[16];
+
+    output_tile(t, m.first, m.plane, tile);
+    output_tile(d, m.second, m.plane, tile);
+    if (call->output == WINOGRAD_CHOOSE) {
+        multiply_branch(t, d, call->multiplier + to->multiplier, to->stride, tile, rows, columns);
+    } else {
+        choose_branch(t, d, call, to->channel, tile);
+        put_inverse(call, d, to, tile, rows, columns);
+    }
+    put(call->y[0] + to->at, to->stride, t, tile, rows, columns);
+    if (call->summaries)
+        sum_patch(own, &patch, t, tile, rows, columns);
+}
+
 /* LANES channels of a tile, of which so many rows and columns are neurons. */
 INLINE void finish_vector(const struct winograd_call *call, const struct products m, const struct target *to,
                           struct summary *own, struct summary *weighted, const size_t tile, const size_t rows,
@@ -459,12 +473,14 @@ INLINE struct target target_of(const struct winograd_call *call, struct place at
 INLINE void finish_tile(const struct winograd_call *call, const struct products m, const struct target to,
                         const struct ops_tiles *tiles, struct tile_sums *sums, const size_t tile)
 {
+    const bool branches = call->output == WINOGRAD_BRANCHES || call->output == WINOGRAD_CHOOSE;
+
     prefetch_square(call->y[0] + to.at, tiles->columns, tile, tile);
-    if (call->output == WINOGRAD_MULTIPLY)
+    if (call->output == WINOGRAD_MULTIPLY || call->output == WINOGRAD_CHOOSE)
         prefetch_square(call->multiplier + to.multiplier, tiles->columns, tile, tile);
     if (call->weighted)
         prefetch_square(call->weight + to.at, tiles->columns, tile, tile);
-    if (m.second && call->output != WINOGRAD_EVALUATE)
+    if (call->y[1] && call->output != WINOGRAD_EVALUATE)
         prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
     for (size_t i = 0; i < OPS_LANES / LANES; i++) {
         const size_t lane = i * LANES;
@@ -473,7 +489,11 @@ INLINE void finish_tile(const struct winograd_call *call, const struct products 
         own.at += lane;
         own.multiplier += lane;
         own.channel += lane;
-        if (to.rows == tile && to.columns == tile)
+        if (branches && to.rows == tile && to.columns == tile)
+            finish_branches(call, vector, &own, &sums->own[i], tile, tile, tile);
+        else if (branches)
+            finish_branches(call, vector, &own, &sums->own[i], tile, to.rows, to.columns);
+        else if (to.rows == tile && to.columns == tile)
             finish_vector(call, vector, &own, &sums->own[i], &sums->weighted[i], tile, tile, tile);
         else
             finish_vector(call, vector, &own, &sums->own[i], &sums->weighted[i], tile, to.rows, to.columns);
@@ -483,7 +503,7 @@ INLINE void finish_tile(const struct winograd_call *call, const struct products 
 INLINE void finish(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                    const struct ops_tiles *tiles, const size_t tile)
 {
-    const float *second = call->y[1] ? m + blocks * tiles->stride * OPS_LANES : NULL;
+    const float *second = call->packed[1] ? m + blocks * tiles->stride * OPS_LANES : NULL;
 
     for (size_t b = 0; b < blocks; b++) {
         struct place at = first_place(tiles);

@@ -14,7 +14,7 @@ struct part {
     const struct bench_operands *operands;
     struct link link;
     struct reference_link reference;
-    size_t rows, columns; /* neurons in it that do not depend on the rest */
+    struct shape above, below; /* neurons of both variables that do not depend on the rest */
     double *memory, *next;
     float *weight;
     double *z, *in, *out;
@@ -42,11 +42,36 @@ static void cut(double *out, const float *x, struct layout layout, struct shape 
 /* Weights between the remaining channels; a dense layer's weights have all positions of a channel. */
 static void cut_weight(float *out, const struct link *whole, const struct link *link, const float *weight)
 {
-    size_t each = whole->kind == LINK_CONVOLUTION ? 9 : shape_positions(whole->lower);
+    size_t from = network_weight_floats(whole) / whole->upper.channels;
+    size_t to = network_weight_floats(link) / link->upper.channels;
 
     for (size_t k = 0; k < link->upper.channels; k++)
-        memcpy(out + k * link->lower.channels * each, weight + k * whole->lower.channels * each,
-               link->lower.channels * each * sizeof *out);
+        memcpy(out + k * to, weight + k * from, to * sizeof *out);
+}
+
+/* Fewer channels: those of a link in groups stay in theirs. */
+static void cut_channels(struct link *link, size_t lower, size_t upper)
+{
+    bool alone = link->kind == LINK_CONVOLUTION && network_diagonal(link);
+
+    if (link->kind == LINK_CONVOLUTION && link->groups > 1 && !alone)
+        return;
+    link->lower.channels = smaller(alone ? smaller(lower, upper) : lower, link->lower.channels);
+    link->upper.channels = smaller(alone ? smaller(lower, upper) : upper, link->upper.channels);
+    link->groups = alone ? link->upper.channels : link->groups;
+}
+
+/* Fewer windows in one direction, from the first on, and the positions that they see; returns how many of these no
+ * other window sees. */
+static size_t cut_side(size_t *lower, size_t *upper, size_t side, size_t size, size_t stride, size_t before)
+{
+    size_t all = *upper, seen = smaller(side, all) * stride;
+
+    if (side >= all)
+        return *lower;
+    *upper = side;
+    *lower = smaller(*lower, (side - 1) * stride + size);
+    return smaller(*lower, seen - smaller(seen, before));
 }
 
 static void part_free(struct part *part)
@@ -62,19 +87,17 @@ static enum status part_make(struct part *part, const struct bench_operands *o, 
     const struct link *whole = o->link->link;
     struct link link = *whole;
     bool convolution = whole->kind == LINK_CONVOLUTION;
+    struct window w = whole->window;
 
-    link.lower.channels = smaller(lower, whole->lower.channels);
-    link.upper.channels = smaller(upper, whole->upper.channels);
+    cut_channels(&link, lower, upper);
+    struct shape below = link.lower;
     if (convolution) {
-        link.lower.height = link.upper.height = smaller(side, whole->lower.height);
-        link.lower.width = link.upper.width = smaller(side, whole->lower.width);
+        below.height = cut_side(&link.lower.height, &link.upper.height, side, w.height, w.down, w.top);
+        below.width = cut_side(&link.lower.width, &link.upper.width, side, w.width, w.across, w.left);
     }
     size_t nlower = shape_neurons(link.lower), nupper = shape_neurons(link.upper);
-    size_t nweights = link.upper.channels * (convolution ? 9 * link.lower.channels : nlower);
-    size_t pairs = link.lower.channels * link.upper.channels;
-    *part = (struct part){.operands = o, .link = link};
-    part->rows = link.upper.height - (link.upper.height < whole->upper.height);
-    part->columns = link.upper.width - (link.upper.width < whole->upper.width);
+    size_t nweights = network_weight_floats(&link), pairs = link.lower.channels * link.upper.channels;
+    *part = (struct part){.operands = o, .link = link, .above = link.upper, .below = below};
     /* long double sums take two places each */
     part->memory = calloc(5 * nlower + 10 * nupper + 2 * link.lower.channels + pairs + 16, sizeof *part->memory);
     part->weight = malloc(nweights * sizeof *part->weight);
@@ -109,13 +132,19 @@ static enum status part_make(struct part *part, const struct bench_operands *o, 
     return OK;
 }
 
-/* The kernel's own coefficients, so that only the operation after them is compared. */
+/* The kernel's own coefficients, so that only the operation after them is compared. One array of both branches of gamma
+ * is positive where the first acts, and negative where the second does. */
 static void use_coefficients(struct part *part)
 {
     const struct bench_operands *o = part->operands;
+    size_t terms = link_terms(o->link), n = shape_neurons(part->link.upper);
 
-    for (size_t t = 0; t < o->link->parts.nterms; t++)
-        cut(part->reference.c[t], o->c + t * o->n * layout_floats(o->upper), o->upper, part->link.upper);
+    for (size_t t = 0; t < o->link->parts.nterms; t++) {
+        double *c = part->reference.c[t];
+        cut(c, o->c + smaller(t, terms - 1) * o->n * layout_floats(o->upper), o->upper, part->link.upper);
+        for (size_t i = 0; i < n && terms < o->link->parts.nterms; i++)
+            c[i] = (t ? -c[i] : c[i]) > 0 ? c[i] : 0;
+    }
 }
 
 /* ---- comparing ------------------------------------------------------------------------------------------------- */
@@ -136,14 +165,14 @@ static double relative(struct worst worst)
 }
 
 /* Neurons of `shape` that do not depend on the part that was cut off. */
-static double compare_neurons(const struct part *part, const float *got, struct layout layout, struct shape shape)
+static double compare_neurons(const struct part *part, const float *got, struct layout layout, struct shape shape,
+                              struct shape compared)
 {
     struct worst worst = {0};
-    bool dense = part->link.kind == LINK_DENSE;
 
-    for (size_t c = 0; c < shape.channels; c++)
-        for (size_t y = 0; y < (dense ? shape.height : part->rows); y++)
-            for (size_t x = 0; x < (dense ? shape.width : part->columns); x++)
+    for (size_t c = 0; c < compared.channels; c++)
+        for (size_t y = 0; y < compared.height; y++)
+            for (size_t x = 0; x < compared.width; x++)
                 compare(&worst, (double)got[layout_index(layout, c, y, x)],
                         part->out[(c * shape.height + y) * shape.width + x]);
     return relative(worst);
@@ -158,9 +187,10 @@ static double compare_denominators(const struct part *part)
 
     for (size_t t = 0; t < o->link->parts.nterms; t++)
         for (size_t c = 0; c < upper.channels; c++)
-            for (size_t y = 0; y < part->rows; y++)
-                for (size_t x = 0; x < part->columns; x++) {
-                    size_t at = t * o->n * layout_floats(o->upper) + layout_index(o->upper, c, y, x);
+            for (size_t y = 0; y < upper.height; y++)
+                for (size_t x = 0; x < upper.width; x++) {
+                    size_t at = smaller(t, link_terms(o->link) - 1) * o->n * layout_floats(o->upper) +
+                                layout_index(o->upper, c, y, x);
                     double want = part->reference.c[t][(c * upper.height + y) * upper.width + x];
                     if (want != 0 && o->c[at] != 0)
                         compare(&worst, 1 / (double)o->c[at], 1 / want);
@@ -182,14 +212,15 @@ static enum status compare_up(double errors[BENCH_OPERATIONS], const struct benc
     reference_forward(part.out, &part.reference);
     memcpy(part.z, part.out, shape_neurons(part.link.upper) * sizeof *part.z);
     reference_prepare(&part.reference);
-    for (size_t i = 0; i < shape_neurons(part.link.upper) && network_rectified(&part.link); i++)
-        part.out[i] = fmax(part.out[i], 0);
-    errors[BENCH_FORWARD] = fmax(compare_neurons(&part, o->z, o->upper, part.link.upper), compare_denominators(&part));
+    for (size_t i = 0; i < shape_neurons(part.link.upper); i++)
+        part.out[i] = reference_activation(part.link.activation, part.out[i]);
+    errors[BENCH_FORWARD] =
+        fmax(compare_neurons(&part, o->z, o->upper, part.link.upper, part.above), compare_denominators(&part));
     memset(part.reference.c[0], 0, 2 * shape_neurons(part.link.upper) * sizeof(double));
     use_coefficients(&part);
     cut(part.in, o->h_lower, o->lower, part.link.lower);
     reference_lift(part.out, &part.reference, part.in);
-    errors[BENCH_LIFT] = compare_neurons(&part, o->h_upper, o->upper, part.link.upper);
+    errors[BENCH_LIFT] = compare_neurons(&part, o->h_upper, o->upper, part.link.upper, part.above);
     part_free(&part);
     return OK;
 }
@@ -206,7 +237,7 @@ static enum status compare_back(double errors[BENCH_OPERATIONS], const struct be
     use_coefficients(&part);
     cut(part.in, o->r_upper, o->upper, part.link.upper);
     reference_backward(part.out, &part.reference, part.in);
-    errors[BENCH_BACKWARD] = compare_neurons(&part, o->r_lower, o->lower, part.link.lower);
+    errors[BENCH_BACKWARD] = compare_neurons(&part, o->r_lower, o->lower, part.link.lower, part.below);
     part_free(&part);
     return OK;
 }
@@ -223,10 +254,11 @@ static enum status compare_joint(double errors[BENCH_OPERATIONS], const struct b
     use_coefficients(&part);
     cut(part.in, o->r_upper, o->upper, part.link.upper);
     reference_flow(part.out, &part.reference, part.in, NULL);
+    size_t from = network_diagonal(&part.link) ? 1 : o->link->link->lower.channels;
+    size_t to = network_diagonal(&part.link) ? 1 : part.link.lower.channels;
     for (size_t k = 0; k < part.link.upper.channels; k++)
-        for (size_t c = 0; c < part.link.lower.channels; c++)
-            compare(&worst, (double)o->joint[k * o->link->link->lower.channels + c],
-                    part.out[k * part.link.lower.channels + c]);
+        for (size_t c = 0; c < to; c++)
+            compare(&worst, (double)o->joint[k * from + c], part.out[k * to + c]);
     errors[BENCH_FLOW] = relative(worst);
     part_free(&part);
     return OK;

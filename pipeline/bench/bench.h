@@ -12,8 +12,9 @@ enum { BENCH_MAX_REPEATS = 101, BENCH_MAX_PEAKS = 4, BENCH_NAME = 64 };
 
 /* What to measure. */
 struct bench_options {
-    const char *config;         /* path of a configuration, or NULL: random weights and images */
-    struct model_random random; /* without a configuration */
+    const char *config;         /* path of a configuration, or NULL: random images */
+    const char *model;          /* without a configuration: path of a model, or NULL: random weights */
+    struct model_random random; /* without both */
     const char *const *sets;    /* [nsets] "key=value" */
     size_t nsets;
     size_t repeats;

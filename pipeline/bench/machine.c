@@ -43,7 +43,7 @@ static struct bench_product product_of(const struct link *link)
     if (link->kind == LINK_DENSE)
         return (struct bench_product){link->name, BLOCK_GROUP, link->upper.channels, shape_neurons(link->lower), 0};
     return (struct bench_product){link->name, link->upper.channels, smaller(positions, MAX_COLUMNS),
-                                  9 * link->lower.channels, 0};
+                                  network_weight_floats(link) / link->upper.channels, 0};
 }
 
 static bool same_shape(const struct bench_product *a, const struct bench_product *b)
@@ -59,7 +59,7 @@ static void list_products(struct bench_machine *out, const struct network *net)
         size_t i = 0;
         while (i < out->nproducts && !same_shape(&product, &out->products[i]))
             i++;
-        if (i == out->nproducts && net->links[k].kind != LINK_POOL)
+        if (i == out->nproducts && (net->links[k].kind == LINK_CONVOLUTION || net->links[k].kind == LINK_DENSE))
             out->products[out->nproducts++] = product;
     }
 }

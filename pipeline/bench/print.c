@@ -30,21 +30,21 @@ static void print_layers(const struct bench_results *results)
 {
     double total[BENCH_OPERATIONS] = {0};
 
-    printf("\n%-10s", "ms");
+    printf("\n%-28s%-10s", "ms", "method");
     for (size_t o = 0; o < BENCH_OPERATIONS; o++)
         printf("%10s", bench_operation_names[o]);
     printf("%10s%9s\n", "GFLOP/s", "share");
     for (size_t k = 0; k < results->net.nlinks; k++) {
         const struct bench_layer *l = &results->layers[k];
         double own = l->seconds[BENCH_FORWARD] + l->seconds[BENCH_BACKWARD];
-        printf("%-10s", results->net.links[k].name);
+        printf("%-28s%-10s", results->net.links[k].name, l->way ? l->way : "");
         for (size_t o = 0; o < BENCH_OPERATIONS; o++) {
             printf("%10.3f", l->seconds[o] * MILLI);
             total[o] += l->seconds[o];
         }
         printf("%10.1f%8.1f%%\n", l->flops / own * GIGA, 100 * l->share);
     }
-    printf("%-10s", "all");
+    printf("%-38s", "all");
     for (size_t o = 0; o < BENCH_OPERATIONS; o++)
         printf("%10.3f", total[o] * MILLI);
     puts("\nGFLOP/s and share: of forward and backward, counted as direct convolution");
@@ -52,7 +52,7 @@ static void print_layers(const struct bench_results *results)
 
 static void print_errors(const struct bench_results *results)
 {
-    printf("\n%-10s", "error");
+    printf("\n%-28s", "error");
     for (size_t o = 0; o < BENCH_OPERATIONS; o++)
         printf("%10s", bench_operation_names[o]);
     putchar('\n');
@@ -60,7 +60,7 @@ static void print_errors(const struct bench_results *results)
         const struct bench_layer *l = &results->layers[k];
         if (!l->compared)
             continue;
-        printf("%-10s", results->net.links[k].name);
+        printf("%-28s", results->net.links[k].name);
         for (size_t o = 0; o < BENCH_OPERATIONS; o++)
             printf("%10.1e", l->errors[o]);
         putchar('\n');
@@ -81,7 +81,7 @@ static bool any_way(const struct bench_results *results, size_t w)
 
 static void print_ways(const struct bench_results *results)
 {
-    printf("\n%-10s", "ms");
+    printf("\n%-28s", "ms");
     for (size_t w = 0; w < LINK_BACKENDS; w++)
         if (any_way(results, w))
             printf("%11s", link_backend_name(link_backends[w]));
@@ -90,7 +90,7 @@ static void print_ways(const struct bench_results *results)
         const struct bench_layer *l = &results->layers[k];
         if (!l->tuned)
             continue;
-        printf("%-10s", results->net.links[k].name);
+        printf("%-28s", results->net.links[k].name);
         for (size_t w = 0; w < LINK_BACKENDS; w++)
             if (l->ways[w] > 0)
                 printf("%10.3f%c", l->ways[w] * MILLI,

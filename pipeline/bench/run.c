@@ -95,10 +95,11 @@ done:
 static enum status make_config(struct config *config, const struct bench_options *options, const char *folder,
                                const struct bench_variant_settings *variant, const struct node *node, struct error *err)
 {
-    char *text = NULL, made[BENCH_IMAGES_PATH + 64];
+    char *text = NULL, made[BENCH_IMAGES_PATH + PATH_MAX + 64];
     enum status rc = OK;
 
-    snprintf(made, sizeof made, "[data]\npath = %s\nformat = folder\n[model]\nweights = random\n", folder);
+    snprintf(made, sizeof made, "[data]\npath = %s\nformat = folder\n[model]\nweights = %s\n", folder,
+             options->model ? options->model : "random");
     if (options->config)
         rc = config_read(&text, options->config, err);
     if (rc == OK)
@@ -149,7 +150,8 @@ static enum status trial_begin(struct trial *trial, const struct bench_options *
 {
     enum status rc = OK;
 
-    TRY(run_plan_init(&trial->plan, &trial->config, options->config ? NULL : &options->random, node, log, err));
+    TRY(run_plan_init(&trial->plan, &trial->config, options->config || options->model ? NULL : &options->random, node,
+                      log, err));
     TRY(run_work_init(&trial->work, &trial->plan, node, log, err));
 done:
     return rc;

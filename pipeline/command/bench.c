@@ -28,6 +28,8 @@ static enum status add_setting(char setting[BENCH_NAME], struct option_list *set
 static const struct option_row rows[] = {
     {"network", 0, OPTION_TEXT, FIELD(options.random.network), "NAME",
      .help = "without CONFIG: vgg11, vgg13, vgg16 (default) or vgg19"},
+    {"model", 0, OPTION_TEXT, FIELD(options.model), "FILE",
+     .help = "without CONFIG: a model's file, such as ONNX, instead of random weights"},
     {"side", 0, OPTION_WHOLE, FIELD(options.random.side), "PIXELS",
      .help = "without CONFIG: side of the images; default: 224", .low = 32, .high = 1024, .fallback = 224},
     {"narrow", 0, OPTION_WHOLE, FIELD(options.random.narrow), "N",
@@ -53,7 +55,8 @@ static const char help[] =
     "Measures the processor's multiply-add peak, OpenBLAS, every layer, and whole images with and without flows "
     "and condition. Times are medians of the repeats without the first. `floor / own time` is the speed relative "
     "to direct convolution at the peak. The benchmark uses CONFIG's model and first block of images; by default "
-    "VGG16 with random weights and synthetic images, which it writes to a temporary folder in TMPDIR. Under "
+    "VGG16 with random weights, or --model, and synthetic images, which it writes to a temporary folder in TMPDIR. "
+    "Under "
     "mpirun, all ranks measure at the same time and the slowest counts. measure.given and measure.flows of CONFIG "
     "are ignored, because all four cases are measured.";
 

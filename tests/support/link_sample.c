@@ -165,9 +165,19 @@ static float *random_array(struct random *random, size_t neurons)
     return out;
 }
 
-static struct layout layout_of(struct shape shape, bool planar)
+static struct layout layout_of(struct shape shape, bool planar, bool flat)
 {
-    return planar ? layout_planar(shape) : layout_blocked(shape);
+    return planar ? layout_planar(shape) : flat ? layout_flat(shape) : layout_blocked(shape);
+}
+
+/* Whether it may be flat, and something of it is not planar. */
+static bool may_be_flat(const struct link_sample_shape *shape)
+{
+    bool planar = shape->planar_upper;
+
+    for (size_t e = 0; e < (shape->link.nedges ? shape->link.nedges : 1); e++)
+        planar = planar && shape->planar[e];
+    return !planar && !(shape->link.kind == LINK_CONVOLUTION && network_same3(&shape->link));
 }
 
 static void describe_edges(struct link_sample *s, const struct link_sample_shape *shape)
@@ -176,7 +186,7 @@ static void describe_edges(struct link_sample *s, const struct link_sample_shape
         struct shape lower = s->link.lower;
         if (s->link.kind == LINK_CHANNELS)
             lower.channels = shape->lower_channels[e];
-        s->inputs[e] = (struct link_input){layout_of(lower, shape->planar[e]), shape->channels[e]};
+        s->inputs[e] = (struct link_input){layout_of(lower, shape->planar[e], shape->flat), shape->channels[e]};
         s->lower[e] = shape_neurons(lower);
     }
 }
@@ -325,9 +335,9 @@ static bool sample_init(struct link_sample *s, const struct link_sample_shape *s
                                    .signed_input = shape->signed_input,
                                    .both_branches = sharing.arrival == EVERYWHERE,
                                    .ops = isa_under_test(),
-                                   .lower = layout_of(shape->link.lower, shape->planar[0]),
-                                   .upper = layout_of(shape->link.upper, shape->planar_upper),
-                                   .gate = layout_of(shape->gate, shape->planar_gate),
+                                   .lower = layout_of(shape->link.lower, shape->planar[0], shape->flat),
+                                   .upper = layout_of(shape->link.upper, shape->planar_upper, shape->flat),
+                                   .gate = layout_of(shape->gate, shape->planar_gate, shape->flat),
                                    .inputs = shape->link.nedges ? s->inputs : NULL};
     struct link_plan plan;
     char message[128];
@@ -360,7 +370,8 @@ static bool sample_init(struct link_sample *s, const struct link_sample_shape *s
 static bool sharing_of(struct sharing *out, const struct link_sample_shape *shape, size_t i)
 {
     const struct link *link = &shape->link;
-    size_t arrivals = network_rectified(link) ? ARRIVALS : 1; /* alive is known of rectified variables */
+    bool clipped = link->activation.kind == ACTIVATION_CLIP && link->activation.a == 0;
+    size_t arrivals = network_rectified(link) || clipped ? ARRIVALS : 1; /* alive is known where z > 0 is */
 
     *out = (struct sharing){.rule = rules[0]};
     if (link->kind == LINK_POOL) {
@@ -377,37 +388,51 @@ static bool sharing_of(struct sharing *out, const struct link_sample_shape *shap
     return true;
 }
 
-static void describe(char what[128], const struct link *link, struct sharing sharing,
+static void describe(char what[128], const struct link_sample_shape *shape, struct sharing sharing,
                      const struct link_backend *backend)
 {
+    const struct link *link = &shape->link;
     static const char *const pools[] = {"winner", "winner_live", "first", "proportional"};
     const char *name = link_backend_name(backend);
 
     if (network_has_rule(link))
-        snprintf(what, 128, "link %s, rule %s, bias %s%s, %s", link->name, sharing.rule,
+        snprintf(what, 128, "link %s%s, rule %s, bias %s%s, %s", link->name, shape->flat ? " (flat)" : "", sharing.rule,
                  sharing.bias == BIAS_NEURON ? "neuron" : "spread", sharing.arrival == ALIVE ? ", alive" : "", name);
     else
-        snprintf(what, 128, "link %s, %s, %s", link->name, pools[sharing.pool], name);
+        snprintf(what, 128, "link %s%s, %s, %s", link->name, shape->flat ? " (flat)" : "", pools[sharing.pool], name);
+}
+
+/* Every rule and backend of one shape. */
+static void check_shape(const struct link_sample_shape *shape, struct random *random,
+                        void (*check)(struct link_sample *s, const char *what))
+{
+    struct sharing sharing;
+    char what[128];
+
+    for (size_t j = 0; sharing_of(&sharing, shape, j); j++) {
+        struct random first = *random; /* every backend gets the same numbers */
+        for (size_t b = 0; b < LINK_BACKENDS; b++) {
+            struct link_sample s;
+            *random = first;
+            describe(what, shape, sharing, link_backends[b]);
+            if (!sample_init(&s, shape, sharing, link_backends[b], random))
+                continue;
+            check(&s, what);
+            sample_free(&s);
+        }
+    }
 }
 
 void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, const char *what))
 {
     struct random random = random_seed(name);
     const struct link_sample_shape *shape;
-    struct sharing sharing;
-    char what[128];
 
-    for (size_t i = 0; (shape = link_sample_shape(i)); i++)
-        for (size_t j = 0; sharing_of(&sharing, shape, j); j++) {
-            struct random first = random; /* every backend gets the same numbers */
-            for (size_t b = 0; b < LINK_BACKENDS; b++) {
-                struct link_sample s;
-                random = first;
-                describe(what, &shape->link, sharing, link_backends[b]);
-                if (!sample_init(&s, shape, sharing, link_backends[b], &random))
-                    continue;
-                check(&s, what);
-                sample_free(&s);
-            }
-        }
+    for (size_t i = 0; (shape = link_sample_shape(i)); i++) {
+        struct link_sample_shape flat = *shape;
+        check_shape(shape, &random, check);
+        flat.flat = true;
+        if (may_be_flat(shape))
+            check_shape(&flat, &random, check);
+    }
 }

@@ -17,8 +17,9 @@ enum arrival { EVERYWHERE, ALIVE, ARRIVALS };
 /* A link before its numbers are known. */
 struct link_sample_shape {
     struct link link;
-    bool signed_input, same_input; /* all edges read the same variable */
-    bool planar[LINK_SAMPLE_EDGES], planar_upper, planar_gate;
+    bool signed_input, same_input;                             /* all edges read the same variable */
+    bool planar[LINK_SAMPLE_EDGES], planar_upper, planar_gate; /* else blocked, or flat: link_sample_for_all */
+    bool flat;
     struct edge_channels channels[LINK_SAMPLE_EDGES];
     size_t lower_channels[LINK_SAMPLE_EDGES]; /* of LINK_CHANNELS */
     struct shape gate;
@@ -67,7 +68,8 @@ void link_sample_lift(float *v_upper, struct link_sample *s);
 /* Of one image; with its weights on lower neurons if `weighted`. */
 void link_sample_flow(float *joint, struct link_sample *s, bool weighted, size_t image);
 
-/* Call `check` for every link, rule, bias mode, arrival and backend that fits them. `name` seeds the random numbers. */
+/* Call `check` for every link, rule, bias mode, arrival and backend that fits them, and links of other windows than 3x3
+ * with stride 1 between bordered variables and flat ones. `name` seeds the random numbers. */
 void link_sample_for_all(const char *name, void (*check)(struct link_sample *s, const char *what));
 
 #endif

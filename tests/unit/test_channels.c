@@ -91,7 +91,7 @@ static void the_first_of_equal_largest_values_counts(void **state)
 static void check_convolution(struct random *random, struct shape shape, size_t tile)
 {
     const struct ops *ops = isa_under_test();
-    struct winograd s = {1, shape.channels, 1, shape.height, shape.width, tile};
+    struct winograd s = {1, shape.channels, 1, shape.height, shape.width, tile, false};
     struct layout in = layout_blocked((struct shape){1, shape.height, shape.width}), out = layout_blocked(shape);
     struct guarded x = guarded_alloc(layout_floats(in)), neurons = numbers(random, shape_positions(shape));
     struct guarded w = numbers(random, shape.channels * 9), packed = guarded_alloc(winograd_weights_floats(ops, s));

@@ -19,8 +19,13 @@
 
 enum { TAPS = 9 };
 
-static const struct direct shapes[] = {{1, 1, 1, 1},  {3, 16, 2, 2}, {3, 20, 5, 13}, {4, 64, 7, 6},
-                                       {9, 35, 9, 7}, {2, 8, 3, 17}, {6, 48, 4, 11}, {12, 3, 8, 5}};
+#define SHAPE(p, k, h, w)                                                                                              \
+    {                                                                                                                  \
+        .planes = (p), .channels = (k), .height = (h), .width = (w)                                                    \
+    }
+
+static const struct direct shapes[] = {SHAPE(1, 1, 1, 1),  SHAPE(3, 16, 2, 2), SHAPE(3, 20, 5, 13), SHAPE(4, 64, 7, 6),
+                                       SHAPE(9, 35, 9, 7), SHAPE(2, 8, 3, 17), SHAPE(6, 48, 4, 11), SHAPE(12, 3, 8, 5)};
 
 /* Planar arrays, and what the three maps make of them: values and sums of magnitudes. */
 struct model {

@@ -275,10 +275,10 @@ static void check_open_ledger(struct link_sample *s, const char *what)
     static const enum rule_kind signed_rules[] = {RULE_ZERO, RULE_EPSILON, RULE_GAMMA, RULE_ALPHABETA};
 
     size_t n = network_weight_floats(&s->link);
-    float *wrong = link_sample_floats(RULE_MAX_PARTS * n);
+    float *wrong = link_sample_floats((RULE_MAX_PARTS + 1) * n), *own = wrong + RULE_MAX_PARTS * n;
     double scale;
 
-    if (!network_has_rule(&s->link))
+    if (!network_has_rule(&s->link) || s->plan.backend == &link_add) /* which has no weights */
         goto done;
     for (size_t i = 0; i < LENGTH(signed_rules); i++)
         if (s->plan.rule.kind == signed_rules[i] && s->plan.bias_mode == BIAS_SPREAD)
@@ -297,6 +297,9 @@ static void check_open_ledger(struct link_sample *s, const char *what)
         wrong[p * n + middle_weight(&s->link)] += 0.5f;
         s->plan.forms[p] = wrong + p * n;
     }
+    memcpy(own, s->plan.weight, n * sizeof *own); /* by which some backends share relevance */
+    own[middle_weight(&s->link)] += 0.5f;
+    s->plan.weight = own;
     float *packed = repack(s), arrived = 0;
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper; i++)
         arrived += s->r[i];

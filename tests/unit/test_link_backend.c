@@ -184,7 +184,7 @@ static void check_forward(struct link_sample *s, const char *what)
                                          .c_out = c + i * coefficients(s)});
         assert_equal(what, "activation", alone, all + i * upper, upper);
     }
-    for (size_t t = 0; t < s->plan.parts.nterms; t++)
+    for (size_t t = 0; t < link_terms(&s->plan) && network_has_rule(&s->link); t++)
         assert_equal(what, "coefficient", c + t * each, s->c + t * each, each);
     for (size_t e = 0; e < link_edges(&s->plan); e++)
         free(a[e]);

@@ -281,29 +281,29 @@ static const struct {
     struct winograd shape;
     bool adjoint;
 } cases[] = {
-    {{1, 1, 1, 1, 1, 4}, false},
-    {{4, 8, 2, 2, 2, 4}, false},
-    {{8, 4, 1, 3, 5, 4}, true},
-    {{16, 16, 2, 4, 4, 4}, false},
-    {{17, 33, 1, 7, 9, 4}, true},
-    {{20, 35, 2, 14, 14, 4}, false},
-    {{35, 64, 1, 14, 6, 4}, true},
-    {{3, 130, 1, 4, 4, 4}, false},
-    {{1, 1, 2, 1, 1, 2}, false},
-    {{4, 8, 2, 2, 2, 2}, false},
-    {{8, 4, 1, 3, 5, 2}, true},
-    {{17, 33, 2, 7, 9, 2}, false},
-    {{35, 20, 1, 14, 14, 2}, true},
-    {{2, 3, 1, 30, 57, 4}, true},
-    {{2, 3, 2, 31, 22, 2}, false},
+    {{1, 1, 1, 1, 1, 4, false}, false},
+    {{4, 8, 2, 2, 2, 4, false}, false},
+    {{8, 4, 1, 3, 5, 4, false}, true},
+    {{16, 16, 2, 4, 4, 4, false}, false},
+    {{17, 33, 1, 7, 9, 4, false}, true},
+    {{20, 35, 2, 14, 14, 4, false}, false},
+    {{35, 64, 1, 14, 6, 4, false}, true},
+    {{3, 130, 1, 4, 4, 4, false}, false},
+    {{1, 1, 2, 1, 1, 2, false}, false},
+    {{4, 8, 2, 2, 2, 2, false}, false},
+    {{8, 4, 1, 3, 5, 2, false}, true},
+    {{17, 33, 2, 7, 9, 2, false}, false},
+    {{35, 20, 1, 14, 14, 2, false}, true},
+    {{2, 3, 1, 30, 57, 4, false}, true},
+    {{2, 3, 2, 31, 22, 2, false}, false},
     /* outputs in several chunks, whose last one can be smaller */
-    {{5, 80, 2, 5, 5, 4}, false},
-    {{3, 160, 2, 5, 5, 2}, false},
-    {{3, 128, 1, 4, 4, 4}, true},
+    {{5, 80, 2, 5, 5, 4, false}, false},
+    {{3, 160, 2, 5, 5, 2, false}, false},
+    {{3, 128, 1, 4, 4, 4, false}, true},
     /* rows of more tiles than a block has */
-    {{2, 3, 1, 5, 230, 4}, true},
-    {{2, 3, 2, 3, 300, 2}, false},
-    {{2, 3, 1, 9, 513, 4}, false},
+    {{2, 3, 1, 5, 230, 4, false}, true},
+    {{2, 3, 2, 3, 300, 2, false}, false},
+    {{2, 3, 1, 9, 513, 4, false}, false},
 };
 
 static void check_case(const struct ops *ops)
@@ -334,7 +334,7 @@ static void every_output_equals_plain_loops(void **state)
 static void check_bits(const struct ops *ops)
 {
     struct random random = random_seed("bits"), copy = random;
-    struct winograd s = {19, 37, 2, 9, 10, 4}, one = s;
+    struct winograd s = {19, 37, 2, 9, 10, 4, false}, one = s;
     struct arrays a = arrays_alloc(&random, s, false, 0), b = arrays_alloc(&copy, s, false, 1);
 
     one.sets = 1;
@@ -408,8 +408,11 @@ static void check_images(const struct ops *ops, struct winograd s, struct random
 /* An image has several blocks of tiles, or a block has several images, the last one fewer. */
 static void check_groups(const struct ops *ops)
 {
-    static const struct winograd shapes[] = {
-        {19, 37, 1, 14, 13, 4}, {5, 20, 1, 4, 4, 4}, {33, 70, 1, 8, 7, 4}, {5, 20, 1, 5, 4, 2}, {3, 5, 1, 60, 57, 4}};
+    static const struct winograd shapes[] = {{19, 37, 1, 14, 13, 4, false},
+                                             {5, 20, 1, 4, 4, 4, false},
+                                             {33, 70, 1, 8, 7, 4, false},
+                                             {5, 20, 1, 5, 4, 2, false},
+                                             {3, 5, 1, 60, 57, 4, false}};
     struct random random = random_seed("images");
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
@@ -426,7 +429,7 @@ static void images_at_once_equal_one_by_one(void **state)
 static void check_zeros(const struct ops *ops)
 {
     struct random random = random_seed("zeros");
-    struct winograd s = {5, 18, 1, 8, 7, 2};
+    struct winograd s = {5, 18, 1, 8, 7, 2, false};
     struct arrays a = arrays_alloc(&random, s, false, 0);
     size_t py = 3, px = 4, nonzero = 0;
 
@@ -461,7 +464,7 @@ static void small_tiles_keep_exact_zeros(void **state)
 static void check_nan(const struct ops *ops)
 {
     struct random random = random_seed("nan");
-    struct winograd s = {3, 20, 2, 13, 13, 4};
+    struct winograd s = {3, 20, 2, 13, 13, 4, false};
     struct arrays a = arrays_alloc(&random, s, false, 0);
 
     arrays_pack(&a, ops, 0);

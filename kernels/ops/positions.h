@@ -1,0 +1,123 @@
+/* Loops over positions of one block of 16 channels, [n][16], for the variants of ops.h: what convolutions by taps
+ * (kernels/layer/taps.h), depthwise convolutions and adds do around their products. */
+#ifndef NRMFLOW_KERNELS_OPS_POSITIONS_H
+#define NRMFLOW_KERNELS_OPS_POSITIONS_H
+
+#include "kernels/ops/winograd.h"
+
+INLINE void gather_positions(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *g,
+                             const bool weighted)
+{
+    const size_t step = g->step * OPS_LANES;
+    const mask bits = g->magnitude ? (mask){0} + INT32_MAX : ~(mask){0};
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+            vec v = (vec)((mask)load(x + i * step + lane) & bits) * g->scale;
+            store(to + i * OPS_LANES + lane, weighted ? v * load(factor + i * step + lane) : v);
+        }
+}
+
+static void positions_gather(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *g)
+{
+    if (factor)
+        gather_positions(to, x, factor, n, g, true);
+    else
+        gather_positions(to, x, factor, n, g, false);
+}
+
+/* v within low .. high, NaN kept */
+INLINE vec clamped(vec v, float low, float high)
+{
+    const mask below = v<low, above = v> high;
+
+    return (vec)((below & (mask)(zeros() + low)) | (above & (mask)(zeros() + high)) | (~(below | above) & (mask)v));
+}
+
+/* Denominators from z and the second sum, see enum ops_denominator. */
+INLINE vec denominator_of(vec z, vec second, const struct ops_evaluate *e, const enum ops_denominator kind)
+{
+    const vec half = zeros() + e->gamma / 2;
+
+    if (kind == OPS_DENOMINATOR_Z)
+        return z;
+    if (kind == OPS_DENOMINATOR_SECOND)
+        return second;
+    return z + half * (keep(z > zeros(), rectified(second + z)) - keep(z < zeros(), rectified(second - z)));
+}
+
+INLINE void evaluate_positions(float *y, float *c, const float *z, const float *second, size_t n,
+                               const struct ops_evaluate *e, const enum ops_denominator kind)
+{
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+        const vec bias = load(e->bias + lane), scale = load(e->scale + lane);
+        const vec second_bias = kind == OPS_DENOMINATOR_Z ? zeros() : load(e->second_bias + lane);
+        for (size_t i = lane; i < n * OPS_LANES; i += OPS_LANES) {
+            vec own = load(z + i) + bias, sum = zeros();
+            if (kind == OPS_DENOMINATOR_SECOND)
+                sum = (e->nonnegative ? rectified(load(second + i)) : load(second + i)) + second_bias;
+            if (kind == OPS_DENOMINATOR_GAMMA)
+                sum = load(second + i) + second_bias;
+            vec factor = stabilized_inverse(denominator_of(own, sum, e, kind), e->eps, scale);
+            store(c + i, e->select ? keep(own > zeros(), factor) : factor);
+            store(y + i, clamped(own, e->low, e->high));
+        }
+    }
+}
+
+static void positions_evaluate(float *y, float *c, const float *z, const float *second, size_t n,
+                               const struct ops_evaluate *e)
+{
+    if (e->denominator == OPS_DENOMINATOR_Z)
+        evaluate_positions(y, c, z, second, n, e, OPS_DENOMINATOR_Z);
+    else if (e->denominator == OPS_DENOMINATOR_SECOND)
+        evaluate_positions(y, c, z, second, n, e, OPS_DENOMINATOR_SECOND);
+    else
+        evaluate_positions(y, c, z, second, n, e, OPS_DENOMINATOR_GAMMA);
+}
+
+/* v, opaque to the compiler, which may else fuse its product with a sum, so that adding would not give the bits of a
+ * sum of results. */
+INLINE vec rounded(vec v)
+{
+#if defined(OPS_AVX512) || defined(OPS_AVX2)
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
+
+INLINE void multiply_positions(float *y, const float *m, const float *second, const float *by, size_t n,
+                               const bool both, const bool add)
+{
+    for (size_t i = 0; i < n * OPS_LANES; i += LANES) {
+        vec v = load(by + i) * load(m + i);
+        if (both)
+            v += magnitude(load(by + i)) * load(second + i);
+        store(y + i, add ? load(y + i) + rounded(v) : v);
+    }
+}
+
+static void positions_multiply(float *y, const float *m, const float *second, const float *by, size_t n, bool add)
+{
+    if (second && add)
+        multiply_positions(y, m, second, by, n, true, true);
+    else if (second)
+        multiply_positions(y, m, second, by, n, true, false);
+    else if (add)
+        multiply_positions(y, m, second, by, n, false, true);
+    else
+        multiply_positions(y, m, second, by, n, false, false);
+}
+
+static void positions_accumulate(float *to, size_t to_step, const float *x, size_t x_step, const float *w, size_t n)
+{
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+        const vec weight = load(w + lane);
+        for (size_t i = 0; i < n; i++) {
+            float *at = to + i * to_step * OPS_LANES + lane;
+            store(at, load(at) + weight * load(x + i * x_step * OPS_LANES + lane));
+        }
+    }
+}
+
+#endif
