@@ -143,7 +143,7 @@ static enum status slice(struct onnx_fold *f)
     struct onnx_integers starts, ends, axes, by;
     struct onnx_steps own = onnx_array_steps(from), steps = own;
     struct onnx_dims dims = from->dims;
-    bool given, axes_given, by_given;
+    bool given, axes_given, by_given, taken[ONNX_MAX_DIMS] = {false};
     enum status rc;
 
     TRY(onnx_build_integers(&starts, &given, f->b, f->node, "starts", 1));
@@ -155,8 +155,9 @@ static enum status slice(struct onnx_fold *f)
     for (size_t i = 0; i < starts.n; i++) {
         size_t d = onnx_dims_axis(axes_given ? axes.values[i] : (int64_t)i, dims.n);
         int64_t range[3] = {starts.values[i], ends.values[i], by_given ? by.values[i] : 1};
-        if (d == dims.n || range[2] == 0 || dims.size[d] != from->dims.size[d])
+        if (d == dims.n || range[2] == 0 || taken[d])
             return FAIL_UNSUPPORTED;
+        taken[d] = true;
         struct onnx_steps one = {.step = {own.step[d]}, .offset = steps.offset};
         cut(&one, &dims.size[d], range, own.step[d]);
         steps.step[d] = one.step[0];

@@ -201,6 +201,11 @@ class Layers(Files):
 
 
 class Refusals(Files):
+    def test_a_slice_of_constants_takes_each_axis_once(self):
+        nodes = [node("Slice", ["c", "begin", "end", "axes", "steps"], ["s"]), node("Mul", ["x", "s"], ["y"])]
+        given = [integers("begin", -1, 0), integers("end", -9, 4), integers("axes", 0, 0), integers("steps", -1, 1)]
+        self.assert_refused(net(nodes, [tensor("c", numbers(1, 4, 1, 1)), *given]), "(Slice)")
+
     def test_constants_that_are_too_much_work(self):
         """A file of a few bytes can ask for any amount of it."""
         def filled(count, times):
