@@ -10,6 +10,7 @@ import unittest
 import h5py
 import numpy
 
+from kills import ranks_of, rest_of
 from support import RESNET, RunCase, Store, finished, nrmflow, run, start, wait_for
 
 REFERENCE = os.path.join(os.environ["TEST_DATA"], "graph_reference.h5")
@@ -109,9 +110,9 @@ class Bits(GraphCase):
         store, settings = self.path("killed.h5"), {**SETTINGS, "run.epoch": 0}
         process = start(store, settings, 2, config=RESNET)
         wait_for(lambda: finished(store) > 0, process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        wait_for(lambda: False, process, 2)  # the ranks notice that mpirun is gone
+        for rank in ranks_of(process):  # not mpirun, whose end the ranks would notice only after a while
+            os.kill(rank, signal.SIGKILL)
+        rest_of(process)
         done = run(store, settings, config=RESNET, ranks=3)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_same_stores(store, self.one, but=["config"])
