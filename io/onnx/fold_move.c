@@ -113,6 +113,17 @@ enum status onnx_fold_concat(struct onnx_build *b, const struct onnx_node *node)
 
 /* ---- slices ---------------------------------------------------------------------------------------------------- */
 
+/* Without overflow, which happens only if there are no elements. */
+static int64_t times(int64_t count, int64_t step)
+{
+    return (int64_t)((uint64_t)count * (uint64_t)step);
+}
+
+static int64_t plus(int64_t offset, int64_t more)
+{
+    return (int64_t)((uint64_t)offset + (uint64_t)more);
+}
+
 /* A bound of a slice of n, between low and high. */
 static int64_t clamp(int64_t bound, int64_t n, int64_t low, int64_t high)
 {
@@ -133,8 +144,8 @@ static void cut(struct onnx_steps *steps, size_t *size, const int64_t range[3], 
     *size = covered <= 0 ? 0 : 1 + (size_t)(covered - 1) / length;
     if (*size == 0)
         return;
-    steps->offset += start * own_step;
-    steps->step[0] = *size > 1 ? step * own_step : 0;
+    steps->offset = plus(steps->offset, times(start, own_step));
+    steps->step[0] = *size > 1 ? times(step, own_step) : 0;
 }
 
 static enum status slice(struct onnx_fold *f)
@@ -143,7 +154,7 @@ static enum status slice(struct onnx_fold *f)
     struct onnx_integers starts, ends, axes, by;
     struct onnx_steps own = onnx_array_steps(from), steps = own;
     struct onnx_dims dims = from->dims;
-    bool given, axes_given, by_given;
+    bool given, axes_given, by_given, taken[ONNX_MAX_DIMS] = {false};
     enum status rc;
 
     TRY(onnx_build_integers(&starts, &given, f->b, f->node, "starts", 1));
@@ -155,8 +166,9 @@ static enum status slice(struct onnx_fold *f)
     for (size_t i = 0; i < starts.n; i++) {
         size_t d = onnx_dims_axis(axes_given ? axes.values[i] : (int64_t)i, dims.n);
         int64_t range[3] = {starts.values[i], ends.values[i], by_given ? by.values[i] : 1};
-        if (d == dims.n || range[2] == 0 || dims.size[d] != from->dims.size[d])
+        if (d == dims.n || range[2] == 0 || taken[d])
             return FAIL_UNSUPPORTED;
+        taken[d] = true;
         struct onnx_steps one = {.step = {own.step[d]}, .offset = steps.offset};
         cut(&one, &dims.size[d], range, own.step[d]);
         steps.step[d] = one.step[0];
@@ -193,7 +205,7 @@ static enum status split(struct onnx_fold *f)
         dims.size[axis] = size;
         TRY(onnx_array_pick(f, from, &dims, &steps));
         TRY(onnx_array_write(f));
-        steps.offset += (int64_t)size * steps.step[axis];
+        steps.offset = plus(steps.offset, times((int64_t)size, steps.step[axis]));
         left -= size;
     }
     if (left > 0)

@@ -201,6 +201,21 @@ class Layers(Files):
 
 
 class Refusals(Files):
+    def test_a_slice_of_constants_takes_each_axis_once(self):
+        nodes = [node("Slice", ["c", "begin", "end", "axes", "steps"], ["s"]), node("Mul", ["x", "s"], ["y"])]
+        given = [integers("begin", -1, 0), integers("end", -9, 4), integers("axes", 0, 0), integers("steps", -1, 1)]
+        self.assert_refused(net(nodes, [tensor("c", numbers(1, 4, 1, 1)), *given]), "(Slice)")
+
+    def test_slices_of_huge_empty_constants(self):
+        """Their steps overflow, and lead nowhere."""
+        empty = onnx.encode([*([onnx.TENSOR_DIMS, 0, n] for n in (0, 1 << 40, 1 << 40)), [onnx.TENSOR_TYPE, 0, onnx.FLOAT],
+                             onnx.text(onnx.TENSOR_NAME, "c"), onnx.text(onnx.TENSOR_RAW, b"")])
+        given = [integers("begin", 1 << 39), integers("end", 1 << 40), integers("axis", 1), integers("by", 3)]
+        for nodes in ([node("Slice", ["c", "begin", "end", "axis", "by"], ["s"])], [node("Split", ["c"], ["s", "t"], axis=1)]):
+            data = net([*nodes, node("Size", ["s"], ["n"]), node("Cast", ["n"], ["r"], to=onnx.FLOAT), node("Add", ["x", "r"], ["y"])],
+                       [empty, *given])
+            self.assertTrue(onnx.is_sound(self.outcome(data)))
+
     def test_constants_that_are_too_much_work(self):
         """A file of a few bytes can ask for any amount of it."""
         def filled(count, times):
