@@ -301,6 +301,7 @@ static const struct store_attribute attributes[] = {
     {"", "given_std_error", STORE_ATTRIBUTE_REAL, true},
     {"", "weak_condition", STORE_ATTRIBUTE_INT, false},
     {"evaluation", "settings", STORE_ATTRIBUTE_TEXT, true},
+    {"evaluation", "verdicts", STORE_ATTRIBUTE_TEXT, false},
     {"evaluation/*/*/*", "units", STORE_ATTRIBUTE_INT, false},
     {"", "condition_warning", STORE_ATTRIBUTE_TEXT, false},
     {"layers/*", "cut", STORE_ATTRIBUTE_INT, false},
