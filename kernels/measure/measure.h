@@ -173,6 +173,9 @@ size_t measure_forms_floats(const struct measure_plan *plan);
 void measure_forms_bind(struct measure_plan *plan, const float *memory);
 void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds);
 
+/* Place the arrays of a result. An arena without memory only finds their size. */
+void measure_result_place(struct measure_result *result, const struct measure_plan *plan, struct arena *arena);
+
 /* Place the working memory. An arena without memory only finds its size. */
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena);
 

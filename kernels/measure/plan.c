@@ -402,6 +402,17 @@ static void place_edge(struct edge_state *state, const struct measure_plan *plan
     state->stride = plan->net->edges[edge].link < plan->grouped ? 0 : entries;
 }
 
+void measure_result_place(struct measure_result *result, const struct measure_plan *plan, struct arena *arena)
+{
+    size_t channels = plan->channel[plan->net->nlinks + 1];
+
+    result->relevance = arena_doubles(arena, channels);
+    result->relevance_position = arena_bytes(arena, channels * sizeof *result->relevance_position);
+    result->activation = arena_floats(arena, channels);
+    result->activation_position = arena_bytes(arena, channels * sizeof *result->activation_position);
+    result->activation_mean = arena_doubles(arena, channels);
+}
+
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)
 {
     *work = (struct measure_workspace){0};

@@ -24,6 +24,7 @@ struct work {
     const struct node *node;
     struct store_reader *readers[CIRCUIT_STORES];
     struct edges_source sources[CIRCUIT_STORES];
+    int activations; /* the first store has mean activations; on all ranks */
     struct edges edges;
     double *score;                    /* [edges] */
     size_t *order, *scratch;          /* [edges] */
@@ -41,7 +42,8 @@ static const struct ablation_hook no_hook = {.context = NULL};
 /* How edges are scored; `store` is the number of the store that it is by. */
 struct order {
     const char *name;
-    bool by_class; /* also where flows are of a class */
+    bool by_class;    /* also where flows are of a class */
+    bool activations; /* needs them */
     enum status (*score)(struct work *w, size_t store, struct error *err);
 };
 
@@ -62,6 +64,11 @@ static enum status score_weight(struct work *w, size_t store, struct error *err)
     return OK;
 }
 
+static enum status score_activation(struct work *w, size_t store, struct error *err)
+{
+    return edges_score_activation(w->score, &w->edges, &w->sources[store], w->plan->model.weights.memory, err);
+}
+
 static enum status score_random(struct work *w, size_t store, struct error *err)
 {
     (void)store, (void)err;
@@ -69,9 +76,13 @@ static enum status score_random(struct work *w, size_t store, struct error *err)
     return OK;
 }
 
-static const struct order flow = {"flow", true, score_flow};
+static const struct order flow = {"flow", true, false, score_flow};
 static const struct order others[] = {
-    {"product", false, score_product}, {"weight", true, score_weight}, {"random", true, score_random}};
+    {"product", false, false, score_product},
+    {"weight", true, false, score_weight},
+    {"weight_activation", false, true, score_activation},
+    {"random", true, false, score_random},
+};
 
 /* ---- preparation: rank 0 ----------------------------------------------------------------------------------------- */
 
@@ -149,6 +160,7 @@ static enum status prepare(struct work *w, struct error *err)
 
     TRY(open_stores(w, err));
     TRY(allocate(w, err));
+    w->activations = edges_has_activations(&w->edges, w->readers[0]);
     w->out->edges = w->edges.count;
     w->out->links = w->edges.nlinks;
     w->out->whole_links = w->edges.nwhole;
@@ -248,7 +260,7 @@ static enum status ask_all(struct work *w, struct error *err)
     for (size_t store = 0; store < w->options->stores.count; store++)
         TRY(ask_order(w, &flow, store, err));
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (others[i].by_class || w->choice.class < 0)
+        if ((others[i].by_class || w->choice.class < 0) && (!others[i].activations || w->activations))
             TRY(ask_order(w, &others[i], 0, err));
     if (w->options->own)
         TRY(ask_own(w, err));
@@ -309,6 +321,7 @@ enum status circuit_measure(struct circuit *out, const struct circuit_options *o
     if (node->rank == 0)
         rc = prepare(w, err);
     TRY(agree(node->world, rc, err));
+    MPI_Bcast(&w->activations, 1, MPI_INT, 0, node->world);
     choose_measure(measure, plan);
     TRY(variant_init(&w->variant, &plan->model, measure, node, err));
     TRY(answers_init(&w->answers, plan, &w->variant.plan, node, log, err));

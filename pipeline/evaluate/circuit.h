@@ -1,6 +1,7 @@
 /* How well a network answers with a small part of its edges: those of the highest flow over a dataset, chosen among all
  * layers at once. All other edges are cut, for all images alike; biases stay. Beside it the same number of edges chosen
- * by other scores.
+ * by the product of the two channels' relevance, by weights, by weights times the mean activation of the lower channel,
+ * and at random.
  */
 #ifndef NRMFLOW_PIPELINE_EVALUATE_CIRCUIT_H
 #define NRMFLOW_PIPELINE_EVALUATE_CIRCUIT_H
@@ -12,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CIRCUIT_SHARES = 9, CIRCUIT_STORES = 8, CIRCUIT_ORDERS = CIRCUIT_STORES + 4, CIRCUIT_NAME = 96 };
+enum { CIRCUIT_SHARES = 9, CIRCUIT_STORES = 8, CIRCUIT_ORDERS = CIRCUIT_STORES + 5, CIRCUIT_NAME = 96 };
 
 /* Shares of the edges that are kept. */
 extern const double circuit_shares[CIRCUIT_SHARES];
@@ -28,7 +29,7 @@ struct circuit_options {
 
 /* An order of the edges, and the network of its first ones. */
 struct circuit_order {
-    char name[CIRCUIT_NAME]; /* "flow", "flow of zero.h5", "product", "weight", "random"; "own" of single images */
+    char name[CIRCUIT_NAME]; /* "flow", "flow of zero.h5", "product", "weight", ...; "own" of single images */
     struct answers_summary at[CIRCUIT_SHARES];     /* by share */
     struct answers_summary excess[CIRCUIT_SHARES]; /* of the first order over this one, image by image */
 };

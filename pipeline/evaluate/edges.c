@@ -183,41 +183,61 @@ done:
     return rc;
 }
 
-/* ---- marginals --------------------------------------------------------------------------------------------------- */
+/* ---- numbers of channels ---------------------------------------------------------------------------------------- */
 
-/* Scores of the channels of every variable that edges lead to or come from; NULL for others. */
-struct marginals {
+/* Of the channels of every variable that is wanted; NULL for others. */
+struct channel_scores {
     double *of[NETWORK_MAX_VARIABLES];
 };
 
-static enum status read_marginal(struct marginals *marginals, const struct edges *edges, size_t variable,
-                                 const struct edges_source *source, struct error *err)
+static void release(struct channel_scores *scores)
+{
+    for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
+        free(scores->of[k]);
+}
+
+/* A column of the statistics of a layer; caller frees. */
+static enum status read_column(double **out, const struct edges *edges, size_t variable, const char *column,
+                               const struct edges_source *source, struct error *err)
 {
     const char *name = network_variable(edges->net, variable);
     size_t channels = network_shape(edges->net, variable).channels;
-    double *deviation = NULL;
     char path[PATH];
+
+    snprintf(path, sizeof path, "layers/%s/%s", name, column);
+    if (!store_has(source->reader, path))
+        return missing(err, source->path, column, name);
+    return store_read_real(out, source->reader, path, 1, &channels, err);
+}
+
+static enum status read_relevance(double **out, const struct edges *edges, size_t variable,
+                                  const struct edges_source *source, struct error *err)
+{
+    double *deviation = NULL;
     enum status rc = OK;
 
-    if (marginals->of[variable])
-        return OK;
-    snprintf(path, sizeof path, "layers/%s/mean", name);
-    if (!store_has(source->reader, path))
-        return missing(err, source->path, "relevance", name);
-    TRY(store_read_real(&marginals->of[variable], source->reader, path, 1, &channels, err));
-    snprintf(path, sizeof path, "layers/%s/std", name);
+    TRY(read_column(out, edges, variable, "mean", source, err));
     if (source->by == EDGES_BY_RMS && source->images > 1)
-        TRY(store_read_real(&deviation, source->reader, path, 1, &channels, err));
-    for (size_t c = 0; c < channels; c++)
-        marginals->of[variable][c] =
-            score_of(source->by, marginals->of[variable][c], deviation ? deviation[c] * deviation[c] : 0);
+        TRY(read_column(&deviation, edges, variable, "std", source, err));
+    for (size_t c = 0; c < network_shape(edges->net, variable).channels; c++)
+        (*out)[c] = score_of(source->by, (*out)[c], deviation ? deviation[c] * deviation[c] : 0);
 done:
     free(deviation);
     return rc;
 }
 
-static enum status read_marginals(struct marginals *marginals, const struct edges *edges,
-                                  const struct edges_source *source, struct error *err)
+static enum status read_activation(double **out, const struct edges *edges, size_t variable,
+                                   const struct edges_source *source, struct error *err)
+{
+    return read_column(out, edges, variable, "activation_mean", source, err);
+}
+
+/* Of the variables that edges come from, and with `upper` also of those that they lead to. */
+static enum status read_channels(struct channel_scores *scores, const struct edges *edges, bool upper,
+                                 const struct edges_source *source,
+                                 enum status (*read)(double **out, const struct edges *edges, size_t variable,
+                                                     const struct edges_source *source, struct error *err),
+                                 struct error *err)
 {
     enum status rc = OK;
 
@@ -225,32 +245,62 @@ static enum status read_marginals(struct marginals *marginals, const struct edge
         size_t link = edges->links[i].link;
         bool marked[NETWORK_MAX_VARIABLES];
         flows_origins(marked, edges->net, link);
-        marked[link + 1] = true;
+        marked[link + 1] = upper;
         for (size_t k = 0; k <= link + 1; k++)
-            if (marked[k])
-                TRY(read_marginal(marginals, edges, k, source, err));
+            if (marked[k] && !scores->of[k])
+                TRY(read(&scores->of[k], edges, k, source, err));
     }
 done:
     return rc;
 }
 
+/* The number of the lower channel of edge e of a link. */
+static double lower_score(const struct channel_scores *scores, const struct edges *edges, size_t link, size_t e)
+{
+    struct network_origin origin = origin_of(edges->net, link, cut_lower_channel(&edges->net->links[link], e));
+
+    return scores->of[origin.variable][origin.channel];
+}
+
 enum status edges_score_product(double *score, const struct edges *edges, const struct edges_source *source,
                                 struct error *err)
 {
-    struct marginals marginals = {{NULL}};
-    enum status rc = read_marginals(&marginals, edges, source, err);
+    struct channel_scores scores = {{NULL}};
+    enum status rc = read_channels(&scores, edges, true, source, read_relevance, err);
 
     for (size_t i = 0; i < edges->nlinks && rc == OK; i++) {
         const struct edges_link *at = &edges->links[i];
         const struct link *link = &edges->net->links[at->link];
-        for (size_t e = 0; e < at->edges.count; e++) {
-            struct network_origin origin = origin_of(edges->net, at->link, cut_lower_channel(link, e));
+        for (size_t e = 0; e < at->edges.count; e++)
             score[at->first + e] =
-                marginals.of[at->link + 1][cut_upper_channel(link, e)] * marginals.of[origin.variable][origin.channel];
-        }
+                scores.of[at->link + 1][cut_upper_channel(link, e)] * lower_score(&scores, edges, at->link, e);
     }
-    for (size_t k = 0; k < NETWORK_MAX_VARIABLES; k++)
-        free(marginals.of[k]);
+    release(&scores);
+    return rc;
+}
+
+bool edges_has_activations(const struct edges *edges, const struct store_reader *reader)
+{
+    struct network_origin origin = origin_of(edges->net, edges->links[0].link, 0);
+    char path[PATH];
+
+    snprintf(path, sizeof path, "layers/%s/activation_mean", network_variable(edges->net, origin.variable));
+    return store_has(reader, path);
+}
+
+enum status edges_score_activation(double *score, const struct edges *edges, const struct edges_source *source,
+                                   const float *model, struct error *err)
+{
+    struct channel_scores scores = {{NULL}};
+    enum status rc = read_channels(&scores, edges, false, source, read_activation, err);
+
+    edges_score_weight(score, edges, model);
+    for (size_t i = 0; i < edges->nlinks && rc == OK; i++) {
+        const struct edges_link *at = &edges->links[i];
+        for (size_t e = 0; e < at->edges.count; e++)
+            score[at->first + e] *= fabs(lower_score(&scores, edges, at->link, e));
+    }
+    release(&scores);
     return rc;
 }
 

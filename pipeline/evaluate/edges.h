@@ -71,6 +71,12 @@ void edges_make_unit(double *score, const struct edges *edges);
 /* The sum of the magnitudes of an edge's weights. */
 void edges_score_weight(double *score, const struct edges *edges, const float *model);
 
+/* The same times the mean activation of the lower channel; whether the store has these, which early versions have not.
+ */
+bool edges_has_activations(const struct edges *edges, const struct store_reader *reader);
+enum status edges_score_activation(double *score, const struct edges *edges, const struct edges_source *source,
+                                   const float *model, struct error *err);
+
 /* sample_uniform(seed, number of the edge in its link, link, 2^32 - 3). */
 void edges_score_random(double *score, const struct edges *edges, uint64_t seed);
 

@@ -52,13 +52,10 @@ static void plan_measure(struct work *w)
 static void place(struct work *w, struct arena *arena)
 {
     const struct network *net = &w->plan->model.net;
-    size_t channels = w->measure.channel[net->nlinks + 1], n = w->edges->count;
+    size_t n = w->edges->count;
 
     w->inputs = arena_floats(arena, 2 * shape_neurons(network_shape(net, 0)));
-    w->result.relevance = arena_doubles(arena, channels);
-    w->result.relevance_position = arena_bytes(arena, channels * sizeof *w->result.relevance_position);
-    w->result.activation = arena_floats(arena, channels);
-    w->result.activation_position = arena_bytes(arena, channels * sizeof *w->result.activation_position);
+    measure_result_place(&w->result, &w->measure, arena);
     measure_workspace_place(&w->workspace, &w->measure, arena);
     ablation_place(&w->copies, &w->measure, w->options.nkept, arena);
     cut_place(&w->cut, net, arena);

@@ -80,7 +80,7 @@ static size_t images_of_rank(const struct work *w)
 
 static void place(struct work *w, struct arena *arena)
 {
-    size_t channels = w->variants[0].plan.channel[net_of(w)->nlinks + 1], images = images_of_rank(w), most = 0;
+    size_t images = images_of_rank(w), most = 0;
     size_t neurons = shape_neurons(network_shape(net_of(w), 0)), measures = w->options->nmeasures;
 
     w->values = 0;
@@ -90,10 +90,7 @@ static void place(struct work *w, struct arena *arena)
     }
     w->inputs = arena_floats(arena, 2 * neurons);
     w->planar = arena_floats(arena, neurons);
-    w->result.relevance = arena_doubles(arena, channels);
-    w->result.relevance_position = arena_bytes(arena, channels * sizeof *w->result.relevance_position);
-    w->result.activation = arena_floats(arena, channels);
-    w->result.activation_position = arena_bytes(arena, channels * sizeof *w->result.activation_position);
+    measure_result_place(&w->result, &w->variants[0].plan, arena);
     w->before = arena_doubles(arena, images * measures * w->values);
     w->after = arena_doubles(arena, w->values);
     w->targets = arena_bytes(arena, images * sizeof *w->targets);

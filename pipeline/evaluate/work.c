@@ -103,14 +103,6 @@ static size_t most_units(const struct design *design)
     return most;
 }
 
-static void place_result(struct measure_result *result, size_t channels, struct arena *arena)
-{
-    result->relevance = arena_doubles(arena, channels);
-    result->relevance_position = arena_bytes(arena, channels * sizeof *result->relevance_position);
-    result->activation = arena_floats(arena, channels);
-    result->activation_position = arena_bytes(arena, channels * sizeof *result->activation_position);
-}
-
 static void place_scores(struct evaluate_scores *scores, const struct network *net, size_t edges, struct arena *arena)
 {
     for (size_t o = 0; o < ORDER_MEASURED; o++) {
@@ -128,8 +120,8 @@ static void place(struct evaluate_work *work, struct arena *arena)
     for (size_t k = 0; k <= net->nlinks; k++)
         largest = larger(largest, layout_floats(network_layout(net, k)));
     work->inputs = arena_floats(arena, 2 * shape_neurons(net->input));
-    place_result(&work->result, channels_of(net), arena);
-    place_result(&work->other_result, channels_of(net), arena);
+    measure_result_place(&work->result, &work->plan, arena);
+    measure_result_place(&work->other_result, &work->plan, arena);
     place_scores(&work->predicted, net, work->edges, arena);
     place_scores(&work->second, net, 0, arena);
     measure_workspace_place(&work->own, &work->plan, arena);

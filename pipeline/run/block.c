@@ -22,17 +22,10 @@ static size_t group_size(const struct run_plan *plan)
 static void place(struct block_worker *worker, const struct run_plan *plan, struct arena *arena)
 {
     const struct measure_plan *measure = &plan->model.plan;
-    size_t channels = measure->channel[measure->net->nlinks + 1];
 
     worker->inputs = arena_floats(arena, 2 * group_size(plan) * input_floats(plan));
-    for (size_t i = 0; i < group_size(plan); i++) {
-        struct measure_result *r = &worker->results[i];
-        r->relevance = arena_doubles(arena, channels);
-        r->relevance_position = arena_bytes(arena, channels * sizeof *r->relevance_position);
-        r->activation = arena_floats(arena, channels);
-        r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
-        r->activation_mean = arena_doubles(arena, channels);
-    }
+    for (size_t i = 0; i < group_size(plan); i++)
+        measure_result_place(&worker->results[i], measure, arena);
     measure_workspace_place(&worker->workspace, measure, arena);
     block_sums_place(&worker->block_sums, &plan->statistics, arena);
     queries_place(&worker->queries, &plan->queries, measure, arena);

@@ -70,6 +70,15 @@ def products(store):
                 for lower, upper in (name.split("-") for name in file["flows"])}
 
 
+def activations(store):
+    """Weights times the mean activation of the lower channel."""
+    own = {layer: abs(w.reshape(w.shape[0], flow.shape[1], -1).astype("f8")).sum(2)
+           for (layer, (w, _)), flow in zip(weights().items(), flows(store).values())}
+    with h5py.File(store) as file:
+        lower = dict(reversed(name.split("-")) for name in file["flows"])
+        return {layer: score * abs(file[f"layers/{lower[layer]}/activation_mean"][()]) for layer, score in own.items()}
+
+
 def circuit(scores, share):
     """The weights of the demo without the edges beyond a share of the highest scores over all layers."""
     model, layers = weights(), [layer for layer in WEIGHTED if layer in scores]
@@ -116,7 +125,8 @@ class Circuits(Evaluate):
         target = logits(model, x).argmax(1)
         own = {"flow": flows(self.store), "flow of zero.h5": flows(self.zero), "product": products(self.store),
                "weight": {layer: abs(w.reshape(*flows(self.store)[layer].shape, -1).astype("f8")).sum(2)
-                          for layer, (w, _) in model.items()}}
+                          for layer, (w, _) in model.items()},
+               "weight_activation": activations(self.store)}
         self.assertEqual([*orders], [*own, "random"])
         self.assertEqual((got["links"], got["whole_links"], got["images"]), (16, 0, 40))
         self.assertEqual(got["edges"], sum(flow.size for flow in own["flow"].values()))
