@@ -1,6 +1,6 @@
 // How far to trust this: an evaluation's figures, where the report has one.
 import { Chart, axis, encode } from './charts.js';
-import { fill, h, number, select, table, withError } from './dom.js';
+import { count, fill, h, select, table } from './dom.js';
 import { colour } from './theme.js';
 
 // The value that stands for a test: its place among those of a result, and its name.
@@ -28,6 +28,11 @@ function at(results, place, order) {
   return results.find((result) => result.place === place && result.order === order);
 }
 
+// Three decimals: errors are of the order of 0.01.
+function figure(value, error) {
+  return `${value.toFixed(3)} ± ${(error || 0).toFixed(3)}`.replace('-', '−');
+}
+
 // ---- figures by place and order, with error bars
 
 function whisker(api, from, to, x, shift) {
@@ -38,7 +43,7 @@ function whisker(api, from, to, x, shift) {
 
 function figuresOption(test, results, width) {
   const { value, name } = ABOUT[test];
-  const shown = places(results).filter((place) => place !== 'all' || results.length > 1);
+  const shown = places(results);
   const kinds = orders(results);
   const band = (width - 80) / shown.length;
   const shift = (k) => (k - (kinds.length - 1) / 2) * Math.min(12, band / (kinds.length + 1));
@@ -50,7 +55,7 @@ function figuresOption(test, results, width) {
     height: 300,
     grid: { left: 58, right: 16, top: 54, bottom: 64 },
     legend: { top: 4, left: 0, textStyle: { color: colour('ink') }, data: kinds, selectedMode: false },
-    tooltip: { trigger: 'item', formatter: ({ seriesName, data }) => `<b>${encode(shown[data[0]])}</b><br>${encode(seriesName)}: ${withError(data[1], data[2])}` },
+    tooltip: { trigger: 'item', formatter: ({ seriesName, data }) => `<b>${encode(shown[data[0]])}</b><br>${encode(seriesName)}: ${figure(data[1], data[2])}` },
     xAxis: axis({ type: 'category', data: shown, splitLine: { show: false }, axisLabel: { color: colour('muted'), interval: 0, rotate: band < 60 ? 40 : 0 } }),
     yAxis: axis({ type: 'value', name, nameLocation: 'end', nameTextStyle: { align: 'left', color: colour('muted'), padding: [0, 0, 0, -50] } }),
     series: kinds.flatMap((order, k) => [{
@@ -110,7 +115,7 @@ function differences(test, results) {
   const { value, name } = ABOUT[test];
   const place = places(results).includes('all') ? 'all' : places(results)[0];
   const known = results.filter((result) => result.place === place && result.mean.length);
-  const cell = (list, errors, half) => (list.length && list[half][value] !== null ? withError(list[half][value], errors[half][value]) : '–');
+  const cell = (list, errors, half) => (list.length && list[half][value] !== null ? figure(list[half][value], errors[half][value]) : '–');
   return table(`${name}, and its difference to relevance`, [{ name: 'order', text: true }, ...HALVES.flatMap((half) => [{ name: half }, { name: 'difference' }])],
     known.map((result) => [result.order, ...HALVES.flatMap((_, half) => [cell(result.mean, result.error, half), cell(result.difference, result.difference_error, half)])]));
 }
@@ -118,7 +123,7 @@ function differences(test, results) {
 function part(test, results) {
   const { title, text } = ABOUT[test];
   const compared = results.some((result) => result.difference.length);
-  return h('div', { class: 'test', id: `evaluation-${test}` }, h('h3', {}, title), h('p', { class: 'note' }, text), figures(test, results),
+  return h('div', { class: 'test', id: `evaluation-${test}` }, h('h3', {}, title), h('p', { class: 'note' }, text), places(results).length > 1 ? figures(test, results) : null,
     results.some((result) => result.curve_morf) ? curves(results) : null, compared && test !== 'targets' ? differences(test, results) : null);
 }
 
@@ -126,7 +131,7 @@ export function evaluation(data) {
   const { evaluation: found } = data;
   const tests = Object.keys(ABOUT).filter((test) => found.results.some((result) => result.test === test));
   return h('section', { id: 'evaluation', 'aria-labelledby': 'h-evaluation' }, h('h2', { id: 'h-evaluation' }, 'How far to trust this'),
-    h('p', { class: 'lead' }, `Units were replaced in ${number(found.images)} images, in the order of relevance and of others, and the network was asked again.`),
+    h('p', { class: 'lead' }, `Units were replaced in ${count(found.images)} images, in the order of relevance and of others, and the network was asked again.`),
     h('ul', { id: 'verdicts' }, found.verdicts.map((verdict) => h('li', {}, verdict))),
     tests.map((test) => part(test, found.results.filter((result) => result.test === test))),
     h('p', { class: 'hint' }, `nrmflow evaluate: ${found.settings}`));
