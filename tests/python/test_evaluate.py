@@ -81,6 +81,13 @@ class Report(Case):
             self.assert_close(shown["difference_error"], group["gain_difference_error"][:], 1e-8)
             self.assert_close(shown["curve_morf"], group["curve_morf"][:, :, 0].astype("float64").mean(0), 1e-8)
 
+    def test_info_shows_settings_and_verdicts(self):
+        text = nrmflow("info", self.file).stdout
+        self.assertIn("tests=targets,damage,channels,layers", text)
+        for verdict in json.loads(self.text)["verdicts"]:
+            self.assertIn(verdict, text)
+        self.assertNotIn("gap", text)
+
     def test_an_evaluation_of_other_weights_and_what_is_none_are_refused(self):
         other = self.run_store("resnet.h5", {"data.images": "0:2", "measure.flows": "none"}, config=RESNET)
         for store, evaluation, text in ((other, self.file, "of other weights"), (self.store, other, "no evaluation")):
