@@ -8,7 +8,7 @@ import unittest
 import h5py
 import numpy
 import torch
-from support import DEMO, DEMO_WEIGHTS, JOBS, TINY, RunCase, nrmflow, read_safetensors
+from support import DEMO, DEMO_WEIGHTS, JOBS, TINY, RunCase, check, nrmflow, read_safetensors
 
 torch.set_num_threads(1)
 
@@ -159,10 +159,30 @@ class Circuits(Evaluate):
             self.assert_close(own["p"][i], float(p[0]), 1e-3, f"at {share}")  # near ties of edges may swap
 
     def test_figures_do_not_depend_on_the_number_of_ranks(self):
-        arguments = "--circuit", self.store, "--prune", self.store, "--rates", "0:0.4:0.2", "--own", "3", "--images", "101:140"
-        want = self.evaluate(*arguments)
-        for ranks in (2, 3):
-            self.assertEqual(self.evaluate(*arguments, ranks=ranks), want)
+        arguments = "--circuit", self.store, "--prune", self.store, "--rates", "0.2:0.4:0.2", "--own", "3", "--images", "101:125"
+        paths = [self.path(f"ranks{ranks}.h5") for ranks in (1, 2, 3)]
+        printed = [self.evaluate(*arguments, "--output", path, ranks=ranks) for ranks, path in zip((1, 2, 3), paths)]
+        for got, path in zip(printed[1:], paths[1:]):
+            self.assertEqual(got, printed[0])
+            self.assert_same_stores(path, paths[0])
+        self.check_file(paths[0], printed[0])
+
+    def check_file(self, path, printed):
+        check(path)
+        with h5py.File(path) as file:
+            self.assertEqual((file["images/predicted"][:] == file["images/label"][:]).mean(),
+                             printed["circuit"]["whole"]["accuracy"][0])
+            for part, place, kept in (("circuit", "edges", True), ("prune", "convolutions", False)):
+                shares = numpy.array(printed[part]["shares"])
+                for order in printed[part]["orders"]:
+                    group = file[f"evaluation/{part}/{place}/{order['order'].replace(' ', '_')}"]
+                    self.assert_close(group["fraction"][:], 1 - shares if kept else shares, 1e-12)
+                    self.assert_close(group["accuracy"][:], order["accuracy"], 0)
+                    self.assert_close(group["outcome_error"][:, 0], order["p_error"], 0)
+                    self.assert_close(group["accuracy_difference"][:], order["first_less_this"]["accuracy"], 0)
+        self.assertIn("--restart", self.refused("--circuit", self.store, "--images", "101:110", "--output", path))
+        self.assertIn("no evaluation", self.refused("--circuit", self.store, "--images", "101:110", "--restart", "--output",
+                                                    self.zero))
 
     def test_circuits_of_a_class_are_by_its_flows_and_for_its_images(self):
         store = self.run_store("class.h5", {"data.images": "0:64", "measure.given": "none", "measure.flows": "dense",
