@@ -8,7 +8,7 @@ import unittest
 import h5py
 import numpy
 import torch
-from support import DEMO, DEMO_WEIGHTS, JOBS, TINY, RunCase, check, nrmflow, read_safetensors
+from support import DEMO, DEMO_WEIGHTS, JOBS, RESNET, TINY, RunCase, check, nrmflow, read_safetensors
 
 torch.set_num_threads(1)
 
@@ -199,6 +199,18 @@ class Circuits(Evaluate):
         self.assertIn("no flows of class 4", self.refused("--circuit", store, "--class", "4", "--images", "100:140"))
         self.assertIn("store.class_flows = 3", self.refused("--circuit", self.store, "--class", "3", "--images", "100:140"))
         self.assertIn("classes 0 to 9", self.refused("--circuit", store, "--class", "10", "--images", "100:140"))
+
+    def test_edges_of_a_network_with_branches_are_those_of_its_weights(self):
+        store = self.run_store("resnet.h5", {"data.images": "0:8", "measure.flows": "dense"}, config=RESNET)
+        got = self.evaluate("--circuit", store, "--images", "100:104", config=RESNET)["circuit"]
+        with h5py.File(store) as file:
+            matrices = [flow["mean"].shape for flow in file["flows"].values() if "mean" in flow]  # the others are diagonal
+            kinds = file["network/links/kind"].asstr()[:]
+        self.assertEqual(got["edges"], sum(upper * lower for upper, lower in matrices))
+        self.assertEqual((got["links"], got["whole_links"]), (sum((kinds == "convolution") | (kinds == "dense")), 0))
+        p = numpy.array([order["p"] for order in got["orders"]])
+        self.assertTrue(((p > 0) & (p < 1)).all())
+        self.assertFalse(numpy.array_equal(p[0], p[1]))
 
     def labels(self, first, end):
             with gzip.open(IMAGES.replace("images-idx3", "labels-idx1")) as file:
