@@ -70,10 +70,9 @@ static const char help[] =
     "  channels   gain: area between the curves of p when the least and when the most\n"
     "             relevant channels of a layer go first; 0 at random\n"
     "  layers     the same for the channels of all convolutions together\n"
-    "  flows      the same for the edges of a link: pairs of channels, whose contribution is cut; the bias stays\n"
+    "  flows      the same for the edges of a link, pairs of channels, which are cut; biases stay\n"
     "  pixels     the same for squares of pixels, replaced by zero after preprocessing\n"
-    "  randomised |cosine| with the relevance in networks whose weights are permuted from the logits down, for 16 "
-    "images; it ranks no methods\n"
+    "  randomised |cosine| with relevance in networks of permuted weights; it ranks no methods\n"
     "\n"
     "Every figure has its standard error over the images, and stands beside those of trivial orders and of gradient "
     "times activation; differences are paired by image. A configuration with a condition (measure.given) is evaluated "
@@ -83,8 +82,7 @@ static const char help[] =
     "--circuit and --prune test what a store says of the network, on images that it was not made of: how well the "
     "network answers with its strongest edges alone, chosen over all layers at once and the same for all images, and "
     "without its weakest channels. Beside them stand other choices of as many edges or channels. They need no "
-    "--output, "
-    "and take a few minutes: they are not continued.";
+    "--output, and are not continued.";
 
 /* Number of a name among n; n if there is none. */
 static size_t find(const char *const *names, size_t n, const char *name)
