@@ -2,6 +2,7 @@
 
 #include "pipeline/analysis/report_arrays.h"
 #include "pipeline/analysis/report_blocks.h"
+#include "pipeline/analysis/report_evaluation.h"
 #include "pipeline/analysis/report_page.h"
 #include "pipeline/results/class_depth.h"
 #include "pipeline/results/classes.h"
@@ -192,6 +193,8 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_class_depth(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
+    if (options->evaluation)
+        TRY(report_evaluation_add(report->json, report->reader, options->evaluation, err));
     if (options->images.path)
         TRY(report_images_add(&report->arrays, report->json, &report->summary, &options->images, node, log, err));
 done:

@@ -14,7 +14,7 @@ struct arguments {
 };
 
 static const struct option_row rows[] = {
-    {"output", 'o', OPTION_TEXT, FIELD(options.output), "FILE", .help = "the file for the results; needed"},
+    {"output", 'o', OPTION_TEXT, FIELD(options.output), "FILE", .help = "the file for the results; needed by tests"},
     {"images", 0, OPTION_RANGE, FIELD(options.probe.images), "A:B",
      .help = "only images A <= i < B; default: those of CONFIG. 128 to 512 suffice"},
     {"tests", 0, OPTION_TEXT, FIELD(options.design.tests), "LIST",
@@ -70,10 +70,9 @@ static const char help[] =
     "  channels   gain: area between the curves of p when the least and when the most\n"
     "             relevant channels of a layer go first; 0 at random\n"
     "  layers     the same for the channels of all convolutions together\n"
-    "  flows      the same for the edges of a link: pairs of channels, whose contribution is cut; the bias stays\n"
+    "  flows      the same for the edges of a link, pairs of channels, which are cut; biases stay\n"
     "  pixels     the same for squares of pixels, replaced by zero after preprocessing\n"
-    "  randomised |cosine| with the relevance in networks whose weights are permuted from the logits down, for 16 "
-    "images; it ranks no methods\n"
+    "  randomised |cosine| with relevance in networks of permuted weights; it ranks no methods\n"
     "\n"
     "Every figure has its standard error over the images, and stands beside those of trivial orders and of gradient "
     "times activation; differences are paired by image. A configuration with a condition (measure.given) is evaluated "
@@ -82,7 +81,8 @@ static const char help[] =
     "\n"
     "--circuit and --prune test what a store says of the network, on images that it was not made of: how well the "
     "network answers with its strongest edges alone, chosen over all layers at once and the same for all images, and "
-    "without its weakest channels. Beside them stand other choices of as many edges or channels. No file is written.";
+    "without its weakest channels. Beside them stand other choices of as many edges or channels. They need no "
+    "--output, and are not continued.";
 
 /* Number of a name among n; n if there is none. */
 static size_t find(const char *const *names, size_t n, const char *name)
@@ -117,10 +117,10 @@ static enum status check_stores(struct arguments *a, struct error *err)
 {
     enum status rc = OK;
 
-    if (a->options.output || a->options.design.tests || a->dry)
-        TRY(error_set(err, FAIL_CONFIG,
-                      "--output, --tests and --dry-run belong to tests; --circuit and --prune only print, with --json "
-                      "for other programs"));
+    if (a->options.design.tests || a->dry)
+        TRY(error_set(err, FAIL_CONFIG, "--tests and --dry-run cannot be combined with --circuit and --prune"));
+    a->stores.output = a->options.output;
+    a->stores.restart = a->options.restart;
     a->stores.source = a->options.probe.source;
     a->stores.images = a->options.probe.images;
     a->stores.json = a->json;

@@ -433,6 +433,20 @@ static void print_warnings(const struct view *view)
                warning, exploded, exploded == 1 ? "" : "s");
 }
 
+/* An evaluation has no statistics of layers. */
+static void print_evaluation(const struct summary *summary)
+{
+    printf("\n%-18s", "evaluation");
+    table_text(stdout, summary->evaluation);
+    puts("\n");
+    for (const char *line = summary->verdicts; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        char text[TABLE_CELL];
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(line, "\n"), line);
+        table_text(stdout, text);
+        putchar('\n');
+    }
+}
+
 static void print_all(const struct summary *summary, const char *path)
 {
     const struct view view = {summary, paint_wanted(stdout)};
@@ -441,7 +455,10 @@ static void print_all(const struct summary *summary, const char *path)
     if (summary->config)
         print_config(summary->config);
     print_images(&view);
-    print_layers(&view);
+    if (summary->evaluation)
+        print_evaluation(summary);
+    else
+        print_layers(&view);
     print_spark(summary);
     print_flows(&view);
     print_queries(&view);

@@ -149,7 +149,8 @@ static enum status allocate(struct work *w, struct error *err)
     w->keep = calloc(n, sizeof *w->keep);
     w->rows = calloc(images, sizeof *w->rows);
     w->first = calloc(CIRCUIT_SHARES * images, sizeof *w->first);
-    if (!w->score || !w->order || !w->scratch || !w->keep || !w->rows || !w->first)
+    w->out->rows = calloc(images, sizeof *w->out->rows);
+    if (!w->out->rows || !w->score || !w->order || !w->scratch || !w->keep || !w->rows || !w->first)
         return error_set(err, FAIL_SYSTEM, "no memory for %zu edges and the answers to %zu images", n, images);
     return OK;
 }
@@ -254,9 +255,9 @@ static enum status ask_all(struct work *w, struct error *err)
 {
     enum status rc = OK;
 
-    TRY(answers_compute(w->rows, &w->answers, no_hook, err));
+    TRY(answers_compute(w->out->rows, &w->answers, no_hook, err));
     if (w->node->rank == 0)
-        w->out->whole = answers_summarise(w->rows, NULL, w->choice);
+        w->out->whole = answers_summarise(w->out->rows, NULL, w->choice);
     for (size_t store = 0; store < w->options->stores.count; store++)
         TRY(ask_order(w, &flow, store, err));
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)

@@ -38,6 +38,7 @@ struct circuit {
     size_t edges;                 /* that can be kept or cut */
     size_t links, whole_links;    /* with such edges; with weights, but left whole as the store has no flows of them */
     size_t kept[CIRCUIT_SHARES];  /* edges at every share */
+    struct answers_row *rows;     /* [images] of the whole network; owned: free() */
     struct answers_summary whole; /* of the network without cuts */
     size_t norders;
     struct circuit_order orders[CIRCUIT_ORDERS]; /* [norders] */

@@ -1,5 +1,6 @@
 #include "pipeline/evaluate/file.h"
 
+#include "pipeline/evaluate/verdict.h"
 #include "pipeline/run/place.h"
 #include "pipeline/run/save.h"
 
@@ -193,6 +194,25 @@ done:
     return rc;
 }
 
+/* The verdicts in lines, as the command prints them. */
+static enum status put_verdicts(struct writing *w)
+{
+    const struct file_contents *contents = w->contents;
+    char sentence[VERDICT_TEXT], *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    enum status rc = OK;
+
+    for (size_t i = 0; out && verdict_sentence(sentence, contents->design, contents->gains, i); i++)
+        fprintf(out, "%s\n", sentence);
+    if (!out || fclose(out) != 0)
+        TRY(error_set(w->err, FAIL_SYSTEM, "no memory for the verdicts of an evaluation"));
+    TRY(store_set_text(w->store, "evaluation", "verdicts", text, w->err));
+done:
+    free(text);
+    return rc;
+}
+
 static enum status put_attributes(struct writing *w)
 {
     const struct run_plan *run = w->contents->design->run;
@@ -208,6 +228,7 @@ static enum status put_attributes(struct writing *w)
     if (!settings)
         TRY(error_set(w->err, FAIL_SYSTEM, "no memory for the settings of an evaluation"));
     TRY(store_set_text(w->store, "evaluation", "settings", settings, w->err));
+    TRY(put_verdicts(w));
 done:
     free(settings);
     return rc;

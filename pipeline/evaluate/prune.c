@@ -235,9 +235,9 @@ static enum status ask_all(struct work *w, struct error *err)
 {
     enum status rc = OK;
 
-    TRY(answers_compute(w->rows, &w->answers, (struct ablation_hook){.context = NULL}, err));
+    TRY(answers_compute(w->out->rows, &w->answers, (struct ablation_hook){.context = NULL}, err));
     if (w->node->rank == 0)
-        w->out->whole = answers_summarise(w->rows, NULL, (struct answers_choice){w->plan, -1});
+        w->out->whole = answers_summarise(w->out->rows, NULL, (struct answers_choice){w->plan, -1});
     for (size_t order = 0; order < PRUNE_ORDERS; order++)
         TRY(ask_order(w, order, err));
 done:
@@ -258,10 +258,12 @@ static enum status prepare(struct work *w, struct error *err)
         w->scratch = calloc(n, sizeof *w->scratch);
         w->rows = calloc(images, sizeof *w->rows);
         w->first = calloc(w->options->nrates * images, sizeof *w->first);
+        w->out->rows = calloc(images, sizeof *w->out->rows);
     }
     if (n == 0)
         return error_set(err, FAIL_CONFIG, "the network has no convolutions whose channels could be pruned");
-    if (!w->keep || (w->node->rank == 0 && (!w->score || !w->order || !w->scratch || !w->rows || !w->first)))
+    if (!w->keep ||
+        (w->node->rank == 0 && (!w->score || !w->order || !w->scratch || !w->rows || !w->first || !w->out->rows)))
         return error_set(err, FAIL_SYSTEM, "no memory for %zu channels and the answers to %zu images", n, images);
     if (w->node->rank == 0)
         rc = sources_open(&w->reader, w->options->store, w->plan, err);

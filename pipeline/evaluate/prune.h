@@ -40,6 +40,7 @@ struct prune_order {
 struct prune {
     size_t channels, layers;
     size_t replaced[PRUNE_RATES];
+    struct answers_row *rows; /* [images] of the whole network; owned: free() */
     struct answers_summary whole;
     struct prune_order orders[PRUNE_ORDERS];
 };

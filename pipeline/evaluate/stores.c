@@ -1,10 +1,13 @@
 #include "pipeline/evaluate/stores.h"
 
 #include "pipeline/config/pairs.h"
+#include "pipeline/evaluate/answers_file.h"
 #include "pipeline/evaluate/answers_print.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/util/json_output.h"
 
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* No statistics, and nothing is kept. */
@@ -48,6 +51,9 @@ static enum status measure(struct work *w, const struct stores_options *options,
     TRY(config_load(&w->config, &options->source, node, err));
     TRY(agree(node->world, adapt_config(&w->config, options, err), err));
     TRY(run_plan_init(&w->plan, &w->config, NULL, node, log, err));
+    if (options->output && node->rank == 0)
+        rc = answers_file_check(options->output, &w->plan, options->restart, err);
+    TRY(agree(node->world, rc, err));
     circuit.seed = prune.seed = w->config.run.seed;
     if (circuit.stores.count)
         TRY(circuit_measure(&w->circuit, &circuit, &w->plan, node, log, err));
@@ -57,15 +63,20 @@ done:
     return rc;
 }
 
-/* ---- what is printed --------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 /* The tables of both; they point to `lines`. */
 static struct answers_table circuit_table(struct answers_line *lines, const struct circuit *circuit)
 {
     for (size_t i = 0; i < circuit->norders; i++)
         lines[i] = (struct answers_line){circuit->orders[i].name, circuit->orders[i].at, circuit->orders[i].excess};
-    return (struct answers_table){"edges kept",   circuit_shares, CIRCUIT_SHARES,
-                                  circuit->whole, lines,          circuit->norders};
+    return (struct answers_table){.share_title = "edges kept",
+                                  .kept = true,
+                                  .shares = circuit_shares,
+                                  .nshares = CIRCUIT_SHARES,
+                                  .whole = circuit->whole,
+                                  .lines = lines,
+                                  .nlines = circuit->norders};
 }
 
 static struct answers_table prune_table(struct answers_line *lines, const struct prune *prune,
@@ -73,9 +84,15 @@ static struct answers_table prune_table(struct answers_line *lines, const struct
 {
     for (size_t i = 0; i < PRUNE_ORDERS; i++)
         lines[i] = (struct answers_line){prune->orders[i].name, prune->orders[i].at, prune->orders[i].excess};
-    return (struct answers_table){"channels pruned", options->rates, options->nrates,
-                                  prune->whole,      lines,          PRUNE_ORDERS};
+    return (struct answers_table){.share_title = "channels pruned",
+                                  .shares = options->rates,
+                                  .nshares = options->nrates,
+                                  .whole = prune->whole,
+                                  .lines = lines,
+                                  .nlines = PRUNE_ORDERS};
 }
+
+/* ---- what is printed -------------------------------------------------------------------------------------------- */
 
 static void print_circuit(const struct circuit *circuit)
 {
@@ -156,6 +173,59 @@ static void print(const struct work *w, const struct stores_options *options)
         print_prune(&w->prune, &options->prune);
 }
 
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
+
+/* What the figures depend on besides the configuration; the caller frees it. NULL without memory. */
+static char *settings_text(const struct stores_options *options)
+{
+    const struct circuit_options *circuit = &options->circuit;
+    const struct prune_options *prune = &options->prune;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < circuit->stores.count; i++)
+        fprintf(out, "circuit=%s ", circuit->stores.items[i]);
+    if (circuit->stores.count)
+        fprintf(out, "by=%s own=%zu ", edges_by_names[circuit->by], circuit->own);
+    if (circuit->stores.count && circuit->class != SIZE_MAX)
+        fprintf(out, "class=%zu ", circuit->class);
+    if (prune->store)
+        fprintf(out, "prune=%s prune_by=%s ", prune->store, prune_by_names[prune->by]);
+    fprintf(out, "unit_layers=%d", prune->unit_layers || circuit->unit_layers);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Rank 0. */
+static enum status write_file(const struct work *w, const struct stores_options *options, struct error *err)
+{
+    struct answers_line circuit[CIRCUIT_ORDERS], prune[PRUNE_ORDERS];
+    struct answers_part parts[2];
+    struct answers_contents contents = {
+        .plan = &w->plan, .rows = w->circuit.rows ? w->circuit.rows : w->prune.rows, .parts = parts};
+    char *settings = settings_text(options);
+    enum status rc = OK;
+
+    if (!settings)
+        TRY(error_set(err, FAIL_SYSTEM, "no memory for the settings of an evaluation"));
+    contents.settings = settings;
+    if (options->circuit.stores.count)
+        parts[contents.nparts++] = (struct answers_part){"circuit/edges", circuit_table(circuit, &w->circuit)};
+    if (options->prune.store)
+        parts[contents.nparts++] =
+            (struct answers_part){"prune/convolutions", prune_table(prune, &w->prune, &options->prune)};
+    rc = answers_file_write(options->output, &contents, err);
+done:
+    free(settings);
+    return rc;
+}
+
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
 enum status stores_evaluate(const struct stores_options *options, const struct node *node, struct log *log,
@@ -166,9 +236,13 @@ enum status stores_evaluate(const struct stores_options *options, const struct n
 
     if (rc == OK)
         rc = measure(w, options, node, log, err);
+    if (rc == OK && options->output)
+        rc = agree(node->world, node->rank == 0 ? write_file(w, options, err) : OK, err);
     if (rc == OK && node->rank == 0)
         print(w, options);
     if (w) {
+        free(w->circuit.rows);
+        free(w->prune.rows);
         run_plan_free(&w->plan);
         config_free(&w->config);
     }

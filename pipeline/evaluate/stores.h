@@ -12,6 +12,8 @@ struct stores_options {
     struct range images;            /* to test on, in place of data.images; end 0: not given */
     struct circuit_options circuit; /* without stores: no circuits */
     struct prune_options prune;     /* without a store: no pruning */
+    const char *output;             /* file for the results; NULL: none */
+    bool restart;                   /* replace a file that is there */
     bool json;
 };
 

@@ -100,7 +100,6 @@ void trials_finish(struct trials *trials)
         for (size_t j = 0; j < CURVE_OUTCOMES; j++)
             trials->out[i][j] = (float)outcome[j];
     }
-    trials->flops += (double)trials->n * ablation_flops(trials->ablation.plan, from);
     trials->n = 0;
 }
 

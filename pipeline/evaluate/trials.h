@@ -35,7 +35,6 @@ struct trials {
     float *keep; /* [TRIALS_AT_ONCE][most units] 0 for units that are replaced */
     size_t most;
     float *out[TRIALS_AT_ONCE];
-    double flops; /* of all trials so far */
 };
 
 /* Place memory for sets of at most `most` units; `edges`: also of edges. */

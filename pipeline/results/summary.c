@@ -489,6 +489,18 @@ done:
 
 /* ---- interface ------------------------------------------------------------------------------------------------- */
 
+static enum status read_evaluation(struct summary *out, const struct store_reader *reader, struct error *err)
+{
+    enum status rc = OK;
+
+    if (!store_has(reader, "evaluation") || !store_has_attribute(reader, "evaluation", "verdicts"))
+        return OK;
+    TRY(store_get_text(&out->evaluation, reader, "evaluation", "settings", err));
+    TRY(store_get_text(&out->verdicts, reader, "evaluation", "verdicts", err));
+done:
+    return rc;
+}
+
 enum status summary_read(struct summary *out, const char *path, struct error *err)
 {
     enum status rc = OK;
@@ -508,6 +520,7 @@ enum status summary_read(struct summary *out, const char *path, struct error *er
     TRY(read_images(out, reader, nvariables, err));
     TRY(read_flows(out, reader, err));
     TRY(read_queries(out, reader, err));
+    TRY(read_evaluation(out, reader, err));
     TRY(group_bytes(&out->images_bytes, reader, "images", err));
     TRY(group_bytes(&out->state_bytes, reader, "state", err));
 done:
@@ -526,5 +539,7 @@ void summary_free(struct summary *summary)
     free(summary->queries);
     free(summary->stages);
     free(summary->config);
+    free(summary->evaluation);
+    free(summary->verdicts);
     *summary = (struct summary){0};
 }

@@ -71,7 +71,8 @@ struct summary {
     struct summary_query *queries; /* [nqueries] */
     struct summary_stage *stages;  /* [nstages] slowest first */
     struct summary_attribute attributes[SUMMARY_MAX_ATTRIBUTES];
-    char *config; /* NULL if there is none */
+    char *config;                /* NULL if there is none */
+    char *evaluation, *verdicts; /* settings of an evaluation, and what it says in lines; NULL if it is none */
 };
 
 /* Read a summary.

@@ -98,6 +98,10 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "finished", count(summary->finished));
     json_object_set_new(object, "failed", count(summary->failed));
     json_object_set_new(object, "complete", json_boolean(summary->complete));
+    if (summary->evaluation) {
+        json_object_set_new(object, "evaluation", json_output_text(summary->evaluation));
+        json_object_set_new(object, "verdicts", json_output_text(summary->verdicts));
+    }
     json_object_set_new(object, "status", json_status(summary));
     json_object_set_new(object, "labels", count(summary->labels));
     json_object_set_new(object, "labelled", count(summary->labelled));

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -50,10 +51,62 @@ class Ranks(Case):
             self.assertEqual(done.returncode, 1)
             self.assertIn(f"/evaluation/channels/fc6/relevance/{name}", done.stdout)
 
+    def test_two_evaluations_do_not_write_one_file(self):
+        output = self.path("locked.h5")
+        process = subprocess.Popen([NRMFLOW, "evaluate", DEMO, "--output", output, "--images", "0:400"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: os.path.exists(f"{output}.parts/lock"), process)
+        done = nrmflow("evaluate", DEMO, "--output", output, "--images", "0:400")
+        process.kill()
+        process.wait()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("locked.h5", done.stderr)
+        self.assertFalse(os.path.exists(f"{self.one}.parts"))
+
     def test_a_complete_evaluation_is_printed_again(self):
         before = os.stat(self.one).st_mtime_ns
         self.assertEqual(self.evaluate("1.h5", *self.WORDS)[1], self.text)
         self.assertEqual(os.stat(self.one).st_mtime_ns, before)
+
+
+class Report(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.file, cls.text = cls.evaluate("eval.h5", "--images", "0:6", "--steps", "4", "--sample", "2", "--layers",
+                                          "conv5_3,fc6", "--json")
+        cls.store = cls.run_store("store.h5", {"data.images": "0:4", "measure.flows": "none"})
+
+    @unittest.skipIf("Install them" in nrmflow("report", "no-such-store.h5").stderr, "this nrmflow has no page")
+    def test_a_report_has_the_verdicts_the_figures_and_the_curves(self):
+        page = self.path("page.html")
+        self.assertEqual(nrmflow("report", self.store, "-o", page, "--evaluation", self.file).returncode, 0)
+        with open(page, encoding="utf-8") as file:
+            found = json.loads(re.search(r'<script id="page-json" type="[a-z/-]+">(.*?)</script>', file.read(),
+                                         re.DOTALL).group(1))["evaluation"]
+        self.assertEqual(found["verdicts"], json.loads(self.text)["verdicts"])
+        results = {(r["test"], r["place"], r["order"]): r for r in found["results"]}
+        with h5py.File(self.file) as file:
+            group = file["evaluation/channels/conv5_3/gradient"]
+            shown = results["channels", "conv5_3", "gradient"]
+            self.assert_close(shown["mean"], group["gain_mean"][:], 1e-8)
+            self.assert_close(shown["difference_error"], group["gain_difference_error"][:], 1e-8)
+            self.assert_close(shown["curve_morf"], group["curve_morf"][:, :, 0].astype("float64").mean(0), 1e-8)
+
+    def test_info_shows_settings_and_verdicts(self):
+        text = nrmflow("info", self.file).stdout
+        self.assertIn("tests=targets,damage,channels,layers", text)
+        for verdict in json.loads(self.text)["verdicts"]:
+            self.assertIn(verdict, text)
+        self.assertNotIn("gap", text)
+
+    def test_an_evaluation_of_other_weights_and_what_is_none_are_refused(self):
+        other = self.run_store("resnet.h5", {"data.images": "0:2", "measure.flows": "none"}, config=RESNET)
+        for store, evaluation, text in ((other, self.file, "of other weights"), (self.store, other, "no evaluation")):
+            done = nrmflow("report", store, "-o", self.path("no.html"), "--evaluation", evaluation)
+            if "Install them" not in done.stderr:
+                self.assertIn(text, done.stderr)
+                self.assertFalse(os.path.exists(self.path("no.html")))
 
 
 class Networks(Case):

@@ -1,188 +1,62 @@
-"""What stores say of a network, tested on other images: circuits of the strongest edges, and pruned channels."""
+"""What stores say of a network, tested on other images: files, ranks, networks with branches, mistakes, pruning."""
 
-import gzip
 import json
 import os
 import unittest
 
 import h5py
 import numpy
-import torch
-from support import DEMO, DEMO_WEIGHTS, JOBS, TINY, RunCase, nrmflow, read_safetensors
+from evaluations import Stores
+from support import RESNET, TINY, check
 
-torch.set_num_threads(1)
-
-IMAGES = os.path.join(JOBS, "demo", "t10k-images-idx3-ubyte.gz")
-SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.35, 0.5, 0.75)
-LAYERS = ("input conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 pool3 conv4_1 conv4_2 conv4_3 pool4 "
-          "conv5_1 conv5_2 conv5_3 pool5 fc6 fc7 fc8").split()
-WEIGHTED = [name for name in LAYERS[1:] if not name.startswith("pool")]
-FLOAT32_P = 1e-4  # two float32 forward passes: README of the reference figures has 5e-7 for curves, cuts enlarge that
 with open(os.path.join(os.environ["TEST_DATA"], "evaluation_edges.json"), encoding="utf-8") as REFERENCE_FILE:
     REFERENCE = json.load(REFERENCE_FILE)
 
 
-def weights():
-    """{layer: (weight, bias)} of the demo."""
-    tensors = read_safetensors(DEMO_WEIGHTS)
-    keys = sorted((name[:-7] for name in tensors if name.endswith(".weight")),
-                  key=lambda name: (not name.startswith("features"), int(name.split(".")[1])))
-    return {layer: (tensors[key + ".weight"].copy(), tensors[key + ".bias"].copy()) for layer, key in zip(WEIGHTED, keys)}
-
-
-def images(first, end):
-    with gzip.open(IMAGES) as file:
-        file.seek(16 + 784 * first)
-        pixels = numpy.frombuffer(file.read(784 * (end - first)), "u1").reshape(-1, 1, 28, 28)
-    pixels = numpy.pad(pixels, ((0, 0), (0, 0), (2, 2), (2, 2))).astype("f4")
-    return torch.from_numpy((pixels / numpy.float32(255) - numpy.float32(0.286)) / numpy.float32(0.353))
-
-
-def logits(model, x):
-    """VGG16's forward pass."""
-    for name in LAYERS[1:]:
-        if name.startswith("pool"):
-            x = torch.nn.functional.max_pool2d(x, 2)
-            continue
-        w, b = (torch.from_numpy(v) for v in model[name])
-        x = (torch.nn.functional.conv2d(x, w, b, padding=1) if w.dim() == 4 else torch.nn.functional.linear(x.flatten(1), w, b))
-        x = x if name == LAYERS[-1] else x.relu()
-    return x
-
-
-def rms(mean, variance):
-    return numpy.sqrt(mean ** 2 + variance)
-
-
-def flows(store):
-    """{upper layer: root mean square over the images of the flows [K][C]}"""
-    with h5py.File(store) as file:
-        count = (file["images/status"][()] == 0).sum()
-        of = {name.split("-")[1]: file[f"flows/{name}"] for name in file["flows"]}
-        return {upper: rms(flow["mean"][()], count * flow["std_error"][()] ** 2 if count > 1 else 0)
-                for upper, flow in of.items()}
-
-
-def products(store):
-    with h5py.File(store) as file:
-        layers = {name: rms(layer["mean"][()], layer["std"][()] ** 2) for name, layer in file["layers"].items()}
-        return {upper: numpy.multiply.outer(layers[upper], layers[lower])
-                for lower, upper in (name.split("-") for name in file["flows"])}
-
-
-def activations(store):
-    """Weights times the mean activation of the lower channel."""
-    own = {layer: abs(w.reshape(w.shape[0], flow.shape[1], -1).astype("f8")).sum(2)
-           for (layer, (w, _)), flow in zip(weights().items(), flows(store).values())}
-    with h5py.File(store) as file:
-        lower = dict(reversed(name.split("-")) for name in file["flows"])
-        return {layer: score * abs(file[f"layers/{lower[layer]}/activation_mean"][()]) for layer, score in own.items()}
-
-
-def circuit(scores, share):
-    """The weights of the demo without the edges beyond a share of the highest scores over all layers."""
-    model, layers = weights(), [layer for layer in WEIGHTED if layer in scores]
-    flat = numpy.concatenate([scores[layer].ravel() for layer in layers])
-    keep = numpy.zeros(len(flat), bool)
-    keep[numpy.argsort(-flat, kind="stable")[:int(numpy.floor(len(flat) * share + 0.5))]] = True
-    for layer in layers:
-        here, keep = keep[:scores[layer].size].reshape(scores[layer].shape), keep[scores[layer].size:]
-        w, b = model[layer]
-        model[layer] = (w.reshape(*here.shape, -1) * here[:, :, None]).reshape(w.shape).astype("f4"), b
-    return model
-
-
-def answers(model, x, target):
-    """(classes, p of the targets)"""
-    z = logits(model, x)
-    return z.argmax(1), z.softmax(1).gather(1, target[:, None])[:, 0]
-
-
-class Evaluate(RunCase):
-    def evaluate(self, *arguments, config=DEMO, ranks=None):
-        done = nrmflow("evaluate", config, *arguments, "--json", ranks=ranks)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return json.loads(done.stdout)
-
-    def refused(self, *arguments, config=DEMO):
-        done = nrmflow("evaluate", config, *arguments)
-        self.assertNotEqual(done.returncode, 0)
-        return done.stderr
-
-
-class Circuits(Evaluate):
+class Circuits(Stores):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.store = cls.run_store("flows.h5", {"data.images": "0:64", "measure.given": "none", "measure.flows": "dense"})
-        cls.zero = cls.run_store("zero.h5", {"data.images": "0:64", "measure.given": "none", "measure.flows": "dense",
-                                             "measure.composite": "zero"})
-
-    def test_circuits_are_the_networks_that_their_edges_make(self):
-        got = self.evaluate("--circuit", self.store, "--circuit", self.zero, "--images", "100:140")["circuit"]
-        orders = {order["order"]: order for order in got["orders"]}
-        x, model = images(100, 140), weights()
-        target = logits(model, x).argmax(1)
-        own = {"flow": flows(self.store), "flow of zero.h5": flows(self.zero), "product": products(self.store),
-               "weight": {layer: abs(w.reshape(*flows(self.store)[layer].shape, -1).astype("f8")).sum(2)
-                          for layer, (w, _) in model.items()},
-               "weight_activation": activations(self.store)}
-        self.assertEqual([*orders], [*own, "random"])
-        self.assertEqual((got["links"], got["whole_links"], got["images"]), (16, 0, 40))
-        self.assertEqual(got["edges"], sum(flow.size for flow in own["flow"].values()))
-        for name, scores in own.items():
-            for i, share in list(enumerate(SHARES))[::3]:
-                classes, p = answers(circuit(scores, share), x, target)
-                message = f"{name} at {share}"
-                self.assert_close(orders[name]["agreement"][i], (classes == target).double().mean(), 1.01 / 40, message)
-                self.assert_close(orders[name]["p"][i], p.double().mean(), FLOAT32_P * 10, message)
-        self.assert_close(got["whole"]["p"][0], logits(model, x).softmax(1).max(1)[0].double().mean(), FLOAT32_P)
-        self.check_unit_layers(x, target, own["flow"])
-        difference = numpy.subtract(orders["flow"]["accuracy"], orders["weight"]["accuracy"])
-        self.assert_close(orders["weight"]["first_less_this"]["accuracy"], difference, 1e-12)
-
-    def check_unit_layers(self, x, target, scores):
-        got = self.evaluate("--circuit", self.store, "--unit-layers", "--images", "100:140")["circuit"]["orders"][0]
-        unit = {layer: flow / flow.sum() for layer, flow in scores.items()}
-        _, p = answers(circuit(unit, SHARES[-2]), x, target)
-        self.assert_close(got["p"][-2], p.double().mean(), FLOAT32_P)
-
-    def test_an_images_own_circuit_is_by_its_own_flows(self):
-        alone = self.run_store("alone.h5", {"data.images": "200:201", "measure.given": "none", "measure.flows": "dense"})
-        got = self.evaluate("--circuit", self.store, "--own", "1", "--images", "200:203", "--set", "measure.given=none")
-        own = got["circuit"]["orders"][-1]
-        self.assertEqual(own["order"], "own")
-        x = images(200, 201)
-        target = logits(weights(), x).argmax(1)
-        for i, share in enumerate(SHARES):
-            _, p = answers(circuit(flows(alone), share), x, target)
-            self.assert_close(own["p"][i], float(p[0]), 1e-3, f"at {share}")  # near ties of edges may swap
+        cls.store = cls.run_store("flows.h5", cls.FLOWS)
+        cls.zero = cls.run_store("zero.h5", {**cls.FLOWS, "measure.composite": "zero"})
 
     def test_figures_do_not_depend_on_the_number_of_ranks(self):
-        arguments = "--circuit", self.store, "--prune", self.store, "--rates", "0:0.4:0.2", "--own", "3", "--images", "101:140"
-        want = self.evaluate(*arguments)
-        for ranks in (2, 3):
-            self.assertEqual(self.evaluate(*arguments, ranks=ranks), want)
+        arguments = "--circuit", self.store, "--prune", self.store, "--rates", "0.2:0.4:0.2", "--own", "3", "--images", "101:125"
+        paths = [self.path(f"ranks{ranks}.h5") for ranks in (1, 2, 3)]
+        printed = [self.answers(*arguments, "--output", path, ranks=ranks) for ranks, path in zip((1, 2, 3), paths)]
+        for got, path in zip(printed[1:], paths[1:]):
+            self.assertEqual(got, printed[0])
+            self.assert_same_stores(path, paths[0])
+        self.check_file(paths[0], printed[0])
 
-    def test_circuits_of_a_class_are_by_its_flows_and_for_its_images(self):
-        store = self.run_store("class.h5", {"data.images": "0:64", "measure.given": "none", "measure.flows": "dense",
-                                            "store.class_flows": "3"})
-        got = self.evaluate("--circuit", store, "--class", "3", "--by", "absolute", "--images", "100:140")["circuit"]
-        self.assertEqual([order["order"] for order in got["orders"]], ["flow", "weight", "random"])
+    def check_file(self, path, printed):
+        check(path)
+        with h5py.File(path) as file:
+            self.assertEqual((file["images/predicted"][:] == file["images/label"][:]).mean(),
+                             printed["circuit"]["whole"]["accuracy"][0])
+            for part, place, kept in (("circuit", "edges", True), ("prune", "convolutions", False)):
+                shares = numpy.array(printed[part]["shares"])
+                for order in printed[part]["orders"]:
+                    group = file[f"evaluation/{part}/{place}/{order['order'].replace(' ', '_')}"]
+                    self.assert_close(group["fraction"][:], 1 - shares if kept else shares, 1e-12)
+                    self.assert_close(group["accuracy"][:], order["accuracy"], 0)
+                    self.assert_close(group["outcome_error"][:, 0], order["p_error"], 0)
+                    self.assert_close(group["accuracy_difference"][:], order["first_less_this"]["accuracy"], 0)
+        self.assertIn("--restart", self.refused("--circuit", self.store, "--images", "101:110", "--output", path))
+        self.assertIn("no evaluation", self.refused("--circuit", self.store, "--images", "101:110", "--restart", "--output",
+                                                    self.zero))
+
+    def test_edges_of_a_network_with_branches_are_those_of_its_weights(self):
+        store = self.run_store("resnet.h5", {"data.images": "0:8", "measure.flows": "dense"}, config=RESNET)
+        got = self.answers("--circuit", store, "--images", "100:104", config=RESNET)["circuit"]
         with h5py.File(store) as file:
-            scores = {name.split("-")[1]: abs(file[f"flows/{name}/class_mean"][0].astype("f8")) for name in file["flows"]}
-        x = images(100, 140)[self.labels(100, 140) == 3]
-        self.assertEqual(got["images"], len(x))
-        target = logits(weights(), x).argmax(1)
-        _, p = answers(circuit(scores, SHARES[-1]), x, target)
-        self.assert_close(got["orders"][0]["p"][-1], p.double().mean(), 10 * FLOAT32_P)
-        self.assertIn("no flows of class 4", self.refused("--circuit", store, "--class", "4", "--images", "100:140"))
-        self.assertIn("store.class_flows = 3", self.refused("--circuit", self.store, "--class", "3", "--images", "100:140"))
-        self.assertIn("classes 0 to 9", self.refused("--circuit", store, "--class", "10", "--images", "100:140"))
-
-    def labels(self, first, end):
-            with gzip.open(IMAGES.replace("images-idx3", "labels-idx1")) as file:
-                    return numpy.frombuffer(file.read(), "u1")[8 + first:8 + end]
+            matrices = [flow["mean"].shape for flow in file["flows"].values() if "mean" in flow]  # the others are diagonal
+            kinds = file["network/links/kind"].asstr()[:]
+        self.assertEqual(got["edges"], sum(upper * lower for upper, lower in matrices))
+        self.assertEqual((got["links"], got["whole_links"]), (sum((kinds == "convolution") | (kinds == "dense")), 0))
+        p = numpy.array([order["p"] for order in got["orders"]])
+        self.assertTrue(((p > 0) & (p < 1)).all())
+        self.assertFalse(numpy.array_equal(p[0], p[1]))
 
     def test_stores_that_do_not_fit_are_refused_with_what_to_do(self):
         self.assertIn("--images", self.refused("--circuit", self.store, "--images", "60:80"))
@@ -195,7 +69,7 @@ class Circuits(Evaluate):
         self.assertIn("0:0.5:0.05", self.refused("--prune", self.store, "--rates", "0.5"))
 
 
-class Prune(Evaluate):
+class Prune(Stores):
     """Reference: prune of the figures for evaluations in float64 (images 0 to 511, scores of 5000 to 5511)."""
 
     @classmethod
@@ -204,7 +78,7 @@ class Prune(Evaluate):
         cls.store = cls.run_store("means.h5", {"data.images": "5000:5512", "measure.given": "none", "measure.flows": "none"})
 
     def prune(self, *arguments):
-        got = self.evaluate("--prune", self.store, "--images", "0:512", "--rates", "0.1:0.5:0.2", *arguments)["prune"]
+        got = self.answers("--prune", self.store, "--images", "0:512", "--rates", "0.1:0.5:0.2", *arguments)["prune"]
         self.assertEqual(got["channels"], 1056)
         return {order["order"]: order["accuracy"] for order in got["orders"]}
 

@@ -195,6 +195,40 @@ static void the_bias_stays(void **state)
     }
 }
 
+/* Copies in a hook's call, each with its own edges cut, are what each alone is; of a dense link also where its weights
+ * are copied in pieces. */
+static void copies_have_edges_of_their_own(void **state)
+{
+    static const struct shape_of_test large = {{1500, 1, 1}, {3000, 1, 1}, {0, 0, 0, 0, 0, 0, 0, 0}, 1, true, false};
+    struct random random = random_seed("cut copies");
+
+    (void)state;
+    for (size_t t = 0; t <= sizeof shapes / sizeof shapes[0]; t++) {
+        struct sample s;
+        start(&s, t < sizeof shapes / sizeof shapes[0] ? &shapes[t] : &large, &random);
+        size_t floats = layout_floats(s.plan.upper);
+        struct guarded all = guarded_alloc(s.edges.count), got = guarded_alloc(IMAGES * floats);
+        struct guarded weights = guarded_alloc(network_weight_floats(&s.link));
+        const float *keep[IMAGES] = {s.keep.values, all.values, s.keep.values};
+        for (size_t e = 0; e < s.edges.count; e++)
+            all.values[e] = 1;
+        struct cut_work work = {weights.values, s.scratch.values};
+        cut_copies(&(struct link_call){.plan = &s.plan, .n = IMAGES, .a = s.a.values, .upper = got.values}, keep,
+                   &work);
+        for (size_t i = 0; i < IMAGES; i++) {
+            cut_weights(s.cut.values, s.plan.weight, keep[i], s.edges);
+            cut_forward(s.upper.values, s.a.values + i * layout_floats(s.plan.lower), s.cut.values, &s.plan, 1,
+                        s.scratch.values);
+            for (size_t j = 0; j < floats; j++)
+                assert_near(got.values[i * floats + j], s.upper.values[j], 1500 * (double)FLT_EPSILON);
+        }
+        guarded_free(&all);
+        guarded_free(&got);
+        guarded_free(&weights);
+        end(&s);
+    }
+}
+
 /* The places of edges in a link's flow (link.h): [K][C], or [K] of a diagonal link. */
 static void every_edge_has_its_place_in_the_flow(void **state)
 {
@@ -248,6 +282,7 @@ int main(void)
         cmocka_unit_test(cut_links_sum_the_edges_that_are_left),
         cmocka_unit_test(cutting_all_edges_of_a_channel_replaces_it),
         cmocka_unit_test(the_bias_stays),
+        cmocka_unit_test(copies_have_edges_of_their_own),
         cmocka_unit_test(every_edge_has_its_place_in_the_flow),
         cmocka_unit_test(magnitudes_are_sums_over_an_edge),
         cmocka_unit_test(links_without_weights_have_no_edges),
