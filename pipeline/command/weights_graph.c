@@ -156,6 +156,9 @@ static void print_text(const struct report *r)
            r->parameters, 2e-9 * r->products);
     if (g->free_height || g->free_width)
         printf("  input    the file leaves its size open; shown for %zu x %zu\n", g->input.height, g->input.width);
+    printf("  pixels   %s\n", g->input.channels == 3
+                                  ? "prepared as for torchvision; data.preprocessing chooses another way"
+                                  : "the file does not say how they are prepared; give data.mean and data.std");
     if (g->softmax)
         printf("  output   the logits; a Softmax after them is taken off\n");
     table_print(stdout, &(struct table){columns, COLUMNS, g->nlayers + 1, r, cell, NULL}, paint_wanted(stdout));

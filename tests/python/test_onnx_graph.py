@@ -384,7 +384,9 @@ class Command(Files):
         said = json.loads(done.stdout)
         self.assertEqual([layer["cut"] for layer in said["layers"]], [False, True, True])
         self.assertIsNone(said["refusal"])
-        lines = [line.split() for line in self.run_weights(self.block(3)).stdout.splitlines()]
+        shown = self.run_weights(self.block(3)).stdout
+        self.assertIn("data.preprocessing", shown)
+        lines = [line.split() for line in shown.splitlines()]
         self.assertIn(["add", "add", "3", "x", "6", "x", "6", "cut", "conv", "input"], lines)
 
     def test_a_network_that_a_run_refuses_is_listed_and_the_reason_said(self):
