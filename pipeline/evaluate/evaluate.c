@@ -5,6 +5,8 @@
 #include "pipeline/evaluate/randomised.h"
 #include "pipeline/evaluate/rows.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/run/lock.h"
+#include "pipeline/run/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +44,9 @@ struct computing {
     const struct evaluate_options *options;
     struct evaluate_work *work;
     struct evaluate_rows rows;
-    double *means; /* [all channels], if units are replaced by them; owned */
-    float *values; /* the same in float32; owned */
+    struct parts lock; /* rank 0: the folder that keeps other runs and evaluations off the file */
+    double *means;     /* [all channels], if units are replaced by them; owned */
+    float *values;     /* the same in float32; owned */
     const struct node *node;
     struct log *log;
     struct error *err;
@@ -54,18 +57,30 @@ static size_t channels_of(const struct evaluation *evaluation)
     return evaluation->run.model.plan.channel[evaluation->run.model.net.nlinks + 1];
 }
 
+/* Lock the file, and read an evaluation that is there. Rank 0. */
+static enum status enter(struct computing *c, bool *exists)
+{
+    struct evaluation *out = c->out;
+    const char *path = c->options->output;
+    enum status rc = OK;
+
+    TRY(file_check_place(path, &out->design, c->options->restart, c->err));
+    TRY(parts_enter(&c->lock, path, c->node->host, out->config.run.lock, c->log, c->err));
+    if (!c->options->restart)
+        TRY(file_read(exists, &out->complete, path, &out->design, c->rows.rows, c->means, c->err));
+done:
+    return rc;
+}
+
 /* Look for an evaluation to continue. Collective. */
 static enum status resume(struct computing *c, bool *exists)
 {
     struct evaluation *out = c->out;
-    const char *path = c->options->output;
     int found[2] = {0, 0};
     enum status rc = OK;
 
-    if (c->node->rank == 0 && c->options->restart)
-        rc = file_check_place(path, &out->design, true, c->err);
-    else if (c->node->rank == 0)
-        rc = file_read(exists, &out->complete, path, &out->design, c->rows.rows, c->means, c->err);
+    if (c->node->rank == 0)
+        rc = enter(c, exists);
     found[0] = *exists;
     found[1] = out->complete;
     TRY(agree(c->node->world, rc, c->err));
@@ -93,6 +108,7 @@ static enum status save(struct computing *c, bool complete)
     enum status rc = OK;
 
     TRY(summarise(c));
+    TRY(lock_check(c->lock.lock, c->err));
     TRY(file_write(c->options->output, &contents, c->err));
 done:
     return rc;
@@ -214,6 +230,7 @@ static void release(struct computing *c)
     free(c->work);
     free(c->means);
     free(c->values);
+    parts_free(&c->lock);
 }
 
 enum status evaluate_run(struct evaluation *out, const struct evaluate_options *options, struct stop *stop,

@@ -51,6 +51,18 @@ class Ranks(Case):
             self.assertEqual(done.returncode, 1)
             self.assertIn(f"/evaluation/channels/fc6/relevance/{name}", done.stdout)
 
+    def test_two_evaluations_do_not_write_one_file(self):
+        output = self.path("locked.h5")
+        process = subprocess.Popen([NRMFLOW, "evaluate", DEMO, "--output", output, "--images", "0:400"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: os.path.exists(f"{output}.parts/lock"), process)
+        done = nrmflow("evaluate", DEMO, "--output", output, "--images", "0:400")
+        process.kill()
+        process.wait()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("locked.h5", done.stderr)
+        self.assertFalse(os.path.exists(f"{self.one}.parts"))
+
     def test_a_complete_evaluation_is_printed_again(self):
         before = os.stat(self.one).st_mtime_ns
         self.assertEqual(self.evaluate("1.h5", *self.WORDS)[1], self.text)
