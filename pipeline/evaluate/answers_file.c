@@ -144,6 +144,25 @@ done:
     return rc;
 }
 
+/* The verdicts of all parts in lines, as the command prints them. */
+static enum status put_verdicts(struct writing *w)
+{
+    char verdict[ANSWERS_VERDICT], *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    enum status rc = OK;
+
+    for (size_t p = 0, n = 0; out && p < w->contents->nparts; p++)
+        for (size_t i = 0; answers_verdict(verdict, &w->contents->parts[p].table, i); i++)
+            fprintf(out, "%s%s", n++ ? "\n" : "", verdict);
+    if (!out || fclose(out) != 0)
+        TRY(error_set(w->err, FAIL_SYSTEM, "no memory for the verdicts of an evaluation"));
+    TRY(store_set_text(w->store, "evaluation", "verdicts", text, w->err));
+done:
+    free(text);
+    return rc;
+}
+
 static enum status put_head(struct writing *w)
 {
     static const char *const outcomes[CURVE_OUTCOMES] = {"p", "logit", "margin"};
@@ -156,6 +175,7 @@ static enum status put_head(struct writing *w)
     TRY(store_set_int(w->store, "", "seed", (int64_t)plan->config->run.seed, w->err));
     TRY(store_set_int(w->store, "", "complete", 1, w->err));
     TRY(store_set_text(w->store, "evaluation", "settings", w->contents->settings, w->err));
+    TRY(put_verdicts(w));
     TRY(store_write_text(w->store, "class", (const char *const *)plan->class_names, run_plan_classes(plan), w->err));
     TRY(store_write_text(w->store, "outcome", outcomes, CURVE_OUTCOMES, w->err));
 done:

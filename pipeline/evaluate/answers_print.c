@@ -9,11 +9,6 @@
 
 typedef struct answers_mean choose(const struct answers_summary *summary);
 
-static struct answers_mean right(const struct answers_summary *summary)
-{
-    return isnan(summary->accuracy.value) ? summary->agreement : summary->accuracy;
-}
-
 static struct answers_mean probability(const struct answers_summary *summary)
 {
     return summary->outcome[CURVE_P];
@@ -79,16 +74,18 @@ void answers_print(FILE *out, const struct answers_table *table)
 {
     bool labels = !isnan(table->whole.accuracy.value);
     const char *what = labels ? "accuracy" : "agreement with the whole network";
-    char title[160];
+    char title[160], verdict[ANSWERS_VERDICT];
 
     fprintf(out, "the whole network: %s %.4f +- %.4f, p %.4f, margin %.4g, of %zu images\n", what,
-            right(&table->whole).value, right(&table->whole).error, probability(&table->whole).value,
+            answers_right(&table->whole).value, answers_right(&table->whole).error, probability(&table->whole).value,
             margin(&table->whole).value, table->whole.images);
-    print_view(out, what, (struct view){table, right, false});
+    print_view(out, what, (struct view){table, answers_right, false});
     print_view(out, "p of the class that the whole network predicts", (struct view){table, probability, false});
     print_view(out, "margin of this class over the next", (struct view){table, margin, false});
     snprintf(title, sizeof title, "%s: by %s less by the other, within images", what, table->lines[0].name);
-    print_view(out, title, (struct view){table, right, true});
+    print_view(out, title, (struct view){table, answers_right, true});
+    for (size_t i = 0; answers_verdict(verdict, table, i); i++)
+        fprintf(out, "%s%s\n", i ? "" : "\n", verdict);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
@@ -146,7 +143,8 @@ static json_t *line_object(const struct answers_line *line, size_t n)
 
 void answers_json(json_t *object, const struct answers_table *table)
 {
-    json_t *shares = json_array(), *orders = json_array(), *whole = json_object();
+    json_t *shares = json_array(), *orders = json_array(), *whole = json_object(), *verdicts = json_array();
+    char verdict[ANSWERS_VERDICT];
 
     for (size_t i = 0; i < table->nshares; i++)
         json_array_append_new(shares, json_real(table->shares[i]));
@@ -157,4 +155,7 @@ void answers_json(json_t *object, const struct answers_table *table)
     json_object_set_new(object, "shares", shares);
     json_object_set_new(object, "whole", whole);
     json_object_set_new(object, "orders", orders);
+    for (size_t i = 0; answers_verdict(verdict, table, i); i++)
+        json_array_append_new(verdicts, json_output_text(verdict));
+    json_object_set_new(object, "verdicts", verdicts);
 }

@@ -13,6 +13,7 @@ struct answers_line {
 };
 
 struct answers_table {
+    const char *test;        /* "circuit" */
     const char *share_title; /* "edges kept" */
     bool kept;               /* shares are of what is kept, not of what is replaced */
     const double *shares;    /* [nshares] */
@@ -21,5 +22,14 @@ struct answers_table {
     const struct answers_line *lines; /* [nlines] at most TABLE_MAX_COLUMNS - 1 */
     size_t nlines;
 };
+
+enum { ANSWERS_VERDICT = 512 };
+
+/* Accuracy, or agreement with the whole network where there are no labels. */
+struct answers_mean answers_right(const struct answers_summary *summary);
+
+/* Sentence i about the first order and another one, at the share where they differ most, if that is by more than three
+ * errors; false after the last. */
+bool answers_verdict(char text[ANSWERS_VERDICT], const struct answers_table *table, size_t i);
 
 #endif

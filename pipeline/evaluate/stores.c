@@ -70,7 +70,8 @@ static struct answers_table circuit_table(struct answers_line *lines, const stru
 {
     for (size_t i = 0; i < circuit->norders; i++)
         lines[i] = (struct answers_line){circuit->orders[i].name, circuit->orders[i].at, circuit->orders[i].excess};
-    return (struct answers_table){.share_title = "edges kept",
+    return (struct answers_table){.test = "circuit",
+                                  .share_title = "edges kept",
                                   .kept = true,
                                   .shares = circuit_shares,
                                   .nshares = CIRCUIT_SHARES,
@@ -84,7 +85,8 @@ static struct answers_table prune_table(struct answers_line *lines, const struct
 {
     for (size_t i = 0; i < PRUNE_ORDERS; i++)
         lines[i] = (struct answers_line){prune->orders[i].name, prune->orders[i].at, prune->orders[i].excess};
-    return (struct answers_table){.share_title = "channels pruned",
+    return (struct answers_table){.test = "prune",
+                                  .share_title = "channels pruned",
                                   .shares = options->rates,
                                   .nshares = options->nrates,
                                   .whole = prune->whole,

@@ -42,6 +42,16 @@ class Circuits(Stores):
                     self.assert_close(group["accuracy"][:], order["accuracy"], 0)
                     self.assert_close(group["outcome_error"][:, 0], order["p_error"], 0)
                     self.assert_close(group["accuracy_difference"][:], order["first_less_this"]["accuracy"], 0)
+            self.assertEqual(file["evaluation"].attrs["verdicts"].decode(),
+                             "\n".join(printed["circuit"]["verdicts"] + printed["prune"]["verdicts"]))
+        for part in ("circuit", "prune"):
+            first, *others = printed[part]["orders"]
+            said = [order["order"] for order in others if any(
+                abs(value) > 3 * error for value, error in zip(order["first_less_this"]["accuracy"],
+                                                               order["first_less_this"]["accuracy_error"]))]
+            self.assertEqual(len(printed[part]["verdicts"]), len(said))
+            for order, sentence in zip(said, printed[part]["verdicts"]):
+                self.assertRegex(sentence, rf"{first['order']} is better than {order},|{order} is better than {first['order']},")
         self.assertIn("--restart", self.refused("--circuit", self.store, "--images", "101:110", "--output", path))
         self.assertIn("no evaluation", self.refused("--circuit", self.store, "--images", "101:110", "--restart", "--output",
                                                     self.zero))
