@@ -187,7 +187,7 @@ void gains_free(struct gains *gains)
 
 int gains_sign(struct gains_mean mean)
 {
-    if (!(fabs(mean.mean) > 3 * mean.error))
+    if (mean.images < GAINS_LEAST || !(fabs(mean.mean) > 3 * mean.error))
         return 0;
     return mean.mean > 0 ? 1 : -1;
 }

@@ -4,7 +4,10 @@
 
 #include "pipeline/evaluate/design.h"
 
-enum { GAINS_FRACTIONS = DESIGN_STEPS + 1 /* of curves, at most */ };
+enum {
+    GAINS_FRACTIONS = DESIGN_STEPS + 1, /* of curves, at most */
+    GAINS_LEAST = 5                     /* images whose error can be judged by */
+};
 
 /* All images that are ok, and the halves of them with the smaller and the larger p; equal ones by number. */
 enum gains_part { GAINS_ALL, GAINS_UNSURE, GAINS_SURE, GAINS_PARTS };
@@ -41,7 +44,8 @@ const double *gains_values(const struct gains *gains, size_t result);
 /* Gain of each outcome from the curves of a row's result, [floats]. */
 void gains_gain(double gain[CURVE_OUTCOMES], const struct design_result *result, const float *curves);
 
-/* -1, 0 or 1: whether a mean is below zero, cannot be told from it, or is above, by three errors. */
+/* -1, 0 or 1: whether a mean is below zero, cannot be told from it, or is above, by three errors. 0 for fewer than
+ * GAINS_LEAST images. */
 int gains_sign(struct gains_mean mean);
 
 #endif

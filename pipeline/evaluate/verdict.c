@@ -49,7 +49,7 @@ static void add_halves(char *text, const struct gains_result *gains, size_t valu
     for (size_t p = GAINS_UNSURE; p < GAINS_PARTS; p++) {
         struct gains_mean d = gains->difference[p][value];
         size_t used = strlen(text);
-        if (gains_sign(d) != all)
+        if (d.images >= GAINS_LEAST && gains_sign(d) != all)
             snprintf(text + used, VERDICT_TEXT - used, "; on the %s the difference is %+.3f +- %.3f",
                      gains_part_names[p], d.mean, d.error);
     }

@@ -42,7 +42,7 @@ class Circuits(Stores):
                     self.assert_close(group["accuracy"][:], order["accuracy"], 0)
                     self.assert_close(group["outcome_error"][:, 0], order["p_error"], 0)
                     self.assert_close(group["accuracy_difference"][:], order["first_less_this"]["accuracy"], 0)
-            self.assertEqual(file["evaluation"].attrs["verdicts"],
+            self.assertEqual(file["evaluation"].attrs["verdicts"].decode(),
                              "\n".join(printed["circuit"]["verdicts"] + printed["prune"]["verdicts"]))
         for part in ("circuit", "prune"):
             first, *others = printed[part]["orders"]

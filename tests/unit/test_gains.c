@@ -121,6 +121,8 @@ static void test_differences_are_paired_and_leave_out_images_without_one(void **
     assert_same(difference.images, 4);
     assert_near(difference.mean, -0.1, 1e-6);
     assert_less(difference.error, 1e-6);
+    assert_same(gains_sign(difference), 0); /* of four images */
+    difference.images = GAINS_LEAST;
     assert_same(gains_sign(difference), -1);
     gains_free(&gains);
 }
