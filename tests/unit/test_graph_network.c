@@ -179,20 +179,41 @@ static void nonnegative_is_what_cannot_be_negative_for_any_image(void **state)
     assert_variables(&net, net.nonnegative, "clip leaky mean most gated_twice sigmoid gelu near");
 }
 
-static void maps_of_3x3_convolutions_are_blocked(void **state)
+/* The variables whose neurons are in an order are these, and network_layout agrees. */
+static void assert_order(const struct network *net, enum network_order order, const char *names)
+{
+    static const size_t lanes[] = {
+        [NETWORK_PLANAR] = 1, [NETWORK_BORDERED] = LAYOUT_LANES, [NETWORK_FLAT] = LAYOUT_LANES};
+    bool those[NETWORK_MAX_VARIABLES];
+
+    for (size_t k = 0; k <= net->nlinks; k++) {
+        struct layout layout = network_layout(net, k);
+        those[k] = net->order[k] == order;
+        if (those[k]) {
+            assert_int_equal(layout.lanes, lanes[order]);
+            assert_int_equal(layout_bordered(layout), order == NETWORK_BORDERED);
+        }
+    }
+    assert_variables(net, those, names);
+}
+
+static void maps_of_3x3_convolutions_have_a_border(void **state)
 {
     struct network net;
 
     (void)state;
     read_graph(&net, families);
-    assert_variables(&net, net.blocked, "half a b sum grow");
-    for (size_t k = 0; k <= net.nlinks; k++)
-        assert_int_equal(network_layout(&net, k).lanes, net.blocked[k] ? LAYOUT_LANES : 1);
+    assert_order(&net, NETWORK_BORDERED, "half a b sum grow");
     read_graph(&net, "input 2x4x4\n"
                      "a convolution input out=2 window=3 pad=1\n"
                      "b convolution a out=2 window=3 pad=1\n"
-                     "fc dense b out=2");
-    assert_variables(&net, net.blocked, "a");
+                     "c convolution b out=2 window=1\n"
+                     "d add c,c\n"
+                     "e convolution d out=2 window=3 pad=1\n"
+                     "fc dense e out=2");
+    assert_order(&net, NETWORK_BORDERED, "a b d");
+    assert_order(&net, NETWORK_FLAT, "c");
+    assert_order(&net, NETWORK_PLANAR, "input e fc");
 }
 
 static void a_chain_is_the_graph_in_which_link_k_reads_variable_k(void **state)
@@ -409,7 +430,7 @@ int main(void)
         cmocka_unit_test(readers_are_edges_in_order_of_links),
         cmocka_unit_test(steps_of_a_chain_have_one_reader_that_reads_no_other),
         cmocka_unit_test(nonnegative_is_what_cannot_be_negative_for_any_image),
-        cmocka_unit_test(maps_of_3x3_convolutions_are_blocked),
+        cmocka_unit_test(maps_of_3x3_convolutions_have_a_border),
         cmocka_unit_test(a_chain_is_the_graph_in_which_link_k_reads_variable_k),
         cmocka_unit_test(kinds_of_links_are_told_apart),
         cmocka_unit_test(channels_are_taken_by_lower_upper_and_step),
