@@ -280,7 +280,7 @@ static enum network_order order_of(const struct network *net, size_t k)
 {
     bool bordered = k > 0 && is_winograd(&net->links[k - 1]);
 
-    if (k == 0 || k == net->nlinks)
+    if (k == 0 || k == net->nlinks || net->links[k - 1].kind == LINK_DENSE)
         return NETWORK_PLANAR;
     for (size_t i = net->first_reader[k]; i < net->first_reader[k + 1]; i++) {
         const struct link *reader = &net->links[net->edges[net->readers[i]].link];

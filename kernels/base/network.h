@@ -147,8 +147,8 @@ bool network_finish(struct network *net, char *message, size_t nmessage);
 const char *network_variable(const struct network *net, size_t k);
 struct shape network_shape(const struct network *net, size_t k);
 
-/* How arrays of variable k lie in memory: in the model's order the input, the logits and what a dense link reads; else
- * in blocks, with a border if a 3x3 convolution with stride 1 reads or writes it. */
+/* How arrays of variable k lie in memory: in the model's order the input, the logits and what a dense link reads or
+ * writes; else in blocks, with a border if a 3x3 convolution with stride 1 reads or writes it. */
 struct layout network_layout(const struct network *net, size_t k);
 
 /* Number of the variable of this name, or nlinks + 1 if there is none. */

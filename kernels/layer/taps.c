@@ -9,8 +9,9 @@ enum {
     LANES = OPS_LANES,
     CHUNK = 4,                /* blocks of outputs computed together: whole panels */
     BAND = 128,               /* positions of a band, at most, unless a row is longer */
-    BAND_FLOATS = 128 * 1024, /* of what a band gathers, unless a row is more */
-    LEAST = 24                /* positions that reuse the weights enough */
+    BAND_FLOATS = 640 * 1024, /* of what a band gathers, unless a row is more */
+    LEAST = 24,               /* positions that reuse the weights enough */
+    DEPTH = 512               /* of a product: panels that stay in the cache while the rows of a band pass */
 };
 
 static size_t taps_of(const struct link *link)
@@ -214,6 +215,22 @@ size_t taps_scratch_floats(struct taps taps)
     return place(&rooms, taps, NULL);
 }
 
+/* m = v panels, part by part of the depth. */
+static void run_product(float *m, const float *v, const float *panels, struct ops_product product,
+                        const struct ops *ops)
+{
+    size_t depth = product.depth, width = product.width;
+
+    product.panel_depth = depth;
+    for (size_t first = 0; first < depth; first += DEPTH) {
+        size_t next = first + DEPTH < depth ? first + DEPTH : product.outputs * depth / width;
+        struct ops_prefetch_cursor cursor = {.count = 0, .panel = panels + next * width};
+        product.depth = smaller(DEPTH, depth - first);
+        product.add = first > 0;
+        ops->product(m, v + first * product.from_stride, panels + first * width, &product, &cursor);
+    }
+}
+
 /* Of all blocks of outputs of one tap. */
 static void run_products(const struct taps_call *call, const struct band *band, float *const *v,
                          struct ops_product product, size_t tap, struct rooms *rooms, const struct ops *ops)
@@ -223,11 +240,9 @@ static void run_products(const struct taps_call *call, const struct band *band, 
     for (size_t first = 0; first < blocks; first += CHUNK) {
         size_t count = smaller(CHUNK, blocks - first);
         product.outputs = count * LANES;
-        for (size_t i = 0; i < call->nproducts; i++) {
-            const float *panels = call->packed[i] + tap * all + first * LANES * product.depth;
-            struct ops_prefetch_cursor cursor = {.count = 0, .panel = panels + product.outputs * product.depth};
-            ops->product(rooms->m[i], v[smaller(i, call->nsources - 1)], panels, &product, &cursor);
-        }
+        for (size_t i = 0; i < call->nproducts; i++)
+            run_product(rooms->m[i], v[smaller(i, call->nsources - 1)],
+                        call->packed[i] + tap * all + first * LANES * product.depth, product, ops);
         for (size_t b = 0; b < count; b++)
             for (size_t row = 0; row < band->rows;) {
                 struct piece piece = rows_from(band, row);

@@ -161,7 +161,7 @@ struct measure_workspace {
 };
 
 /* Slots that pay, at most `most`: half of them if the dense layers at the end have few weights beside the neurons of an
- * image, whose arrays every slot keeps. */
+ * image, whose arrays every slot keeps, and, in networks that are no chain, all links have. */
 size_t measure_group_size(const struct network *net, size_t most);
 
 /* Describe a measure. `model` holds the network's weights. */

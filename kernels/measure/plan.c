@@ -160,13 +160,17 @@ size_t measure_group_size(const struct network *net, size_t most)
 {
     enum { READINGS = 4 }; /* of a neuron's floats, for a reading of the weights */
 
-    size_t weights = 0, neurons = 0;
+    size_t dense = 0, all = 0, neurons = 0;
+    bool chain = true;
 
-    for (size_t k = find_top(net); k < net->nlinks; k++)
-        weights += network_weight_floats(&net->links[k]);
+    for (size_t k = 0; k < net->nlinks; k++) {
+        dense += k >= find_top(net) ? network_weight_floats(&net->links[k]) : 0;
+        all += network_weight_floats(&net->links[k]);
+        chain = chain && network_is_step(net, k);
+    }
     for (size_t k = 0; k <= net->nlinks; k++)
         neurons += shape_neurons(network_shape(net, k));
-    return READINGS * weights >= neurons || most < 2 ? most : most / 2;
+    return most < 2 || READINGS * dense >= neurons || (!chain && all >= 2 * neurons) ? most : most / 2;
 }
 
 void measure_plan_init(struct measure_plan *plan, const struct network *net, const struct measure_options *options,

@@ -48,6 +48,8 @@ struct ops_product {
     size_t outputs; /* columns, a multiple of width */
     size_t width;   /* of a panel, from ops_width */
     size_t from_stride, to_stride;
+    size_t panel_depth; /* rows of a panel, of which the product takes the first; 0: depth */
+    bool add;           /* to what the result holds */
 };
 
 struct ops_flow {
@@ -145,7 +147,7 @@ struct ops {
     void (*winograd_output)(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
                             const struct ops_tiles *tiles);
 
-    /* to[r,o] = sum_d from[r,d] panels[d,o]; meanwhile the cursor's ranges are prefetched. */
+    /* to[r,o] (+)= sum_d from[r,d] panels[d,o]; meanwhile the cursor's ranges are prefetched. */
     void (*product)(float *to, const float *from, const float *panels, const struct ops_product *shape,
                     struct ops_prefetch_cursor *cursor);
 

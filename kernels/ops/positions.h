@@ -49,6 +49,8 @@ INLINE vec denominator_of(vec z, vec second, const struct ops_evaluate *e, const
 INLINE void evaluate_positions(float *y, float *c, const float *z, const float *second, size_t n,
                                const struct ops_evaluate *e, const enum ops_denominator kind)
 {
+    const bool past = (uintptr_t)c % (LANES * sizeof(float)) == 0;
+
     for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
         const vec bias = load(e->bias + lane), scale = load(e->scale + lane);
         const vec second_bias = kind == OPS_DENOMINATOR_Z ? zeros() : load(e->second_bias + lane);
@@ -59,7 +61,11 @@ INLINE void evaluate_positions(float *y, float *c, const float *z, const float *
             if (kind == OPS_DENOMINATOR_GAMMA)
                 sum = load(second + i) + second_bias;
             vec factor = stabilized_inverse(denominator_of(own, sum, e, kind), e->eps, scale);
-            store(c + i, e->select ? keep(own > zeros(), factor) : factor);
+            factor = e->select ? keep(own > zeros(), factor) : factor;
+            if (past)
+                store_past_caches(c + i, factor);
+            else
+                store(c + i, factor);
             store(y + i, clamped(own, e->low, e->high));
         }
     }

@@ -55,6 +55,18 @@ INLINE void store_sums(float *to, vec (*sum)[VECTORS], size_t stride, const size
     }
 }
 
+/* sum[i][o] = to[i][o] */
+INLINE void load_sums(vec (*sum)[VECTORS], const float *to, size_t stride, const size_t rows, const size_t vectors)
+{
+#pragma GCC unroll UNROLL
+    for (size_t j = 0; j < vectors; j++) {
+        size_t lane = j * LANES, block = lane / OPS_LANES * stride * OPS_LANES + lane % OPS_LANES;
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < rows; i++)
+            sum[i][j] = load(to + block + i * OPS_LANES);
+    }
+}
+
 INLINE void product_rows(float *to, const float *from, const float *panel, const struct ops_product *s,
                          struct prefetch prefetch, const size_t rows, const size_t vectors)
 {
@@ -64,6 +76,8 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < vectors; j++)
             sum[i][j] = zeros();
+    if (s->add)
+        load_sums(sum, to, s->to_stride, rows, vectors);
     for (size_t d = 0; d < s->depth; d += OPS_LANES, from += s->from_stride * OPS_LANES) {
         for (size_t l = 0; l < prefetch.lines; l++, prefetch.next += 16)
             __builtin_prefetch(prefetch.next, 0, 2);
@@ -127,12 +141,12 @@ INLINE void product_panel(float *to, const float *from, const float *panel, cons
 INLINE void product_panels(float *to, const float *from, const float *panels, const struct ops_product *s,
                            struct ops_prefetch_cursor *cursor, const size_t vectors)
 {
-    const size_t width = vectors * LANES;
+    const size_t width = vectors * LANES, depth = s->panel_depth ? s->panel_depth : s->depth;
 
     for (size_t o = 0; o < s->outputs; o += width) {
         bool last = o + width >= s->outputs;
-        product_panel(to + o * s->to_stride, from, panels + o * s->depth, s,
-                      last ? cursor->panel : panels + (o + width) * s->depth, cursor, vectors);
+        product_panel(to + o * s->to_stride, from, panels + o * depth, s,
+                      last ? cursor->panel : panels + (o + width) * depth, cursor, vectors);
     }
 }
 

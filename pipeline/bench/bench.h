@@ -21,6 +21,7 @@ struct bench_options {
     bool accuracy; /* compare every link with the double reference */
     bool flows;    /* measure a far pair */
     bool tune;     /* measure every backend of every link */
+    bool plain;    /* whole images only without condition and flows */
 };
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -121,8 +122,9 @@ struct bench_results {
     const char *blas_core, *isa;
     struct bench_machine machine;
     struct bench_layer layers[NETWORK_MAX_LINKS];
+    size_t variants; /* the first of enum bench_variant */
     struct bench_image images[BENCH_VARIANTS];
-    struct bench_store store;
+    struct bench_store store; /* with all variants only */
     bool has_far;
     struct bench_far far;
     double epoch; /* seconds between two stores */

@@ -214,7 +214,8 @@ enum status bench_measure(struct bench_results *out, const struct bench_options 
     *out = (struct bench_results){0};
     TRY(make_config(&config, options, ".", NULL, node, err));
     TRY(bench_images_make(folder, smaller(config.run.block, MAX_IMAGES), node, err));
-    for (size_t variant = 0; variant < BENCH_VARIANTS; variant++)
+    out->variants = options->plain ? 1 : BENCH_VARIANTS;
+    for (size_t variant = 0; variant < out->variants; variant++)
         TRY(measure_variant(out, options, variant, folder, node, log, err));
     if (options->flows)
         TRY(measure_far(out, options, folder, node, log, err));

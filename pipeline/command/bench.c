@@ -48,6 +48,7 @@ static const struct option_row rows[] = {
      .help = "measure the far pair of conv4_2 and the last convolution, compared with one sweep for each channel"},
     {"tune", 0, OPTION_FLAG, FIELD(options.tune),
      .help = "time every method that fits a layer's rule, and mark the one that runs use; takes a minute more"},
+    {"plain", 0, OPTION_FLAG, FIELD(options.plain), .help = "measure whole images without flows and condition only"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object, times in seconds"},
 };
 

@@ -83,7 +83,7 @@ class BenchCommand(RunCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         layers = {layer["name"]: layer for layer in json.loads(done.stdout)["layers"]}
         self.assertEqual(set(layers["conv1_1"]["ways"]), {"linear", "direct"})
-        self.assertEqual(set(layers["conv2_1"]["ways"]), {"linear", "F(4x4)", "F(2x2)"})
+        self.assertEqual(set(layers["conv2_1"]["ways"]), {"linear", "F(4x4)", "F(2x2)", "taps"})
         self.assertEqual(set(layers["fc8"]["ways"]), {"linear"})
         for name, layer in layers.items():
             self.assertEqual("ways" in layer, not name.startswith("pool"))
@@ -109,6 +109,25 @@ class BenchCommand(RunCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("2 ranks", done.stdout)
         self.assertRegex(done.stdout, r"floor / own time +\d")
+
+    def test_a_network_with_branches_by_every_operation(self):
+        done = nrmflow("bench", os.path.join(os.environ["JOBS"], "demo", "resnet.ini"), "--json", "--plain", "--accuracy",
+                       "--repeats", "1", "--set", "run.block=2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual(len(figures["images"]), 1)
+        layers = {layer["name"]: layer for layer in figures["layers"]}
+        self.assertEqual(layers["layer2.0.add"]["way"], "add")
+        self.assertEqual(layers["layer2.0.downsample.0"]["way"], "taps")
+        for name, layer in layers.items():
+            self.assertGreater(layer["backward"], 0, name)
+            for operation, error in layer.get("errors", {}).items():
+                self.assertLess(error, 1e-4, (name, operation))
+
+    def test_a_model_s_file_instead_of_random_weights(self):
+        done = nrmflow("bench", "--json", "--plain", "--repeats", "1", "--block", "1", "--model", TINY)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(json.loads(done.stdout)["network"].startswith("vgg"))
 
     def test_wrong_options_are_told(self):
         for options, words in ((("--network", "vgg17"), "vgg17"), (("--side", "31"), "--side"), (("--repeats", "0"), "--repeats"),
