@@ -42,7 +42,7 @@ def forward_seconds(model, images):
 
 
 def measured(path):
-    done = subprocess.run([os.environ["NRMFLOW"], "bench", "--json", "--model", path, "--repeats", "3"], capture_output=True,
+    done = subprocess.run([os.environ["NRMFLOW"], "bench", "--json", "--plain", "--model", path, "--repeats", "3"], capture_output=True,
                           text=True, check=True)
     return json.loads(done.stdout)
 
@@ -78,8 +78,7 @@ def compare(name, rounds, folder):
         theirs += [] if seconds is None else [seconds]
         print(f"{name}: forward {forward[-1]:.4f} s, measure {measure[-1]:.4f} s, floor / own {floors[-1]:.2f}", flush=True)
     print(f"{name}: own / PyTorch's forward {spread([m / f for m, f in zip(measure, forward)])}, floor / own {spread(floors)}, "
-          f"{figures['isa']}, rank {figures['images'][0]['rank_bytes'] >> 20} MiB, with condition "
-          f"{figures['images'][2]['rank_bytes'] >> 20} MiB")
+          f"{figures['isa']}, rank {figures['images'][0]['rank_bytes'] >> 20} MiB")
     if theirs:
         print(f"{name}: zennit / own {spread([t / m for t, m in zip(theirs, measure)])}")
 
