@@ -122,7 +122,7 @@ static void forward(const struct link_call *call)
         .x = call->a,
         .y = {call->upper, call->c_out},
         .summaries = call->summaries,
-        .packed = {plan->packed[UP_OWN], plan->packed[UP]},
+        .packed = {plan->packed[UP_OWN], call->c_out ? plan->packed[UP] : NULL},
         .output = WINOGRAD_EVALUATE,
         .bias = {plan->packed[OWN_BIAS], plan->bias_forms[0]},
         .scale = plan->packed[SCALE],
