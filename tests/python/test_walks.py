@@ -109,7 +109,7 @@ class Walks(RunCase):
         box = self.path("box.ini")
         cases = ((["--from", "conv9_1"], 1, 'no weighted layer "conv9_1"; did you mean'),
                  (["--from", "pool2"], 1, 'no weighted layer "pool2"'),
-                 (["--layers", "conv1_1,conv5_1"], 1, "no flow conv1_1-conv5_1; run with measure.flows"),
+                 (["--layers", "conv1_1,conv5_1"], 1, "no flow conv1_1-conv5_1; walk through layers that it has flows of"),
                  (["--from", "conv4_1", "--to", "conv2_1"], 1, "two layers at least"),
                  (["--class", "9"], 1, 'no class "9"'),
                  (["--top", "0"], 2, "must be a whole number from 1"),
