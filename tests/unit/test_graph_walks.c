@@ -19,7 +19,7 @@ static const double BAR = 1e-12;
 
 /* Counts of what the accepted graphs have, so that a change of the generator cannot lose it unseen. */
 struct traits {
-    size_t kinds[LINK_PASS + 1], activations[ACTIVATION_GELU + 1], rules[RULE_FLAT + 1], biases[BIAS_SPREAD + 1];
+    size_t kinds[LINK_PASS + 1], activations[ACTIVATION_MISH + 1], rules[RULE_FLAT + 1], biases[BIAS_SPREAD + 1];
     size_t pools[POOL_PROPORTIONAL + 1];
     size_t add_of_three, add_of_itself, long_skip, strided, grouped, depthwise, overlapping, padded, counted, unswept;
     size_t contrast;
