@@ -321,11 +321,14 @@ enum status prune_time(struct answers_cost *cost, const struct prune_options *op
 {
     struct prune *out = calloc(1, sizeof *out);
     struct work *w = NULL;
+    double mean = (options->rates[0] + options->rates[options->nrates - 1]) / 2;
     enum status rc = OK;
 
     TRY(agree(node->world, out ? OK : error_set(err, FAIL_SYSTEM, "no memory for the evaluation"), err));
     TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .node = node}, log, err));
     *cost = (struct answers_cost){.networks = PRUNE_ORDERS * options->nrates};
+    for (size_t c = 0; c < w->channels; c++) /* as many as the rates replace on average */
+        w->keep[c] = curve_count(mean, c + 1) == curve_count(mean, c);
     TRY(answers_time(&cost->batch, &w->answers, (struct ablation_hook){.context = w, .reach = replace}, err));
 done:
     finish(w);
