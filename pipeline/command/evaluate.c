@@ -57,7 +57,9 @@ static const struct option_row rows[] = {
     {"set", 0, OPTION_LIST, FIELD(options.probe.source.sets), "KEY=VALUE",
      .help = "change a key of the configuration, such as measure.composite=zero"},
     {"restart", 0, OPTION_FLAG, FIELD(options.restart), .help = "compute anew what is in FILE"},
-    {"dry-run", 0, OPTION_FLAG, FIELD(dry), .help = "only say what it would cost; computes one image on every rank"},
+    {"dry-run", 0, OPTION_FLAG, FIELD(dry),
+     .help = "only say what it would cost; computes one image on every rank, or a few with --circuit and "
+             "--prune"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
 };
 
@@ -107,6 +109,8 @@ static enum status choose_by(struct stores_options *stores, const char *by, stru
     return OK;
 }
 
+static const char dry_and_restart[] = "--dry-run and --restart cannot be combined: a dry run changes nothing";
+
 static bool has_stores(const struct arguments *a)
 {
     return a->stores.circuit.stores.count || a->stores.prune.store;
@@ -117,8 +121,11 @@ static enum status check_stores(struct arguments *a, struct error *err)
 {
     enum status rc = OK;
 
-    if (a->options.design.tests || a->dry)
-        TRY(error_set(err, FAIL_CONFIG, "--tests and --dry-run cannot be combined with --circuit and --prune"));
+    if (a->options.design.tests)
+        TRY(error_set(err, FAIL_CONFIG, "--tests cannot be combined with --circuit and --prune"));
+    if (a->dry && a->options.restart)
+        TRY(error_set(err, FAIL_CONFIG, "%s", dry_and_restart));
+    a->stores.dry = a->dry;
     a->stores.output = a->options.output;
     a->stores.restart = a->options.restart;
     a->stores.source = a->options.probe.source;
@@ -145,7 +152,7 @@ static enum status check(void *arguments, struct error *err)
     if (!a->options.output)
         return error_set(err, FAIL_CONFIG, "missing option: --output FILE, the file for the results");
     if (a->dry && a->options.restart)
-        return error_set(err, FAIL_CONFIG, "--dry-run and --restart cannot be combined: a dry run changes nothing");
+        return error_set(err, FAIL_CONFIG, "%s", dry_and_restart);
     return OK;
 }
 

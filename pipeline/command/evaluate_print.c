@@ -131,13 +131,17 @@ void evaluate_print(const struct evaluation *evaluation, const char *output)
 void evaluate_print_cost(const struct evaluation *evaluation, const struct evaluate_cost *cost, const char *output)
 {
     char *settings = design_text(&evaluation->design);
-    double seconds = cost->seconds * ceil((double)cost->images / (double)cost->ranks);
+    double seconds = evaluate_cost_seconds(cost);
 
     printf("evaluation        %s\n", settings ? settings : "");
     printf("output            %s\n", output);
     printf("images            %zu on %zu ranks\n", cost->images, cost->ranks);
-    printf("an image          %.4g GFLOP, %.3g s on a rank, %.4g GFLOP/s\n", cost->flops * 1e-9, cost->seconds,
-           cost->flops * 1e-9 / cost->seconds);
+    printf("an image          %.4g GFLOP, %.3g s on a rank, measured\n", cost->flops * 1e-9, cost->seconds);
+    if (cost->together > 0)
+        printf("%-17s %.3g s for %zu images together\n", test_table[TEST_RANDOMISED].name, cost->together,
+               design_randomised(&evaluation->design));
+    printf("speed             %.4g GFLOP/s a rank\n",
+           cost->flops * 1e-9 * (double)cost->images / (seconds * (double)cost->ranks));
     printf("memory            %zu MiB a rank, beside the model\n", (cost->bytes >> 20) + 1);
     printf("time              %.3g s\n", seconds);
     free(settings);
@@ -194,11 +198,12 @@ void evaluate_print_json(const struct evaluation *evaluation, const char *output
 void evaluate_print_cost_json(const struct evaluation *evaluation, const struct evaluate_cost *cost, const char *output)
 {
     char *settings = design_text(&evaluation->design);
-    double seconds = cost->seconds * ceil((double)cost->images / (double)cost->ranks);
+    double seconds = evaluate_cost_seconds(cost);
 
-    json_output_print(json_pack("{s:o,s:o,s:I,s:I,s:f,s:f,s:I,s:f}", "settings", json_output_text(settings), "output",
-                                json_output_text(output), "images", (json_int_t)cost->images, "ranks",
+    json_output_print(json_pack("{s:o,s:o,s:I,s:I,s:f,s:f,s:f,s:I,s:f}", "settings", json_output_text(settings),
+                                "output", json_output_text(output), "images", (json_int_t)cost->images, "ranks",
                                 (json_int_t)cost->ranks, "flops_per_image", cost->flops, "seconds_per_image",
-                                cost->seconds, "rank_bytes", (json_int_t)cost->bytes, "seconds", seconds));
+                                cost->seconds, "seconds_together", cost->together, "rank_bytes",
+                                (json_int_t)cost->bytes, "seconds", seconds));
     free(settings);
 }

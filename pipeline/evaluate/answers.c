@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = BLOCK_GROUP };
-
 static size_t image_count(const struct run_plan *plan)
 {
     return plan->images.end - plan->images.first;
@@ -21,10 +19,10 @@ static void place(struct answers *answers, const struct measure_plan *measure, s
 {
     size_t count = image_count(answers->plan), neurons = shape_neurons(network_shape(measure->net, 0));
 
-    answers->inputs = arena_floats(arena, 2 * AT_ONCE * neurons);
+    answers->inputs = arena_floats(arena, 2 * ANSWERS_BATCH * neurons);
     answers->targets = arena_bytes(arena, count * sizeof *answers->targets);
     answers->own = arena_bytes(arena, count * sizeof *answers->own);
-    ablation_place(&answers->copies, measure, AT_ONCE, arena);
+    ablation_place(&answers->copies, measure, ANSWERS_BATCH, arena);
 }
 
 static enum status allocate(struct answers *answers, const struct measure_plan *measure, struct error *err)
@@ -40,8 +38,8 @@ static enum status allocate(struct answers *answers, const struct measure_plan *
     place(answers, measure, &arena);
     for (size_t i = 0; i < image_count(answers->plan); i++)
         answers->targets[i] = -1;
-    return reader_open(&answers->reader, answers->plan->listing.memory, &answers->plan->model.preprocessing, AT_ONCE,
-                       answers->inputs, err);
+    return reader_open(&answers->reader, answers->plan->listing.memory, &answers->plan->model.preprocessing,
+                       ANSWERS_BATCH, answers->inputs, err);
 }
 
 enum status answers_init(struct answers *answers, const struct run_plan *plan, const struct measure_plan *measure,
@@ -115,18 +113,19 @@ static enum status check(const struct reader_batch *batch, struct error *err)
     return OK;
 }
 
-/* This rank's images, batch by batch. */
-static enum status compute(struct answers *answers, struct ablation_hook hook, struct error *err)
+/* This rank's part of the images, batch by batch. */
+static enum status compute(struct answers *answers, struct shard_images images, struct ablation_hook hook,
+                           struct error *err)
 {
-    const struct shard_images images = answers->plan->images;
-    size_t stride = AT_ONCE * (size_t)answers->node->nranks;
+    size_t stride = ANSWERS_BATCH * (size_t)answers->node->nranks;
     enum status rc = OK;
 
-    for (size_t first = images.first + AT_ONCE * (size_t)answers->node->rank; rc == OK && first < images.end;
+    for (size_t first = images.first + ANSWERS_BATCH * (size_t)answers->node->rank; rc == OK && first < images.end;
          first += stride) {
-        const struct reader_batch *batch = reader_take(answers->reader, first, smaller(first + AT_ONCE, images.end));
+        const struct reader_batch *batch =
+            reader_take(answers->reader, first, smaller(first + ANSWERS_BATCH, images.end));
         if (first + stride < images.end)
-            reader_ahead(answers->reader, first + stride, smaller(first + stride + AT_ONCE, images.end));
+            reader_ahead(answers->reader, first + stride, smaller(first + stride + ANSWERS_BATCH, images.end));
         rc = check(batch, err);
         if (rc == OK)
             ask(answers, batch, hook);
@@ -151,10 +150,36 @@ enum status answers_compute(struct answers_row *rows, struct answers *answers, s
                             struct error *err)
 {
     memset(answers->own, 0, image_count(answers->plan) * sizeof *answers->own);
-    enum status rc = agree(answers->node->world, compute(answers, hook, err), err);
+    enum status rc = agree(answers->node->world, compute(answers, answers->plan->images, hook, err), err);
     if (rc == OK)
         answers_gather(rows, answers->own, image_count(answers->plan), answers->node);
     return rc;
+}
+
+enum status answers_time(double *seconds, struct answers *answers, struct ablation_hook hook, struct error *err)
+{
+    const double SHORT = 5; /* the first time also fetches memory: again, if that takes no longer */
+    size_t ranks = (size_t)answers->node->nranks;
+    struct shard_images images = answers->plan->images;
+    enum status rc = OK;
+
+    images.end = smaller(images.end, images.first + ANSWERS_BATCH * ranks);
+    for (int i = 0; i < 2 && (i == 0 || *seconds < SHORT); i++) {
+        double began = log_seconds(), mine;
+        TRY(agree(answers->node->world, compute(answers, images, hook, err), err));
+        mine = log_seconds() - began;
+        MPI_Allreduce(&mine, seconds, 1, MPI_DOUBLE, MPI_MAX, answers->node->world);
+    }
+done:
+    return rc;
+}
+
+double answers_cost_seconds(const struct answers_cost *cost, size_t images, size_t ranks)
+{
+    double batches = ceil((double)images / (double)(ANSWERS_BATCH * ranks));
+
+    return (double)(cost->networks + 1) * batches * cost->batch + (double)cost->networks * cost->change +
+           ceil((double)cost->own / (double)ranks) * cost->own_image;
 }
 
 /* ---- over images ------------------------------------------------------------------------------------------------- */

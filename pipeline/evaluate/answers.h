@@ -16,6 +16,9 @@
 
 #include <stdint.h>
 
+/* Images that a rank asks at once; a rank takes batch after batch. */
+enum { ANSWERS_BATCH = BLOCK_GROUP };
+
 /* Of one image. */
 struct answers_row {
     double outcome[CURVE_OUTCOMES]; /* of the target, see curve.h; zeros unless it was read */
@@ -50,6 +53,22 @@ enum status answers_init(struct answers *answers, const struct run_plan *plan, c
  * uses the network any more. */
 enum status answers_compute(struct answers_row *rows, struct answers *answers, struct ablation_hook hook,
                             struct error *err);
+
+/* Seconds that the slowest rank takes for a batch of images, ANSWERS_BATCH at most: measured by asking the first ones
+ * of the run, for nothing but the time. Errors, the same on all ranks: as answers_compute. Collective. */
+enum status answers_time(double *seconds, struct answers *answers, struct ablation_hook hook, struct error *err);
+
+/* What it costs to ask many networks, in seconds of the slowest rank. */
+struct answers_cost {
+    size_t networks;  /* besides the whole one */
+    double change;    /* to make one of them */
+    double batch;     /* to ask it ANSWERS_BATCH images */
+    size_t own;       /* images that have networks of their own */
+    double own_image; /* to measure one of them and to ask all its networks */
+};
+
+/* Seconds of the whole work on images shared by ranks. */
+double answers_cost_seconds(const struct answers_cost *cost, size_t images, size_t ranks);
 
 /* Fill a row from the logits z, [classes]. */
 void answers_fill(struct answers_row *row, const float *z, size_t classes, size_t target);

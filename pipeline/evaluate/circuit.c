@@ -173,11 +173,9 @@ done:
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
-/* The network whose edges of highest score are kept. Collective. */
-static enum status ask_share(struct work *w, size_t share, struct circuit_order *result, struct error *err)
+/* Keep the first edges of the order in w->order. Collective. */
+static void keep_share(struct work *w, size_t share)
 {
-    size_t images = w->plan->images.end - w->plan->images.first, order = w->out->norders;
-    struct answers_row *rows = w->rows, *first = w->node->rank == 0 ? w->first + share * images : NULL;
     float *weights = variant_weights(&w->variant, w->node);
 
     if (weights) {
@@ -185,6 +183,15 @@ static enum status ask_share(struct work *w, size_t share, struct circuit_order 
         edges_cut(weights, w->plan->model.weights.memory, w->keep, &w->edges);
     }
     variant_update(&w->variant, w->node);
+}
+
+/* The network whose edges of highest score are kept. Collective. */
+static enum status ask_share(struct work *w, size_t share, struct circuit_order *result, struct error *err)
+{
+    size_t images = w->plan->images.end - w->plan->images.first, order = w->out->norders;
+    struct answers_row *rows = w->rows, *first = w->node->rank == 0 ? w->first + share * images : NULL;
+
+    keep_share(w, share);
     enum status rc = answers_compute(rows, &w->answers, no_hook, err);
     if (rc != OK || w->node->rank != 0)
         return rc;
@@ -221,8 +228,8 @@ done:
     return rc;
 }
 
-/* Circuits of single images, on all ranks. Collective. */
-static enum status ask_own(struct work *w, struct error *err)
+/* Circuits of the first `count` images alone, on all ranks. Collective. */
+static enum status ask_own(struct work *w, size_t count, struct error *err)
 {
     size_t images = w->plan->images.end - w->plan->images.first;
     struct answers_row *rows = w->node->rank == 0 ? calloc(CIRCUIT_SHARES * images, sizeof *rows) : NULL;
@@ -238,8 +245,7 @@ static enum status ask_own(struct work *w, struct error *err)
     MPI_Bcast(&w->edges, sizeof w->edges, MPI_BYTE, 0, w->node->world);
     MPI_Bcast(w->out->kept, sizeof w->out->kept, MPI_BYTE, 0, w->node->world);
     w->edges.net = &w->plan->model.net;
-    struct own_options own = {smaller(w->options->own, images), w->options->by, w->options->unit_layers, w->out->kept,
-                              CIRCUIT_SHARES};
+    struct own_options own = {count, w->options->by, w->options->unit_layers, w->out->kept, CIRCUIT_SHARES};
     TRY(own_circuits(rows, w->plan, &w->edges, own, w->node, err));
     for (size_t share = 0; share < CIRCUIT_SHARES && rows; share++) {
         result->at[share] = answers_summarise(rows + share * images, NULL, w->choice);
@@ -249,6 +255,17 @@ static enum status ask_own(struct work *w, struct error *err)
 done:
     free(rows);
     return rc;
+}
+
+/* Images that get circuits of their own. */
+static size_t own_count(const struct work *w)
+{
+    return smaller(w->options->own, w->plan->images.end - w->plan->images.first);
+}
+
+static bool has_order(const struct work *w, const struct order *order)
+{
+    return (order->by_class || w->choice.class < 0) && (!order->activations || w->activations);
 }
 
 static enum status ask_all(struct work *w, struct error *err)
@@ -261,12 +278,43 @@ static enum status ask_all(struct work *w, struct error *err)
     for (size_t store = 0; store < w->options->stores.count; store++)
         TRY(ask_order(w, &flow, store, err));
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if ((others[i].by_class || w->choice.class < 0) && (!others[i].activations || w->activations))
+        if (has_order(w, &others[i]))
             TRY(ask_order(w, &others[i], 0, err));
-    if (w->options->own)
-        TRY(ask_own(w, err));
+    if (own_count(w) > 0)
+        TRY(ask_own(w, own_count(w), err));
 done:
     log_status(w->answers.log, "");
+    return rc;
+}
+
+/* Seconds since `began` on the slowest rank. Collective. */
+static double seconds_since(double began, const struct work *w)
+{
+    double mine = log_seconds() - began, slowest;
+
+    MPI_Allreduce(&mine, &slowest, 1, MPI_DOUBLE, MPI_MAX, w->node->world);
+    return slowest;
+}
+
+/* The first network is by the order that w->order has at the start, of zeros: its edges do not change the time. */
+static enum status time_all(struct answers_cost *cost, struct work *w, struct error *err)
+{
+    size_t orders = w->options->stores.count;
+    double began = log_seconds();
+    enum status rc = OK;
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        orders += has_order(w, &others[i]);
+    *cost = (struct answers_cost){.networks = orders * CIRCUIT_SHARES, .own = own_count(w)};
+    keep_share(w, 0);
+    cost->change = seconds_since(began, w);
+    TRY(answers_time(&cost->batch, &w->answers, no_hook, err));
+    began = log_seconds();
+    if (cost->own > 0) {
+        TRY(ask_own(w, smaller(cost->own, (size_t)w->node->nranks), err));
+        cost->own_image = seconds_since(began, w);
+    }
+done:
     return rc;
 }
 
@@ -292,6 +340,8 @@ static enum status choose_class(struct work *w, struct error *err)
 
 static void finish(struct work *w)
 {
+    if (!w)
+        return;
     for (size_t i = 0; i < CIRCUIT_STORES; i++)
         store_close(w->readers[i]);
     free(w->score);
@@ -305,19 +355,17 @@ static void finish(struct work *w)
     free(w);
 }
 
-enum status circuit_measure(struct circuit *out, const struct circuit_options *options, const struct run_plan *plan,
-                            const struct node *node, struct log *log, struct error *err)
+/* Everything before the first network is asked. Caller frees `out` with finish, also after a failure. Collective. */
+static enum status begin(struct work **out, struct work start, struct log *log, struct error *err)
 {
-    struct work *w = calloc(1, sizeof *w);
+    const struct node *node = start.node;
+    const struct run_plan *plan = start.plan;
+    struct work *w = *out = calloc(1, sizeof *w);
     struct measure_options *measure = calloc(1, sizeof *measure);
     enum status rc = OK;
 
-    *out = (struct circuit){.norders = 0};
     TRY(agree(node->world, w && measure ? OK : error_set(err, FAIL_SYSTEM, "no memory for the evaluation"), err));
-    w->out = out;
-    w->options = options;
-    w->plan = plan;
-    w->node = node;
+    *w = start;
     TRY(choose_class(w, err));
     if (node->rank == 0)
         rc = prepare(w, err);
@@ -326,10 +374,36 @@ enum status circuit_measure(struct circuit *out, const struct circuit_options *o
     choose_measure(measure, plan);
     TRY(variant_init(&w->variant, &plan->model, measure, node, err));
     TRY(answers_init(&w->answers, plan, &w->variant.plan, node, log, err));
+done:
+    free(measure);
+    return rc;
+}
+
+enum status circuit_measure(struct circuit *out, const struct circuit_options *options, const struct run_plan *plan,
+                            const struct node *node, struct log *log, struct error *err)
+{
+    struct work *w;
+    enum status rc = OK;
+
+    *out = (struct circuit){.norders = 0};
+    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .node = node}, log, err));
     TRY(ask_all(w, err));
 done:
-    if (w)
-        finish(w);
-    free(measure);
+    finish(w);
+    return rc;
+}
+
+enum status circuit_time(struct answers_cost *cost, const struct circuit_options *options, const struct run_plan *plan,
+                         const struct node *node, struct log *log, struct error *err)
+{
+    struct circuit out = {.norders = 0};
+    struct work *w;
+    enum status rc = OK;
+
+    TRY(begin(&w, (struct work){.out = &out, .options = options, .plan = plan, .node = node}, log, err));
+    TRY(time_all(cost, w, err));
+done:
+    finish(w);
+    free(out.rows);
     return rc;
 }

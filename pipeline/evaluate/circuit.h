@@ -52,4 +52,9 @@ struct circuit {
 enum status circuit_measure(struct circuit *out, const struct circuit_options *options, const struct run_plan *plan,
                             const struct node *node, struct log *log, struct error *err);
 
+/* What circuit_measure would cost, from the time of one network and a batch of images on every rank, and of one image's
+ * own circuits where they are asked for. Errors as circuit_measure. Collective. */
+enum status circuit_time(struct answers_cost *cost, const struct circuit_options *options, const struct run_plan *plan,
+                         const struct node *node, struct log *log, struct error *err);
+
 #endif

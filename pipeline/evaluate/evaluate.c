@@ -8,6 +8,7 @@
 #include "pipeline/run/lock.h"
 #include "pipeline/run/parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,24 +152,33 @@ static void put_randomised(struct computing *c, const struct randomised_options 
         }
 }
 
-/* The test of all images together. Collective. */
+/* The test of all images together; `views` [variables] is filled and borrowed. */
+static struct randomised_options randomised_options_of(const struct computing *c, size_t *views)
+{
+    const struct design *design = &c->out->design;
+
+    views[0] = 0;
+    memcpy(views + 1, design->layers, design->nlayers * sizeof *views);
+    return (struct randomised_options){.images = design_randomised(design),
+                                       .views = views,
+                                       .nviews = 1 + design->nlayers,
+                                       .measures = {&c->work->plan.options, &c->work->gradient.options},
+                                       .nmeasures = design->orders[ORDER_GRADIENT] ? 2 : 1,
+                                       .seed = design->seed};
+}
+
+/* Collective. */
 static enum status randomise(struct computing *c)
 {
     const struct design *design = &c->out->design;
-    size_t views[NETWORK_MAX_VARIABLES] = {0};
-    struct randomised_options options = {.images = design_randomised(design),
-                                         .views = views,
-                                         .nviews = 1 + design->nlayers,
-                                         .measures = {&c->work->plan.options, &c->work->gradient.options},
-                                         .nmeasures = design->orders[ORDER_GRADIENT] ? 2 : 1,
-                                         .seed = design->seed};
+    size_t views[NETWORK_MAX_VARIABLES];
+    struct randomised_options options = randomised_options_of(c, views);
     size_t n = (design->first[TEST_RANDOMISED + 1] - design->first[TEST_RANDOMISED]) * options.images;
     struct similarity *found = NULL;
     enum status rc = OK;
 
     if (!design->tests[TEST_RANDOMISED])
         return OK;
-    memcpy(views + 1, design->layers, design->nlayers * sizeof *views);
     if (c->node->rank == 0 && !(found = malloc(n * sizeof *found)))
         rc = error_set(c->err, FAIL_SYSTEM, "no memory for the results of permuted networks");
     TRY(agree(c->node->world, rc, c->err));
@@ -263,6 +273,19 @@ done:
 
 /* ---- dry runs ---------------------------------------------------------------------------------------------------- */
 
+/* An image, and its part in the means before it. */
+static enum status compute_all_of(struct computing *c, float *row, size_t index)
+{
+    bool ok;
+    enum status rc = OK;
+
+    if (c->out->design.mean)
+        TRY(evaluate_work_activations(c->work, c->means, &ok, index, c->err));
+    TRY(compute_image(c->work, row, index, c->err));
+done:
+    return rc;
+}
+
 /* Compute an image on every rank; twice if that was short, since the first one also fetches memory. Collective. */
 static enum status time_image(double *seconds, struct computing *c, float *row, size_t index)
 {
@@ -271,12 +294,17 @@ static enum status time_image(double *seconds, struct computing *c, float *row, 
 
     for (int i = 0; i < 2 && (i == 0 || *seconds < SHORT); i++) {
         double began = log_seconds(), mine;
-        TRY(agree(c->node->world, compute_image(c->work, row, index, c->err), c->err));
+        TRY(agree(c->node->world, compute_all_of(c, row, index), c->err));
         mine = log_seconds() - began;
         MPI_Allreduce(&mine, seconds, 1, MPI_DOUBLE, MPI_MAX, c->node->world);
     }
 done:
     return rc;
+}
+
+double evaluate_cost_seconds(const struct evaluate_cost *cost)
+{
+    return cost->seconds * ceil((double)cost->images / (double)cost->ranks) + cost->together;
 }
 
 enum status evaluate_dry(struct evaluation *out, struct evaluate_cost *cost, const struct evaluate_options *options,
@@ -285,7 +313,8 @@ enum status evaluate_dry(struct evaluation *out, struct evaluate_cost *cost, con
     struct computing c = {.out = out, .options = options, .node = node, .log = log, .err = err};
     size_t images, index;
     float *row = NULL;
-    double seconds;
+    double seconds, together = 0;
+    size_t views[NETWORK_MAX_VARIABLES];
     enum status rc = OK;
 
     TRY(plan(out, options, node, log, err));
@@ -297,11 +326,16 @@ enum status evaluate_dry(struct evaluation *out, struct evaluate_cost *cost, con
     TRY(evaluate_work_init(c.work, &out->design, node, log, err));
     c.work->means = c.values;
     TRY(time_image(&seconds, &c, row, index));
+    if (out->design.tests[TEST_RANDOMISED]) {
+        struct randomised_options randomised = randomised_options_of(&c, views);
+        TRY(randomised_time(&together, &randomised, &out->run, node, log, err));
+    }
     *cost = (struct evaluate_cost){.images = images,
                                    .ranks = (size_t)node->nranks,
                                    .bytes = evaluate_work_bytes(&out->design),
                                    .flops = compute_flops(&out->design, &c.work->plan),
-                                   .seconds = seconds};
+                                   .seconds = seconds,
+                                   .together = together};
 done:
     free(row);
     release(&c);

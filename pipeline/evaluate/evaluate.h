@@ -29,7 +29,11 @@ struct evaluate_cost {
     size_t images, ranks, bytes; /* of memory, a rank */
     double flops;                /* of an image */
     double seconds;              /* of an image on the slowest rank, measured */
+    double together;             /* of the test of all images together, from a part of it; 0: there is none */
 };
+
+/* Seconds of all images. */
+double evaluate_cost_seconds(const struct evaluate_cost *cost);
 
 /* Compute an evaluation, or read a complete one that is there, and write its file.
  *

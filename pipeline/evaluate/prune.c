@@ -272,6 +272,8 @@ static enum status prepare(struct work *w, struct error *err)
 
 static void finish(struct work *w)
 {
+    if (!w)
+        return;
     store_close(w->reader);
     free(w->score);
     free(w->order);
@@ -283,26 +285,55 @@ static void finish(struct work *w)
     free(w);
 }
 
+/* Everything before the first network is asked. Caller frees `out` with finish, also after a failure. Collective. */
+static enum status begin(struct work **out, struct work start, struct log *log, struct error *err)
+{
+    struct work *w = *out = calloc(1, sizeof *w);
+    enum status rc = OK;
+
+    TRY(agree(start.node->world, w ? OK : error_set(err, FAIL_SYSTEM, "no memory for the evaluation"), err));
+    *w = start;
+    find_layers(w);
+    w->out->channels = w->channels;
+    w->out->layers = w->nlayers;
+    TRY(agree(w->node->world, prepare(w, err), err));
+    TRY(answers_init(&w->answers, w->plan, &w->plan->model.plan, w->node, log, err));
+done:
+    return rc;
+}
+
 enum status prune_measure(struct prune *out, const struct prune_options *options, const struct run_plan *plan,
                           const struct node *node, struct log *log, struct error *err)
 {
-    struct work *w = calloc(1, sizeof *w);
+    struct work *w;
     enum status rc = OK;
 
     *out = (struct prune){.channels = 0};
-    TRY(agree(node->world, w ? OK : error_set(err, FAIL_SYSTEM, "no memory for the evaluation"), err));
-    w->out = out;
-    w->options = options;
-    w->plan = plan;
-    w->node = node;
-    find_layers(w);
-    out->channels = w->channels;
-    out->layers = w->nlayers;
-    TRY(agree(node->world, prepare(w, err), err));
-    TRY(answers_init(&w->answers, plan, &plan->model.plan, node, log, err));
+    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .node = node}, log, err));
     TRY(ask_all(w, err));
 done:
-    if (w)
-        finish(w);
+    finish(w);
+    return rc;
+}
+
+enum status prune_time(struct answers_cost *cost, const struct prune_options *options, const struct run_plan *plan,
+                       const struct node *node, struct log *log, struct error *err)
+{
+    struct prune *out = calloc(1, sizeof *out);
+    struct work *w = NULL;
+    double mean = (options->rates[0] + options->rates[options->nrates - 1]) / 2;
+    enum status rc = OK;
+
+    TRY(agree(node->world, out ? OK : error_set(err, FAIL_SYSTEM, "no memory for the evaluation"), err));
+    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .node = node}, log, err));
+    *cost = (struct answers_cost){.networks = PRUNE_ORDERS * options->nrates};
+    for (size_t c = 0; c < w->channels; c++) /* as many as the rates replace on average */
+        w->keep[c] = curve_count(mean, c + 1) == curve_count(mean, c);
+    TRY(answers_time(&cost->batch, &w->answers, (struct ablation_hook){.context = w, .reach = replace}, err));
+done:
+    finish(w);
+    if (out)
+        free(out->rows);
+    free(out);
     return rc;
 }

@@ -56,4 +56,9 @@ enum status prune_parse_rates(struct prune_options *options, const char *text, s
 enum status prune_measure(struct prune *out, const struct prune_options *options, const struct run_plan *plan,
                           const struct node *node, struct log *log, struct error *err);
 
+/* What prune_measure would cost, from the time of a batch of images on every rank. Errors as prune_measure.
+ * Collective. */
+enum status prune_time(struct answers_cost *cost, const struct prune_options *options, const struct run_plan *plan,
+                       const struct node *node, struct log *log, struct error *err);
+
 #endif

@@ -202,7 +202,7 @@ static enum status ask(struct work *w, size_t stage, struct error *err)
     return OK;
 }
 
-/* Permute the link of a stage in all variants. Collective. */
+/* Permute the link of a stage in the weights of all variants, on rank 0. */
 static void permute(struct work *w, size_t stage)
 {
     const struct link *link = &net_of(w)->links[w->stages[stage]];
@@ -216,8 +216,59 @@ static void permute(struct work *w, size_t stage)
         memcpy(to + link->weight, from + link->weight, network_weight_floats(link) * sizeof *to);
         memcpy(to + link->bias, from + link->bias, link->upper.channels * sizeof *to);
     }
+}
+
+/* Collective. */
+static void update(struct work *w)
+{
     for (size_t m = 0; m < w->options->nmeasures; m++)
         variant_update(&w->variants[m], w->node);
+}
+
+/* Seconds of the slowest rank since `began`. Collective. */
+static double seconds_since(double began, const struct work *w)
+{
+    double mine = log_seconds() - began, slowest;
+
+    MPI_Allreduce(&mine, &slowest, 1, MPI_DOUBLE, MPI_MAX, w->node->world);
+    return slowest;
+}
+
+/* The stage whose link has the most weights; `share` becomes its share of the weights of all. */
+static size_t largest_stage(double *share, const struct work *w)
+{
+    size_t at = 0, most = 0, sum = 0;
+
+    for (size_t stage = 0; stage < w->nstages; stage++) {
+        size_t n = network_weight_floats(&net_of(w)->links[w->stages[stage]]);
+        at = n > most ? stage : at;
+        most = larger(most, n);
+        sum += n;
+    }
+    *share = (double)most / (double)sum;
+    return at;
+}
+
+/* The trained network, which also fetches the memory, and one with a permuted link, each with an image a rank. */
+static enum status time_stages(double *seconds, struct work *w, size_t images, struct error *err)
+{
+    double rounds = ceil((double)images / (double)w->node->nranks), share, permuting, updating, measuring, began;
+    size_t stage = largest_stage(&share, w);
+    enum status rc = OK;
+
+    TRY(agree(w->node->world, ask(w, TRAINED, err), err));
+    began = log_seconds();
+    permute(w, stage);
+    permuting = seconds_since(began, w) / share;
+    began = log_seconds();
+    update(w);
+    updating = (double)w->nstages * seconds_since(began, w);
+    began = log_seconds();
+    TRY(agree(w->node->world, ask(w, stage, err), err));
+    measuring = (double)(w->nstages + 1) * rounds * seconds_since(began, w);
+    *seconds = permuting + updating + measuring;
+done:
+    return rc;
 }
 
 static enum status run_stages(struct work *w, struct error *err)
@@ -231,6 +282,7 @@ static enum status run_stages(struct work *w, struct error *err)
                  network_variable(net_of(w), w->stages[stage] + 1));
         log_status(w->log, status);
         permute(w, stage);
+        update(w);
         TRY(agree(w->node->world, ask(w, stage, err), err)); /* nobody measures when the next weights are permuted */
     }
 done:
@@ -253,6 +305,8 @@ static void gather(struct similarity *out, const struct work *w)
 
 static void finish(struct work *w)
 {
+    if (!w)
+        return;
     for (size_t m = 0; m < RANDOMISED_MEASURES; m++)
         variant_free(&w->variants[m]);
     reader_close(w->reader);
@@ -261,22 +315,47 @@ static void finish(struct work *w)
     free(w);
 }
 
+/* Everything before the first image is measured. Caller frees `out` with finish, also after a failure. Collective. */
+static enum status begin(struct work **out, struct work start, struct error *err)
+{
+    struct work *w = *out = calloc(1, sizeof *w);
+    enum status rc = OK;
+
+    TRY(agree(start.node->world, w ? OK : error_set(err, FAIL_SYSTEM, "no memory for permuted networks"), err));
+    *w = start;
+    w->nstages = randomised_stages(w->stages, net_of(w));
+    for (size_t m = 0; m < w->options->nmeasures; m++)
+        TRY(variant_init(&w->variants[m], &w->plan->model, w->options->measures[m], w->node, err));
+    TRY(agree(w->node->world, allocate(w, err), err));
+done:
+    return rc;
+}
+
 enum status randomised_measure(struct similarity *out, const struct randomised_options *options,
                                const struct run_plan *plan, const struct node *node, struct log *log, struct error *err)
 {
-    struct work *w = calloc(1, sizeof *w);
+    struct work *w;
     enum status rc = OK;
 
-    TRY(agree(node->world, w ? OK : error_set(err, FAIL_SYSTEM, "no memory for permuted networks"), err));
-    *w = (struct work){.options = options, .plan = plan, .node = node, .log = log};
-    w->nstages = randomised_stages(w->stages, net_of(w));
-    for (size_t m = 0; m < options->nmeasures; m++)
-        TRY(variant_init(&w->variants[m], &plan->model, options->measures[m], node, err));
-    TRY(agree(node->world, allocate(w, err), err));
+    TRY(begin(&w, (struct work){.options = options, .plan = plan, .node = node, .log = log}, err));
     TRY(run_stages(w, err));
     gather(out, w);
 done:
-    if (w)
-        finish(w);
+    finish(w);
+    return rc;
+}
+
+enum status randomised_time(double *seconds, const struct randomised_options *options, const struct run_plan *plan,
+                            const struct node *node, struct log *log, struct error *err)
+{
+    struct randomised_options few = *options;
+    struct work *w;
+    enum status rc = OK;
+
+    few.images = smaller(options->images, (size_t)node->nranks);
+    TRY(begin(&w, (struct work){.options = &few, .plan = plan, .node = node, .log = log}, err));
+    TRY(time_stages(seconds, w, options->images, err));
+done:
+    finish(w);
     return rc;
 }

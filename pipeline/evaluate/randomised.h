@@ -48,4 +48,9 @@ enum status randomised_measure(struct similarity *out, const struct randomised_o
                                const struct run_plan *plan, const struct node *node, struct log *log,
                                struct error *err);
 
+/* Seconds that randomised_measure would take, from the time of permuting one link, and of an image on every rank.
+ * Errors as randomised_measure. Collective. */
+enum status randomised_time(double *seconds, const struct randomised_options *options, const struct run_plan *plan,
+                            const struct node *node, struct log *log, struct error *err);
+
 #endif

@@ -26,6 +26,7 @@ struct work {
     struct run_plan plan;
     struct circuit circuit;
     struct prune prune;
+    struct answers_cost circuit_cost, prune_cost; /* of dry runs */
 };
 
 static enum status adapt_config(struct config *config, const struct stores_options *options, struct error *err)
@@ -51,14 +52,16 @@ static enum status measure(struct work *w, const struct stores_options *options,
     TRY(config_load(&w->config, &options->source, node, err));
     TRY(agree(node->world, adapt_config(&w->config, options, err), err));
     TRY(run_plan_init(&w->plan, &w->config, NULL, node, log, err));
-    if (options->output && node->rank == 0)
+    if (options->output && !options->dry && node->rank == 0)
         rc = answers_file_check(options->output, &w->plan, options->restart, err);
     TRY(agree(node->world, rc, err));
     circuit.seed = prune.seed = w->config.run.seed;
     if (circuit.stores.count)
-        TRY(circuit_measure(&w->circuit, &circuit, &w->plan, node, log, err));
+        TRY(options->dry ? circuit_time(&w->circuit_cost, &circuit, &w->plan, node, log, err)
+                         : circuit_measure(&w->circuit, &circuit, &w->plan, node, log, err));
     if (prune.store)
-        TRY(prune_measure(&w->prune, &prune, &w->plan, node, log, err));
+        TRY(options->dry ? prune_time(&w->prune_cost, &prune, &w->plan, node, log, err)
+                         : prune_measure(&w->prune, &prune, &w->plan, node, log, err));
 done:
     return rc;
 }
@@ -175,6 +178,49 @@ static void print(const struct work *w, const struct stores_options *options)
         print_prune(&w->prune, &options->prune);
 }
 
+/* ---- what a dry run prints --------------------------------------------------------------------------------------- */
+
+static void print_cost(const char *title, const struct answers_cost *cost, size_t images, size_t ranks)
+{
+    printf("%-17s %zu networks, and the whole one\n", title, cost->networks);
+    printf("images            %zu on %zu ranks\n", images, ranks);
+    printf("%d images          %.3g s on a rank, measured\n", ANSWERS_BATCH, cost->batch);
+    if (cost->change > 0)
+        printf("a network         %.3g s to cut its edges, measured\n", cost->change);
+    if (cost->own > 0)
+        printf("own circuits      %zu images, %.3g s each on a rank, measured\n", cost->own, cost->own_image);
+    printf("time              %.3g s, without reading the model\n", answers_cost_seconds(cost, images, ranks));
+}
+
+static json_t *cost_object(const struct answers_cost *cost, size_t images, size_t ranks)
+{
+    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:I,s:f,s:f}", "images", (json_int_t)images, "ranks", (json_int_t)ranks,
+                     "networks", (json_int_t)cost->networks, "seconds_per_network", cost->change, "seconds_per_image",
+                     cost->batch / ANSWERS_BATCH, "own", (json_int_t)cost->own, "seconds_per_own_image",
+                     cost->own_image, "seconds", answers_cost_seconds(cost, images, ranks));
+}
+
+static void print_costs(const struct work *w, const struct stores_options *options, size_t ranks)
+{
+    const struct {
+        bool wanted;
+        const char *name, *title;
+        const struct answers_cost *cost;
+    } parts[] = {{options->circuit.stores.count > 0, "circuit", "circuits", &w->circuit_cost},
+                 {options->prune.store != NULL, "prune", "pruning", &w->prune_cost}};
+
+    size_t images = w->plan.images.end - w->plan.images.first;
+    json_t *object = options->json ? json_object() : NULL;
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (parts[i].wanted && object)
+            json_object_set_new(object, parts[i].name, cost_object(parts[i].cost, images, ranks));
+        else if (parts[i].wanted)
+            print_cost(parts[i].title, parts[i].cost, images, ranks);
+    if (object)
+        json_output_print(object);
+}
+
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 /* What the figures depend on besides the configuration; the caller frees it. NULL without memory. */
@@ -238,9 +284,11 @@ enum status stores_evaluate(const struct stores_options *options, const struct n
 
     if (rc == OK)
         rc = measure(w, options, node, log, err);
-    if (rc == OK && options->output)
+    if (rc == OK && options->output && !options->dry)
         rc = agree(node->world, node->rank == 0 ? write_file(w, options, err) : OK, err);
-    if (rc == OK && node->rank == 0)
+    if (rc == OK && node->rank == 0 && options->dry)
+        print_costs(w, options, (size_t)node->nranks);
+    else if (rc == OK && node->rank == 0)
         print(w, options);
     if (w) {
         free(w->circuit.rows);

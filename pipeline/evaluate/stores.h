@@ -14,11 +14,12 @@ struct stores_options {
     struct prune_options prune;     /* without a store: no pruning */
     const char *output;             /* file for the results; NULL: none */
     bool restart;                   /* replace a file that is there */
+    bool dry;                       /* measure and print only what it would cost */
     bool json;
 };
 
-/* Measure what is asked for, and print it on rank 0's standard output. Errors, the same on all ranks: as run_plan_init,
- * circuit_measure and prune_measure. Collective. */
+/* Measure what is asked for, or what it would cost, and print it on rank 0's standard output. Errors, the same on all
+ * ranks: as run_plan_init, circuit_measure and prune_measure. Collective. */
 enum status stores_evaluate(const struct stores_options *options, const struct node *node, struct log *log,
                             struct error *err);
 

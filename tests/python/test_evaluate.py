@@ -160,7 +160,15 @@ class Mistakes(Case):
         cost = json.loads(done.stdout)
         self.assertEqual(cost["images"], 100)
         self.assertGreater(cost["flops_per_image"], 1e8)
+        self.assertEqual(cost["seconds"], 100 * cost["seconds_per_image"])
         self.assertFalse(os.path.exists(output))
+
+    def test_a_dry_run_counts_the_permuted_networks(self):
+        done = nrmflow("evaluate", DEMO, "--output", self.path("dry.h5"), "--images", "0:16", "--tests", "randomised",
+                       "--dry-run", "--json")
+        cost = json.loads(done.stdout)
+        self.assertGreater(cost["seconds_together"], 16 * cost["seconds_per_image"])  # 16 networks for each image
+        self.assertEqual(cost["seconds"], 16 * cost["seconds_per_image"] + cost["seconds_together"])
 
 
 if __name__ == "__main__":

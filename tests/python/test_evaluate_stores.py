@@ -29,6 +29,20 @@ class Circuits(Stores):
             self.assert_same_stores(path, paths[0])
         self.check_file(paths[0], printed[0])
 
+    def test_a_dry_run_says_the_cost_and_writes_nothing(self):
+        output = self.path("dry.h5")
+        arguments = "--circuit", self.store, "--prune", self.store, "--rates", "0.2:0.4:0.1", "--own", "4", "--output", output
+        costs = [self.answers(*arguments, "--images", images, "--dry-run", ranks=2) for images in ("101:117", "101:917")]
+        self.assertFalse(os.path.exists(output))
+        for few, many, networks in zip(costs[0].values(), costs[1].values(), (5 * 9, 3 * 3)):
+            self.assertEqual((few["images"], many["images"], many["ranks"], many["networks"]), (16, 816, 2, networks))
+            asked = (networks + 1) * 51 * 8 * many["seconds_per_image"]  # 51 batches of 8 images on each rank
+            changed, own = networks * many["seconds_per_network"], 2 * many["seconds_per_own_image"]
+            self.assert_close(many["seconds"], asked + changed + own, 1e-9 * many["seconds"])
+            self.assertGreater(asked, 0)
+        self.assertGreater(costs[0]["circuit"]["seconds_per_own_image"], 0)
+        self.assertIn("was made of images", self.refused("--circuit", self.store, "--images", "0:9", "--dry-run"))
+
     def check_file(self, path, printed):
         check(path)
         with h5py.File(path) as file:
