@@ -14,6 +14,7 @@ struct stores_options {
     struct prune_options prune;     /* without a store: no pruning */
     const char *output;             /* file for the results; NULL: none */
     bool restart;                   /* replace a file that is there */
+    size_t seed;                    /* of random orders; SIZE_MAX: run.seed */
     bool json;
 };
 
