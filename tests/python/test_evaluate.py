@@ -116,7 +116,9 @@ class Report(Case):
 
     def test_an_evaluation_of_other_weights_and_what_is_none_are_refused(self):
         other = self.run_store("resnet.h5", {"data.images": "0:2", "measure.flows": "none"}, config=RESNET)
-        for store, evaluation, text in ((other, self.file, "of other weights"), (self.store, other, "no evaluation")):
+        zero = self.run_store("zero.h5", {"data.images": "0:2", "measure.flows": "none", "measure.composite": "zero"})
+        for store, evaluation, text in ((other, self.file, "of other weights"), (self.store, other, "no evaluation"),
+                                        (zero, self.file, "measure.composite")):
             done = nrmflow("report", store, "-o", self.path("no.html"), "--evaluation", evaluation)
             if "Install them" not in done.stderr:
                 self.assertIn(text, done.stderr)
