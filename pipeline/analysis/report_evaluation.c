@@ -1,5 +1,6 @@
 #include "pipeline/analysis/report_evaluation.h"
 
+#include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
 
 #include <math.h>
@@ -19,6 +20,26 @@ struct reading {
 
 /* ---- what it is of ----------------------------------------------------------------------------------------------- */
 
+/* The evaluation's measure must be the store's, with its condition. */
+static enum status compare_measures(const struct reading *r, const struct store_reader *store)
+{
+    struct origin here = {.reader = NULL}, there = {.reader = NULL};
+    enum status rc = OK;
+
+    TRY(origin_read(&here, store, "the store", r->err));
+    TRY(origin_read(&there, r->reader, r->path, r->err));
+    TRY(origin_compare(&there, &here.config, NULL, false, r->err));
+    if (strcmp(here.config.measure.given, there.config.measure.given) != 0)
+        TRY(error_set(r->err, FAIL_MISMATCH,
+                      "%s: is an evaluation with measure.given = %.60s, and the store has %.60s; evaluate the store's "
+                      "configuration",
+                      r->path, there.config.measure.given, here.config.measure.given));
+done:
+    origin_free(&here);
+    origin_free(&there);
+    return rc;
+}
+
 static enum status compare_models(const struct reading *r, const struct store_reader *store)
 {
     char *here = NULL, *there = NULL;
@@ -33,6 +54,7 @@ static enum status compare_models(const struct reading *r, const struct store_re
                       "%s: is an evaluation of other weights than those of the store; evaluate "
                       "the store's configuration",
                       r->path));
+    TRY(compare_measures(r, store));
 done:
     free(here);
     free(there);

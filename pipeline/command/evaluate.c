@@ -13,6 +13,8 @@ struct arguments {
     bool json, dry;
 };
 
+enum { STEPS = 16, SAMPLE = 16 }; /* unless they are given */
+
 static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(options.output), "FILE", .help = "the file for the results; needed by tests"},
     {"images", 0, OPTION_RANGE, FIELD(options.probe.images), "A:B",
@@ -27,10 +29,9 @@ static const struct option_row rows[] = {
     {"replace", 0, OPTION_TEXT, FIELD(options.design.replace), "zero|mean",
      .help = "by what channels are replaced: zero (default), or their mean over positions and images"},
     {"steps", 0, OPTION_WHOLE, FIELD(options.design.steps), "N", .help = "steps of a curve; default: 16", .low = 1,
-     .high = DESIGN_STEPS, .fallback = 16},
+     .high = DESIGN_STEPS},
     {"sample", 0, OPTION_WHOLE, FIELD(options.design.sample), "N",
-     .help = "channels of a layer that damage replaces, each alone; default: 16", .low = 2, .high = 1 << 20,
-     .fallback = 16},
+     .help = "channels of a layer that damage replaces, each alone; default: 16", .low = 2, .high = 1 << 20},
     {"patch", 0, OPTION_WHOLE, FIELD(options.design.patch), "N",
      .help = "side of the squares of pixels; default: an eighth of the image", .low = 1, .high = 1 << 16},
     {"seed", 0, OPTION_WHOLE, FIELD(options.design.seed), "N", .help = "of random draws; default: run.seed", .low = 0,
@@ -111,6 +112,34 @@ static enum status choose_by(struct stores_options *stores, const char *by, stru
 
 static const char dry_and_restart[] = "--dry-run and --restart cannot be combined: a dry run changes nothing";
 
+/* An option that needs what is not asked for, or says nothing of what is; NULL if there is none. */
+static const char *unused_option(const struct arguments *a)
+{
+    const struct design_options *design = &a->options.design;
+    bool circuit = a->stores.circuit.stores.count, prune = a->stores.prune.store, tests = !circuit && !prune;
+
+    const struct {
+        const char *name;
+        bool given, used;
+    } options[] = {{"--tests", design->tests, tests},
+                   {"--layers", design->layers, tests},
+                   {"--orders", design->orders, tests},
+                   {"--replace", design->replace, tests},
+                   {"--steps", design->steps, tests},
+                   {"--sample", design->sample, tests},
+                   {"--patch", design->patch, tests},
+                   {"--class", a->stores.circuit.class != SIZE_MAX, circuit},
+                   {"--own", a->stores.circuit.own, circuit},
+                   {"--rates", a->rates, prune},
+                   {"--by", a->by, !tests},
+                   {"--unit-layers", a->stores.prune.unit_layers, !tests}};
+
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i].given && !options[i].used)
+            return options[i].name;
+    return NULL;
+}
+
 static bool has_stores(const struct arguments *a)
 {
     return a->stores.circuit.stores.count || a->stores.prune.store;
@@ -121,8 +150,6 @@ static enum status check_stores(struct arguments *a, struct error *err)
 {
     enum status rc = OK;
 
-    if (a->options.design.tests)
-        TRY(error_set(err, FAIL_CONFIG, "--tests cannot be combined with --circuit and --prune"));
     if (a->dry && a->options.restart)
         TRY(error_set(err, FAIL_CONFIG, "%s", dry_and_restart));
     a->stores.dry = a->dry;
@@ -131,6 +158,7 @@ static enum status check_stores(struct arguments *a, struct error *err)
     a->stores.source = a->options.probe.source;
     a->stores.images = a->options.probe.images;
     a->stores.json = a->json;
+    a->stores.seed = a->options.design.seed;
     a->stores.circuit.unit_layers = a->stores.prune.unit_layers;
     if (a->by)
         TRY(choose_by(&a->stores, a->by, err));
@@ -142,13 +170,20 @@ done:
 static enum status check(void *arguments, struct error *err)
 {
     struct arguments *a = arguments;
+    const char *unused = unused_option(a);
 
     a->options.probe.given = true;
+    if (unused && has_stores(a))
+        return error_set(err, FAIL_CONFIG, "%s says nothing of %s; leave it out", unused,
+                         !a->stores.prune.store            ? "--circuit"
+                         : !a->stores.circuit.stores.count ? "--prune"
+                                                           : "--circuit and --prune");
+    if (unused)
+        return error_set(err, FAIL_CONFIG, "%s needs --circuit or --prune", unused);
     if (has_stores(a))
         return check_stores(a, err);
-    if (a->by || a->rates || a->stores.prune.unit_layers || a->stores.circuit.own ||
-        a->stores.circuit.class != SIZE_MAX)
-        return error_set(err, FAIL_CONFIG, "--class, --own, --by, --unit-layers and --rates need --circuit or --prune");
+    a->options.design.steps = a->options.design.steps ? a->options.design.steps : STEPS;
+    a->options.design.sample = a->options.design.sample ? a->options.design.sample : SAMPLE;
     if (!a->options.output)
         return error_set(err, FAIL_CONFIG, "missing option: --output FILE, the file for the results");
     if (a->dry && a->options.restart)

@@ -46,6 +46,9 @@ enum status answers_init(struct answers *answers, const struct run_plan *plan, c
                          const struct node *node, struct log *log, struct error *err)
 {
     *answers = (struct answers){.plan = plan, .node = node, .log = log};
+    if (run_plan_classes(plan) < 2)
+        return error_set(err, FAIL_CONFIG, "%s has one logit: p and the next class need at least two",
+                         plan->model.net.name);
     return agree(node->world, allocate(answers, measure, err), err);
 }
 
@@ -202,7 +205,7 @@ static struct answers_mean mean_of(const struct series *series)
     double n = (double)series->n, mean = series->n ? series->value / n : NAN;
     double variance = series->n > 1 ? fmax(series->square / n - mean * mean, 0) * n / (n - 1) : NAN;
 
-    return (struct answers_mean){mean, sqrt(variance / n)};
+    return (struct answers_mean){mean, sqrt(variance / n), series->n};
 }
 
 static bool chosen(const struct answers_row *row, int label, int class)

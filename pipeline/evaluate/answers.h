@@ -41,7 +41,8 @@ struct answers {
 
 /* Prepare to ask a network: `measure` is the plan of the run's model or of a variant, with the same network. It is
  * borrowed; its weights may change between calls. Caller frees with answers_free, also after a failure.
- * Errors, the same on all ranks: FAIL_SYSTEM without memory; as dataset_open. Collective. */
+ * Errors, the same on all ranks: FAIL_SYSTEM without memory; FAIL_CONFIG for a network of one logit; as
+ * dataset_open. Collective. */
 enum status answers_init(struct answers *answers, const struct run_plan *plan, const struct measure_plan *measure,
                          const struct node *node, struct log *log, struct error *err);
 
@@ -85,9 +86,10 @@ void answers_free(struct answers *answers);
 
 /* ---- over images ------------------------------------------------------------------------------------------------- */
 
-/* A mean over images and its standard error; NaN where there are too few. */
+/* A mean over images and its standard error (n - 1); NaN where there are too few. */
 struct answers_mean {
     double value, error;
+    size_t images; /* that it is over */
 };
 
 /* Over the images that were read. */

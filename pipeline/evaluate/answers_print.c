@@ -39,7 +39,7 @@ static void cell(char out[TABLE_CELL], const void *data, size_t row, size_t colu
     snprintf(out, TABLE_CELL, view->excess ? "%+.4f +- %.4f" : "%.4f +- %.4f", mean.value, mean.error);
 }
 
-/* Differences beyond three errors stand out. */
+/* Differences that are none stand back. */
 static enum paint paint(const void *data, size_t row, size_t column)
 {
     const struct view *view = data;
@@ -47,7 +47,7 @@ static enum paint paint(const void *data, size_t row, size_t column)
     if (column == 0 || !view->excess)
         return PAINT_PLAIN;
     struct answers_mean mean = view->choose(&view->table->lines[column].excess[row]);
-    return fabs(mean.value) <= 3 * mean.error ? PAINT_DIM : PAINT_PLAIN;
+    return answers_differ(mean) ? PAINT_PLAIN : PAINT_DIM;
 }
 
 static void print_view(FILE *out, const char *title, struct view view)

@@ -1,5 +1,7 @@
 #include "pipeline/evaluate/answers_table.h"
 
+#include "pipeline/evaluate/gains.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -8,8 +10,13 @@ struct answers_mean answers_right(const struct answers_summary *summary)
     return isnan(summary->accuracy.value) ? summary->agreement : summary->accuracy;
 }
 
-/* The share where the first order and this one differ most, of those where that is by more than three errors; the
- * number of shares if there is none. */
+bool answers_differ(struct answers_mean mean)
+{
+    return mean.images >= GAINS_LEAST && fabs(mean.value) > 3 * mean.error;
+}
+
+/* The share where the first order and this one differ most, of those where they do; the number of shares if there
+ * is none. */
 static size_t most_different(const struct answers_table *table, const struct answers_line *line)
 {
     size_t most = table->nshares;
@@ -17,7 +24,7 @@ static size_t most_different(const struct answers_table *table, const struct ans
 
     for (size_t i = 0; i < table->nshares; i++) {
         struct answers_mean mean = answers_right(&line->excess[i]);
-        if (fabs(mean.value) > 3 * mean.error && fabs(mean.value) > largest) {
+        if (answers_differ(mean) && fabs(mean.value) > largest) {
             largest = fabs(mean.value);
             most = i;
         }

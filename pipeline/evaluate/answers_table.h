@@ -28,8 +28,11 @@ enum { ANSWERS_VERDICT = 512 };
 /* Accuracy, or agreement with the whole network where there are no labels. */
 struct answers_mean answers_right(const struct answers_summary *summary);
 
-/* Sentence i about the first order and another one, at the share where they differ most, if that is by more than three
- * errors; false after the last. */
+/* Whether a difference is one: of at least GAINS_LEAST images, and more than three errors from zero. */
+bool answers_differ(struct answers_mean mean);
+
+/* Sentence i about the first order and another one, at the share where they differ most, if they do; false after the
+ * last. */
 bool answers_verdict(char text[ANSWERS_VERDICT], const struct answers_table *table, size_t i);
 
 #endif

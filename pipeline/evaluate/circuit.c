@@ -84,6 +84,38 @@ static const struct order others[] = {
     {"random", true, false, score_random},
 };
 
+/* Whether an order is among those of this work, besides flows. On all ranks. */
+static bool has_order(const struct work *w, const struct order *order)
+{
+    return (order->by_class || w->choice.class < 0) && (!order->activations || w->activations);
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* "flow", or "flow of zero.h5"; with the number of the store where others have the same file name. */
+static void name_order(char name[CIRCUIT_NAME], const struct work *w, const struct order *order, size_t store)
+{
+    enum { SHOWN = 60 };
+
+    const struct option_list *stores = &w->options->stores;
+    const char *file = file_name(stores->items[store]);
+    size_t alike = 0;
+
+    for (size_t i = 1; i < stores->count; i++)
+        alike += strncmp(file_name(stores->items[i]), file, SHOWN) == 0;
+    if (store == 0)
+        snprintf(name, CIRCUIT_NAME, "%s", order->name);
+    else if (alike > 1)
+        snprintf(name, CIRCUIT_NAME, "%s of store %zu %.*s", order->name, store + 1, (int)SHOWN, file);
+    else
+        snprintf(name, CIRCUIT_NAME, "%s of %.*s", order->name, (int)SHOWN, file);
+}
+
 /* ---- preparation: rank 0 ----------------------------------------------------------------------------------------- */
 
 /* The row of the class among those that have flows of their own. */
@@ -155,6 +187,20 @@ static enum status allocate(struct work *w, struct error *err)
     return OK;
 }
 
+/* Score by every order for nothing but its errors, which are not to come after hours of work. */
+static enum status check_orders(struct work *w, struct error *err)
+{
+    enum status rc = OK;
+
+    for (size_t store = 0; store < w->options->stores.count; store++)
+        TRY(flow.score(w, store, err));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (has_order(w, &others[i]))
+            TRY(others[i].score(w, 0, err));
+done:
+    return rc;
+}
+
 static enum status prepare(struct work *w, struct error *err)
 {
     enum status rc = OK;
@@ -162,6 +208,7 @@ static enum status prepare(struct work *w, struct error *err)
     TRY(open_stores(w, err));
     TRY(allocate(w, err));
     w->activations = edges_has_activations(&w->edges, w->readers[0]);
+    TRY(check_orders(w, err));
     w->out->edges = w->edges.count;
     w->out->links = w->edges.nlinks;
     w->out->whole_links = w->edges.nwhole;
@@ -206,10 +253,9 @@ static enum status ask_share(struct work *w, size_t share, struct circuit_order 
 static enum status ask_order(struct work *w, const struct order *order, size_t store, struct error *err)
 {
     struct circuit_order *result = &w->out->orders[w->out->norders];
-    const char *path = w->options->stores.items[store], *slash = strrchr(path, '/');
     enum status rc = OK;
 
-    snprintf(result->name, sizeof result->name, store ? "%s of %.80s" : "%s", order->name, slash ? slash + 1 : path);
+    name_order(result->name, w, order, store);
     if (w->node->rank == 0)
         rc = order->score(w, store, err);
     TRY(agree(w->node->world, rc, err));

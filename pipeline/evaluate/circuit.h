@@ -29,7 +29,9 @@ struct circuit_options {
 
 /* An order of the edges, and the network of its first ones. */
 struct circuit_order {
-    char name[CIRCUIT_NAME]; /* "flow", "flow of zero.h5", "product", "weight", ...; "own" of single images */
+    /* "flow", "flow of zero.h5", "flow of store 3 zero.h5" if the second is called so, too, "product", "weight", ...;
+     * "own" of single images */
+    char name[CIRCUIT_NAME];
     struct answers_summary at[CIRCUIT_SHARES];     /* by share */
     struct answers_summary excess[CIRCUIT_SHARES]; /* of the first order over this one, image by image */
 };

@@ -338,6 +338,9 @@ static double result_flops(const struct design *design, const struct measure_pla
                            const struct design_result *result)
 {
     double trials = 0;
+
+    if (result->kind != DESIGN_CURVES && result->kind != DESIGN_DAMAGES)
+        return 0; /* no variable of its own, perhaps */
     size_t from = result->test == TEST_PIXELS   ? 0
                   : result->test == TEST_LAYERS ? lowest_convolution(design, plan)
                   : result->test == TEST_FLOWS  ? network_edge(plan->net, result->variable - 1, 0)->lower

@@ -181,9 +181,21 @@ done:
     return rc;
 }
 
+/* Tests of the layers' channels need some. */
+static enum status need_layers(const struct design *design, enum test test, struct error *err)
+{
+    if (design->nlayers > 0)
+        return OK;
+    return error_set(
+        err, FAIL_CONFIG,
+        "--tests: %s has no layer between the input and the logits whose channels could be replaced; leave "
+        "out %s",
+        net_of(design)->name, test_table[test].name);
+}
+
 static enum status plan_damage(struct design *design, struct error *err)
 {
-    enum status rc = OK;
+    enum status rc = need_layers(design, TEST_DAMAGE, err);
 
     for (size_t i = 0; i < design->nlayers; i++) {
         size_t k = design->layers[i], n = smaller(design->sample, network_shape(net_of(design), k).channels);
@@ -198,7 +210,7 @@ done:
 
 static enum status plan_channels(struct design *design, struct error *err)
 {
-    enum status rc = OK;
+    enum status rc = need_layers(design, TEST_CHANNELS, err);
 
     for (size_t i = 0; i < design->nlayers; i++) {
         size_t k = design->layers[i];
@@ -320,6 +332,9 @@ static enum status read_options(struct design *design, const struct design_optio
     const struct config *config = design->run->config;
     enum status rc = OK;
 
+    if (run_plan_classes(design->run) < 2)
+        TRY(error_set(err, FAIL_CONFIG, "%s has one logit: p and the next class need at least two",
+                      net_of(design)->name));
     TRY(test_choose(design->tests, options->tests, err));
     TRY(order_choose(design->orders, options->orders, err));
     design->orders[ORDER_RELEVANCE_NONE] = strcmp(config->measure.given, "none") != 0;

@@ -75,7 +75,7 @@ double edges_value(enum edges_by by, double flow)
     return by == EDGES_BY_MEAN ? flow : fabs(flow);
 }
 
-/* From a mean and, read for rms only, the variance of single images. */
+/* From a mean and, read for rms only, the mean square deviation of single images from it. */
 static double score_of(enum edges_by by, double mean, double variance)
 {
     return by == EDGES_BY_RMS ? sqrt(mean * mean + variance) : edges_value(by, mean);
@@ -95,8 +95,7 @@ void edges_make_unit(double *score, const struct edges *edges)
 
 static enum status missing(struct error *err, const char *path, const char *what, const char *layer)
 {
-    return error_set(err, FAIL_CONFIG, "%s has no %s of %s; run again with it, or with store.layers = all", path, what,
-                     layer);
+    return error_set(err, FAIL_CONFIG, "%s has no %s of %s; run again with store.layers = all", path, what, layer);
 }
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
@@ -138,7 +137,7 @@ static enum status read_scores(double **out, size_t *columns, const struct edges
     if (source->by == EDGES_BY_RMS && n > 1)
         TRY(read_matrix(&error, &flow, "std_error", source, err));
     for (size_t i = 0; i < flow.upper * flow.lower; i++)
-        (*out)[i] = score_of(source->by, (*out)[i], error ? n * error[i] * error[i] : 0);
+        (*out)[i] = score_of(source->by, (*out)[i], error ? (n - 1) * error[i] * error[i] : 0);
 done:
     free(error);
     flow_matrix_free(&flow);
@@ -173,7 +172,8 @@ enum status edges_score_flow(double *score, const struct edges *edges, const str
         const struct edges_link *at = &edges->links[i];
         bool marked[NETWORK_MAX_VARIABLES];
         if (!has_flows(edges->net, at->link, source->reader))
-            TRY(missing(err, source->path, "flows", network_variable(edges->net, at->link + 1)));
+            TRY(error_set(err, FAIL_CONFIG, "%s has no flows of %s; run again with measure.flows = dense", source->path,
+                          network_variable(edges->net, at->link + 1)));
         flows_origins(marked, edges->net, at->link);
         for (size_t lower = 0; lower <= at->link; lower++)
             if (marked[lower])
@@ -213,14 +213,14 @@ static enum status read_column(double **out, const struct edges *edges, size_t v
 static enum status read_relevance(double **out, const struct edges *edges, size_t variable,
                                   const struct edges_source *source, struct error *err)
 {
-    double *deviation = NULL;
+    double *deviation = NULL, n = (double)source->images;
     enum status rc = OK;
 
     TRY(read_column(out, edges, variable, "mean", source, err));
     if (source->by == EDGES_BY_RMS && source->images > 1)
         TRY(read_column(&deviation, edges, variable, "std", source, err));
     for (size_t c = 0; c < network_shape(edges->net, variable).channels; c++)
-        (*out)[c] = score_of(source->by, (*out)[c], deviation ? deviation[c] * deviation[c] : 0);
+        (*out)[c] = score_of(source->by, (*out)[c], deviation ? deviation[c] * deviation[c] * (n - 1) / n : 0);
 done:
     free(deviation);
     return rc;

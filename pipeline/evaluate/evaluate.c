@@ -167,8 +167,8 @@ static struct randomised_options randomised_options_of(const struct computing *c
                                        .seed = design->seed};
 }
 
-/* Collective. */
-static enum status randomise(struct computing *c)
+/* The test of all images together, which a stop leaves undone. Collective. */
+static enum status randomise(struct computing *c, struct stop *stop, enum stop_reason *reason)
 {
     const struct design *design = &c->out->design;
     size_t views[NETWORK_MAX_VARIABLES];
@@ -177,40 +177,48 @@ static enum status randomise(struct computing *c)
     struct similarity *found = NULL;
     enum status rc = OK;
 
-    if (!design->tests[TEST_RANDOMISED])
-        return OK;
     if (c->node->rank == 0 && !(found = malloc(n * sizeof *found)))
         rc = error_set(c->err, FAIL_SYSTEM, "no memory for the results of permuted networks");
     TRY(agree(c->node->world, rc, c->err));
-    TRY(randomised_measure(found, &options, &c->out->run, c->node, c->log, c->err));
-    if (found)
+    TRY(randomised_measure(found, reason, &options, &c->out->run, stop, c->node, c->log, c->err));
+    if (found && *reason == STOP_NONE)
         put_randomised(c, &options, found);
 done:
     free(found);
     return rc;
 }
 
-/* Epochs until all images are finished or a stop is requested; each but the last leaves an unfinished file.
- * Collective. */
+/* Save on rank 0, and take the time. Collective. */
+static enum status save_all(struct computing *c, bool complete, struct stop *stop)
+{
+    double began = log_seconds();
+    enum status rc = agree(c->node->world, c->node->rank == 0 ? save(c, complete) : OK, c->err);
+
+    stop_took_save(stop, log_seconds() - began);
+    return rc;
+}
+
+/* Epochs until all images are finished or a stop is requested, then the test of all images; a file is left unfinished
+ * after each but the last of these. Collective. */
 static enum status compute(struct computing *c, struct stop *stop)
 {
-    bool more = true;
+    bool more = true, together = c->out->design.tests[TEST_RANDOMISED];
     enum stop_reason reason = STOP_NONE;
     enum status rc = OK;
 
     TRY(evaluate_rows_start(&c->rows, c->err));
-    while (rc == OK && more && reason == STOP_NONE) {
-        rc = evaluate_rows_epoch(&c->rows, c->work, stop, &more, &reason, c->err);
-        double ended = log_seconds();
-        if (rc == OK && !more)
-            rc = randomise(c);
-        if (rc == OK)
-            rc = agree(c->node->world, c->node->rank == 0 ? save(c, !more) : OK, c->err);
-        stop_took_save(stop, log_seconds() - ended);
+    while (more && reason == STOP_NONE) {
+        TRY(evaluate_rows_epoch(&c->rows, c->work, stop, &more, &reason, c->err));
+        TRY(save_all(c, !more && !together, stop));
     }
     progress_finish(&c->rows.progress);
-    progress_free(&c->rows.progress);
-    if (rc == OK && reason != STOP_NONE)
+    if (!more && together) {
+        TRY(randomise(c, stop, &reason));
+        more = reason != STOP_NONE;
+        if (!more)
+            TRY(save_all(c, true, stop));
+    }
+    if (reason != STOP_NONE)
         log_warn(c->log, "stopped early, the same command continues path=%s finished=%zu reason=\"%s\"",
                  c->options->output, c->out->gains.finished, stop_reason_name(reason));
     stop->reason = reason;

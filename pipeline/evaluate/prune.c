@@ -48,6 +48,9 @@ enum status prune_parse_rates(struct prune_options *options, const char *text, s
         return error_set(err, FAIL_CONFIG, "--rates %.40s: give A:B:STEP with 0 <= A < B <= 1, such as 0:0.5:0.05",
                          text);
     double steps = floor((last - first) / step + 1e-9) + 1; /* B itself is meant, whatever its rounding */
+    if (steps < 2)
+        return error_set(err, FAIL_CONFIG, "--rates %.40s: the step leads beyond %g; give one of at most %g", text,
+                         last, last - first);
     if (steps > PRUNE_RATES)
         return error_set(err, FAIL_CONFIG, "--rates %.40s: %.0f rates are more than %d", text, steps, PRUNE_RATES);
     options->nrates = (size_t)steps;

@@ -45,7 +45,8 @@ struct prune {
     struct prune_order orders[PRUNE_ORDERS];
 };
 
-/* Read "A:B:STEP", such as "0:0.5:0.05". Errors: FAIL_CONFIG unless 0 <= A < B <= 1 in at most PRUNE_RATES steps. */
+/* Read "A:B:STEP", such as "0:0.5:0.05". Errors: FAIL_CONFIG unless 0 <= A < B <= 1 and these
+ * are 2 to PRUNE_RATES rates. */
 enum status prune_parse_rates(struct prune_options *options, const char *text, struct error *err);
 
 /* Measure the images of a plan.

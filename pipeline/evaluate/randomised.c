@@ -18,6 +18,8 @@ struct work {
     const struct run_plan *plan;
     const struct node *node;
     struct log *log;
+    struct stop *stop;       /* borrowed */
+    enum stop_reason reason; /* to leave the stages; on all ranks */
     size_t nstages, stages[NETWORK_MAX_LINKS];
     struct variant variants[RANDOMISED_MEASURES];
     struct reader *reader;
@@ -271,12 +273,26 @@ done:
     return rc;
 }
 
+/* A stage since `began` is over: whether any rank wants to stop. Collective. */
+static void poll(struct work *w, double began)
+{
+    stop_took_block(w->stop, log_seconds() - began);
+    int mine = (int)stop_poll(w->stop), any;
+
+    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, w->node->world);
+    w->reason = (enum stop_reason)any;
+}
+
+/* All stages, or those before a stop. Collective. */
 static enum status run_stages(struct work *w, struct error *err)
 {
+    double began = log_seconds();
     enum status rc = OK;
 
     TRY(agree(w->node->world, ask(w, TRAINED, err), err));
-    for (size_t stage = 0; stage < w->nstages; stage++) {
+    poll(w, began);
+    for (size_t stage = 0; stage < w->nstages && w->reason == STOP_NONE; stage++) {
+        began = log_seconds();
         char status[NETWORK_NAME + 64];
         snprintf(status, sizeof status, "randomised: permuted from %s up",
                  network_variable(net_of(w), w->stages[stage] + 1));
@@ -284,6 +300,7 @@ static enum status run_stages(struct work *w, struct error *err)
         permute(w, stage);
         update(w);
         TRY(agree(w->node->world, ask(w, stage, err), err)); /* nobody measures when the next weights are permuted */
+        poll(w, began);
     }
 done:
     log_status(w->log, "");
@@ -331,14 +348,16 @@ done:
     return rc;
 }
 
-enum status randomised_measure(struct similarity *out, const struct randomised_options *options,
-                               const struct run_plan *plan, const struct node *node, struct log *log, struct error *err)
+enum status randomised_measure(struct similarity *out, enum stop_reason *reason,
+                               const struct randomised_options *options, const struct run_plan *plan, struct stop *stop,
+                               const struct node *node, struct log *log, struct error *err)
 {
     struct work *w;
     enum status rc = OK;
 
-    TRY(begin(&w, (struct work){.options = options, .plan = plan, .node = node, .log = log}, err));
+    TRY(begin(&w, (struct work){.options = options, .plan = plan, .node = node, .log = log, .stop = stop}, err));
     TRY(run_stages(w, err));
+    *reason = w->reason;
     gather(out, w);
 done:
     finish(w);

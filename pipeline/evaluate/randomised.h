@@ -13,6 +13,7 @@
 #include "kernels/ablation/similarity.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/plan.h"
+#include "pipeline/run/stop.h"
 #include "pipeline/util/log.h"
 
 #include <stdint.h>
@@ -38,15 +39,16 @@ size_t randomised_stages(size_t links[NETWORK_MAX_LINKS], const struct network *
 size_t randomised_place(const struct randomised_options *options, size_t stage, size_t view, size_t measure,
                         size_t image);
 
-/* Measure the images.
+/* Measure the images, unless a stop is requested, which is looked at between stages.
  *
- *   out  out  [stages x views x measures x images] on rank 0, NaN for images that cannot be read or measured; NULL
- *             elsewhere
+ *   out     out  [stages x views x measures x images] on rank 0, NaN for images that cannot be read or measured; NULL
+ *                elsewhere; undefined after a stop
+ *   reason  out  not STOP_NONE: the test was left
  * Errors, the same on all ranks: FAIL_SYSTEM without memory; FAIL_RESOURCE if the dataset can no longer be read; as
  * dataset_open. Collective. */
-enum status randomised_measure(struct similarity *out, const struct randomised_options *options,
-                               const struct run_plan *plan, const struct node *node, struct log *log,
-                               struct error *err);
+enum status randomised_measure(struct similarity *out, enum stop_reason *reason,
+                               const struct randomised_options *options, const struct run_plan *plan, struct stop *stop,
+                               const struct node *node, struct log *log, struct error *err);
 
 /* Seconds that randomised_measure would take, from the time of permuting one link, and of an image on every rank.
  * Errors as randomised_measure. Collective. */

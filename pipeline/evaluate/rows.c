@@ -38,6 +38,7 @@ enum status evaluate_rows_init(struct evaluate_rows *rows, const struct design *
 
 void evaluate_rows_free(struct evaluate_rows *rows)
 {
+    progress_free(&rows->progress);
     schedule_free(&rows->schedule);
     free(rows->rows);
     free(rows->mine);

@@ -42,6 +42,11 @@ done:
     return rc;
 }
 
+static uint64_t seed_of(const struct work *w, const struct stores_options *options)
+{
+    return options->seed == SIZE_MAX ? w->config.run.seed : options->seed;
+}
+
 static enum status measure(struct work *w, const struct stores_options *options, const struct node *node,
                            struct log *log, struct error *err)
 {
@@ -55,7 +60,7 @@ static enum status measure(struct work *w, const struct stores_options *options,
     if (options->output && !options->dry && node->rank == 0)
         rc = answers_file_check(options->output, &w->plan, options->restart, err);
     TRY(agree(node->world, rc, err));
-    circuit.seed = prune.seed = w->config.run.seed;
+    circuit.seed = prune.seed = seed_of(w, options);
     if (circuit.stores.count)
         TRY(options->dry ? circuit_time(&w->circuit_cost, &circuit, &w->plan, node, log, err)
                          : circuit_measure(&w->circuit, &circuit, &w->plan, node, log, err));
@@ -224,7 +229,7 @@ static void print_costs(const struct work *w, const struct stores_options *optio
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 /* What the figures depend on besides the configuration; the caller frees it. NULL without memory. */
-static char *settings_text(const struct stores_options *options)
+static char *settings_text(const struct work *w, const struct stores_options *options)
 {
     const struct circuit_options *circuit = &options->circuit;
     const struct prune_options *prune = &options->prune;
@@ -242,7 +247,8 @@ static char *settings_text(const struct stores_options *options)
         fprintf(out, "class=%zu ", circuit->class);
     if (prune->store)
         fprintf(out, "prune=%s prune_by=%s ", prune->store, prune_by_names[prune->by]);
-    fprintf(out, "unit_layers=%d", prune->unit_layers || circuit->unit_layers);
+    fprintf(out, "unit_layers=%d seed=%llu", prune->unit_layers || circuit->unit_layers,
+            (unsigned long long)seed_of(w, options));
     if (fclose(out) != 0) {
         free(text);
         return NULL;
@@ -257,7 +263,7 @@ static enum status write_file(const struct work *w, const struct stores_options 
     struct answers_part parts[2];
     struct answers_contents contents = {
         .plan = &w->plan, .rows = w->circuit.rows ? w->circuit.rows : w->prune.rows, .parts = parts};
-    char *settings = settings_text(options);
+    char *settings = settings_text(w, options);
     enum status rc = OK;
 
     if (!settings)
@@ -284,12 +290,12 @@ enum status stores_evaluate(const struct stores_options *options, const struct n
 
     if (rc == OK)
         rc = measure(w, options, node, log, err);
-    if (rc == OK && options->output && !options->dry)
-        rc = agree(node->world, node->rank == 0 ? write_file(w, options, err) : OK, err);
     if (rc == OK && node->rank == 0 && options->dry)
         print_costs(w, options, (size_t)node->nranks);
     else if (rc == OK && node->rank == 0)
-        print(w, options);
+        print(w, options); /* first: a file that cannot be written is not to cost the figures */
+    if (rc == OK && options->output && !options->dry)
+        rc = agree(node->world, node->rank == 0 ? write_file(w, options, err) : OK, err);
     if (w) {
         free(w->circuit.rows);
         free(w->prune.rows);

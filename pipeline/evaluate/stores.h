@@ -15,6 +15,7 @@ struct stores_options {
     const char *output;             /* file for the results; NULL: none */
     bool restart;                   /* replace a file that is there */
     bool dry;                       /* measure and print only what it would cost */
+    size_t seed;                    /* of random orders; SIZE_MAX: run.seed */
     bool json;
 };
 

@@ -72,7 +72,8 @@ static bool compare(char *text, const struct design *design, const struct gains 
     return true;
 }
 
-/* Up to which variable relevance does not depend on the class; false if it does everywhere. */
+/* Up to which variable relevance does not depend on the class; false if it does everywhere, or of fewer images than
+ * GAINS_LEAST. */
 static bool judge_targets(char *text, const struct design *design, const struct gains *gains)
 {
     const struct design_result *last = NULL;
@@ -81,7 +82,8 @@ static bool judge_targets(char *text, const struct design *design, const struct 
         const struct design_result *result = &design->results[r];
         if (result->order != ORDER_RELEVANCE)
             continue;
-        if (!(gains->results[r].value[GAINS_ALL][0].mean >= VERDICT_ALIKE))
+        struct gains_mean mean = gains->results[r].value[GAINS_ALL][0];
+        if (mean.images < GAINS_LEAST || !(mean.mean >= VERDICT_ALIKE))
             break;
         last = result;
     }

@@ -41,6 +41,20 @@ class Ranks(Case):
         self.evaluate("killed.h5", *self.WORDS, settings=slow)
         self.assert_same_stores(output, self.one, but=("config",))
 
+    def test_a_stop_in_the_test_of_all_images_leaves_the_rows_of_the_others(self):
+        words = ("--images", "0:4", "--tests", "targets,randomised", "--layers", "fc6")
+        want, _ = self.evaluate("randomised.h5", *words)
+        output = self.path("stopped.h5")
+        process = subprocess.Popen([NRMFLOW, "evaluate", DEMO, "--output", output, *words], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: os.path.exists(output), process)  # saved once, before the networks are permuted
+        process.send_signal(signal.SIGTERM)
+        self.assertIn("stopped early", process.communicate()[1])
+        with h5py.File(output) as file:
+            self.assertEqual((file.attrs["complete"], file.attrs["finished"]), (0, 4))
+        self.evaluate("stopped.h5", *words)
+        self.assert_same_stores(output, want)
+
     def test_check_finds_a_gain_and_a_mean_that_were_changed(self):
         for name in ("gain", "gain_mean"):
             copy = self.path(f"{name}.h5")
@@ -102,7 +116,9 @@ class Report(Case):
 
     def test_an_evaluation_of_other_weights_and_what_is_none_are_refused(self):
         other = self.run_store("resnet.h5", {"data.images": "0:2", "measure.flows": "none"}, config=RESNET)
-        for store, evaluation, text in ((other, self.file, "of other weights"), (self.store, other, "no evaluation")):
+        zero = self.run_store("zero.h5", {"data.images": "0:2", "measure.flows": "none", "measure.composite": "zero"})
+        for store, evaluation, text in ((other, self.file, "of other weights"), (self.store, other, "no evaluation"),
+                                        (zero, self.file, "measure.composite")):
             done = nrmflow("report", store, "-o", self.path("no.html"), "--evaluation", evaluation)
             if "Install them" not in done.stderr:
                 self.assertIn(text, done.stderr)
@@ -169,6 +185,13 @@ class Mistakes(Case):
         cost = json.loads(done.stdout)
         self.assertGreater(cost["seconds_together"], 16 * cost["seconds_per_image"])  # 16 networks for each image
         self.assertEqual(cost["seconds"], 16 * cost["seconds_per_image"] + cost["seconds_together"])
+
+    def test_the_cost_of_an_average_over_layers_is_nothing(self):
+        costs = [json.loads(nrmflow("evaluate", DEMO, "--output", self.path("dry.h5"), "--images", "0:2", "--tests", "flows",
+                                    "--layers", layers, "--dry-run", "--json").stdout)["flops_per_image"]
+                 for layers in ("fc6", "fc7", "fc6,fc7")]
+        self.assertGreater(costs[2], max(costs[:2]))
+        self.assertLess(costs[2], sum(costs[:2]))
 
 
 if __name__ == "__main__":

@@ -57,13 +57,14 @@ def flows(store):
     with h5py.File(store) as file:
         count = (file["images/status"][()] == 0).sum()
         of = {name.split("-")[1]: file[f"flows/{name}"] for name in file["flows"]}
-        return {upper: rms(flow["mean"][()], count * flow["std_error"][()] ** 2 if count > 1 else 0)
+        return {upper: rms(flow["mean"][()], (count - 1) * flow["std_error"][()] ** 2 if count > 1 else 0)
                 for upper, flow in of.items()}
 
 
 def products(store):
     with h5py.File(store) as file:
-        layers = {name: rms(layer["mean"][()], layer["std"][()] ** 2) for name, layer in file["layers"].items()}
+        count = (file["images/status"][()] == 0).sum()
+        layers = {name: rms(layer["mean"][()], layer["std"][()] ** 2 * (count - 1) / count) for name, layer in file["layers"].items()}
         return {upper: numpy.multiply.outer(layers[upper], layers[lower])
                 for lower, upper in (name.split("-") for name in file["flows"])}
 
@@ -116,7 +117,7 @@ class Circuits(Stores):
         self.assertEqual((got["links"], got["whole_links"], got["images"]), (16, 0, 40))
         self.assertEqual(got["edges"], sum(flow.size for flow in own["flow"].values()))
         for name, scores in own.items():
-            for i, share in list(enumerate(SHARES))[::3]:
+            for i, share in ((i, SHARES[i]) for i in (-4, -2, -1)):  # with fewer most networks answer one class
                 classes, p = answers(circuit(scores, share), x, target)
                 message = f"{name} at {share}"
                 self.assert_close(orders[name]["agreement"][i], (classes == target).double().mean(), 1.01 / 40, message)
