@@ -170,20 +170,13 @@ done:
 
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 static enum status fill(struct report *report, const struct report_options *options, const struct node *node,
                         struct log *log, struct error *err)
 {
     json_t *arrays = json_object();
     enum status rc = OK;
 
-    json_object_set_new(report->json, "store", json_output_text(base_name(options->store)));
+    json_object_set_new(report->json, "store", json_output_file_name(options->store));
     json_object_set_new(report->json, "summary", summary_json(&report->summary));
     json_object_set_new(report->json, "arrays", arrays);
     report->arrays = (struct report_arrays){report->page, report->reader, options->store, arrays};
@@ -193,8 +186,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_class_depth(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
-    if (options->evaluation)
-        TRY(report_evaluation_add(report->json, report->reader, options->evaluation, err));
+    TRY(report_evaluation_add(report->json, report->reader, &options->evaluations, err));
     if (options->images.path)
         TRY(report_images_add(&report->arrays, report->json, &report->summary, &options->images, node, log, err));
 done:

@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 struct report_options {
-    const char *store;           /* path */
-    const char *output;          /* path of the page; replaced if it is there */
-    struct config_source images; /* of the configuration of the images; without a path: no images */
-    const char *evaluation;      /* path of an evaluation of the store's model; NULL: none */
+    const char *store;              /* path */
+    const char *output;             /* path of the page; replaced if it is there */
+    struct config_source images;    /* of the configuration of the images; without a path: no images */
+    struct option_list evaluations; /* paths of evaluations of the store's model */
 };
 
 /* Write a report.

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HALVES = 3, VALUES = 3, PATH = 4 * STORE_NAME };
+enum { HALVES = 3, VALUES = 3, OUTCOMES = 3, PATH = 4 * STORE_NAME };
 
 /* An evaluation that is being read. */
 struct reading {
@@ -143,41 +143,124 @@ done:
     return rc;
 }
 
+/* ---- answers of circuits and of pruned networks ------------------------------------------------------------------ */
+
+/* What the page shows of the answers, and where an order's group has it: an entry of n, or one column of [n][columns].
+ */
+static const struct {
+    const char *name, *values, *errors;
+    size_t columns, column;
+} answers[] = {
+    {"accuracy", "accuracy", "accuracy_error", 1, 0},
+    {"agreement", "agreement", "agreement_error", 1, 0},
+    {"p", "outcome_mean", "outcome_error", OUTCOMES, 0},
+    {"margin", "outcome_mean", "outcome_error", OUTCOMES, 2},
+    {"difference", "accuracy_difference", "accuracy_difference_error", 1, 0},
+};
+
+/* A column, as a list of numbers; null if the group does not have it. */
+static enum status add_column(json_t *object, const char *key, const struct reading *r, const char *group,
+                              const char *name, size_t columns, size_t column)
+{
+    size_t dims[] = {STORE_ANY, columns};
+    double *values = NULL;
+    char path[PATH];
+    enum status rc = OK;
+
+    snprintf(path, sizeof path, "%.*s/%s", PATH - 64, group, name);
+    if (!store_has(r->reader, path)) {
+        json_object_set_new(object, key, json_null());
+        return OK;
+    }
+    TRY(store_read_real(&values, r->reader, path, columns > 1 ? 2 : 1, dims, r->err));
+    json_object_set_new(object, key, numbers(values + column, dims[0], columns));
+done:
+    free(values);
+    return rc;
+}
+
+static enum status add_answers(json_t *object, const struct reading *r, const char *group)
+{
+    json_t *found = json_object();
+    enum status rc = OK;
+
+    json_object_set_new(object, "answers", found);
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        json_t *answer = json_object();
+        size_t columns = answers[i].columns, column = answers[i].column;
+        json_object_set_new(found, answers[i].name, answer);
+        TRY(add_column(answer, "values", r, group, answers[i].values, columns, column));
+        TRY(add_column(answer, "errors", r, group, answers[i].errors, columns, column));
+    }
+done:
+    return rc;
+}
+
 /* ---- results ----------------------------------------------------------------------------------------------------- */
+
+static enum status add_values(json_t *object, const struct reading *r, const char *group, const char *stem)
+{
+    static const char *const names[] = {"mean", "error", "difference", "difference_error"};
+    enum status rc = OK;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        TRY(add_means(object, r, group, stem, names[i]));
+    TRY(add_curve(object, r, group, "curve_morf"));
+    TRY(add_curve(object, r, group, "curve_lerf"));
+done:
+    return rc;
+}
+
+static enum status add_gains(json_t *object, const struct reading *r, const char *group)
+{
+    return add_values(object, r, group, "gain");
+}
+
+static enum status add_similarities(json_t *object, const struct reading *r, const char *group)
+{
+    return add_values(object, r, group, "similarity");
+}
+
+/* What an order's group can hold: the dataset that tells, and how it is read. */
+static const struct kind {
+    const char *dataset;
+    enum status (*add)(json_t *object, const struct reading *r, const char *group);
+} kinds[] = {
+    {"gain_mean", add_gains},
+    {"similarity_mean", add_similarities},
+    {"agreement", add_answers},
+};
+
+/* NULL if the group is of no order. */
+static const struct kind *find_kind(const struct reading *r, const char *group)
+{
+    char path[PATH];
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(path, sizeof path, "%.*s/%s", PATH - 64, group, kinds[i].dataset);
+        if (store_has(r->reader, path))
+            return &kinds[i];
+    }
+    return NULL;
+}
 
 static enum status add_result(const struct reading *r, const char *test, const char *place, const char *order)
 {
-    static const char *const names[] = {"mean", "error", "difference", "difference_error"};
-    char group[PATH], path[PATH];
+    char group[PATH];
     json_t *object = json_pack("{s:o,s:o,s:o}", "test", json_output_text(test), "place", json_output_text(place),
                                "order", json_output_text(order));
     enum status rc = OK;
 
     snprintf(group, sizeof group, "evaluation/%s/%s/%s", test, place, order);
-    snprintf(path, sizeof path, "%.*s/gain", PATH - 64, group);
-    const char *stem = store_has(r->reader, path) ? "gain" : "similarity";
-    json_object_set_new(object, "what", json_string(stem));
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        TRY(add_means(object, r, group, stem, names[i]));
+    const struct kind *kind = find_kind(r, group);
+    if (!kind)
+        goto done;
     TRY(add_fractions(object, r, group));
-    TRY(add_curve(object, r, group, "curve_morf"));
-    TRY(add_curve(object, r, group, "curve_lerf"));
+    TRY(kind->add(object, r, group));
     json_array_append(r->results, object);
 done:
     json_decref(object);
     return rc;
-}
-
-/* Whether a name of a place's group is an order: a group with values. */
-static bool is_order(const struct reading *r, const char *test, const char *place, const char *name)
-{
-    char path[PATH];
-
-    snprintf(path, sizeof path, "evaluation/%s/%s/%s/gain_mean", test, place, name);
-    if (store_has(r->reader, path))
-        return true;
-    snprintf(path, sizeof path, "evaluation/%s/%s/%s/similarity_mean", test, place, name);
-    return store_has(r->reader, path);
 }
 
 static enum status add_place(const struct reading *r, const char *test, const char *place)
@@ -189,8 +272,7 @@ static enum status add_place(const struct reading *r, const char *test, const ch
     snprintf(group, sizeof group, "evaluation/%s/%s", test, place);
     TRY(store_list(&names, r->reader, group, r->err));
     for (size_t i = 0; i < names.count; i++)
-        if (is_order(r, test, place, names.names[i]))
-            TRY(add_result(r, test, place, names.names[i]));
+        TRY(add_result(r, test, place, names.names[i]));
 done:
     store_names_free(&names);
     return rc;
@@ -227,25 +309,31 @@ static enum status add_head(json_t *object, const struct reading *r)
 {
     char *settings = NULL, *verdicts = NULL;
     int64_t complete = 0;
-    size_t ndim, dims[STORE_MAX_DIMS];
+    size_t images = STORE_ANY, ok = 0;
+    int64_t *status = NULL;
     enum status rc = OK;
 
     TRY(store_get_text(&settings, r->reader, "evaluation", "settings", r->err));
     if (store_has_attribute(r->reader, "evaluation", "verdicts"))
         TRY(store_get_text(&verdicts, r->reader, "evaluation", "verdicts", r->err));
     TRY(store_get_int(&complete, r->reader, "", "complete", r->err));
-    TRY(store_shape(&ndim, dims, r->reader, "images/status", r->err));
+    TRY(store_read_int(&status, r->reader, "images/status", 1, &images, r->err));
+    for (size_t i = 0; i < images; i++)
+        ok += status[i] == STORE_IMAGE_OK;
+    json_object_set_new(object, "file", json_output_file_name(r->path));
     json_object_set_new(object, "settings", json_output_text(settings));
     json_object_set_new(object, "verdicts", lines_of(verdicts ? verdicts : ""));
     json_object_set_new(object, "complete", json_boolean(complete != 0));
-    json_object_set_new(object, "images", json_integer((json_int_t)dims[0]));
+    json_object_set_new(object, "images", json_integer((json_int_t)images));
+    json_object_set_new(object, "ok", json_integer((json_int_t)ok));
 done:
+    free(status);
     free(settings);
     free(verdicts);
     return rc;
 }
 
-enum status report_evaluation_add(json_t *json, const struct store_reader *store, const char *path, struct error *err)
+static enum status add_evaluation(json_t *list, const struct store_reader *store, const char *path, struct error *err)
 {
     struct reading r = {.path = path, .results = json_array(), .err = err};
     struct store_reader *reader = NULL;
@@ -253,7 +341,7 @@ enum status report_evaluation_add(json_t *json, const struct store_reader *store
     json_t *object = json_object();
     enum status rc = OK;
 
-    json_object_set_new(json, "evaluation", object);
+    json_array_append_new(list, object);
     json_object_set_new(object, "results", r.results);
     TRY(store_open_read(&reader, path, err));
     r.reader = reader;
@@ -265,5 +353,17 @@ enum status report_evaluation_add(json_t *json, const struct store_reader *store
 done:
     store_names_free(&names);
     store_close(reader);
+    return rc;
+}
+
+enum status report_evaluation_add(json_t *json, const struct store_reader *store, const struct option_list *paths,
+                                  struct error *err)
+{
+    json_t *list = json_array();
+    enum status rc = OK;
+
+    json_object_set_new(json, "evaluations", list);
+    for (size_t i = 0; i < paths->count && rc == OK; i++)
+        rc = add_evaluation(list, store, paths->items[i], err);
     return rc;
 }

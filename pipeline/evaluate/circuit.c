@@ -309,11 +309,6 @@ static size_t own_count(const struct work *w)
     return smaller(w->options->own, w->plan->images.end - w->plan->images.first);
 }
 
-static bool has_order(const struct work *w, const struct order *order)
-{
-    return (order->by_class || w->choice.class < 0) && (!order->activations || w->activations);
-}
-
 static enum status ask_all(struct work *w, struct error *err)
 {
     enum status rc = OK;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 json_t *json_output_real(double value)
 {
@@ -13,6 +14,13 @@ json_t *json_output_text(const char *text)
     json_t *value = json_string(text);
 
     return value ? value : json_null();
+}
+
+json_t *json_output_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return json_output_text(slash ? slash + 1 : path);
 }
 
 void json_output_columns(json_t *lists[], json_t *object, const char *const names[], size_t n)

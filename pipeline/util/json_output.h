@@ -10,6 +10,9 @@ json_t *json_output_real(double value);
 /* null for NULL and for text that is not UTF-8. */
 json_t *json_output_text(const char *text);
 
+/* The last part of a path, without its folders. */
+json_t *json_output_file_name(const char *path);
+
 /* A table as one list for each column: add empty lists to `object` under `names`; append a row, whose cells the lists
  * take over. */
 void json_output_columns(json_t *lists[], json_t *object, const char *const names[], size_t n);

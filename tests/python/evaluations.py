@@ -1,11 +1,28 @@
 """What the tests of `nrmflow evaluate` share."""
 
 import json
+import re
 
 from support import DEMO, RunCase, check, nrmflow, sets
 
 
-class Case(RunCase):
+def has_page():
+    """Whether the program was built with the report's page."""
+    return "Install them" not in nrmflow("report", "no-such-store.h5").stderr
+
+
+class Reports(RunCase):
+    def reported(self, store, *files):
+        """What the page of a store has of evaluations."""
+        page = self.path("page.html")
+        done = nrmflow("report", store, "-o", page, *(word for file in files for word in ("--evaluation", file)))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(page, encoding="utf-8") as file:
+            return json.loads(re.search(r'<script id="page-json" type="[a-z/-]+">(.*?)</script>', file.read(),
+                                        re.DOTALL).group(1))["evaluations"]
+
+
+class Case(Reports):
     @classmethod
     def evaluate(cls, name, *words, config=DEMO, settings=None, ranks=None, status=0):
         """Path of the file, which must be sound, and what was printed."""
@@ -18,7 +35,7 @@ class Case(RunCase):
         return output, done.stdout
 
 
-class Stores(RunCase):
+class Stores(Reports):
     """Of what stores say: --circuit and --prune."""
 
     FLOWS = {"data.images": "0:64", "measure.given": "none", "measure.flows": "dense"}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import unittest
 import h5py
 import numpy
 
-from evaluations import Case
+from evaluations import Case, has_page
 from support import DEMO, MPIRUN, NRMFLOW, RESNET, check, nrmflow, sets, wait_for
 
 
@@ -91,13 +90,10 @@ class Report(Case):
                                           "conv5_3,fc6", "--json")
         cls.store = cls.run_store("store.h5", {"data.images": "0:4", "measure.flows": "none"})
 
-    @unittest.skipIf("Install them" in nrmflow("report", "no-such-store.h5").stderr, "this nrmflow has no page")
+    @unittest.skipUnless(has_page(), "this nrmflow has no page")
     def test_a_report_has_the_verdicts_the_figures_and_the_curves(self):
-        page = self.path("page.html")
-        self.assertEqual(nrmflow("report", self.store, "-o", page, "--evaluation", self.file).returncode, 0)
-        with open(page, encoding="utf-8") as file:
-            found = json.loads(re.search(r'<script id="page-json" type="[a-z/-]+">(.*?)</script>', file.read(),
-                                         re.DOTALL).group(1))["evaluation"]
+        found, = self.reported(self.store, self.file)
+        self.assertEqual((found["file"], found["complete"], found["images"], found["ok"]), ("eval.h5", True, 6, 6))
         self.assertEqual(found["verdicts"], json.loads(self.text)["verdicts"])
         results = {(r["test"], r["place"], r["order"]): r for r in found["results"]}
         with h5py.File(self.file) as file:
@@ -106,6 +102,18 @@ class Report(Case):
             self.assert_close(shown["mean"], group["gain_mean"][:], 1e-8)
             self.assert_close(shown["difference_error"], group["gain_difference_error"][:], 1e-8)
             self.assert_close(shown["curve_morf"], group["curve_morf"][:, :, 0].astype("float64").mean(0), 1e-8)
+
+    @unittest.skipUnless(has_page(), "this nrmflow has no page")
+    def test_a_report_says_what_is_not_finished_and_leaves_out_errors_of_one_image(self):
+        path = self.path("unfinished.h5")
+        nrmflow("evaluate", DEMO, "--output", path, "--images", "0:3", "--steps", "2", "--tests", "layers", *sets({"run.epoch": "0"}),
+                environment={"NRMFLOW_FAULT": "rename:2:kill"})
+        whole, found = self.reported(self.store, self.file, path)
+        self.assertTrue(whole["complete"])
+        self.assertEqual((found["complete"], found["images"], found["ok"]), (False, 3, 1))
+        for result in found["results"]:
+            self.assertIsNone(result["error"][0][0])
+            self.assertIsNotNone(result["mean"][0][0])
 
     def test_info_shows_settings_and_verdicts(self):
         text = nrmflow("info", self.file).stdout

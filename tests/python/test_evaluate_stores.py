@@ -7,7 +7,7 @@ import unittest
 
 import h5py
 import numpy
-from evaluations import Stores
+from evaluations import Stores, has_page
 from support import RESNET, TINY, check
 
 with open(os.path.join(os.environ["TEST_DATA"], "evaluation_edges.json"), encoding="utf-8") as REFERENCE_FILE:
@@ -43,6 +43,27 @@ class Circuits(Stores):
             self.assertGreater(asked, 0)
         self.assertGreater(costs[0]["circuit"]["seconds_per_own_image"], 0)
         self.assertIn("was made of images", self.refused("--circuit", self.store, "--images", "0:9", "--dry-run"))
+
+    @unittest.skipUnless(has_page(), "this nrmflow has no page")
+    def test_a_report_has_the_answers_and_their_errors(self):
+        file = self.path("reported.h5")
+        printed = self.answers("--circuit", self.store, "--prune", self.store, "--rates", "0.2:0.4:0.2", "--images", "101:113",
+                               "--output", file)
+        found, = self.reported(self.store, file)
+        self.assertEqual((found["file"], found["images"], found["ok"]), ("reported.h5", 12, 12))
+        self.assertEqual(found["verdicts"], printed["circuit"]["verdicts"] + printed["prune"]["verdicts"])
+        results = {(result["test"], result["order"]): result for result in found["results"]}
+        for part in ("circuit", "prune"):
+            for order in [{**printed[part]["whole"], "order": "whole"}, *printed[part]["orders"]]:
+                answers = results.pop((part, order["order"]))["answers"]
+                for name in ("accuracy", "agreement", "p", "margin"):
+                    self.assert_close(answers[name]["values"], order[name], 1e-8, f"{part} {order['order']} {name}")
+                    self.assert_close(answers[name]["errors"], order[f"{name}_error"], 1e-8)
+                difference = order.get("first_less_this")
+                self.assertEqual(answers["difference"]["values"] is None, difference is None)
+                if difference:
+                    self.assert_close(answers["difference"]["errors"], difference["accuracy_error"], 1e-8)
+        self.assertEqual(results, {})
 
     def check_file(self, path, printed):
         check(path)

@@ -210,6 +210,55 @@ class Resnet(Browser):
             self.assertLessEqual(got, int(width.split()[0]), width)
 
 
+class Evaluations(Browser):
+    """How far to trust this: an evaluation that has not finished, and one of circuits and of pruned networks."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        store = cls.run_store("flows.h5", {"data.images": "0:32", "measure.flows": "dense"})
+        cls.tests, cls.circuits = cls.path("tests.h5"), cls.path("circuits.h5")
+        for words, fault in ((["--output", cls.tests, "--images", "0:6", "--steps", "4", "--sample", "2", "--layers", "conv5_3,fc6",
+                               "--set", "run.epoch=0"], "rename:3:kill"),
+                             (["--output", cls.circuits, "--images", "100:120", "--circuit", store, "--prune", store], "")):
+            nrmflow("evaluate", DEMO, *words, environment={"NRMFLOW_FAULT": fault} if fault else None)
+        pictures = os.environ.get("SCREENSHOTS")
+        if pictures:
+            os.makedirs(pictures, exist_ok=True)
+        cls.seen = cls.drive("evaluation.mjs", "evaluations", store, [pictures] if pictures else [],
+                             ["--evaluation", cls.tests, "--evaluation", cls.circuits])
+
+    def test_no_error_and_nothing_is_wider_than_the_window(self):
+        self.assertEqual(self.seen["errors"], [])
+        for width, got in self.seen["widths"].items():
+            self.assertLessEqual(got, int(width.split()[0]), width)
+
+    def test_an_unfinished_evaluation_is_said_to_be_so_and_has_no_errors_that_are_not_known(self):
+        ok = numpy.count_nonzero(Store(self.tests)["images/status"] == 0)
+        self.assertTrue(0 < ok < 6, ok)
+        self.assertEqual(self.seen["files"], [f"tests.h5: {ok} images", "circuits.h5: 20 images"])
+        self.assertEqual(self.seen["banners"], [f"This evaluation has not finished: its figures are of {ok} of 6 images"])
+        self.assertNotIn("NaN", self.seen["text"])
+        self.assertEqual(self.seen["tests"], ["targets", "damage", "channels", "layers", "circuit", "prune"])
+
+    def test_curves_and_tables_of_circuits_and_pruning_are_the_file_s(self):
+        store = Store(self.circuits)
+        last = store.attributes["evaluation", "verdicts"].decode().split("\n")[-1]
+        self.assertEqual(self.seen["verdicts"][-1].replace("±", "+-"), last)
+        for test, place, kept in (("circuit", "edges", True), ("prune", "convolutions", False)):
+            for measure, got in self.seen["answers"][test].items():
+                head, *rows = got["tables"][0]
+                self.assertGreater(got["shapes"], 2 * len(rows) * (len(head) - 1), "a symbol and an error for each figure")
+                for j, order in enumerate(head[1:], 1):
+                    group = f"evaluation/{test}/{place}/{order}"
+                    fraction = store[f"{group}/fraction"]
+                    shares = 1 - fraction if kept else fraction
+                    want = store[f"{group}/{measure}"] if measure in ("accuracy", "agreement") else \
+                        store[f"{group}/outcome_mean"][:, ["p", "logit", "margin"].index(measure)]
+                    self.assert_close([number(row[0]) for row in rows], 100 * numpy.sort(shares), 0.01, order)
+                    self.assert_close([number(row[j]) for row in rows], want[numpy.argsort(shares)], 0.5001e-3, f"{order} {measure}")
+
+
 class Picture(Browser):
     """The picture in README.md, of the whole demo, as jobs/demo.sh computes it."""
 

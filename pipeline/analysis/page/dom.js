@@ -93,6 +93,11 @@ export function table(caption, heads, rows) {
     h('tbody', {}, rows.map((row) => h('tr', {}, row.map((value, i) => cell(i ? 'td' : 'th', value, i, i ? null : 'row')))))));
 }
 
+// What a reader must know; `kind` is bad, warn or good.
+export function banner(kind, title, ...text) {
+  return h('div', { class: `banner ${kind}`, role: kind === 'good' ? null : 'alert' }, h('strong', {}, title), h('p', {}, text));
+}
+
 // A list of labelled bars; rows are {name, value, text, title, onclick}. The colour is that of the sign, or one for all.
 export function bars(rows, { wide = false, colour = null, empty = 'Nothing to show.' } = {}) {
   const largest = rows.reduce((most, row) => Math.max(most, Math.abs(row.value) || 0), 0);

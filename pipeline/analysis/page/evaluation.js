@@ -1,6 +1,8 @@
 // How far to trust this: an evaluation's figures, where the report has one.
+import { answers } from './answers.js';
 import { Chart, axis, encode } from './charts.js';
-import { count, fill, h, select, table } from './dom.js';
+import { banner, count, fill, h, select, table } from './dom.js';
+import { figure, legend, legendRoom, nameAbove, orderColour, whiskers } from './figures.js';
 import { colour } from './theme.js';
 
 // The value that stands for a test: its place among those of a result, and its name.
@@ -13,7 +15,10 @@ const ABOUT = {
   pixels: { value: 0, name: 'gain of p', title: 'Does it order the pixels?', text: 'Squares of pixels become zero after preprocessing. What is put in their place decides the result more than the order does.' },
   randomised: { value: 0, name: '|cosine|', title: 'Does it depend on the weights?', text: 'Likeness of the relevance before and after weights are permuted, from the logits down. No ranking of methods.' },
 };
-const COLOURS = ['positive', 'negative', 'neurons', 'bias', 'absorbed', 'rest', 'muted'];
+const ANSWERS = {
+  circuit: { title: 'Do its strongest edges alone answer as the network does?', text: 'All edges of the network but the first of an order are cut, for all images alike; a store of other images gives the order.' },
+  prune: { title: 'Which channels can the network do without?', text: 'The last channels of an order become zero, in all images alike; a store of other images gives the order.' },
+};
 const HALVES = ['all images', 'less confident half', 'more confident half'];
 
 function places(results) {
@@ -28,18 +33,7 @@ function at(results, place, order) {
   return results.find((result) => result.place === place && result.order === order);
 }
 
-// Three decimals: errors are of the order of 0.01.
-function figure(value, error) {
-  return `${value.toFixed(3)} ± ${(error || 0).toFixed(3)}`.replace('-', '−');
-}
-
 // ---- figures by place and order, with error bars
-
-function whisker(api, from, to, x, shift) {
-  const [centre, low] = api.coord([x, from]);
-  const [, high] = api.coord([x, to]);
-  return { type: 'line', shape: { x1: centre + shift, y1: low, x2: centre + shift, y2: high }, style: { stroke: colour('ink'), lineWidth: 1 } };
-}
 
 function figuresOption(test, results, width) {
   const { value, name } = ABOUT[test];
@@ -49,21 +43,19 @@ function figuresOption(test, results, width) {
   const shift = (k) => (k - (kinds.length - 1) / 2) * Math.min(12, band / (kinds.length + 1));
   const points = (order) => shown.map((place, i) => {
     const result = at(results, place, order);
-    return result && result.mean.length && result.mean[0][value] !== null ? [i, result.mean[0][value], result.error[0][value] || 0] : null;
+    return result && result.mean.length && result.mean[0][value] !== null ? [i, result.mean[0][value], result.error[0][value]] : null;
   }).filter(Boolean);
+  const top = legendRoom(kinds, width);
   return {
-    height: 300,
-    grid: { left: 58, right: 16, top: 54, bottom: 64 },
-    legend: { top: 4, left: 0, textStyle: { color: colour('ink') }, data: kinds, selectedMode: false },
+    height: 246 + top,
+    grid: { left: 58, right: 16, top, bottom: 64 },
+    legend: legend(kinds),
     tooltip: { trigger: 'item', formatter: ({ seriesName, data }) => `<b>${encode(shown[data[0]])}</b><br>${encode(seriesName)}: ${figure(data[1], data[2])}` },
     xAxis: axis({ type: 'category', data: shown, splitLine: { show: false }, axisLabel: { color: colour('muted'), interval: 0, rotate: band < 60 ? 40 : 0 } }),
-    yAxis: axis({ type: 'value', name, nameLocation: 'end', nameTextStyle: { align: 'left', color: colour('muted'), padding: [0, 0, 0, -50] } }),
+    yAxis: axis({ type: 'value', name, ...nameAbove() }),
     series: kinds.flatMap((order, k) => [{
-      name: order, type: 'scatter', symbolSize: 8, symbolOffset: [shift(k), 0], itemStyle: { color: colour(COLOURS[k % COLOURS.length]) }, data: points(order),
-    }, {
-      type: 'custom', silent: true, tooltip: { show: false }, encode: { x: 0, y: 1 }, data: points(order),
-      renderItem: (_, api) => whisker(api, api.value(1) - api.value(2), api.value(1) + api.value(2), api.value(0), shift(k)),
-    }]),
+      name: order, type: 'scatter', symbolSize: 8, symbolOffset: [shift(k), 0], itemStyle: { color: orderColour(k) }, data: points(order),
+    }, whiskers(points(order), shift(k))]),
   };
 }
 
@@ -75,19 +67,21 @@ function figures(test, results) {
 
 // ---- curves of one place
 
-function curvesOption(results, place) {
+function curvesOption(results, place, width) {
   const known = results.filter((result) => result.place === place && result.curve_morf);
   const line = (result, k, curve, dashed) => ({
     name: result.order, type: 'line', showSymbol: false, data: result.fraction.map((f, s) => [f, result[curve][s]]),
-    lineStyle: { color: colour(COLOURS[k % COLOURS.length]), width: 2, type: dashed ? 'dashed' : 'solid' }, itemStyle: { color: colour(COLOURS[k % COLOURS.length]) },
+    lineStyle: { color: orderColour(k), width: 2, type: dashed ? 'dashed' : 'solid' }, itemStyle: { color: orderColour(k) },
   });
+  const names = known.map((result) => result.order);
+  const top = legendRoom(names, width);
   return {
-    height: 320,
-    grid: { left: 58, right: 16, top: 54, bottom: 48 },
-    legend: { top: 4, left: 0, textStyle: { color: colour('ink') }, data: known.map((result) => result.order), selectedMode: false },
+    height: 266 + top,
+    grid: { left: 58, right: 16, top, bottom: 48 },
+    legend: legend(names),
     tooltip: { trigger: 'item' },
     xAxis: axis({ type: 'value', min: 0, max: 1, name: 'share replaced', nameLocation: 'middle', nameGap: 28 }),
-    yAxis: axis({ type: 'value', min: 0, max: 1, name: 'mean p of the target', nameLocation: 'end', nameTextStyle: { align: 'left', color: colour('muted'), padding: [0, 0, 0, -50] } }),
+    yAxis: axis({ type: 'value', min: 0, max: 1, name: 'mean p of the target', ...nameAbove() }),
     series: known.flatMap((result, k) => [line(result, k, 'curve_morf', false), line(result, k, 'curve_lerf', true)]),
   };
 }
@@ -100,7 +94,7 @@ function curves(results) {
   const body = h('div');
   const draw = () => {
     if (chart) chart.end();
-    chart = new Chart(element, () => curvesOption(results, place));
+    chart = new Chart(element, (width) => curvesOption(results, place, width));
     chart.draw();
   };
   fill(body, known.length > 1 ? h('div', { class: 'controls' }, select('Layer', known.map((name) => [name, name]), place, (name) => { place = name; draw(); })) : null,
@@ -115,24 +109,41 @@ function differences(test, results) {
   const { value, name } = ABOUT[test];
   const place = places(results).includes('all') ? 'all' : places(results)[0];
   const known = results.filter((result) => result.place === place && result.mean.length);
-  const cell = (list, errors, half) => (list.length && list[half][value] !== null ? figure(list[half][value], errors[half][value]) : '–');
+  const cell = (list, errors, half) => (list.length ? figure(list[half][value], errors[half][value]) : '–');
   return table(`${name}, and its difference to relevance`, [{ name: 'order', text: true }, ...HALVES.flatMap((half) => [{ name: half }, { name: 'difference' }])],
     known.map((result) => [result.order, ...HALVES.flatMap((_, half) => [cell(result.mean, result.error, half), cell(result.difference, result.difference_error, half)])]));
 }
 
-function part(test, results) {
-  const { title, text } = ABOUT[test];
+function testPart(test, results) {
   const compared = results.some((result) => result.difference.length);
-  return h('div', { class: 'test', id: `evaluation-${test}` }, h('h3', {}, title), h('p', { class: 'note' }, text), places(results).length > 1 ? figures(test, results) : null,
-    results.some((result) => result.curve_morf) ? curves(results) : null, compared && test !== 'targets' ? differences(test, results) : null);
+  return [places(results).length > 1 ? figures(test, results) : null,
+    results.some((result) => result.curve_morf) ? curves(results) : null, compared && test !== 'targets' ? differences(test, results) : null];
+}
+
+function part(test, results) {
+  const { title, text } = ABOUT[test] || ANSWERS[test];
+  return h('div', { class: 'part', 'data-test': test }, h('h4', {}, title), h('p', { class: 'note' }, text), ANSWERS[test] ? answers(test, results) : testPart(test, results));
+}
+
+// ---- a file
+
+function state(found) {
+  const { complete, ok, images } = found;
+  if (complete) return ok < images ? banner('warn', `${count(images - ok)} of ${count(images)} images could not be used`, 'The figures are of the others.') : null;
+  return banner('bad', `This evaluation has not finished: its figures are of ${count(ok)} of ${count(images)} images`,
+    'Run the same nrmflow evaluate command again to continue it, then make a new report.');
+}
+
+function fileOf(found) {
+  const tests = [...Object.keys(ABOUT), ...Object.keys(ANSWERS)].filter((test) => found.results.some((result) => result.test === test));
+  return h('div', { class: 'part evaluation' }, h('h3', {}, `${found.file}: ${count(found.ok)} images`), state(found),
+    h('ul', { class: 'verdicts' }, found.verdicts.map((verdict) => h('li', {}, verdict.replaceAll('+-', '±')))),
+    tests.map((test) => part(test, found.results.filter((result) => result.test === test))),
+    h('p', { class: 'hint' }, 'nrmflow evaluate: ', h('code', {}, found.settings)));
 }
 
 export function evaluation(data) {
-  const { evaluation: found } = data;
-  const tests = Object.keys(ABOUT).filter((test) => found.results.some((result) => result.test === test));
   return h('section', { id: 'evaluation', 'aria-labelledby': 'h-evaluation' }, h('h2', { id: 'h-evaluation' }, 'How far to trust this'),
-    h('p', { class: 'lead' }, `Units were replaced in ${count(found.images)} images, in the order of relevance and of others, and the network was asked again.`),
-    h('ul', { id: 'verdicts' }, found.verdicts.map((verdict) => h('li', {}, verdict))),
-    tests.map((test) => part(test, found.results.filter((result) => result.test === test))),
-    h('p', { class: 'hint' }, `nrmflow evaluate: ${found.settings}`));
+    h('p', { class: 'lead' }, 'Parts of the network or of its input were taken away in the order of relevance and in others, and the network was asked again.'),
+    data.evaluations.map(fileOf));
 }

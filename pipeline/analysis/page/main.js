@@ -26,7 +26,7 @@ function head(data) {
 
 // Those of the page: an evaluation is in few reports.
 function sectionsOf(data) {
-  return data.evaluation ? [SECTIONS[0], ['evaluation', 'How far to trust this'], ...SECTIONS.slice(1)] : SECTIONS;
+  return data.evaluations.length ? [SECTIONS[0], ['evaluation', 'How far to trust this'], ...SECTIONS.slice(1)] : SECTIONS;
 }
 
 function navigation(data) {
@@ -59,7 +59,7 @@ function channels(data, state) {
 }
 
 function show(page, data) {
-  const parts = [head(data), navigation(data), ...banners(data), overview(data), ...(data.evaluation ? [evaluation(data)] : []), ledger(data)];
+  const parts = [head(data), navigation(data), ...banners(data), overview(data), ...(data.evaluations.length ? [evaluation(data)] : []), ledger(data)];
   if (data.layers.length) {
     const state = firstChoice(data);
     parts.push(channels(data, state), classes(data, state), flows(data, state), paths(data, state));

@@ -1,13 +1,9 @@
 // The run, whether it has finished, and whether its numbers can be trusted.
-import { bytes, count, h, number, percent, table, withError } from './dom.js';
+import { banner, bytes, count, h, number, percent, table, withError } from './dom.js';
 
 const LEDGER_TOLERANCE = 1e-5; // of the total variation, as `nrmflow info` has it
 const LISTED = 6;
 const CALM_VARIATION = 10; // total variation of a layer above which the page warns of strong cancellation
-
-function banner(kind, title, ...text) {
-  return h('div', { class: `banner ${kind}`, role: kind === 'good' ? null : 'alert' }, h('strong', {}, title), h('p', {}, text));
-}
 
 export function banners(data) {
   const { summary } = data;
