@@ -82,6 +82,7 @@ static void run_forward(const struct bench_link *at)
 {
     const struct arrays *arrays = at->arrays;
     const struct link *link = at->link->link;
+    bool known = network_edge(at->plan->net, at->k, 0)->lower == at->k; /* as in a run; the values may be others */
 
     for (size_t e = 0; e < link->nedges; e++)
         arrays->inputs[e] = arrays->a[network_edge(at->plan->net, at->k, e)->lower];
@@ -93,6 +94,7 @@ static void run_forward(const struct bench_link *at)
                                      .gate = link->kind == LINK_GATE ? arrays->a[link->gate] : NULL,
                                      .upper = arrays->a[at->k + 1],
                                      .c_out = arrays->c[at->k],
+                                     .a_summaries = known ? arrays->summaries : NULL,
                                      .summaries = arrays->summaries});
 }
 
