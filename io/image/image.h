@@ -57,17 +57,21 @@ struct image_scratch {
 void image_scratch_init(struct image_scratch *scratch);
 void image_scratch_free(struct image_scratch *scratch);
 
-/* PIL's Image.resize(.., BILINEAR): a triangle filter, widened when shrinking, in 8-bit fixed point; bit-exact.
+/* PIL's BILINEAR, a triangle, and BICUBIC, a cubic spline with a = -0.5. */
+enum image_filter { IMAGE_BILINEAR, IMAGE_BICUBIC };
+
+/* PIL's Image.resize(.., filter): a filter that is widened when shrinking, in 8-bit fixed point; bit-exact.
  *
  *   out     the resized image; must not be `in` nor belong to scratch.rows
  * Errors: FAIL_LIMIT above the limits, FAIL_SYSTEM without memory. */
 enum status image_resize(struct image *out, struct image_scratch *scratch, const struct image *in, size_t width,
-                         size_t height, struct error *err);
+                         size_t height, enum image_filter filter, struct error *err);
 
 /* How an image becomes the input of a network, in torchvision's order: Resize(resize), CenterCrop(crop),
  * Pad(pad), then (value / divisor - mean) / std in float32. */
 struct preprocessing {
     size_t resize;                  /* length of the short side; 0: unchanged */
+    enum image_filter filter;       /* of the resizing */
     size_t crop;                    /* side of the central square, black where the image is smaller; 0: no crop */
     size_t pad;                     /* black pixels added on each of the four sides */
     size_t channels, height, width; /* of the network's input; the image must have the same channels */

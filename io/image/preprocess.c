@@ -9,9 +9,9 @@ struct span {
 
 /* torchvision: the short side becomes p->resize, the long one int(resize * long / short). */
 static enum status resize(const struct image **out, struct image_scratch *scratch, const struct image *in,
-                          size_t resized, struct error *err)
+                          const struct preprocessing *p, struct error *err)
 {
-    size_t shorter = in->width < in->height ? in->width : in->height;
+    size_t resized = p->resize, shorter = in->width < in->height ? in->width : in->height;
     size_t longer = in->width < in->height ? in->height : in->width;
     enum status rc;
 
@@ -20,7 +20,7 @@ static enum status resize(const struct image **out, struct image_scratch *scratc
                          IMAGE_MAX_SIDE);
     size_t scaled = (size_t)((double)(resized * longer) / (double)shorter);
     bool wide = in->width > in->height;
-    TRY(image_resize(&scratch->resized, scratch, in, wide ? scaled : resized, wide ? resized : scaled, err));
+    TRY(image_resize(&scratch->resized, scratch, in, wide ? scaled : resized, wide ? resized : scaled, p->filter, err));
     *out = &scratch->resized;
 done:
     return rc;
@@ -82,7 +82,7 @@ enum status image_preprocess(float *out, struct image_scratch *scratch, const st
         return error_set(err, FAIL_LIMIT, "a crop of %zu or a pad of %zu pixels is too large (at most %d)", p->crop,
                          p->pad, IMAGE_MAX_SIDE);
     if (p->resize)
-        TRY(resize(&image, scratch, in, p->resize, err));
+        TRY(resize(&image, scratch, in, p, err));
     struct span x = frame(image->width, p->crop, p->pad), y = frame(image->height, p->crop, p->pad);
     TRY(check_shape(in, x.size, y.size, p, err));
     for (size_t c = 0; c < p->channels; c++) {

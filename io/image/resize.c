@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    /* A weight is at most one, a sum of weighted bytes takes 8 more bits, and 2 bits are spare: 22 of 32 are left. */
+    /* A weight is at most 1.2, a sum of weighted bytes takes 8 more bits, and 2 bits are spare: 22 of 32 are left. */
     FRACTION_BITS = 32 - 8 - 2,
     HALF = 1 << (FRACTION_BITS - 1)
 };
@@ -37,45 +37,69 @@ static double triangle(double x)
     return x <= -1.0 || x >= 1.0 ? 0.0 : 1.0 - fabs(x);
 }
 
-/* The window of output i: weights triangle((j + 0.5 - centre) / width), normalised to sum to one, then rounded half
- * away from zero. The order of operations in double is PIL's. */
-static void fill_window(int *weights, int *start, int *length, double centre, double width, size_t n)
+/* The order of operations is PIL's. */
+static double cubic(double x)
 {
-    double first = centre - width + 0.5, last = centre + width + 0.5, sum = 0.0, inverse = 1.0 / width;
+    const double a = -0.5;
+
+    x = fabs(x);
+    if (x < 1.0)
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+    return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * a : 0.0;
+}
+
+/* The formula of each filter, and how far it reaches. */
+static const struct kernel {
+    double (*of)(double x);
+    double support;
+} kernels[] = {[IMAGE_BILINEAR] = {triangle, 1.0}, [IMAGE_BICUBIC] = {cubic, 2.0}};
+
+static int to_fixed(double weight)
+{
+    return (int)((weight < 0.0 ? -0.5 : 0.5) + weight * (1 << FRACTION_BITS));
+}
+
+/* The window of output i: weights kernel((j + 0.5 - centre) / width), normalised to sum to one, then rounded half away
+ * from zero. The order of operations in double is PIL's. */
+static void fill_window(int *weights, int *start, int *length, double centre, double width, size_t n,
+                        const struct kernel *kernel)
+{
+    double reach = kernel->support * width, first = centre - reach + 0.5, last = centre + reach + 0.5;
+    double sum = 0.0, inverse = 1.0 / width;
     size_t from = first > 0.0 ? (size_t)first : 0, to = last < (double)n ? (size_t)last : n;
 
     for (size_t j = from; j < to; j++)
-        sum += triangle(((double)j - centre + 0.5) * inverse);
+        sum += kernel->of(((double)j - centre + 0.5) * inverse);
     for (size_t j = from; j < to; j++) {
-        double w = triangle(((double)j - centre + 0.5) * inverse);
+        double w = kernel->of(((double)j - centre + 0.5) * inverse);
         if (sum != 0.0)
             w /= sum;
-        weights[j - from] = (int)(0.5 + w * (1 << FRACTION_BITS));
+        weights[j - from] = to_fixed(w);
     }
     *start = (int)from;
     *length = (int)(to - from);
 }
 
-static size_t window_limit(size_t from, size_t to)
+static size_t window_limit(size_t from, size_t to, const struct kernel *kernel)
 {
     double width = (double)from / (double)to;
 
-    return 2 * (size_t)ceil(width < 1.0 ? 1.0 : width) + 1;
+    return 2 * (size_t)ceil(kernel->support * (width < 1.0 ? 1.0 : width)) + 1;
 }
 
-static size_t filter_ints(size_t from, size_t to)
+static size_t filter_ints(size_t from, size_t to, const struct kernel *kernel)
 {
-    return to * (window_limit(from, to) + 2);
+    return to * (window_limit(from, to, kernel) + 2);
 }
 
-static struct filter make_filter(int *memory, size_t from, size_t to)
+static struct filter make_filter(int *memory, size_t from, size_t to, const struct kernel *kernel)
 {
     double scale = (double)from / (double)to, width = scale < 1.0 ? 1.0 : scale;
     int *starts = memory, *lengths = memory + to, *weights = memory + 2 * to;
-    size_t stride = window_limit(from, to);
+    size_t stride = window_limit(from, to, kernel);
 
     for (size_t i = 0; i < to; i++)
-        fill_window(weights + i * stride, &starts[i], &lengths[i], ((double)i + 0.5) * scale, width, from);
+        fill_window(weights + i * stride, &starts[i], &lengths[i], ((double)i + 0.5) * scale, width, from, kernel);
     return (struct filter){starts, lengths, weights, stride};
 }
 
@@ -83,7 +107,7 @@ static unsigned char to_byte(int sum)
 {
     int value = sum >> FRACTION_BITS;
 
-    return (unsigned char)(value > 255 ? 255 : value);
+    return (unsigned char)(value > 255 ? 255 : value < 0 ? 0 : value);
 }
 
 /* Filter one row; inlined for each number of channels. */
@@ -166,10 +190,11 @@ done:
 }
 
 enum status image_resize(struct image *out, struct image_scratch *scratch, const struct image *in, size_t width,
-                         size_t height, struct error *err)
+                         size_t height, enum image_filter filter, struct error *err)
 {
     const struct image *rows = in;
-    size_t first = 0, nx = filter_ints(in->width, width), ny = filter_ints(in->height, height);
+    const struct kernel *kernel = &kernels[filter];
+    size_t first = 0, nx = filter_ints(in->width, width, kernel), ny = filter_ints(in->height, height, kernel);
     enum status rc;
 
     assert(out != in && out != &scratch->rows);
@@ -177,8 +202,8 @@ enum status image_resize(struct image *out, struct image_scratch *scratch, const
         return copy(out, in, err);
     TRY(image_reshape(out, width, height, in->channels, err));
     TRY(reserve_weights(scratch, nx + ny, err));
-    struct filter fx = make_filter(scratch->weights, in->width, width);
-    struct filter fy = make_filter(scratch->weights + nx, in->height, height);
+    struct filter fx = make_filter(scratch->weights, in->width, width, kernel);
+    struct filter fy = make_filter(scratch->weights + nx, in->height, height, kernel);
     if (width != in->width) {
         size_t last = (size_t)fy.starts[height - 1] + (size_t)fy.lengths[height - 1];
         if (height != in->height)

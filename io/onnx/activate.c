@@ -6,9 +6,10 @@
 #include <string.h>
 
 /* Join an activation to the layer that writes what the node reads, or append a pass. */
-static enum status activate(struct onnx_build *b, const struct onnx_node *node, struct onnx_activation activation)
+static enum status activate_value(struct onnx_build *b, const struct onnx_node *node, size_t place,
+                                  struct onnx_activation activation)
 {
-    const struct onnx_value *from = onnx_build_value(b, node, 0);
+    const struct onnx_value *from = onnx_build_value(b, node, place);
     enum status rc;
 
     if (!from || from->state != ONNX_VARIABLE || from->view.padded || from->view.shuffled)
@@ -23,6 +24,11 @@ done:
     return rc;
 }
 
+static enum status activate(struct onnx_build *b, const struct onnx_node *node, struct onnx_activation activation)
+{
+    return activate_value(b, node, 0, activation);
+}
+
 enum status onnx_activate_simple(struct onnx_build *b, const struct onnx_node *node)
 {
     static const struct {
@@ -32,6 +38,9 @@ enum status onnx_activate_simple(struct onnx_build *b, const struct onnx_node *n
         {"Relu", {ONNX_RELU, 0, 0}},
         {"Sigmoid", {ONNX_SIGMOID, 0, 0}},
         {"HardSwish", {ONNX_HARD_SWISH, 0, 0}},
+        {"Tanh", {ONNX_TANH, 0, 0}},
+        {"Softplus", {ONNX_SOFTPLUS, 0, 0}},
+        {"Mish", {ONNX_MISH, 0, 0}},
         {ONNX_PATTERN_SILU, {ONNX_SILU, 0, 0}},
         {ONNX_PATTERN_HARD_SIGMOID, {ONNX_HARD_SIGMOID, 1.0F / 6.0F, 0.5F}},
     };
@@ -53,6 +62,16 @@ enum status onnx_activate_hard_sigmoid(struct onnx_build *b, const struct onnx_n
 enum status onnx_activate_leaky(struct onnx_build *b, const struct onnx_node *node)
 {
     return activate(b, node, (struct onnx_activation){ONNX_LEAKY, (float)onnx_model_real(node, "alpha", 0.01), 0.0F});
+}
+
+/* Elu, and Selu, which scales both sides of it. */
+enum status onnx_activate_elu(struct onnx_build *b, const struct onnx_node *node)
+{
+    bool scaled = strcmp(node->op, "Selu") == 0;
+    double alpha = onnx_model_real(node, "alpha", scaled ? 1.67326319217681884765625 : 1.0);
+    double scale = scaled ? onnx_model_real(node, "gamma", 1.05070102214813232421875) : 1.0;
+
+    return activate(b, node, (struct onnx_activation){ONNX_ELU, (float)(scale * alpha), (float)scale});
 }
 
 enum status onnx_activate_prelu(struct onnx_build *b, const struct onnx_node *node)
@@ -99,6 +118,22 @@ enum status onnx_activate_clip(struct onnx_build *b, const struct onnx_node *nod
     if (low == 0.0 && high >= (double)FLT_MAX)
         return activate(b, node, (struct onnx_activation){.kind = ONNX_RELU});
     return activate(b, node, (struct onnx_activation){ONNX_CLIP, bounded(low), bounded(high)});
+}
+
+/* Max and Min of a variable and one constant for all of it. */
+enum status onnx_activate_bound(struct onnx_build *b, const struct onnx_node *node)
+{
+    bool below = strcmp(node->op, "Max") == 0;
+    size_t variable = onnx_build_constant(b, node, 0) ? 1 : 0;
+    double bound;
+
+    if (node->ninputs != 2 || !onnx_build_scalar(&bound, b, onnx_build_constant(b, node, 1 - variable)) || isnan(bound))
+        return onnx_build_refuse(b, node, "only that of a variable and one constant for all of it is supported");
+    if (below && bound == 0.0)
+        return activate_value(b, node, variable, (struct onnx_activation){.kind = ONNX_RELU});
+    return activate_value(
+        b, node, variable,
+        (struct onnx_activation){ONNX_CLIP, below ? bounded(bound) : -FLT_MAX, below ? FLT_MAX : bounded(bound)});
 }
 
 /* ---- softmax --------------------------------------------------------------------------------------------------- */

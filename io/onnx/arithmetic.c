@@ -67,6 +67,31 @@ done:
     return rc;
 }
 
+/* scale a + shift, the same for all channels of a value. */
+static enum status with_number(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,
+                               double number)
+{
+    size_t K = onnx_build_shape(b, &from->view).channels;
+    double *scale = malloc(K * sizeof *scale + 1), *shift = calloc(K + 1, sizeof *shift);
+    enum status rc;
+
+    for (size_t k = 0; k < K && scale; k++)
+        scale[k] = number;
+    rc = scale && shift ? onnx_affine_apply(b, node, from, scale, shift) : onnx_build_memory(b);
+    free(shift);
+    free(scale);
+    return rc;
+}
+
+enum status onnx_arithmetic_negate(struct onnx_build *b, const struct onnx_node *node)
+{
+    const struct onnx_value *from = onnx_build_value(b, node, 0);
+
+    if (from->view.padded || from->view.shuffled)
+        return onnx_build_refuse(b, node, "it reads what Pad or Transpose made of a map");
+    return with_number(b, node, from, -1.0);
+}
+
 /* The place of the constant of two operands; 2 if both are variables. */
 static size_t constant_place(const struct onnx_build *b, const struct onnx_node *node)
 {
@@ -122,12 +147,47 @@ enum status onnx_arithmetic_add(struct onnx_build *b, const struct onnx_node *no
     return constant < 2 ? with_constant(b, node, constant, of_sum) : sum_of_variables(b, node);
 }
 
+/* The sum, divided by the number of operands. */
+enum status onnx_arithmetic_mean(struct onnx_build *b, const struct onnx_node *node)
+{
+    enum status rc = sum_of_variables(b, node);
+    const struct onnx_value *sum = &b->values[node->outputs[0]];
+
+    if (rc != OK || sum->state != ONNX_VARIABLE || node->ninputs == 1)
+        return rc;
+    struct onnx_value alone = *sum; /* only this node reads it */
+    alone.readers = 1;
+    return with_number(b, node, &alone, 1.0 / (double)node->ninputs);
+}
+
+/* Add the second, negative, to the first. */
+static enum status difference_of_variables(struct onnx_build *b, const struct onnx_node *node)
+{
+    const struct onnx_value *first = onnx_build_value(b, node, 0), *second = onnx_build_value(b, node, 1);
+    struct onnx_layer add = {.kind = ONNX_ADD}, *layer;
+    enum status rc;
+
+    if (!are_alike(b, node))
+        return onnx_build_refuse(b, node, "it subtracts maps of different shape");
+    struct onnx_dims dims = first->view.dims;
+    size_t variable = first->view.variable;
+    add.upper = onnx_build_shape(b, &first->view);
+    TRY(onnx_build_pass(&layer, b, node, second, true));
+    for (size_t k = 0; k < add.upper.channels; k++)
+        layer->scale[k] = -1.0;
+    size_t negative = b->graph->nlayers;
+    TRY(onnx_build_layer(&layer, b, node, &add, &dims, 0));
+    TRY(onnx_build_input(b, (struct onnx_input){.variable = variable}));
+    TRY(onnx_build_input(b, (struct onnx_input){.variable = negative}));
+done:
+    return rc;
+}
+
 enum status onnx_arithmetic_subtract(struct onnx_build *b, const struct onnx_node *node)
 {
     size_t constant = has_two(b, node) ? constant_place(b, node) : 2;
 
-    return constant < 2 ? with_constant(b, node, constant, of_difference)
-                        : onnx_build_refuse(b, node, "it subtracts two variables");
+    return constant < 2 ? with_constant(b, node, constant, of_difference) : difference_of_variables(b, node);
 }
 
 enum status onnx_arithmetic_divide(struct onnx_build *b, const struct onnx_node *node)

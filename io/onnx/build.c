@@ -144,11 +144,12 @@ bool onnx_build_scalar(double *out, struct onnx_build *b, const struct onnx_tens
 
 /* ---- what a node writes ---------------------------------------------------------------------------------------- */
 
-enum status onnx_build_set_constant(struct onnx_build *b, const struct onnx_node *node, const struct onnx_tensor *t)
+enum status onnx_build_set_constant(struct onnx_build *b, const struct onnx_node *node, size_t place,
+                                    const struct onnx_tensor *t)
 {
     if (!t)
         return onnx_build_memory(b);
-    struct onnx_value *value = &b->values[node->outputs[0]];
+    struct onnx_value *value = &b->values[node->outputs[place]];
     value->state = ONNX_CONSTANT;
     value->tensor = t;
     return OK;
@@ -314,6 +315,7 @@ bool onnx_build_is_nonnegative(struct onnx_build *b, size_t variable)
         const struct onnx_layer *layer = &b->graph->layers[v - 1];
         enum onnx_activation_kind kind = layer->activation.kind;
         b->nonnegative[v] = kind == ONNX_RELU || kind == ONNX_SIGMOID || kind == ONNX_HARD_SIGMOID ||
+                            kind == ONNX_SOFTPLUS ||
                             (kind == ONNX_CLIP ? layer->activation.a >= 0 : keeps_sign(b, layer));
     }
     return b->nonnegative[variable];

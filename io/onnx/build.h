@@ -45,6 +45,7 @@ struct onnx_build {
     struct onnx_labels labels;
     bool *nonnegative; /* [ONNX_MAX_LAYERS + 1] by variable; what onnx_build_is_nonnegative found */
     size_t nchannels;  /* of weighted layers */
+    size_t nfolded;    /* numbers computed from constants */
     size_t inputs_capacity, layers_capacity;
     struct onnx_refusal *refusals;
     size_t nrefusals, nrefused, refusals_capacity;
@@ -85,8 +86,9 @@ struct onnx_dims onnx_build_dims(const struct onnx_tensor *t);
 
 /* ---- what a node writes ---------------------------------------------------------------------------------------- */
 
-/* The first output is a constant; NULL: there was no memory for it. */
-enum status onnx_build_set_constant(struct onnx_build *b, const struct onnx_node *node, const struct onnx_tensor *t);
+/* The output at a place is a constant; NULL: there was no memory for it. */
+enum status onnx_build_set_constant(struct onnx_build *b, const struct onnx_node *node, size_t place,
+                                    const struct onnx_tensor *t);
 
 /* The first output is a view of the variable that `from` is one of, with other dimensions. */
 enum status onnx_build_set_view(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,

@@ -23,6 +23,8 @@ const char *onnx_graph_activation_name(enum onnx_activation_kind kind)
         [ONNX_NONE] = "none",        [ONNX_RELU] = "relu",       [ONNX_CLIP] = "clip",
         [ONNX_LEAKY] = "leaky relu", [ONNX_SIGMOID] = "sigmoid", [ONNX_HARD_SIGMOID] = "hard sigmoid",
         [ONNX_SILU] = "silu",        [ONNX_GELU] = "gelu",       [ONNX_HARD_SWISH] = "hard swish",
+        [ONNX_ELU] = "elu",          [ONNX_TANH] = "tanh",       [ONNX_SOFTPLUS] = "softplus",
+        [ONNX_MISH] = "mish",
     };
 
     return names[kind];

@@ -53,6 +53,10 @@ enum onnx_activation_kind {
     ONNX_SILU,         /* z sigmoid(z) */
     ONNX_HARD_SWISH,   /* z min(max(z + 3, 0), 6) / 6 */
     ONNX_GELU,         /* z (1 + erf(z / sqrt 2)) / 2 */
+    ONNX_ELU,          /* z > 0 ? b z : a (exp(z) - 1) */
+    ONNX_TANH,
+    ONNX_SOFTPLUS, /* log(1 + exp(z)) */
+    ONNX_MISH,     /* z tanh(log(1 + exp(z))) */
     ONNX_ACTIVATIONS
 };
 
@@ -89,6 +93,8 @@ struct onnx_layer {
     struct onnx_activation activation;
     struct onnx_window window; /* of convolutions, pools and averages */
     size_t groups;             /* of convolutions */
+    size_t spread_down;        /* of convolutions: only every n-th row and column of the window has weights in the */
+    size_t spread_across;      /* file, the others are zero; 1 for all */
     bool count_padding;        /* averages: divide by the window's positions within the map and its padding, else
                                   within the map */
     size_t gate;               /* of a gate: the variable that multiplies */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_DILATED = 1 << 26 };
+
 static const char needs_constants[] = "its weights are no constants";
 
 /* Add a bias of one value for every channel, or one for all, times `factor` to the newest layer. *fits tells whether it
@@ -37,6 +39,8 @@ static enum status push_convolution(struct onnx_build *b, const struct onnx_node
                               .weighted = true,
                               .weight = weight,
                               .window = w->window,
+                              .spread_down = w->spread[0],
+                              .spread_across = w->spread[1],
                               .groups = (size_t)onnx_model_integer(node, "group", 1)};
     size_t lower = from->view.variable;
     struct onnx_layer *layer;
@@ -75,6 +79,8 @@ enum status onnx_linear_convolution(struct onnx_build *b, const struct onnx_node
         weight->dims[0] == 0 || weight->dims[0] % (size_t)groups != 0 || weight->dims[1] != C / (size_t)groups)
         return onnx_build_refuse(b, node, "its weights do not fit to what it reads");
     TRY(onnx_window_read(&w, &reason, b, node, &from->view, weight->dims + 2));
+    if (!reason && w.spread[0] * w.spread[1] > 1 && weight->elements > MOST_DILATED)
+        reason = "it is dilated, and has too many weights";
     if (reason)
         return onnx_build_refuse(b, node, "%s", reason);
     return push_convolution(b, node, from, weight, &w);

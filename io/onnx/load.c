@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = 1 << 20 }; /* elements read at a time, or one row if that is longer */
 
@@ -51,11 +52,36 @@ static enum status not_finite(const struct reader *r, const struct onnx_layer *l
                      r->file->path, r->t->name, layer->name, element);
 }
 
-/* Rows are outputs. */
-static enum status load_rows(float *weight, struct reader *r, const struct onnx_layer *layer)
+/* Rows and columns of a convolution's window that have weights in the file. */
+static size_t taps(size_t length, size_t spread)
+{
+    return (length - 1) / spread + 1;
+}
+
+static bool is_spread(const struct onnx_layer *layer)
+{
+    return layer->kind == ONNX_CONVOLUTION && layer->spread_down * layer->spread_across > 1;
+}
+
+/* The place in a row of [C / groups][height][width] of element i of the file's, which may be spread. */
+static size_t place_of(const struct onnx_layer *layer, size_t i)
+{
+    const struct onnx_window *w = &layer->window;
+    size_t height = taps(w->height, layer->spread_down), width = taps(w->width, layer->spread_across);
+    size_t c = i / (height * width), y = i / width % height, x = i % width;
+
+    return (c * w->height + y * layer->spread_down) * w->width + x * layer->spread_across;
+}
+
+/* Rows are outputs, of N weights each. */
+static enum status load_rows(float *weight, struct reader *r, const struct onnx_layer *layer, size_t N)
 {
     size_t K = layer->upper.channels, row = r->row;
+    bool spread = is_spread(layer);
     enum status rc = OK;
+
+    if (spread)
+        memset(weight, 0, K * N * sizeof *weight);
 
     for (size_t k = 0; k < K; k += r->batch) {
         size_t n = K - k < r->batch ? K - k : r->batch;
@@ -64,7 +90,7 @@ static enum status load_rows(float *weight, struct reader *r, const struct onnx_
             float value = (float)(r->values[i] * layer->scale[k + i / row]);
             if (!isfinite(value))
                 return not_finite(r, layer, k * row + i);
-            weight[k * row + i] = value;
+            weight[spread ? (k + i / row) * N + place_of(layer, i % row) : k * row + i] = value;
         }
     }
 done:
@@ -117,8 +143,9 @@ enum status onnx_graph_load(float *weight, float *bias, const struct onnx_graph 
         TRY(round_vector(weight, l->scale, graph, l, err));
         goto done;
     }
-    TRY(reader_init(&reader, graph->model, l->weight, l->transposed ? K : N, err));
-    TRY(l->transposed ? load_transposed(weight, &reader, l, N) : load_rows(weight, &reader, l));
+    size_t row = is_spread(l) ? l->weight->elements / K : N;
+    TRY(reader_init(&reader, graph->model, l->weight, l->transposed ? K : row, err));
+    TRY(l->transposed ? load_transposed(weight, &reader, l, N) : load_rows(weight, &reader, l, N));
 done:
     reader_free(&reader);
     return rc;

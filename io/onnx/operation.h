@@ -14,27 +14,32 @@ typedef enum status onnx_operation(struct onnx_build *b, const struct onnx_node 
 onnx_operation onnx_linear_convolution, onnx_linear_gemm, onnx_linear_matmul, onnx_linear_batchnorm;
 
 /* What adds and multiplies, with constants per channel or variables: io/onnx/arithmetic.c. */
-onnx_operation onnx_arithmetic_add, onnx_arithmetic_subtract, onnx_arithmetic_multiply, onnx_arithmetic_divide;
+onnx_operation onnx_arithmetic_add, onnx_arithmetic_subtract, onnx_arithmetic_multiply, onnx_arithmetic_divide,
+    onnx_arithmetic_negate, onnx_arithmetic_mean;
 
 /* Activations: io/onnx/activate.c. */
 onnx_operation onnx_activate_simple, onnx_activate_clip, onnx_activate_leaky, onnx_activate_prelu,
-    onnx_activate_hard_sigmoid, onnx_activate_gelu, onnx_activate_softmax;
+    onnx_activate_hard_sigmoid, onnx_activate_gelu, onnx_activate_elu, onnx_activate_bound, onnx_activate_softmax;
 
 /* Windows: io/onnx/pooling.c. */
 onnx_operation onnx_pooling_maximum, onnx_pooling_average, onnx_pooling_whole_maximum, onnx_pooling_whole_average,
-    onnx_pooling_mean, onnx_pooling_pad;
+    onnx_pooling_reduce, onnx_pooling_pad;
 
 /* Views: io/onnx/rename.c. */
 onnx_operation onnx_rename_identity, onnx_rename_dropout, onnx_rename_flatten, onnx_rename_reshape, onnx_rename_squeeze,
-    onnx_rename_unsqueeze, onnx_rename_transpose, onnx_rename_cast;
+    onnx_rename_unsqueeze, onnx_rename_transpose, onnx_rename_cast, onnx_rename_cast_like;
 
 /* Channels: io/onnx/channels.c. */
 onnx_operation onnx_channels_concat, onnx_channels_slice, onnx_channels_split, onnx_channels_gather;
 
-/* Constants: io/onnx/fold.c. */
-onnx_operation onnx_fold_constant, onnx_fold_shape, onnx_fold_identity, onnx_fold_reshape, onnx_fold_squeeze,
-    onnx_fold_unsqueeze, onnx_fold_gather, onnx_fold_concat, onnx_fold_slice, onnx_fold_cast, onnx_fold_arithmetic,
-    onnx_fold_fill, onnx_fold_transpose;
+/* Constants: what is given, shapes and views in io/onnx/fold.c, elements in other places in io/onnx/fold_move.c,
+ * arithmetic in io/onnx/fold_compute.c. */
+onnx_operation onnx_fold_constant, onnx_fold_shape, onnx_fold_size, onnx_fold_identity, onnx_fold_cast,
+    onnx_fold_cast_like, onnx_fold_fill, onnx_fold_range, onnx_fold_reshape, onnx_fold_squeeze, onnx_fold_unsqueeze,
+    onnx_fold_flatten, onnx_fold_transpose;
+onnx_operation onnx_fold_gather, onnx_fold_concat, onnx_fold_slice, onnx_fold_split, onnx_fold_expand, onnx_fold_tile,
+    onnx_fold_where;
+onnx_operation onnx_fold_function, onnx_fold_arithmetic, onnx_fold_reduce;
 
 /* Write a layer of channels that shuffles those of a view in its groups: io/onnx/channels.c. */
 enum status onnx_channels_shuffle(struct onnx_build *b, const struct onnx_node *node, const struct onnx_value *from,

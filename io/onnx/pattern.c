@@ -113,6 +113,15 @@ static void become(struct onnx_node *node, const char *op, size_t x)
     node->nattributes = 0;
 }
 
+/* Whether value = tanh(log(1 + exp(x))). */
+static bool is_mish_factor(const struct search *s, size_t value, size_t x)
+{
+    const struct onnx_node *outer = written_by(s, value, "Tanh");
+    const struct onnx_node *inner = outer ? written_by(s, onnx_model_input(outer, 0), "Softplus") : NULL;
+
+    return inner && onnx_model_input(inner, 0) == x;
+}
+
 /* node = x y. */
 static bool join_product(const struct search *s, struct onnx_node *node, size_t x, size_t y)
 {
@@ -122,6 +131,8 @@ static bool join_product(const struct search *s, struct onnx_node *node, size_t 
         become(node, ONNX_PATTERN_SILU, x);
     else if (is_hard_sigmoid(s, y, x))
         become(node, "HardSwish", x);
+    else if (is_mish_factor(s, y, x))
+        become(node, "Mish", x);
     else if (half && half->ninputs == 2 && half->inputs[0] && is_half(s, x, half->inputs[0]) &&
              is_error_function(s, y, half->inputs[0]))
         become(node, "Gelu", half->inputs[0]); /* (x / 2) (1 + Erf) */

@@ -14,6 +14,7 @@
  *   Clip(x + 3, 0, 6) / 6                              ONNX_PATTERN_HARD_SIGMOID
  *   x Clip(x + 3, 0, 6) / 6, x HardSigmoid(x) alike    HardSwish
  *   x (1 + Erf(x / sqrt 2)) / 2                        Gelu
+ *   x Tanh(Softplus(x))                                Mish
  *
  * Initializers and Constants of the model are known already.
  *

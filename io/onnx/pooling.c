@@ -99,7 +99,7 @@ enum status onnx_pooling_whole_average(struct onnx_build *b, const struct onnx_n
     return whole(b, node, ONNX_AVERAGE);
 }
 
-/* ---- ReduceMean ------------------------------------------------------------------------------------------------ */
+/* ---- ReduceMean, ReduceMax ------------------------------------------------------------------------------------- */
 
 /* Whether the axes are all those of positions that have more than one. */
 static bool reduces_positions(bool *gone, const struct onnx_dims *dims, const struct onnx_integers *axes)
@@ -116,7 +116,7 @@ static bool reduces_positions(bool *gone, const struct onnx_dims *dims, const st
     return true;
 }
 
-enum status onnx_pooling_mean(struct onnx_build *b, const struct onnx_node *node)
+enum status onnx_pooling_reduce(struct onnx_build *b, const struct onnx_node *node)
 {
     const struct onnx_value *from = onnx_build_value(b, node, 0);
     bool given, gone[ONNX_MAX_DIMS] = {false};
@@ -127,7 +127,7 @@ enum status onnx_pooling_mean(struct onnx_build *b, const struct onnx_node *node
     TRY(onnx_build_integers(&axes, &given, b, node, "axes", 1));
     if (from->state != ONNX_VARIABLE || from->view.dims.n < 2 || !onnx_build_has_channels(b, &from->view) ||
         axes.n == 0 || !reduces_positions(gone, &from->view.dims, &axes))
-        return onnx_build_refuse(b, node, "it is no mean over height and width");
+        return onnx_build_refuse(b, node, "it is not over height and width");
     onnx_window_whole(&w, b, &from->view);
     if (onnx_model_integer(node, "keepdims", 1) == 0) {
         w.dims.n = 0;
@@ -140,7 +140,8 @@ enum status onnx_pooling_mean(struct onnx_build *b, const struct onnx_node *node
         view.dims = w.dims;
         return onnx_build_set_view(b, node, from, view);
     }
-    return push(b, node, from, &w, &(struct onnx_layer){.kind = ONNX_AVERAGE});
+    bool most = strcmp(node->op, "ReduceMax") == 0;
+    return push(b, node, from, &w, &(struct onnx_layer){.kind = most ? ONNX_POOL : ONNX_AVERAGE});
 done:
     return rc == FAIL_UNSUPPORTED ? onnx_build_refuse(b, node, "its axes are no constants") : rc;
 }

@@ -41,6 +41,17 @@ enum status onnx_rename_cast(struct onnx_build *b, const struct onnx_node *node)
     return onnx_rename_identity(b, node);
 }
 
+/* The type of the image is real, whatever it is. */
+enum status onnx_rename_cast_like(struct onnx_build *b, const struct onnx_node *node)
+{
+    const struct onnx_value *like = onnx_build_value(b, node, 1);
+
+    if (onnx_build_value(b, node, 0)->state != ONNX_VARIABLE ||
+        (like->state == ONNX_CONSTANT && !onnx_tensor_is_real_type(like->tensor)))
+        return onnx_build_refuse(b, node, "it makes integers of a map, or a map of constants");
+    return onnx_rename_identity(b, node);
+}
+
 enum status onnx_rename_dropout(struct onnx_build *b, const struct onnx_node *node)
 {
     const struct onnx_tensor *training = onnx_build_constant(b, node, 2);

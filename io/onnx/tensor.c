@@ -35,6 +35,11 @@ static const struct {
 
 enum { NTYPES = sizeof types / sizeof types[0] };
 
+const struct weights_dtype *onnx_tensor_type(int64_t type)
+{
+    return type > 0 && type < NTYPES && types[type].dtype ? weights_dtype_find(types[type].dtype) : NULL;
+}
+
 /* What is collected while the fields of a TensorProto are walked through. */
 struct parts {
     uint64_t dims[ONNX_MAX_DIMS], type, location;
@@ -342,8 +347,7 @@ enum status onnx_tensor_values(double *values, unsigned char *scratch, struct on
     return OK;
 }
 
-/* From little endian; types that have a sign keep it. */
-static int64_t integer(const struct weights_dtype *dtype, const unsigned char *bytes)
+int64_t onnx_tensor_integer(const struct weights_dtype *dtype, const unsigned char *bytes)
 {
     bool has_sign = dtype->name[0] == 'I';
     uint64_t bits = 0;
@@ -365,7 +369,7 @@ enum status onnx_tensor_integers(int64_t *values, struct onnx_file *file, const 
     for (size_t i = 0; i < t->elements && rc == OK; i++) {
         rc = onnx_tensor_fetch(bytes, file, t, i, 1, err);
         if (rc == OK)
-            values[i] = integer(t->dtype, bytes);
+            values[i] = onnx_tensor_integer(t->dtype, bytes);
     }
     return rc;
 }

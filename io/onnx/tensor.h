@@ -23,6 +23,9 @@ struct onnx_tensor {
     uint64_t offset;
 };
 
+/* The type of a TensorProto.DataType, or NULL if its numbers are not read. */
+const struct weights_dtype *onnx_tensor_type(int64_t type);
+
 /* Read a TensorProto. Its numbers stay in the file unless they are stored as variable-length integers or in pieces.
  *
  *   t        out  its memory is the model's
@@ -57,6 +60,9 @@ enum status onnx_tensor_fetch(unsigned char *bytes, struct onnx_file *file, cons
  * Errors: also FAIL_FORMAT, naming the element, if one is not finite as float. */
 enum status onnx_tensor_values(double *values, unsigned char *scratch, struct onnx_file *file,
                                const struct onnx_tensor *t, struct error *err);
+
+/* A number of a type that is not real, from little endian; types that have a sign keep it. */
+int64_t onnx_tensor_integer(const struct weights_dtype *dtype, const unsigned char *bytes);
 
 /* All elements of a tensor of integers: values [elements], at most ONNX_MAX_INTEGERS. */
 enum status onnx_tensor_integers(int64_t *values, struct onnx_file *file, const struct onnx_tensor *t,

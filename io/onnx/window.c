@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-enum { AXES = 2, MOST = 1 << 24 };
+enum { AXES = 2, MOST = 1 << 24, MOST_DILATION = 64 };
 
 static const char bad_attributes[] = "its kernel_shape, strides, pads or dilations do not fit";
 
 /* One axis of a window. */
 struct axis {
     size_t size; /* of the map, with what Pad added */
-    size_t kernel, stride, begin, end, count;
+    size_t kernel, stride, begin, end, count, dilation;
 };
 
 /* The values of an attribute with `per_axis` values for each of `naxes` axes; `otherwise` where it is missing. */
@@ -64,17 +64,21 @@ static const char *read_axes(struct axis *axes, size_t n, struct onnx_build *b, 
         !read_list(pads, b, node, "pads", 2 * n, 0) || !read_list(dilations, b, node, "dilations", n, 1))
         return bad_attributes;
     for (size_t i = 0; i < n; i++) {
-        if (dilations[i] != 1)
-            return "its window is dilated";
+        if (dilations[i] != 1 && (!kernel || dilations[i] > MOST_DILATION))
+            return kernel ? "it is dilated too much" : "its window is dilated";
         if (kernel && kernels[i] != 0 && kernels[i] != kernel[i])
+            return bad_attributes;
+        if (dilations[i] == 0 || (kernel && kernel[i] > MOST))
             return bad_attributes;
         axes[i] = (struct axis){.size = axes[i].size,
                                 .kernel = kernel ? kernel[i] : kernels[i],
                                 .stride = strides[i],
                                 .begin = pads[i],
-                                .end = pads[n + i]};
+                                .end = pads[n + i],
+                                .dilation = dilations[i]};
         if (axes[i].stride == 0 || axes[i].kernel == 0 || axes[i].size == 0)
             return bad_attributes;
+        axes[i].kernel = (axes[i].kernel - 1) * axes[i].dilation + 1;
         if (strcmp(automatic, "VALID") == 0)
             axes[i].begin = axes[i].end = 0;
         else if (same)
@@ -89,7 +93,8 @@ enum status onnx_window_read(struct onnx_windows *out, const char **reason, stru
                              const struct onnx_node *node, const struct onnx_view *view, const size_t *kernel)
 {
     size_t n = view->dims.n < 3 ? 0 : view->dims.n - 2;
-    struct axis axes[AXES] = {{.kernel = 1, .stride = 1, .count = 1}, {.kernel = 1, .stride = 1, .count = 1}};
+    struct axis axes[AXES] = {{.kernel = 1, .stride = 1, .count = 1, .dilation = 1},
+                              {.kernel = 1, .stride = 1, .count = 1, .dilation = 1}};
 
     *reason = NULL;
     if (!onnx_build_is_map(b, view) || n == 0) {
@@ -106,6 +111,7 @@ enum status onnx_window_read(struct onnx_windows *out, const char **reason, stru
                                             axes[0].end + view->pad[ONNX_BOTTOM], axes[1].end + view->pad[ONNX_RIGHT]},
                                  .upper = {onnx_build_shape(b, view).channels, axes[0].count, axes[1].count},
                                  .dims = view->dims,
+                                 .spread = {axes[0].dilation, axes[1].dilation},
                                  .padded_by_node = axes[0].begin || axes[0].end || axes[1].begin || axes[1].end};
     for (size_t i = 0; i < n; i++)
         out->dims.size[2 + i] = axes[i].count;

@@ -9,11 +9,13 @@ struct onnx_windows {
     struct onnx_shape upper; /* height and width: the number of windows; channels as below */
     struct onnx_dims dims;   /* of what the node writes, with the channels of what it reads */
     bool padded_by_node;     /* the node has padding of its own */
+    size_t spread[2];        /* dilations down and across: the window includes what is left out between */
 };
 
 /* Read a node's window over a map of one or two dimensions, which may be padded.
  *
- *   kernel  the window's size, [2], where it does not come from the attribute kernel_shape; else NULL
+ *   kernel  the window's size, [2], where it does not come from the attribute kernel_shape, before dilation; NULL for
+ *           that attribute's, which must not be dilated
  *   reason  out  why it cannot be used, or NULL
  * Errors: those of reading. */
 enum status onnx_window_read(struct onnx_windows *out, const char **reason, struct onnx_build *b,

@@ -186,20 +186,21 @@ static enum status choose_default(struct store *store, const char *parent, const
     return rc;
 }
 
+/* All groups on the way to a dataset; viewers open a group's first one. */
 static enum status describe_entry(struct store *store, size_t entry, struct error *err)
 {
     enum status rc = OK;
-    char top[STORE_NAME], group[4 * STORE_NAME];
-    const char *path = store->entries[entry].path, *slash = strrchr(path, '/');
+    char parent[4 * STORE_NAME] = "", group[4 * STORE_NAME], child[STORE_NAME];
+    const char *path = store->entries[entry].path;
 
-    if (!slash)
-        return OK; /* describe_root */
-    snprintf(group, sizeof group, "%.*s", (int)(slash - path), path);
-    snprintf(top, sizeof top, "%.*s", (int)strcspn(path, "/"), path);
-    TRY(describe_group(store, top, err));
-    if (strcmp(top, group) != 0) {
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) { /* else: describe_root */
+        size_t used = strlen(parent);
+        snprintf(group, sizeof group, "%.*s", (int)(slash - path), path);
         TRY(describe_group(store, group, err));
-        TRY(choose_default(store, top, group + strlen(top) + 1, err));
+        snprintf(child, sizeof child, "%.*s", STORE_NAME - 1, group + used + (used > 0));
+        if (used > 0)
+            TRY(choose_default(store, parent, child, err));
+        snprintf(parent, sizeof parent, "%s", group);
     }
 done:
     return rc;

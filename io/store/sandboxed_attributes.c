@@ -211,9 +211,10 @@ void store_sandboxed_check_dataset(struct store_problems *problems, const struct
 
 /* ---- groups ---------------------------------------------------------------------------------------------------- */
 
-bool store_sandboxed_only_maps(const struct store_sandboxed *reader)
+bool store_sandboxed_partial(const struct store_sandboxed *reader)
 {
-    return store_sandboxed_has(reader, "queries/map/map") && !store_sandboxed_has(reader, "layers");
+    return (store_sandboxed_has(reader, "queries/map/map") || store_sandboxed_has(reader, "evaluation")) &&
+           !store_sandboxed_has(reader, "layers");
 }
 
 static void check_attribute(const struct object *o, const struct store_attribute *attribute)
@@ -225,7 +226,7 @@ static void check_attribute(const struct object *o, const struct store_attribute
     enum status rc = FAIL_FORMAT;
 
     if (!store_sandboxed_has_attribute(o->reader, o->path, attribute->name)) {
-        if (attribute->required && (o->path[0] || !store_sandboxed_only_maps(o->reader)))
+        if (attribute->required && (o->path[0] || !store_sandboxed_partial(o->reader)))
             store_problem_add(o->problems, o->path, "the attribute %s is missing", attribute->name);
         return;
     }

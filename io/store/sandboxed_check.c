@@ -17,7 +17,7 @@ struct check {
     struct store_problems *problems;
     struct axis_length *lengths; /* [nlengths] */
     size_t nlengths, capacity;
-    bool maps; /* a store of maps has fewer groups */
+    bool partial; /* a store without statistics has fewer groups */
 };
 
 /* Add a problem that makes readers fail. */
@@ -205,6 +205,12 @@ static bool listed(const struct store_names *names, const char *name)
     return false;
 }
 
+/* Whether a store without statistics of a run has less in this group. */
+static bool left_out(const char *path)
+{
+    return !*path || strcmp(path, "images") == 0 || strcmp(path, "state") == 0;
+}
+
 /* Check that a group has the datasets that the table requires. */
 static void check_contents(struct check *c, const char *path, const struct store_names *names)
 {
@@ -215,7 +221,7 @@ static void check_contents(struct check *c, const char *path, const struct store
     for (size_t i = 0; i < nfields; i++) {
         const char *field = store_path_in(fields[i].path, c->reader->version), *slash = strrchr(field, '/');
         const char *name = slash ? slash + 1 : field;
-        bool needed = !store_field_optional(&fields[i]) && !(c->maps && (!*path || strcmp(path, "images") == 0));
+        bool needed = !store_field_optional(&fields[i]) && !(c->partial && left_out(path));
         if (!needed || !store_field_in(&fields[i], path, c->reader->version) || listed(names, name))
             continue;
         snprintf(dataset, sizeof dataset, "%s%s%s", path, *path ? "/" : "", name);
@@ -267,14 +273,14 @@ static void check_group(struct check *c, const char *path, int depth)
     store_names_free(&names);
 }
 
-/* Check the groups that every store has except one of maps. A store that is incomplete, or a shard, also has its state.
+/* Check the groups that every store of a run has. A store that is incomplete, or a shard, also has its state.
  * */
 static void check_groups(struct check *c)
 {
     static const char *const always[] = {"images", "layers"};
     int64_t complete = 1;
 
-    if (c->maps)
+    if (c->partial)
         return;
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
         if (!store_sandboxed_has(c->reader, always[i]))
@@ -293,10 +299,10 @@ static void check_groups(struct check *c)
 enum status store_sandboxed_check(struct store_problems *problems, const struct store_sandboxed *reader,
                                   struct error *err)
 {
-    struct check c = {.reader = reader, .problems = problems, .maps = store_sandboxed_only_maps(reader)};
+    struct check c = {.reader = reader, .problems = problems, .partial = store_sandboxed_partial(reader)};
 
     check_groups(&c);
-    check_group(&c, "", 2);
+    check_group(&c, "", 4);
     free(c.lengths);
     return problems->no_memory
                ? error_set(err, FAIL_RESOURCE, "%s: no memory for the list of its problems", reader->path)

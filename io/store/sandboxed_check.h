@@ -23,7 +23,7 @@ void store_sandboxed_check_link(struct store_problems *problems, const struct st
 void store_sandboxed_check_group(struct store_problems *problems, const struct store_sandboxed *reader,
                                  const char *path);
 
-/* Whether it is a store of maps, which has images and a query but no statistics. */
-bool store_sandboxed_only_maps(const struct store_sandboxed *reader);
+/* Whether it is a store of maps or of an evaluation, which has images but no statistics of a run. */
+bool store_sandboxed_partial(const struct store_sandboxed *reader);
 
 #endif

@@ -249,6 +249,7 @@ static bool is_nonnegative(const struct network *net, const struct link *link)
     case ACTIVATION_RELU:
     case ACTIVATION_SIGMOID:
     case ACTIVATION_HARD_SIGMOID:
+    case ACTIVATION_SOFTPLUS:
         return true;
     case ACTIVATION_CLIP:
         return link->activation.a >= 0;
@@ -256,6 +257,9 @@ static bool is_nonnegative(const struct network *net, const struct link *link)
     case ACTIVATION_SILU:
     case ACTIVATION_HARD_SWISH:
     case ACTIVATION_GELU:
+    case ACTIVATION_ELU:
+    case ACTIVATION_TANH:
+    case ACTIVATION_MISH:
     case ACTIVATION_NONE:
         break;
     }
@@ -276,7 +280,7 @@ static enum network_order order_of(const struct network *net, size_t k)
 {
     bool bordered = k > 0 && is_winograd(&net->links[k - 1]);
 
-    if (k == 0 || k == net->nlinks)
+    if (k == 0 || k == net->nlinks || net->links[k - 1].kind == LINK_DENSE)
         return NETWORK_PLANAR;
     for (size_t i = net->first_reader[k]; i < net->first_reader[k + 1]; i++) {
         const struct link *reader = &net->links[net->edges[net->readers[i]].link];

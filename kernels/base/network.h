@@ -45,7 +45,11 @@ enum activation_kind {
     ACTIVATION_HARD_SIGMOID, /* min(max(a z + b, 0), 1) */
     ACTIVATION_SILU,         /* z sigmoid(z) */
     ACTIVATION_HARD_SWISH,   /* z min(max(z + 3, 0), 6) / 6 */
-    ACTIVATION_GELU          /* z (1 + erf(z / sqrt 2)) / 2 */
+    ACTIVATION_GELU,         /* z (1 + erf(z / sqrt 2)) / 2 */
+    ACTIVATION_ELU,          /* z > 0 ? b z : a (exp(z) - 1) */
+    ACTIVATION_TANH,
+    ACTIVATION_SOFTPLUS, /* log(1 + exp(z)) */
+    ACTIVATION_MISH      /* z tanh(log(1 + exp(z))) */
 };
 
 struct activation {
@@ -143,8 +147,8 @@ bool network_finish(struct network *net, char *message, size_t nmessage);
 const char *network_variable(const struct network *net, size_t k);
 struct shape network_shape(const struct network *net, size_t k);
 
-/* How arrays of variable k lie in memory: in the model's order the input, the logits and what a dense link reads; else
- * in blocks, with a border if a 3x3 convolution with stride 1 reads or writes it. */
+/* How arrays of variable k lie in memory: in the model's order the input, the logits and what a dense link reads or
+ * writes; else in blocks, with a border if a 3x3 convolution with stride 1 reads or writes it. */
 struct layout network_layout(const struct network *net, size_t k);
 
 /* Number of the variable of this name, or nlinks + 1 if there is none. */

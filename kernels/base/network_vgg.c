@@ -93,14 +93,15 @@ static void push_weighted(struct network *net, const char *name, const struct ne
     struct link link = {.kind = layer->convolution ? LINK_CONVOLUTION : LINK_DENSE,
                         .upper = {layer->convolution ? 0 : layer->out, 1, 1},
                         .activation = {rectified ? ACTIVATION_RELU : ACTIVATION_NONE, 0, 0},
-                        .window = WINDOW_SAME3,
-                        .groups = 1,
                         .weight = layer->weight,
                         .bias = layer->bias};
     struct shape lower = network_shape(net, net->nlinks);
 
-    if (layer->convolution)
+    if (layer->convolution) {
         link.upper = (struct shape){layer->out, lower.height, lower.width};
+        link.window = (struct window)WINDOW_SAME3;
+        link.groups = 1;
+    }
     snprintf(link.name, sizeof link.name, "%s", name);
     push(net, &link);
 }

@@ -63,6 +63,39 @@ static void apply_gelu(float *x, size_t n, struct activation f)
         x[i] *= erfcf(-x[i] * (float)M_SQRT1_2) / 2;
 }
 
+static void apply_elu(float *x, size_t n, struct activation f)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] > 0 ? f.b * x[i] : f.a * expm1f(x[i]);
+}
+
+static void apply_tanh(float *x, size_t n, struct activation f)
+{
+    (void)f;
+    for (size_t i = 0; i < n; i++)
+        x[i] = tanhf(x[i]);
+}
+
+/* max(z, 0) + log(1 + exp(-|z|)), which does not overflow. */
+static float softplus(float z)
+{
+    return (z > 0 ? z : 0) + log1pf(expf(-fabsf(z)));
+}
+
+static void apply_softplus(float *x, size_t n, struct activation f)
+{
+    (void)f;
+    for (size_t i = 0; i < n; i++)
+        x[i] = softplus(x[i]);
+}
+
+static void apply_mish(float *x, size_t n, struct activation f)
+{
+    (void)f;
+    for (size_t i = 0; i < n; i++)
+        x[i] *= tanhf(softplus(x[i]));
+}
+
 /* The loop of every kind, and whether zero may become something else. */
 static const struct {
     void (*apply)(float *x, size_t n, struct activation f);
@@ -77,6 +110,10 @@ static const struct {
     [ACTIVATION_SILU] = {apply_silu, false},
     [ACTIVATION_HARD_SWISH] = {apply_hard_swish, false},
     [ACTIVATION_GELU] = {apply_gelu, false},
+    [ACTIVATION_ELU] = {apply_elu, false},
+    [ACTIVATION_TANH] = {apply_tanh, false},
+    [ACTIVATION_SOFTPLUS] = {apply_softplus, true},
+    [ACTIVATION_MISH] = {apply_mish, false},
 };
 
 void activation_apply(float *x, struct activation activation, struct layout layout, size_t n)

@@ -83,6 +83,8 @@ void link_forward(const struct link_call *call)
     struct link_call own = *call;
 
     own.a = link_activations(call, 0);
+    if (!own.c_out && link_spare_floats(plan, call->n) > 0)
+        own.c_out = call->scratch->c;
     run(plan->backend->forward, &own);
     if (!plan->backend->fused)
         link_summarise(call->summaries, call->upper, NULL, plan->upper, call);

@@ -95,12 +95,13 @@ struct link_scratch {
     float *work;                  /* of the linear maps */
     struct channels_ledger *sums; /* [n][upper channels] */
     float *sum;                   /* of what is added to: n x its floats; only for calls with `add` */
+    float *c;                     /* of a forward pass without c_out: link_spare_floats */
 };
 
 struct link_scratch_floats {
     size_t upper, lower, work;
-    size_t sums; /* elements, not floats */
-    size_t sum;  /* the caller sets it: link_scratch_floats leaves it zero */
+    size_t sums;   /* elements, not floats */
+    size_t sum, c; /* the caller sets them: link_scratch_floats leaves them zero */
 };
 
 /* Describe a link under a rule, to be computed by the backend that suits it best. `model` holds the model's weights;
@@ -134,6 +135,9 @@ size_t link_terms(const struct link_plan *plan);
 
 /* Floats of the coefficients of n images, [link_terms][n][upper floats], or of a pool's shares [n][...]. */
 size_t link_coefficients(const struct link_plan *plan, size_t n);
+
+/* Floats of link_scratch.c for a forward pass of n images without c_out. */
+size_t link_spare_floats(const struct link_plan *plan, size_t n);
 
 /* The ledger of a backward pass over n images: what each upper channel passes to the link's bias, and what stabilizers
  * and empty denominators absorb, both computed from the coefficients and not as what is missing. And summaries of the
@@ -181,7 +185,7 @@ struct link_call {
  *
  *   a          in   lower activations
  *   upper      out  the activation, network.h's function of z
- *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats
+ *   c_out      out  coefficients, or a pool's shares: link_coefficients(plan, n) floats; NULL: not kept
  *   a_summaries  in   of a pool: of the channels of a, [n][C]; may be the array `summaries`; NULL: not known
  *   summaries  out  of the channels of `upper`, [n][K]; NULL: not computed */
 void link_forward(const struct link_call *call);

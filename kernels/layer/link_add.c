@@ -214,6 +214,7 @@ const struct link_backend link_add = {
     .suits = suits,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

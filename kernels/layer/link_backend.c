@@ -91,6 +91,12 @@ float link_largest(const struct link_call *call)
 
 /* ---- coefficients ------------------------------------------------------------------------------------------------ */
 
+bool link_always(const struct link_plan *plan)
+{
+    (void)plan;
+    return true;
+}
+
 size_t link_upper_floats(const struct link_plan *plan)
 {
     return layout_floats(plan->upper);
@@ -135,7 +141,7 @@ void link_finish_forward(const struct link_call *call,
     const struct link_plan *plan = call->plan;
     size_t floats = link_upper_floats(plan), all = call->n * floats;
 
-    for (size_t t = 0; t < plan->parts.nterms; t++) {
+    for (size_t t = 0; t < plan->parts.nterms && call->c_out; t++) {
         float *own = call->c_out + link_term(call, t);
         if (link_denominator_is_z(plan))
             memcpy(own, call->upper, all * sizeof *own);

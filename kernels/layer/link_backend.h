@@ -49,6 +49,7 @@ struct link_backend {
 
     struct link_scratch_floats (*scratch)(const struct link_plan *plan, size_t n);
     size_t (*coefficients)(const struct link_plan *plan); /* floats of a term of an image */
+    bool (*needs_c)(const struct link_plan *plan);        /* forward needs c_out; NULL: never */
 
     /* As in link.h; backward fills to_bias and absorbed of the ledger. */
     void (*forward)(const struct link_call *call);
@@ -84,6 +85,9 @@ float link_largest(const struct link_call *call);
 
 /* ---- what backends of weighted links share ----------------------------------------------------------------------- */
 
+/* link_backend.needs_c of those that always do. */
+bool link_always(const struct link_plan *plan);
+
 /* link_backend.coefficients. */
 size_t link_upper_floats(const struct link_plan *plan);
 
@@ -97,8 +101,8 @@ size_t link_term(const struct link_call *call, size_t term);
 /* Whether the only term's denominator is the layer's own z. */
 bool link_denominator_is_z(const struct link_plan *plan);
 
-/* The rest of a forward pass whose `upper` is z: coefficients of every term from its denominator, and the activation.
- * `denominator` computes that of a term, of all images, unless it is z. */
+/* The rest of a forward pass whose `upper` is z: coefficients of every term from its denominator, unless the call has
+ * no place for them, and the activation. `denominator` computes that of a term, of all images, unless it is z. */
 void link_finish_forward(const struct link_call *call,
                          void (*denominator)(float *out, const struct link_call *call, size_t term));
 

@@ -309,6 +309,7 @@ const struct link_backend link_depthwise = {
     .pack = pack,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

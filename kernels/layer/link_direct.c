@@ -426,8 +426,8 @@ static void forward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
 
-    if (plan->parts.nterms == 1 && plan->packed[CONSTANT] && plan->parts.term[0].selector == SELECT_ALL &&
-        !link_denominator_is_z(plan)) {
+    if (call->c_out && plan->parts.nterms == 1 && plan->packed[CONSTANT] &&
+        plan->parts.term[0].selector == SELECT_ALL && !link_denominator_is_z(plan)) {
         forward_fused(call);
         return;
     }

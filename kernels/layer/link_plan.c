@@ -187,7 +187,7 @@ struct link_scratch_floats link_scratch_floats(const struct link_plan *plan, siz
 struct link_scratch_floats link_scratch_both(struct link_scratch_floats a, struct link_scratch_floats b)
 {
     return (struct link_scratch_floats){larger(a.upper, b.upper), larger(a.lower, b.lower), larger(a.work, b.work),
-                                        larger(a.sums, b.sums), larger(a.sum, b.sum)};
+                                        larger(a.sums, b.sums),   larger(a.sum, b.sum),     larger(a.c, b.c)};
 }
 
 struct link_scratch link_scratch_place(struct link_scratch_floats need, struct arena *arena)
@@ -196,10 +196,16 @@ struct link_scratch link_scratch_place(struct link_scratch_floats need, struct a
                                  .lower = arena_floats(arena, need.lower),
                                  .work = arena_floats(arena, need.work),
                                  .sums = arena_bytes(arena, need.sums * sizeof(struct channels_ledger)),
-                                 .sum = arena_floats(arena, need.sum)};
+                                 .sum = arena_floats(arena, need.sum),
+                                 .c = arena_floats(arena, need.c)};
 }
 
 size_t link_coefficients(const struct link_plan *plan, size_t n)
 {
     return link_terms(plan) * n * plan->backend->coefficients(plan);
+}
+
+size_t link_spare_floats(const struct link_plan *plan, size_t n)
+{
+    return plan->backend->needs_c && plan->backend->needs_c(plan) ? link_coefficients(plan, n) : 0;
 }

@@ -53,6 +53,7 @@ const struct link_backend link_pool = {
     .suits = suits,
     .scratch = scratch,
     .coefficients = shares,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

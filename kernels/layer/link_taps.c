@@ -424,6 +424,7 @@ const struct link_backend link_taps = {
     .terms = one_term,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -55,6 +55,7 @@ const struct link_backend link_window = {
     .suits = suits,
     .scratch = scratch,
     .coefficients = shares,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -118,6 +118,7 @@ const struct link_backend link_windows = {
     .suits = suits,
     .scratch = scratch,
     .coefficients = codes_floats,
+    .needs_c = link_always,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -122,7 +122,7 @@ static void forward(const struct link_call *call)
         .x = call->a,
         .y = {call->upper, call->c_out},
         .summaries = call->summaries,
-        .packed = {plan->packed[UP_OWN], plan->packed[UP]},
+        .packed = {plan->packed[UP_OWN], call->c_out ? plan->packed[UP] : NULL},
         .output = WINOGRAD_EVALUATE,
         .bias = {plan->packed[OWN_BIAS], plan->bias_forms[0]},
         .scale = plan->packed[SCALE],
@@ -138,7 +138,7 @@ static void forward(const struct link_call *call)
         up.gamma = (float)plan->rule.a;
         up.select = network_rectified(plan->link);
     }
-    winograd_run(&up, plan->ops, shape_up(plan, 2), call->scratch->work);
+    winograd_run(&up, plan->ops, shape_up(plan, call->c_out ? 2 : 1), call->scratch->work);
 }
 
 /* The pass down: relevance r_lower, unless NULL; the flow; and for a ledger, its sums in the scratch memory. */
@@ -220,6 +220,7 @@ const struct link_backend link_winograd_4 = {
     .terms = terms,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = by_branches,
     .forward = forward,
     .backward = backward,
     .lift = lift,
@@ -238,6 +239,7 @@ const struct link_backend link_winograd_2 = {
     .terms = terms,
     .scratch = scratch,
     .coefficients = link_upper_floats,
+    .needs_c = by_branches,
     .forward = forward,
     .backward = backward,
     .lift = lift,

@@ -363,6 +363,12 @@ static void visit_shares(const struct reference_link *l, const double *relevance
 
 /* ---- operations -------------------------------------------------------------------------------------------------- */
 
+/* log(1 + exp(z)) without overflow. */
+static double softplus(double z)
+{
+    return z > 30 ? z + exp(-z) : log1p(exp(z));
+}
+
 double reference_activation(struct activation f, double z)
 {
     switch (f.kind) {
@@ -384,6 +390,14 @@ double reference_activation(struct activation f, double z)
         return z * fmin(fmax(z + 3, 0), 6) / 6;
     case ACTIVATION_GELU:
         return z * erfc(-z / sqrt(2)) / 2;
+    case ACTIVATION_ELU:
+        return z > 0 ? (double)f.b * z : (double)f.a * expm1(z);
+    case ACTIVATION_TANH:
+        return tanh(z);
+    case ACTIVATION_SOFTPLUS:
+        return softplus(z);
+    case ACTIVATION_MISH:
+        return z * tanh(softplus(z));
     }
     return z;
 }

@@ -12,11 +12,14 @@
 static void record_activations(struct measure_result *result, const struct measure_plan *plan, size_t variable,
                                const struct channels_summary *summaries)
 {
+    struct shape shape = network_shape(plan->net, variable);
     size_t first = plan->channel[variable];
+    double positions = (double)shape_positions(shape);
 
-    for (size_t c = 0; c < network_shape(plan->net, variable).channels; c++) {
+    for (size_t c = 0; c < shape.channels; c++) {
         result->activation[first + c] = summaries[c].largest;
         result->activation_position[first + c] = summaries[c].position;
+        result->activation_mean[first + c] = summaries[c].value / positions;
     }
 }
 

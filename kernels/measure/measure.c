@@ -78,13 +78,16 @@ static struct measure_sums record_variable(struct measure_result *result, const 
     return total_of(summaries, layout.shape.channels);
 }
 
-/* A layer's total variation is beyond the limit, or a value is not finite: of the measure, or of the image or its
- * logits, which some rules never look at. */
+/* A layer's total variation is beyond the limit, or a value is not finite: of the measure, or of the image, the
+ * activations or the logits, which some rules never look at. */
 static bool exploded(const struct measure_result *result, const struct measure_plan *plan, const float *input,
                      struct measure_workspace *work)
 {
     for (size_t k = 0; k <= plan->net->nlinks; k++)
         if (!(result->variation[k] <= plan->options.variation_limit))
+            return true;
+    for (size_t c = 0; c < plan->channel[plan->net->nlinks + 1]; c++)
+        if (!isfinite(result->activation_mean[c]))
             return true;
     return !isfinite(result->given_mass) || !isfinite(result->logit) ||
            !isfinite(sums_of(plan, 0, input, work).magnitude);
@@ -401,13 +404,15 @@ static void clear_result(struct measure_result *result, const struct measure_pla
                                    .relevance = result->relevance,
                                    .relevance_position = result->relevance_position,
                                    .activation = result->activation,
-                                   .activation_position = result->activation_position};
+                                   .activation_position = result->activation_position,
+                                   .activation_mean = result->activation_mean};
 
     *result = empty;
     memset(result->relevance, 0, channels * sizeof *result->relevance);
     memset(result->relevance_position, 0, channels * sizeof *result->relevance_position);
     memset(result->activation, 0, channels * sizeof *result->activation);
     memset(result->activation_position, 0, channels * sizeof *result->activation_position);
+    memset(result->activation_mean, 0, channels * sizeof *result->activation_mean);
 }
 
 static void clear_slot(const struct measure_plan *plan, size_t slot, struct measure_workspace *work)

@@ -112,10 +112,11 @@ struct measure_result {
     uint32_t *relevance_position; /* y W + x of its most relevant neuron */
     float *activation;            /* highest activation of every channel */
     uint32_t *activation_position;
+    double *activation_mean; /* of every channel, over its positions */
 };
 
-/* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the
- * call. */
+/* The arrays of one image after its sweeps, in the form that link.h takes with n = 1. Borrowed, valid during the call;
+ * in a group of one slot until the workspace's next call of measure_group. */
 struct measure_image {
     const float
         *a[NETWORK_MAX_VARIABLES]; /* activations; NULL for a variable that only a pool reads, whose c suffices */
@@ -171,6 +172,9 @@ void measure_plan_init(struct measure_plan *plan, const struct network *net, con
 size_t measure_forms_floats(const struct measure_plan *plan);
 void measure_forms_bind(struct measure_plan *plan, const float *memory);
 void measure_forms_compute(const struct measure_plan *plan, float *memory, struct link_bounds bounds);
+
+/* Place the arrays of a result. An arena without memory only finds their size. */
+void measure_result_place(struct measure_result *result, const struct measure_plan *plan, struct arena *arena);
 
 /* Place the working memory. An arena without memory only finds its size. */
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena);

@@ -13,7 +13,7 @@ enum { JOINT_FLOATS = 1 << 24 /* of flows of dense layers, 64 MiB */ };
 static bool raises(struct activation activation)
 {
     return activation.kind == ACTIVATION_SIGMOID || activation.kind == ACTIVATION_HARD_SIGMOID ||
-           (activation.kind == ACTIVATION_CLIP && activation.a > 0);
+           activation.kind == ACTIVATION_SOFTPLUS || (activation.kind == ACTIVATION_CLIP && activation.a > 0);
 }
 
 /* Whether relevance may arrive at neurons of variable k whose z is not positive: at the logits, at variables that can
@@ -260,7 +260,7 @@ bool measure_feeds_pool(const struct measure_plan *plan, size_t k)
     bool pooled =
         k > 0 && net->links[k - 1].kind == LINK_POOL; /* by a link that may read the array of such variables */
 
-    return k < net->nlinks && net->links[k].kind == LINK_POOL && network_is_step(net, k) && !pooled;
+    return k > 0 && k < net->nlinks && net->links[k].kind == LINK_POOL && network_is_step(net, k) && !pooled;
 }
 
 /* Number of variables whose M is not R: from the input up to the highest variable with a set. */
@@ -404,6 +404,17 @@ static void place_edge(struct edge_state *state, const struct measure_plan *plan
         return;
     state->joint = arena_floats(arena, measure_joints_at_once(plan, edge) * entries);
     state->stride = plan->net->edges[edge].link < plan->grouped ? 0 : entries;
+}
+
+void measure_result_place(struct measure_result *result, const struct measure_plan *plan, struct arena *arena)
+{
+    size_t channels = plan->channel[plan->net->nlinks + 1];
+
+    result->relevance = arena_doubles(arena, channels);
+    result->relevance_position = arena_bytes(arena, channels * sizeof *result->relevance_position);
+    result->activation = arena_floats(arena, channels);
+    result->activation_position = arena_bytes(arena, channels * sizeof *result->activation_position);
+    result->activation_mean = arena_doubles(arena, channels);
 }
 
 void measure_workspace_place(struct measure_workspace *work, const struct measure_plan *plan, struct arena *arena)

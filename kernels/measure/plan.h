@@ -10,7 +10,8 @@ size_t measure_variable_floats(const struct measure_plan *plan, size_t k);
 /* Floats of link_scratch.sum for an image, to add up what edges between these variables carry; 0 in a chain. */
 size_t measure_sum_floats(const struct measure_plan *plan, size_t lowest, size_t highest);
 
-/* Whether only a pool reads the variable: then its activations are not kept, since the pool's shares suffice. */
+/* Whether only a pool reads the variable: then its activations are not kept, since the pool's shares suffice. Those of
+ * the input are. */
 bool measure_feeds_pool(const struct measure_plan *plan, size_t k);
 
 /* Entries of an edge's flow, and the number of images whose flows are computed together: in the dense layers at the end

@@ -14,4 +14,7 @@
 void slots_place(float **arrays, const struct network *net, size_t lowest, size_t highest, size_t n,
                  struct arena *arena);
 
+/* The same of all variables, for going up from any of them along all links, gates included. */
+void slots_place_evaluated(float **arrays, const struct network *net, size_t n, struct arena *arena);
+
 #endif

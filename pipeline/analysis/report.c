@@ -1,7 +1,10 @@
 #include "pipeline/analysis/report.h"
 
 #include "pipeline/analysis/report_arrays.h"
+#include "pipeline/analysis/report_blocks.h"
+#include "pipeline/analysis/report_evaluation.h"
 #include "pipeline/analysis/report_page.h"
+#include "pipeline/results/class_depth.h"
 #include "pipeline/results/classes.h"
 #include "pipeline/results/layers.h"
 #include "pipeline/results/summary_json.h"
@@ -122,11 +125,11 @@ done:
 
 /* ---- network --------------------------------------------------------------------------------------------------- */
 
-/* "network": the layers with channels of their own, which of them are cuts, and the one to show first. */
+/* "network": the layers with channels of their own, which of them are cuts, the one to show first, and blocks. */
 static enum status add_network(struct report *report, const char *path, struct error *err)
 {
     struct layers layers = {0};
-    json_t *list = json_array();
+    json_t *list = json_array(), *blocks = NULL;
     enum status rc = OK;
 
     TRY(layers_read(&layers, report->reader, path, err));
@@ -134,12 +137,34 @@ static enum status add_network(struct report *report, const char *path, struct e
         if (layers.items[k].own)
             json_array_append_new(
                 list, json_pack("{s:s,s:b}", "name", layers.items[k].name, "cut", (int)layers.items[k].cut));
+    TRY(report_blocks(&blocks, report->reader, &report->summary, &layers, err));
     json_object_set_new(report->json, "network",
-                        json_pack("{s:s,s:O}", "first", layers.count ? layers.items[layers_default(&layers)].name : "",
-                                  "layers", list));
+                        json_pack("{s:s,s:O,s:o}", "first",
+                                  layers.count ? layers.items[layers_default(&layers)].name : "", "layers", list,
+                                  "blocks", blocks));
 done:
     json_decref(list);
     layers_free(&layers);
+    return rc;
+}
+
+/* "class_depth": in which layers a comparison of classes says little, and a sentence; null if in none. */
+static enum status add_class_depth(struct report *report, const char *path, struct error *err)
+{
+    struct class_depth depth;
+    char text[CLASS_DEPTH_TEXT];
+    json_t *below = json_array();
+    enum status rc = OK;
+
+    TRY(class_depth_read(&depth, report->reader, path, err));
+    class_depth_text(text, &depth, "A-B");
+    for (size_t i = 0; i < depth.nbelow; i++)
+        json_array_append_new(below, json_output_text(depth.below[i]));
+    json_object_set_new(report->json, "class_depth",
+                        depth.nbelow ? json_pack("{s:s,s:O}", "text", text, "below", below) : json_null());
+done:
+    json_decref(below);
+    class_depth_free(&depth);
     return rc;
 }
 
@@ -165,8 +190,11 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_network(report, options->store, err));
     TRY(add_failures(report, err));
     TRY(add_classes(report, options->store, err));
+    TRY(add_class_depth(report, options->store, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
+    if (options->evaluation)
+        TRY(report_evaluation_add(report->json, report->reader, options->evaluation, err));
     if (options->images.path)
         TRY(report_images_add(&report->arrays, report->json, &report->summary, &options->images, node, log, err));
 done:

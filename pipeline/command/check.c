@@ -84,7 +84,10 @@ static void print_result(const struct check_result *result, const char *path)
         printf("and %zu more\n", problems->left_out);
     if (!result->numbers)
         puts("The numbers were not checked, because datasets are missing or have another shape.");
-    if (sound(result))
+    if (sound(result) && result->results)
+        printf("%s: a sound evaluation%s: %zu datasets; %zu images, %zu results\n", path,
+               result->complete ? "" : ", not finished", problems->datasets, result->images, result->results);
+    else if (sound(result))
         printf("%s: a sound store%s: %zu datasets; %zu images, %zu layers, %zu flows, %zu queries\n", path,
                result->complete ? "" : " of an incomplete run", problems->datasets, result->images, result->layers,
                result->flows, result->queries);

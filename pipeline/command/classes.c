@@ -1,9 +1,11 @@
 #include "pipeline/results/classes.h"
 
 #include "pipeline/command/commands.h"
+#include "pipeline/results/class_depth.h"
 #include "pipeline/results/origin.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/table.h"
+#include "pipeline/util/wrap.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -35,8 +37,10 @@ static const struct option_row rows[] = {
 static const char help[] =
     "Lists the classes of a store, or compares two of them, A and B, given by number (#2) or name: the mean relevance "
     "of every channel in A minus that in B, with its standard error. Each mean is relative to the class's own mean "
-    "mass of the condition. A star marks differences of more than three standard errors; among thousands of "
-    "channels, a few exceed that by chance.";
+    "mass of the condition, if the run has one. A star marks differences of more than three standard errors; among "
+    "thousands of "
+    "channels, a few exceed that by chance. Far below the logits, relevance hardly depends on the class with most "
+    "composites: a note says below which layer.";
 
 static enum status check(void *arguments, struct error *err)
 {
@@ -67,15 +71,15 @@ static void print_class(const struct classes *classes, size_t i, const char *mar
     printf("%s%5zu  ", mark, i);
     print_name(classes->names[i], 24);
     printf("  %9" PRId64, classes->images[i]);
-    if (classes->images[i] > 0)
+    if (classes->conditioned && classes->images[i] > 0)
         printf("  %10.4g +- %.2g%s", classes->given[i], classes->given_error[i],
                classes_weak(classes, i) ? "  weak" : "");
     putchar('\n');
 }
 
-static void print_head(const char *mark)
+static void print_head(const struct classes *classes, const char *mark)
 {
-    printf("%s%5s  %-24s  %9s  %10s\n", mark, "class", "name", "images", "given mass");
+    printf("%s%5s  %-24s  %9s%s\n", mark, "class", "name", "images", classes->conditioned ? "  given mass" : "");
 }
 
 static void print_weak(const struct classes *classes, size_t first, size_t second)
@@ -161,7 +165,7 @@ static void list_classes(const struct store_reader *reader, const struct classes
         json_output_print(object);
         return;
     }
-    print_head("");
+    print_head(classes, "");
     for (size_t i = 0; i < classes->count; i++)
         print_class(classes, i, "");
     print_weak(classes, classes->count, classes->count);
@@ -172,15 +176,17 @@ struct comparison {
     const struct store_reader *reader;
     const struct classes *classes;
     const struct arguments *arguments;
+    const struct class_depth *depth;
     size_t a, b;
     bool headed;   /* the classes have been printed */
+    bool below;    /* one of the layers shown is where a comparison says little */
     json_t *parts; /* by layer or flow; NULL: print */
 };
 
 static void print_comparison(struct comparison *c, const struct classes_differences *d, const char *name, size_t listed)
 {
     if (!c->headed) {
-        print_head("   ");
+        print_head(c->classes, "   ");
         print_class(c->classes, c->a, "A  ");
         print_class(c->classes, c->b, "B  ");
     }
@@ -202,7 +208,22 @@ static enum status show(struct comparison *c, const char *name, struct error *er
     else if (rc == OK)
         print_comparison(c, &d, name, listed);
     free(d.items);
+    c->below = c->below || class_depth_is_below(c->depth, name, flow);
     return rc;
+}
+
+/* In which of the layers shown the comparison says little. */
+static void print_depth(const struct comparison *c)
+{
+    char text[CLASS_DEPTH_TEXT], classes[64];
+
+    if (!c->below)
+        return;
+    snprintf(classes, sizeof classes, "%zu-%zu", c->a, c->b);
+    class_depth_text(text, c->depth, classes);
+    putchar('\n');
+    printf("note: ");
+    wrap_words(stdout, text, 6, 6);
 }
 
 /* The layers to show, or the flow. */
@@ -230,10 +251,12 @@ static enum status check_class(const struct classes *classes, size_t class, cons
 static enum status compare_classes(const struct store_reader *reader, const struct classes *classes,
                                    const struct arguments *arguments, struct error *err)
 {
-    struct comparison c = {reader, classes, arguments, .parts = arguments->json ? json_object() : NULL};
+    struct class_depth depth = {.nbelow = 0};
+    struct comparison c = {reader, classes, arguments, &depth, .parts = arguments->json ? json_object() : NULL};
     struct store_names names = {0};
     enum status rc = OK;
 
+    TRY(class_depth_read(&depth, reader, arguments->path, err));
     TRY(classes_find(&c.a, classes, arguments->a, err));
     TRY(classes_find(&c.b, classes, arguments->b, err));
     TRY(check_class(classes, c.a, arguments->path, err));
@@ -242,12 +265,16 @@ static enum status compare_classes(const struct store_reader *reader, const stru
     for (size_t i = 0; i < names.count; i++)
         TRY(show(&c, names.names[i], err));
     if (c.parts)
-        json_output_print(json_pack("{s:b,s:o,s:o,s:O}", "complete", origin_complete(reader), "a",
-                                    json_class(classes, c.a), "b", json_class(classes, c.b),
+        json_output_print(json_pack("{s:b,s:o,s:o,s:o,s:O}", "complete", origin_complete(reader), "a",
+                                    json_class(classes, c.a), "b", json_class(classes, c.b), "says_little_below",
+                                    depth.nbelow ? json_output_text(depth.from) : json_null(),
                                     arguments->flow ? "flows" : "layers", c.parts));
-    else
+    else {
         print_weak(classes, c.a, c.b);
+        print_depth(&c);
+    }
 done:
+    class_depth_free(&depth);
     json_decref(c.parts);
     store_names_free(&names);
     return rc;

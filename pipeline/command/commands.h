@@ -8,11 +8,12 @@
 #include "pipeline/command/command.h"
 
 /* Parallel. */
-extern const struct command command_run;    /* run CONFIG: compute a store; COMMAND_STOPPED if stopped early */
-extern const struct command command_query;  /* query CONFIG EXPRESSION: relevance of sets of neurons */
-extern const struct command command_map;    /* map CONFIG EXPRESSION: heatmaps of sets of neurons */
-extern const struct command command_export; /* export virelay STORE: files for other programs */
-extern const struct command command_bench;  /* bench [CONFIG]: speed on this machine */
+extern const struct command command_run;      /* run CONFIG: compute a store; COMMAND_STOPPED if stopped early */
+extern const struct command command_query;    /* query CONFIG EXPRESSION: relevance of sets of neurons */
+extern const struct command command_map;      /* map CONFIG EXPRESSION: heatmaps of sets of neurons */
+extern const struct command command_evaluate; /* evaluate CONFIG: whether relevance is faithful to the network */
+extern const struct command command_export;   /* export virelay STORE: files for other programs */
+extern const struct command command_bench;    /* bench [CONFIG]: speed on this machine */
 
 /* On one rank, or with the option named here, parallel. */
 extern const struct command command_walks;  /* walks STORE: the strongest channel walks; --verify */

@@ -7,17 +7,17 @@
 /* ---- kinds of words -------------------------------------------------------------------------------------------- */
 
 /* The kind of an argument, according to its name in the help. */
-enum kind { OTHER, FILES, KEYS, COMMANDS, WORDS };
+enum kind { OTHER, FILES, KEYS, COMMANDS, LAYERS, WORDS };
 
-static const char *const kind_names[] = {"other", "files", "keys", "commands", "words"};
+static const char *const kind_names[] = {"other", "files", "keys", "commands", "layers", "words"};
 
 static enum kind kind_of(const char *argument)
 {
     static const struct {
         const char *name;
         enum kind kind;
-    } names[] = {{"FILE", FILES}, {"STORE", FILES},    {"CONFIG", FILES},      {"FOLDER", FILES},
-                 {"PAGE", FILES}, {"KEY=VALUE", KEYS}, {"[COMMAND]", COMMANDS}};
+    } names[] = {{"FILE", FILES},     {"STORE", FILES},        {"CONFIG", FILES}, {"FOLDER", FILES},  {"PAGE", FILES},
+                 {"KEY=VALUE", KEYS}, {"[COMMAND]", COMMANDS}, {"LAYER", LAYERS}, {"A,B,...", LAYERS}};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(argument, names[i].name) == 0)
@@ -44,6 +44,12 @@ static void put_words(FILE *out, const char *words)
 static const char *key_words(const struct config_key *key)
 {
     return key->type != CONFIG_TYPE_PAIRS && key->allowed ? key->allowed : "";
+}
+
+/* Whether a key's value is a list of layers. */
+static bool has_layers(const struct config_key *key)
+{
+    return key->type == CONFIG_TYPE_WORDS;
 }
 
 /* "measure.bias="; or "measure.rule.", which the user completes. */
@@ -115,6 +121,8 @@ static void put_bash_keys(FILE *out)
 
     fputs("    case $left in\n", out);
     for (size_t i = 0; (key = config_table_key(i)) != NULL; i++) {
+        if (has_layers(key))
+            fprintf(out, "    %s.%s) kind=layers ;;\n", key->section, key->name);
         if (!*key_words(key))
             continue;
         fprintf(out, "    %s.%s) kind=words words='", key->section, key->name);
@@ -158,6 +166,17 @@ void completion_bash(FILE *out, const struct command_list *commands)
           "        ;;\n"
           "    commands) COMPREPLY=($(compgen -W \"$commands\" -- \"$word\")) ;;\n"
           "    options) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n"
+          "    layers)\n"
+          "        # Those of the first file on the line: a store, or a configuration or its model.\n"
+          "        left= words=\n"
+          "        for kind in \"${COMP_WORDS[@]:2}\"; do\n"
+          "            [ -f \"${kind/#\\~/$HOME}\" ] || continue\n"
+          "            words=$(\"${COMP_WORDS[0]/#\\~/$HOME}\" help --layers \"${kind/#\\~/$HOME}\" 2>/dev/null) && "
+          "break\n"
+          "        done\n"
+          "        [[ $word == *,* ]] && left=${word%,*},\n"
+          "        COMPREPLY=($(compgen -P \"$left\" -W \"$words\" -- \"${word##*,}\"))\n"
+          "        ;;\n"
           "    words) COMPREPLY=($(compgen -W \"$words\" -- \"$word\")) ;;\n"
           "    esac\n"
           "}\n"
@@ -180,10 +199,9 @@ static void put_zsh(FILE *out, const char *text)
     }
 }
 
-static void begin_zsh(FILE *out, const struct command_list *commands)
+/* The functions that offer commands, layers and keys. */
+static void put_zsh_commands(FILE *out, const struct command_list *commands)
 {
-    const struct config_key *key;
-
     fputs("#compdef nrmflow\n"
           "# Completion of nrmflow for zsh; printed by `nrmflow help --completion zsh`.\n"
           "_nrmflow_commands() {\n"
@@ -197,13 +215,39 @@ static void begin_zsh(FILE *out, const struct command_list *commands)
     }
     fputs("    )\n"
           "    _describe command names\n"
-          "}\n"
-          "_nrmflow_keys() {\n"
+          "}\n",
+          out);
+}
+
+static void put_zsh_layers(FILE *out)
+{
+    fputs("# Those of the first file on the line: a store, or a configuration or its model.\n"
+          "_nrmflow_layers() {\n"
+          "    local file\n"
+          "    local -a names\n"
+          "    for file in ${(Q)words[2,-1]}; do\n"
+          "        [[ -f $file ]] || continue\n"
+          "        names=(${(f)\"$(_call_program layers nrmflow help --layers ${(q)file} 2>/dev/null)\"})\n"
+          "        (($#names)) && break\n"
+          "    done\n"
+          "    compset -P '*,'\n"
+          "    compadd -a names\n"
+          "}\n",
+          out);
+}
+
+static void put_zsh_keys(FILE *out)
+{
+    const struct config_key *key;
+
+    fputs("_nrmflow_keys() {\n"
           "    local -a names\n"
           "    if compset -P '*='; then\n"
           "        case ${IPREFIX##* } in\n",
           out);
     for (size_t i = 0; (key = config_table_key(i)) != NULL; i++) {
+        if (has_layers(key))
+            fprintf(out, "        *%s.%s=) _nrmflow_layers; return ;;\n", key->section, key->name);
         if (!*key_words(key))
             continue;
         fprintf(out, "        *%s.%s=) names=(", key->section, key->name);
@@ -225,8 +269,16 @@ static void begin_zsh(FILE *out, const struct command_list *commands)
     }
     fputs("    )\n"
           "    _describe key names -S ''\n"
-          "}\n"
-          "_nrmflow() {\n"
+          "}\n",
+          out);
+}
+
+static void begin_zsh(FILE *out, const struct command_list *commands)
+{
+    put_zsh_commands(out, commands);
+    put_zsh_layers(out);
+    put_zsh_keys(out);
+    fputs("_nrmflow() {\n"
           "    if ((CURRENT == 2)); then\n"
           "        [[ $PREFIX == -* ]] && compadd -- --help --version && return\n"
           "        _nrmflow_commands\n"
@@ -241,8 +293,11 @@ static void begin_zsh(FILE *out, const struct command_list *commands)
 
 static void put_zsh_action(FILE *out, const char *argument, enum kind kind)
 {
-    static const char *const actions[] = {
-        [OTHER] = " ", [FILES] = "_files", [KEYS] = "_nrmflow_keys", [COMMANDS] = "_nrmflow_commands"};
+    static const char *const actions[] = {[OTHER] = " ",
+                                          [FILES] = "_files",
+                                          [KEYS] = "_nrmflow_keys",
+                                          [COMMANDS] = "_nrmflow_commands",
+                                          [LAYERS] = "_nrmflow_layers"};
 
     fputc(':', out);
     put_zsh(out, argument);

@@ -2,6 +2,7 @@
 
 #include "pipeline/command/commands.h"
 #include "pipeline/command/completion.h"
+#include "pipeline/command/layer_names.h"
 #include "pipeline/command/manual.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/suggest.h"
@@ -9,8 +10,9 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_run,    &command_info,  &command_check,  &command_classes, &command_merge, &command_query, &command_map,
-    &command_report, &command_walks, &command_export, &command_weights, &command_bench, &command_help,
+    &command_run,    &command_info,    &command_check,    &command_classes, &command_merge,
+    &command_query,  &command_map,     &command_evaluate, &command_report,  &command_walks,
+    &command_export, &command_weights, &command_bench,    &command_help,
 };
 
 static const struct command_list all = {commands, sizeof commands / sizeof commands[0]};
@@ -54,6 +56,7 @@ int command_help_unknown(const char *name)
 struct arguments {
     const char *name; /* of a command; NULL: the program */
     const char *shell;
+    const char *layers; /* a file */
     bool man, json;
 };
 
@@ -65,6 +68,8 @@ static const struct shell {
 static const struct option_row rows[] = {
     {"man", 0, OPTION_FLAG, FIELD(man), .help = "print the manual page of COMMAND, or of the program, for man(1)"},
     {"completion", 0, OPTION_TEXT, FIELD(shell), "bash|zsh", .help = "print the completion script for a shell"},
+    {"layers", 0, OPTION_TEXT, FIELD(layers), "FILE",
+     .help = "print the names of the layers of a store, a model's file or a configuration, as completions offer them"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "list the commands in one JSON object"},
 };
 
@@ -87,10 +92,10 @@ static enum status check(void *arguments, struct error *err)
 {
     const struct arguments *a = arguments;
 
-    if (a->man + a->json + (a->shell != NULL) > 1)
-        return error_set(err, FAIL_CONFIG, "--man, --completion and --json cannot be combined");
-    if (a->name && (a->json || a->shell))
-        return error_set(err, FAIL_CONFIG, "--json and --completion take no command: leave out %s", a->name);
+    if (a->man + a->json + (a->shell != NULL) + (a->layers != NULL) > 1)
+        return error_set(err, FAIL_CONFIG, "--man, --completion, --layers and --json cannot be combined");
+    if (a->name && (a->json || a->shell || a->layers))
+        return error_set(err, FAIL_CONFIG, "--json, --completion and --layers take no command: leave out %s", a->name);
     if (a->shell && !find_shell(a->shell))
         return error_set(err, FAIL_CONFIG, "--completion %s: must be bash or zsh", a->shell);
     return OK;
@@ -111,9 +116,12 @@ static int run(const void *arguments)
 {
     const struct arguments *a = arguments;
     const struct command *command = a->name ? command_help_find(a->name) : NULL;
+    struct error err = {0};
 
     if (a->name && !command)
         return command_help_unknown(a->name);
+    if (a->layers)
+        return command_end(layer_names_print(stdout, a->layers, &err), &err);
     if (a->json)
         print_json();
     else if (a->shell)

@@ -6,6 +6,7 @@
 #include "pipeline/util/paint.h"
 #include "pipeline/util/spark.h"
 #include "pipeline/util/table.h"
+#include "pipeline/util/wrap.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -133,7 +134,7 @@ static void print_images(const struct view *view)
     if (summary->labelled)
         printf("%-18s%.4f (%zu of %zu images with a label)\n", "accuracy",
                (double)summary->correct / (double)summary->labelled, summary->correct, summary->labelled);
-    if (summary->has_given)
+    if (summary->has_given && summary->conditioned)
         printf("%-18s%.4g +- %.2g\n", "given mass", summary->given_mean, summary->given_error);
 }
 
@@ -416,6 +417,10 @@ static void print_warnings(const struct view *view)
                "results differ in the last bits.\n",
                warning);
     print_weak(summary, warning);
+    if (summary->condition_warning) {
+        fputs(warning, stdout);
+        wrap_words(stdout, summary->condition_warning, sizeof "warning:", 0);
+    }
     if (gap > LEDGER_TOLERANCE)
         printf("%sthe ledger is open by up to %.1e of the total variation (%.0e is tolerated): some relevance is\n"
                "unaccounted for.\n",
@@ -428,6 +433,20 @@ static void print_warnings(const struct view *view)
                warning, exploded, exploded == 1 ? "" : "s");
 }
 
+/* An evaluation has no statistics of layers. */
+static void print_evaluation(const struct summary *summary)
+{
+    printf("\n%-18s", "evaluation");
+    table_text(stdout, summary->evaluation);
+    puts("\n");
+    for (const char *line = summary->verdicts; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        char text[TABLE_CELL];
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(line, "\n"), line);
+        table_text(stdout, text);
+        putchar('\n');
+    }
+}
+
 static void print_all(const struct summary *summary, const char *path)
 {
     const struct view view = {summary, paint_wanted(stdout)};
@@ -436,7 +455,10 @@ static void print_all(const struct summary *summary, const char *path)
     if (summary->config)
         print_config(summary->config);
     print_images(&view);
-    print_layers(&view);
+    if (summary->evaluation)
+        print_evaluation(summary);
+    else
+        print_layers(&view);
     print_spark(summary);
     print_flows(&view);
     print_queries(&view);

@@ -31,6 +31,8 @@ static const struct option_row rows[] = {
      .help = "the page to write; default: STORE's name with .html, in the working folder"},
     {"images", 0, OPTION_TEXT, FIELD(report.images.path), "CONFIG",
      .help = "add images overlaid with the channels' relevance; CONFIG is the configuration of the store's run"},
+    {"evaluation", 0, OPTION_TEXT, FIELD(report.evaluation), "FILE",
+     .help = "add the figures of `nrmflow evaluate`: how far relevance can be trusted"},
     {"set", 0, OPTION_LIST, FIELD(report.images.sets), "KEY=VALUE",
      .help = "with --images: change a key of the configuration"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object: page, bytes"},

@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, FIELD(output), "STORE",
      .help = "the store to write; default: CONFIG's name with .h5, in the working folder"},
     {"set", 0, OPTION_LIST, FIELD(source.sets), "KEY=VALUE",
-     .help = "change a key of the configuration, such as measure.given=none"},
+     .help = "change a key of the configuration, such as measure.given=input"},
     {"restart", 0, OPTION_FLAG, FIELD(restart), .help = "delete an existing store, whatever run it belongs to"},
     {"same-images", 0, OPTION_FLAG, FIELD(same_images),
      .help = "continue although the sizes or times of image files have changed: they are copies of the same images"},

@@ -214,8 +214,9 @@ static const struct option_row rows[] = {
 
 static const char help[] =
     "Lists the tensors of a weights file (safetensors, Keras .h5, PyTorch .pth), its checksum, and the network "
-    "that they form; of an ONNX file its graph: every variable with what it is computed from. Fails if the network "
-    "is not known.";
+    "that they form; of an ONNX file its graph: every variable with what it is computed from. Fails, after the list, "
+    "if "
+    "`run` cannot use the network.";
 
 static int run(const void *arguments)
 {

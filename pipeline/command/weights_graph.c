@@ -2,6 +2,7 @@
 
 #include "io/onnx/graph.h"
 #include "pipeline/command/command.h"
+#include "pipeline/run/model_file.h"
 #include "pipeline/util/table.h"
 
 #include <stdlib.h>
@@ -14,26 +15,17 @@ enum { USUAL_SIDE = 224 };
 
 struct report {
     const char *path;
-    struct onnx_graph *graph;
+    struct model_file file;
+    const struct onnx_graph *graph;
+    struct model_description description; /* of `run`; without refusal */
+    struct error refusal;                 /* what `run` says against the network; else OK */
     char sha256[SHA256_HEX];
-    bool *cut; /* [nlayers + 1] */
     double parameters, products;
 };
 
-/* A cut is a variable that no layer jumps over, gates apart: all relevance passes it. Layers that only make a gate
- * carry none. */
-static void find_cuts(bool *cut, bool *swept, const struct onnx_graph *g)
+static bool is_cut(const struct report *r, size_t variable)
 {
-    swept[g->nlayers] = true;
-    for (size_t v = 0; v <= g->nlayers; v++)
-        cut[v] = true;
-    for (size_t k = g->nlayers; k-- > 0;)
-        for (size_t i = 0; i < g->layers[k].ninputs && swept[k + 1]; i++) {
-            size_t lower = g->inputs[g->layers[k].first_input + i].variable;
-            swept[lower] = true;
-            for (size_t between = lower + 1; between <= k; between++)
-                cut[between] = false;
-        }
+    return r->refusal.status == OK && r->description.net.cut[variable];
 }
 
 static double parameters(const struct onnx_graph *g, size_t layer)
@@ -43,26 +35,24 @@ static double parameters(const struct onnx_graph *g, size_t layer)
     return l->weighted ? (double)onnx_graph_weight_floats(g, layer) + (double)l->upper.channels : 0.0;
 }
 
+/* Open the file as `run` does; a graph that it cannot use is shown nevertheless. */
 static enum status inspect(struct report *r, struct error *err)
 {
-    bool *swept = NULL;
-    enum status rc;
+    enum status rc = model_file_open(&r->file, &r->description, r->path, USUAL_SIDE, err);
 
-    TRY(onnx_graph_open(&r->graph, r->path, USUAL_SIDE, USUAL_SIDE, err));
-    TRY(onnx_graph_sha256(r->sha256, r->graph, err));
-    r->cut = calloc(r->graph->nlayers + 1, sizeof *r->cut);
-    swept = calloc(r->graph->nlayers + 1, sizeof *swept);
-    if (!r->cut || !swept) {
-        rc = error_system(err, "%s", r->path);
-        goto done;
+    r->graph = r->file.onnx;
+    if (rc == FAIL_UNSUPPORTED && r->graph) {
+        r->refusal = *err;
+        *err = (struct error){OK, ""};
+        rc = OK;
     }
-    find_cuts(r->cut, swept, r->graph);
+    TRY(rc);
+    TRY(onnx_graph_sha256(r->sha256, r->graph, err));
     for (size_t k = 0; k < r->graph->nlayers; k++) {
         r->parameters += parameters(r->graph, k);
         r->products += onnx_graph_products(r->graph, k);
     }
 done:
-    free(swept);
     return rc;
 }
 
@@ -143,7 +133,7 @@ static void cell(char out[TABLE_CELL], const void *data, size_t row, size_t colu
     else if (column == SHAPE)
         snprintf(out, TABLE_CELL, "%zu x %zu x %zu", s.channels, s.height, s.width);
     else if (column == CUT)
-        snprintf(out, TABLE_CELL, "%s", r->cut[row] ? "cut" : "");
+        snprintf(out, TABLE_CELL, "%s", is_cut(r, row) ? "cut" : "");
     else if (row > 0)
         write_layer(out, r->graph, row - 1, column);
 }
@@ -166,6 +156,9 @@ static void print_text(const struct report *r)
            r->parameters, 2e-9 * r->products);
     if (g->free_height || g->free_width)
         printf("  input    the file leaves its size open; shown for %zu x %zu\n", g->input.height, g->input.width);
+    printf("  pixels   %s\n", g->input.channels == 3
+                                  ? "prepared as for torchvision; data.preprocessing chooses another way"
+                                  : "the file does not say how they are prepared; give data.mean and data.std");
     if (g->softmax)
         printf("  output   the logits; a Softmax after them is taken off\n");
     table_print(stdout, &(struct table){columns, COLUMNS, g->nlayers + 1, r, cell, NULL}, paint_wanted(stdout));
@@ -205,7 +198,7 @@ static json_t *json_layer(const struct report *r, size_t layer)
                      "kind", onnx_graph_kind_name(l->kind), "activation",
                      onnx_graph_activation_name(l->activation.kind), "shape", json_shape(l->upper), "reads", reads,
                      "gate", l->kind == ONNX_GATE ? json_string(onnx_graph_variable(g, l->gate)) : json_null(), "cut",
-                     (int)r->cut[layer + 1], "parameters", (json_int_t)parameters(g, layer), "flop",
+                     (int)is_cut(r, layer + 1), "parameters", (json_int_t)parameters(g, layer), "flop",
                      2.0 * onnx_graph_products(g, layer));
 }
 
@@ -221,9 +214,10 @@ static bool print_json(const struct report *r)
                                 (int)(g->free_height || g->free_width), "classes",
                                 (json_int_t)(out.channels * out.height * out.width), "parameters",
                                 (json_int_t)r->parameters, "flop", 2.0 * r->products, "softmax", (int)g->softmax);
-    json_t *root = json_pack("{s:o, s:s, s:s, s:o, s:I, s:o, s:o}", "path", json_text(r->path), "format", "onnx",
+    json_t *refusal = r->refusal.status == OK ? json_null() : json_text(r->refusal.message);
+    json_t *root = json_pack("{s:o, s:s, s:s, s:o, s:I, s:o, s:o, s:o}", "path", json_text(r->path), "format", "onnx",
                              "sha256", r->sha256, "producer", json_text(g->producer), "opset", (json_int_t)g->opset,
-                             "network", network, "layers", layers);
+                             "network", network, "layers", layers, "refusal", refusal);
     bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
 
     putchar('\n');
@@ -233,15 +227,22 @@ static bool print_json(const struct report *r)
 
 int weights_graph_print(const char *path, bool json)
 {
-    struct report r = {.path = path};
+    struct report *r = calloc(1, sizeof *r);
     struct error err = {0};
-    enum status rc = inspect(&r, &err);
+    enum status rc;
 
+    if (!r)
+        return command_fail(&(struct error){FAIL_SYSTEM, "no memory for the description of a network"});
+    r->path = path;
+    rc = inspect(r, &err);
     if (rc == OK && !json)
-        print_text(&r);
-    else if (rc == OK && !print_json(&r))
+        print_text(r);
+    else if (rc == OK && !print_json(r))
         rc = error_set(&err, FAIL_SYSTEM, "cannot print JSON");
-    free(r.cut);
-    onnx_graph_close(r.graph);
-    return command_end(rc, &err);
+    int status = command_end(rc, &err);
+    if (status == COMMAND_OK && r->refusal.status != OK)
+        status = command_fail(&r->refusal);
+    model_file_close(&r->file);
+    free(r);
+    return status;
 }

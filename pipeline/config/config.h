@@ -32,6 +32,19 @@ enum config_format {
     CONFIG_FORMAT_TAR
 };
 
+enum config_preprocessing {
+    CONFIG_PREPROCESSING_AUTO,
+    CONFIG_PREPROCESSING_TORCHVISION,
+    CONFIG_PREPROCESSING_TORCHVISION_V2,
+    CONFIG_PREPROCESSING_TIMM,
+    CONFIG_PREPROCESSING_TIMM_INCEPTION,
+    CONFIG_PREPROCESSING_KERAS_CAFFE,
+    CONFIG_PREPROCESSING_KERAS_TF,
+    CONFIG_PREPROCESSING_KERAS_TORCH
+};
+
+enum config_interpolation { CONFIG_INTERPOLATION_AUTO, CONFIG_INTERPOLATION_BILINEAR, CONFIG_INTERPOLATION_BICUBIC };
+
 enum config_scale { CONFIG_SCALE_AUTO, CONFIG_SCALE_1, CONFIG_SCALE_255 };
 
 enum config_order { CONFIG_ORDER_AUTO, CONFIG_ORDER_RGB, CONFIG_ORDER_BGR };
@@ -126,6 +139,8 @@ struct config_data {
     enum config_format format;
     struct range images;
     struct config_shard shard;
+    enum config_preprocessing preprocessing; /* what the other keys' defaults are taken from */
+    enum config_interpolation interpolation; /* of resizing */
     struct config_size resize, crop, pad;
     struct config_reals mean, std;
     enum config_scale scale; /* of mean and std */

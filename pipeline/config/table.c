@@ -22,6 +22,14 @@ static const struct config_key keys[] = {
     {"data", "images", CONFIG_TYPE_RANGE, FIELD(data.images), "", .help = "use only images A <= i < B; empty: all"},
     {"data", "shard", CONFIG_TYPE_SHARD, FIELD(data.shard), "1/1",
      .help = "use part K of N of the images, in whole blocks"},
+    {"data", "preprocessing", CONFIG_TYPE_CHOICE, FIELD(data.preprocessing), "auto",
+     .help =
+         "whose preprocessing the network was trained with, which gives the defaults of the keys up to order; auto: "
+         "keras-caffe for Keras' files, else torchvision, and images only resized where the input is not 224 pixels "
+         "wide",
+     .allowed = "auto|torchvision|torchvision-v2|timm|timm-inception|keras-caffe|keras-tf|keras-torch"},
+    {"data", "interpolation", CONFIG_TYPE_CHOICE, FIELD(data.interpolation), "auto",
+     .help = "how images are resized; auto: as for the model's training", .allowed = "auto|bilinear|bicubic"},
     {"data", "resize", CONFIG_TYPE_OPTIONAL, FIELD(data.resize), "",
      .help = "length of the shorter side after resizing, in pixels; empty: as for the model's training", .low = 1,
      .high = 16384},
@@ -71,9 +79,9 @@ static const struct config_key keys[] = {
      .values = bias_modes},
     {"measure", "pool", CONFIG_TYPE_CHOICE, FIELD(measure.pool), "winner",
      .help = "how max pooling distributes relevance", .allowed = "winner|first|proportional", .values = pool_modes},
-    {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "input",
-     .help = "condition: count only walks that reach the pixels (input), only walks through sets of one or more layers "
-             "joined by `and`, or all walks (none)"},
+    {"measure", "given", CONFIG_TYPE_EXPRESSION, FIELD(measure.given), "none",
+     .help = "condition: count all walks (none), only those that reach the pixels (input: every layer then has the "
+             "shares of what reaches them), or only those through sets of one or more layers joined by `and`"},
     {"measure", "target", CONFIG_TYPE_TARGET, FIELD(measure.target), "predicted",
      .help = "output to explain: one class, or one class against another"},
     {"measure", "flows", CONFIG_TYPE_FLOWS, FIELD(measure.flows), "auto",

@@ -203,7 +203,17 @@ static bool find_order(struct entry *in_a, struct entry *in_b, const char *a, co
     return false;
 }
 
-bool config_text_differs_in(char *message, size_t n, const char *mine, const char *stored, const char *const *keys)
+/* Whether a configuration does not set this key, which a store has with another value. */
+static bool left_at_default(const struct config *config, const struct entry *e)
+{
+    size_t i = config_table_find(e->section, e->name);
+    const struct config_key *key = config_table_key(i);
+
+    return config && key && key->type != CONFIG_TYPE_PAIRS && config->lines[i] == CONFIG_DEFAULT;
+}
+
+bool config_text_differs_from(char *message, size_t n, const struct config *config, const char *mine,
+                              const char *stored, const char *const *keys)
 {
     struct entry here, there;
 
@@ -214,9 +224,18 @@ bool config_text_differs_in(char *message, size_t n, const char *mine, const cha
                  there.section, there.name);
         return true;
     }
-    snprintf(message, n, "%s.%s is \"%.*s\" here, but \"%.*s\" in the store", here.section, here.name, here.nvalue,
-             here.value, there.nvalue, there.value);
+    bool silent = left_at_default(config, &here);
+    int used = snprintf(message, n, "%s.%s is \"%.*s\" here%s, but \"%.*s\" in the store", here.section, here.name,
+                        here.nvalue, here.value, silent ? " by default" : "", there.nvalue, there.value);
+    if (silent && used > 0 && (size_t)used < n)
+        snprintf(message + used, n - (size_t)used, ": set %s.%s = %.*s for the same run", here.section, here.name,
+                 there.nvalue, there.value);
     return true;
+}
+
+bool config_text_differs_in(char *message, size_t n, const char *mine, const char *stored, const char *const *keys)
+{
+    return config_text_differs_from(message, n, NULL, mine, stored, keys);
 }
 
 bool config_text_differs(char *message, size_t n, const char *mine, const char *stored)

@@ -16,6 +16,11 @@ char *config_text_value(const struct config *config, const char *section, const 
  * message[n]. Paths, memory and the like are ignored: data and model are compared by their checksums. */
 bool config_text_differs(char *message, size_t n, const char *mine, const char *stored);
 
+/* The same for a configuration and its text: if a key differs that the configuration leaves at its default, the message
+ * says so and what to write to have the store's value. */
+bool config_text_differs_from(char *message, size_t n, const struct config *config, const char *mine,
+                              const char *stored, const char *const *keys);
+
 /* The same for some keys, "section.key", ended by NULL; NULL: for those above. A key whose names the user chooses
  * stands for all of them: "measure.rule". */
 bool config_text_differs_in(char *message, size_t n, const char *mine, const char *stored, const char *const *keys);

@@ -1,6 +1,7 @@
 #include "pipeline/results/check.h"
 
 #include "pipeline/results/check_context.h"
+#include "pipeline/results/check_evaluation.h"
 #include "pipeline/results/check_flows.h"
 #include "pipeline/results/check_images.h"
 #include "pipeline/results/check_layers.h"
@@ -138,8 +139,8 @@ done:
     return rc;
 }
 
-/* A store of maps has no ledger and no statistics. */
-static enum status check_maps(struct check_result *out, struct check *c)
+/* A store of maps or of an evaluation has no ledger and no statistics. */
+static enum status check_partial(struct check_result *out, struct check *c)
 {
     enum status rc = OK;
 
@@ -147,6 +148,8 @@ static enum status check_maps(struct check_result *out, struct check *c)
     TRY(store_read_int(&c->status, c->reader, "images/status", 1, &c->images, c->err));
     out->images = c->images;
     TRY(check_each(&out->queries, c, "queries", check_query));
+    if (check_is_evaluation(c))
+        TRY(check_evaluation(c, &out->results));
 done:
     return rc;
 }
@@ -155,8 +158,8 @@ static enum status check_numbers(struct check_result *out, struct check *c)
 {
     enum status rc = OK;
 
-    if (store_has(c->reader, "queries/map/map") && !store_has(c->reader, "layers"))
-        return check_maps(out, c);
+    if (check_is_evaluation(c) || (store_has(c->reader, "queries/map/map") && !store_has(c->reader, "layers")))
+        return check_partial(out, c);
     TRY(read_config(c));
     TRY(read_network(c));
     TRY(read_layers(c));

@@ -19,6 +19,7 @@ struct check_weak {
 struct check_result {
     struct store_problems problems;
     size_t images, layers, flows, queries;
+    size_t results; /* of an evaluation */
     bool complete;
     struct check_weak weak;
     bool numbers; /* have been checked: false if the form is too damaged to read them */

@@ -81,6 +81,33 @@ done:
     return rc;
 }
 
+/* Stores of earlier versions do not have it. */
+static enum status check_activation(struct layer *l)
+{
+    size_t channels = l->layer->channels, tops[] = {channels, STORE_ANY};
+    double *mean = NULL, *top = NULL;
+    struct check_offenders numbers = {0}, high = {0};
+    char path[CHECK_PATH + 16];
+    enum status rc = OK;
+
+    if (!check_has(l->c, l->group, "activation_mean") || l->c->ok == 0)
+        return OK;
+    TRY(read(&mean, l, "activation_mean", 1, &channels));
+    snprintf(path, sizeof path, "%s/active_value", l->group);
+    TRY(store_read_real(&top, l->c->reader, path, 2, tops, l->c->err));
+    for (size_t i = 0; i < channels; i++) {
+        double highest = tops[1] ? top[i * tops[1]] : (double)INFINITY;
+        check_offend(&numbers, i, !isfinite(mean[i]));
+        check_offend(&high, i, mean[i] > highest + CHECK_LAW * fmax(fabs(mean[i]), fabs(highest)));
+    }
+    report(l, "activation_mean", numbers, "channels", "is not finite");
+    report(l, "activation_mean", high, "channels", "is above the highest activation, active_value");
+done:
+    free(mean);
+    free(top);
+    return rc;
+}
+
 /* Whether the walks of the condition all pass this layer, so that it sums to one: those that start at the input pass
  * all cuts. Under a condition of sets that is known without the network for the logits only. */
 static bool sums_to_one(const struct layer *l)
@@ -349,6 +376,7 @@ enum status check_layer(struct check *c, struct check_layer *layer)
 
     snprintf(l.group, sizeof l.group, "layers/%s", layer->name);
     TRY(check_moments(&l));
+    TRY(check_activation(&l));
     check_sum(&l);
     TRY(check_place(&l));
     TRY(check_histogram(&l));

@@ -15,6 +15,7 @@ enum { PATH = 640 };
 
 enum status classes_read(struct classes *out, const struct store_reader *reader, const char *path, struct error *err)
 {
+    char *given = NULL;
     enum status rc = OK;
 
     *out = (struct classes){.count = STORE_ANY};
@@ -22,11 +23,15 @@ enum status classes_read(struct classes *out, const struct store_reader *reader,
         out->count = 0;
         return error_set(err, FAIL_CONFIG, "%s has no numbers by class; run with store.classes = all, or a list", path);
     }
+    if (store_has_attribute(reader, "", "given"))
+        TRY(store_get_text(&given, reader, "", "given", err));
+    out->conditioned = !given || strcmp(given, "none") != 0;
     TRY(store_read_text(&out->names, reader, "class", &out->count, err));
     TRY(store_read_int(&out->images, reader, "classes/count", 1, &out->count, err));
     TRY(store_read_real(&out->given, reader, "classes/given_mass", 1, &out->count, err));
     TRY(store_read_real(&out->given_error, reader, "classes/given_std_error", 1, &out->count, err));
 done:
+    free(given);
     return rc;
 }
 

@@ -14,6 +14,7 @@ struct classes {
     char **names;                /* [count] */
     int64_t *images;             /* [count] number of images in the sums */
     double *given, *given_error; /* [count] mean mass of the condition and its standard error; NaN without images */
+    bool conditioned;            /* the run has a condition, as far as the store says; if not, `given` is one */
 };
 
 /* Read the table of classes. Caller frees with classes_free, also after a failure.

@@ -1,6 +1,7 @@
 #include "pipeline/results/summary.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/config/composite.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,10 +28,29 @@ static bool has_prefix(const char *name, const char *prefix)
 static enum status read_attributes(struct summary *out, const struct store_reader *reader, struct error *err)
 {
     static const char *const names[] = {
-        "network",      "composite",        "bias",        "pool",        "given",        "target",
-        "dataset",      "dataset_sha256",   "pixel_scale", "pixel_order", "pixel_mean",   "pixel_std",
-        "pixel_resize", "pixel_resampling", "pixel_crop",  "pixel_pad",   "model_sha256", "program_version",
-        "isa",          "blas_core",        "seed",        "shard",
+        "network",
+        "composite",
+        "bias",
+        "pool",
+        "given",
+        "target",
+        "dataset",
+        "dataset_sha256",
+        "pixel_preprocessing",
+        "pixel_scale",
+        "pixel_order",
+        "pixel_mean",
+        "pixel_std",
+        "pixel_resize",
+        "pixel_resampling",
+        "pixel_crop",
+        "pixel_pad",
+        "model_sha256",
+        "program_version",
+        "isa",
+        "blas_core",
+        "seed",
+        "shard",
     };
     enum status rc = OK;
 
@@ -48,6 +68,15 @@ static enum status read_attributes(struct summary *out, const struct store_reade
         TRY(store_get_text(&out->config, reader, "", "config", err));
 done:
     return rc;
+}
+
+/* An attribute's text; "" if there is none. */
+static const char *text_of(const struct summary *summary, const char *name)
+{
+    for (size_t i = 0; i < summary->nattributes; i++)
+        if (strcmp(summary->attributes[i].name, name) == 0 && summary->attributes[i].text)
+            return summary->attributes[i].text;
+    return "";
 }
 
 /* A flag of the root: true if it is an integer other than 0, or anything that is no integer. */
@@ -460,6 +489,18 @@ done:
 
 /* ---- interface ------------------------------------------------------------------------------------------------- */
 
+static enum status read_evaluation(struct summary *out, const struct store_reader *reader, struct error *err)
+{
+    enum status rc = OK;
+
+    if (!store_has(reader, "evaluation") || !store_has_attribute(reader, "evaluation", "verdicts"))
+        return OK;
+    TRY(store_get_text(&out->evaluation, reader, "evaluation", "settings", err));
+    TRY(store_get_text(&out->verdicts, reader, "evaluation", "verdicts", err));
+done:
+    return rc;
+}
+
 enum status summary_read(struct summary *out, const char *path, struct error *err)
 {
     enum status rc = OK;
@@ -472,11 +513,14 @@ enum status summary_read(struct summary *out, const char *path, struct error *er
     out->complete = read_flag(reader, "complete");
     out->weak_condition = read_flag(reader, "weak_condition");
     TRY(read_attributes(out, reader, err));
+    out->conditioned = strcmp(text_of(out, "given"), "none") != 0;
+    out->condition_warning = composite_warning(text_of(out, "composite"), text_of(out, "given"));
     TRY(read_stages(out, reader, err));
     TRY(read_layers(out, &nvariables, reader, err));
     TRY(read_images(out, reader, nvariables, err));
     TRY(read_flows(out, reader, err));
     TRY(read_queries(out, reader, err));
+    TRY(read_evaluation(out, reader, err));
     TRY(group_bytes(&out->images_bytes, reader, "images", err));
     TRY(group_bytes(&out->state_bytes, reader, "state", err));
 done:
@@ -495,5 +539,7 @@ void summary_free(struct summary *summary)
     free(summary->queries);
     free(summary->stages);
     free(summary->config);
+    free(summary->evaluation);
+    free(summary->verdicts);
     *summary = (struct summary){0};
 }

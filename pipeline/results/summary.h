@@ -61,6 +61,8 @@ struct summary {
     size_t labels;                   /* images with a label */
     size_t labelled, correct;        /* images with label and prediction; those where both agree */
     bool has_given, weak_condition;
+    bool conditioned;              /* the run has a condition, as far as the store says */
+    const char *condition_warning; /* a sentence without full stop if the composite and the condition mislead; static */
     double given_mean, given_error; /* of images/given_mass over the images with status ok, and its standard error */
 
     size_t nlayers, nflows, nqueries, nstages, nattributes;
@@ -69,7 +71,8 @@ struct summary {
     struct summary_query *queries; /* [nqueries] */
     struct summary_stage *stages;  /* [nstages] slowest first */
     struct summary_attribute attributes[SUMMARY_MAX_ATTRIBUTES];
-    char *config; /* NULL if there is none */
+    char *config;                /* NULL if there is none */
+    char *evaluation, *verdicts; /* settings of an evaluation, and what it says in lines; NULL if it is none */
 };
 
 /* Read a summary.

@@ -98,6 +98,10 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "finished", count(summary->finished));
     json_object_set_new(object, "failed", count(summary->failed));
     json_object_set_new(object, "complete", json_boolean(summary->complete));
+    if (summary->evaluation) {
+        json_object_set_new(object, "evaluation", json_output_text(summary->evaluation));
+        json_object_set_new(object, "verdicts", json_output_text(summary->verdicts));
+    }
     json_object_set_new(object, "status", json_status(summary));
     json_object_set_new(object, "labels", count(summary->labels));
     json_object_set_new(object, "labelled", count(summary->labelled));
@@ -108,6 +112,8 @@ json_t *summary_json(const struct summary *summary)
     json_object_set_new(object, "given_mass_error",
                         summary->has_given ? json_output_real(summary->given_error) : json_null());
     json_object_set_new(object, "weak_condition", json_boolean(summary->weak_condition));
+    json_object_set_new(object, "condition_warning",
+                        summary->condition_warning ? json_string(summary->condition_warning) : json_null());
     json_object_set_new(object, "layers", json_layers(summary));
     json_object_set_new(object, "flows", json_flows(summary));
     json_object_set_new(object, "queries", json_queries(summary));

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 600, PATH = 640, LIST = 1024 };
+enum { GROUP = 600, PATH = 640, LIST = 1024, SHOWN = 4 };
 
 /* The state of a search: the store, and the matrices of consecutive layers. */
 struct search {
@@ -116,26 +116,75 @@ done:
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
 
-/* The flows that the layers need, as measure.flows takes them. */
-static void list_flows(char *list, size_t n, const struct walk_ranking *out)
+/* Whether the store has all joint relevance of two layers: a flow along one connection is that only if no walk takes
+ * another way. */
+static bool has_joint(const struct search *s, size_t lower, size_t upper)
 {
-    size_t used = 0;
+    char path[PATH];
+
+    snprintf(path, sizeof path, "flows/%s-%s", s->layers.items[lower].name, s->layers.items[upper].name);
+    if (!store_has(s->reader, path))
+        return false;
+    snprintf(path, sizeof path, "flows/%s-%s/to_bias", s->layers.items[lower].name, s->layers.items[upper].name);
+    return !store_has(s->reader, path) || layers_adjoin(&s->layers, lower, upper);
+}
+
+/* Layers from this one down that the store has joint relevance of, as --layers takes them; returns how many. */
+static size_t follow(char *list, size_t n, const struct search *s, size_t upper)
+{
+    size_t count = 1, used = (size_t)snprintf(list, n, "%s", s->layers.items[upper].name);
+
+    for (size_t lower = upper; lower-- > 1 && count < SHOWN && used + 1 < n;)
+        if (has_joint(s, lower, upper)) {
+            used += (size_t)snprintf(list + used, n - used, ",%s", s->layers.items[lower].name);
+            upper = lower;
+            count++;
+        }
+    return count;
+}
+
+/* The highest walk of at least two pairs from a convolution or an add down that the store knows; empty if there is
+ * none. */
+static void find_example(char list[LIST], const struct search *s)
+{
+    for (size_t k = s->layers.count; k-- > 1;)
+        if (s->layers.items[k].features && follow(list, LIST, s, k) > 2)
+            return;
+    list[0] = '\0';
+}
+
+/* The flows that the layers need and the store does not have, as measure.flows takes them; of many the first and
+ * `...`. Returns how many there are. */
+static size_t list_missing(char list[LIST], const struct search *s)
+{
+    size_t used = 0, count = 0;
 
     list[0] = '\0';
-    for (size_t k = out->nlayers - 1; k-- > 0 && used + 1 < n;) {
-        int more = snprintf(list + used, n - used, "%s%s-%s", used ? ", " : "", out->layers[k + 1], out->layers[k]);
-        used += more > 0 ? (size_t)more : 0;
+    for (size_t k = s->out->nlayers - 1; k-- > 0;) {
+        const char *lower = s->out->layers[k + 1], *upper = s->out->layers[k];
+        if (has_joint(s, layers_find(&s->layers, lower), layers_find(&s->layers, upper)))
+            continue;
+        if (++count <= SHOWN && used + 1 < LIST)
+            used += (size_t)snprintf(list + used, LIST - used, "%s%s-%s", used ? ", " : "", lower, upper);
     }
+    if (count > SHOWN && used + 1 < LIST)
+        snprintf(list + used, LIST - used, ", ...");
+    return count;
 }
 
 static enum status no_flow(const struct search *s, const char *pair, const char *what)
 {
-    char list[LIST];
+    char list[LIST], example[LIST], others[64] = "";
+    size_t missing = list_missing(list, s);
 
-    list_flows(list, sizeof list, s->out);
-    return error_set(s->err, FAIL_CONFIG,
-                     "%s has no flow %s%s; run with measure.flows = %s, or choose other layers with --layers", s->path,
-                     pair, what, list);
+    if (missing > 1)
+        snprintf(others, sizeof others, ", nor %zu others that these walks need", missing - 1);
+    find_example(example, s);
+    return error_set(s->err, FAIL_CONFIG, "%s has no flow %s%s%s; %s%.250s, or run with measure.flows = %.400s",
+                     s->path, pair, what, others,
+                     example[0] ? "walk through layers that it has flows of, such as --layers "
+                                : "choose other layers with --layers",
+                     example, list);
 }
 
 /* A row of a class, or the numbers over all images. */
@@ -155,8 +204,7 @@ static enum status read_numbers(double **out, const struct search *s, const char
     return store_read_rows(*out, s->reader, path, row, 1, width, s->err);
 }
 
-/* The joint relevance of two layers, of all images or of the class. The flow along a connection is that only if no walk
- * takes another way. */
+/* The joint relevance of two layers, of all images or of the class. */
 static enum status read_joint(struct search *s, struct flow_matrix *flow, const char *pair, size_t k)
 {
     size_t lower = layers_find(&s->layers, s->out->layers[k + 1]), upper = layers_find(&s->layers, s->out->layers[k]);
@@ -166,8 +214,7 @@ static enum status read_joint(struct search *s, struct flow_matrix *flow, const 
     snprintf(path, sizeof path, "flows/%s", pair);
     if (!store_has(s->reader, path))
         TRY(no_flow(s, pair, ""));
-    snprintf(path, sizeof path, "flows/%s/to_bias", pair);
-    if (store_has(s->reader, path) && !layers_adjoin(&s->layers, lower, upper))
+    if (!has_joint(s, lower, upper))
         TRY(no_flow(s, pair, " of all walks, only one along the connection"));
     TRY(flow_matrix_open(flow, s->reader, pair, s->err));
     if (s->out->by_class && !flow_matrix_has(flow, "class_mean"))

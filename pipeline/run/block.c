@@ -22,16 +22,10 @@ static size_t group_size(const struct run_plan *plan)
 static void place(struct block_worker *worker, const struct run_plan *plan, struct arena *arena)
 {
     const struct measure_plan *measure = &plan->model.plan;
-    size_t channels = measure->channel[measure->net->nlinks + 1];
 
     worker->inputs = arena_floats(arena, 2 * group_size(plan) * input_floats(plan));
-    for (size_t i = 0; i < group_size(plan); i++) {
-        struct measure_result *r = &worker->results[i];
-        r->relevance = arena_doubles(arena, channels);
-        r->relevance_position = arena_bytes(arena, channels * sizeof *r->relevance_position);
-        r->activation = arena_floats(arena, channels);
-        r->activation_position = arena_bytes(arena, channels * sizeof *r->activation_position);
-    }
+    for (size_t i = 0; i < group_size(plan); i++)
+        measure_result_place(&worker->results[i], measure, arena);
     measure_workspace_place(&worker->workspace, measure, arena);
     block_sums_place(&worker->block_sums, &plan->statistics, arena);
     queries_place(&worker->queries, &plan->queries, measure, arena);
@@ -90,8 +84,7 @@ void block_announce(struct block_worker *worker, size_t block)
     worker->announced = block;
 }
 
-/* Choose an image's target. False with `target = label` if the image has no label. */
-static bool choose_target(struct measure_target *target, const struct config *config, int label)
+bool block_target(struct measure_target *target, const struct config *config, int label)
 {
     const struct config_target *wanted = &config->measure.target;
 
@@ -220,7 +213,7 @@ static enum status load_group(struct group *group, struct block_worker *worker, 
         size_t slot = index - group->start, at = index - group->first;
         worker->label[slot] = dataset_listing_label(plan->listing.memory, index);
         TRY(status_of_reading(&group->loaded[slot], &batch->images[at], index, worker, err));
-        group->has_target[slot] = choose_target(&group->targets[slot], plan->config, worker->label[slot]);
+        group->has_target[slot] = block_target(&group->targets[slot], plan->config, worker->label[slot]);
         if (group->loaded[slot] == STORE_IMAGE_OK && group->has_target[slot])
             group->inputs[slot] = batch->inputs + at * input_floats(plan);
     }

@@ -58,6 +58,9 @@ enum status block_worker_init(struct block_worker *worker, const struct run_plan
 /* All zero is fine. */
 void block_worker_free(struct block_worker *worker);
 
+/* Choose the target of an image with this label, -1: none. False with `target = label` if it has none. */
+bool block_target(struct measure_target *target, const struct config *config, int label);
+
 /* Announce the block that follows the next one to be computed, or SIZE_MAX. Its first images are read in the
  * background. */
 void block_announce(struct block_worker *worker, size_t block);

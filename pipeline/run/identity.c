@@ -64,7 +64,7 @@ enum status identity_compare(const struct store_reader *store, const char *path,
 
     TRY(rc);
     TRY(store_get_text(&there, store, "", "config", err));
-    if (config_text_differs_in(difference, sizeof difference, here, there, mine->keys))
+    if (config_text_differs_from(difference, sizeof difference, mine->config, here, there, mine->keys))
         TRY(error_set(err, FAIL_MISMATCH, "%s: this store is of another run: %s; %s", path, difference, mine->advice));
     TRY(compare_text(store, path, "model_sha256", mine->model_sha256, "other weights", mine->advice, err));
     rc = compare_text(store, path, "dataset_sha256", mine->dataset_sha256, "another dataset", mine->advice, NULL);

@@ -14,6 +14,7 @@ struct merge {
     void *memory[2];
     struct sums total, part;
     char *dataset, **class_names;
+    bool activations; /* all shards have them */
     double seconds[BLOCK_STAGES];
 };
 
@@ -47,11 +48,14 @@ done:
 static enum status add_sums(struct merge *m, const struct merge_part *part, struct error *err)
 {
     size_t before = part->first - m->all->whole.first;
+    size_t activation = statistics_moments(&m->plan.statistics, STATISTICS_ACTIVATION, 0)->first;
     struct store_reader *store = NULL;
+    bool has = false;
     enum status rc = OK;
 
     TRY(store_open_read(&store, part->path, err));
-    TRY(state_load_sums(&m->part, store, part->rows, err));
+    TRY(state_load_sums(&m->part, &has, activation, store, part->rows, err));
+    m->activations = m->activations && has;
     sums_shift_images(&m->part, before);
     sums_merge(&m->total, &m->part);
     TRY(sums_accept(&m->total, before + part->rows, err));
@@ -78,8 +82,11 @@ static enum status merge_sums(struct merge *m, struct error *err)
         sums_attach(sums[i], plan, m->memory[i]);
     }
     sums_reset(&m->total);
+    m->activations = true;
     for (size_t i = 0; i < m->all->count; i++)
         TRY(add_sums(m, &m->all->parts[i], err));
+    if (!m->activations)
+        statistics_forget(&m->plan.statistics, STATISTICS_ACTIVATION);
 done:
     return rc;
 }

@@ -16,13 +16,8 @@
 
 static enum status check_network(const struct network *net, const struct config *config, struct error *err)
 {
-    struct shape input = network_shape(net, 0);
-
     if (strcmp(config->model.network, "auto") != 0 && strcmp(config->model.network, net->name) != 0)
         return config_fail(config, err, "model.network", "%s holds a %s", config->model.weights.file, net->name);
-    if (input.height != input.width)
-        return error_set(err, FAIL_UNSUPPORTED, "%s: the network's input is %zu x %zu; images are cropped to squares",
-                         config->model.weights.file, input.height, input.width);
     return OK;
 }
 
@@ -209,6 +204,7 @@ enum status model_load(struct model *model, const struct config *config, size_t 
     model->net = d.net;
     memcpy(model->sha256, d.sha256, sizeof model->sha256);
     rc = pixels_choose(&model->preprocessing, config, &model->net, d.keras, err);
+    model->pixels = pixels_name(config, d.keras);
     model->bgr = pixels_bgr(config, d.keras);
     if (rc == OK)
         rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
@@ -274,6 +270,7 @@ enum status model_random(struct model *model, const struct model_random *random,
                          "a multiple of 32",
                          random->network, random->side);
     rc = pixels_choose(&model->preprocessing, config, &model->net, false, err);
+    model->pixels = pixels_name(config, false);
     if (rc == OK)
         rc = choose_measure(&options, &model->flows, config, &model->net, group, err);
     TRY(agree(node->world, rc, err));

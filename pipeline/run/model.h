@@ -14,6 +14,7 @@
 struct model {
     struct network net;
     struct preprocessing preprocessing; /* pixels.h */
+    const char *pixels;                 /* whose preprocessing it is: pixels_name */
     bool bgr;                           /* the network as trained reads blue, green, red */
     char sha256[SHA256_HEX];
     struct node_block weights; /* the network's own */

@@ -47,7 +47,9 @@ static const enum activation_kind activations[ONNX_ACTIVATIONS] = {
     [ONNX_CLIP] = ACTIVATION_CLIP,       [ONNX_LEAKY] = ACTIVATION_LEAKY,
     [ONNX_SIGMOID] = ACTIVATION_SIGMOID, [ONNX_HARD_SIGMOID] = ACTIVATION_HARD_SIGMOID,
     [ONNX_SILU] = ACTIVATION_SILU,       [ONNX_HARD_SWISH] = ACTIVATION_HARD_SWISH,
-    [ONNX_GELU] = ACTIVATION_GELU,
+    [ONNX_GELU] = ACTIVATION_GELU,       [ONNX_ELU] = ACTIVATION_ELU,
+    [ONNX_TANH] = ACTIVATION_TANH,       [ONNX_SOFTPLUS] = ACTIVATION_SOFTPLUS,
+    [ONNX_MISH] = ACTIVATION_MISH,
 };
 
 static struct link link_of(const struct onnx_layer *layer)
@@ -142,6 +144,20 @@ done:
     return rc;
 }
 
+/* Whether images can be the network's input. */
+static enum status check_input(const struct network *net, const char *path, struct error *err)
+{
+    struct shape input = network_shape(net, 0);
+
+    if (input.channels != 1 && input.channels != 3)
+        return error_set(err, FAIL_UNSUPPORTED, "%s: the network's input has %zu channels; images have 1 or 3", path,
+                         input.channels);
+    if (input.height != input.width)
+        return error_set(err, FAIL_UNSUPPORTED, "%s: the network's input is %zu x %zu; images are cropped to squares",
+                         path, input.height, input.width);
+    return OK;
+}
+
 /* ---- both -------------------------------------------------------------------------------------------------------- */
 
 enum status model_file_open(struct model_file *file, struct model_description *description, const char *path,
@@ -158,6 +174,7 @@ enum status model_file_open(struct model_file *file, struct model_description *d
         TRY(weights_open(&file->weights, path, err));
         TRY(describe_vgg(description, file->weights, path, err));
     }
+    TRY(check_input(&description->net, path, err));
 done:
     return rc;
 }

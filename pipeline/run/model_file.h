@@ -29,8 +29,9 @@ struct model_description {
 /* Open a file and describe its network.
  *
  *   side  height and width of the input, where an ONNX file leaves them open; 0: such a file is refused
- * Caller closes the file, also after a failure. Errors: FAIL_SYSTEM, FAIL_FORMAT, FAIL_LIMIT, FAIL_UNSUPPORTED; the
- * message names the file. */
+ * Caller closes the file, also after a failure: of a graph that was read but cannot be used, file->onnx then is open.
+ * Errors: FAIL_SYSTEM, FAIL_FORMAT, FAIL_LIMIT, FAIL_UNSUPPORTED, also if the input is no image; the message names the
+ * file. */
 enum status model_file_open(struct model_file *file, struct model_description *description, const char *path,
                             size_t side, struct error *err);
 

@@ -1,6 +1,7 @@
 #include "pipeline/run/plan.h"
 
 #include "kernels/base/number.h"
+#include "pipeline/config/composite.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/blas.h"
 #include "pipeline/mpi/isa.h"
@@ -248,6 +249,14 @@ done:
 
 /* ---- the whole plan -------------------------------------------------------------------------------------------- */
 
+static void log_condition(const struct config *config, struct log *log)
+{
+    const char *warning = composite_warning(config->measure.composite, config->measure.given);
+
+    if (warning)
+        log_warn(log, "%s composite=%s given=%s", warning, config->measure.composite, config->measure.given);
+}
+
 enum status run_plan_init(struct run_plan *plan, const struct config *config, const struct model_random *random,
                           const struct node *node, struct log *log, struct error *err)
 {
@@ -263,6 +272,7 @@ enum status run_plan_init(struct run_plan *plan, const struct config *config, co
         TRY(model_random(&plan->model, random, config, BLOCK_GROUP, ops, node, err));
     else
         TRY(model_load(&plan->model, config, BLOCK_GROUP, ops, node, err));
+    log_condition(config, log);
     TRY(load_listing(plan, node, err));
     TRY(agree(node->world, run_plan_images(plan, log, err), err));
     TRY(survey_images(&plan->survey, plan->listing.memory, plan->images, &plan->model.preprocessing, node, err));

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Statistics and flows are not computed. */
+/* The condition, which comes first, statistics and flows are not computed. */
 static const struct {
     const char *section, *key, *value;
 } left_out[] = {
@@ -22,7 +22,7 @@ static enum status adapt_config(struct config *config, const struct probe_option
 {
     enum status rc = OK;
 
-    for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
+    for (size_t i = options->given ? 1 : 0; i < sizeof left_out / sizeof left_out[0]; i++)
         TRY(config_set(config, left_out[i].section, left_out[i].key, left_out[i].value, err));
     if (options->block)
         config->run.block = options->block;
@@ -35,13 +35,13 @@ done:
     return rc;
 }
 
-static enum status load_config(struct config *config, const struct probe_options *options, const struct node *node,
-                               struct error *err)
+enum status probe_config(struct config *out, const struct probe_options *options, const struct node *node,
+                         struct error *err)
 {
     enum status rc = OK;
 
-    TRY(config_load(config, &options->source, node, err));
-    TRY(agree(node->world, adapt_config(config, options, err), err));
+    TRY(config_load(out, &options->source, node, err));
+    TRY(agree(node->world, adapt_config(out, options, err), err));
 done:
     return rc;
 }
@@ -52,7 +52,7 @@ enum status probe_begin(struct probe *out, const struct probe_options *options, 
     enum status rc = OK;
 
     *out = (struct probe){.images = NULL};
-    TRY(load_config(&out->config, options, node, err));
+    TRY(probe_config(&out->config, options, node, err));
     TRY(run_plan_init(&out->plan, &out->config, NULL, node, log, err));
     TRY(run_work_init(&out->work, &out->plan, node, log, err));
     out->first = out->plan.images.first;

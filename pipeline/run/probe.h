@@ -18,6 +18,7 @@ struct probe_options {
     struct range images; /* replaces data.images; end 0: not given */
     const char *query;   /* the expression to compute; NULL: none */
     size_t block;        /* images in a block; 0: the configuration's */
+    bool given;          /* keep the configuration's condition */
 };
 
 struct probe_image {
@@ -41,6 +42,13 @@ struct probe {
     struct probe_choice choice; /* set before probe_run; images of blocks that are not chosen stay all zero */
     struct probe_image *images; /* [count], after probe_run on rank 0 */
 };
+
+/* The configuration of a probe, for those that compute the images themselves.
+ *
+ *   out  out  to be freed with config_free, also after a failure
+ * Errors, the same on all ranks: as config_load. Collective. */
+enum status probe_config(struct config *out, const struct probe_options *options, const struct node *node,
+                         struct error *err);
 
 /* Load model and dataset, and plan the query.
  *

@@ -188,13 +188,15 @@ static enum status resume(struct run_output *output, bool unfinished, struct err
     enum status rc = OK;
 
     if (unfinished && work->node->rank == 0)
-        rc = state_load(&work->sums, &names, &count, output->path, images, err);
+        rc = state_load(&work->sums, &names, &count,
+                        statistics_moments(&work->plan->statistics, STATISTICS_ACTIVATION, 0)->first, output->path,
+                        images, err);
     TRY(agree(work->node->world, rc, err));
     TRY(parts_adopt(&output->parts, &removed, output->path, names, count, work->node, err));
     if (removed)
         log_info(work->log, "removed files that no store lists folder=%s.parts files=%zu", output->path, removed);
     TRY(run_output_schedule(output, err));
-    pixels_line(pixels, &work->plan->model.preprocessing, work->plan->model.bgr);
+    pixels_line(pixels, &work->plan->model.preprocessing, work->plan->model.pixels, work->plan->model.bgr);
     log_info(work->log, "%s", pixels);
     log_info(work->log, "run %s network=%s images=%zu finished=%zu ranks=%d nodes=%d blas=%s",
              output->before ? "continues" : "begins", work->plan->model.net.name, images, output->before,

@@ -1,5 +1,6 @@
 #include "pipeline/run/save.h"
 
+#include "pipeline/config/composite.h"
 #include "pipeline/config/text.h"
 #include "pipeline/run/graph.h"
 #include "pipeline/run/pixels.h"
@@ -54,7 +55,8 @@ enum status save_origin(struct store *store, const struct save_inputs *inputs, s
     if (inputs->origin)
         TRY(pixels_copy(store, inputs->origin, err));
     else
-        TRY(pixels_save(store, &inputs->plan->model.preprocessing, inputs->plan->model.bgr, err));
+        TRY(pixels_save(store, &inputs->plan->model.preprocessing, inputs->plan->model.pixels, inputs->plan->model.bgr,
+                        err));
     TRY(store_set_int(store, "", "dataset_count", (int64_t)inputs->plan->dataset_count, err));
     TRY(store_set_int(store, "", "first_image", (int64_t)inputs->plan->images.first, err));
 done:
@@ -75,9 +77,13 @@ static enum status save_shard(struct store *store, struct config_shard shard, st
 static enum status save_attributes(struct store *store, const struct save_inputs *inputs, struct finish_given given,
                                    bool complete, struct error *err)
 {
+    const struct config_measure *measure = &inputs->plan->config->measure;
+    const char *warning = composite_warning(measure->composite, measure->given);
     enum status rc = OK;
 
     TRY(save_origin(store, inputs, err));
+    if (warning)
+        TRY(store_set_text(store, "", "condition_warning", warning, err));
     TRY(save_shard(store, inputs->plan->config->data.shard, err));
     TRY(store_set_int(store, "", "seed", (int64_t)inputs->plan->config->run.seed, err));
     TRY(store_set_int(store, "", "complete", complete, err));

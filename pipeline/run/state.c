@@ -55,24 +55,37 @@ done:
     return rc;
 }
 
-enum status state_load_sums(struct sums *sums, const struct store_reader *store, size_t images, struct error *err)
+enum status state_load_sums(struct sums *sums, bool *has, size_t section, const struct store_reader *store,
+                            size_t images, struct error *err)
 {
+    size_t whole = sums_bytes(sums->plan), without = whole - sums_section_bytes(sums->plan, section);
+    size_t ndim, dims[STORE_MAX_DIMS];
     enum status rc = OK;
 
-    TRY(store_read_words(sums->memory, store, "state/sums", sums_bytes(sums->plan) / sizeof(uint64_t), err));
+    TRY(store_shape(&ndim, dims, store, "state/sums", err));
+    *has = ndim != 1 || dims[0] != without / sizeof(uint64_t);
+    TRY(store_read_words(sums->memory, store, "state/sums", (*has ? whole : without) / sizeof(uint64_t), err));
+    if (!*has)
+        sums_insert(sums, section);
     TRY(sums_accept(sums, images, err));
 done:
     return rc;
 }
 
-enum status state_load(struct sums *sums, char ***names, size_t *count, const char *output, size_t images,
-                       struct error *err)
+enum status state_load(struct sums *sums, char ***names, size_t *count, size_t section, const char *output,
+                       size_t images, struct error *err)
 {
     struct store_reader *store = NULL;
+    bool has = false;
     enum status rc = OK;
 
     TRY(store_open_read(&store, output, err));
-    TRY(state_load_sums(sums, store, images, err));
+    TRY(state_load_sums(sums, &has, section, store, images, err));
+    if (!has)
+        TRY(error_set(err, FAIL_MISMATCH,
+                      "%s: was begun by another version of the program, which does not keep the sums of \"%s\"; finish "
+                      "it with that one, or start again with --restart",
+                      output, sums->plan->sections[section].name));
     *count = STORE_ANY;
     TRY(store_read_text(names, store, "state/parts", count, err));
 done:

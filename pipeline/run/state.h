@@ -9,6 +9,7 @@
 #include "kernels/base/network.h"
 #include "pipeline/stats/sums.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Write the state.
@@ -21,17 +22,21 @@ enum status state_save(struct store *store, const struct sums *sums, const char 
 
 /* Read the sums of a store with `images` rows.
  *
- *   sums  out  contents are replaced
+ *   sums     out  contents are replaced
+ *   has      out  whether the store has this section:
+ *   section  in   one that stores of earlier versions lack; without it, it is empty
  * Errors: FAIL_FORMAT, FAIL_MISMATCH (sums of another plan), FAIL_SYSTEM. */
-enum status state_load_sums(struct sums *sums, const struct store_reader *store, size_t images, struct error *err);
+enum status state_load_sums(struct sums *sums, bool *has, size_t section, const struct store_reader *store,
+                            size_t images, struct error *err);
 
 /* Read sums and part files of an unfinished store.
  *
- *   sums   out  contents are replaced
- *   names  out  [count] part files; one free
- * Errors as state_load_sums. */
-enum status state_load(struct sums *sums, char ***names, size_t *count, const char *output, size_t images,
-                       struct error *err);
+ *   sums     out  contents are replaced
+ *   names    out  [count] part files; one free
+ *   section  in   one that stores of earlier versions lack
+ * Errors as state_load_sums, and FAIL_MISMATCH without the section: the sums would not be those of all images. */
+enum status state_load(struct sums *sums, char ***names, size_t *count, size_t section, const char *output,
+                       size_t images, struct error *err);
 
 /* Rebuild the network from its tables (graph.h), or in stores of early versions from the sizes of its weighted layers.
  *

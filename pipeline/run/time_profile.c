@@ -14,7 +14,7 @@ static const struct {
                              "(that of data.resize)"},
     [TIME_PROFILE_MEASURE] = {"measure",
                               "this is the computation itself: use more ranks, or leave out what you do not need: far "
-                              "flows, all flows (measure.flows = none), the condition (measure.given = none)"},
+                              "flows, all flows (measure.flows = none), a condition (measure.given = none)"},
     [TIME_PROFILE_STATISTICS] = {"statistics",
                                  "ask for fewer sums: store.classes = none or a list, no store.class_flows, no "
                                  "store.maps, store.histogram_bins = 0"},

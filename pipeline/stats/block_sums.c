@@ -46,9 +46,9 @@ static void place_kept(struct block_sums *block_sums, struct arena *arena)
 {
     size_t channels = leaves_out(block_sums->statistics) ? statistics_channels(block_sums->statistics) : 0;
 
-    block_sums->kept = (struct block_sums_channels){arena_doubles(arena, channels), arena_floats(arena, channels),
-                                                    arena_bytes(arena, channels * sizeof(uint32_t)),
-                                                    arena_bytes(arena, channels * sizeof(uint32_t))};
+    block_sums->kept = (struct block_sums_channels){
+        arena_doubles(arena, channels), arena_doubles(arena, channels), arena_floats(arena, channels),
+        arena_bytes(arena, channels * sizeof(uint32_t)), arena_bytes(arena, channels * sizeof(uint32_t))};
 }
 
 void block_sums_place(struct block_sums *block_sums, const struct statistics *s, struct arena *arena)
@@ -236,11 +236,12 @@ static struct block_sums_channels kept_channels(struct block_sums *block_sums, c
     struct block_sums_channels kept = block_sums->kept;
 
     if (!leaves_out(s))
-        return (struct block_sums_channels){result->relevance, result->activation, result->relevance_position,
-                                            result->activation_position};
+        return (struct block_sums_channels){result->relevance, result->activation_mean, result->activation,
+                                            result->relevance_position, result->activation_position};
     for (size_t k = 0; k <= s->measure->net->nlinks; k++) {
         size_t from = s->measure->channel[k], to = s->channel[k], n = s->channel[k + 1] - to;
         memcpy(kept.relevance + to, result->relevance + from, n * sizeof *kept.relevance);
+        memcpy(kept.activation_mean + to, result->activation_mean + from, n * sizeof *kept.activation_mean);
         memcpy(kept.activation + to, result->activation + from, n * sizeof *kept.activation);
         memcpy(kept.relevance_position + to, result->relevance_position + from, n * sizeof(uint32_t));
         memcpy(kept.activation_position + to, result->activation_position + from, n * sizeof(uint32_t));
@@ -248,15 +249,16 @@ static struct block_sums_channels kept_channels(struct block_sums *block_sums, c
     return kept;
 }
 
-static void add_channels(struct block_sums *block_sums, const double *relevance, double given_mass)
+static void add_channels(struct block_sums *block_sums, const struct block_sums_channels *of, double given_mass)
 {
     for (size_t id = 0; id < STATISTICS_KINDS; id++) {
         const struct statistics_kind *kind = statistics_kind((enum statistics_id)id);
         if (kind->scope != OF_CHANNELS)
             continue;
+        const double *x = kind->activation ? of->activation_mean : of->relevance;
         if (kind->of)
-            kind->of(block_sums->values, relevance, statistics_channels(block_sums->statistics));
-        add(block_sums, (enum statistics_id)id, 0, kind->of ? block_sums->values : relevance, given_mass);
+            kind->of(block_sums->values, x, statistics_channels(block_sums->statistics));
+        add(block_sums, (enum statistics_id)id, 0, kind->of ? block_sums->values : x, given_mass);
     }
 }
 
@@ -322,7 +324,7 @@ void block_sums_image(struct block_sums *block_sums, size_t slot, const struct m
 
     add(block_sums, STATISTICS_IMAGES, 0, &(double){1}, y);
     add(block_sums, STATISTICS_GIVEN, 0, &y, y);
-    add_channels(block_sums, kept.relevance, y);
+    add_channels(block_sums, &kept, y);
     add_extremes(block_sums, kept.relevance);
     for (size_t k = 0; k <= s->measure->net->nlinks; k++)
         add_floats(block_sums, STATISTICS_MAP, k, pending + block_sums->pending_at[k], y);

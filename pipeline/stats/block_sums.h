@@ -16,7 +16,7 @@
 
 /* Of the channels with statistics. */
 struct block_sums_channels {
-    double *relevance;
+    double *relevance, *activation_mean;
     float *activation;
     uint32_t *relevance_position, *activation_position;
 };

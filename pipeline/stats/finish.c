@@ -90,6 +90,8 @@ static double number_at(const struct writer *w, enum statistics_number number, c
 {
     if (number == NUMBER_RATIO || number == NUMBER_FLOAT)
         return sums_value(w->sums, m->first, i) / given.y;
+    if (number == NUMBER_AVERAGE)
+        return sums_value(w->sums, m->first, i) / given.n;
     struct moments_ratio r = moments_ratio_at(m, w->sums, i, given);
     return number == NUMBER_MEAN ? r.mean : number == NUMBER_STD ? r.std : r.std_error;
 }

@@ -34,6 +34,8 @@ static const struct statistics_kind kinds[STATISTICS_KINDS] = {
                              .datasets = {{"mean_positive", NUMBER_RATIO}}},
     [STATISTICS_NEGATIVE] = {OF_CHANNELS, SHAPE_CHANNEL, "negative", MOMENTS_X, EXACT_VALUE, .of = negative_parts,
                              .datasets = {{"mean_negative", NUMBER_RATIO}}},
+    [STATISTICS_ACTIVATION] = {OF_CHANNELS, SHAPE_CHANNEL, "activation", MOMENTS_X, EXACT_VALUE, .activation = true,
+                               .datasets = {{"activation_mean", NUMBER_AVERAGE}}},
     [STATISTICS_MAP] = {OF_VARIABLE, SHAPE_NEURON, "map", MOMENTS_X, EXACT_VALUE,
                         .datasets = {{"map_mean", NUMBER_FLOAT}}},
     [STATISTICS_FLOW] = {OF_ADJACENT, SHAPE_FLOW, "flow", MOMENTS_PRODUCT, EXACT_VALUE, .conditional = true,
@@ -79,6 +81,11 @@ const struct statistics_kind *statistics_kind(enum statistics_id id)
 const struct moments *statistics_moments(const struct statistics *s, enum statistics_id id, size_t i)
 {
     return &s->moments[s->first[id] + i];
+}
+
+void statistics_forget(struct statistics *s, enum statistics_id id)
+{
+    s->moments[s->first[id]].kept = MOMENTS_NONE;
 }
 
 static enum statistics_id kind_of(const struct statistics *s, size_t at)

@@ -69,6 +69,7 @@ enum statistics_id {
     STATISTICS_RELEVANCE,
     STATISTICS_POSITIVE,
     STATISTICS_NEGATIVE,
+    STATISTICS_ACTIVATION, /* the channel's mean activation, of all images alike: without y */
     STATISTICS_MAP,
     STATISTICS_FLOW,
     STATISTICS_TO_BIAS,
@@ -105,10 +106,11 @@ enum statistics_shape {
 
 /* A number of the store that is computed from moments. */
 enum statistics_number {
-    NUMBER_RATIO, /* sum x / sum y, the ratio of the means */
-    NUMBER_FLOAT, /* the same in single precision */
-    NUMBER_COUNT, /* sum x, a whole number */
-    NUMBER_MEAN,  /* of moments_ratio, as the next two */
+    NUMBER_RATIO,   /* sum x / sum y, the ratio of the means */
+    NUMBER_FLOAT,   /* the same in single precision */
+    NUMBER_COUNT,   /* sum x, a whole number */
+    NUMBER_AVERAGE, /* sum x / n, whatever the condition */
+    NUMBER_MEAN,    /* of moments_ratio, as the next two */
     NUMBER_STD,
     NUMBER_STD_ERROR
 };
@@ -131,7 +133,8 @@ struct statistics_kind {
     bool chosen;      /* only of pairs with the top rows alone */
     bool of_link;     /* only of the first of a link's pairs, for all of them */
     bool goes_around; /* only of pairs whose upper variable is no cut */
-    void (*of)(double *values, const double *relevance, size_t n); /* OF_CHANNELS: its x; NULL: the relevance itself */
+    bool activation;  /* OF_CHANNELS: x is the activation, not the relevance */
+    void (*of)(double *values, const double *relevance, size_t n); /* OF_CHANNELS: its x; NULL: the quantity itself */
     struct statistics_dataset datasets[STATISTICS_DATASETS];
 };
 
@@ -163,6 +166,9 @@ const struct statistics_kind *statistics_kind(enum statistics_id id);
 /* Moments i of a kind: of variable or pair i; 0 for a kind that has only one. MOMENTS_NONE is kept of what the run does
  * not compute. */
 const struct moments *statistics_moments(const struct statistics *s, enum statistics_id id, size_t i);
+
+/* Keep nothing of a kind that has only one, as if the run did not compute it: its sums are not those of all images. */
+void statistics_forget(struct statistics *s, enum statistics_id id);
 
 /* Whether moments `at` of all have sums of a block; the others are added at once. */
 bool statistics_in_block(const struct statistics *s, size_t at);

@@ -102,17 +102,28 @@ size_t sums_plan_top(struct sums_plan *plan, const char *name, size_t nlists, si
     return push(plan, name, &(struct sums_section){.kind = SUMS_TOP, .count = nlists, .depth = depth});
 }
 
+/* Bytes of a section, a multiple of the alignment; false if they are too many. */
+static bool measure(size_t *nbytes, const struct sums_section *s)
+{
+    size_t entries, own;
+
+    if (__builtin_mul_overflow(s->count, s->depth, &entries) ||
+        __builtin_mul_overflow(entries, entry_bytes(s->kind), &own) ||
+        __builtin_add_overflow(own, (size_t)SUMS_ALIGNMENT - 1, nbytes))
+        return false;
+    *nbytes -= *nbytes % SUMS_ALIGNMENT;
+    return true;
+}
+
 /* Place one section at *end, a multiple of the alignment, and move *end behind it. */
 static bool place(struct sums_section *s, size_t *end)
 {
-    size_t entries, nbytes, padded;
+    size_t nbytes;
 
-    if (__builtin_mul_overflow(s->count, s->depth, &entries) ||
-        __builtin_mul_overflow(entries, entry_bytes(s->kind), &nbytes) ||
-        __builtin_add_overflow(nbytes, (size_t)SUMS_ALIGNMENT - 1, &padded))
+    if (!measure(&nbytes, s))
         return false;
     s->offset = *end;
-    return !__builtin_add_overflow(*end, padded - padded % SUMS_ALIGNMENT, end);
+    return !__builtin_add_overflow(*end, nbytes, end);
 }
 
 enum status sums_plan_close(struct sums_plan *plan, struct error *err)
@@ -143,6 +154,14 @@ void sums_plan_free(struct sums_plan *plan)
 size_t sums_bytes(const struct sums_plan *plan)
 {
     return plan->first[SUMS_KINDS];
+}
+
+size_t sums_section_bytes(const struct sums_plan *plan, size_t section)
+{
+    size_t nbytes = 0;
+
+    measure(&nbytes, &plan->sections[section]);
+    return nbytes;
 }
 
 size_t sums_plan_find(const struct sums_plan *plan, const char *name)
@@ -400,6 +419,15 @@ enum status sums_accept(struct sums *sums, size_t images, struct error *err)
         else if (sums->plan->sections[i].kind == SUMS_TOP)
             good = lists_in_range(sums, i, images);
     return good ? OK : error_set(err, FAIL_FORMAT, "the sums of an unfinished store or a shard are damaged");
+}
+
+void sums_insert(struct sums *sums, size_t section)
+{
+    size_t from = sums->plan->sections[section].offset, n = sums_section_bytes(sums->plan, section);
+
+    assert(sums->plan->sections[section].kind == SUMS_EXACT);
+    memmove(sums->memory + from + n, sums->memory + from, sums_bytes(sums->plan) - from - n);
+    memset(sums->memory + from, 0, n);
 }
 
 void sums_shift_images(struct sums *sums, size_t by)

@@ -74,6 +74,9 @@ size_t sums_plan_find(const struct sums_plan *plan, const char *name);
 /* Largest |value| that may be added to this exact section at a time without the sum of all overflowing. */
 double sums_limit(const struct sums_plan *plan, size_t section);
 
+/* Bytes that the block would lack without an exact section. */
+size_t sums_section_bytes(const struct sums_plan *plan, size_t section);
+
 /* Use `memory`, aligned to SUMS_ALIGNMENT, without changing its contents. */
 void sums_attach(struct sums *sums, const struct sums_plan *plan, void *memory);
 
@@ -109,6 +112,10 @@ void sums_merge(struct sums *into, const struct sums *from);
 /* Accept contents read from a file as sums over `images` images: release all locks, and check the ranges, so that two
  * such contents can be merged. Errors: FAIL_FORMAT. */
 enum status sums_accept(struct sums *sums, size_t images, struct error *err);
+
+/* Make room for an exact section in contents, read from a file, of a plan that is the same without it: move what lies
+ * behind it, and empty it. */
+void sums_insert(struct sums *sums, size_t section);
 
 /* Add `by` to the images' numbers in all lists. */
 void sums_shift_images(struct sums *sums, size_t by);

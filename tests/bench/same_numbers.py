@@ -27,7 +27,8 @@ os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 from support import Store, differences, same_bits  # noqa: E402
 
-FEW = {"data.images": "0:400"}
+INPUT = {"measure.given": "input"}  # said to all programs, since its default has changed
+FEW = {**INPUT, "data.images": "0:400"}
 FULL = {**FEW, "store.maps": "conv3_1,conv5_3", "store.per_image": "all", "store.class_flows": "5,7,9",
         "measure.flows": "adjacent,dense,conv3_3-conv5_3,conv3_3-conv5_1:16,all", "measure.sweeps": "3",
         "measure.query.both": "conv5_3[9] and conv4_3[7,20:24] given conv5_1[12]@(0:2,0:1)", "measure.query.bias": "bias(conv4_2)"}
@@ -58,7 +59,7 @@ def compute(program, folder, images):
     def run(name, values, ranks=2):
         command(program, "run", DEMO, "--output", folder / f"{name}.h5", *sets(values), ranks=ranks)
 
-    run("demo", {"data.images": f"0:{images}"})
+    run("demo", {**INPUT, "data.images": f"0:{images}"})
     run("full", FULL)
     run("given", GIVEN)
     for k in (1, 2, 3):

@@ -1,9 +1,9 @@
-// The picture in README.md: a report of the demo, open at the channel that ranks first in its layer.
-// Usage: node readme.mjs CHROMIUM PAGE.html PROFILE-FOLDER PICTURE.png
+// The picture in README.md: a report of the demo, open at a channel of the layer that it shows first.
+// Usage: node readme.mjs CHROMIUM PAGE.html PROFILE-FOLDER PICTURE.png CHANNEL
 import { pathToFileURL } from 'node:url';
 import { launch } from './launch.mjs';
 
-const [executablePath, page, profile, picture] = process.argv.slice(2);
+const [executablePath, page, profile, picture, channel] = process.argv.slice(2);
 const MARGIN = 12; // between the sections' names and the channel
 
 const browser = await launch(executablePath, profile);
@@ -12,6 +12,7 @@ await tab.emulateMedia({ colorScheme: 'light' });
 await tab.goto(pathToFileURL(page).href);
 await tab.waitForSelector('[data-ready]');
 const panel = tab.locator('#channel');
+await panel.locator('label', { hasText: 'Channel' }).locator('select').first().selectOption(channel);
 const nav = tab.locator('nav');
 const height = Math.ceil((await nav.boundingBox()).height + (await panel.boundingBox()).height + 2 * MARGIN);
 await tab.setViewportSize({ width: 1280, height });

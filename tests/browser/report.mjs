@@ -37,8 +37,15 @@ async function overview() {
   seen.banners = await tab.locator('.banner strong').allInnerTexts();
   seen.overview = {};
   for (const name of ['finished', 'accuracy', 'failed', 'given_mass']) seen.overview[name] = await key(name);
-  await tab.locator('#ledger summary').click();
-  seen.ledger = await tab.locator('#ledger tbody tr').evaluateAll((rows) => rows.map((row) => Array.from(row.cells, (cell) => cell.innerText)));
+  const rowsOf = async (details) => {
+    await details.locator('summary').click();
+    return details.locator('tbody tr').evaluateAll((rows) => rows.map((row) => Array.from(row.cells, (cell) => cell.innerText)));
+  };
+  seen.ledger = await rowsOf(tab.locator('#ledger > details'));
+  if (await tab.locator('#blocks-chart').count()) {
+    seen.blocks = await rowsOf(tab.locator('#ledger div > details'));
+    seen.blockBars = await tab.locator('#blocks-chart svg path').count();
+  }
   seen.ledgerBars = await tab.locator('#ledger-chart svg path').count();
 }
 

@@ -79,6 +79,31 @@ def shapes():
                [integers("rest", -1), tensor("w", numbers(1, 144, 3)), tensor("bias", numbers(2, 3))], opset=11)
 
 
+def constants():
+    """Nodes that read constants only, of every way to compute them: the weights and bias of a dilated convolution."""
+    def call(op, *inputs, **attributes):
+        name = f"k{len(nodes)}"
+        nodes.append(node(op, list(inputs), [name], **attributes))
+        return name
+
+    nodes = []
+    centred = call("Sub", "w", call("ReduceMean", "w", axes=[1, 2, 3]))
+    weight = call("Div", centred, call("Sqrt", call("Add", call("Mul", centred, centred), "one")))
+    turned = call("Transpose", call("Transpose", weight, perm=[1, 0, 3, 2]), perm=[1, 0, 3, 2])
+    shape = call("Shape", turned)
+    first = call("Gather", shape, "zero")
+    filled = call("ConstantOfShape", call("Concat", first, first, axis=0), value=tensor("", np.float32([0.5])))
+    row = call("Reshape", call("Slice", filled, "zero", "one_whole", "one_whole"), "all")
+    nodes.append(node("Split", [call("Tile", call("Expand", row, "four"), "two")], ["low", "high"]))
+    positive = call("Greater", "low", call("Cast", call("Range", "start", "end", "step"), to=FLOAT))
+    bias = call("Where", positive, "high", call("Min", "low", call("Exp", "low")))
+    nodes.append(node("Conv", ["x", turned, bias], ["y"], dilations=[2, 1], pads=[2, 1, 2, 1]))
+    return net(nodes, [tensor("w", numbers(1, 4, 4, 3, 3)), tensor("one", np.float32(1)), integers("zero", 0), integers("four", 4),
+                       integers("one_whole", 1), integers("all", -1), integers("two", 2),
+                       *(tensor(name, np.int64(value), INT64) for name, value in dict(start=0, end=4, step=1).items())])
+
+
 SAMPLES = {"residual": residual(), "gated": gated(), "channels": channels(), "arithmetic": arithmetic(), "shapes": shapes(),
+           "constants": constants(),
            "identity": net([node("Identity", ["x"], ["y"])]),
            "unsupported": net([node("LSTM", ["x"], ["a"], "rnn"), node("If", ["a"], ["y"], "branch")])}

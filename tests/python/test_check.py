@@ -15,7 +15,7 @@ from support import RunCase, datasets, nrmflow
 COUNT = 12
 SETTINGS = {"data.images": f"0:{COUNT}", "store.per_image": "conv5_3", "store.maps": "conv5_3", "store.top": 3,
             "store.histogram_bins": 16, "store.class_flows": "9", "measure.query.stripes": "conv5_3[0:64]",
-            "measure.flows": "adjacent, conv5_1-conv5_3:4"}
+            "measure.given": "input", "measure.flows": "adjacent, conv5_1-conv5_3:4"}
 
 
 class Check(RunCase):
@@ -240,6 +240,18 @@ class Check(RunCase):
     def test_flow_of_a_class(self):
         self.assert_only(self.shift("flows/conv5_1-conv5_2/class_mean", (0, 1, 2), 1), "/flows/conv5_1-conv5_2/class_mean",
                          "column sums")
+
+    def test_mean_activation_above_the_highest(self):
+        self.assert_only(self.shift("layers/conv4_1/activation_mean", 3, 1e6), "/layers/conv4_1/activation_mean",
+                         "is above the highest activation")
+        self.assert_only(self.shift("layers/conv4_1/activation_mean", 3, numpy.nan), "/layers/conv4_1/activation_mean",
+                         "is not finite")
+
+    def test_stores_of_earlier_versions_have_no_mean_activations(self):
+        def change(file):
+            for layer in file["layers"].values():
+                del layer["activation_mean"]
+        self.assertEqual(self.broken(change), {})
 
     def test_layer_that_does_not_sum_to_one(self):
         problems = self.shift("layers/pool4/mean", 3, 1e-2)

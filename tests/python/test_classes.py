@@ -10,7 +10,7 @@ from support import FLOAT32, JOBS, RunCase, Store, demo_labels, nrmflow, run
 COUNT = 40
 LABELS = {"data.labels": os.path.join(JOBS, "demo", "t10k-labels-idx1-ubyte.gz")}
 SETTINGS = {**LABELS, "data.images": f"0:{COUNT}", "store.per_image": "all", "store.class_by": "label",
-            "store.class_flows": "all", "measure.flows": "adjacent, conv5_1-conv5_3"}
+            "store.class_flows": "all", "measure.given": "input", "measure.flows": "adjacent, conv5_1-conv5_3"}
 
 
 def ratio_error(x, y):
@@ -100,6 +100,15 @@ class ByLabel(RunCase):
         flow = self.compare("3", "0", "--flow", "conv1_1-conv1_2", "--top", "50")["flows"]["conv1_1-conv1_2"]
         self.assertEqual(len(flow["difference"]), 50)
         self.check_difference(flow, self.store.flow("conv1_1-conv1_2"), 3, 0, (flow["upper"], flow["lower"]))
+
+    def test_a_note_says_below_which_layer_a_comparison_says_little(self):
+        self.assertEqual(self.compare("3", "0", "--layer", "conv5_3")["says_little_below"], "conv4_2")
+        for option, shown, noted in (("--layer", "conv4_1", True), ("--layer", "conv4_2", False),
+                                     ("--flow", "conv3_3-conv4_1", True), ("--flow", "conv4_1-conv4_2", False)):
+            text = nrmflow("classes", self.path("all.h5"), "3", "0", option, shown, "--top", "1").stdout
+            note = " ".join(text.partition("\nnote: ")[2].split())
+            self.assertEqual("below conv4_2 a comparison says little about classes" in note, noted, shown)
+            self.assertEqual("contrast:3-0" in note, noted, shown)
 
     def test_classes_lists_them(self):
         listed = json.loads(nrmflow("classes", self.path("all.h5"), "--json").stdout)["classes"]

@@ -102,7 +102,8 @@ class Conditions(RunCase):
     def test_whole_input_as_a_set_is_the_input(self):
         settings = {"data.images": "0:4", "measure.flows": "none"}
         whole = self.run_store("whole.h5", {**settings, "measure.given": "input@(0:32,0:32)"})
-        self.assert_same_stores(whole, self.run_store("input.h5", settings), but=("config", "given"))
+        self.assert_same_stores(whole, self.run_store("input.h5", {**settings, "measure.given": "input"}),
+                                but=("config", "given"))
 
     def test_info_names_the_condition(self):
         done = nrmflow("info", self.path("1.h5"))
@@ -128,7 +129,8 @@ class NoMass(RunCase):
         tensors = {name: tensor.copy() for name, tensor in read_safetensors(DEMO_WEIGHTS).items()}
         tensors["features.12.bias"][:] = -1e6  # conv3_2 is dead
         write_safetensors(cls.path("dead.safetensors"), tensors)
-        cls.dead = {"model.weights": cls.path("dead.safetensors"), "data.images": "0:4", "measure.flows": "none"}
+        cls.dead = {"model.weights": cls.path("dead.safetensors"), "data.images": "0:4", "measure.flows": "none",
+                    "measure.given": "input"}
         cls.done = run(cls.path("dead.h5"), cls.dead)
         cls.single = {"data.images": "0:1", "measure.flows": "none", "measure.given": "fc8[3]", "measure.target": "class:5"}
 

@@ -1,10 +1,12 @@
 """The demo's store: what its numbers mean, recomputed from its rows; and the laws of the measure that they obey."""
 
+import json
 import unittest
 
 import numpy
 
-from support import DEMO_IMAGES, FLOAT32, STATUS, RunCase, Store, demo_labels, demo_pixels
+from oracle import demo_modules, demo_network
+from support import DEMO_IMAGES, FLOAT32, STATUS, RunCase, Store, demo_labels, demo_pixels, nrmflow, run
 
 LAW = 1e-5  # how far float32 kernels may be from mass one, a marginal or a ledger
 PLAIN, GIVEN = {"measure.given": "none"}, {"measure.given": "input"}
@@ -58,8 +60,39 @@ class WholeDemo(Wherever):
     def test_total_variation_is_at_least_one(self):
         self.assertGreaterEqual(self.store["images/variation"].min(), 1 - LAW)
 
-    def test_input_has_no_bias_mass_left_over(self):
-        """The mass that reaches the pixels is the condition's."""
+    def test_all_walks_count_by_default(self):
+        self.assertEqual(self.store.attributes["", "given"], b"none")
+        self.assertEqual(set(self.store["images/given_mass"]), {1.0})
+
+    def test_every_layer_sums_to_its_mass(self):
+        for k, name in enumerate(self.store.variables()):
+            self.assert_close(self.store.layer(name)["mean"].sum(), self.store["images/mass"][:, k].mean(), LAW, name)
+
+    def test_flows_join_all_weighted_layers_from_the_input_to_fc6(self):
+        layers = [name for name in self.store.variables() if not name.startswith("pool")]
+        want = [f"{lower}-{upper}" for lower, upper in zip(layers, layers[1:layers.index("fc6") + 1])]
+        self.assertEqual(sorted(self.store.children("flows")), sorted(want))
+
+    def test_sums_of_flows_are_marginals(self):
+        self.check_marginals(self.store)
+
+    def test_class_names_are_those_of_the_demo(self):
+        self.assertEqual(self.store["class"][9], b"Ankle boot")
+
+    def test_nothing_about_the_condition_is_to_be_warned_of(self):
+        for name in "weak_condition", "condition_warning":
+            self.assertNotIn(("", name), self.store.attributes)
+
+
+class FromThePixels(Wherever):
+    """given = input: shares of what reaches the pixels."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.store = Store(cls.run_store("input.h5", {**GIVEN, **images(0, 1000)}, ranks=2))
+
+    def test_the_mass_that_reaches_the_pixels_is_the_condition_s(self):
         self.assert_close(self.store["images/given_mass"], self.store["images/mass"][:, 0], LAW)
 
     def test_every_layer_sums_to_one(self):
@@ -70,11 +103,6 @@ class WholeDemo(Wherever):
         for pair in self.store.children("flows"):
             self.assert_close(self.store.flow(pair)["mean"].sum(), 1, LAW, pair)
 
-    def test_flows_join_all_weighted_layers_from_the_input_to_fc6(self):
-        layers = [name for name in self.store.variables() if not name.startswith("pool")]
-        want = [f"{lower}-{upper}" for lower, upper in zip(layers, layers[1:layers.index("fc6") + 1])]
-        self.assertEqual(sorted(self.store.children("flows")), sorted(want))
-
     def test_sums_of_flows_are_marginals(self):
         self.check_marginals(self.store)
 
@@ -83,11 +111,33 @@ class WholeDemo(Wherever):
             flow = self.store.flow(pair)
             self.assertFalse(flow["to_bias"].any() or flow["absorbed"].any(), pair)
 
-    def test_class_names_are_those_of_the_demo(self):
-        self.assertEqual(self.store["class"][9], b"Ankle boot")
+    def test_the_default_composite_s_condition_is_not_weak(self):
+        for name in "weak_condition", "condition_warning":
+            self.assertNotIn(("", name), self.store.attributes)
 
-    def test_default_condition_is_not_weak(self):
-        self.assertNotIn(("", "weak_condition"), self.store.attributes)
+
+class Activations(RunCase):
+    """Mean activations, also of the layers below pools, whose activations are never written."""
+
+    count = 5
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.store = Store(cls.run_store("few.h5", images(0, cls.count)))
+
+    def test_means_over_positions_and_images_are_the_oracle_s(self):
+        modules = demo_modules()
+        networks = [demo_network(modules, pixels) for pixels in demo_pixels()[:self.count]]
+        for k, name in enumerate(self.store.variables()):
+            means = numpy.array([n.acts[k].numpy().reshape(len(n.acts[k]), -1).mean(1) for n in networks])
+            self.assert_close(self.store.layer(name)["activation_mean"], means.mean(0), 1e-5 * numpy.abs(means).max(), name)
+
+    def test_they_do_not_depend_on_the_condition_nor_on_ranks(self):
+        other = Store(self.run_store("other.h5", {**images(0, self.count), **GIVEN, "measure.flows": "none"}, ranks=2))
+        for name in self.store.variables():
+            got, want = (store.layer(name)["activation_mean"] for store in (other, self.store))
+            self.assertEqual(got.tobytes(), want.tobytes(), name)
 
 
 class Plain(Wherever):
@@ -135,7 +185,7 @@ class Statistics(RunCase):
     Stored rows are rounded to float32, sums are not: an average of x differs by at most 2^-24 times that of |x|.
     """
 
-    settings = {"store.per_image": "all", "store.top": 16}
+    settings = {**GIVEN, "store.per_image": "all", "store.top": 16}
 
     @classmethod
     def setUpClass(cls):
@@ -424,14 +474,25 @@ class WeakCondition(RunCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        settings = {"measure.composite": "zero", "measure.flows": "none", **images(0, 150)}
-        cls.store = Store(cls.run_store("zero.h5", settings))
+        cls.settings = {**GIVEN, "measure.composite": "zero", "measure.flows": "none", **images(0, 150)}
+        cls.store = Store(cls.run_store("zero.h5", cls.settings))
 
     def test_attribute_is_set(self):
         y = self.store["images/given_mass"]
         y = y[self.store["images/status"] == STATUS["ok"]]
         self.assertLess(abs(y.mean()), 3 * y.std(ddof=1) / numpy.sqrt(len(y)))
         self.assertEqual(self.store.attributes["", "weak_condition"], 1)
+
+    def test_the_composite_and_the_condition_together_are_warned_of(self):
+        warning = self.store.attributes["", "condition_warning"].decode()
+        self.assertIn("the order of channels was worse than random on the networks studied", warning)
+        self.assertIn(warning, json.loads(nrmflow("info", "--json", self.path("zero.h5")).stdout)["condition_warning"])
+        done = run(self.path("again.h5"), {**self.settings, **images(0, 8)})
+        self.assertEqual(done.stderr.count(warning), 1, done.stderr)
+        for other in {"measure.given": "none"}, {"measure.composite": "epsilon_gamma_box"}:
+            done = run(self.path("other.h5"), {**self.settings, **images(0, 8), **other}, "--restart")
+            self.assertNotIn("worse than random", done.stderr)
+            self.assertNotIn(("", "condition_warning"), Store(self.path("other.h5")).attributes)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,18 @@ class Commands(RunCase):
             entry = page["arrays"][f"flows/{pair}/mean"]
             self.assertEqual(len(entry["shape"]), 2)
 
+    def test_the_report_says_which_share_takes_each_skip(self):
+        blocks = {block["name"]: block["ways"] for block in self.page()["network"]["blocks"]}
+        self.assertEqual(len(blocks), 8)
+        with h5py.File(self.store) as file:
+            for name, ways in blocks.items():
+                for way in ways:
+                    flow = file[f"flows/{way['from']}-{name}/diagonal_mean"][()].astype("float64")
+                    self.assertAlmostEqual(way["share"], flow.sum(), places=6)
+        self.assertEqual([(way["from"], way["steps"]) for way in blocks["layer2.1.add"]], [("layer2.0.add", 0), ("layer2.1.conv2", 2)])
+        self.assertEqual([(way["from"], way["steps"]) for way in blocks["layer2.0.add"]],
+                         [("layer2.0.downsample.0", 1), ("layer2.0.conv2", 2)])
+
     def test_virelay_asks_for_the_last_cut_below_the_head(self):
         done = nrmflow("export", "virelay", self.store, "--config", RESNET, "-o", self.path("virelay"))
         self.assertEqual(done.returncode, 1)

@@ -10,6 +10,7 @@ import unittest
 import h5py
 import numpy
 
+from kills import ranks_of, rest_of
 from support import RESNET, RunCase, Store, finished, nrmflow, run, start, wait_for
 
 REFERENCE = os.path.join(os.environ["TEST_DATA"], "graph_reference.h5")
@@ -56,7 +57,8 @@ class Numbers(GraphCase):
         with h5py.File(REFERENCE) as reference:
             for composite in CASES:
                 store = Store(self.run_store("given.h5", {**ALL, "data.images": "0:2", "measure.composite": composite,
-                                                          "measure.flows": "none"}, options=["--restart"]))
+                                                          "measure.given": "input", "measure.flows": "none"},
+                                             options=["--restart"]))
                 for image in (0, 1):
                     want = reference[f"{composite},winner/{image}/given/channel"]
                     for name in want:
@@ -109,9 +111,9 @@ class Bits(GraphCase):
         store, settings = self.path("killed.h5"), {**SETTINGS, "run.epoch": 0}
         process = start(store, settings, 2, config=RESNET)
         wait_for(lambda: finished(store) > 0, process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        wait_for(lambda: False, process, 2)  # the ranks notice that mpirun is gone
+        for rank in ranks_of(process):  # not mpirun, whose end the ranks would notice only after a while
+            os.kill(rank, signal.SIGKILL)
+        rest_of(process)
         done = run(store, settings, config=RESNET, ranks=3)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_same_stores(store, self.one, but=["config"])
@@ -136,7 +138,8 @@ class Laws(GraphCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.sound = cls.run_store("sound.h5", {"data.images": "0:12", "store.layers": "all", "measure.flows": "dense"})
+        cls.sound = cls.run_store("sound.h5", {"data.images": "0:12", "store.layers": "all", "measure.given": "input",
+                                               "measure.flows": "dense"})
 
     def problems(self, change):
         path = self.path("broken.h5")

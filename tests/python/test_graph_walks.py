@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import unittest
 
 from support import JOBS, RunCase, nrmflow
@@ -17,7 +18,7 @@ class Walks(RunCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        settings = {"data.images": IMAGES, "run.block": 6}
+        settings = {"data.images": IMAGES, "run.block": 6, "measure.given": "input"}
         cls.cuts = cls.run_store("cuts.h5", {**settings, "measure.flows": PAIRS}, config=RESNET)
         cls.edges = cls.run_store("edges.h5", {**settings, "measure.flows": "adjacent"}, config=RESNET)
 
@@ -75,7 +76,15 @@ class Walks(RunCase):
             self.assertIn(word, done.stderr)
 
     def test_a_flow_along_a_connection_alone_does_not_do_for_all_walks(self):
-        self.refused("of all walks, only one along the connection", f"measure.flows = {PAIRS}")
+        self.refused("of all walks, only one along the connection", "measure.flows = ", ", ...",
+                     "--layers layer4.1.add,layer4.1.conv2,layer4.1.conv1,layer4.0.add, or")
+
+    def test_the_layers_that_a_refusal_offers_can_be_walked(self):
+        message = nrmflow("walks", self.edges).stderr
+        offered = re.search(r"--layers (\S+), or", message)[1]
+        self.assertGreaterEqual(len(offered.split(",")), 3)
+        self.assertEqual(self.walks(self.edges, "--layers", offered)["layers"], offered.split(","))
+        self.assertLess(len(message), 600)
 
     def test_a_flow_that_is_missing_is_named_with_the_run_that_adds_it(self):
         self.refused("no flow layer1.0.conv1-layer2.0.conv1", "measure.flows = layer1.0.conv1-layer2.0.conv1",

@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from support import NRMFLOW, RunCase, nrmflow
+from support import DEMO, JOBS, NRMFLOW, RESNET, RunCase, nrmflow
 
 FRAME = r"""
 compopt() { :; }
@@ -169,6 +169,26 @@ class Help(RunCase):
         # "measure.bias=" and "measure.bias=sp", as readline cuts them
         self.assertEqual(self.complete("nrmflow", "run", "--set", "measure.bias", "="), ["neuron", "spread"])
         self.assertEqual(self.complete("nrmflow", "run", "--set", "measure.bias", "=", "sp"), ["spread"])
+
+    def test_layers_of_stores_models_and_configurations_are_listed(self):
+        names = output("help", "--layers", RESNET).split()
+        self.assertEqual(names[:2], ["input", "conv1"])
+        self.assertIn("layer2.1.conv1", names)
+        self.assertEqual(output("help", "--layers", os.path.join(JOBS, "demo", "fashion_resnet18.onnx")).split(), names)
+        store = self.run_store("layers.h5", {"data.images": "0:2"}, config=RESNET)
+        self.assertEqual(output("help", "--layers", store).split(), names)
+        self.assertIn("conv5_3", output("help", "--layers", DEMO).split())
+        done = nrmflow("help", "--layers", self.path("nrmflow"))
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+
+    def test_bash_completes_layers_of_the_file_on_the_line(self):
+        os.makedirs(self.path("bin"), exist_ok=True)
+        for words, want in ((["walks", RESNET, "--from", "layer1.0."], ["layer1.0.conv1", "layer1.0.conv2", "layer1.0.add"]),
+                            (["walks", RESNET, "--layers", "conv1,layer4.1.c"], ["conv1,layer4.1.conv1", "conv1,layer4.1.conv2"]),
+                            (["map", DEMO, "--at", "conv5_"], ["conv5_1", "conv5_2", "conv5_3"]),
+                            (["run", DEMO, "--set", "store.maps", "=", "pool1"], ["pool1"]), (["walks", "--to", "layer"], [])):
+            with self.subTest(words=words):
+                self.assertEqual(self.complete(NRMFLOW, *words), want)
 
     def test_bash_completes_files(self):
         for words in (["run"], ["run", "--output"], ["run", "--output", "="], ["run", "-o"]):

@@ -62,6 +62,14 @@ def shapes(x):
     return x.reshape(1, -1) @ t(1, 144, 3) + t(2, 3)
 
 
+def constants(x):
+    w = torch.from_numpy(numbers(1, 4, 4, 3, 3).astype("f8"))
+    centred = w - w.mean((1, 2, 3), keepdim=True)
+    low = torch.full((4,), 0.5, dtype=torch.float64)  # also its double
+    bias = torch.where(low > torch.arange(4), low, torch.minimum(low, low.exp()))
+    return F.conv2d(F.pad(x, (1, 1, 2, 2)), centred / torch.sqrt(centred ** 2 + 1), bias, dilation=(2, 1))
+
+
 class Files(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -89,7 +97,7 @@ class Files(unittest.TestCase):
 
 class Layers(Files):
     def test_samples_compute_what_torch_computes(self):
-        for reference in residual, gated, channels, arithmetic, shapes:
+        for reference in residual, gated, channels, arithmetic, shapes, constants:
             outcome = self.outcome(SAMPLES[reference.__name__])
             self.assertEqual(outcome.status, 0, outcome.message)
             want = reference(torch.from_numpy(self.image.astype("f8"))).numpy()
@@ -193,12 +201,39 @@ class Layers(Files):
 
 
 class Refusals(Files):
+    def test_a_slice_of_constants_takes_each_axis_once(self):
+        nodes = [node("Slice", ["c", "begin", "end", "axes", "steps"], ["s"]), node("Mul", ["x", "s"], ["y"])]
+        given = [integers("begin", -1, 0), integers("end", -9, 4), integers("axes", 0, 0), integers("steps", -1, 1)]
+        self.assert_refused(net(nodes, [tensor("c", numbers(1, 4, 1, 1)), *given]), "(Slice)")
+
+    def test_slices_of_huge_empty_constants(self):
+        """Their steps overflow, and lead nowhere."""
+        empty = onnx.encode([*([onnx.TENSOR_DIMS, 0, n] for n in (0, 1 << 40, 1 << 40)), [onnx.TENSOR_TYPE, 0, onnx.FLOAT],
+                             onnx.text(onnx.TENSOR_NAME, "c"), onnx.text(onnx.TENSOR_RAW, b"")])
+        given = [integers("begin", 1 << 39), integers("end", 1 << 40), integers("axis", 1), integers("by", 3)]
+        for nodes in ([node("Slice", ["c", "begin", "end", "axis", "by"], ["s"])], [node("Split", ["c"], ["s", "t"], axis=1)]):
+            data = net([*nodes, node("Size", ["s"], ["n"]), node("Cast", ["n"], ["r"], to=onnx.FLOAT), node("Add", ["x", "r"], ["y"])],
+                       [empty, *given])
+            self.assertTrue(onnx.is_sound(self.outcome(data)))
+
+    def test_constants_that_are_too_much_work(self):
+        """A file of a few bytes can ask for any amount of it."""
+        def filled(count, times):
+            nodes = [node("ConstantOfShape", ["n"], ["c0"])] + [node("Neg", [f"c{i}"], [f"c{i + 1}"]) for i in range(times)]
+            ends = [node("ReduceSum", [f"c{times}"], ["s"]), node("Add", ["x", "s"], ["y"])]
+            return net(nodes + ends, [integers("n", count)])
+
+        self.assertEqual(self.outcome(filled(1 << 10, 30)).status, 0)
+        self.assert_refused(filled((1 << 24) + 1, 0), "(ConstantOfShape)", "do_constant_folding")
+        self.assert_refused(filled(1 << 62, 0), "(ConstantOfShape)")
+        self.assert_damaged(filled(1 << 22, 40), "more than 134217728 numbers", "do_constant_folding")
+
     def test_all_nodes_are_named_in_one_message(self):
-        nodes = [node("Erf", ["x"], ["a"], "first"), node("Conv", ["a", "w"], ["b"], "dilated", dilations=[2, 2]),
-                 node("Conv", ["x", "w"], ["c"], "second", dilations=[2, 2]), node("Erf", ["c"], ["d"], "third"),
-                 node("Sum", ["b", "d"], ["y"])]
-        self.assert_refused(net(nodes, [tensor("w", numbers(1, 4, 4, 1, 1))]), "'first' and 1 more (Erf)", "'second' (Conv)",
-                            "dilated", "3 of its 5 nodes", "model.eval()")
+        nodes = [node("Erf", ["x"], ["a"], "first"), node("MaxPool", ["a"], ["b"], "dilated", kernel_shape=[2, 2], dilations=[2, 2]),
+                 node("MaxPool", ["x"], ["c"], "second", kernel_shape=[2, 2], dilations=[2, 2]), node("Erf", ["x"], ["d"], "third"),
+                 node("Concat", ["b", "c", "d"], ["y"], axis=1)]
+        self.assert_refused(net(nodes), "'first' and 1 more (Erf)", "'second' (MaxPool)", "dilated", "3 of its 5 nodes",
+                            "model.eval()")
 
     def test_a_long_list_ends_with_a_count(self):
         nodes = [node("Relu", ["x"], ["v0"]), *(node(f"Unknown{i}", [f"v{i}"], [f"v{i + 1}"], f"node{i}") for i in range(60))]
@@ -222,7 +257,8 @@ class Refusals(Files):
         self.assert_refused(net([node("Relu", ["x"], ["y"])], inputs=[value_info("x", [1, 4, 6, 6], onnx.INT64)]), "real numbers")
         self.assert_refused(net([node("Relu", ["x"], ["y"])], inputs=[value_info("x", [1, "C", 6, 6])]), "channels")
         self.assert_refused(net([node("Relu", ["x"], ["y"])], inputs=[value_info("x", [1, 4, "H", 6])]), "data.crop")
-        self.assert_refused(net([node("Relu", ["w"], ["y"])], [tensor("w", [1.0])]), "(Relu)", "constants only")
+        self.assert_refused(net([node("MaxPool", ["w"], ["y"])], [tensor("w", [1.0])]), "(MaxPool)", "constants only")
+        self.assert_refused(net([node("Relu", ["w"], ["y"])], [tensor("w", [1.0])]), "does not depend on the input")
 
     def test_a_softmax_in_the_middle(self):
         self.assert_refused(net([node("Softmax", ["x"], ["a"], "soft", axis=1), node("Relu", ["a"], ["y"])]), "'soft'", "end")
@@ -319,23 +355,46 @@ class Command(Files):
 
     def test_json_has_the_layers(self):
         done = self.run_weights(SAMPLES["residual"], "--json")
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 1)
         said = json.loads(done.stdout)
+        self.assertIn("input has 4 channels", said["refusal"])
         self.assertEqual((said["format"], said["producer"], said["opset"]), ("onnx", "test", 13))
         network, layers = said["network"], said["layers"]
         self.assertEqual((network["input"], network["classes"], network["softmax"]), ([4, 6, 6], 3, True))
         self.assertEqual(network["parameters"], 2 * (4 * 4 * 9 + 4) + 3 * 4 + 3)
         self.assertEqual(network["flop"], 2 * (2 * 4 * 4 * 9 * 36 + 12))
-        self.assertEqual([layer["cut"] for layer in layers], [False, False, True, True, True])
         self.assertEqual(layers[2]["reads"], ["layer1.0.conv2", "input"])
         self.assertEqual(layers[2]["node"], "/layer1/layer1.0/Add")
 
     def test_the_text_has_a_line_for_every_variable(self):
         done = self.run_weights(SAMPLES["gated"])
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
         lines = [line.split() for line in done.stdout.splitlines()]
-        self.assertIn(["mul_6", "gate", "hard", "swish", "4", "x", "6", "x", "6", "cut", "conv_0", "*", "conv_4"], lines)
+        self.assertIn(["mul_6", "gate", "hard", "swish", "4", "x", "6", "x", "6", "conv_0", "*", "conv_4"], lines)
         self.assertIn(["conv_4", "convolution", "1x1", "sigmoid", "4", "x", "1", "x", "1", "20", "0.0"], lines)
+
+    def block(self, channels):
+        """A residual block that reads the image, and a head."""
+        nodes = [node("Conv", ["x", "w"], ["a"], "conv"), node("Add", ["a", "x"], ["b"], "add"),
+                 node("GlobalAveragePool", ["b"], ["c"]), node("Flatten", ["c"], ["y"])]
+        return net(nodes, [tensor("w", numbers(1, channels, channels, 1, 1))], inputs=[value_info("x", ["N", channels, 6, 6])])
+
+    def test_cuts_are_those_of_a_run(self):
+        done = self.run_weights(self.block(3), "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        said = json.loads(done.stdout)
+        self.assertEqual([layer["cut"] for layer in said["layers"]], [False, True, True])
+        self.assertIsNone(said["refusal"])
+        shown = self.run_weights(self.block(3)).stdout
+        self.assertIn("data.preprocessing", shown)
+        lines = [line.split() for line in shown.splitlines()]
+        self.assertIn(["add", "add", "3", "x", "6", "x", "6", "cut", "conv", "input"], lines)
+
+    def test_a_network_that_a_run_refuses_is_listed_and_the_reason_said(self):
+        done = self.run_weights(self.block(4))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(["add", "add", "4", "x", "6", "x", "6", "conv", "input"], [line.split() for line in done.stdout.splitlines()])
+        self.assertIn("input has 4 channels; images have 1 or 3", done.stderr)
+        self.assertIn("not one value for every class", self.run_weights(SAMPLES["gated"]).stderr)
 
     def test_an_open_size_is_said(self):
         done = self.run_weights(net([node("GlobalAveragePool", ["x"], ["y"])], inputs=[value_info("x", ["N", 4, "H", "W"])]))

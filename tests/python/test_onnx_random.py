@@ -109,7 +109,9 @@ def activation(g):
     op, extra, result, attributes = g.random.choice([
         ("Relu", [], F.relu(x), {}), ("LeakyRelu", [], F.leaky_relu(x, 0.2), dict(alpha=0.2)), ("Sigmoid", [], torch.sigmoid(x), {}),
         ("Clip", [low, high], x.clamp(-0.5, 6), {}), ("HardSwish", [], F.hardswish(x), {}), ("Identity", [], x, {}),
-        ("HardSigmoid", [], (0.25 * x + 0.5).clamp(0, 1), dict(alpha=0.25))])
+        ("HardSigmoid", [], (0.25 * x + 0.5).clamp(0, 1), dict(alpha=0.25)), ("Elu", [], F.elu(x, 0.7), dict(alpha=0.7)),
+        ("Selu", [], F.selu(x), {}), ("Tanh", [], torch.tanh(x), {}), ("Softplus", [], F.softplus(x), {}),
+        ("Max", [low], x.clamp(min=-0.5), {}), ("Min", [high], x.clamp(max=6), {}), ("Neg", [], -x, {})])
     g.add(op, [name, *extra], result, **attributes)
 
 
@@ -117,6 +119,46 @@ def silu(g):
     name, x = g.pick()
     s = g.add("Sigmoid", [name], torch.sigmoid(x))
     g.add("Mul", g.random.choice([[name, s], [s, name]]), F.silu(x))
+
+
+def mish(g):
+    name, x = g.pick()
+    s = g.add("Tanh", [g.add("Softplus", [name], F.softplus(x))], torch.tanh(F.softplus(x)))
+    g.add("Mul", g.random.choice([[name, s], [s, name]]), F.mish(x))
+
+
+def dilated(g):
+    """Also with weights of one row."""
+    name, x = g.pick(5)
+    if name is None or x.shape[3] < 5:
+        return
+    out, rows, by = g.random.choice([2, 4]), g.random.choice([1, 3]), [g.random.choice([1, 2]), 2]
+    w, weight = g.constant(out, x.shape[1], rows, 3)
+    g.add("Conv", [name, w], F.conv2d(x, weight, padding=(1, 2), dilation=by), pads=[1, 2, 1, 2], dilations=by)
+
+
+def standardized(g):
+    """Weights that are normalized when the network is evaluated, as those of NFNets and BiT's ResNets."""
+    name, x = g.pick()
+    w, weight = g.constant(4, x.shape[1], 1, 1)
+    centred = weight - weight.mean((1, 2, 3), keepdim=True)
+    variance = (centred ** 2).mean((1, 2, 3), keepdim=True)
+    nodes = [("ReduceMean", [w], dict(axes=[1, 2, 3])), ("Sub", [w, 0], {}), ("Pow", [1, g.given(np.float32(2))], {}),
+             ("ReduceMean", [2], dict(axes=[1, 2, 3])), ("Add", [3, g.given(np.float32(1e-3))], {}), ("Sqrt", [4], {}), ("Div", [1, 5], {})]
+    first = len(g.nodes)
+    for op, inputs, attributes in nodes:
+        g.nodes.append(node(op, [i if isinstance(i, str) else f"v{first + i}" for i in inputs], [f"v{len(g.nodes)}"], **attributes))
+    g.add("Conv", [name, f"v{first + 6}"], F.conv2d(x, centred / torch.sqrt(variance + 1e-3)))
+
+
+def difference(g):
+    name, x = g.pick()
+    others = [n for n, v in g.values.items() if v.shape == x.shape]
+    other = g.random.choice(others)
+    if g.random.random() < 0.5:
+        g.add("Sub", [name, other], x - g.values[other])
+    else:
+        g.add("Mean", [name, other], (x + g.values[other]) / 2)
 
 
 def gelu(g):
@@ -148,7 +190,8 @@ def gate(g):
     name, x = g.pick(2)
     if name is None or x.shape[2] * x.shape[3] == 1:
         return
-    mean = g.add("ReduceMean", [name], x.mean((2, 3), keepdim=True), axes=[2, 3])
+    mean = g.random.choice([lambda: g.add("ReduceMean", [name], x.mean((2, 3), keepdim=True), axes=[2, 3]),
+                            lambda: g.add("ReduceMax", [name], x.amax((2, 3), keepdim=True), axes=[-1, -2])])()
     w, weight = g.constant(x.shape[1], x.shape[1], 1, 1)
     z = F.conv2d(g.values[mean], weight)
     s = g.add("Sigmoid", [g.add("Conv", [mean, w], z)], torch.sigmoid(z))
@@ -239,7 +282,7 @@ def head(g):
         del g.values[wt]
 
 
-STEPS = [convolution, convolution, batchnorm, scale, activation, activation, silu, gelu, hard_sigmoid, gate, together, together, concat,
+STEPS = [convolution, convolution, batchnorm, scale, activation, activation, silu, mish, dilated, standardized, difference, gelu, hard_sigmoid, gate, together, together, concat,
          cut, gather, shuffle, pool, head]
 
 

@@ -12,6 +12,9 @@ from oracle import vgg_modules
 from PIL import Image
 from support import TINY, RunCase, Store, nrmflow, read_safetensors, run, same_bits, smooth_image, write_safetensors
 from test_weights_formats import write_keras
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms._presets import ImageClassification
 
 COUNT, SIDE = 3, 32
 TORCH = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -107,6 +110,59 @@ class Order(PixelsCase):
         self.assertFalse(numpy.allclose(self.store(self.turned)["images/logit"], self.want(1, *TORCH)))
 
 
+class Presets(PixelsCase):
+    """Against torchvision's own transform, and against what timm and Keras do, written down here."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        generator = numpy.random.default_rng(4)
+        cls.images = [Image.fromarray(smooth_image(generator, *size)) for size in ((60, 45), (40, 75), (38, 38))]
+        os.makedirs(cls.path("sizes"))
+        for i, image in enumerate(cls.images):
+            image.save(cls.path("sizes", f"{i}.png"))
+
+    def logits(self, inputs):
+        """Of class 2, for arrays [3][SIDE][SIDE] of red, green, blue."""
+        return self.network(torch.tensor(numpy.array(inputs)).double())[:, 2].numpy()
+
+    def preset(self, name, weights=TINY, **data):
+        return self.store(weights, path=self.path("sizes"), preprocessing=name, **data)
+
+    def cropped(self, resize, interpolation):
+        """What is left of the images after resizing and cropping, [SIDE][SIDE][3]."""
+        steps = transforms.Compose([transforms.Resize(resize, interpolation), transforms.CenterCrop(SIDE)])
+        return [numpy.asarray(steps(image)).astype("f8") for image in self.images]
+
+    def test_torchvision_is_its_own_transform(self):
+        for name, resize in (("torchvision", 37), ("torchvision-v2", 33)):  # 256 and 232 of 224
+            own = ImageClassification(crop_size=SIDE, resize_size=resize)
+            self.assert_logits(self.preset(name), self.logits([own(image).numpy() for image in self.images]))
+
+    def test_timm_resizes_bicubically(self):
+        """timm.data.create_transform: Resize(floor(size / 0.875), bicubic), CenterCrop, ToTensor, Normalize."""
+        for name, (mean, std) in (("timm", TORCH), ("timm-inception", ([0.5] * 3, [0.5] * 3))):
+            inputs = [((x / 255 - mean) / std).transpose(2, 0, 1) for x in self.cropped(36, InterpolationMode.BICUBIC)]
+            self.assert_logits(self.preset(name), self.logits(inputs))
+
+    def test_keras_is_its_preprocess_input(self):
+        """keras.applications.imagenet_utils, modes tf, torch and caffe, which turns to blue, green, red."""
+        pixels = self.cropped(37, InterpolationMode.BILINEAR)
+        for name, weights, of in (("keras-tf", TINY, lambda x: x / 127.5 - 1), ("keras-torch", TINY, lambda x: (x / 255 - TORCH[0]) / TORCH[1]),
+                                  ("keras-caffe", self.turned, lambda x: (x[..., ::-1] - [103.939, 116.779, 123.68])[..., ::-1])):
+            self.assert_logits(self.preset(name, weights), self.logits([of(x).transpose(2, 0, 1) for x in pixels]))
+
+    def test_a_key_beside_it_wins(self):
+        mean, std = TORCH
+        inputs = [((x / 255 - [0.5] * 3) / std).transpose(2, 0, 1) for x in self.cropped(40, InterpolationMode.BILINEAR)]
+        store = self.preset("timm-inception", resize=40, interpolation="bilinear", std=words(std))
+        self.assert_logits(store, self.logits(inputs))
+        self.assertEqual(store.attributes["", "pixel_preprocessing"], b"timm-inception")
+        self.assertEqual(store.attributes["", "pixel_resampling"], b"bilinear, antialiased, as PIL")
+        self.assert_logits(self.preset("keras-caffe", order="rgb", scale=1, mean=words(mean), std=words(std)),
+                           self.logits([((x / 255 - mean) / std).transpose(2, 0, 1) for x in self.cropped(37, InterpolationMode.BILINEAR)]))
+
+
 class Errors(PixelsCase):
     def check_fails(self, *patterns, weights=TINY, **data):
         done = run(self.path("never.h5"), self.settings(weights, **data), config=self.path("run.ini"))
@@ -151,7 +207,7 @@ class Errors(PixelsCase):
 class Record(PixelsCase):
     def test_the_store_says_what_was_done(self):
         store = self.store(self.path("keras.h5"), resize=40)
-        want = {"scale": 255, "order": b"bgr", "mean": b"123.68, 116.779, 103.939", "std": b"1, 1, 1", "resize": 40,
+        want = {"preprocessing": b"keras-caffe", "scale": 255, "order": b"bgr", "mean": b"123.68, 116.779, 103.939", "std": b"1, 1, 1", "resize": 40,
                 "resampling": b"bilinear, antialiased, as PIL", "crop": 32, "pad": 0}
         self.assertEqual({name: store.attributes["", f"pixel_{name}"] for name in want}, want)
 
@@ -164,7 +220,7 @@ class Record(PixelsCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         merged, whole = Store(self.path("merged.h5")), self.store(TINY)
         names = [name for (place, name) in whole.attributes if not place and name.startswith("pixel_")]
-        self.assertEqual(len(names), 8)
+        self.assertEqual(len(names), 9)
         for name in names:
             self.assertEqual(merged.attributes["", name], whole.attributes["", name])
 

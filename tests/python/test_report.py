@@ -110,6 +110,12 @@ class Report(RunCase):
                         self.assert_array(f"flows/{pair}/class_mean/{row}", matrix, MATRIX)
         self.assertEqual(self.page.json["flow_classes"], [3, 7])
 
+    def test_layers_in_which_classes_hardly_differ_are_named(self):
+        depth = self.page.json["class_depth"]
+        self.assertEqual(depth["below"][0], "input")
+        self.assertEqual(depth["below"][-1], "conv4_1")
+        self.assertIn("below conv4_2 a comparison says little about classes", depth["text"])
+
     def test_summary_is_that_of_info(self):
         want = json.loads(nrmflow("info", self.store, "--json").stdout)
         self.assertEqual(set(self.page.json["summary"]), set(want))

@@ -18,6 +18,7 @@ SETTINGS = {
     "model.weights": DEMO_WEIGHTS,
     "model.classes": f"{JOBS}/demo/classes.txt",
     "data.images": f"0:{COUNT}",
+    "measure.given": "input",
     "store.per_image": "input, conv1_1",
     "store.maps": "input, conv3_1",
     "store.top": TOP,
@@ -45,7 +46,7 @@ IMAGES = {
 
 def layer_datasets(name):
     c, h, w = VARIABLES[name]
-    numbers = ["mean", "std", "std_error", "mean_positive", "mean_negative", "min", "max"]
+    numbers = ["mean", "std", "std_error", "mean_positive", "mean_negative", "activation_mean", "min", "max"]
     want = {number: ("<f8", (c,)) for number in numbers}
     want.update(channel=("<i4", (c,)), count=("<u8", (c,)))
     want.update(histogram=("<u8", (c, BINS)), histogram_edges=("<f8", (BINS + 1,)))

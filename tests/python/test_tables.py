@@ -128,6 +128,13 @@ class Tables(RunCase):
 
     def test_classes(self):
         text, data = self.both("classes", self.store)
+        self.assertEqual({c["given_mass"] for c in data["classes"]}, {1})
+        shown = [" ".join(line.split()) for line in text.splitlines()[1:]]
+        self.assertEqual(shown, [f"{c['class']} {c['name']} {c['images']}" for c in data["classes"]])
+
+    def test_classes_under_a_condition(self):
+        store = self.run_store("input.h5", {"data.images": "0:48", "measure.given": "input", "measure.flows": "none"})
+        text, data = self.both("classes", store)
         want = [f"{c['class']} {c['name']} {c['images']} {c['given_mass']:.4g} +- {c['given_std_error']:.2g}"
                 for c in data["classes"]]
         shown = [" ".join(line.split()).removesuffix(" weak") for line in text.split("\n\n")[0].splitlines()[1:]]

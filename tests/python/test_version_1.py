@@ -16,7 +16,18 @@ from support import RunCase, Store, finished, nrmflow, run
 
 DATA = os.environ["TEST_DATA"]
 COUNT = 24
-CONFIG = "[data]\npath = images.h5\n[model]\nweights = random64.safetensors\n[store]\ntop = 2\ncompression = 0\n[run]\nblock = 4\n"
+CONFIG = """[data]
+path = images.h5
+[model]
+weights = random64.safetensors
+[measure]
+given = input
+[store]
+top = 2
+compression = 0
+[run]
+block = 4
+"""
 WHOLE = {"store.histogram_bins": 4, "store.class_by": "label", "store.maps": "conv5_1", "store.per_image": "conv5_1",
          "store.class_flows": "1,3", "measure.flows": "adjacent,conv4_1-conv5_1,all", "measure.sweeps": 2,
          "measure.query.both": "conv5_1[1:3] given conv4_1[0:4]"}
@@ -135,6 +146,15 @@ class Version1(RunCase):
         self.assertIn("nothing to do", done.stderr)
         self.assertEqual(os.stat("whole.h5").st_mtime_ns, before)
 
+    def test_the_condition_that_was_the_default_must_be_said(self):
+        """Stores keep the condition that they were made with."""
+        with open("silent.ini", "w", encoding="utf-8") as file:
+            file.write(CONFIG.replace("given = input\n", ""))
+        done = run("whole.h5", WHOLE, "--allow-mixed", config="silent.ini")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn('measure.given is "none" here by default, but "input" in the store: set measure.given = input for '
+                      "the same run", done.stderr)
+
     def test_the_same_run_now_has_the_same_numbers(self):
         now = Store("now.h5")
         self.assert_like("now.h5", self.old, but=[f"flows/{pair}/{name}" for pair in self.old.children("flows")
@@ -153,23 +173,30 @@ class Version1(RunCase):
                 rows = numpy.concatenate([shard[name] for shard in shards])
                 self.assertEqual(merged[name].tolist(), rows.tolist(), name)
         self.assertEqual(merged["class"].tolist(), shards[0]["classes/name"].tolist())
-        self.assert_like("merged.h5", Store(self.run_store("one.h5", {**FEW, "store.per_image": "fc8"}, config="small.ini")))
+        self.assertFalse([name for name in merged.names() if name.endswith("activation_mean")])
+        whole = Store(self.run_store("one.h5", {**FEW, "store.per_image": "fc8"}, config="small.ini", options=["--restart"]))
+        self.assert_like("merged.h5", whole, but=[name for name in whole.names() if name.endswith("activation_mean")])
 
     def test_shards_of_both_versions_merge(self):
         done = run("second.h5", {**FEW, "store.per_image": "fc8", "data.shard": "2/2"}, config="small.ini")
         self.assertEqual(done.returncode, 0, done.stderr)
         done = nrmflow("merge", "--allow-mixed", "-o", "both.h5", "shard-1.h5", "second.h5")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(len(Store("both.h5")["images/path"]), COUNT)
+        both = Store("both.h5")
+        self.assertEqual(len(both["images/path"]), COUNT)
+        self.assertIn("layers/conv1_1/activation_mean", Store("second.h5").names())
+        self.assertNotIn("layers/conv1_1/activation_mean", both.names(), "it would be of the second shard's images alone")
+        whole = Store(self.run_store("one.h5", {**FEW, "store.per_image": "fc8"}, config="small.ini", options=["--restart"]))
+        self.assert_like("both.h5", whole, but=[name for name in whole.names() if name.endswith("activation_mean")])
 
-    def test_an_unfinished_one_is_not_continued_since_its_rows_lack_the_bypass(self):
+    def test_an_unfinished_one_is_not_continued_since_its_sums_lack_activations(self):
         shutil.copy("unfinished.h5", "continued.h5")
         shutil.copytree("unfinished.h5.parts", "continued.h5.parts")
         self.assertEqual(finished("continued.h5"), 8)
         done = run("continued.h5", {**FEW, "run.epoch": 0}, "--allow-mixed", config="small.ini")
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("has 10 columns, but this run has 11: it was begun by another version of the program; finish it "
-                      "with that one, or start again with --restart", done.stderr)
+        self.assertIn('continued.h5: was begun by another version of the program, which does not keep the sums of '
+                      '"activation"; finish it with that one, or start again with --restart', done.stderr)
         self.assertEqual(finished("continued.h5"), 8)
 
 

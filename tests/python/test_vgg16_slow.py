@@ -60,7 +60,7 @@ class FullSize(RunCase):
             image = smooth_image(generator, height, width)
             Image.fromarray(image).save(cls.path("photographs", f"{i}.jpg"), quality=90)
         with open(cls.path("run.ini"), "w") as file:
-            file.write("[data]\npath = photographs\n[model]\nweights = vgg16.safetensors\n[store]\nper_image = all\n")
+            file.write("[data]\npath = photographs\n[model]\nweights = vgg16.safetensors\n[store]\nper_image = all\n[measure]\ngiven = input\n")
         command = "run", cls.path("run.ini"), "--output", cls.path("one.h5")
         cls.status, cls.seconds, cls.memory, cls.planned = run_alone(*command)
         print(f"VGG16: {COUNT} images in {cls.seconds:.1f} s, {cls.memory / 2**30:.2f} GiB")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 STATUS = "ok unread unsupported exploded undefined"
-SHARED = ("image", "variable", "class", "flow_class", "bin", "edge", "rank")  # their scales are in the root
-LINKED = ("variable", "class", "flow_class")  # the groups that use these have links to them
+SHARED = ("image", "variable", "class", "flow_class", "bin", "edge", "rank", "outcome", "likeness", "half")  # in the root
+LINKED = ("variable", "class", "flow_class", "outcome", "likeness", "half")  # the groups that use these have links to them
 
 
 def expected(place, kind, count):

@@ -132,7 +132,8 @@ static void outcome_init(struct graph_outcome *o, const struct graph_measure *m)
     *o = (struct graph_outcome){.result = {.relevance = allocate(channels, sizeof(double)),
                                            .relevance_position = allocate(channels, sizeof(uint32_t)),
                                            .activation = allocate(channels, sizeof(float)),
-                                           .activation_position = allocate(channels, sizeof(uint32_t))}};
+                                           .activation_position = allocate(channels, sizeof(uint32_t)),
+                                           .activation_mean = allocate(channels, sizeof(double))}};
     for (size_t k = 0; k <= net->nlinks; k++)
         o->neurons[k] = allocate(shape_neurons(network_shape(net, k)), sizeof(float));
     for (size_t e = 0; e < net->nedges; e++)
@@ -151,6 +152,7 @@ void graph_outcomes_free(struct graph_outcome *outcomes, const struct graph_meas
         free(o->result.relevance_position);
         free(o->result.activation);
         free(o->result.activation_position);
+        free(o->result.activation_mean);
         for (size_t k = 0; k <= m->c->net.nlinks; k++)
             free(o->neurons[k]);
         for (size_t e = 0; e < m->c->net.nedges; e++)

@@ -90,9 +90,23 @@ static const char *name(const struct builder *b, size_t variable)
 
 static const char *activation(const struct builder *b)
 {
-    static const char *const words[] = {
-        "relu",        "relu", "relu", "none",    "none",       "leaky=0.1",           "clip=0:6",
-        "clip=-0.5:1", "silu", "gelu", "sigmoid", "hard_swish", "hard_sigmoid=0.2:0.5"};
+    static const char *const words[] = {"relu",
+                                        "relu",
+                                        "relu",
+                                        "none",
+                                        "none",
+                                        "leaky=0.1",
+                                        "clip=0:6",
+                                        "clip=-0.5:1",
+                                        "silu",
+                                        "gelu",
+                                        "sigmoid",
+                                        "hard_swish",
+                                        "hard_sigmoid=0.2:0.5",
+                                        "elu=1:1",
+                                        "tanh",
+                                        "softplus",
+                                        "mish"};
 
     return words[below(b, LENGTH(words))];
 }

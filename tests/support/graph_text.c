@@ -27,7 +27,9 @@ static const char *const activations[] = {
     [ACTIVATION_CLIP] = "clip",       [ACTIVATION_LEAKY] = "leaky",
     [ACTIVATION_SIGMOID] = "sigmoid", [ACTIVATION_HARD_SIGMOID] = "hard_sigmoid",
     [ACTIVATION_SILU] = "silu",       [ACTIVATION_HARD_SWISH] = "hard_swish",
-    [ACTIVATION_GELU] = "gelu",
+    [ACTIVATION_GELU] = "gelu",       [ACTIVATION_ELU] = "elu",
+    [ACTIVATION_TANH] = "tanh",       [ACTIVATION_SOFTPLUS] = "softplus",
+    [ACTIVATION_MISH] = "mish",
 };
 
 /* Everything that one line says. */

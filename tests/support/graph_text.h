@@ -23,7 +23,8 @@
  *   window=HxW   and stride=HxW: one number for both; an average without a window is global
  *   pad=N        or pad=top,left,bottom,right
  *   groups=N     counted (averages count padding)   gate=name   weighted (of a pass)
- *   activations  relu clip=a:b leaky=a sigmoid hard_sigmoid=a:b silu hard_swish gelu
+ *   activations  relu clip=a:b leaky=a sigmoid hard_sigmoid=a:b silu hard_swish gelu elu=a:b
+ *                tanh softplus mish
  *
  * A text that is not of this form ends the test; what the network refuses is returned.
  */

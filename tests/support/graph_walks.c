@@ -247,6 +247,14 @@ static double activate(struct activation f, double z)
         return z * fmin(fmax(z + 3, 0), 6) / 6;
     case ACTIVATION_GELU:
         return z * erfc(-z / sqrt(2)) / 2; /* 1 + erf would lose the digits of a small result */
+    case ACTIVATION_ELU:
+        return z > 0 ? b * z : a * (exp(z) - 1);
+    case ACTIVATION_TANH:
+        return tanh(z);
+    case ACTIVATION_SOFTPLUS:
+        return log1p(exp(z));
+    case ACTIVATION_MISH:
+        return z * tanh(log1p(exp(z)));
     }
     return NAN;
 }

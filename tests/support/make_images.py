@@ -2,7 +2,8 @@
 
 images      cases.txt: file, status, width, height a line; beside each file FILE.rgb and FILE.l, PIL's pixels as raw bytes
 truncated   cases.txt: file, then the lengths at which PIL still decodes the beginning of the file
-resize      cases.bin: records of uint32 (channels, width, height, new width, new height), pixels in, pixels out
+resize      cases.bin: records of uint32 (channels, width, height, new width, new height, bicubic or not), pixels in, pixels
+            out
 preprocess  cases.bin: records of uint32 (channels, width, height, resize, crop, pad, new width, new height), float32
             mean and std (channels each), pixels in, float32 out
 
@@ -253,14 +254,15 @@ def make_resize(folder):
     sizes = [(1, 1, 1, 1), (1, 1, 5, 7), (3, 2, 3, 9), (3, 2, 8, 2), (640, 480, 341, 256), (500, 375, 341, 256),
              (28, 28, 32, 32), (1000, 3, 17, 1), (3, 1000, 1, 17), (2, 2, 300, 200), (257, 129, 256, 128)]
     sizes += [tuple(random.randint(1, 200, 4)) for _ in range(120)]
+    sizes = [(*size, cubic) for cubic in (0, 1) for size in sizes]
     with open(f'{folder}/cases.bin', 'wb') as cases:
-        for i, (width, height, new_width, new_height) in enumerate(sizes):
+        for i, (width, height, new_width, new_height, cubic) in enumerate(sizes):
             channels = 3 if i % 3 else 1
             shape = (height, width, 3) if channels == 3 else (height, width)
             pixels = random.randint(0, 256, shape) if i % 2 else random.choice([0, 255], shape)
             pixels = pixels.astype(np.uint8)
-            resized = Image.fromarray(pixels).resize((new_width, new_height), Image.BILINEAR)
-            cases.write(struct.pack('<5I', channels, width, height, new_width, new_height))
+            resized = Image.fromarray(pixels).resize((new_width, new_height), Image.BICUBIC if cubic else Image.BILINEAR)
+            cases.write(struct.pack('<6I', channels, width, height, new_width, new_height, cubic))
             cases.write(pixels.tobytes() + resized.tobytes())
 
 

@@ -155,6 +155,14 @@ static double activate(struct onnx_activation f, double z)
         return z * fmin(fmax(z + 3.0, 0.0), 6.0) / 6.0;
     case ONNX_GELU:
         return z * (1.0 + erf(z / sqrt(2.0))) / 2.0;
+    case ONNX_ELU:
+        return z > 0.0 ? b * z : a * (exp(z) - 1.0);
+    case ONNX_TANH:
+        return tanh(z);
+    case ONNX_SOFTPLUS:
+        return log1p(exp(z));
+    case ONNX_MISH:
+        return z * tanh(log1p(exp(z)));
     default:
         return z;
     }

@@ -116,7 +116,8 @@ void oracle_outcome_float(struct oracle_outcome *o, const struct oracle_case *t,
     struct measure_result result = {.relevance = calloc(channels, sizeof(double)),
                                     .relevance_position = calloc(channels, sizeof(uint32_t)),
                                     .activation = calloc(channels, sizeof(float)),
-                                    .activation_position = calloc(channels, sizeof(uint32_t))};
+                                    .activation_position = calloc(channels, sizeof(uint32_t)),
+                                    .activation_mean = calloc(channels, sizeof(double))};
     measure_group(&result, &plan, inputs, &target,
                   (struct measure_sink){&collector, collect_neurons, collect_flow, look_at_image}, &work);
     assert_int_equal(result.status, MEASURE_OK);
@@ -131,6 +132,7 @@ void oracle_outcome_float(struct oracle_outcome *o, const struct oracle_case *t,
     free(result.relevance_position);
     free(result.activation);
     free(result.activation_position);
+    free(result.activation_mean);
     free(memory);
     free(forms);
     free(image);

@@ -66,15 +66,17 @@ static void measure_images(struct random_vgg *vgg, struct checker *checker)
     double *relevance = calloc(VGG_GROUP * channels, sizeof *relevance);
     uint32_t *positions = calloc(2 * VGG_GROUP * channels, sizeof *positions);
     float *activation = calloc(VGG_GROUP * channels, sizeof *activation);
+    double *activation_mean = calloc(VGG_GROUP * channels, sizeof *activation_mean);
     const float *inputs[VGG_GROUP];
 
-    if (!relevance || !positions || !activation)
+    if (!relevance || !positions || !activation || !activation_mean)
         abort();
     for (size_t g = 0; g < VGG_GROUP; g++) {
         results[g] = (struct measure_result){.relevance = relevance + g * channels,
                                              .relevance_position = positions + 2 * g * channels,
                                              .activation = activation + g * channels,
-                                             .activation_position = positions + (2 * g + 1) * channels};
+                                             .activation_position = positions + (2 * g + 1) * channels,
+                                             .activation_mean = activation_mean + g * channels};
         inputs[g] = vgg->inputs[g];
     }
     measure_group(results, &vgg->plan, inputs, vgg->targets, (struct measure_sink){checker, NULL, NULL, take_image},
@@ -82,6 +84,7 @@ static void measure_images(struct random_vgg *vgg, struct checker *checker)
     free(relevance);
     free(positions);
     free(activation);
+    free(activation_mean);
 }
 
 void random_image_check_all(void (*check)(struct random_image *image), size_t networks, const char *name)

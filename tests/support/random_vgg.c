@@ -206,7 +206,8 @@ static void outcome_init(struct vgg_outcome *o, const struct random_vgg *vgg)
     *o = (struct vgg_outcome){.result = {.relevance = allocate(channels, sizeof(double)),
                                          .relevance_position = allocate(channels, sizeof(uint32_t)),
                                          .activation = allocate(channels, sizeof(float)),
-                                         .activation_position = allocate(channels, sizeof(uint32_t))}};
+                                         .activation_position = allocate(channels, sizeof(uint32_t)),
+                                         .activation_mean = allocate(channels, sizeof(double))}};
     for (size_t k = 0; k <= net->nlinks; k++)
         o->neurons[k] = allocate(shape_neurons(network_shape(net, k)), sizeof(float));
     for (size_t k = 0; k < net->nlinks; k++) {
@@ -225,6 +226,7 @@ void vgg_outcomes_free(struct vgg_outcome outcomes[VGG_GROUP], const struct rand
         free(o->result.relevance_position);
         free(o->result.activation);
         free(o->result.activation_position);
+        free(o->result.activation_mean);
         for (size_t k = 0; k <= vgg->net.nlinks; k++)
             free(o->neurons[k]);
         for (size_t k = 0; k < vgg->net.nlinks; k++) {

@@ -136,7 +136,8 @@ static void study_init(struct study *s, const struct study_subject *subject, dou
         s->results[g] = (struct measure_result){.relevance = zeros(channels, sizeof(double)),
                                                 .relevance_position = zeros(channels, sizeof(uint32_t)),
                                                 .activation = zeros(channels, sizeof(float)),
-                                                .activation_position = zeros(channels, sizeof(uint32_t))};
+                                                .activation_position = zeros(channels, sizeof(uint32_t)),
+                                                .activation_mean = zeros(channels, sizeof(double))};
 }
 
 static void study_free(struct study *s)
@@ -153,6 +154,7 @@ static void study_free(struct study *s)
         free(s->results[g].relevance_position);
         free(s->results[g].activation);
         free(s->results[g].activation_position);
+        free(s->results[g].activation_mean);
     }
     dataset_close(s->dataset);
     free(s->listing);

@@ -9,9 +9,10 @@ static const struct {
     const char *name;
     size_t length;
 } sample_axes[] = {
-    {"image", 700},    {"variable", 4}, {"channel", 6}, {"bin", 120}, {"edge", 121},         {"class", 9},
-    {"flow_class", 3}, {"y", 12},       {"x", 11},      {"rank", 3},  {"upper_channel", 40}, {"lower_channel", 30},
-    {"word", 1000},    {"weighted", 5}, {"size", 2},    {"part", 3},  {"link", 7},           {"connection", 8},
+    {"image", 700},    {"variable", 4}, {"channel", 6}, {"bin", 120},     {"edge", 121},         {"class", 9},
+    {"flow_class", 3}, {"y", 12},       {"x", 11},      {"rank", 3},      {"upper_channel", 40}, {"lower_channel", 30},
+    {"word", 1000},    {"weighted", 5}, {"size", 2},    {"part", 3},      {"link", 7},           {"connection", 8},
+    {"outcome", 3},    {"likeness", 3}, {"half", 3},    {"fraction", 17}, {"draw", 16},
 };
 
 static inline size_t sample_dims(size_t *dims, const struct store_field *field)
@@ -90,15 +91,13 @@ static inline enum status sample_write_text(struct store *store, const char *pat
     return rc;
 }
 
-/* The path of a field with "sample" for the star. */
+/* The path of a field with "sample" for every star. */
 static inline void sample_path(char *path, size_t nbytes, const struct store_field *field)
 {
-    const char *star = strchr(field->path, '*');
+    size_t used = 0;
 
-    if (star)
-        snprintf(path, nbytes, "%.*ssample%s", (int)(star - field->path), field->path, star + 1);
-    else
-        snprintf(path, nbytes, "%s", field->path);
+    for (const char *at = field->path; *at && used < nbytes; at++)
+        used += (size_t)snprintf(path + used, nbytes - used, "%s", *at == '*' ? "sample" : (char[2]){*at, 0});
 }
 
 static inline enum status sample_write_field(struct store *store, size_t index, struct error *err)

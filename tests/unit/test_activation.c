@@ -87,16 +87,49 @@ static double gelu(double z)
     return z * sum * step / 3 / sqrt(2 * acos(-1));
 }
 
+/* Scaled Selu, whose two numbers differ. */
+static double elu(double z)
+{
+    return z > 0 ? 1.25 * z : 1.75 * (exp(z) - 1);
+}
+
+static double hyperbolic_tangent(double z)
+{
+    return 2 * logistic(2 * z) - 1;
+}
+
+static double softplus(double z)
+{
+    return log(1 + exp(z));
+}
+
+/* tanh(log u) is (u^2 - 1) / (u^2 + 1). */
+static double mish(double z)
+{
+    double u = 1 + exp(z);
+
+    return z * (u * u - 1) / (u * u + 1);
+}
+
 static const struct {
     struct activation activation;
     double (*formula)(double z);
 } kinds[] = {
-    {{ACTIVATION_NONE, 0, 0}, none},          {{ACTIVATION_RELU, 0, 0}, relu},
-    {{ACTIVATION_CLIP, 0, 6}, relu6},         {{ACTIVATION_CLIP, -0.5f, 1.5f}, clip},
-    {{ACTIVATION_CLIP, 0.5f, 2}, clip_above}, {{ACTIVATION_LEAKY, 0.25f, 0}, leaky},
-    {{ACTIVATION_SIGMOID, 0, 0}, logistic},   {{ACTIVATION_HARD_SIGMOID, 0.25f, 0.5f}, hard_sigmoid},
-    {{ACTIVATION_SILU, 0, 0}, silu},          {{ACTIVATION_HARD_SWISH, 0, 0}, hard_swish},
+    {{ACTIVATION_NONE, 0, 0}, none},
+    {{ACTIVATION_RELU, 0, 0}, relu},
+    {{ACTIVATION_CLIP, 0, 6}, relu6},
+    {{ACTIVATION_CLIP, -0.5f, 1.5f}, clip},
+    {{ACTIVATION_CLIP, 0.5f, 2}, clip_above},
+    {{ACTIVATION_LEAKY, 0.25f, 0}, leaky},
+    {{ACTIVATION_SIGMOID, 0, 0}, logistic},
+    {{ACTIVATION_HARD_SIGMOID, 0.25f, 0.5f}, hard_sigmoid},
+    {{ACTIVATION_SILU, 0, 0}, silu},
+    {{ACTIVATION_HARD_SWISH, 0, 0}, hard_swish},
     {{ACTIVATION_GELU, 0, 0}, gelu},
+    {{ACTIVATION_ELU, 1.75f, 1.25f}, elu},
+    {{ACTIVATION_TANH, 0, 0}, hyperbolic_tangent},
+    {{ACTIVATION_SOFTPLUS, 0, 0}, softplus},
+    {{ACTIVATION_MISH, 0, 0}, mish},
 };
 
 static const float values[] = {-8,    -6,   -4.5f, -3.25f, -3, -2.5f, -1, -0.75f, -0.5f, -1e-3f, 0, 1e-3f,

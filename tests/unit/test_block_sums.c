@@ -87,19 +87,21 @@ static int teardown(void **state)
 /* Image `image` with class image % 3: its relevance is x times 1, -2, 3, -4, 5, its condition 1 + image / 8. */
 static void add_image(struct fixture *f, size_t image, double x)
 {
-    double relevance[CHANNELS], to_bias[3], absorbed[3];
+    double relevance[CHANNELS], mean[CHANNELS], to_bias[3], absorbed[3];
     uint32_t positions[CHANNELS] = {0};
     float activation[CHANNELS], joint[ENTRIES], neurons[NEURONS];
     struct measure_result result = {.given_mass = 1 + (double)image / 8,
                                     .relevance = relevance,
                                     .relevance_position = positions,
                                     .activation = activation,
-                                    .activation_position = positions};
+                                    .activation_position = positions,
+                                    .activation_mean = mean};
     size_t class = image % CLASSES;
 
     for (size_t c = 0; c < CHANNELS; c++) {
         relevance[c] = x * (double)(c + 1) * (c % 2 ? -1 : 1);
         activation[c] = (float)relevance[c];
+        mean[c] = (double)c + x;
     }
     for (size_t i = 0; i < ENTRIES; i++)
         joint[i] = (float)(x * (double)(i + 1));
@@ -180,6 +182,7 @@ static void variables_that_are_left_out_have_no_channels(void **state)
     add_block(f, x);
     assert_sum(f, STATISTICS_RELEVANCE, 0, 0, 3 * 3.25);
     assert_sum(f, STATISTICS_RELEVANCE, 0, 2, 5 * 3.25);
+    assert_sum(f, STATISTICS_ACTIVATION, 0, 2, 3.25 + IMAGES * 4);
     assert_sum(f, STATISTICS_CLASS_RELEVANCE, 0, 3, 3 * 0.5); /* of class 1, image 1 */
     if (sums_top_data(&f->sums, f->statistics.active)[0].value != 6)
         fail_msg("the highest activation is not 3 x 2");
@@ -228,6 +231,7 @@ static void every_statistic_gets_its_own_sums(void **state)
     assert_sum(f, STATISTICS_RELEVANCE, 2, 1, -2 * product);
     assert_sum(f, STATISTICS_POSITIVE, 0, 0, 3.5);
     assert_sum(f, STATISTICS_NEGATIVE, 0, 0, -0.25);
+    assert_sum(f, STATISTICS_ACTIVATION, 0, 4, sum + IMAGES * 4);
     assert_sum(f, STATISTICS_MAP, 0, 5, sum + IMAGES * 5);
     assert_sum(f, STATISTICS_FLOW, 0, 3, 4 * sum);
     assert_sum(f, STATISTICS_FLOW, 1, 3, 16 * square);

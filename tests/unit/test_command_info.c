@@ -19,7 +19,7 @@ static const uint8_t status[IMAGES] = {STORE_IMAGE_OK, STORE_IMAGE_OK,     STORE
 static const double given[IMAGES] = {0.5, 1, 1.5, 2, NAN, 100};
 
 struct choice {
-    bool incomplete, weak;
+    bool incomplete, weak, misleading;
     double open; /* what is missing from the ledger of image 2 */
 };
 
@@ -81,7 +81,8 @@ static void write_store(const char *path, struct choice choice)
 
     must(store_create(&store, path, 4, &err), &err);
     must(store_set_text(store, "", "network", "vgg11", &err), &err);
-    must(store_set_text(store, "", "composite", "epsilon_gamma_box", &err), &err);
+    must(store_set_text(store, "", "composite", choice.misleading ? "zero" : "epsilon_gamma_box", &err), &err);
+    must(store_set_text(store, "", "given", "input", &err), &err);
     must(store_set_text(store, "", "config", "; note\n[model]\nweights = w.safetensors\n\n[run]\nblock = 16\n", &err),
          &err);
     must(store_set_int(store, "", "seed", 7, &err), &err);
@@ -318,6 +319,12 @@ static void text_warns_of_a_weak_condition(void **state)
     expect_text((struct choice){.weak = true}, "warning: weak_condition: the condition's mean mass, 1.25 +- 0.32");
 }
 
+static void text_warns_of_a_condition_that_misleads(void **state)
+{
+    (void)state;
+    expect_text((struct choice){.misleading = true}, "warning: with this composite relevance of both signs cancels");
+}
+
 static void text_warns_of_an_open_ledger(void **state)
 {
     (void)state;
@@ -331,6 +338,7 @@ static void closed_ledger_is_no_warning(void **state)
     (void)state;
     assert_null(strstr(output.out, "ledger is open"));
     assert_null(strstr(output.out, "weak_condition"));
+    assert_null(strstr(output.out, "of both signs"));
     release(&output);
 }
 
@@ -413,6 +421,7 @@ int main(void)
         cmocka_unit_test_teardown(text_shows_the_configuration_without_comments, files_clean),
         cmocka_unit_test_teardown(text_says_that_a_run_is_not_complete, files_clean),
         cmocka_unit_test_teardown(text_warns_of_a_weak_condition, files_clean),
+        cmocka_unit_test_teardown(text_warns_of_a_condition_that_misleads, files_clean),
         cmocka_unit_test_teardown(text_warns_of_an_open_ledger, files_clean),
         cmocka_unit_test_teardown(closed_ledger_is_no_warning, files_clean),
         cmocka_unit_test_teardown(control_characters_do_not_reach_the_terminal, files_clean),

@@ -78,7 +78,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_string_equal(c.measure.composite, "epsilon_gamma_box");
     assert_int_equal(c.measure.bias, BIAS_NEURON);
     assert_int_equal(c.measure.pool, POOL_WINNER);
-    assert_string_equal(c.measure.given, "input");
+    assert_string_equal(c.measure.given, "none");
     assert_int_equal(c.measure.target.kind, CONFIG_TARGET_PREDICTED);
     assert_same(c.measure.flows.groups, CONFIG_FLOWS_AUTO);
     assert_same(c.measure.flows.pairs.count, 0);
@@ -250,80 +250,6 @@ static void the_text_parses_to_the_same_text(void **state)
     free(text_again);
     config_free(&c);
     config_free(&again);
-}
-
-static char *text_of(const char *more)
-{
-    struct config c;
-
-    assert_parsed(&c, more, NULL);
-    char *text = config_text(&c);
-    config_free(&c);
-    return text;
-}
-
-static void differences_that_change_numbers_are_named(void **state)
-{
-    char message[256] = "", *a = text_of("[measure]\nrule.fc6 = zero\n[run]\nblock = 8\n"),
-         *b = text_of("[measure]\nrule.fc6 = zero\n[run]\nblock = 16\n"), *c = text_of("[run]\nblock = 16\n");
-
-    (void)state;
-    assert_true(config_text_differs(message, sizeof message, a, b));
-    assert_string_equal(message, "run.block is \"8\" here, but \"16\" in the store");
-    assert_true(config_text_differs(message, sizeof message, b, c));
-    assert_string_equal(message, "measure.rule.fc6 is \"zero\" here, but \"not set\" in the store");
-    assert_true(config_text_differs(message, sizeof message, c, b));
-    assert_string_equal(message, "measure.rule.fc6 is \"not set\" here, but \"zero\" in the store");
-    assert_false(config_text_differs(message, sizeof message, a, a));
-    free(a);
-    free(b);
-    free(c);
-}
-
-static void differences_that_change_no_numbers_do_not_count(void **state)
-{
-    char message[256], *a = text_of("classes = a.txt\n[run]\nepoch = 5m\nmemory = 1G\n[data]\nmax_failed = 0.5\n"),
-                       *b = text_of("");
-
-    (void)state;
-    assert_false(config_text_differs(message, sizeof message, a, b));
-    assert_false(config_text_differs(message, sizeof message, "", ""));
-    free(a);
-    free(b);
-}
-
-static void chosen_keys_alone_are_compared(void **state)
-{
-    static const char *const measure[] = {"measure.composite", "measure.rule", NULL}, *const none[] = {NULL};
-    char message[256] = "", *a = text_of("[measure]\nrule.fc6 = zero\n[run]\nblock = 8\n"),
-         *b = text_of("[measure]\nrule.fc6 = zero\n[run]\nblock = 16\n"),
-         *c = text_of("[measure]\nrule.fc7 = zero\n[run]\nblock = 16\n");
-
-    (void)state;
-    assert_false(config_text_differs_in(message, sizeof message, a, b, measure));
-    assert_true(config_text_differs_in(message, sizeof message, a, c, measure));
-    assert_string_equal(message, "measure.rule.fc6 is \"zero\" here, but \"not set\" in the store");
-    assert_false(config_text_differs_in(message, sizeof message, a, c, none));
-    free(a);
-    free(b);
-    free(c);
-}
-
-/* The text of a store that an earlier version wrote lacks the keys that are new since. */
-static void a_missing_key_has_its_default(void **state)
-{
-    char message[256] = "", *mine = text_of(""), *other = text_of("batchnorm_eps = 1e-3\n"), *theirs = strdup(mine),
-         *key = strstr(theirs, "batchnorm_eps"), *rest = strchr(key, '\n');
-
-    (void)state;
-    memmove(key, rest + 1, strlen(rest + 1) + 1);
-    assert_null(strstr(theirs, "batchnorm_eps"));
-    assert_false(config_text_differs(message, sizeof message, mine, theirs));
-    assert_true(config_text_differs(message, sizeof message, other, theirs));
-    assert_string_equal(message, "model.batchnorm_eps is \"0.001\" here, but \"\" in the store");
-    free(mine);
-    free(other);
-    free(theirs);
 }
 
 static void unknown_names_get_line_and_suggestion(void **state)
@@ -571,10 +497,6 @@ int main(void)
         cmocka_unit_test(set_overrides_the_file),
         cmocka_unit_test(paths_start_where_they_are_written),
         cmocka_unit_test(the_text_parses_to_the_same_text),
-        cmocka_unit_test(differences_that_change_numbers_are_named),
-        cmocka_unit_test(differences_that_change_no_numbers_do_not_count),
-        cmocka_unit_test(chosen_keys_alone_are_compared),
-        cmocka_unit_test(a_missing_key_has_its_default),
         cmocka_unit_test(unknown_names_get_line_and_suggestion),
         cmocka_unit_test(unknown_names_on_the_command_line_get_a_suggestion),
         cmocka_unit_test(lines_that_are_no_assignment_are_errors),

@@ -76,13 +76,16 @@ static void resizing_equals_pil_bit_for_bit(void **state)
 
     image_init(&expected);
     for (; more(&r); ncases++) {
-        uint32_t head[5];
+        uint32_t head[6];
         take(head, &r, sizeof head);
         take_image(&f->in, &r, head[1], head[2], head[0]);
         take_image(&expected, &r, head[3], head[4], head[0]);
-        assert_int_equal(image_resize(&f->out, &f->scratch, &f->in, head[3], head[4], NULL), OK);
+        assert_int_equal(image_resize(&f->out, &f->scratch, &f->in, head[3], head[4],
+                                      head[5] ? IMAGE_BICUBIC : IMAGE_BILINEAR, NULL),
+                         OK);
         if (memcmp(f->out.pixels, expected.pixels, (size_t)head[0] * head[3] * head[4]) != 0)
-            fail_msg("%u x %u x %u to %u x %u differs from PIL", head[0], head[1], head[2], head[3], head[4]);
+            fail_msg("%u x %u x %u to %u x %u, %s, differs from PIL", head[0], head[1], head[2], head[3], head[4],
+                     head[5] ? "bicubic" : "bilinear");
     }
     assert_in_range(ncases, 100, 1000);
     image_free(&expected);

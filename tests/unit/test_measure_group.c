@@ -200,7 +200,8 @@ static void result_init(struct measure_result *result, size_t channels)
     *result = (struct measure_result){.relevance = allocate(channels * sizeof(double)),
                                       .relevance_position = allocate(channels * sizeof(uint32_t)),
                                       .activation = allocate(channels * sizeof(float)),
-                                      .activation_position = allocate(channels * sizeof(uint32_t))};
+                                      .activation_position = allocate(channels * sizeof(uint32_t)),
+                                      .activation_mean = allocate(channels * sizeof(double))};
 }
 
 /* Move a result into the record of its slot. */
@@ -211,6 +212,7 @@ static void finish_result(struct record *record, struct measure_result *result, 
     double numbers[] = {(double)result->status, (double)result->target};
 
     add_doubles(record, "relevance", "all channels", result->relevance, channels);
+    add_doubles(record, "activation_mean", "all channels", result->activation_mean, channels);
     add_doubles(record, "numbers", "the image", numbers, 2);
     add_doubles(record, "logit", "the image", &result->logit, 1);
     add_doubles(record, "given_mass", "the image", &result->given_mass, 1);
@@ -223,6 +225,7 @@ static void finish_result(struct record *record, struct measure_result *result, 
     free(result->relevance_position);
     free(result->activation);
     free(result->activation_position);
+    free(result->activation_mean);
 }
 
 /* Measure one group of inputs, NULL where absent, in memory full of NaN. */

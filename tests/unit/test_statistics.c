@@ -126,8 +126,8 @@ static void init(struct fixture *f, enum measure_given given)
     assert_int_equal(statistics_init(&f->statistics, &f->measure, &options, &err), OK);
 }
 
-/* The sums of unfinished stores lie in this order: a new program can continue an old one's. Products of channels
- * are kept in every run. */
+/* The sums of unfinished stores lie in this order: a new program can continue an old one's, but for "activation", which
+ * is new since version 0.2. Products of channels are kept in every run. */
 static const struct {
     const char *text; /* name and count */
     bool conditional; /* kept under a condition only */
@@ -140,6 +140,7 @@ static const struct {
     {"x product 10", false},
     {"positive 10", false},
     {"negative 10", false},
+    {"activation 10", false},
     {"histogram 80", false},
     {"highest 10", false},
     {"lowest 10", false},
@@ -242,6 +243,10 @@ static void what_a_run_leaves_out_keeps_nothing(void **state)
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_FAR, 1)->kept, MOMENTS_NONE);
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_SAMPLED, 0)->kept, MOMENTS_NONE);
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_SAMPLED, 1)->kept, MOMENTS_PRODUCT);
+    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_ACTIVATION, 0)->kept, MOMENTS_X);
+    statistics_forget(&f.statistics, STATISTICS_ACTIVATION);
+    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_ACTIVATION, 0)->kept, MOMENTS_NONE);
+    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_NEGATIVE, 0)->kept, MOMENTS_X);
     statistics_free(&f.statistics);
 }
 

@@ -330,6 +330,27 @@ static void shifted_parts_equal_the_whole(void **state)
     free(second.memory);
 }
 
+/* A file of a version that did not keep a section, in a plan that does. */
+static void a_section_that_contents_lack_is_inserted_empty(void **state)
+{
+    const struct fixture *f = *state;
+    struct sums sums = make(f), whole = make(f);
+
+    for (size_t block = 0; block < BLOCKS; block++)
+        add_block(f, &whole, block);
+    const struct sums_plan *plan = &f->plan;
+    size_t from = plan->sections[f->square].offset, n = sums_section_bytes(plan, f->square), end = sums_bytes(plan);
+    assert_int_equal(n, 128); /* 7 x 16, in lines of 64 */
+    memcpy(sums.memory, whole.memory, from);
+    memcpy(sums.memory + from, whole.memory + from + n, end - from - n);
+    sums_insert(&sums, f->square);
+    memset(whole.memory + from, 0, n);
+    assert_equal(f, &sums, &whole);
+    assert_same(sums_value(&sums, f->count, 0), BLOCKS);
+    free(sums.memory);
+    free(whole.memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +368,7 @@ int main(void)
         cmocka_unit_test(entries_that_are_not_looked_at_would_not_get_in),
         cmocka_unit_test(contents_of_a_file_are_checked),
         cmocka_unit_test(shifted_parts_equal_the_whole),
+        cmocka_unit_test(a_section_that_contents_lack_is_inserted_empty),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

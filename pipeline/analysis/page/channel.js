@@ -19,7 +19,7 @@ function tiles(data, layer, c) {
     tile('Rank in its layer', `${rank}`, `of ${data.layer(layer).channels}`, 'rank'),
     tile('Spread over images', number(of('std')), 'standard deviation', 'std'),
     tile('Positive part', number(of('mean_positive')), `negative ${number(of('mean_negative'))}`, 'mean_positive'),
-    tile('Range over images', `${number(of('min'), 2)} … ${number(of('max'), 2)}`, 'not divided by the condition', 'range'));
+    tile('Range over images', `${number(of('min'), 2)} … ${number(of('max'), 2)}`, data.summary.given === 'none' ? 'lowest and highest of an image' : 'not divided by the condition', 'range'));
 }
 
 // Neighbours of a channel in the nearest layer of one side that the store has weighted neighbours for.

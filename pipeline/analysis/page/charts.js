@@ -1,12 +1,12 @@
 // Apache ECharts, with what this page uses of it, in the page's colours. Charts are SVG: sharp on paper, and text is text.
 import * as echarts from 'echarts/core';
-import { BarChart, CustomChart, SankeyChart, ScatterChart } from 'echarts/charts';
+import { BarChart, CustomChart, LineChart, SankeyChart, ScatterChart } from 'echarts/charts';
 import { AriaComponent, DataZoomComponent, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, TooltipComponent } from 'echarts/components';
 import { SVGRenderer } from 'echarts/renderers';
 import { tick } from './dom.js';
 import { colour, onTheme } from './theme.js';
 
-echarts.use([BarChart, CustomChart, SankeyChart, ScatterChart, AriaComponent, DataZoomComponent, GridComponent,
+echarts.use([BarChart, CustomChart, LineChart, SankeyChart, ScatterChart, AriaComponent, DataZoomComponent, GridComponent,
   LegendComponent, MarkLineComponent, TitleComponent, TooltipComponent, SVGRenderer]);
 
 // ECharts measures text, and must know with what.

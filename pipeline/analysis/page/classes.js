@@ -11,6 +11,7 @@ export function classes(data, state) {
   const known = data.layers.filter((layer) => data.arrays[`layers/${layer.name}/class_mean`]);
   const section = (...children) => h('section', { id: 'classes', 'aria-labelledby': 'h-classes' }, h('h2', { id: 'h-classes' }, 'Classes and channels'), children);
   if (!known.length) return section(h('p', { class: 'note' }, 'The store has no means by class (', h('code', {}, 'store.classes'), ').'));
+  const depth = data.class_depth;
   const draw = () => {
     const layer = data.arrays[`layers/${state.layer}/class_mean`] ? state.layer : known[known.length - 1].name;
     const matrix = data.matrix(`layers/${layer}/class_mean`);
@@ -32,6 +33,7 @@ export function classes(data, state) {
       select('Layer', [...known].reverse().map(({ name, channels }) => [name, `${name} (${channels})`]), layer, (name) => state.set({ layer: name, channel: data.order(name)[0] })),
       choice('Show', [['mean', 'mean relevance'], ['difference', 'difference from all images']], mode, (next) => { mode = next; draw(); })),
     h('p', { class: 'axis' }, `Rows: classes. Columns: channels of ${layer}, most relevant first.`),
+    depth && depth.below.includes(layer) ? h('p', { class: 'note', id: 'class-depth' }, h('strong', {}, 'Hardly depends on the class: '), `${depth.text}.`) : null,
     map.element, read, legend(mode === 'mean' ? 'Mean relevance' : 'Difference', map.most, true),
     matrix.partial ? h('p', { class: 'hint' }, `This report contains the ${order.length} most relevant channels only; the store has all.`) : null);
   };

@@ -1,4 +1,5 @@
 // Where the measure is, layer by layer: on neurons, on ways past the layer, in biases, absorbed; and how much of it cancels.
+import { blocks } from './blocks.js';
 import { Chart, axis, encode } from './charts.js';
 import { h, number, table } from './dom.js';
 import { colour } from './theme.js';
@@ -29,7 +30,7 @@ function option(layers, width) {
   const names = layers.map((layer) => layer.name);
   const row = 19;
   const tall = layers.length * row;
-  const signed = layers.some((layer) => layer.mass < 0 || layer.bias < 0 || layer.absorbed < -0.005 || layer.mass > 1.05);
+  const signed = layers.some((layer) => Math.min(layer.mass, layer.bias, layer.absorbed, layer.bypass || 0) < -0.005 || layer.mass > 1.05);
   const most = Math.max(...layers.map((layer) => layer.variation || 1));
   const heads = narrow ? [0, 0] : [63, width * 0.6 + 29];
   const first = narrow ? { left: 62, right: 12, top: 58, height: tall } : { left: 68, width: width * 0.6 - 68, top: 58, height: tall };
@@ -73,5 +74,5 @@ export function ledger(data) {
       [...layers].reverse().map((layer) => [layer.name, ...columns.map(([, key]) => number(layer[key]))]))));
   } else body.push(h('p', { class: 'note' }, 'No image has been measured yet.'));
   return h('section', { id: 'ledger', 'aria-labelledby': 'h-ledger' }, h('h2', { id: 'h-ledger' }, 'Ledger by layer'),
-    h('p', { class: 'lead' }, 'From the logits (top) to the input (bottom). A bias counts as a neuron: walks that enter it never reach a pixel. The ledger is always that of the measure without condition.'), body);
+    h('p', { class: 'lead' }, 'From the logits (top) to the input (bottom). A bias counts as a neuron: walks that enter it never reach a pixel. The ledger is always that of the measure without condition.'), body, blocks(data));
 }

@@ -4,6 +4,7 @@ import { layerChart, strips } from './channels.js';
 import { classes } from './classes.js';
 import { Data } from './data.js';
 import { fill, h } from './dom.js';
+import { evaluation } from './evaluation.js';
 import { flows } from './flows.js';
 import { ledger } from './ledger.js';
 import { banners, overview } from './overview.js';
@@ -23,13 +24,19 @@ function head(data) {
     h('p', { class: 'lead' }, `Normalized relevance of ${summary.network || 'a network'}: how much its channels contribute, and how relevance flows between them`)), button);
 }
 
-function navigation() {
-  const links = new Map(SECTIONS.map(([id, name]) => [id, h('a', { href: `#${id}` }, name)]));
+// Those of the page: an evaluation is in few reports.
+function sectionsOf(data) {
+  return data.evaluation ? [SECTIONS[0], ['evaluation', 'How far to trust this'], ...SECTIONS.slice(1)] : SECTIONS;
+}
+
+function navigation(data) {
+  const sections = sectionsOf(data);
+  const links = new Map(sections.map(([id, name]) => [id, h('a', { href: `#${id}` }, name)]));
   const list = h('ul', {}, Array.from(links.values(), (link) => h('li', {}, link)));
   const seen = new Set();
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) seen[entry.isIntersecting ? 'add' : 'delete'](entry.target.id);
-    const now = SECTIONS.map(([id]) => id).find((id) => seen.has(id));
+    const now = sections.map(([id]) => id).find((id) => seen.has(id));
     for (const [id, link] of links) {
       if (id === now) {
         link.setAttribute('aria-current', 'true');
@@ -37,7 +44,7 @@ function navigation() {
       } else link.removeAttribute('aria-current');
     }
   }, { rootMargin: '-25% 0px -65% 0px' });
-  requestAnimationFrame(() => { for (const [id] of SECTIONS) observer.observe(document.getElementById(id)); });
+  requestAnimationFrame(() => { for (const [id] of sections) observer.observe(document.getElementById(id)); });
   return h('nav', { 'aria-label': 'Sections' }, list);
 }
 
@@ -52,7 +59,7 @@ function channels(data, state) {
 }
 
 function show(page, data) {
-  const parts = [head(data), navigation(), ...banners(data), overview(data), ledger(data)];
+  const parts = [head(data), navigation(data), ...banners(data), overview(data), ...(data.evaluation ? [evaluation(data)] : []), ledger(data)];
   if (data.layers.length) {
     const state = firstChoice(data);
     parts.push(channels(data, state), classes(data, state), flows(data, state), paths(data, state));

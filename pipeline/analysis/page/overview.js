@@ -27,6 +27,9 @@ export function banners(data) {
       `It is ${withError(summary.given_mass, summary.given_mass_error)}. Means are divided by it, so they are statistically unreliable. Run again with `,
       h('code', {}, 'measure.given = none'), ', or with a composite of nonnegative rules.'));
   }
+  if (summary.condition_warning) {
+    list.push(banner('warn', 'The order of channels misleads', `${summary.condition_warning[0].toUpperCase()}${summary.condition_warning.slice(1)}.`));
+  }
   if (summary.failed) {
     list.push(banner('warn', `${count(summary.failed)} images could not be used`, 'They are excluded from all means; the list is below.'));
   }

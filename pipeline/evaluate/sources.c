@@ -1,0 +1,71 @@
+#include "pipeline/evaluate/sources.h"
+
+#include "kernels/base/number.h"
+#include "pipeline/results/origin.h"
+#include "pipeline/run/identity.h"
+
+#include <stdlib.h>
+
+static const char advice[] = "give a store of the configuration's model";
+
+/* The images of the dataset that a store, or all shards of its run, were made of. */
+static struct shard_images images_of(const struct origin *origin, const struct run_plan *plan)
+{
+    struct range images = origin->config.data.images;
+
+    return (struct shard_images){images.first, smaller(images.end, plan->dataset_count)};
+}
+
+static enum status check_images(const struct origin *origin, const struct run_plan *plan, struct error *err)
+{
+    struct shard_images theirs = images_of(origin, plan), mine = plan->images;
+    struct error why = {0};
+
+    if (origin_compare_dataset(origin, plan->dataset_sha256, &why) != OK)
+        return OK;
+    if (mine.first >= theirs.end || theirs.first >= mine.end)
+        return OK;
+    return error_set(err, FAIL_MISMATCH,
+                     "%s was made of images %zu to %zu, which it is not to be tested on: choose others of the %zu with "
+                     "--images, or make a store of fewer",
+                     origin->path, theirs.first, theirs.end - 1, plan->dataset_count);
+}
+
+enum status sources_open(struct store_reader **out, const char *path, const struct run_plan *plan, struct error *err)
+{
+    static const char *const no_keys[] = {NULL};
+    struct origin origin = {.reader = NULL};
+    enum status rc = OK;
+
+    TRY(store_open_read(out, path, err));
+    TRY(origin_read(&origin, *out, path, err));
+    TRY(identity_compare(
+        *out, path, &(struct identity){plan->config, plan->model.sha256, NULL, no_keys, advice, NULL, {0, 0}}, err));
+    TRY(check_images(&origin, plan, err));
+    origin_warn_partial(*out, path);
+done:
+    origin_free(&origin);
+    return rc;
+}
+
+enum status sources_images(size_t *count, const struct store_reader *reader, const char *path, int class,
+                           struct error *err)
+{
+    struct origin origin = {.reader = NULL};
+    int64_t *status = NULL, *classes = NULL;
+    size_t n = STORE_ANY;
+    enum status rc = OK;
+
+    *count = 0;
+    TRY(origin_read(&origin, reader, path, err));
+    TRY(store_read_int(&status, reader, "images/status", 1, &n, err));
+    TRY(store_read_int(&classes, reader,
+                       origin.config.store.class_by == CONFIG_BY_LABEL ? "images/label" : "images/target", 1, &n, err));
+    for (size_t i = 0; i < n; i++)
+        *count += status[i] == STORE_IMAGE_OK && (class < 0 || classes[i] == class);
+done:
+    free(status);
+    free(classes);
+    origin_free(&origin);
+    return rc;
+}

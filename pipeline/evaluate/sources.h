@@ -1,0 +1,21 @@
+/* Stores whose statistics an evaluation tests on other images. Not collective. */
+#ifndef NRMFLOW_PIPELINE_EVALUATE_SOURCES_H
+#define NRMFLOW_PIPELINE_EVALUATE_SOURCES_H
+
+#include "io/base/error.h"
+#include "io/store/store.h"
+#include "pipeline/run/plan.h"
+
+/* Open a store of the plan's model that was made of other images than the plan's. Warns on standard error of one that
+ * is unfinished.
+ *
+ *   out  out  caller ends it with store_close
+ * Errors: FAIL_MISMATCH for another model, or images in common, whose range the message says; as store_open_read and
+ * origin_read. */
+enum status sources_open(struct store_reader **out, const char *path, const struct run_plan *plan, struct error *err);
+
+/* The images that a store's means are over, or those of a class; -1: all. Errors: as store_read_int and origin_read. */
+enum status sources_images(size_t *count, const struct store_reader *reader, const char *path, int class,
+                           struct error *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* What stores say of a network, tested on images that they were not made of: circuits (circuit.h) and pruning
+ * (prune.h). */
+#ifndef NRMFLOW_PIPELINE_EVALUATE_STORES_H
+#define NRMFLOW_PIPELINE_EVALUATE_STORES_H
+
+#include "pipeline/config/load.h"
+#include "pipeline/evaluate/circuit.h"
+#include "pipeline/evaluate/prune.h"
+
+struct stores_options {
+    struct config_source source;
+    struct range images;            /* to test on, in place of data.images; end 0: not given */
+    struct circuit_options circuit; /* without stores: no circuits */
+    struct prune_options prune;     /* without a store: no pruning */
+    const char *output;             /* file for the results; NULL: none */
+    bool restart;                   /* replace a file that is there */
+    bool json;
+};
+
+/* Measure what is asked for, and print it on rank 0's standard output. Errors, the same on all ranks: as run_plan_init,
+ * circuit_measure and prune_measure. Collective. */
+enum status stores_evaluate(const struct stores_options *options, const struct node *node, struct log *log,
+                            struct error *err);
+
+#endif

@@ -1,0 +1,21 @@
+/* What an evaluation says, in sentences: only where a difference exceeds three standard errors. */
+#ifndef NRMFLOW_PIPELINE_EVALUATE_VERDICT_H
+#define NRMFLOW_PIPELINE_EVALUATE_VERDICT_H
+
+#include "pipeline/evaluate/gains.h"
+
+enum { VERDICT_TEXT = 512 };
+
+/* From this |cosine| on two classes have nearly the same relevance but for a factor. */
+#define VERDICT_ALIKE 0.8
+
+/* Sentence i; false after the last. */
+bool verdict_sentence(char text[VERDICT_TEXT], const struct design *design, const struct gains *gains, size_t i);
+
+/* The value of a result that verdicts are about: the gain of p, |cosine| of targets, Pearson's of damage. */
+size_t verdict_value(const struct design_result *result);
+
+/* "gain of p", "|cosine|", "Pearson's r" */
+const char *verdict_value_name(enum test test);
+
+#endif
