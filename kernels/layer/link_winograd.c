@@ -16,7 +16,10 @@ static size_t lower_floats(const struct link_plan *plan)
 
 /* ---- shapes and weights ------------------------------------------------------------------------------------------ */
 
-/* Whether relevance arrives by both branches of gamma. Their denominators are at least z in magnitude too. */
+/* Whether relevance arrives by both branches of gamma. Their denominators are at least z in magnitude too. But z of a
+ * window of zeros in a tile that also has others is rounding noise; without a bias, c there can be as large as 1 / eps,
+ * so that R that does not vanish with z is scaled by it, and the rounding of R c in the transforms reaches inputs of
+ * the tile that are not zero. Tiles that see only zeros give exact zeros. */
 static bool by_branches(const struct link_plan *plan)
 {
     return plan->rule.kind == RULE_GAMMA && plan->both_branches;

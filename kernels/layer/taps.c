@@ -52,9 +52,10 @@ void taps_pack(float *packed, const float *w, bool adjoint, const struct ops *op
 
 /* ---- bands ------------------------------------------------------------------------------------------------------- */
 
-/* A run of rows of the upper maps of all images. */
+/* A run of rows of the upper maps: of some whole images, or of one. Where an image is cut depends on no other image. */
 struct band {
     size_t first, rows;   /* among those of all images */
+    size_t most;          /* rows, of any band */
     size_t height, width; /* of a map */
     size_t stride;        /* positions from a block of channels to the next, odd */
 };
@@ -64,25 +65,31 @@ static size_t most_positions(size_t depth)
     return smaller(BAND, larger(LEAST, BAND_FLOATS / depth));
 }
 
+/* Rows of whole images, or of parts of an image that are as equal as can be. */
 static size_t band_rows(const struct link *link, size_t depth)
 {
-    return larger(1, most_positions(depth) / link->upper.width);
+    size_t height = link->upper.height, most = larger(1, most_positions(depth) / link->upper.width);
+    size_t parts = (height + most - 1) / most;
+
+    return parts == 1 ? most / height * height : (height + parts - 1) / parts;
 }
 
 static struct band band_of(const struct link *link, size_t depth, size_t images)
 {
-    size_t height = link->upper.height, rows = smaller(band_rows(link, depth), images * height);
+    size_t height = link->upper.height, most = band_rows(link, depth), rows = smaller(most, images * height);
 
-    return (struct band){
-        .rows = rows, .height = height, .width = link->upper.width, .stride = rows * link->upper.width | 1};
+    return (struct band){.rows = rows,
+                         .most = most,
+                         .height = height,
+                         .width = link->upper.width,
+                         .stride = rows * link->upper.width | 1};
 }
 
 static bool next_band(struct band *band, size_t images)
 {
-    size_t all = images * band->height;
-
     band->first += band->rows;
-    band->rows = smaller(band->rows, all - smaller(all, band->first));
+    size_t left = images * band->height - band->first, of_image = band->height - band->first % band->height;
+    band->rows = smaller(band->most, band->most < band->height ? smaller(left, of_image) : left);
     return band->rows > 0;
 }
 

@@ -2,9 +2,10 @@
  * window's taps are gathered side by side, so that the depth of the product is taps x channels. A window of one
  * position is its own row.
  *
- * Work goes by bands: rows of the upper maps of one or several images that fit the cache together. A piece is a band's
- * part of one image. Sums over lower neurons are in the same order whatever the band, so the bits of an image's arrays
- * depend on no other image; exact zeros are kept. No failure, no allocation; arrays must not overlap. Thread-safe. */
+ * Work goes by bands that fit the cache: rows of the upper map of one image, or the maps of several images. A piece is
+ * a band's part of one image. An image's pieces depend on the link only, so the bits of its arrays, flows and sums over
+ * positions depend on no other image; exact zeros are kept. No failure, no allocation; arrays must not overlap.
+ * Thread-safe. */
 #ifndef NRMFLOW_KERNELS_LAYER_TAPS_H
 #define NRMFLOW_KERNELS_LAYER_TAPS_H
 

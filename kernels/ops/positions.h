@@ -62,6 +62,8 @@ INLINE void evaluate_positions(float *y, float *c, const float *z, const float *
                 sum = load(second + i) + second_bias;
             vec factor = stabilized_inverse(denominator_of(own, sum, e, kind), e->eps, scale);
             factor = e->select ? keep(own > zeros(), factor) : factor;
+            if (kind == OPS_DENOMINATOR_GAMMA) /* neither branch acts at zero */
+                factor = keep(own != zeros(), factor);
             if (past)
                 store_past_caches(c + i, factor);
             else

@@ -335,11 +335,11 @@ struct products {
     size_t plane;
 };
 
-/* Both branches of gamma: z in t, and the denominator of the branch that acts in d. */
+/* Both branches of gamma: z in t, and in d the coefficient of the branch that acts: none where z is zero. */
 INLINE void choose_branch(vec *t, vec *d, const struct winograd_call *call, size_t channel, const size_t tile)
 {
     const vec first = load(call->bias[0] + channel), second = load(call->bias[1] + channel);
-    const vec inverse = zeros() + 1 / (2 + call->gamma);
+    const vec inverse = zeros() + 1 / (2 + call->gamma), scale = load(call->scale + channel);
 
 #pragma GCC unroll UNROLL
     for (size_t i = 0; i < tile * tile; i++) {
@@ -347,20 +347,8 @@ INLINE void choose_branch(vec *t, vec *d, const struct winograd_call *call, size
         mask up = z > zeros();
         t[i] = call->select ? rectified(z) : z;
         d[i] = keep(up, maximum(positive, z)) + keep(~up, -maximum(-negative, -z));
+        d[i] = keep(z != zeros(), stabilized_inverse(d[i], call->eps, scale));
     }
-}
-
-INLINE void put_inverse(const struct winograd_call *call, const vec *d, const struct target *to, const size_t tile,
-                        const size_t rows, const size_t columns)
-{
-    const vec scale = load(call->scale + to->channel);
-
-#pragma GCC unroll UNROLL
-    for (size_t i = 0; i < rows; i++)
-#pragma GCC unroll UNROLL
-        for (size_t j = 0; j < columns; j++)
-            store(call->y[1] + to->at + i * to->stride + j * OPS_LANES,
-                  stabilized_inverse(d[i * tile + j], call->eps, scale));
 }
 
 /* t becomes multiplier t or multiplier d. */
@@ -395,7 +383,7 @@ INLINE void finish_branches(const struct winograd_call *call, const struct produ
         multiply_branch(t, d, call->multiplier + to->multiplier, to->stride, tile, rows, columns);
     } else {
         choose_branch(t, d, call, to->channel, tile);
-        put_inverse(call, d, to, tile, rows, columns);
+        put(call->y[1] + to->at, to->stride, d, tile, rows, columns);
     }
     put(call->y[0] + to->at, to->stride, t, tile, rows, columns);
     if (call->summaries)

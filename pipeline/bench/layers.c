@@ -82,6 +82,7 @@ static void run_forward(const struct bench_link *at)
 {
     const struct arrays *arrays = at->arrays;
     const struct link *link = at->link->link;
+    bool known = network_edge(at->plan->net, at->k, 0)->lower == at->k; /* as in a run; the values may be others */
 
     for (size_t e = 0; e < link->nedges; e++)
         arrays->inputs[e] = arrays->a[network_edge(at->plan->net, at->k, e)->lower];
@@ -93,6 +94,7 @@ static void run_forward(const struct bench_link *at)
                                      .gate = link->kind == LINK_GATE ? arrays->a[link->gate] : NULL,
                                      .upper = arrays->a[at->k + 1],
                                      .c_out = arrays->c[at->k],
+                                     .a_summaries = known ? arrays->summaries : NULL,
                                      .summaries = arrays->summaries});
 }
 
@@ -207,8 +209,11 @@ static enum status find_errors(struct bench_layer *layer, const struct arrays *a
 static void place_way(struct arrays *arrays, float **forms, const struct link_plan *link, size_t n, struct arena *arena)
 {
     struct link_scratch_floats need = link_scratch_floats(link, n);
+    size_t sum = layout_floats(link->upper);
 
-    need.sum = n * larger(layout_floats(link->lower), layout_floats(link->upper));
+    for (size_t e = 0; e < link->link->nedges; e++)
+        sum = larger(sum, layout_floats(link->inputs ? link->inputs[e].layout : link->lower));
+    need.sum = n * sum;
     *forms = arena_floats(arena, link_forms_floats(link));
     arrays->scratch = link_scratch_place(need, arena);
 }

@@ -9,7 +9,7 @@ static const double GIGA = 1e-9, MILLI = 1e3;
 
 static double overhead(const struct bench_results *results, enum bench_variant variant)
 {
-    return variant < results->variants ? results->images[variant].total / results->images[BENCH_PLAIN].total - 1 : 0;
+    return results->images[variant].total / results->images[BENCH_PLAIN].total - 1;
 }
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
@@ -250,16 +250,22 @@ static json_t *json_far(const struct bench_results *results)
                      "ratio", far->single_seconds / far->seconds, "difference", far->error);
 }
 
+/* null: the variant was not measured */
+static json_t *json_overhead(const struct bench_results *results, enum bench_variant variant)
+{
+    return variant < results->variants ? json_real(overhead(results, variant)) : json_null();
+}
+
 bool bench_print_json(const struct bench_results *results)
 {
     json_t *root = json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}",
+        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o}",
         "network", results->net.name, "composite", results->composite, "ranks", integer(results->ranks), "block",
         integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_gflops",
         results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
         results->machine.product * GIGA, "sgemm", json_products(&results->machine), "floor_gflop",
         results->floor * GIGA, "floor_ratio", floor_ratio(results), "image_seconds", results->images[BENCH_PLAIN].total,
-        "flows_overhead", overhead(results, BENCH_FLOWS), "given_overhead", overhead(results, BENCH_INPUT),
+        "flows_overhead", json_overhead(results, BENCH_FLOWS), "given_overhead", json_overhead(results, BENCH_INPUT),
         "store_seconds", results->store.seconds, "store_bytes", results->store.bytes, "epoch_seconds", results->epoch,
         "far", json_far(results), "images", json_images(results), "layers", json_layers(results));
     bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;

@@ -112,10 +112,11 @@ class BenchCommand(RunCase):
 
     def test_a_network_with_branches_by_every_operation(self):
         done = nrmflow("bench", os.path.join(os.environ["JOBS"], "demo", "resnet.ini"), "--json", "--plain", "--accuracy",
-                       "--repeats", "1", "--set", "run.block=2")
+                       "--tune", "--repeats", "1", "--set", "run.block=2")
         self.assertEqual(done.returncode, 0, done.stderr)
         figures = json.loads(done.stdout)
         self.assertEqual(len(figures["images"]), 1)
+        self.assertEqual((figures["flows_overhead"], figures["given_overhead"]), (None, None))
         layers = {layer["name"]: layer for layer in figures["layers"]}
         self.assertEqual(layers["layer2.0.add"]["way"], "add")
         self.assertEqual(layers["layer2.0.downsample.0"]["way"], "taps")

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { LINK_SAMPLE_IMAGES = 2, LINK_SAMPLE_EDGES = 3, LINK_SAMPLE_CHANNELS = 32 /* at most */ };
+enum { LINK_SAMPLE_IMAGES = 2, LINK_SAMPLE_EDGES = 3, LINK_SAMPLE_CHANNELS = 144 /* at most */ };
 
 /* Where relevance arrives: anywhere, or only at neurons that are alive, so that the link may leave out what cannot act
  * elsewhere and choose faster maps. */
@@ -18,8 +18,8 @@ enum arrival { EVERYWHERE, ALIVE, ARRIVALS };
 struct link_sample_shape {
     struct link link;
     bool signed_input, same_input;                             /* all edges read the same variable */
-    bool planar[LINK_SAMPLE_EDGES], planar_upper, planar_gate; /* else blocked, or flat: link_sample_for_all */
-    bool flat;
+    bool planar[LINK_SAMPLE_EDGES], planar_upper, planar_gate; /* else bordered, or flat: link_sample_for_all */
+    bool flat_lower, flat_upper;                               /* those that are not planar */
     struct edge_channels channels[LINK_SAMPLE_EDGES];
     size_t lower_channels[LINK_SAMPLE_EDGES]; /* of LINK_CHANNELS */
     struct shape gate;

@@ -276,6 +276,7 @@ static void check_open_ledger(struct link_sample *s, const char *what)
 
     size_t n = network_weight_floats(&s->link);
     float *wrong = link_sample_floats((RULE_MAX_PARTS + 1) * n), *own = wrong + RULE_MAX_PARTS * n;
+    float off = 0.5f * (float)(1 + s->link.lower.channels / 32); /* of many weights, one must be more wrong to show */
     double scale;
 
     if (!network_has_rule(&s->link) || s->plan.backend == &link_add) /* which has no weights */
@@ -294,11 +295,11 @@ static void check_open_ledger(struct link_sample *s, const char *what)
         s->r[i] = s->activation[i] > 0 ? s->r[i] : 0;
     for (size_t p = 0; p < s->plan.parts.nparts; p++) { /* whichever branch acts */
         memcpy(wrong + p * n, s->plan.forms[p], n * sizeof *wrong);
-        wrong[p * n + middle_weight(&s->link)] += 0.5f;
+        wrong[p * n + middle_weight(&s->link)] += off;
         s->plan.forms[p] = wrong + p * n;
     }
     memcpy(own, s->plan.weight, n * sizeof *own); /* by which some backends share relevance */
-    own[middle_weight(&s->link)] += 0.5f;
+    own[middle_weight(&s->link)] += off;
     s->plan.weight = own;
     float *packed = repack(s), arrived = 0;
     for (size_t i = 0; i < LINK_SAMPLE_IMAGES * s->upper; i++)
