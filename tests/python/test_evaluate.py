@@ -11,6 +11,7 @@ import h5py
 import numpy
 
 from evaluations import Case, has_page
+from kills import ranks_of, rest_of
 from support import DEMO, MPIRUN, NRMFLOW, RESNET, check, nrmflow, sets, wait_for
 
 
@@ -31,8 +32,9 @@ class Ranks(Case):
         process = subprocess.Popen([MPIRUN, "-n", "2", NRMFLOW, "evaluate", DEMO, "--output", output, *self.WORDS,
                                     *sets(slow)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: os.path.exists(output), process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        for rank in ranks_of(process):  # not mpirun, whose end the ranks would notice only after a while
+            os.kill(rank, signal.SIGKILL)
+        rest_of(process)
         check(output)
         with h5py.File(output) as file:
             self.assertEqual(file.attrs["complete"], 0)
