@@ -126,7 +126,7 @@ static enum status read_source(struct export_source *s, const struct export_opti
 
     s->path = options->store;
     s->images = s->classes = STORE_ANY;
-    TRY(store_open_read(&s->reader, s->path, err));
+    TRY(origin_open(&s->reader, s->path, err));
     TRY(origin_read(&s->origin, s->reader, s->path, err));
     TRY(store_get_int(&complete, s->reader, "", "complete", err));
     if (complete != 1)

@@ -7,6 +7,7 @@
 #include "pipeline/results/class_depth.h"
 #include "pipeline/results/classes.h"
 #include "pipeline/results/layers.h"
+#include "pipeline/results/origin.h"
 #include "pipeline/results/summary_json.h"
 #include "pipeline/util/json_output.h"
 
@@ -211,8 +212,8 @@ enum status report_write(size_t *nbytes, const struct report_options *options, c
     enum status rc = OK;
 
     TRY(check_page(err));
+    TRY(origin_open(&report.reader, options->store, err));
     TRY(summary_read(&report.summary, options->store, err));
-    TRY(store_open_read(&report.reader, options->store, err));
     TRY(html_page_create(&report.page, options->output, report_page_head, report_page_nhead, err));
     TRY(fill(&report, options, node, log, err));
     text = json_dumps(report.json, JSON_COMPACT | JSON_REAL_PRECISION(9));

@@ -286,7 +286,7 @@ static enum status answer(const struct arguments *arguments, struct error *err)
     struct store_reader *reader = NULL;
     enum status rc = OK;
 
-    TRY(store_open_read(&reader, arguments->path, err));
+    TRY(origin_open(&reader, arguments->path, err));
     TRY(classes_read(&classes, reader, arguments->path, err));
     origin_warn_partial(reader, arguments->path);
     if (arguments->a)

@@ -265,7 +265,7 @@ static enum status search(const struct arguments *arguments, struct error *err)
     struct walk_ranking found = {.nlayers = 0};
     enum status rc = OK;
 
-    TRY(store_open_read(&reader, arguments->path, err));
+    TRY(origin_open(&reader, arguments->path, err));
     TRY(walk_ranking_search(&found, reader, arguments->path, &arguments->wanted, err));
     TRY(print(arguments, reader, &found, NULL, err));
 done:
@@ -284,7 +284,7 @@ static enum status verify(const void *context, const struct node *node, struct l
     enum status rc = OK;
 
     options.search = &arguments->wanted;
-    TRY(agree(node->world, store_open_read(&reader, arguments->path, err), err));
+    TRY(agree(node->world, origin_open(&reader, arguments->path, err), err));
     TRY(walk_ranking_exact(&found, &verified, reader, arguments->path, &options, node, log, err));
     if (node->rank == 0)
         TRY(print(arguments, reader, &found, &verified, err));

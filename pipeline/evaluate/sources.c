@@ -37,7 +37,7 @@ enum status sources_open(struct store_reader **out, const char *path, const stru
     struct origin origin = {.reader = NULL};
     enum status rc = OK;
 
-    TRY(store_open_read(out, path, err));
+    TRY(origin_open(out, path, err));
     TRY(origin_read(&origin, *out, path, err));
     TRY(identity_compare(
         *out, path, &(struct identity){plan->config, plan->model.sha256, NULL, no_keys, advice, NULL, {0, 0}}, err));

@@ -6,6 +6,7 @@
 #include "pipeline/results/check_images.h"
 #include "pipeline/results/check_layers.h"
 #include "pipeline/results/check_totals.h"
+#include "pipeline/results/origin.h"
 #include "pipeline/run/graph.h"
 
 #include <stdio.h>
@@ -148,7 +149,7 @@ static enum status check_partial(struct check_result *out, struct check *c)
     TRY(store_read_int(&c->status, c->reader, "images/status", 1, &c->images, c->err));
     out->images = c->images;
     TRY(check_each(&out->queries, c, "queries", check_query));
-    if (check_is_evaluation(c))
+    if (origin_is_evaluation(c->reader))
         TRY(check_evaluation(c, &out->results));
 done:
     return rc;
@@ -158,7 +159,7 @@ static enum status check_numbers(struct check_result *out, struct check *c)
 {
     enum status rc = OK;
 
-    if (check_is_evaluation(c) || (store_has(c->reader, "queries/map/map") && !store_has(c->reader, "layers")))
+    if (origin_is_evaluation(c->reader) || origin_is_map(c->reader))
         return check_partial(out, c);
     TRY(read_config(c));
     TRY(read_network(c));

@@ -9,11 +9,6 @@
 
 enum { VALUES = 3, HALVES = 3 };
 
-bool check_is_evaluation(const struct check *c)
-{
-    return store_has(c->reader, "evaluation") && !store_has(c->reader, "layers");
-}
-
 /* ---- means ------------------------------------------------------------------------------------------------------- */
 
 /* Mean and standard error of value i over the images that have it. */

@@ -4,9 +4,6 @@
 
 #include "pipeline/results/check_context.h"
 
-/* Whether the store is an evaluation: without statistics of a run. */
-bool check_is_evaluation(const struct check *c);
-
 /* The number of results, each a test's in one place with one order. c->images is set. Errors as check_context.h. */
 enum status check_evaluation(struct check *c, size_t *results);
 

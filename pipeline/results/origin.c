@@ -5,6 +5,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* ---- of which command ------------------------------------------------------------------------------------------ */
+
+bool origin_is_evaluation(const struct store_reader *store)
+{
+    return store_has(store, "evaluation") && !store_has(store, "layers");
+}
+
+bool origin_is_map(const struct store_reader *store)
+{
+    return store_has(store, "queries/map/map") && !store_has(store, "layers");
+}
+
+enum status origin_open(struct store_reader **out, const char *path, struct error *err)
+{
+    enum status rc = store_open_read(out, path, err);
+
+    if (rc == OK && origin_is_evaluation(*out))
+        rc = error_set(err, FAIL_CONFIG,
+                       "%s is an evaluation, not the store of a run: `nrmflow info` shows it, and so does "
+                       "`nrmflow report STORE --evaluation %s`",
+                       path, path);
+    else if (rc == OK && origin_is_map(*out))
+        rc = error_set(err, FAIL_CONFIG, "%s has the maps of `nrmflow map`, not the store of a run", path);
+    return rc;
+}
+
 /* ---- complete or not ------------------------------------------------------------------------------------------- */
 
 bool origin_complete(const struct store_reader *store)

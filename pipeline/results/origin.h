@@ -10,7 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* ---- complete or not ------------------------------------------------------------------------------------------- */
+/* ---- of which command, complete or not --------------------------------------------------------------------------- */
+
+/* Open the store of a run, whose layers a command shows. Caller ends it with store_close, also after a failure.
+ * Errors: as store_open_read; FAIL_CONFIG for a file of `evaluate` or `map`, which are stores without layers. */
+enum status origin_open(struct store_reader **out, const char *path, struct error *err);
+
+/* Whether a store is one of these two. */
+bool origin_is_evaluation(const struct store_reader *store);
+bool origin_is_map(const struct store_reader *store);
 
 /* The attribute `complete`. */
 bool origin_complete(const struct store_reader *store);

@@ -117,6 +117,14 @@ class Report(Case):
             self.assertIsNone(result["error"][0][0])
             self.assertIsNotNone(result["mean"][0][0])
 
+    def test_commands_for_stores_of_runs_refuse_it_and_say_what_shows_it(self):
+        for command in ["classes", "walks"] + ["report"] * has_page():
+            done = nrmflow(command, self.file, *["--output", self.path("none.html")] * (command == "report"))
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(f"{self.file} is an evaluation, not the store of a run", done.stderr)
+            self.assertIn(f"--evaluation {self.file}", done.stderr)
+        self.assertFalse(os.path.exists(self.path("none.html")))
+
     def test_info_shows_settings_and_verdicts(self):
         text = nrmflow("info", self.file).stdout
         self.assertIn("tests=targets,damage,channels,layers", text)
