@@ -2,6 +2,7 @@
 
 #include "kernels/base/number.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/mpi/gather.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -138,24 +139,13 @@ static enum status compute(struct answers *answers, struct shard_images images, 
 
 /* ---- all images -------------------------------------------------------------------------------------------------- */
 
-void answers_gather(struct answers_row *rows, const struct answers_row *own, size_t n, const struct node *node)
-{
-    enum { CHUNK = 1 << 20 };
-
-    size_t nbytes = n * sizeof *own;
-
-    for (size_t done = 0; done < nbytes; done += CHUNK)
-        MPI_Reduce((const unsigned char *)own + done, rows ? (unsigned char *)rows + done : NULL,
-                   (int)smaller(nbytes - done, CHUNK), MPI_BYTE, MPI_BOR, 0, node->world);
-}
-
 enum status answers_compute(struct answers_row *rows, struct answers *answers, struct ablation_hook hook,
                             struct error *err)
 {
     memset(answers->own, 0, image_count(answers->plan) * sizeof *answers->own);
     enum status rc = agree(answers->node->world, compute(answers, answers->plan->images, hook, err), err);
     if (rc == OK)
-        answers_gather(rows, answers->own, image_count(answers->plan), answers->node);
+        gather_parts(rows, answers->own, image_count(answers->plan) * sizeof *rows, answers->node);
     return rc;
 }
 

@@ -74,13 +74,6 @@ double answers_cost_seconds(const struct answers_cost *cost, size_t images, size
 /* Fill a row from the logits z, [classes]. */
 void answers_fill(struct answers_row *row, const float *z, size_t classes, size_t target);
 
-/* Add up n rows on rank 0, each of which is zero on all ranks but one.
- *
- *   rows  out  [n] on rank 0; NULL elsewhere
- *   own   in   [n]
- * Collective. */
-void answers_gather(struct answers_row *rows, const struct answers_row *own, size_t n, const struct node *node);
-
 /* All zero is fine. Not collective. */
 void answers_free(struct answers *answers);
 

@@ -1,5 +1,6 @@
 #include "pipeline/evaluate/answers_file.h"
 
+#include "pipeline/evaluate/file.h"
 #include "pipeline/run/place.h"
 #include "pipeline/run/save.h"
 
@@ -20,9 +21,8 @@ enum status answers_file_check(const char *path, const struct run_plan *plan, bo
     TRY(place_check(&exists, path, plan->config, restart, err));
     if (exists && !restart)
         rc = error_set(err, FAIL_CONFIG, "%s exists already; --restart replaces it", path);
-    else if (exists && store_open_read(&store, path, NULL) == OK && !store_has(store, "evaluation"))
-        rc = error_set(err, FAIL_CONFIG,
-                       "%s: is a store, but of no evaluation, and is not replaced; choose another --output", path);
+    else if (exists && store_open_read(&store, path, NULL) == OK)
+        rc = file_check_kind(store, path, err);
 done:
     store_close(store);
     return rc;

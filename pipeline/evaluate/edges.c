@@ -2,6 +2,7 @@
 
 #include "kernels/base/network_origin.h"
 #include "kernels/measure/sample.h"
+#include "pipeline/evaluate/sources.h"
 #include "pipeline/results/flow_matrix.h"
 #include "pipeline/stats/flows.h"
 
@@ -83,19 +84,8 @@ static double score_of(enum edges_by by, double mean, double variance)
 
 void edges_make_unit(double *score, const struct edges *edges)
 {
-    for (size_t i = 0; i < edges->nlinks; i++) {
-        double sum = 0, *own = score + edges->links[i].first;
-        size_t n = edges->links[i].edges.count;
-        for (size_t e = 0; e < n; e++)
-            sum += fabs(own[e]);
-        for (size_t e = 0; e < n && sum > 0; e++)
-            own[e] /= sum;
-    }
-}
-
-static enum status missing(struct error *err, const char *path, const char *what, const char *layer)
-{
-    return error_set(err, FAIL_CONFIG, "%s has no %s of %s; run again with store.layers = all", path, what, layer);
+    for (size_t i = 0; i < edges->nlinks; i++)
+        sources_make_unit(score + edges->links[i].first, edges->links[i].edges.count);
 }
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
@@ -200,14 +190,8 @@ static void release(struct channel_scores *scores)
 static enum status read_column(double **out, const struct edges *edges, size_t variable, const char *column,
                                const struct edges_source *source, struct error *err)
 {
-    const char *name = network_variable(edges->net, variable);
-    size_t channels = network_shape(edges->net, variable).channels;
-    char path[PATH];
-
-    snprintf(path, sizeof path, "layers/%s/%s", name, column);
-    if (!store_has(source->reader, path))
-        return missing(err, source->path, column, name);
-    return store_read_real(out, source->reader, path, 1, &channels, err);
+    return sources_read_channels(out, &(struct sources_store){source->reader, source->path}, edges->net, variable,
+                                 column, err);
 }
 
 static enum status read_relevance(double **out, const struct edges *edges, size_t variable,

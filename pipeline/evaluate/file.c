@@ -262,8 +262,7 @@ done:
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* An evaluation that is there, whatever its settings. */
-static enum status check_kind(const struct store_reader *store, const char *path, struct error *err)
+enum status file_check_kind(const struct store_reader *store, const char *path, struct error *err)
 {
     if (store_has(store, "evaluation"))
         return OK;
@@ -281,7 +280,7 @@ enum status file_check_place(const char *path, const struct design *design, bool
 
     TRY(place_check(&exists, path, design->run->config, restart, err));
     if (exists && store_open_read(&store, path, NULL) == OK)
-        TRY(check_kind(store, path, err));
+        TRY(file_check_kind(store, path, err));
 done:
     store_close(store);
     return rc;
@@ -422,7 +421,7 @@ enum status file_read(bool *exists, bool *complete, const char *path, const stru
     if (!*exists)
         goto done;
     TRY(store_open_read(&store, path, err));
-    TRY(check_kind(store, path, err));
+    TRY(file_check_kind(store, path, err));
     TRY(place_compare(complete, &provenance, path, &mine, false, err));
     TRY(compare_settings(store, path, design, err));
     if (*complete)

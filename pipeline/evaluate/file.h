@@ -4,6 +4,7 @@
 #define NRMFLOW_PIPELINE_EVALUATE_FILE_H
 
 #include "io/base/error.h"
+#include "io/store/store.h"
 #include "pipeline/evaluate/gains.h"
 
 /* What the file is written from; rows [images][design->row] of the run's images, means [all channels] or NULL. */
@@ -28,6 +29,9 @@ enum status file_write(const char *path, const struct file_contents *contents, s
  * the images are others; as store_open_read. */
 enum status file_read(bool *exists, bool *complete, const char *path, const struct design *design, float *rows,
                       double *means, struct error *err);
+
+/* FAIL_CONFIG if a store is no evaluation. */
+enum status file_check_kind(const struct store_reader *store, const char *path, struct error *err);
 
 /* FAIL_CONFIG if what is at `path` may not be replaced: no file, or a file that is no evaluation. Nothing there is
  * fine. */

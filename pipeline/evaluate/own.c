@@ -4,6 +4,7 @@
 #include "kernels/ablation/ranking.h"
 #include "kernels/base/number.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/mpi/gather.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +171,7 @@ enum status own_circuits(struct answers_row *rows, const struct run_plan *plan, 
     for (size_t i = (size_t)node->rank; i < options.count && rc == OK; i += (size_t)node->nranks)
         rc = compute_image(w, plan->images.first + i, err);
     TRY(agree(node->world, rc, err));
-    answers_gather(rows, w->rows, options.nkept * image_count(w), node);
+    gather_parts(rows, w->rows, options.nkept * image_count(w) * sizeof *rows, node);
 done:
     if (w) {
         reader_close(w->reader);

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH = NETWORK_NAME + 64 };
-
 const char *const prune_by_names[PRUNE_BYS] = {"mean", "absolute"};
 
 /* The channels of a convolution among all. */
@@ -76,45 +74,22 @@ static void find_layers(struct work *w)
     }
 }
 
-static enum status read_column(double **out, const struct work *w, const struct layer *layer, const char *column,
-                               struct error *err)
-{
-    const char *name = network_variable(&w->plan->model.net, layer->variable);
-    size_t count = layer->count;
-    char path[PATH];
-
-    snprintf(path, sizeof path, "layers/%s/%s", name, column);
-    if (!store_has(w->reader, path))
-        return error_set(err, FAIL_CONFIG, "%s has no statistics of %s; run again with store.layers = all",
-                         w->options->store, name);
-    return store_read_real(out, w->reader, path, 1, &count, err);
-}
-
-/* Divide the scores of a layer by the sum of their magnitudes. */
-static void make_unit(double *score, size_t n)
-{
-    double sum = 0;
-
-    for (size_t c = 0; c < n; c++)
-        sum += fabs(score[c]);
-    for (size_t c = 0; c < n && sum > 0; c++)
-        score[c] /= sum;
-}
-
 static enum status score_layer(struct work *w, const struct layer *layer, struct error *err)
 {
     static const char *const columns[PRUNE_BYS][2] = {{"mean", NULL}, {"mean_positive", "mean_negative"}};
     const char *const *names = columns[w->options->by];
+    const struct sources_store source = {w->reader, w->options->store};
+    const struct network *net = &w->plan->model.net;
     double *plus = NULL, *minus = NULL, *score = w->score + layer->first;
     enum status rc = OK;
 
-    TRY(read_column(&plus, w, layer, names[0], err));
+    TRY(sources_read_channels(&plus, &source, net, layer->variable, names[0], err));
     if (names[1])
-        TRY(read_column(&minus, w, layer, names[1], err));
+        TRY(sources_read_channels(&minus, &source, net, layer->variable, names[1], err));
     for (size_t c = 0; c < layer->count; c++)
         score[c] = plus[c] - (minus ? minus[c] : 0);
     if (w->options->unit_layers)
-        make_unit(score, layer->count);
+        sources_make_unit(score, layer->count);
 done:
     free(plus);
     free(minus);
@@ -141,7 +116,7 @@ static enum status score_weight(struct work *w, struct error *err)
         for (size_t c = 0; c < w->layers[i].count; c++)
             cut_magnitudes(w->score + w->layers[i].first + c, weight + c * each,
                            (struct cut_edges){.taps = each, .count = 1});
-        make_unit(w->score + w->layers[i].first, w->layers[i].count);
+        sources_make_unit(w->score + w->layers[i].first, w->layers[i].count);
     }
     return OK;
 }

@@ -4,6 +4,7 @@
 #include "kernels/base/number.h"
 #include "pipeline/evaluate/variant.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/mpi/gather.h"
 #include "pipeline/run/block.h"
 #include "pipeline/run/reader.h"
 
@@ -307,17 +308,6 @@ done:
     return rc;
 }
 
-static void gather(struct similarity *out, const struct work *w)
-{
-    enum { CHUNK = 1 << 20 };
-
-    size_t nbytes = results(w) * sizeof *w->own;
-
-    for (size_t done = 0; done < nbytes; done += CHUNK)
-        MPI_Reduce((const unsigned char *)w->own + done, out ? (unsigned char *)out + done : NULL,
-                   (int)smaller(nbytes - done, CHUNK), MPI_BYTE, MPI_BOR, 0, w->node->world);
-}
-
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
 static void finish(struct work *w)
@@ -358,7 +348,7 @@ enum status randomised_measure(struct similarity *out, enum stop_reason *reason,
     TRY(begin(&w, (struct work){.options = options, .plan = plan, .node = node, .log = log, .stop = stop}, err));
     TRY(run_stages(w, err));
     *reason = w->reason;
-    gather(out, w);
+    gather_parts(out, w->own, results(w) * sizeof *w->own, node);
 done:
     finish(w);
     return rc;

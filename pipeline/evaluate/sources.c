@@ -4,7 +4,11 @@
 #include "pipeline/results/origin.h"
 #include "pipeline/run/identity.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { PATH = NETWORK_NAME + 64 };
 
 static const char advice[] = "give a store of the configuration's model";
 
@@ -68,4 +72,28 @@ done:
     free(classes);
     origin_free(&origin);
     return rc;
+}
+
+enum status sources_read_channels(double **out, const struct sources_store *store, const struct network *net,
+                                  size_t variable, const char *column, struct error *err)
+{
+    const char *name = network_variable(net, variable);
+    size_t channels = network_shape(net, variable).channels;
+    char path[PATH];
+
+    snprintf(path, sizeof path, "layers/%s/%s", name, column);
+    if (!store_has(store->reader, path))
+        return error_set(err, FAIL_CONFIG, "%s has no %s of %s; run again with store.layers = all", store->path, column,
+                         name);
+    return store_read_real(out, store->reader, path, 1, &channels, err);
+}
+
+void sources_make_unit(double *score, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += fabs(score[i]);
+    for (size_t i = 0; i < n && sum > 0; i++)
+        score[i] /= sum;
 }

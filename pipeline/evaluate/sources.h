@@ -18,4 +18,18 @@ enum status sources_open(struct store_reader **out, const char *path, const stru
 enum status sources_images(size_t *count, const struct store_reader *reader, const char *path, int class,
                            struct error *err);
 
+/* A store, and its path for messages; both borrowed. */
+struct sources_store {
+    const struct store_reader *reader;
+    const char *path;
+};
+
+/* A statistic of the channels of a variable, such as "mean", [channels]. Caller frees it.
+ * Errors: FAIL_CONFIG if the store does not have it; as store_read_real. */
+enum status sources_read_channels(double **out, const struct sources_store *store, const struct network *net,
+                                  size_t variable, const char *column, struct error *err);
+
+/* Divide the scores of a layer, [n], by the sum of their magnitudes, unless that is zero. */
+void sources_make_unit(double *score, size_t n);
+
 #endif
