@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* POSIX has no madvise */
 #include "pipeline/mpi/huge_pages.h"
 
 #include <stdint.h>
@@ -6,7 +7,7 @@
 
 void huge_pages_prefer(void *memory, size_t nbytes)
 {
-#ifdef MADV_HUGEPAGE
+#ifdef __linux__ /* not MADV_HUGEPAGE: a header that does not declare it must not compile to nothing unseen */
     size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)memory % page) % page;
 
     if (nbytes > before)
