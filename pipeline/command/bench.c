@@ -27,7 +27,7 @@ static enum status add_setting(char setting[BENCH_NAME], struct option_list *set
 
 static const struct option_row rows[] = {
     {"network", 0, OPTION_TEXT, FIELD(options.random.network), "NAME",
-     .help = "without CONFIG: vgg11, vgg13, vgg16 (default) or vgg19"},
+     .help = "without CONFIG: " NETWORK_STANDARD_NAMES "; default: vgg16"},
     {"model", 0, OPTION_TEXT, FIELD(options.model), "FILE",
      .help = "without CONFIG: a model's file, such as ONNX, instead of random weights"},
     {"side", 0, OPTION_WHOLE, FIELD(options.random.side), "PIXELS",

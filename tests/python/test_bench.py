@@ -148,6 +148,16 @@ class BenchCommand(RunCase):
             for operation, error in layer.get("errors", {}).items():
                 self.assertLess(error, 1e-4, (name, operation))
 
+    def test_networks_with_branches_by_name(self):
+        for name, layer in ("resnet18", "layer4.0.downsample.0"), ("resnet50", "layer4.2.conv3"), ("mobilenet_v2", "features.18.0"):
+            done = nrmflow("bench", "--json", "--plain", "--network", name, "--side", "32", "--narrow", "16", "--block", "1",
+                           "--repeats", "1")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            figures = json.loads(done.stdout)
+            self.assertEqual(figures["network"], name)
+            self.assertIn(layer, [found["name"] for found in figures["layers"]])
+            self.assertGreater(figures["image_seconds"], 0)
+
     def test_a_model_s_file_instead_of_random_weights(self):
         done = nrmflow("bench", "--json", "--plain", "--repeats", "1", "--block", "1", "--model", TINY)
         self.assertEqual(done.returncode, 0, done.stderr)
