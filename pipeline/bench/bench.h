@@ -1,14 +1,22 @@
 /* `nrmflow bench`: its measurements and their results. All ranks measure at the same time. A time is the median over
- * repeats, of the slowest rank. All functions are collective over the node's world.
+ * repeats, of the slowest rank. Ratios are of times that were measured one after the other: on a machine with
+ * neighbours, speed changes within a minute. All functions are collective over the node's world.
  */
 #ifndef NRMFLOW_PIPELINE_BENCH_BENCH_H
 #define NRMFLOW_PIPELINE_BENCH_BENCH_H
 
+#include "pipeline/bench/timing.h"
 #include "pipeline/run/work.h"
 #include "pipeline/stats/flows.h"
 #include "pipeline/util/option.h"
 
 enum { BENCH_MAX_REPEATS = 101, BENCH_MAX_PEAKS = 4, BENCH_NAME = 64 };
+
+/* Variants of whole images; the others are compared with the first. */
+enum bench_variant { BENCH_PLAIN, BENCH_FLOWS, BENCH_INPUT, BENCH_INPUT_FLOWS, BENCH_VARIANTS };
+
+/* Rounds of the first variant: one more than of each of the others. */
+enum { BENCH_MAX_ROUNDS = (BENCH_VARIANTS - 1) * (BENCH_MAX_REPEATS + 1) };
 
 /* What to measure. */
 struct bench_options {
@@ -41,14 +49,19 @@ struct bench_product {
 struct bench_machine {
     size_t npeaks;
     struct bench_peak peaks[BENCH_MAX_PEAKS];
-    double peak; /* the fastest of them */
+    double peak; /* of the instruction set in force */
     size_t nproducts;
     struct bench_product products[NETWORK_MAX_LINKS];
     double product; /* a second, over all products */
 };
 
-enum status bench_machine(struct bench_machine *out, const struct network *net, size_t repeats, const struct node *node,
-                          struct error *err);
+/*   isa  in  the instruction set in force */
+enum status bench_machine(struct bench_machine *out, const struct network *net, const char *isa, size_t repeats,
+                          const struct node *node, struct error *err);
+
+/* Floating-point operations a second in multiply-adds of an instruction set, now; 0 if there is none of this name. It
+ * takes about 0.05 s. */
+double bench_peak(const char *isa, const struct node *node);
 
 /* ---- the links ------------------------------------------------------------------------------------------------- */
 
@@ -73,18 +86,25 @@ enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const str
 
 /* ---- whole images ---------------------------------------------------------------------------------------------- */
 
-enum bench_variant { BENCH_PLAIN, BENCH_FLOWS, BENCH_INPUT, BENCH_INPUT_FLOWS, BENCH_VARIANTS };
-
 struct bench_variant_settings {
     const char *name, *given, *flows;
 };
 
 extern const struct bench_variant_settings bench_variants[BENCH_VARIANTS];
 
-/* Seconds for one image on one rank, all stages included. */
-struct bench_image {
+/* Seconds for one image of a block, all stages included. */
+struct bench_round {
     double total, stages[BLOCK_STAGES];
-    double load; /* reading and decoding, in either thread; STAGE_DECODE is only the time that the rank waits for it */
+    double load;  /* reading and decoding, in either thread; STAGE_DECODE is only the time that the rank waits for it */
+    double peak;  /* operations a second: mean of before and after, by the instruction set in force */
+    double ratio; /* total over that of the first variant: mean of the rounds before and after; 0 for itself */
+};
+
+struct bench_image {
+    size_t nrounds;
+    struct bench_round rounds[BENCH_MAX_ROUNDS];
+    struct bench_round median; /* of each member */
+    struct bench_spread more;  /* ratio - 1; zero for the first variant */
     size_t rank_bytes, shared_bytes;
 };
 
@@ -94,8 +114,21 @@ struct bench_store {
     double bytes;
 };
 
-/* Median of `repeats` blocks, or fewer if they take long, after one that is not counted. */
-enum status bench_image(struct bench_image *out, struct run_work *work, size_t repeats, struct error *err);
+/* Compute one block, so that memory and caches are as in a run. */
+enum status bench_warm(struct run_work *work, struct error *err);
+
+/* Append rounds of the first variant and of another one, alternately: first, other, first, ..., other, first, with
+ * `repeats` of the other, or fewer if they take long. Without another one (NULL): `repeats` of the first. */
+enum status bench_alternate(struct bench_image *first, struct run_work *first_work, struct bench_image *other,
+                            struct run_work *other_work, size_t repeats, struct error *err);
+
+/* Set medians and spread from the rounds. */
+void bench_image_finish(struct bench_image *image);
+
+/* Spread of floor over own time, each round at its own peak.
+ *
+ *   floor  in  floating-point operations of one image by direct convolution */
+struct bench_spread bench_floor_ratio(const struct bench_image *image, double floor);
 
 /* Write the run's results to an unfinished store, as at the end of an epoch. */
 enum status bench_store(struct bench_store *out, struct run_work *work, const char *path, struct error *err);
@@ -124,7 +157,8 @@ struct bench_results {
     struct bench_layer layers[NETWORK_MAX_LINKS];
     size_t variants; /* the first of enum bench_variant */
     struct bench_image images[BENCH_VARIANTS];
-    struct bench_store store; /* with all variants only */
+    struct bench_spread floor_ratio; /* 1: the time that direct convolution would take at the peak */
+    struct bench_store store;        /* with all variants only */
     bool has_far;
     struct bench_far far;
     double epoch; /* seconds between two stores */

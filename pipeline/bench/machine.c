@@ -10,7 +10,7 @@
 #include <cblas.h>
 
 /* PEAK_ROUNDS take about 10 ms. A product has at most MAX_COLUMNS: more columns only repeat the same work. */
-enum { PEAK_ROUNDS = 2000000, PEAK_REPEATS = 9, MAX_COLUMNS = 4096 };
+enum { PEAK_ROUNDS = 2000000, PEAK_REPEATS = 5, MAX_COLUMNS = 4096 };
 
 static double measure_peak(size_t i)
 {
@@ -24,14 +24,23 @@ static double measure_peak(size_t i)
     return bench_median(rates, PEAK_REPEATS);
 }
 
-static void measure_peaks(struct bench_machine *out, const struct node *node)
+double bench_peak(const char *isa, const struct node *node)
+{
+    size_t i = 0;
+
+    while (peak_name(i) && strcmp(peak_name(i), isa) != 0)
+        i++;
+    return peak_name(i) && peak_available(i) ? 1 / bench_slowest(1 / measure_peak(i), node) : 0;
+}
+
+static void measure_peaks(struct bench_machine *out, const char *isa, const struct node *node)
 {
     for (size_t i = 0; peak_name(i) && out->npeaks < BENCH_MAX_PEAKS; i++) {
         if (!peak_available(i))
             continue;
-        double flops = 1 / bench_slowest(1 / measure_peak(i), node);
+        double flops = bench_peak(peak_name(i), node);
         out->peaks[out->npeaks++] = (struct bench_peak){peak_name(i), flops};
-        out->peak = flops > out->peak ? flops : out->peak;
+        out->peak = strcmp(peak_name(i), isa) == 0 ? flops : out->peak;
     }
 }
 
@@ -113,11 +122,11 @@ done:
     return rc;
 }
 
-enum status bench_machine(struct bench_machine *out, const struct network *net, size_t repeats, const struct node *node,
-                          struct error *err)
+enum status bench_machine(struct bench_machine *out, const struct network *net, const char *isa, size_t repeats,
+                          const struct node *node, struct error *err)
 {
     *out = (struct bench_machine){0};
-    measure_peaks(out, node);
+    measure_peaks(out, isa, node);
     list_products(out, net);
     return measure_products(out, repeats, node, err);
 }

@@ -7,11 +7,6 @@
 
 static const double GIGA = 1e-9, MILLI = 1e3;
 
-static double overhead(const struct bench_results *results, enum bench_variant variant)
-{
-    return results->images[variant].total / results->images[BENCH_PLAIN].total - 1;
-}
-
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
 static void print_machine(const struct bench_machine *machine)
@@ -104,14 +99,17 @@ static void print_ways(const struct bench_results *results)
 
 static void print_images(const struct bench_results *results)
 {
-    printf("\n%-24s%10s%10s%10s%10s%12s%10s%14s\n", "one image, ms", "all", "decode", "wait", "measure", "statistics",
-           "more", "rank, MiB");
+    printf("\n%-20s%9s%9s%9s%9s%12s%11s%9s%20s\n", "one image, ms", "all", "decode", "wait", "measure", "statistics",
+           "rank, MiB", "more", "least to most");
     for (size_t v = 0; v < results->variants; v++) {
         const struct bench_image *i = &results->images[v];
-        printf("%-24s%10.2f%10.2f%10.2f%10.2f%12.2f%9.1f%%%14zu\n", bench_variants[v].name, i->total * MILLI,
-               i->load * MILLI, i->stages[STAGE_DECODE] * MILLI, i->stages[STAGE_MEASURE] * MILLI,
-               i->stages[STAGE_STATISTICS] * MILLI, 100 * overhead(results, (enum bench_variant)v),
+        const struct bench_round *t = &i->median;
+        printf("%-20s%9.2f%9.2f%9.2f%9.2f%12.2f%11zu", bench_variants[v].name, t->total * MILLI, t->load * MILLI,
+               t->stages[STAGE_DECODE] * MILLI, t->stages[STAGE_MEASURE] * MILLI, t->stages[STAGE_STATISTICS] * MILLI,
                i->rank_bytes >> 20);
+        if (v > BENCH_PLAIN)
+            printf("%8.1f%%%9.1f%% to %5.1f%%", 100 * i->more.median, 100 * i->more.least, 100 * i->more.most);
+        putchar('\n');
     }
 }
 
@@ -121,12 +119,6 @@ static void print_far(const struct bench_far *far)
            "%.1f times faster, largest difference in a row %.1e\n",
            far->name, far->seconds, far->sweeps, far->channels, far->single_seconds, far->swept,
            far->single_seconds / far->seconds, far->error);
-}
-
-/* Floor over own time: 1 is the time that direct convolution would take at the measured peak. */
-static double floor_ratio(const struct bench_results *results)
-{
-    return results->floor / results->machine.peak / results->images[BENCH_PLAIN].total;
 }
 
 void bench_print(const struct bench_results *results)
@@ -143,15 +135,18 @@ void bench_print(const struct bench_results *results)
     if (results->layers[0].tuned)
         print_ways(results);
     print_images(results);
-    puts("decode: by a second thread; wait: the time that the rank waits for it");
+    puts("decode: by a second thread; wait: the time that the rank waits for it; medians");
+    if (results->variants > 1)
+        puts("more: than the first line's blocks just before and after; median, least and most of the rounds");
     if (results->has_far)
         print_far(&results->far);
     if (results->variants == BENCH_VARIANTS)
         printf("\nan epoch's store          %.2f s, %.1f MiB; every %.0f s\n", results->store.seconds,
                results->store.bytes / 0x1p20, results->epoch);
-    printf("\nfloor                     %.1f GFLOP at the peak: %.2f ms\n", results->floor * GIGA,
-           results->floor / results->machine.peak * MILLI);
-    printf("floor / own time          %.2f\n", floor_ratio(results));
+    printf("\nfloor                     %.1f GFLOP at the peak of %s: %.2f ms\n", results->floor * GIGA, results->isa,
+           results->floor / results->images[BENCH_PLAIN].median.peak * MILLI);
+    printf("floor / own time          %.2f (%.2f to %.2f)\n", results->floor_ratio.median, results->floor_ratio.least,
+           results->floor_ratio.most);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------ */
@@ -223,18 +218,37 @@ static json_t *json_layers(const struct bench_results *results)
     return list;
 }
 
+static json_t *json_spread(const struct bench_spread *spread)
+{
+    return json_pack("{s:f, s:f, s:f}", "median", spread->median, "least", spread->least, "most", spread->most);
+}
+
+static json_t *json_rounds(const struct bench_image *image)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < image->nrounds; i++) {
+        const struct bench_round *r = &image->rounds[i];
+        json_array_append_new(list, json_pack("{s:f, s:f, s:o}", "seconds", r->total, "peak_gflops", r->peak * GIGA,
+                                              "ratio", r->ratio > 0 ? json_real(r->ratio) : json_null()));
+    }
+    return list;
+}
+
 static json_t *json_images(const struct bench_results *results)
 {
     json_t *list = json_array();
 
     for (size_t v = 0; v < results->variants; v++) {
         const struct bench_image *i = &results->images[v];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "given",
-                                              bench_variants[v].given, "flows", bench_variants[v].flows, "seconds",
-                                              i->total, "decode", i->load, "wait", i->stages[STAGE_DECODE], "measure",
-                                              i->stages[STAGE_MEASURE], "statistics", i->stages[STAGE_STATISTICS],
-                                              "rank_bytes", integer(i->rank_bytes), "shared_bytes",
-                                              integer(i->shared_bytes)));
+        const struct bench_round *t = &i->median;
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o, s:o}", "given", bench_variants[v].given,
+                            "flows", bench_variants[v].flows, "seconds", t->total, "decode", t->load, "wait",
+                            t->stages[STAGE_DECODE], "measure", t->stages[STAGE_MEASURE], "statistics",
+                            t->stages[STAGE_STATISTICS], "rank_bytes", integer(i->rank_bytes), "shared_bytes",
+                            integer(i->shared_bytes), "more", v > BENCH_PLAIN ? json_spread(&i->more) : json_null(),
+                            "rounds", json_rounds(i)));
     }
     return list;
 }
@@ -253,18 +267,20 @@ static json_t *json_far(const struct bench_results *results)
 /* null: the variant was not measured */
 static json_t *json_overhead(const struct bench_results *results, enum bench_variant variant)
 {
-    return variant < results->variants ? json_real(overhead(results, variant)) : json_null();
+    return variant < results->variants ? json_real(results->images[variant].more.median) : json_null();
 }
 
 bool bench_print_json(const struct bench_results *results)
 {
     json_t *root = json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o}",
+        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:f, s:o, s:o, "
+        "s:o}",
         "network", results->net.name, "composite", results->composite, "ranks", integer(results->ranks), "block",
         integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_gflops",
         results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
         results->machine.product * GIGA, "sgemm", json_products(&results->machine), "floor_gflop",
-        results->floor * GIGA, "floor_ratio", floor_ratio(results), "image_seconds", results->images[BENCH_PLAIN].total,
+        results->floor * GIGA, "floor_ratio", results->floor_ratio.median, "floor_ratio_spread",
+        json_spread(&results->floor_ratio), "image_seconds", results->images[BENCH_PLAIN].median.total,
         "flows_overhead", json_overhead(results, BENCH_FLOWS), "given_overhead", json_overhead(results, BENCH_INPUT),
         "store_seconds", results->store.seconds, "store_bytes", results->store.bytes, "epoch_seconds", results->epoch,
         "far", json_far(results), "images", json_images(results), "layers", json_layers(results));

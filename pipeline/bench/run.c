@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_IMAGES = 64, MAX_SECONDS = 15 };
+enum { MAX_IMAGES = 64 };
 
 const struct bench_variant_settings bench_variants[BENCH_VARIANTS] = {
     [BENCH_PLAIN] = {"given none", "none", "none"},
@@ -24,44 +24,7 @@ const struct bench_variant_settings bench_variants[BENCH_VARIANTS] = {
     [BENCH_INPUT_FLOWS] = {"given input, flows", "input", "adjacent"},
 };
 
-/* ---- whole images ---------------------------------------------------------------------------------------------- */
-
-static size_t shared_bytes(const struct run_work *work)
-{
-    return work->plan->model.weights.nbytes + work->plan->model.forms.nbytes + work->plan->listing.nbytes +
-           work->sums_memory.nbytes;
-}
-
-enum status bench_image(struct bench_image *out, struct run_work *work, size_t repeats, struct error *err)
-{
-    double total[BENCH_MAX_REPEATS], stages[BLOCK_STAGES][BENCH_MAX_REPEATS];
-    size_t block = run_plan_first_block(work->plan);
-    struct dry_block_times times;
-    double loaded = 0, begun = log_seconds();
-    size_t images = 0;
-    enum status rc = OK;
-
-    *out = (struct bench_image){.rank_bytes = block_worker_bytes(work->plan), .shared_bytes = shared_bytes(work)};
-    for (size_t r = 0; r <= repeats; r++) {
-        size_t at = r ? r - 1 : 0; /* the first is not counted */
-        rows_free(&work->rows);
-        block_announce(&work->worker, block); /* it follows itself */
-        loaded = r == 1 ? reader_seconds(work->worker.reader) : loaded;
-        TRY(dry_time_block(&times, work, block, err));
-        images += r ? times.images : 0;
-        total[at] = times.total / (double)times.images;
-        for (size_t i = 0; i < BLOCK_STAGES; i++)
-            stages[i][at] = times.stages[i] / (double)times.images;
-        if (r && bench_slowest(log_seconds() - begun, work->node) > MAX_SECONDS)
-            repeats = r;
-    }
-    out->load = bench_slowest((reader_seconds(work->worker.reader) - loaded) / (double)images, work->node);
-    out->total = bench_slowest(bench_median(total, repeats), work->node);
-    for (size_t i = 0; i < BLOCK_STAGES; i++)
-        out->stages[i] = bench_slowest(bench_median(stages[i], repeats), work->node);
-done:
-    return rc;
-}
+/* ---- the store -------------------------------------------------------------------------------------------------- */
 
 enum status bench_store(struct bench_store *out, struct run_work *work, const char *path, struct error *err)
 {
@@ -130,29 +93,36 @@ static enum status measure_parts(struct bench_results *out, const struct bench_o
     out->blas_core = blas_core();
     out->isa = plan->model.plan.options.ops->name;
     snprintf(out->composite, sizeof out->composite, "%s", plan->config->measure.composite);
-    TRY(bench_machine(&out->machine, &out->net, options->repeats, work->node, err));
+    TRY(bench_machine(&out->machine, &out->net, out->isa, options->repeats, work->node, err));
     image = reader_take(work->worker.reader, plan->images.first, plan->images.first + 1);
     TRY(bench_layers(out->layers, &plan->model, image->inputs, options, work->node, err));
 done:
     return rc;
 }
 
+static size_t shared_bytes(const struct run_work *work)
+{
+    return work->plan->model.weights.nbytes + work->plan->model.forms.nbytes + work->plan->listing.nbytes +
+           work->sums_memory.nbytes;
+}
+
 /* A run of a variant, without a store. */
 struct trial {
+    const struct node *node; /* borrowed */
+    struct log *log;
     struct config config;
     struct run_plan plan;
     struct run_work work;
 };
 
 /* Collective. Caller frees with trial_end, also after a failure. */
-static enum status trial_begin(struct trial *trial, const struct bench_options *options, const struct node *node,
-                               struct log *log, struct error *err)
+static enum status trial_begin(struct trial *trial, const struct bench_options *options, struct error *err)
 {
     enum status rc = OK;
 
-    TRY(run_plan_init(&trial->plan, &trial->config, options->config || options->model ? NULL : &options->random, node,
-                      log, err));
-    TRY(run_work_init(&trial->work, &trial->plan, node, log, err));
+    TRY(run_plan_init(&trial->plan, &trial->config, options->config || options->model ? NULL : &options->random,
+                      trial->node, trial->log, err));
+    TRY(run_work_init(&trial->work, &trial->plan, trial->node, trial->log, err));
 done:
     return rc;
 }
@@ -169,13 +139,13 @@ static enum status measure_far(struct bench_results *out, const struct bench_opt
                                const struct node *node, struct log *log, struct error *err)
 {
     static const struct bench_variant_settings plain = {"far", "none", "none"};
-    struct trial trial = {.config.name = NULL};
+    struct trial trial = {.node = node, .log = log};
     struct config_pairs *queries = &trial.config.measure.queries;
     enum status rc = OK;
 
     TRY(make_config(&trial.config, options, folder, &plain, node, err));
     TRY(agree(node->world, config_pairs_set(queries, "bench", "conv4_2[0]", CONFIG_SET, err), err));
-    TRY(trial_begin(&trial, options, node, log, err));
+    TRY(trial_begin(&trial, options, err));
     TRY(bench_far(&out->far, &trial.work, err));
     out->has_far = true;
 done:
@@ -183,24 +153,59 @@ done:
     return rc;
 }
 
+/* Begin a variant's run, and compute a block. */
+static enum status begin_variant(struct trial *trial, struct bench_results *out, const struct bench_options *options,
+                                 size_t variant, const char *folder, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(make_config(&trial->config, options, folder, &bench_variants[variant], trial->node, err));
+    TRY(trial_begin(trial, options, err));
+    out->images[variant].rank_bytes = block_worker_bytes(&trial->plan);
+    out->images[variant].shared_bytes = shared_bytes(&trial->work);
+    TRY(bench_warm(&trial->work, err));
+done:
+    return rc;
+}
+
+/* Two runs at a time are in memory: the first variant's and that of the one compared. */
 static enum status measure_variant(struct bench_results *out, const struct bench_options *options, size_t variant,
-                                   const char *folder, const struct node *node, struct log *log, struct error *err)
+                                   struct trial *first, const char *folder, struct error *err)
 {
     char path[BENCH_IMAGES_PATH + 16];
-    struct trial trial = {.config.name = NULL};
+    struct trial trial = {.node = first->node, .log = first->log};
     enum status rc = OK;
 
     snprintf(path, sizeof path, "%s/bench.h5", folder);
-    TRY(make_config(&trial.config, options, folder, &bench_variants[variant], node, err));
-    TRY(trial_begin(&trial, options, node, log, err));
-    TRY(bench_image(&out->images[variant], &trial.work, options->repeats, err));
-    if (variant == BENCH_PLAIN)
-        TRY(measure_parts(out, options, &trial.work, err));
-    out->epoch = trial.config.run.epoch;
+    TRY(begin_variant(&trial, out, options, variant, folder, err));
+    TRY(bench_alternate(&out->images[BENCH_PLAIN], &first->work, &out->images[variant], &trial.work, options->repeats,
+                        err));
+    bench_image_finish(&out->images[variant]);
     if (variant == BENCH_INPUT_FLOWS)
         TRY(bench_store(&out->store, &trial.work, path, err));
 done:
     trial_end(&trial);
+    return rc;
+}
+
+static enum status measure_images(struct bench_results *out, const struct bench_options *options, const char *folder,
+                                  const struct node *node, struct log *log, struct error *err)
+{
+    struct trial first = {.node = node, .log = log};
+    struct bench_image *plain = &out->images[BENCH_PLAIN];
+    enum status rc = OK;
+
+    TRY(begin_variant(&first, out, options, BENCH_PLAIN, folder, err));
+    TRY(measure_parts(out, options, &first.work, err));
+    if (options->plain)
+        TRY(bench_alternate(plain, &first.work, NULL, NULL, options->repeats, err));
+    for (size_t variant = BENCH_PLAIN + 1; variant < out->variants; variant++)
+        TRY(measure_variant(out, options, variant, &first, folder, err));
+    bench_image_finish(plain);
+    out->floor_ratio = bench_floor_ratio(plain, out->floor);
+    out->epoch = first.config.run.epoch;
+done:
+    trial_end(&first);
     return rc;
 }
 
@@ -215,8 +220,7 @@ enum status bench_measure(struct bench_results *out, const struct bench_options 
     TRY(make_config(&config, options, ".", NULL, node, err));
     TRY(bench_images_make(folder, smaller(config.run.block, MAX_IMAGES), node, err));
     out->variants = options->plain ? 1 : BENCH_VARIANTS;
-    for (size_t variant = 0; variant < out->variants; variant++)
-        TRY(measure_variant(out, options, variant, folder, node, log, err));
+    TRY(measure_images(out, options, folder, node, log, err));
     if (options->flows)
         TRY(measure_far(out, options, folder, node, log, err));
 done:

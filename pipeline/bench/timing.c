@@ -9,10 +9,16 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double bench_median(double *values, size_t n)
+struct bench_spread bench_spread(double *values, size_t n)
 {
     qsort(values, n, sizeof *values, compare);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    return (struct bench_spread){n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2, values[0],
+                                 values[n - 1]};
+}
+
+double bench_median(double *values, size_t n)
+{
+    return bench_spread(values, n).median;
 }
 
 double bench_slowest(double seconds, const struct node *node)

@@ -6,7 +6,14 @@
 
 #include <stddef.h>
 
-/* The median of n values, whose order is changed. Not collective. */
+struct bench_spread {
+    double median, least, most;
+};
+
+/* Of n > 0 values, whose order is changed. Not collective. */
+struct bench_spread bench_spread(double *values, size_t n);
+
+/* The median of n > 0 values, whose order is changed. Not collective. */
 double bench_median(double *values, size_t n);
 
 /* The slowest rank's time, on all ranks. Collective. */

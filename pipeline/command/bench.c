@@ -27,7 +27,7 @@ static enum status add_setting(char setting[BENCH_NAME], struct option_list *set
 
 static const struct option_row rows[] = {
     {"network", 0, OPTION_TEXT, FIELD(options.random.network), "NAME",
-     .help = "without CONFIG: vgg11, vgg13, vgg16 (default) or vgg19"},
+     .help = "without CONFIG: " NETWORK_STANDARD_NAMES "; default: vgg16"},
     {"model", 0, OPTION_TEXT, FIELD(options.model), "FILE",
      .help = "without CONFIG: a model's file, such as ONNX, instead of random weights"},
     {"side", 0, OPTION_WHOLE, FIELD(options.random.side), "PIXELS",
@@ -40,7 +40,7 @@ static const struct option_row rows[] = {
      .help = "number of images computed together; short for --set run.block=IMAGES"},
     {"set", 0, OPTION_LIST, FIELD(sets), "KEY=VALUE", .help = "change a key of the configuration"},
     {"repeats", 0, OPTION_WHOLE, FIELD(options.repeats), "N",
-     .help = "number of repeats, fewer for whole images if they take long; default: 3", .low = 1,
+     .help = "number of repeats of each measurement, fewer for whole images if they take long; default: 3", .low = 1,
      .high = BENCH_MAX_REPEATS, .fallback = 3},
     {"accuracy", 0, OPTION_FLAG, FIELD(options.accuracy),
      .help = "compare every layer's operations with the double-precision reference, on some channels"},
@@ -54,8 +54,11 @@ static const struct option_row rows[] = {
 
 static const char help[] =
     "Measures the processor's multiply-add peak, OpenBLAS, every layer, and whole images with and without flows "
-    "and condition. Times are medians of the repeats without the first. `floor / own time` is the speed relative "
-    "to direct convolution at the peak. The benchmark uses CONFIG's model and first block of images; by default "
+    "and condition. Times are medians of the repeats without the first. Whole images are measured alternately: "
+    "blocks with flows or condition (or both) between blocks without, whose runs are in memory together; `more` "
+    "compares each with its neighbours. `floor / own time` is the speed relative to direct convolution at the peak "
+    "of the instruction set in use, which is measured anew beside every block. The benchmark uses CONFIG's model and "
+    "first block of images; by default "
     "VGG16 with random weights, or --model, and synthetic images, which it writes to a temporary folder in TMPDIR. "
     "Under "
     "mpirun, all ranks measure at the same time and the slowest counts. measure.given and measure.flows of CONFIG "

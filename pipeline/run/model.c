@@ -263,11 +263,11 @@ enum status model_random(struct model *model, const struct model_random *random,
     enum status rc = OK;
 
     *model = (struct model){0};
-    size_t nfloats = network_vgg_standard(&model->net, random->network, random->side, random->narrow, random->classes);
+    size_t nfloats = network_standard(&model->net, random->network, random->side, random->narrow, random->classes);
     if (nfloats == 0)
         return error_set(err, FAIL_CONFIG,
-                         "there is no network \"%s\" for images of side %zu: choose vgg11, vgg13, vgg16 or vgg19, and "
-                         "a multiple of 32",
+                         "there is no network \"%s\" for images of side %zu: choose " NETWORK_STANDARD_NAMES
+                         ", and a multiple of 32",
                          random->network, random->side);
     rc = pixels_choose(&model->preprocessing, config, &model->net, false, err);
     model->pixels = pixels_name(config, false);

@@ -4,7 +4,7 @@
 
 #include "io/base/sha256.h"
 #include "io/image/image.h"
-#include "kernels/base/network_vgg.h"
+#include "kernels/base/network_standard.h"
 #include "kernels/measure/measure.h"
 #include "kernels/ops/ops.h"
 #include "pipeline/config/config.h"

@@ -3,11 +3,13 @@
 import glob
 import json
 import os
+import statistics
 import unittest
 
 from support import RunCase, TINY, nrmflow
 
-SMALL = "--network", "vgg11", "--side", "32", "--narrow", "32", "--block", "4", "--repeats", "1"
+REPEATS = 2
+SMALL = "--network", "vgg11", "--side", "32", "--narrow", "32", "--block", "4", "--repeats", str(REPEATS)
 OPERATIONS = "forward", "backward", "flow", "lift"
 
 
@@ -26,10 +28,16 @@ class Bench(RunCase):
         self.assertTrue(self.figures["isa"])
         self.assertTrue(self.figures["blas_core"])
 
-    def test_floor_ratio_is_floor_over_peak_over_own_time(self):
+    def test_floor_ratio_is_of_every_round_at_its_own_peak(self):
         f = self.figures
-        self.assertAlmostEqual(f["floor_ratio"], f["floor_gflop"] / f["peak_gflops"] / f["image_seconds"], places=9)
-        self.assertEqual(f["peak_gflops"], max(peak["gflops"] for peak in f["peaks"]))
+        rounds = f["images"][0]["rounds"]
+        self.assert_spread(f["floor_ratio_spread"], [f["floor_gflop"] / r["peak_gflops"] / r["seconds"] for r in rounds])
+        self.assertEqual(f["floor_ratio"], f["floor_ratio_spread"]["median"])
+        self.assertEqual(f["peak_gflops"], {peak["isa"]: peak["gflops"] for peak in f["peaks"]}[f["isa"]])
+
+    def assert_spread(self, spread, values):
+        for name, function in ("median", statistics.median), ("least", min), ("most", max):
+            self.assertAlmostEqual(spread[name], function(values), places=9)
 
     def test_every_link_has_all_its_operations(self):
         layers = {layer["name"]: layer for layer in self.figures["layers"]}
@@ -46,8 +54,23 @@ class Bench(RunCase):
                          [("none", "none"), ("none", "adjacent"), ("input", "none"), ("input", "adjacent")])
         for image in images:
             self.assertGreaterEqual(image["seconds"] * 1.001, image["measure"])
+            self.assertAlmostEqual(image["seconds"], statistics.median(r["seconds"] for r in image["rounds"]))
         self.assertEqual(self.figures["image_seconds"], images[0]["seconds"])
-        self.assertAlmostEqual(self.figures["flows_overhead"], images[1]["seconds"] / images[0]["seconds"] - 1)
+        self.assertEqual(self.figures["flows_overhead"], images[1]["more"]["median"])
+        self.assertEqual(self.figures["given_overhead"], images[2]["more"]["median"])
+
+    def test_variants_alternate_and_compare_with_their_neighbours(self):
+        plain, *others = self.figures["images"]
+        self.assertIsNone(plain["more"])
+        self.assertEqual(len(plain["rounds"]), len(others) * (REPEATS + 1))
+        for i, image in enumerate(others):
+            around = [r["seconds"] for r in plain["rounds"][i * (REPEATS + 1):(i + 1) * (REPEATS + 1)]]
+            own = [r["seconds"] for r in image["rounds"]]
+            self.assertEqual(len(own), REPEATS)
+            ratios = [2 * own[r] / (around[r] + around[r + 1]) for r in range(REPEATS)]
+            for r, ratio in enumerate(ratios):
+                self.assertAlmostEqual(image["rounds"][r]["ratio"], ratio)
+            self.assert_spread(image["more"], [ratio - 1 for ratio in ratios])
 
     def test_a_store_was_written_and_nothing_is_left(self):
         self.assertGreater(self.figures["store_bytes"], 0)
@@ -115,7 +138,7 @@ class BenchCommand(RunCase):
                        "--tune", "--repeats", "1", "--set", "run.block=2")
         self.assertEqual(done.returncode, 0, done.stderr)
         figures = json.loads(done.stdout)
-        self.assertEqual(len(figures["images"]), 1)
+        self.assertEqual([len(image["rounds"]) for image in figures["images"]], [1])
         self.assertEqual((figures["flows_overhead"], figures["given_overhead"]), (None, None))
         layers = {layer["name"]: layer for layer in figures["layers"]}
         self.assertEqual(layers["layer2.0.add"]["way"], "add")
@@ -125,10 +148,32 @@ class BenchCommand(RunCase):
             for operation, error in layer.get("errors", {}).items():
                 self.assertLess(error, 1e-4, (name, operation))
 
+    def test_networks_with_branches_by_name(self):
+        for name, layer in ("resnet18", "layer4.0.downsample.0"), ("resnet50", "layer4.2.conv3"), ("mobilenet_v2", "features.18.0"):
+            done = nrmflow("bench", "--json", "--plain", "--network", name, "--side", "32", "--narrow", "16", "--block", "1",
+                           "--repeats", "1")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            figures = json.loads(done.stdout)
+            self.assertEqual(figures["network"], name)
+            self.assertIn(layer, [found["name"] for found in figures["layers"]])
+            self.assertGreater(figures["image_seconds"], 0)
+
     def test_a_model_s_file_instead_of_random_weights(self):
         done = nrmflow("bench", "--json", "--plain", "--repeats", "1", "--block", "1", "--model", TINY)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(json.loads(done.stdout)["network"].startswith("vgg"))
+
+    def test_the_floor_is_at_the_peak_of_the_instruction_set_in_force(self):
+        done = nrmflow("bench", "--json", "--plain", *SMALL, environment={"NRMFLOW_ISA": "generic"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        peaks = {peak["isa"]: peak["gflops"] for peak in figures["peaks"]}
+        self.assertEqual((figures["isa"], figures["peak_gflops"]), ("generic", peaks["generic"]))
+        if len(peaks) > 1:  # wider by a factor of four at least
+            for image in figures["images"][0]["rounds"]:
+                self.assertLess(image["peak_gflops"], max(peaks.values()) / 2)
+        text = nrmflow("bench", "--plain", *SMALL, environment={"NRMFLOW_ISA": "generic"}).stdout
+        self.assertRegex(text, r"GFLOP at the peak of generic: ")
 
     def test_wrong_options_are_told(self):
         for options, words in ((("--network", "vgg17"), "vgg17"), (("--side", "31"), "--side"), (("--repeats", "0"), "--repeats"),
