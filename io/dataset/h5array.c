@@ -92,7 +92,10 @@ static enum status check_type(struct dataset_h5array *a, hid_t type, struct erro
     a->element_bytes = H5Tget_size(type);
     if ((class != H5T_INTEGER && class != H5T_FLOAT) || a->element_bytes < 1 ||
         a->element_bytes > DATASET_H5ARRAY_ELEMENT)
-        return error_set(err, FAIL_UNSUPPORTED, "%s does not hold plain numbers", a->where);
+        return error_set(err, FAIL_UNSUPPORTED,
+                         "%s does not hold plain numbers; write it with numpy.asarray(x).astype(\"uint8\") (pixels) or "
+                         "astype(int) (labels)",
+                         a->where);
     return OK;
 }
 

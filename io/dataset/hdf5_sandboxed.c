@@ -207,6 +207,17 @@ static enum status reply_candidates(struct sandbox_reply *reply, const struct ca
     return c->count && !reply->bytes ? error_system(err, "no memory for a name") : OK;
 }
 
+/* The file of data.labels, which may be an array of NumPy. */
+static enum status open_labels(struct dataset_hdf5_sandboxed *reader, const char *path, struct error *err)
+{
+    static const char advice[] = "; if it has labels of NumPy, write them as HDF5, in Python: import h5py, numpy; "
+                                 "h5py.File(\"labels.h5\", \"w\")[\"labels\"] = numpy.load(\"FILE\").astype(int)";
+    struct error reason = {0};
+    enum status rc = h5_open(&reader->file, path, &reason);
+
+    return rc == OK ? OK : error_set(err, rc, "%s%s", reason.message, rc == FAIL_FORMAT ? advice : "");
+}
+
 /* Labels of `count` images; `apart`: from another file than theirs. */
 static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_sandboxed *reader,
                                const struct sandbox_request *r, struct error *err)
@@ -219,7 +230,7 @@ static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_
 
     dataset_h5array_init(&labels);
     if (r->numbers[1])
-        TRY(h5_open(&reader->file, path, err));
+        TRY(open_labels(reader, path, err));
     if (!name[0])
         TRY(choose_labels(&name, &candidates, reader->file, r->numbers[1], path, err));
     if (!name)

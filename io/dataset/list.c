@@ -36,6 +36,12 @@ static enum status split(long long *label, char *line, const char *where, struct
     char *tab = strrchr(line, '\t'), *space = strrchr(line, ' '), *at = tab ? tab : space;
 
     *label = -1;
+    char *comma = strrchr(at ? at : line, ',');
+    if (comma && parse_label(label, comma + 1))
+        return error_set(err, FAIL_FORMAT,
+                         "%s: a comma before the label; write a list with tabs, in Python: import pandas; "
+                         "pandas.read_csv(\"FILE\").to_csv(\"list.txt\", sep=\"\\t\", header=False, index=False)",
+                         where);
     if (!at)
         return OK;
     if (!parse_label(label, at + 1))

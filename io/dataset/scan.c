@@ -36,6 +36,13 @@ static const struct format *find_format(const char *name)
     return NULL;
 }
 
+static bool ends_with(const char *text, const char *suffix)
+{
+    size_t length = strlen(text), n = strlen(suffix);
+
+    return length > n && strcmp(text + length - n, suffix) == 0;
+}
+
 /* Whether a pattern matches a file; `first` [DATASET_EXAMPLE], which may be NULL, is the name of the first one. */
 static bool matches(char *first, const char *pattern)
 {
@@ -100,10 +107,44 @@ static const struct format *detect_head(const unsigned char *head, size_t nbytes
     return nbytes > 0 && !memchr(head, 0, nbytes) ? &formats[LIST] : NULL;
 }
 
+/* Files that are often taken for images, and how they become some. The programs of Python write HDF5. */
+static const char *lookalike(const unsigned char *head, size_t nbytes)
+{
+    static const struct {
+        size_t length;
+        const char *head, *advice;
+    } lookalikes[] = {
+        {6, "\x93NUMPY",
+         "it is an array of NumPy; write it as HDF5, in Python: import h5py, numpy; h5py.File(\"images.h5\", "
+         "\"w\")[\"data\"] = numpy.load(\"FILE\")"},
+        {4, "PK\x03\x04",
+         "it is a zip file; unpack it, or if it holds arrays of NumPy, write them as HDF5, in Python: import h5py, "
+         "numpy; "
+         "h5py.File(\"images.h5\", \"w\").update(numpy.load(\"FILE.npz\"))"},
+        {1, "\x80",
+         "it is a pickle, which is not opened; write it as HDF5, in Python (CIFAR): import h5py, pickle; d = "
+         "pickle.load(open(\"FILE\", \"rb\"), encoding=\"latin1\"); f = h5py.File(\"images.h5\", \"w\"); f[\"data\"] = "
+         "d[\"data\"].reshape(-1, 3, 32, 32); f[\"labels\"] = d[\"labels\"]"},
+        {6, "MATLAB",
+         "it is a file of MATLAB; write it as HDF5, with scipy.io.loadmat and h5py in Python: images as bytes (N, H, "
+         "W, C) "
+         "in \"data\", labels from 0 in \"labels\""},
+        {4, "PAR1", "it is a Parquet file; write its images as files, one folder for each class"},
+        {2, "\xff\xfe", "it is text in UTF-16; save it as UTF-8"},
+        {2, "\xfe\xff", "it is text in UTF-16; save it as UTF-8"},
+        {3, "\xff\xd8\xff", "it is a single image; set data.path to its folder"},
+        {4, "\x89PNG", "it is a single image; set data.path to its folder"},
+    };
+
+    for (size_t i = 0; i < sizeof lookalikes / sizeof lookalikes[0]; i++)
+        if (nbytes >= lookalikes[i].length && memcmp(head, lookalikes[i].head, lookalikes[i].length) == 0)
+            return lookalikes[i].advice;
+    return "set data.format";
+}
+
 static enum status detect_file(const struct format **format, const char *path, struct error *err)
 {
     unsigned char head[512];
-    size_t length = strlen(path);
     int fd;
     enum status rc;
 
@@ -115,14 +156,16 @@ static enum status detect_file(const struct format **format, const char *path, s
     }
     int nbytes = gzread(file, head, sizeof head);
     gzclose(file);
-    const struct format *found = detect_head(head, nbytes > 0 ? (size_t)nbytes : 0);
-    if (!found && length > 4 && strcmp(path + length - 4, ".tar") == 0)
+    size_t nhead = nbytes > 0 ? (size_t)nbytes : 0;
+    const struct format *found = detect_head(head, nhead);
+    if (!found && ends_with(path, ".tar"))
         found = &formats[TAR];
     if (found)
         *format = found;
     else
         rc = error_set(err, FAIL_UNSUPPORTED,
-                       "%s: is not recognised as a list, an IDX, HDF5 or tar file, or a folder; set data.format", path);
+                       "%s: is not recognised as a list, an IDX, HDF5 or tar file, or a folder; %s", path,
+                       lookalike(head, nhead));
 done:
     return rc;
 }
@@ -180,11 +223,35 @@ done:
     return rc;
 }
 
+/* The files that are there are not images, but may contain some. */
+static enum status no_images(const struct dataset_builder *builder, const char *path, struct error *err)
+{
+    static const struct {
+        const char *suffix, *advice;
+    } containers[] = {
+        {".tar", "; tar files within a tar file are not opened: unpack it, and each of them into a folder of its name"},
+        {".parquet", "; Parquet files are not opened: write their images as files, one folder for each class"},
+        {".tfrecord", "; TFRecord files are not opened: write their images as files, one folder for each class"},
+        {".mdb", "; LMDB is not opened: write its images as files, one folder for each class"},
+        {".zip", "; zip files are not opened: unpack them"},
+        {".gz", "; compressed tar files are not opened: decompress them with gunzip"},
+    };
+
+    char passed[512];
+    const char *advice = "";
+
+    dataset_builder_describe_passed(passed, sizeof passed, builder);
+    for (size_t i = 0; i < sizeof containers / sizeof containers[0]; i++)
+        for (size_t k = 0; k < DATASET_PASSED_KINDS; k++)
+            if (ends_with(builder->passed[k].example, containers[i].suffix))
+                advice = containers[i].advice;
+    return error_set(err, FAIL_FORMAT, "%s: contains no images%s%s", path, passed, advice);
+}
+
 enum status dataset_scan(struct dataset_listing **out, const struct dataset_options *options, struct error *err)
 {
     const struct format *format = &formats[FOLDER];
     struct dataset_builder builder;
-    char passed[512];
     enum status rc;
 
     *out = NULL;
@@ -192,9 +259,8 @@ enum status dataset_scan(struct dataset_listing **out, const struct dataset_opti
     TRY(choose(&format, options, err));
     builder.kind = format->kind;
     TRY(format->scan(&builder, options, err));
-    dataset_builder_describe_passed(passed, sizeof passed, &builder);
     if (builder.count == 0)
-        rc = error_set(err, FAIL_FORMAT, "%s: contains no images%s", options->path, passed);
+        rc = no_images(&builder, options->path, err);
     else
         rc = dataset_builder_finish(out, &builder, err);
 done:

@@ -197,6 +197,7 @@ static void forward(const struct link_call *call)
                              .source = {{.x = call->a, .x_stride = floats, .scale = 1},
                                         {.x = call->a, .x_stride = floats, .scale = 1, .magnitude = true}},
                              .packed = {plan->packed[UP_OWN], plan->packed[UP]},
+                             .beside = {{call->upper, link_upper_floats(plan)}},
                              .context = &up,
                              .finish = finish_forward};
 
@@ -232,14 +233,16 @@ static void lift(const struct link_call *call)
     const struct link_plan *plan = call->plan;
     size_t floats = layout_floats(plan->lower), own = call->one_image ? 0 : floats;
     struct link_call context = *call;
-    struct taps_call taps = {.images = call->n,
-                             .nsources = products(plan),
-                             .nproducts = products(plan),
-                             .source = {{call->a, call->v_lower, own, floats, own_share(plan), false},
-                                        {call->a, call->v_lower, own, floats, magnitude_share(plan), true}},
-                             .packed = {plan->packed[way_of(plan) == WAY_SECOND ? UP : UP_OWN], plan->packed[UP]},
-                             .context = &context,
-                             .finish = finish_lift};
+    struct taps_call taps = {
+        .images = call->n,
+        .nsources = products(plan),
+        .nproducts = products(plan),
+        .source = {{call->a, call->v_lower, own, floats, own_share(plan), false},
+                   {call->a, call->v_lower, own, floats, magnitude_share(plan), true}},
+        .packed = {plan->packed[way_of(plan) == WAY_SECOND ? UP : UP_OWN], plan->packed[UP]},
+        .beside = {{call->c, call->one_image ? 0 : link_upper_floats(plan)}, {call->v_upper, link_upper_floats(plan)}},
+        .context = &context,
+        .finish = finish_lift};
 
     taps_up(&taps, taps_of(plan), call->scratch->work);
     if (!call->add)
@@ -339,7 +342,7 @@ static void finish_tap(void *context, const struct piece *piece, size_t block, s
 static struct taps_call call_down(const struct link_call *call, size_t image, size_t n, struct down *down)
 {
     const struct link_plan *plan = call->plan;
-    size_t floats = link_upper_floats(plan), own = call->one_image ? 0 : floats;
+    size_t floats = link_upper_floats(plan), own = call->one_image ? 0 : floats, lower = layout_floats(plan->lower);
     const float *c = call->c + image * own, *r = call->r_upper + image * floats;
 
     return (struct taps_call){
@@ -348,6 +351,7 @@ static struct taps_call call_down(const struct link_call *call, size_t image, si
         .nproducts = products(plan),
         .source = {{c, r, own, floats, own_share(plan), false}, {c, r, own, floats, magnitude_share(plan), true}},
         .packed = {plan->packed[DOWN], plan->packed[DOWN_MAGNITUDE]},
+        .beside = {{call->a, call->one_image ? 0 : lower}, {call->r_lower, lower}},
         .context = down,
         .gathered = call->ledger ? add_ledger : NULL,
         .finish = down->sum ? finish_tap : finish_pointwise};

@@ -11,7 +11,8 @@ enum {
     BAND = 128,               /* positions of a band, at most, unless a row is longer */
     BAND_FLOATS = 640 * 1024, /* of what a band gathers, unless a row is more */
     LEAST = 24,               /* positions that reuse the weights enough */
-    DEPTH = 512               /* of a product: panels that stay in the cache while the rows of a band pass */
+    DEPTH = 512,              /* of a product: panels that stay in the cache while the rows of a band pass */
+    RANGES = 32               /* of memory that are prefetched for a band */
 };
 
 static size_t taps_of(const struct link *link)
@@ -187,7 +188,7 @@ static void gather_upper(float *v, const struct taps_source *source, const struc
         }
 }
 
-/* ---- products ---------------------------------------------------------------------------------------------------- */
+/* ---- scratch memory ---------------------------------------------------------------------------------------------- */
 
 /* Scratch memory: what is gathered of the upper and of the lower variable, of both sources, and a chunk of results of
  * both products. */
@@ -222,25 +223,99 @@ size_t taps_scratch_floats(struct taps taps)
     return place(&rooms, taps, NULL);
 }
 
+/* ---- prefetching ------------------------------------------------------------------------------------------------- */
+
+/* What the products of a band prefetch for the next one: no cache holds the arrays of large maps, and what is gathered
+ * or finished all at once would wait for memory. */
+struct ahead {
+    struct ops_prefetch_range ranges[RANGES];
+    struct ops_prefetch_cursor cursor;
+};
+
+/* Some rows of all blocks of an array. */
+static void add_range(struct ahead *ahead, const float *x, struct layout layout, size_t row, size_t rows)
+{
+    if (!x || ahead->cursor.count == RANGES)
+        return;
+    ahead->ranges[ahead->cursor.count++] =
+        (struct ops_prefetch_range){.from = x + layout_index(layout, 0, row, 0),
+                                    .lines = (rows - 1) * layout.columns + layout.shape.width,
+                                    .times = padded(layout.shape.channels) / LANES,
+                                    .stride = layout.rows * layout.columns * LANES};
+}
+
+/* Rows of the lower variable under some rows of the upper one. */
+static void add_source(struct ahead *ahead, const float *x, struct layout layout, const struct piece *piece,
+                       const struct link *link, bool up)
+{
+    struct window w = link->window;
+    size_t first = piece->row, end = piece->row + piece->rows;
+
+    if (up) {
+        end = (end - 1) * w.down + w.height;
+        end = smaller(end > w.top ? end - w.top : 0, layout.shape.height);
+        first = first * w.down > w.top ? first * w.down - w.top : 0;
+    }
+    if (first < end)
+        add_range(ahead, x, layout, first, end - first);
+}
+
+/* What a piece needs. */
+static void add_piece(struct ahead *ahead, const struct taps_call *call, const struct piece *piece, struct taps taps,
+                      bool up)
+{
+    const struct taps_source *source = &call->source[0];
+    struct layout from = up ? taps.lower : taps.upper, to = up ? taps.upper : taps.lower;
+
+    add_source(ahead, source->x + piece->image * source->x_stride, from, piece, taps.link, up);
+    if (source->factor)
+        add_source(ahead, source->factor + piece->image * source->factor_stride, from, piece, taps.link, up);
+    for (size_t i = 0; i < 2 && (up || taps_pointwise(taps.link)); i++)
+        if (call->beside[i].x)
+            add_range(ahead, call->beside[i].x + piece->image * call->beside[i].stride, to, piece->row, piece->rows);
+}
+
+/* For the products of `band`, whose number of steps is given. */
+static void look_ahead(struct ahead *ahead, const struct taps_call *call, struct band band, size_t steps,
+                       struct taps taps, bool up)
+{
+    size_t lines = 0;
+
+    ahead->cursor = (struct ops_prefetch_cursor){.ranges = ahead->ranges};
+    if (!next_band(&band, call->images))
+        return;
+    for (size_t row = 0; row < band.rows;) {
+        struct piece piece = rows_from(&band, row);
+        add_piece(ahead, call, &piece, taps, up);
+        row += piece.rows;
+    }
+    for (size_t i = 0; i < ahead->cursor.count; i++)
+        lines += ahead->ranges[i].lines * ahead->ranges[i].times;
+    ahead->cursor.each = (lines + steps - 1) / steps;
+}
+
+/* ---- products ---------------------------------------------------------------------------------------------------- */
+
 /* m = v panels, part by part of the depth. */
 static void run_product(float *m, const float *v, const float *panels, struct ops_product product,
-                        const struct ops *ops)
+                        struct ops_prefetch_cursor *cursor, const struct ops *ops)
 {
     size_t depth = product.depth, width = product.width;
 
     product.panel_depth = depth;
     for (size_t first = 0; first < depth; first += DEPTH) {
         size_t next = first + DEPTH < depth ? first + DEPTH : product.outputs * depth / width;
-        struct ops_prefetch_cursor cursor = {.count = 0, .panel = panels + next * width};
+        cursor->panel = panels + next * width;
         product.depth = smaller(DEPTH, depth - first);
         product.add = first > 0;
-        ops->product(m, v + first * product.from_stride, panels + first * width, &product, &cursor);
+        ops->product(m, v + first * product.from_stride, panels + first * width, &product, cursor);
     }
 }
 
 /* Of all blocks of outputs of one tap. */
 static void run_products(const struct taps_call *call, const struct band *band, float *const *v,
-                         struct ops_product product, size_t tap, struct rooms *rooms, const struct ops *ops)
+                         struct ops_product product, size_t tap, struct rooms *rooms, struct ahead *ahead,
+                         const struct ops *ops)
 {
     size_t blocks = product.outputs / LANES, all = product.outputs * product.depth;
 
@@ -249,7 +324,7 @@ static void run_products(const struct taps_call *call, const struct band *band, 
         product.outputs = count * LANES;
         for (size_t i = 0; i < call->nproducts; i++)
             run_product(rooms->m[i], v[smaller(i, call->nsources - 1)],
-                        call->packed[i] + tap * all + first * LANES * product.depth, product, ops);
+                        call->packed[i] + tap * all + first * LANES * product.depth, product, &ahead->cursor, ops);
         for (size_t b = 0; b < count; b++)
             for (size_t row = 0; row < band->rows;) {
                 struct piece piece = rows_from(band, row);
@@ -276,15 +351,16 @@ void taps_up(const struct taps_call *call, struct taps taps, float *scratch)
     const struct link *link = taps.link;
     struct band band = band_of(link, depth_of(link), call->images);
     struct rooms rooms;
+    struct ahead ahead;
 
     place(&rooms, taps, scratch);
     do {
         for (size_t i = 0; i < call->nsources; i++)
             gather_lower(rooms.lower[i], &call->source[i], &band, taps);
-        run_products(
-            call, &band, rooms.lower,
-            product_of(&band, taps_of(link) * padded(link->lower.channels), padded(link->upper.channels), taps.ops), 0,
-            &rooms, taps.ops);
+        struct ops_product product =
+            product_of(&band, taps_of(link) * padded(link->lower.channels), padded(link->upper.channels), taps.ops);
+        look_ahead(&ahead, call, band, call->nproducts * ops_product_steps(taps.ops, &product), taps, true);
+        run_products(call, &band, rooms.lower, product, 0, &rooms, &ahead, taps.ops);
     } while (next_band(&band, call->images));
 }
 
@@ -303,16 +379,19 @@ void taps_down(const struct taps_call *call, struct taps taps, float *scratch)
     const struct link *link = taps.link;
     struct band band = band_of(link, depth_of(link), call->images);
     struct rooms rooms;
+    struct ahead ahead;
 
     place(&rooms, taps, scratch);
     do {
         for (size_t i = 0; i < call->nsources; i++)
             gather_upper(rooms.upper[i], &call->source[i], &band, taps);
         tell_gathered(call, &band, link->upper.channels);
+        struct ops_product product =
+            product_of(&band, padded(link->upper.channels), padded(link->lower.channels), taps.ops);
+        look_ahead(&ahead, call, band, taps_of(link) * call->nproducts * ops_product_steps(taps.ops, &product), taps,
+                   false);
         for (size_t tap = 0; tap < taps_of(link); tap++)
-            run_products(call, &band, rooms.upper,
-                         product_of(&band, padded(link->upper.channels), padded(link->lower.channels), taps.ops), tap,
-                         &rooms, taps.ops);
+            run_products(call, &band, rooms.upper, product, tap, &rooms, &ahead, taps.ops);
     } while (next_band(&band, call->images));
 }
 

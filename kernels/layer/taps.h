@@ -39,12 +39,20 @@ struct taps_source {
     bool magnitude;
 };
 
+/* An array that `finish` reads or writes at the positions of its results, of the results' variable: it is prefetched
+ * where every result belongs to one neuron. x NULL: none. */
+struct taps_beside {
+    const float *x;
+    size_t stride; /* floats from image to image */
+};
+
 /* Products of one or two sources with one or two sets of weights; product i is of the source of that number, or the
- * last. */
+ * last. Two sources differ in scale and magnitude only. */
 struct taps_call {
     size_t images, nsources, nproducts;
     struct taps_source source[2];
     const float *packed[2];
+    struct taps_beside beside[2];
     void *context;
     /* Of a block of 16 source channels of a piece that has been gathered; downward only; NULL: not called. */
     void (*gathered)(void *context, const struct piece *piece, size_t block);

@@ -90,9 +90,10 @@ INLINE void product_rows(float *to, const float *from, const float *panel, const
                 u[j] = load(panel + (c * vectors + j) * LANES);
 #pragma GCC unroll UNROLL
             for (size_t i = 0; i < rows; i++) {
+                const vec v = every_lane(from[i * OPS_LANES + c]);
 #pragma GCC unroll UNROLL
                 for (size_t j = 0; j < vectors; j++)
-                    sum[i][j] += from[i * OPS_LANES + c] * u[j];
+                    sum[i][j] = multiply_add(sum[i][j], v, u[j]);
             }
         }
         panel += OPS_LANES * vectors * LANES;

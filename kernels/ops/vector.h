@@ -61,6 +61,23 @@ INLINE size_t opaque(size_t i)
     return i;
 }
 
+/* x in every lane */
+INLINE vec every_lane(float x)
+{
+    return x - (vec){0};
+}
+
+/* sum + a b in the register of sum: left alone, compilers copy sums of large register tiles to and fro. */
+INLINE vec multiply_add(vec sum, vec a, vec b)
+{
+#if defined(OPS_AVX512) || defined(OPS_AVX2)
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#else
+    return sum + a * b;
+#endif
+}
+
 INLINE vec zeros(void)
 {
     return (vec){0};

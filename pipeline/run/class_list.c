@@ -87,11 +87,12 @@ static enum status set_name(struct class_list *list, size_t class, const char *n
 static enum status read_lines(struct class_list *out, const struct file *f, const char *text)
 {
     const char *end = f->text + f->nbytes;
+    const char newline = memchr(text, '\n', (size_t)(end - text)) ? '\n' : '\r'; /* as old Macs end lines */
     size_t room = 0, used = 0;
     enum status rc = OK;
 
     for (size_t line = 1; text < end; line++) {
-        const char *stop = memchr(text, '\n', (size_t)(end - text));
+        const char *stop = memchr(text, newline, (size_t)(end - text));
         size_t n = (size_t)((stop ? stop : end) - text);
         size_t whole = n + (stop != NULL);
         if (!is_name(text, n))

@@ -1,33 +1,35 @@
-"""One image's whole measure against PyTorch's forward pass alone, of the same ONNX network, on one core.
+"""One image's whole measure against PyTorch's forward pass alone, of the same networks, on one core.
 
-Exports torchvision networks with random weights, and runs their forward pass (batch 8, one thread) and `nrmflow bench --model`
-alternately; where zennit is installed, its attribution too. Prints times, ratios and their spread. Not a test: it needs an idle
-machine.
+Runs the forward pass of torchvision's networks with random weights (batch 8, one thread) and `nrmflow bench --network`
+alternately, and compares each with its neighbours; where zennit is installed, its attribution too. Where the processor has
+AVX-512, AVX2 is measured besides. Prints Markdown tables with medians, least and most. Not a test: it needs an idle machine, and
+takes several minutes a network (`--quick`: about one, for a look).
 
-    NRMFLOW=build/release/nrmflow /usr/bin/python3 tests/bench/peers.py [resnet18 resnet50 mobilenet_v2] [--rounds 5] [--core 1]
+    NRMFLOW=build/release/nrmflow /usr/bin/python3 tests/bench/peers.py [vgg16 resnet50] [--rounds 5] [--core 1] [--quick]
 """
 
 import argparse
 import json
 import os
+import platform
 import statistics
 import subprocess
-import tempfile
+import sys
 import time
 
 import torch
 import torchvision
 
+NETWORKS = "vgg16", "resnet18", "resnet50", "mobilenet_v2"
 BATCH = 8
 UNTUNED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # all programs choose their kernels themselves
+ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2"}
 
 
-def exported(name, folder):
-    torch.manual_seed(0)
-    model = getattr(torchvision.models, name)().eval()
-    path = os.path.join(folder, f"{name}.onnx")
-    torch.onnx.export(model, torch.zeros(1, 3, 224, 224), path)
-    return model, path
+def processor():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def forward_seconds(model, images):
@@ -41,9 +43,10 @@ def forward_seconds(model, images):
     return statistics.median(seconds[1:])
 
 
-def measured(path):
-    done = subprocess.run([os.environ["NRMFLOW"], "bench", "--json", "--plain", "--model", path, "--repeats", "3"], capture_output=True,
-                          text=True, check=True)
+def bench(name, repeats, *options, isa=None):
+    environment = dict(os.environ, **({"NRMFLOW_ISA": isa} if isa else {}))
+    done = subprocess.run([os.environ["NRMFLOW"], "bench", "--json", "--network", name, "--repeats", str(repeats), *options],
+                          stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return json.loads(done.stdout)
 
 
@@ -61,42 +64,80 @@ def zennit_seconds(model, images):
     return (time.perf_counter() - start) / BATCH
 
 
-def spread(values):
-    return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+def spread(values, form="{:.2f}"):
+    """Median, least and most, as a cell of a table."""
+    cells = [form.format(value) for value in (statistics.median(values), min(values), max(values))]
+    return f"{cells[0]} ({cells[1]} to {cells[2]})"
 
 
-def compare(name, rounds, folder):
-    model, path = exported(name, folder)
+def own_cells(runs, whole):
+    """Of the runs without flows and condition, every round at its own peak, and of the one with all variants."""
+    rounds = [dict(one, gflop=run["floor_gflop"]) for run in runs for one in run["images"][0]["rounds"]]
+    plain, flows, given, _ = whole["images"]
+    return {
+        "Time per image, ms": spread([1e3 * one["seconds"] for one in rounds], "{:.0f}"),
+        "Peak, GFLOP/s": spread([one["peak_gflops"] for one in rounds], "{:.0f}"),
+        "floor / own time": spread([one["gflop"] / one["peak_gflops"] / one["seconds"] for one in rounds]),
+        "flows, %": spread([100 * (one["ratio"] - 1) for one in flows["rounds"]], "{:+.0f}"),
+        "condition, %": spread([100 * (one["ratio"] - 1) for one in given["rounds"]], "{:+.0f}"),
+        "Memory, GiB": f"{plain['rank_bytes'] / 2**30:.2f}",
+        "with condition": f"{given['rank_bytes'] / 2**30:.2f}",
+    }
+
+
+def measure(name, arguments):
+    """Rows of both tables: this program by instruction set, and the other programs against the best one."""
+    model = getattr(torchvision.models, name)().eval()
     images = torch.rand(BATCH, 3, 224, 224)
-    forward, measure, floors, theirs = [], [], [], []
-    for _ in range(rounds):
+    forward, ratios, theirs = [forward_seconds(model, images)], [], []
+    runs = {}
+    for _ in range(arguments.rounds):
+        run = bench(name, arguments.repeats, "--plain")
+        own = run["image_seconds"]
+        runs.setdefault(run["isa"], []).append(run)
         forward.append(forward_seconds(model, images))
-        figures = measured(path)
-        measure.append(figures["image_seconds"])
-        floors.append(figures["floor_ratio"])
-        seconds = zennit_seconds(model, images)
-        theirs += [] if seconds is None else [seconds]
-        print(f"{name}: forward {forward[-1]:.4f} s, measure {measure[-1]:.4f} s, floor / own {floors[-1]:.2f}", flush=True)
-    print(f"{name}: own / PyTorch's forward {spread([m / f for m, f in zip(measure, forward)])}, floor / own {spread(floors)}, "
-          f"{figures['isa']}, rank {figures['images'][0]['rank_bytes'] >> 20} MiB")
-    if theirs:
-        print(f"{name}: zennit / own {spread([t / m for t, m in zip(theirs, measure)])}")
+        ratios.append(2 * own / (forward[-2] + forward[-1]))
+        zennit = zennit_seconds(model, images)
+        theirs += [] if zennit is None else [zennit / own]
+        if run["isa"] == "avx512":
+            runs.setdefault("avx2", []).append(bench(name, arguments.repeats, "--plain", isa="avx2"))
+            forward.append(forward_seconds(model, images))
+        print(f"{name}: {own:.4f} s, forward {forward[-1]:.4f} s", file=sys.stderr, flush=True)
+    peers = {"Network": name, "PyTorch's forward, ms": spread([1e3 * one for one in forward], "{:.0f}"),
+             "own / PyTorch's forward": spread(ratios), **({"zennit / own": spread(theirs)} if theirs else {})}
+    return [{"Network": name, "Instruction set": ISA_NAMES.get(isa, isa),
+             **own_cells(own, bench(name, arguments.repeats, isa=isa))} for isa, own in runs.items()], [peers]
+
+
+def print_table(rows):
+    print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+    for row in rows:
+        print("| " + " | ".join(row.values()) + " |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=["resnet18", "resnet50", "mobilenet_v2"])
+    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3, help="of bench, in every round")
+    parser.add_argument("--quick", action="store_true", help="one round, one repeat")
     parser.add_argument("--core", type=int, default=1, help="the processor that all are bound to")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds = arguments.repeats = 1
     for name in UNTUNED:
         os.environ.pop(name, None)
     os.sched_setaffinity(0, {arguments.core})
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, batch {BATCH}, one thread")
-    with tempfile.TemporaryDirectory() as folder:
-        for name in arguments.networks:
-            compare(name, arguments.rounds, folder)
+    own, peers = [], []
+    for name in arguments.networks:
+        mine, others = measure(name, arguments)
+        own += mine
+        peers += others
+    print(f"{processor()}, one core; torch {torch.__version__}, torchvision {torchvision.__version__}, batch {BATCH}, one thread; "
+          f"{arguments.rounds} rounds: median (least to most)")
+    print_table(own)
+    print_table(peers)
 
 
 if __name__ == "__main__":

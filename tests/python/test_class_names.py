@@ -57,6 +57,9 @@ class ClassNames(RunCase):
     def test_lines_with_what_editors_add(self):
         self.check_names(b"\xef\xbb\xbf" + "\r\n".join(NAMES).encode() + b"\r\n\r\n", NAMES)
 
+    def test_lines_that_end_as_on_old_macs(self):
+        self.check_names("\r".join(NAMES) + "\r", NAMES)
+
     def test_keras_class_index(self):
         self.check_names(json.dumps({str(i): [f"n{i:08}", NAMES[i]] for i in reversed(range(CLASSES))}), NAMES)
 

@@ -3,7 +3,10 @@
 import io
 import json
 import os
+import pickle
 import re
+import subprocess
+import sys
 import tarfile
 import unittest
 
@@ -152,6 +155,83 @@ class PassedOver(DatasetCase):
         store = os.path.join(self.place, "store.h5")
         self.assertRegex(nrmflow("info", store).stdout, r"(?m)^labels +2 of 3$")
         self.assertEqual(json.loads(nrmflow("info", "--json", store).stdout)["labels"], 2)
+
+
+class NotImages(DatasetCase):
+    """What people take for a data set is named, with what makes it one; the Python of the message does."""
+
+    def check_refused(self, path, *words, **data):
+        done = self.run_on(path, **data)
+        self.assertEqual(done.returncode, 1)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        return done.stderr
+
+    def follow(self, said, file):
+        """Run the Python that a message advises, in the test's folder."""
+        code = said.strip().split("in Python", 1)[1].split(": ", 1)[1].replace("FILE.npz", "FILE").replace("FILE", file)
+        subprocess.run([sys.executable, "-c", code], cwd=self.place, check=True)
+
+    def check_followed(self, said, file, written, labels=None):
+        self.follow(said, file)
+        _, store = self.said(os.path.join(self.place, written))
+        self.assertEqual(store["images/label"].tolist(), labels or [-1] * 3)
+
+    def test_arrays_of_numpy(self):
+        pixels = numpy.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), "uint8")
+        array, arrays = (os.path.join(self.place, name) for name in ("images.npy", "images.npz"))
+        numpy.save(array, pixels)
+        self.check_followed(self.check_refused(array, "an array of NumPy"), array, "images.h5")
+        os.remove(os.path.join(self.place, "images.h5"))
+        os.remove(os.path.join(self.place, "store.h5"))
+        numpy.savez(arrays, data=pixels, labels=[4, 0, 6])
+        self.check_followed(self.check_refused(arrays, "a zip file; unpack it"), arrays, "images.h5", [4, 0, 6])
+
+    def test_cifar(self):
+        pixels = numpy.random.default_rng(1).integers(0, 256, (3, 3072), "uint8")
+        path = self.write("data_batch_1", pickle.dumps({"data": pixels, "labels": [1, 6, 2]}, protocol=2))
+        self.check_followed(self.check_refused(path, "a pickle, which is not opened"), path, "images.h5", [1, 6, 2])
+
+    def test_labels_of_numpy(self):
+        images, labels = (os.path.join(self.place, name) for name in ("images.h5", "labels.npy"))
+        with h5py.File(images, "w") as file:
+            file["data"] = numpy.zeros((3, 32, 32, 3), "uint8")
+        numpy.save(labels, numpy.asfortranarray(numpy.array([[2], [0], [5]], "int8")))
+        self.follow(self.check_refused(images, "labels.npy: is not an HDF5 file", labels=labels), labels)
+        _, store = self.said(images, labels=os.path.join(self.place, "labels.h5"))
+        self.assertEqual(store["images/label"].tolist(), [2, 0, 5])
+
+    def test_labels_that_are_text(self):
+        path = os.path.join(self.place, "images.h5")
+        with h5py.File(path, "w") as file:
+            file["data"] = numpy.zeros((3, 32, 32, 3), "uint8")
+            file["labels"] = numpy.array([b"2", b"0", b"5"])
+        self.check_refused(path, "/labels does not hold plain numbers; write it with numpy.asarray(x)")
+
+    def test_a_table_with_commas(self):
+        for name in "ab":
+            self.write(f"{name} 1.png", image(ord(name)))
+        path = self.write("list.csv", b"path,label\na 1.png,5\nb 1.png,2\n")
+        said = self.check_refused(path, "list.csv, line 2: a comma before the label")
+        self.follow(said, path)
+        _, store = self.said(os.path.join(self.place, "list.txt"))
+        self.assertEqual(self.labels(store), {"a 1.png": 5, "b 1.png": 2})
+
+    def test_other_files(self):
+        for name, data, advice in (("train.parquet", b"PAR1\0", "Parquet file; write its images as files"),
+                                   ("set.mat", b"MATLAB 5.0\0", "scipy.io.loadmat"),
+                                   ("list.txt", "a.png 1".encode("utf-16"), "UTF-16; save it as UTF-8"),
+                                   ("a.png", image(1), "a single image; set data.path to its folder")):
+            self.check_refused(self.write(name, data), name, advice)
+
+    def test_containers_in_a_folder_or_in_a_tar_file(self):
+        inner = self.write_tar("n01440764.tar", [("n01440764_1.JPEG", image(1))])
+        with open(inner, "rb") as file:
+            outer = self.write_tar("train.tar", [("n01440764.tar", file.read())])
+        self.check_refused(outer, "contains no images; passed over: 1 other members of tar files (n01440764.tar)",
+                           "unpack it, and each of them into a folder of its name")
+        self.write("set/data.mdb", b"")
+        self.check_refused(os.path.join(self.place, "set"), "LMDB is not opened")
 
 
 class Names(DatasetCase):

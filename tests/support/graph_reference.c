@@ -136,7 +136,7 @@ static void start_init(struct graph_reference *ref)
         ref->start[target.b] = -z[target.b] / difference;
 }
 
-void graph_reference_init(struct graph_reference *ref, const struct graph_case *c)
+static void init(struct graph_reference *ref, const struct graph_case *c, bool rounded)
 {
     *ref = (struct graph_reference){.c = c};
     graph_arrays_init(&ref->z, &c->net);
@@ -146,11 +146,23 @@ void graph_reference_init(struct graph_reference *ref, const struct graph_case *
     for (size_t k = 0; k < c->net.nlinks; k++) {
         link_init(ref, k);
         reference_forward(ref->z.of[k + 1], &ref->links[k]);
-        for (size_t j = 0; j < neurons(&c->net, k + 1); j++)
-            ref->a.of[k + 1][j] = reference_activation(c->net.links[k].activation, ref->z.of[k + 1][j]);
+        for (size_t j = 0; j < neurons(&c->net, k + 1); j++) {
+            double a = reference_activation(c->net.links[k].activation, ref->z.of[k + 1][j]);
+            ref->a.of[k + 1][j] = rounded ? (double)(float)a : a;
+        }
         reference_prepare(&ref->links[k]);
     }
     start_init(ref);
+}
+
+void graph_reference_init(struct graph_reference *ref, const struct graph_case *c)
+{
+    init(ref, c, false);
+}
+
+void graph_reference_init_rounded(struct graph_reference *ref, const struct graph_case *c)
+{
+    init(ref, c, true);
 }
 
 void graph_reference_free(struct graph_reference *ref)

@@ -37,6 +37,8 @@ struct graph_reference {
 };
 
 void graph_reference_init(struct graph_reference *ref, const struct graph_case *c);
+/* The same, but activations are rounded to float32 on their way, as any program in float32 has to. */
+void graph_reference_init_rounded(struct graph_reference *ref, const struct graph_case *c);
 void graph_reference_free(struct graph_reference *ref);
 
 /* The measure below variable `top`.
