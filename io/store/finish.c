@@ -213,6 +213,8 @@ static enum status describe_root(struct store *store, struct error *err)
     enum status rc = OK;
 
     TRY(describe_group(store, "", err));
+    if (h5_exists(h5_atomic_file(store->atomic), "evaluation")) /* an unfinished one may have attributes only */
+        TRY(describe_group(store, "evaluation", err));
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
         if (h5_exists(h5_atomic_file(store->atomic), order[i]))
             TRY(choose_default(store, "", order[i], err));

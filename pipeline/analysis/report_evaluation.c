@@ -18,49 +18,6 @@ struct reading {
     struct error *err;
 };
 
-/* ---- what it is of ----------------------------------------------------------------------------------------------- */
-
-/* The evaluation's measure must be the store's, with its condition. */
-static enum status compare_measures(const struct reading *r, const struct store_reader *store)
-{
-    struct origin here = {.reader = NULL}, there = {.reader = NULL};
-    enum status rc = OK;
-
-    TRY(origin_read(&here, store, "the store", r->err));
-    TRY(origin_read(&there, r->reader, r->path, r->err));
-    TRY(origin_compare(&there, &here.config, NULL, false, r->err));
-    if (strcmp(here.config.measure.given, there.config.measure.given) != 0)
-        TRY(error_set(r->err, FAIL_MISMATCH,
-                      "%s: is an evaluation with measure.given = %.60s, and the store has %.60s; evaluate the store's "
-                      "configuration",
-                      r->path, there.config.measure.given, here.config.measure.given));
-done:
-    origin_free(&here);
-    origin_free(&there);
-    return rc;
-}
-
-static enum status compare_models(const struct reading *r, const struct store_reader *store)
-{
-    char *here = NULL, *there = NULL;
-    enum status rc = OK;
-
-    if (!store_has(r->reader, "evaluation"))
-        TRY(error_set(r->err, FAIL_FORMAT, "%s: is no evaluation; `nrmflow evaluate` writes one", r->path));
-    TRY(store_get_text(&here, store, "", "model_sha256", r->err));
-    TRY(store_get_text(&there, r->reader, "", "model_sha256", r->err));
-    if (strcmp(here, there) != 0)
-        TRY(error_set(r->err, FAIL_MISMATCH,
-                      "%s: is an evaluation of other weights than those of the store; evaluate "
-                      "the store's configuration",
-                      r->path));
-    TRY(compare_measures(r, store));
-done:
-    free(here);
-    free(there);
-    return rc;
-}
-
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static json_t *numbers(const double *values, size_t n, size_t step)
@@ -345,7 +302,7 @@ static enum status add_evaluation(json_t *list, const struct store_reader *store
     json_object_set_new(object, "results", r.results);
     TRY(store_open_read(&reader, path, err));
     r.reader = reader;
-    TRY(compare_models(&r, store));
+    TRY(origin_compare_evaluation(reader, path, store, err));
     TRY(add_head(object, &r));
     TRY(store_list(&names, reader, "evaluation", err));
     for (size_t i = 0; i < names.count; i++)

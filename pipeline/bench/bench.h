@@ -96,6 +96,7 @@ extern const struct bench_variant_settings bench_variants[BENCH_VARIANTS];
 struct bench_round {
     double total, stages[BLOCK_STAGES];
     double load;  /* reading and decoding, in either thread; STAGE_DECODE is only the time that the rank waits for it */
+    double cpu;   /* processor time of all threads; less than the total if other programs had the core */
     double peak;  /* operations a second: mean of before and after, by the instruction set in force */
     double ratio; /* total over that of the first variant: mean of the rounds before and after; 0 for itself */
 };

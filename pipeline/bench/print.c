@@ -229,8 +229,9 @@ static json_t *json_rounds(const struct bench_image *image)
 
     for (size_t i = 0; i < image->nrounds; i++) {
         const struct bench_round *r = &image->rounds[i];
-        json_array_append_new(list, json_pack("{s:f, s:f, s:o}", "seconds", r->total, "peak_gflops", r->peak * GIGA,
-                                              "ratio", r->ratio > 0 ? json_real(r->ratio) : json_null()));
+        json_array_append_new(list, json_pack("{s:f, s:f, s:f, s:o}", "seconds", r->total, "cpu_seconds", r->cpu,
+                                              "peak_gflops", r->peak * GIGA, "ratio",
+                                              r->ratio > 0 ? json_real(r->ratio) : json_null()));
     }
     return list;
 }

@@ -2,13 +2,24 @@
 #include "pipeline/bench/bench.h"
 #include "pipeline/run/dry.h"
 
+#include <time.h>
+
 static const double MAX_SECONDS = 30; /* for alternating with one variant */
+
+/* Seconds of processor time of all threads of this process. */
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 /* One block, without its peak. */
 static enum status time_round(struct bench_round *round, struct run_work *work, struct error *err)
 {
     size_t block = run_plan_first_block(work->plan);
-    double loaded = reader_seconds(work->worker.reader);
+    double loaded = reader_seconds(work->worker.reader), cpu = cpu_seconds();
     struct dry_block_times times;
     enum status rc = OK;
 
@@ -16,7 +27,9 @@ static enum status time_round(struct bench_round *round, struct run_work *work, 
     block_announce(&work->worker, block); /* it follows itself */
     TRY(dry_time_block(&times, work, block, err));
     double images = (double)times.images;
+    cpu = cpu_seconds() - cpu;
     *round = (struct bench_round){.total = bench_slowest(times.total / images, work->node)};
+    round->cpu = bench_slowest(cpu / images, work->node);
     round->load = bench_slowest((reader_seconds(work->worker.reader) - loaded) / images, work->node);
     for (size_t i = 0; i < BLOCK_STAGES; i++)
         round->stages[i] = bench_slowest(times.stages[i] / images, work->node);

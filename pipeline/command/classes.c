@@ -19,7 +19,7 @@ enum { LISTED = 10, MAX_LISTED = 1000000 };
 
 struct arguments {
     const char *path, *a, *b; /* a and b NULL: list the classes */
-    const char *layer, *flow;
+    const char *layer, *flow, *evaluation;
     size_t top; /* 0: not given */
     bool json;
 };
@@ -31,6 +31,10 @@ static const struct option_row rows[] = {
      .help = "compare the entries of this flow, such as conv4_3-conv5_1, instead of channels"},
     {"top", 0, OPTION_WHOLE, FIELD(top), "N", .help = "list the N largest differences; default: 10, with --json all",
      .low = 1, .high = MAX_LISTED},
+    {"evaluation", 0, OPTION_TEXT, FIELD(evaluation), "FILE",
+     .help =
+         "an evaluation of the store's configuration, whose test `targets` says below which layer a comparison says "
+         "little; default: a rule of thumb"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "print one JSON object"},
 };
 
@@ -48,8 +52,8 @@ static enum status check(void *arguments, struct error *err)
 
     if (a->a && !a->b)
         return error_set(err, FAIL_CONFIG, "missing argument: the class to compare %s with", a->a);
-    if (!a->a && (a->layer || a->flow || a->top))
-        return error_set(err, FAIL_CONFIG, "--layer, --flow and --top need two classes");
+    if (!a->a && (a->layer || a->flow || a->top || a->evaluation))
+        return error_set(err, FAIL_CONFIG, "--layer, --flow, --top and --evaluation need two classes");
     if (a->layer && a->flow)
         return error_set(err, FAIL_CONFIG, "--layer and --flow cannot be combined");
     return OK;
@@ -256,7 +260,8 @@ static enum status compare_classes(const struct store_reader *reader, const stru
     struct store_names names = {0};
     enum status rc = OK;
 
-    TRY(class_depth_read(&depth, reader, arguments->path, err));
+    TRY(arguments->evaluation ? class_depth_measure(&depth, reader, arguments->path, arguments->evaluation, err)
+                              : class_depth_read(&depth, reader, arguments->path, err));
     TRY(classes_find(&c.a, classes, arguments->a, err));
     TRY(classes_find(&c.b, classes, arguments->b, err));
     TRY(check_class(classes, c.a, arguments->path, err));

@@ -85,7 +85,7 @@ static const char help[] =
     "--circuit and --prune test what a store says of the network, on images that it was not made of: how well the "
     "network answers with its strongest edges alone, chosen over all layers at once and the same for all images, and "
     "without its weakest channels. Beside them stand other choices of as many edges or channels. They need no "
-    "--output, and are not continued.";
+    "--output; with one, they go on as well when they are started again.";
 
 /* Number of a name among n; n if there is none. */
 static size_t find(const char *const *names, size_t n, const char *name)
@@ -233,7 +233,7 @@ static int run(const void *arguments)
     stop_install();
     node_begin(&node);
     log_init(&log, stderr, LOG_INFO, node.rank, node.host);
-    enum status rc = has_stores(a) ? stores_evaluate(&a->stores, &node, &log, &err)
+    enum status rc = has_stores(a) ? stores_evaluate(&reason, &a->stores, &node, &log, &err)
                      : a->dry      ? dry(a, &node, &log, &err)
                                    : evaluate(&reason, a, &node, &log, &err);
 

@@ -44,9 +44,9 @@ static enum status allocate(struct answers *answers, const struct measure_plan *
 }
 
 enum status answers_init(struct answers *answers, const struct run_plan *plan, const struct measure_plan *measure,
-                         const struct node *node, struct log *log, struct error *err)
+                         struct answers_record *record, const struct node *node, struct log *log, struct error *err)
 {
-    *answers = (struct answers){.plan = plan, .node = node, .log = log};
+    *answers = (struct answers){.plan = plan, .record = record, .node = node, .log = log};
     if (run_plan_classes(plan) < 2)
         return error_set(err, FAIL_CONFIG, "%s has one logit: p and the next class need at least two",
                          plan->model.net.name);
@@ -117,8 +117,8 @@ static enum status check(const struct reader_batch *batch, struct error *err)
     return OK;
 }
 
-/* This rank's part of the images, batch by batch. */
-static enum status compute(struct answers *answers, struct shard_images images, struct ablation_hook hook,
+/* This rank's part of the images, batch by batch; images up to `end` follow. */
+static enum status compute(struct answers *answers, struct shard_images images, size_t end, struct ablation_hook hook,
                            struct error *err)
 {
     size_t stride = ANSWERS_BATCH * (size_t)answers->node->nranks;
@@ -128,8 +128,8 @@ static enum status compute(struct answers *answers, struct shard_images images, 
          first += stride) {
         const struct reader_batch *batch =
             reader_take(answers->reader, first, smaller(first + ANSWERS_BATCH, images.end));
-        if (first + stride < images.end)
-            reader_ahead(answers->reader, first + stride, smaller(first + stride + ANSWERS_BATCH, images.end));
+        if (first + stride < end)
+            reader_ahead(answers->reader, first + stride, smaller(first + stride + ANSWERS_BATCH, end));
         rc = check(batch, err);
         if (rc == OK)
             ask(answers, batch, hook);
@@ -139,13 +139,45 @@ static enum status compute(struct answers *answers, struct shard_images images, 
 
 /* ---- all images -------------------------------------------------------------------------------------------------- */
 
+/* The targets of images whose answers were known. */
+static void take_targets(struct answers *answers, const struct answers_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n && rows; i++)
+        answers->targets[i] = rows[i].read ? rows[i].target : -1;
+    MPI_Bcast(answers->targets, (int)n, MPI_INT32_T, 0, answers->node->world);
+}
+
+/* Images first .. end - 1 of the run; rows of all on rank 0. */
+static enum status compute_chunk(struct answers_row *rows, struct answers *answers, size_t first, size_t end,
+                                 struct ablation_hook hook, struct error *err)
+{
+    size_t base = answers->plan->images.first;
+    struct answers_row *at = rows ? rows + first : NULL;
+    enum status rc = OK;
+
+    TRY(agree(answers->node->world,
+              compute(answers, (struct shard_images){base + first, base + end}, answers->plan->images.end, hook, err),
+              err));
+    gather_parts(at, answers->own + first, (end - first) * sizeof *rows, answers->node);
+    if (answers->record)
+        TRY(answers_record_add(answers->record, at, end - first, answers->node, err));
+done:
+    return rc;
+}
+
 enum status answers_compute(struct answers_row *rows, struct answers *answers, struct ablation_hook hook,
                             struct error *err)
 {
-    memset(answers->own, 0, image_count(answers->plan) * sizeof *answers->own);
-    enum status rc = agree(answers->node->world, compute(answers, answers->plan->images, hook, err), err);
-    if (rc == OK)
-        gather_parts(rows, answers->own, image_count(answers->plan) * sizeof *rows, answers->node);
+    size_t n = image_count(answers->plan), chunk = ANSWERS_CHUNK * (size_t)answers->node->nranks;
+    size_t first = answers_record_take(rows, answers->record, n);
+    enum status rc = OK;
+
+    memset(answers->own, 0, n * sizeof *answers->own);
+    if (first > 0)
+        take_targets(answers, rows, first);
+    for (; first < n; first = smaller(first + chunk, n))
+        TRY(compute_chunk(rows, answers, first, smaller(first + chunk, n), hook, err));
+done:
     return rc;
 }
 
@@ -159,7 +191,7 @@ enum status answers_time(double *seconds, struct answers *answers, struct ablati
     images.end = smaller(images.end, images.first + ANSWERS_BATCH * ranks);
     for (int i = 0; i < 2 && (i == 0 || *seconds < SHORT); i++) {
         double began = log_seconds(), mine;
-        TRY(agree(answers->node->world, compute(answers, images, hook, err), err));
+        TRY(agree(answers->node->world, compute(answers, images, images.end, hook, err), err));
         mine = log_seconds() - began;
         MPI_Allreduce(&mine, seconds, 1, MPI_DOUBLE, MPI_MAX, answers->node->world);
     }

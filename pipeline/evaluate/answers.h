@@ -8,7 +8,7 @@
 
 #include "io/base/error.h"
 #include "kernels/ablation/ablation.h"
-#include "kernels/ablation/curve.h"
+#include "pipeline/evaluate/answers_record.h"
 #include "pipeline/mpi/node.h"
 #include "pipeline/run/plan.h"
 #include "pipeline/run/reader.h"
@@ -16,19 +16,13 @@
 
 #include <stdint.h>
 
-/* Images that a rank asks at once; a rank takes batch after batch. */
-enum { ANSWERS_BATCH = BLOCK_GROUP };
-
-/* Of one image. */
-struct answers_row {
-    double outcome[CURVE_OUTCOMES]; /* of the target, see curve.h; zeros unless it was read */
-    int32_t predicted, target;
-    int32_t read; /* 0: the image cannot be read */
-};
+/* Images that a rank asks at once; a rank takes batch after batch, and hands in its answers after several. */
+enum { ANSWERS_BATCH = BLOCK_GROUP, ANSWERS_CHUNK = 8 * ANSWERS_BATCH };
 
 /* A rank's memory and state. */
 struct answers {
-    const struct run_plan *plan; /* borrowed, as node and log */
+    const struct run_plan *plan;   /* borrowed, as node, log and record */
+    struct answers_record *record; /* NULL: answers are not kept */
     const struct node *node;
     struct log *log;
     struct reader *reader;
@@ -39,18 +33,23 @@ struct answers {
     struct answers_row *own; /* [images] zero but for this rank's */
 };
 
-/* Prepare to ask a network: `measure` is the plan of the run's model or of a variant, with the same network. It is
- * borrowed; its weights may change between calls. Caller frees with answers_free, also after a failure.
+/* Prepare to ask a network.
+ *
+ *   measure  in      plan of the run's model or of a variant, with the same network; borrowed; its weights may change
+ *                    between calls
+ *   record   in/out  knows answers of an earlier evaluation, and gets those of this one; NULL: none is kept
+ * Caller frees with answers_free, also after a failure.
  * Errors, the same on all ranks: FAIL_SYSTEM without memory; FAIL_CONFIG for a network of one logit; as
  * dataset_open. Collective. */
 enum status answers_init(struct answers *answers, const struct run_plan *plan, const struct measure_plan *measure,
-                         const struct node *node, struct log *log, struct error *err);
+                         struct answers_record *record, const struct node *node, struct log *log, struct error *err);
 
 /* Ask all images of the run.
  *
  *   rows  out  [images] on rank 0; NULL elsewhere
  *   hook  in   sees the images on their way, several at a time (ablation.h)
- * Errors, the same on all ranks: FAIL_RESOURCE if the dataset can no longer be read. Collective; on return, no rank
+ * Errors, the same on all ranks: FAIL_RESOURCE if the dataset can no longer be read; as answers_record_add. Collective;
+ * on return, no rank
  * uses the network any more. */
 enum status answers_compute(struct answers_row *rows, struct answers *answers, struct ablation_hook hook,
                             struct error *err);

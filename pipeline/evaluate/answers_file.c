@@ -1,5 +1,6 @@
 #include "pipeline/evaluate/answers_file.h"
 
+#include "kernels/base/number.h"
 #include "pipeline/evaluate/file.h"
 #include "pipeline/run/place.h"
 #include "pipeline/run/save.h"
@@ -19,10 +20,31 @@ enum status answers_file_check(const char *path, const struct run_plan *plan, bo
     enum status rc = OK;
 
     TRY(place_check(&exists, path, plan->config, restart, err));
-    if (exists && !restart)
-        rc = error_set(err, FAIL_CONFIG, "%s exists already; --restart replaces it", path);
-    else if (exists && store_open_read(&store, path, NULL) == OK)
+    if (exists && store_open_read(&store, path, NULL) == OK)
         rc = file_check_kind(store, path, err);
+done:
+    store_close(store);
+    return rc;
+}
+
+enum status answers_file_read(bool *complete, const char *path, const struct run_plan *plan, const char *settings,
+                              struct answers_record *record, struct error *err)
+{
+    struct store_reader *store = NULL;
+    struct provenance provenance = plan->provenance;
+    struct identity mine = file_identity(plan);
+    bool exists;
+    enum status rc = OK;
+
+    *complete = false;
+    TRY(place_check(&exists, path, plan->config, false, err));
+    if (!exists)
+        goto done;
+    TRY(store_open_read(&store, path, err));
+    TRY(place_compare(complete, &provenance, path, &mine, false, err));
+    TRY(file_compare_settings(store, path, settings, err));
+    if (!*complete)
+        TRY(answers_record_read(record, store, err));
 done:
     store_close(store);
     return rc;
@@ -118,10 +140,18 @@ done:
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
+/* Images of which the whole network's answers are known. */
+static size_t known_images(const struct answers_contents *contents)
+{
+    size_t n = contents->plan->images.end - contents->plan->images.first;
+
+    return contents->record ? smaller(n, contents->record->known) : n;
+}
+
 static enum status put_images(struct writing *w)
 {
     const struct run_plan *plan = w->contents->plan;
-    size_t n = plan->images.end - plan->images.first;
+    size_t n = plan->images.end - plan->images.first, known = known_images(w->contents);
     int32_t *numbers = malloc(2 * n * sizeof *numbers);
     uint8_t *status = malloc(n);
     enum status rc = OK;
@@ -129,7 +159,8 @@ static enum status put_images(struct writing *w)
     if (!numbers || !status)
         TRY(error_set(w->err, FAIL_SYSTEM, "no memory for the columns of %zu images", n));
     for (size_t i = 0; i < n; i++) {
-        const struct answers_row *row = &w->contents->rows[i];
+        static const struct answers_row unknown = {.read = 0};
+        const struct answers_row *row = i < known ? &w->contents->rows[i] : &unknown;
         status[i] = row->read ? STORE_IMAGE_OK : STORE_IMAGE_UNREAD;
         numbers[i] = row->read ? row->target : -1;
         numbers[n + i] = row->read ? row->predicted : -1;
@@ -173,7 +204,9 @@ static enum status put_head(struct writing *w)
 
     TRY(save_origin(w->store, &inputs, w->err));
     TRY(store_set_int(w->store, "", "seed", (int64_t)plan->config->run.seed, w->err));
-    TRY(store_set_int(w->store, "", "complete", 1, w->err));
+    TRY(store_set_int(w->store, "", "complete", !w->contents->record, w->err));
+    if (w->contents->record)
+        TRY(store_set_int(w->store, "", "finished", (int64_t)known_images(w->contents), w->err));
     TRY(store_set_text(w->store, "evaluation", "settings", w->contents->settings, w->err));
     TRY(put_verdicts(w));
     TRY(store_write_text(w->store, "class", (const char *const *)plan->class_names, run_plan_classes(plan), w->err));
@@ -192,6 +225,8 @@ enum status answers_file_write(const char *path, const struct answers_contents *
     TRY(put_images(&w));
     for (size_t i = 0; i < contents->nparts; i++)
         TRY(put_part(&w, &contents->parts[i]));
+    if (contents->record)
+        TRY(answers_record_write(w.store, contents->record, err));
     rc = store_commit(w.store, err);
     w.store = NULL;
 done:

@@ -17,11 +17,20 @@ struct answers_contents {
     const char *settings;           /* what the figures depend on besides the configuration */
     const struct answers_part *parts;
     size_t nparts;
+    const struct answers_record *record; /* of an unfinished evaluation, whose first answers are `rows`; NULL else */
 };
 
-/* Check that a file can be written to the path: FAIL_CONFIG if there is one already, but with `restart` only if it is
- * no evaluation; else as place_check. */
+/* Check that a file can be written to the path: FAIL_CONFIG if there is one that is no evaluation; else as
+ * place_check. */
 enum status answers_file_check(const char *path, const struct run_plan *plan, bool restart, struct error *err);
+
+/* Look for an evaluation of these settings at `path`.
+ *
+ *   complete  out  it is there, and complete
+ *   record    out  what an unfinished one knows
+ * Errors: as file_read. */
+enum status answers_file_read(bool *complete, const char *path, const struct run_plan *plan, const char *settings,
+                              struct answers_record *record, struct error *err);
 
 /* Errors: as store_commit; an old file stays whole on failure. */
 enum status answers_file_write(const char *path, const struct answers_contents *contents, struct error *err);

@@ -21,6 +21,7 @@ struct work {
     struct circuit *out;
     const struct circuit_options *options;
     const struct run_plan *plan;
+    struct answers_record *record; /* NULL: none */
     const struct node *node;
     struct store_reader *readers[CIRCUIT_STORES];
     struct edges_source sources[CIRCUIT_STORES];
@@ -238,7 +239,8 @@ static enum status ask_share(struct work *w, size_t share, struct circuit_order 
     size_t images = w->plan->images.end - w->plan->images.first, order = w->out->norders;
     struct answers_row *rows = w->rows, *first = w->node->rank == 0 ? w->first + share * images : NULL;
 
-    keep_share(w, share);
+    if (!answers_record_has(w->record, images))
+        keep_share(w, share);
     enum status rc = answers_compute(rows, &w->answers, no_hook, err);
     if (rc != OK || w->node->rank != 0)
         return rc;
@@ -292,7 +294,7 @@ static enum status ask_own(struct work *w, size_t count, struct error *err)
     MPI_Bcast(w->out->kept, sizeof w->out->kept, MPI_BYTE, 0, w->node->world);
     w->edges.net = &w->plan->model.net;
     struct own_options own = {count, w->options->by, w->options->unit_layers, w->out->kept, CIRCUIT_SHARES};
-    TRY(own_circuits(rows, w->plan, &w->edges, own, w->node, err));
+    TRY(own_circuits(rows, w->plan, &w->edges, own, w->record, w->node, err));
     for (size_t share = 0; share < CIRCUIT_SHARES && rows; share++) {
         result->at[share] = answers_summarise(rows + share * images, NULL, w->choice);
         result->excess[share] = answers_summarise(w->first + share * images, rows + share * images, w->choice);
@@ -414,20 +416,21 @@ static enum status begin(struct work **out, struct work start, struct log *log, 
     MPI_Bcast(&w->activations, 1, MPI_INT, 0, node->world);
     choose_measure(measure, plan);
     TRY(variant_init(&w->variant, &plan->model, measure, node, err));
-    TRY(answers_init(&w->answers, plan, &w->variant.plan, node, log, err));
+    TRY(answers_init(&w->answers, plan, &w->variant.plan, w->record, node, log, err));
 done:
     free(measure);
     return rc;
 }
 
 enum status circuit_measure(struct circuit *out, const struct circuit_options *options, const struct run_plan *plan,
-                            const struct node *node, struct log *log, struct error *err)
+                            struct answers_record *record, const struct node *node, struct log *log, struct error *err)
 {
     struct work *w;
     enum status rc = OK;
 
     *out = (struct circuit){.norders = 0};
-    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .node = node}, log, err));
+    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .record = record, .node = node}, log,
+              err));
     TRY(ask_all(w, err));
 done:
     finish(w);

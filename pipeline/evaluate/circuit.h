@@ -46,13 +46,13 @@ struct circuit {
     struct circuit_order orders[CIRCUIT_ORDERS]; /* [norders] */
 };
 
-/* Measure the images of a plan.
+/* Measure the images of a plan. What a record knows is not computed again; NULL: nothing is recorded.
  *
  *   out  out  on rank 0; zero elsewhere
  * Errors, the same on all ranks: FAIL_MISMATCH for a store of another model or of the same images; FAIL_CONFIG for one
  * without flows, or without those of the class; as store_open_read, answers_init and answers_compute. Collective. */
 enum status circuit_measure(struct circuit *out, const struct circuit_options *options, const struct run_plan *plan,
-                            const struct node *node, struct log *log, struct error *err);
+                            struct answers_record *record, const struct node *node, struct log *log, struct error *err);
 
 /* What circuit_measure would cost, from the time of one network and a batch of images on every rank, and of one image's
  * own circuits where they are asked for. Errors as circuit_measure. Collective. */

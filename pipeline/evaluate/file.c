@@ -286,14 +286,12 @@ done:
     return rc;
 }
 
-static enum status compare_settings(const struct store_reader *store, const char *path, const struct design *design,
-                                    struct error *err)
+enum status file_compare_settings(const struct store_reader *store, const char *path, const char *here,
+                                  struct error *err)
 {
-    char *here = design_text(design), *there = NULL;
+    char *there = NULL;
     enum status rc = OK;
 
-    if (!here)
-        TRY(error_set(err, FAIL_SYSTEM, "no memory for the settings of an evaluation"));
     TRY(store_get_text(&there, store, "evaluation", "settings", err));
     if (strcmp(here, there) != 0)
         TRY(error_set(err, FAIL_MISMATCH,
@@ -301,9 +299,28 @@ static enum status compare_settings(const struct store_reader *store, const char
                       "replace it with --restart",
                       path, there, here));
 done:
-    free(here);
     free(there);
     return rc;
+}
+
+static enum status compare_design(const struct store_reader *store, const char *path, const struct design *design,
+                                  struct error *err)
+{
+    char *here = design_text(design);
+    enum status rc = here ? file_compare_settings(store, path, here, err)
+                          : error_set(err, FAIL_SYSTEM, "no memory for the settings of an evaluation");
+
+    free(here);
+    return rc;
+}
+
+struct identity file_identity(const struct run_plan *plan)
+{
+    return (struct identity){.config = plan->config,
+                             .model_sha256 = plan->model.sha256,
+                             .dataset_sha256 = plan->dataset_sha256,
+                             .listing = plan->listing.memory,
+                             .images = plan->images};
 }
 
 /* Rows of an unfinished evaluation are in its state, as float32 kept in doubles on the way. */
@@ -407,11 +424,7 @@ enum status file_read(bool *exists, bool *complete, const char *path, const stru
                       double *means, struct error *err)
 {
     const struct run_plan *run = design->run;
-    struct identity mine = {.config = run->config,
-                            .model_sha256 = run->model.sha256,
-                            .dataset_sha256 = run->dataset_sha256,
-                            .listing = run->listing.memory,
-                            .images = run->images};
+    struct identity mine = file_identity(run);
     struct provenance provenance = run->provenance;
     struct store_reader *store = NULL;
     enum status rc = OK;
@@ -423,7 +436,7 @@ enum status file_read(bool *exists, bool *complete, const char *path, const stru
     TRY(store_open_read(&store, path, err));
     TRY(file_check_kind(store, path, err));
     TRY(place_compare(complete, &provenance, path, &mine, false, err));
-    TRY(compare_settings(store, path, design, err));
+    TRY(compare_design(store, path, design, err));
     if (*complete)
         TRY(read_columns(store, design, rows, err));
     else

@@ -30,6 +30,13 @@ enum status file_write(const char *path, const struct file_contents *contents, s
 enum status file_read(bool *exists, bool *complete, const char *path, const struct design *design, float *rows,
                       double *means, struct error *err);
 
+/* What the numbers of an evaluation depend on; it borrows from the plan. */
+struct identity file_identity(const struct run_plan *plan);
+
+/* FAIL_MISMATCH if a file has other settings than `here`. */
+enum status file_compare_settings(const struct store_reader *store, const char *path, const char *here,
+                                  struct error *err);
+
 /* FAIL_CONFIG if a store is no evaluation. */
 enum status file_check_kind(const struct store_reader *store, const char *path, struct error *err);
 

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Images of a rank whose answers are handed in together. */
+enum { OWN_CHUNK = 4 };
+
 /* A rank's memory and state. */
 struct work {
     const struct run_plan *plan;
@@ -25,7 +28,7 @@ struct work {
     double *score;            /* [edges] */
     size_t *order, *scratch;  /* [edges] */
     float *keep;              /* [nkept][edges] */
-    struct answers_row *rows; /* [nkept][images] of this rank's; zeros */
+    struct answers_row *rows; /* [images with circuits][nkept] of this rank's; zeros */
 };
 
 static size_t image_count(const struct work *w)
@@ -64,7 +67,7 @@ static void place(struct work *w, struct arena *arena)
     w->order = arena_bytes(arena, n * sizeof *w->order);
     w->scratch = arena_bytes(arena, n * sizeof *w->scratch);
     w->keep = arena_floats(arena, w->options.nkept * n);
-    w->rows = arena_bytes(arena, w->options.nkept * image_count(w) * sizeof *w->rows);
+    w->rows = arena_bytes(arena, w->options.nkept * w->options.count * sizeof *w->rows);
 }
 
 static enum status allocate(struct work *w, struct error *err)
@@ -80,7 +83,7 @@ static enum status allocate(struct work *w, struct error *err)
                          nbytes >> 20);
     arena = arena_over(w->memory, nbytes);
     place(w, &arena);
-    memset(w->rows, 0, w->options.nkept * image_count(w) * sizeof *w->rows);
+    memset(w->rows, 0, w->options.nkept * w->options.count * sizeof *w->rows);
     return reader_open(&w->reader, w->plan->listing.memory, &w->plan->model.preprocessing, 1, w->inputs, err);
 }
 
@@ -136,7 +139,7 @@ static void ask(struct work *w, const float *input, size_t row)
     const float *z = ablation_forward(&w->copies, &image, 0, w->options.nkept,
                                       (struct ablation_hook){.context = w, .link = cut_link});
     for (size_t c = 0; c < w->options.nkept; c++)
-        answers_fill(&w->rows[c * image_count(w) + row], z + c * floats, classes, target);
+        answers_fill(&w->rows[row * w->options.nkept + c], z + c * floats, classes, target);
 }
 
 /* An image that cannot be read or measured stays zero. */
@@ -159,24 +162,59 @@ static enum status compute_image(struct work *w, size_t index, struct error *err
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
-enum status own_circuits(struct answers_row *rows, const struct run_plan *plan, const struct edges *edges,
-                         struct own_options options, const struct node *node, struct error *err)
+/* Images first .. end - 1 of the run; all [images with circuits][nkept] on rank 0. */
+static enum status compute_chunk(struct answers_row *all, struct work *w, size_t first, size_t end,
+                                 struct answers_record *record, const struct node *node, struct error *err)
 {
-    struct work *w = calloc(1, sizeof *w);
+    size_t kept = w->options.nkept;
+    struct answers_row *at = all ? all + first * kept : NULL;
     enum status rc = OK;
 
-    TRY(agree(node->world, w ? OK : error_set(err, FAIL_SYSTEM, "no memory for circuits of single images"), err));
+    for (size_t i = first + (size_t)node->rank; i < end && rc == OK; i += (size_t)node->nranks)
+        rc = compute_image(w, w->plan->images.first + i, err);
+    TRY(agree(node->world, rc, err));
+    gather_parts(at, w->rows + first * kept, (end - first) * kept * sizeof *at, node);
+    if (record)
+        TRY(answers_record_add(record, at, (end - first) * kept, node, err));
+done:
+    return rc;
+}
+
+static enum status compute_all(struct answers_row *all, struct work *w, struct answers_record *record,
+                               const struct node *node, struct error *err)
+{
+    size_t count = w->options.count, kept = w->options.nkept, chunk = OWN_CHUNK * (size_t)node->nranks;
+    size_t first = answers_record_take(all, record, count * kept) / kept;
+    enum status rc = OK;
+
+    for (; first < count; first = smaller(first + chunk, count))
+        TRY(compute_chunk(all, w, first, smaller(first + chunk, count), record, node, err));
+done:
+    return rc;
+}
+
+enum status own_circuits(struct answers_row *rows, const struct run_plan *plan, const struct edges *edges,
+                         struct own_options options, struct answers_record *record, const struct node *node,
+                         struct error *err)
+{
+    struct work *w = calloc(1, sizeof *w);
+    struct answers_row *all = rows ? calloc(options.count * options.nkept + 1, sizeof *all) : NULL;
+    bool enough = w && (all || !rows);
+    enum status rc = OK;
+
+    TRY(agree(node->world, enough ? OK : error_set(err, FAIL_SYSTEM, "no memory for circuits of single images"), err));
     *w = (struct work){.plan = plan, .edges = edges, .options = options};
     TRY(agree(node->world, allocate(w, err), err));
-    for (size_t i = (size_t)node->rank; i < options.count && rc == OK; i += (size_t)node->nranks)
-        rc = compute_image(w, plan->images.first + i, err);
-    TRY(agree(node->world, rc, err));
-    gather_parts(rows, w->rows, options.nkept * image_count(w) * sizeof *rows, node);
+    TRY(compute_all(all, w, record, node, err));
+    for (size_t i = 0; i < options.count && all; i++)
+        for (size_t c = 0; c < options.nkept; c++)
+            rows[c * image_count(w) + i] = all[i * options.nkept + c];
 done:
     if (w) {
         reader_close(w->reader);
         free(w->memory);
     }
+    free(all);
     free(w);
     return rc;
 }

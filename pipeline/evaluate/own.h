@@ -19,10 +19,12 @@ struct own_options {
  * class that the whole network predicts. Edges that lead to other classes only have no flow: that the image remains in
  * its class says little, p and margin say more.
  *
- *   rows   out  [nkept][images of the run] on rank 0, zero beyond `count`; NULL elsewhere
- *   edges  in   the same on all ranks
+ *   rows    out     [nkept][images of the run] on rank 0, zero beyond `count`; NULL elsewhere
+ *   edges   in      the same on all ranks
+ *   record  in/out  as in answers_init
  * Errors, the same on all ranks: FAIL_SYSTEM without memory; as dataset_open and answers_compute. Collective. */
 enum status own_circuits(struct answers_row *rows, const struct run_plan *plan, const struct edges *edges,
-                         struct own_options options, const struct node *node, struct error *err);
+                         struct own_options options, struct answers_record *record, const struct node *node,
+                         struct error *err);
 
 #endif

@@ -22,6 +22,7 @@ struct work {
     struct prune *out;
     const struct prune_options *options;
     const struct run_plan *plan;
+    struct answers_record *record; /* NULL: none */
     const struct node *node;
     struct store_reader *reader; /* rank 0 */
     size_t nlayers, channels;
@@ -275,19 +276,20 @@ static enum status begin(struct work **out, struct work start, struct log *log, 
     w->out->channels = w->channels;
     w->out->layers = w->nlayers;
     TRY(agree(w->node->world, prepare(w, err), err));
-    TRY(answers_init(&w->answers, w->plan, &w->plan->model.plan, w->node, log, err));
+    TRY(answers_init(&w->answers, w->plan, &w->plan->model.plan, w->record, w->node, log, err));
 done:
     return rc;
 }
 
 enum status prune_measure(struct prune *out, const struct prune_options *options, const struct run_plan *plan,
-                          const struct node *node, struct log *log, struct error *err)
+                          struct answers_record *record, const struct node *node, struct log *log, struct error *err)
 {
     struct work *w;
     enum status rc = OK;
 
     *out = (struct prune){.channels = 0};
-    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .node = node}, log, err));
+    TRY(begin(&w, (struct work){.out = out, .options = options, .plan = plan, .record = record, .node = node}, log,
+              err));
     TRY(ask_all(w, err));
 done:
     finish(w);

@@ -49,13 +49,13 @@ struct prune {
  * are 2 to PRUNE_RATES rates. */
 enum status prune_parse_rates(struct prune_options *options, const char *text, struct error *err);
 
-/* Measure the images of a plan.
+/* Measure the images of a plan. What a record knows is not computed again; NULL: nothing is recorded.
  *
  *   out  out  on rank 0; zero elsewhere
  * Errors, the same on all ranks: FAIL_MISMATCH for a store of another model or of the same images; FAIL_CONFIG if it
  * lacks a convolution's statistics; as store_open_read, answers_init and answers_compute. Collective. */
 enum status prune_measure(struct prune *out, const struct prune_options *options, const struct run_plan *plan,
-                          const struct node *node, struct log *log, struct error *err);
+                          struct answers_record *record, const struct node *node, struct log *log, struct error *err);
 
 /* What prune_measure would cost, from the time of a batch of images on every rank. Errors as prune_measure.
  * Collective. */

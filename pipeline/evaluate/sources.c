@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PATH = NETWORK_NAME + 64 };
 
@@ -49,6 +50,54 @@ enum status sources_open(struct store_reader **out, const char *path, const stru
     origin_warn_partial(*out, path);
 done:
     origin_free(&origin);
+    return rc;
+}
+
+static enum status add_number(struct sha256 *sum, const struct store_reader *store, const char *name, struct error *err)
+{
+    int64_t value = -1;
+    enum status rc = OK;
+
+    if (store_has_attribute(store, "", name))
+        TRY(store_get_int(&value, store, "", name, err));
+    TRY(sha256_update(sum, &value, sizeof value, err));
+done:
+    return rc;
+}
+
+static enum status add_text(struct sha256 *sum, const struct store_reader *store, const char *name, struct error *err)
+{
+    char *text = NULL;
+    enum status rc = OK;
+
+    if (store_has_attribute(store, "", name))
+        TRY(store_get_text(&text, store, "", name, err));
+    if (text)
+        TRY(sha256_update(sum, text, strlen(text) + 1, err));
+done:
+    free(text);
+    return rc;
+}
+
+enum status sources_identity(char hex[SHA256_HEX], const char *path, struct error *err)
+{
+    static const char *const texts[] = {"config",    "model_sha256",    "dataset_sha256", "isa",
+                                        "blas_core", "program_version", "shard"};
+    static const char *const numbers[] = {"seed", "complete", "finished"};
+    struct store_reader *store = NULL;
+    struct sha256 *sum = NULL;
+    enum status rc = OK;
+
+    TRY(origin_open(&store, path, err));
+    TRY(sha256_create(&sum, err));
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        TRY(add_text(sum, store, texts[i], err));
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        TRY(add_number(sum, store, numbers[i], err));
+    TRY(sha256_finish(hex, sum, err));
+done:
+    sha256_destroy(sum);
+    store_close(store);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #define NRMFLOW_PIPELINE_EVALUATE_SOURCES_H
 
 #include "io/base/error.h"
+#include "io/base/sha256.h"
 #include "io/store/store.h"
 #include "pipeline/run/plan.h"
 
@@ -13,6 +14,10 @@
  * Errors: FAIL_MISMATCH for another model, or images in common, whose range the message says; as store_open_read and
  * origin_read. */
 enum status sources_open(struct store_reader **out, const char *path, const struct run_plan *plan, struct error *err);
+
+/* A checksum of the run that a store came from, and of how far it has come: the same wherever the store lies.
+ * Errors: as store_open_read and store_get_text. */
+enum status sources_identity(char hex[SHA256_HEX], const char *path, struct error *err);
 
 /* The images that a store's means are over, or those of a class; -1: all. Errors: as store_read_int and origin_read. */
 enum status sources_images(size_t *count, const struct store_reader *reader, const char *path, int class,

@@ -1,8 +1,9 @@
 #include "pipeline/evaluate/stores.h"
 
 #include "pipeline/config/pairs.h"
-#include "pipeline/evaluate/answers_file.h"
 #include "pipeline/evaluate/answers_print.h"
+#include "pipeline/evaluate/sources.h"
+#include "pipeline/evaluate/stores_output.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/util/json_output.h"
 
@@ -27,6 +28,8 @@ struct work {
     struct circuit circuit;
     struct prune prune;
     struct answers_cost circuit_cost, prune_cost; /* of dry runs */
+    char *settings;                               /* rank 0, owned; these two if there is a file */
+    struct stores_output output;
 };
 
 static enum status adapt_config(struct config *config, const struct stores_options *options, struct error *err)
@@ -52,21 +55,16 @@ static enum status measure(struct work *w, const struct stores_options *options,
 {
     struct circuit_options circuit = options->circuit;
     struct prune_options prune = options->prune;
+    struct answers_record *record = w->output.path ? &w->output.record : NULL;
     enum status rc = OK;
 
-    TRY(config_load(&w->config, &options->source, node, err));
-    TRY(agree(node->world, adapt_config(&w->config, options, err), err));
-    TRY(run_plan_init(&w->plan, &w->config, NULL, node, log, err));
-    if (options->output && !options->dry && node->rank == 0)
-        rc = answers_file_check(options->output, &w->plan, options->restart, err);
-    TRY(agree(node->world, rc, err));
     circuit.seed = prune.seed = seed_of(w, options);
     if (circuit.stores.count)
         TRY(options->dry ? circuit_time(&w->circuit_cost, &circuit, &w->plan, node, log, err)
-                         : circuit_measure(&w->circuit, &circuit, &w->plan, node, log, err));
+                         : circuit_measure(&w->circuit, &circuit, &w->plan, record, node, log, err));
     if (prune.store)
         TRY(options->dry ? prune_time(&w->prune_cost, &prune, &w->plan, node, log, err)
-                         : prune_measure(&w->prune, &prune, &w->plan, node, log, err));
+                         : prune_measure(&w->prune, &prune, &w->plan, record, node, log, err));
 done:
     return rc;
 }
@@ -228,75 +226,156 @@ static void print_costs(const struct work *w, const struct stores_options *optio
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
-/* What the figures depend on besides the configuration; the caller frees it. NULL without memory. */
-static char *settings_text(const struct work *w, const struct stores_options *options)
+/* A store by the run that it came from, since files are moved. */
+static enum status put_store(FILE *out, const char *key, const char *path, struct error *err)
+{
+    char hex[SHA256_HEX];
+    enum status rc = sources_identity(hex, path, err);
+
+    if (rc == OK)
+        fprintf(out, "%s=%.16s ", key, hex);
+    return rc;
+}
+
+static enum status put_settings(FILE *out, const struct work *w, const struct stores_options *options,
+                                struct error *err)
 {
     const struct circuit_options *circuit = &options->circuit;
     const struct prune_options *prune = &options->prune;
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    enum status rc = OK;
 
-    if (!out)
-        return NULL;
     for (size_t i = 0; i < circuit->stores.count; i++)
-        fprintf(out, "circuit=%s ", circuit->stores.items[i]);
+        TRY(put_store(out, "circuit", circuit->stores.items[i], err));
     if (circuit->stores.count)
         fprintf(out, "by=%s own=%zu ", edges_by_names[circuit->by], circuit->own);
     if (circuit->stores.count && circuit->class != SIZE_MAX)
         fprintf(out, "class=%zu ", circuit->class);
-    if (prune->store)
-        fprintf(out, "prune=%s prune_by=%s ", prune->store, prune_by_names[prune->by]);
+    if (prune->store) {
+        TRY(put_store(out, "prune", prune->store, err));
+        fprintf(out, "prune_by=%s rates=", prune_by_names[prune->by]);
+        for (size_t i = 0; i < prune->nrates; i++)
+            fprintf(out, "%s%.10g", i ? "," : "", prune->rates[i]);
+        fputc(' ', out);
+    }
     fprintf(out, "unit_layers=%d seed=%llu", prune->unit_layers || circuit->unit_layers,
             (unsigned long long)seed_of(w, options));
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+done:
+    return rc;
 }
 
-/* Rank 0. */
-static enum status write_file(const struct work *w, const struct stores_options *options, struct error *err)
+/* What the figures depend on besides the configuration, into w->settings. Rank 0. */
+static enum status make_settings(struct work *w, const struct stores_options *options, struct error *err)
+{
+    size_t size;
+    FILE *out = open_memstream(&w->settings, &size);
+    enum status rc = out ? put_settings(out, w, options, err) : OK;
+
+    if (!out || fclose(out) != 0)
+        return error_set(err, FAIL_SYSTEM, "no memory for the settings of an evaluation");
+    return rc;
+}
+
+/* Collective. */
+static enum status enter(struct work *w, const struct stores_options *options, const struct node *node, struct log *log,
+                         struct error *err)
+{
+    enum status rc = OK;
+
+    if (node->rank == 0)
+        rc = make_settings(w, options, err);
+    TRY(agree(node->world, rc, err));
+    w->output.path = options->output;
+    w->output.plan = &w->plan;
+    w->output.settings = w->settings;
+    w->output.node = node;
+    TRY(stores_output_enter(&w->output, options->restart, log, err));
+done:
+    return rc;
+}
+
+/* Collective. */
+static enum status write_file(struct work *w, const struct stores_options *options, struct error *err)
 {
     struct answers_line circuit[CIRCUIT_ORDERS], prune[PRUNE_ORDERS];
     struct answers_part parts[2];
-    struct answers_contents contents = {
-        .plan = &w->plan, .rows = w->circuit.rows ? w->circuit.rows : w->prune.rows, .parts = parts};
-    char *settings = settings_text(w, options);
-    enum status rc = OK;
+    struct answers_contents contents = {.plan = &w->plan,
+                                        .rows = w->circuit.rows ? w->circuit.rows : w->prune.rows,
+                                        .settings = w->settings,
+                                        .parts = parts};
 
-    if (!settings)
-        TRY(error_set(err, FAIL_SYSTEM, "no memory for the settings of an evaluation"));
-    contents.settings = settings;
     if (options->circuit.stores.count)
         parts[contents.nparts++] = (struct answers_part){"circuit/edges", circuit_table(circuit, &w->circuit)};
     if (options->prune.store)
         parts[contents.nparts++] =
             (struct answers_part){"prune/convolutions", prune_table(prune, &w->prune, &options->prune)};
-    rc = answers_file_write(options->output, &contents, err);
-done:
-    free(settings);
-    return rc;
+    return stores_output_write(&w->output, &contents, err);
 }
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
-enum status stores_evaluate(const struct stores_options *options, const struct node *node, struct log *log,
-                            struct error *err)
+/* Everything before the first image. Collective. */
+static enum status begin(struct work *w, const struct stores_options *options, const struct node *node, struct log *log,
+                         struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(config_load(&w->config, &options->source, node, err));
+    TRY(agree(node->world, adapt_config(&w->config, options, err), err));
+    TRY(run_plan_init(&w->plan, &w->config, NULL, node, log, err));
+    if (options->output && !options->dry)
+        TRY(enter(w, options, node, log, err));
+done:
+    return rc;
+}
+
+/* A stop is no failure: the answers so far are in the file. */
+static enum status finish(enum stop_reason *reason, struct work *w, enum status rc, struct log *log, struct error *err)
+{
+    *reason = w->output.stop.reason;
+    if (*reason == STOP_NONE)
+        return rc;
+    error_clear(err);
+    log_warn(log, "stopped early, the same command continues path=%s answers=%zu reason=\"%s\"", w->output.path,
+             w->output.record.known, stop_reason_name(*reason));
+    return OK;
+}
+
+static enum status evaluate(enum stop_reason *reason, struct work *w, const struct stores_options *options,
+                            const struct node *node, struct log *log, struct error *err)
+{
+    enum status rc = OK;
+
+    TRY(begin(w, options, node, log, err));
+    if (w->output.complete) {
+        log_info(log, "the evaluation is complete, nothing to do path=%s; --restart computes it again",
+                 options->output);
+        return OK;
+    }
+    rc = finish(reason, w, measure(w, options, node, log, err), log, err);
+    if (rc != OK || *reason != STOP_NONE)
+        return rc;
+    if (node->rank == 0 && options->dry)
+        print_costs(w, options, (size_t)node->nranks);
+    else if (node->rank == 0)
+        print(w, options); /* first: a file that cannot be written is not to cost the figures */
+    if (w->output.path)
+        TRY(write_file(w, options, err));
+done:
+    return rc;
+}
+
+enum status stores_evaluate(enum stop_reason *reason, const struct stores_options *options, const struct node *node,
+                            struct log *log, struct error *err)
 {
     struct work *w = calloc(1, sizeof *w);
     enum status rc = agree(node->world, w ? OK : error_set(err, FAIL_SYSTEM, "no memory for the evaluation"), err);
 
+    *reason = STOP_NONE;
     if (rc == OK)
-        rc = measure(w, options, node, log, err);
-    if (rc == OK && node->rank == 0 && options->dry)
-        print_costs(w, options, (size_t)node->nranks);
-    else if (rc == OK && node->rank == 0)
-        print(w, options); /* first: a file that cannot be written is not to cost the figures */
-    if (rc == OK && options->output && !options->dry)
-        rc = agree(node->world, node->rank == 0 ? write_file(w, options, err) : OK, err);
+        rc = evaluate(reason, w, options, node, log, err);
     if (w) {
+        stores_output_free(&w->output);
+        free(w->settings);
         free(w->circuit.rows);
         free(w->prune.rows);
         run_plan_free(&w->plan);

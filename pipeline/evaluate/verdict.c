@@ -1,5 +1,7 @@
 #include "pipeline/evaluate/verdict.h"
 
+#include "pipeline/results/class_depth.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -83,7 +85,7 @@ static bool judge_targets(char *text, const struct design *design, const struct 
         if (result->order != ORDER_RELEVANCE)
             continue;
         struct gains_mean mean = gains->results[r].value[GAINS_ALL][0];
-        if (mean.images < GAINS_LEAST || !(mean.mean >= VERDICT_ALIKE))
+        if (mean.images < GAINS_LEAST || !(mean.mean >= CLASS_DEPTH_ALIKE))
             break;
         last = result;
     }
@@ -93,7 +95,7 @@ static bool judge_targets(char *text, const struct design *design, const struct 
              "targets: up to %s relevance for the predicted class and for the runner-up is nearly the same but for a "
              "factor (|cosine| %.1f or more): comparing classes says little there; explain a contrast, or use layers "
              "above",
-             last->place, VERDICT_ALIKE);
+             last->place, CLASS_DEPTH_ALIKE);
     return true;
 }
 

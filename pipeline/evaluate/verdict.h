@@ -6,9 +6,6 @@
 
 enum { VERDICT_TEXT = 512 };
 
-/* From this |cosine| on two classes have nearly the same relevance but for a factor. */
-#define VERDICT_ALIKE 0.8
-
 /* Sentence i; false after the last. */
 bool verdict_sentence(char text[VERDICT_TEXT], const struct design *design, const struct gains *gains, size_t i);
 

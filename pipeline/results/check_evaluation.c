@@ -1,6 +1,7 @@
 #include "pipeline/results/check_evaluation.h"
 
 #include "kernels/ablation/curve.h"
+#include "kernels/ablation/ranking.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,51 +10,124 @@
 
 enum { VALUES = 3, HALVES = 3 };
 
+/* Which images a statistic is over: all that are ok, and the halves of them with the smaller and the larger p. */
+struct halves {
+    bool *member; /* [HALVES][images] owned; NULL: no figure has halves */
+};
+
+enum { ALL, UNSURE, SURE };
+
+static enum status find_halves(struct halves *out, struct check *c)
+{
+    size_t n = c->images, ok = 0, *order = calloc(2 * n + 1, sizeof *order);
+    bool *member = calloc(HALVES * n + 1, sizeof *member);
+    double *p = NULL;
+    enum status rc = OK;
+
+    TRY(check_read(&p, c, "images", "probability", 1, &n));
+    if (!order || !member)
+        TRY(error_set(c->err, FAIL_SYSTEM, "no memory for the halves of %zu images", n));
+    for (size_t i = 0; i < n; i++) {
+        member[ALL * n + i] = check_is_ok(c, i);
+        p[i] = check_is_ok(c, i) ? p[i] : NAN;
+        ok += check_is_ok(c, i);
+    }
+    ranking_order(order, order + n, p, n);
+    for (size_t i = 0; i < ok; i++)
+        member[(i < (ok + 1) / 2 ? SURE : UNSURE) * n + order[i]] = true;
+    out->member = member;
+    member = NULL;
+done:
+    free(order);
+    free(member);
+    free(p);
+    return rc;
+}
+
 /* ---- means ------------------------------------------------------------------------------------------------------- */
 
-/* Mean and standard error of value i over the images that have it. */
-static void mean_of(double *mean, double *error, const double *values, size_t n, size_t i)
+/* Mean and standard error of value i over the members that have it, less the baseline's if there is one. */
+static void mean_of(double mean_and_error[2], const double *values, const double *baseline, const bool *member,
+                    size_t n, size_t i)
 {
     double sum = 0, squares = 0, count = 0;
 
-    for (size_t image = 0; image < n; image++)
-        if (!isnan(values[image * VALUES + i])) {
-            sum += values[image * VALUES + i];
-            count++;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t image = 0; image < n; image++) {
+            double v = values[image * VALUES + i] - (baseline ? baseline[image * VALUES + i] : 0);
+            if (!member[image] || isnan(v))
+                continue;
+            if (pass == 0) {
+                sum += v;
+                count++;
+            } else {
+                squares += pow(v - sum / count, 2);
+            }
         }
-    *mean = count > 0 ? sum / count : NAN;
-    for (size_t image = 0; image < n; image++)
-        if (!isnan(values[image * VALUES + i]))
-            squares += pow(values[image * VALUES + i] - *mean, 2);
-    *error = count > 1 ? sqrt(squares / (count - 1) / count) : NAN;
+    mean_and_error[0] = count > 0 ? sum / count : NAN;
+    mean_and_error[1] = count > 1 ? sqrt(squares / (count - 1) / count) : NAN;
 }
 
-static enum status check_means(struct check *c, const char *group, const char *stem)
+/* Figures [halves][values] of a result, and what they are computed from. */
+struct figures {
+    const char *group, *stem;        /* "gain" */
+    const double *values, *baseline; /* NULL: none, the figures are means */
+    const struct halves *halves;
+};
+
+static enum status check_figures(struct check *c, const struct figures *f)
 {
-    size_t dims[] = {c->images, VALUES}, halves[] = {HALVES, VALUES};
-    double *values = NULL, *means = NULL, *errors = NULL;
+    static const char *const plain[] = {"mean", "error"}, *const differences[] = {"difference", "difference_error"};
+    size_t dims[] = {HALVES, VALUES};
     char name[64], path[CHECK_PATH];
-    struct check_offenders offenders = {0};
+    double *have = NULL, want[2];
+    enum status rc = OK;
+
+    for (size_t kind = 0; kind < 2; kind++) {
+        struct check_offenders offenders = {0};
+        snprintf(name, sizeof name, "%s_%s", f->stem, (f->baseline ? differences : plain)[kind]);
+        snprintf(path, sizeof path, "%s/%s", f->group, name);
+        TRY(check_read(&have, c, f->group, name, 2, dims));
+        for (size_t at = 0; at < HALVES * VALUES; at++) {
+            mean_of(want, f->values, f->baseline, f->halves->member + at / VALUES * c->images, c->images, at % VALUES);
+            check_offend(&offenders, at, !check_near(have[at], want[kind], CHECK_ROUNDING * (1 + fabs(want[kind]))));
+        }
+        check_report(c, path, offenders, "values",
+                     f->baseline ? "is not that of the images, less by relevance" : "is not that of the images");
+        free(have);
+        have = NULL;
+    }
+done:
+    free(have);
+    return rc;
+}
+
+/* The group of the same place by relevance. */
+static void baseline_of(char group[CHECK_PATH], const char *own)
+{
+    const char *slash = strrchr(own, '/');
+
+    snprintf(group, CHECK_PATH, "%.*s/relevance", (int)(slash - own), own);
+}
+
+static enum status check_means(struct check *c, const struct halves *halves, const char *group, const char *stem)
+{
+    size_t dims[] = {c->images, VALUES};
+    double *values = NULL, *baseline = NULL;
+    char name[64], other[CHECK_PATH];
     enum status rc = OK;
 
     TRY(check_read(&values, c, group, stem, 2, dims));
-    snprintf(name, sizeof name, "%s_mean", stem);
-    snprintf(path, sizeof path, "%s/%s", group, name);
-    TRY(check_read(&means, c, group, name, 2, halves));
-    snprintf(name, sizeof name, "%s_error", stem);
-    TRY(check_read(&errors, c, group, name, 2, halves));
-    for (size_t i = 0; i < VALUES; i++) {
-        double mean, error;
-        mean_of(&mean, &error, values, c->images, i);
-        bool near = check_near(means[i], mean, CHECK_ROUNDING * (1 + fabs(mean))) &&
-                    check_near(errors[i], error, CHECK_ROUNDING * (1 + fabs(error)));
-        check_offend(&offenders, i, !near);
-    }
-    check_report(c, path, offenders, "values", "mean or error is not that of the images");
+    TRY(check_figures(c, &(struct figures){group, stem, values, NULL, halves}));
+    snprintf(name, sizeof name, "%s_difference", stem);
+    if (!check_has(c, group, name))
+        goto done;
+    baseline_of(other, group);
+    TRY(check_read(&baseline, c, other, stem, 2, dims));
+    TRY(check_figures(c, &(struct figures){group, stem, values, baseline, halves}));
 done:
     free(values);
-    free(means);
-    free(errors);
+    free(baseline);
     return rc;
 }
 
@@ -92,36 +166,39 @@ done:
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
-static enum status check_result(struct check *c, const char *group, size_t *results)
+static enum status check_result(struct check *c, struct halves *halves, const char *group, size_t *results)
 {
+    bool gain = check_has(c, group, "gain"), similarity = check_has(c, group, "similarity");
     enum status rc = OK;
 
+    if ((gain || similarity) && !halves->member)
+        TRY(find_halves(halves, c));
     if (check_has(c, group, "curve_morf"))
         TRY(check_gains(c, group));
-    if (check_has(c, group, "gain"))
-        TRY(check_means(c, group, "gain"));
-    if (check_has(c, group, "similarity"))
-        TRY(check_means(c, group, "similarity"));
+    if (gain)
+        TRY(check_means(c, halves, group, "gain"));
+    if (similarity)
+        TRY(check_means(c, halves, group, "similarity"));
     (*results)++;
 done:
     return rc;
 }
 
 /* All results below a group, `depth` levels down. */
-static enum status check_below(struct check *c, const char *group, int depth, size_t *results)
+static enum status check_below(struct check *c, struct halves *halves, const char *group, int depth, size_t *results)
 {
     struct store_names names = {0};
     char path[CHECK_PATH];
     enum status rc = OK;
 
     if (depth == 0)
-        return check_result(c, group, results);
+        return check_result(c, halves, group, results);
     TRY(store_list(&names, c->reader, group, c->err));
     for (size_t i = 0; i < names.count; i++) {
         snprintf(path, sizeof path, "%.*s/%s", CHECK_PATH - STORE_NAME - 1, group, names.names[i]);
         if (!store_field(path) && strcmp(names.names[i], "outcome") != 0 && strcmp(names.names[i], "half") != 0 &&
             strcmp(names.names[i], "likeness") != 0)
-            TRY(check_below(c, path, depth - 1, results));
+            TRY(check_below(c, halves, path, depth - 1, results));
     }
 done:
     store_names_free(&names);
@@ -130,6 +207,11 @@ done:
 
 enum status check_evaluation(struct check *c, size_t *results)
 {
+    struct halves halves = {NULL};
+    enum status rc;
+
     *results = 0;
-    return check_below(c, "evaluation", 3, results);
+    rc = check_below(c, &halves, "evaluation", 3, results);
+    free(halves.member);
+    return rc;
 }

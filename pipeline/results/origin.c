@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- of which command ------------------------------------------------------------------------------------------ */
 
@@ -125,4 +126,49 @@ bool origin_same_images(const struct origin *origin, const char *dataset_sha256,
     return store_shape(&ndim, dims, origin->reader, "images/status", NULL) == OK && dims[0] == count &&
            origin->config.data.images.first == first && origin->config.data.shard.count == 1 &&
            origin_complete(origin->reader) && origin_compare_dataset(origin, dataset_sha256, NULL) == OK;
+}
+
+/* ---- evaluations ------------------------------------------------------------------------------------------------- */
+
+/* The evaluation's measure must be the store's, with its condition. */
+static enum status compare_measures(const struct store_reader *evaluation, const char *path,
+                                    const struct store_reader *store, struct error *err)
+{
+    struct origin here = {.reader = NULL}, there = {.reader = NULL};
+    enum status rc = OK;
+
+    TRY(origin_read(&here, store, "the store", err));
+    TRY(origin_read(&there, evaluation, path, err));
+    TRY(origin_compare(&there, &here.config, NULL, false, err));
+    if (strcmp(here.config.measure.given, there.config.measure.given) != 0)
+        TRY(error_set(err, FAIL_MISMATCH,
+                      "%s: is an evaluation with measure.given = %.60s, and the store has %.60s; evaluate the store's "
+                      "configuration",
+                      path, there.config.measure.given, here.config.measure.given));
+done:
+    origin_free(&here);
+    origin_free(&there);
+    return rc;
+}
+
+enum status origin_compare_evaluation(const struct store_reader *evaluation, const char *path,
+                                      const struct store_reader *store, struct error *err)
+{
+    char *here = NULL, *there = NULL;
+    enum status rc = OK;
+
+    if (!origin_is_evaluation(evaluation))
+        TRY(error_set(err, FAIL_FORMAT, "%s: is no evaluation; `nrmflow evaluate` writes one", path));
+    TRY(store_get_text(&here, store, "", "model_sha256", err));
+    TRY(store_get_text(&there, evaluation, "", "model_sha256", err));
+    if (strcmp(here, there) != 0)
+        TRY(error_set(err, FAIL_MISMATCH,
+                      "%s: is an evaluation of other weights than those of the store; evaluate "
+                      "the store's configuration",
+                      path));
+    TRY(compare_measures(evaluation, path, store, err));
+done:
+    free(here);
+    free(there);
+    return rc;
 }

@@ -57,4 +57,11 @@ enum status origin_compare_dataset(const struct origin *origin, const char *data
 /* Whether the store is complete, of this dataset, and of its images first .. first + count - 1. */
 bool origin_same_images(const struct origin *origin, const char *dataset_sha256, size_t first, size_t count);
 
+/* Check that an evaluation is of a store's weights and measure, with its condition.
+ *
+ *   path  in  the evaluation's
+ * Errors: FAIL_FORMAT if it is none; FAIL_MISMATCH; as store_get_text and origin_read. */
+enum status origin_compare_evaluation(const struct store_reader *evaluation, const char *path,
+                                      const struct store_reader *store, struct error *err);
+
 #endif

@@ -1,8 +1,8 @@
 """Memory of a run: what each rank has for itself, and what the ranks of the node share, from /proc/*/smaps_rollup.
 
-Starts `nrmflow bench` under mpirun, looks at its ranks twice a second, and prints the highest of what it saw. `bench` computes
-the four cases one after the other as a run does, and once measures the links one by one, with arrays of its own of 0.4 GB
-for VGG16.
+Starts `nrmflow bench` under mpirun, looks at its ranks twice a second, and prints the highest of what it saw. With `-- --plain`
+that is one run without flows and condition; else `bench` has two runs in memory at a time, this one and one with flows,
+condition or both. Once it measures the links one by one, with arrays of its own of 0.4 GB for VGG16.
 
     NRMFLOW=build/release/nrmflow /usr/bin/python3 tests/bench/memory.py [--ranks 2] [-- options of bench]
 """

@@ -2,8 +2,9 @@
 
 Runs the forward pass of torchvision's networks with random weights (batch 8, one thread) and `nrmflow bench --network`
 alternately, and compares each with its neighbours; where zennit is installed, its attribution too. Where the processor has
-AVX-512, AVX2 is measured besides. Prints Markdown tables with medians, least and most. Not a test: it needs an idle machine, and
-takes several minutes a network (`--quick`: about one, for a look).
+AVX-512, AVX2 is measured besides. Prints Markdown tables with medians, least and most. Times are processor time, which other
+programs on the core lengthen least. Not a test: it needs an idle machine, and takes several minutes a network (`--quick`: about
+one, for a look).
 
     NRMFLOW=build/release/nrmflow /usr/bin/python3 tests/bench/peers.py [vgg16 resnet50] [--rounds 5] [--core 1] [--quick]
 """
@@ -37,9 +38,9 @@ def forward_seconds(model, images):
     seconds = []
     with torch.no_grad():
         for _ in range(4):
-            start = time.perf_counter()
+            start = time.process_time()
             model(images)
-            seconds.append((time.perf_counter() - start) / BATCH)
+            seconds.append((time.process_time() - start) / BATCH)
     return statistics.median(seconds[1:])
 
 
@@ -58,10 +59,10 @@ def zennit_seconds(model, images):
     except ImportError:
         return None
     images = images.clone().requires_grad_()
-    start = time.perf_counter()
+    start = time.process_time()
     with EpsilonGammaBox(low=-3.0, high=3.0, canonizers=[ResNetCanonizer()]).context(model) as explained:
         torch.autograd.grad(explained(images).max(dim=1).values.sum(), images)
-    return (time.perf_counter() - start) / BATCH
+    return (time.process_time() - start) / BATCH
 
 
 def spread(values, form="{:.2f}"):
@@ -75,7 +76,7 @@ def own_cells(runs, whole):
     rounds = [dict(one, gflop=run["floor_gflop"]) for run in runs for one in run["images"][0]["rounds"]]
     plain, flows, given, _ = whole["images"]
     return {
-        "Time per image, ms": spread([1e3 * one["seconds"] for one in rounds], "{:.0f}"),
+        "Time per image, ms": spread([1e3 * one["cpu_seconds"] for one in rounds], "{:.0f}"),
         "Peak, GFLOP/s": spread([one["peak_gflops"] for one in rounds], "{:.0f}"),
         "floor / own time": spread([one["gflop"] / one["peak_gflops"] / one["seconds"] for one in rounds]),
         "flows, %": spread([100 * (one["ratio"] - 1) for one in flows["rounds"]], "{:+.0f}"),
@@ -93,7 +94,7 @@ def measure(name, arguments):
     runs = {}
     for _ in range(arguments.rounds):
         run = bench(name, arguments.repeats, "--plain")
-        own = run["image_seconds"]
+        own = statistics.median(one["cpu_seconds"] for one in run["images"][0]["rounds"])
         runs.setdefault(run["isa"], []).append(run)
         forward.append(forward_seconds(model, images))
         ratios.append(2 * own / (forward[-2] + forward[-1]))

@@ -55,6 +55,8 @@ class Bench(RunCase):
         for image in images:
             self.assertGreaterEqual(image["seconds"] * 1.001, image["measure"])
             self.assertAlmostEqual(image["seconds"], statistics.median(r["seconds"] for r in image["rounds"]))
+            for one in image["rounds"]:
+                self.assertGreater(one["cpu_seconds"], 0)
         self.assertEqual(self.figures["image_seconds"], images[0]["seconds"])
         self.assertEqual(self.figures["flows_overhead"], images[1]["more"]["median"])
         self.assertEqual(self.figures["given_overhead"], images[2]["more"]["median"])

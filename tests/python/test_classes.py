@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import unittest
 
+import h5py
 import numpy
-from support import FLOAT32, JOBS, RunCase, Store, demo_labels, nrmflow, run
+from support import DEMO, FLOAT32, JOBS, RunCase, Store, demo_labels, nrmflow, run, sets
 
 COUNT = 40
 LABELS = {"data.labels": os.path.join(JOBS, "demo", "t10k-labels-idx1-ubyte.gz")}
@@ -109,6 +111,27 @@ class ByLabel(RunCase):
             note = " ".join(text.partition("\nnote: ")[2].split())
             self.assertEqual("below conv4_2 a comparison says little about classes" in note, noted, shown)
             self.assertEqual("contrast:3-0" in note, noted, shown)
+
+    def test_an_evaluation_says_it_by_its_own_figures(self):
+        path = self.path("eval.h5")
+        done = nrmflow("evaluate", DEMO, "--output", path, "--images", "0:5", "--tests", "targets", *sets(SETTINGS))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for alike, below in (("conv2_1", "conv2_2"), ("conv2_2", "conv3_1"), (None, None)):  # pool2 has no weights
+            copy = self.path(f"{alike}.h5")
+            shutil.copy(path, copy)
+            with h5py.File(copy, "r+") as file:
+                layers, little = file["variable"].asstr()[:], alike is not None
+                for layer in layers:
+                    if layer in file["evaluation/targets"]:
+                        file[f"evaluation/targets/{layer}/relevance/similarity_mean"][0, 0] = 0.9 if little else 0.7
+                    little = little and layer != alike
+            self.assertEqual(self.compare("3", "0", "--layer", "conv5_3", "--evaluation", copy)["says_little_below"], below)
+        text = nrmflow("classes", self.path("all.h5"), "3", "0", "--layer", "conv1_1", "--evaluation",
+                       self.path("conv2_1.h5")).stdout
+        self.assertIn("by the evaluation's |cosine|", " ".join(text.split()))
+        refused = nrmflow("classes", self.path("all.h5"), "3", "0", "--evaluation", self.path("all.h5"))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("is no evaluation", refused.stderr)
 
     def test_classes_lists_them(self):
         listed = json.loads(nrmflow("classes", self.path("all.h5"), "--json").stdout)["classes"]

@@ -56,15 +56,16 @@ class Ranks(Case):
         self.evaluate("stopped.h5", *words)
         self.assert_same_stores(output, want)
 
-    def test_check_finds_a_gain_and_a_mean_that_were_changed(self):
-        for name in ("gain", "gain_mean"):
-            copy = self.path(f"{name}.h5")
+    def test_check_finds_figures_that_were_changed(self):
+        for order, name, half in (("relevance", "gain", 0), ("relevance", "gain_mean", 0), ("relevance", "gain_error", 2),
+                                  ("random", "gain_difference", 1), ("gradient", "gain_difference_error", 0)):
+            copy, path = self.path("changed.h5"), f"evaluation/channels/fc6/{order}/{name}"
             shutil.copy(self.one, copy)
             with h5py.File(copy, "r+") as file:
-                file[f"evaluation/channels/fc6/relevance/{name}"][0, 0] += 1e-6
+                file[path][half, 0] += 1e-6
             done = nrmflow("check", copy)
             self.assertEqual(done.returncode, 1)
-            self.assertIn(f"/evaluation/channels/fc6/relevance/{name}", done.stdout)
+            self.assertIn(f"/{path}", done.stdout)
 
     def test_two_evaluations_do_not_write_one_file(self):
         output = self.path("locked.h5")

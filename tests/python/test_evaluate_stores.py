@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
 import unittest
 
 import h5py
 import numpy
 from evaluations import Stores, has_page
-from support import RESNET, TINY, check
+from kills import ranks_of
+from support import DEMO, MPIRUN, NRMFLOW, RESNET, TINY, check, nrmflow, sets, wait_for
 
 with open(os.path.join(os.environ["TEST_DATA"], "evaluation_edges.json"), encoding="utf-8") as REFERENCE_FILE:
     REFERENCE = json.load(REFERENCE_FILE)
@@ -29,6 +32,50 @@ class Circuits(Stores):
             self.assertEqual(got, printed[0])
             self.assert_same_stores(path, paths[0])
         self.check_file(paths[0], printed[0])
+
+    WORDS = ("--rates", "0.2:0.4:0.2", "--own", "3", "--images", "101:125")
+
+    def start(self, output, store, *words):
+        """A process of two ranks that saves after all answers."""
+        return subprocess.Popen([MPIRUN, "-n", "2", NRMFLOW, "evaluate", DEMO, "--output", output, "--circuit", store,
+                                 "--prune", store, *self.WORDS, *sets({"run.epoch": "0"}), *words],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def test_a_killed_evaluation_goes_on_with_a_moved_store_and_has_the_same_bits(self):
+        whole, output, moved = self.path("whole.h5"), self.path("killed.h5"), self.path("moved.h5")
+        arguments = "--circuit", self.store, "--prune", self.store, *self.WORDS, "--set", "run.epoch=0"
+        printed = self.answers(*arguments, "--output", whole)
+        process = self.start(output, self.store)
+        wait_for(lambda: os.path.exists(output), process)
+        for rank in ranks_of(process):
+            os.kill(rank, signal.SIGKILL)
+        process.communicate()
+        check(output)
+        with h5py.File(output) as file:
+            self.assertEqual((file.attrs["complete"], file.attrs["finished"]), (0, 24))
+            known = len(file["state/answers"])
+        self.assertGreaterEqual(known, 24)
+        self.assertIn("other settings", self.refused(*arguments, "--seed", "7", "--output", output))
+        shutil.copy(self.store, moved)
+        arguments = "--circuit", moved, "--prune", moved, *self.WORDS, "--set", "run.epoch=0"
+        done = nrmflow("evaluate", DEMO, *arguments, "--json", "--output", output)
+        self.assertIn(f"answers={known}", done.stderr)
+        self.assertEqual(json.loads(done.stdout), printed)
+        self.assert_same_stores(output, whole)
+        self.assertFalse(os.path.exists(output + ".parts"))
+        again = nrmflow("evaluate", DEMO, *arguments, "--output", output)
+        self.assertEqual((again.returncode, again.stdout), (0, ""))
+        self.assertIn("--restart", again.stderr)
+        self.assertIn("other settings", self.refused("--circuit", self.zero, "--prune", moved, *arguments[4:], "--output", output))
+
+    def test_a_signal_stops_after_the_answers_at_hand(self):
+        output = self.path("stopped.h5")
+        process = self.start(output, self.store)
+        wait_for(lambda: os.path.exists(output), process)
+        for rank in ranks_of(process):
+            os.kill(rank, signal.SIGUSR1)
+        self.assertIn("stopped early", process.communicate()[1])
+        self.assertEqual(process.returncode, 75)
 
     def test_a_dry_run_says_the_cost_and_writes_nothing(self):
         output = self.path("dry.h5")
