@@ -107,6 +107,20 @@ class Report(Case):
             self.assert_close(shown["curve_morf"], group["curve_morf"][:, :, 0].astype("float64").mean(0), 1e-8)
 
     @unittest.skipUnless(has_page(), "this nrmflow has no page")
+    def test_a_report_says_by_the_evaluation_where_classes_differ_little(self):
+        with h5py.File(self.file) as file:
+            layers, want = file["variable"].asstr()[:], 0
+            for i, layer in enumerate(layers):
+                mean = file.get(f"evaluation/targets/{layer}/relevance/similarity_mean")
+                if mean is not None and mean[0, 0] < 0.8:
+                    break
+                want = want if mean is None else i + 1
+        depth = self.page_of(self.store, self.file)["class_depth"]
+        self.assertEqual(depth["below"], list(layers[:want]))
+        self.assertIn("by the evaluation's |cosine|", depth["text"])
+        self.assertIn("a rule of thumb", self.page_of(self.store)["class_depth"]["text"])
+
+    @unittest.skipUnless(has_page(), "this nrmflow has no page")
     def test_a_report_says_what_is_not_finished_and_leaves_out_errors_of_one_image(self):
         path = self.path("unfinished.h5")
         nrmflow("evaluate", DEMO, "--output", path, "--images", "0:3", "--steps", "2", "--tests", "layers", *sets({"run.epoch": "0"}),
