@@ -94,19 +94,22 @@ void link_backward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
     struct link_call own = *call;
+    struct link_ledger ledger = {NULL, NULL, NULL, NULL, NULL};
     bool apart = call->add && !plan->backend->adds;
 
     assert(!(call->one_image && (call->ledger || call->joint)));
-    assert(!(call->add && call->ledger && (call->ledger->summaries || call->ledger->weighted)));
-    if (apart)
+    if (apart) {
         own.r_lower = call->scratch->sum;
+        if (call->ledger)
+            ledger = (struct link_ledger){.to_bias = call->ledger->to_bias, .absorbed = call->ledger->absorbed};
+        own.ledger = call->ledger ? &ledger : NULL;
+    }
     run(plan->backend->backward, &own);
     if (apart)
         add(call->r_lower, own.r_lower, call->n * layout_floats(link_lower(plan, call->edge)));
-    if (plan->backend->fused)
-        return;
-    link_summarise_lower(call);
-    if (call->joint)
+    if (apart || !plan->backend->fused)
+        link_summarise_lower(call);
+    if (call->joint && !plan->backend->fused)
         link_flow(call);
 }
 

@@ -161,7 +161,8 @@ struct link_ledger {
  *                      n, or 1 for one_image
  *   one_image      in  the n are sweeps of one image, which alone has c and a; backward and lift only, without ledger
  *                      and joint
- *   add            in  backward and lift add to r_lower or v_upper instead of overwriting it; without summaries */
+ *   add            in  backward and lift add to r_lower or v_upper instead of overwriting it; summaries are of
+ *                      the sum */
 struct link_call {
     const struct link_plan *plan;
     const struct link_scratch *scratch;

@@ -83,14 +83,21 @@ static size_t lower_at(struct layout lower, const struct run *run, bool shared)
 
 /* ---- the operations ---------------------------------------------------------------------------------------------- */
 
-/* The summaries of a run, whose images are started with channels_nothing. */
-static void add_summary(struct channels_summary *summaries, const float *v, const struct link_plan *plan,
-                        const struct run *run)
+static void start_summaries(struct channels_summary *summaries, size_t n)
 {
-    struct ops_block block = piece_block(plan->upper, &run->piece, run->block);
+    for (size_t i = 0; i < n && summaries; i++)
+        summaries[i] = channels_nothing;
+}
 
-    plan->ops->channels_summary(summaries + run->piece.image * plan->link->upper.channels + run->block * LAYOUT_LANES,
-                                v, NULL, &block);
+/* The summaries of v w in a run, if they are wanted. */
+static void add_summary(struct channels_summary *summaries, const float *v, const float *w, struct layout layout,
+                        const struct run *run, const struct ops *ops)
+{
+    struct ops_block block = piece_block(layout, &run->piece, run->block);
+
+    if (summaries)
+        ops->channels_summary(summaries + run->piece.image * layout.shape.channels + run->block * LAYOUT_LANES, v, w,
+                              &block);
 }
 
 static void forward_run(const struct link_call *call, const struct run *run, const struct ops_evaluate *evaluate,
@@ -107,8 +114,7 @@ static void forward_run(const struct link_call *call, const struct run *run, con
             plan->ops->positions_accumulate(y, 1, x, 1, ones, run->n);
     }
     plan->ops->positions_evaluate(y, call->c_out + upper_at(plan, run, false), y, NULL, run->n, evaluate);
-    if (summaries)
-        add_summary(summaries, y, plan, run);
+    add_summary(summaries, y, NULL, plan->upper, run, plan->ops);
 }
 
 static void forward(const struct link_call *call)
@@ -120,12 +126,11 @@ static void forward(const struct link_call *call)
                                     .scale = ones,
                                     .eps = (float)plan->parts.term[0].eps};
     bool bounded = activation_bounds(&evaluate.low, &evaluate.high, plan->link->activation);
-    size_t channels = plan->link->upper.channels, step = piece_adjacent(plan->upper, run_rows(plan));
+    size_t step = piece_adjacent(plan->upper, run_rows(plan));
 
     for (size_t e = 0; e < link_edges(plan); e++)
         step = piece_adjacent(link_lower(plan, e), step);
-    for (size_t i = 0; i < call->n * channels && call->summaries; i++)
-        call->summaries[i] = channels_nothing;
+    start_summaries(call->summaries, call->n * plan->link->upper.channels);
     for (size_t i = 0; i < call->n; i++) {
         for (struct run run = first_run(plan, i, step); is_run(&run, plan); next_run(&run, plan, step))
             forward_run(call, &run, &evaluate, bounded ? call->summaries : NULL);
@@ -176,32 +181,46 @@ static void flow(const struct link_call *call)
         }
 }
 
+static void backward_run(const struct link_call *call, const struct run *run)
+{
+    const struct link_plan *plan = call->plan;
+    const struct link_ledger *ledger = call->ledger;
+    struct layout lower = link_lower(plan, call->edge);
+    size_t at = lower_at(lower, run, false);
+    const float *r = call->r_upper + upper_at(plan, run, false), *c = call->c + upper_at(plan, run, call->one_image);
+    struct ops_block block = piece_block(plan->upper, &run->piece, run->block);
+    float *s = call->scratch->work;
+
+    plan->ops->positions_gather(s, c, r, run->n, &plain);
+    plan->ops->positions_multiply(call->r_lower + at, s, NULL, call->a + lower_at(lower, run, call->one_image), run->n,
+                                  call->add);
+    if (!ledger)
+        return;
+    plan->ops->channels_ledger(call->scratch->sums + run->piece.image * plan->link->upper.channels +
+                                   run->block * LAYOUT_LANES,
+                               r, c, c, &block);
+    add_summary(ledger->summaries, call->r_lower + at, NULL, lower, run, plan->ops);
+    add_summary(ledger->weighted, call->r_lower + at, ledger->h ? ledger->h + at : NULL, lower, run, plan->ops);
+}
+
 static void backward(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
     const struct link_ledger *ledger = call->ledger;
     struct layout lower = link_lower(plan, call->edge);
-    size_t channels = plan->link->upper.channels, step = rows_at_once(plan, lower);
-    float *s = call->scratch->work;
+    size_t channels = call->n * plan->link->upper.channels, step = rows_at_once(plan, lower);
 
-    if (ledger)
-        memset(call->scratch->sums, 0, call->n * channels * sizeof *call->scratch->sums);
+    if (ledger) {
+        memset(call->scratch->sums, 0, channels * sizeof *call->scratch->sums);
+        start_summaries(ledger->summaries, channels);
+        start_summaries(ledger->weighted, channels);
+    }
     for (size_t i = 0; i < call->n; i++)
-        for (struct run run = first_run(plan, i, step); is_run(&run, plan); next_run(&run, plan, step)) {
-            const float *r = call->r_upper + upper_at(plan, &run, false);
-            const float *c = call->c + upper_at(plan, &run, call->one_image);
-            struct ops_block block = piece_block(plan->upper, &run.piece, run.block);
-            plan->ops->positions_gather(s, c, r, run.n, &plain);
-            plan->ops->positions_multiply(call->r_lower + lower_at(lower, &run, false), s, NULL,
-                                          call->a + lower_at(lower, &run, call->one_image), run.n, call->add);
-            if (ledger)
-                plan->ops->channels_ledger(call->scratch->sums + i * channels + run.block * LAYOUT_LANES, r, c, c,
-                                           &block);
-        }
+        for (struct run run = first_run(plan, i, step); is_run(&run, plan); next_run(&run, plan, step))
+            backward_run(call, &run);
     if (!call->add)
         piece_clear_border(call->r_lower, lower, call->n);
     link_fill_ledger(call, call->scratch->sums);
-    link_summarise_lower(call);
     if (call->joint)
         flow(call);
 }

@@ -28,4 +28,24 @@ struct window_span window_taps(struct window_axis axis, size_t window);
 /* The positions of window o that are in the map, and with `padding` those in the padding too. */
 size_t window_positions(struct window_axis axis, size_t window, bool padding);
 
+/* Sums over the taps that are somewhere: output j has tap u at position first + j step + u turn, if that is one of
+ * `size`, with weight number weight + u weight_step, and is itself at to + j to_step.
+ *
+ *   full .. full_end  outputs all of whose taps are at a position
+ *
+ * Upwards the outputs are windows. Downwards they are the positions at which tap number `tap` < stride of a window can
+ * be, and every stride-th after that; without taps they are in no window. */
+struct window_reach {
+    size_t count, taps, size;
+    ptrdiff_t first, step, turn;
+    size_t weight, weight_step;
+    size_t to, to_step;
+    size_t full, full_end;
+};
+struct window_reach window_up(struct window_axis axis);
+struct window_reach window_under(struct window_axis axis, size_t tap);
+
+/* The position of output j's tap u; `size` if it is none. */
+size_t window_position(const struct window_reach *reach, size_t j, size_t u);
+
 #endif

@@ -126,22 +126,31 @@ static struct link_call call_down(const struct measure_plan *plan, size_t k, siz
                               .scratch = &work->scratch};
 }
 
+/* Whether the link above a variable completes its R and summarises it meanwhile: what other links that read the
+ * variable add has come before. */
+static bool summarised(const struct measure_plan *plan, size_t variable)
+{
+    const struct network *net = plan->net;
+
+    return variable < net->nlinks && net->swept[variable + 1] && network_edge(net, variable, 0)->lower == variable;
+}
+
 /* R along the edges of a link, with the ledger; and flows, if M is R. Those of the dense links at the end are computed
  * later. */
 static void plain_down(const struct measure_plan *plan, size_t k, struct slots_range at, struct measure_workspace *work)
 {
     struct variable_state upper = state_variable(&work->variables[k + 1], at.first);
     struct link_state link = state_link(&work->links[k], at.first);
-    bool step = network_is_step(plan->net, k);
 
     for (size_t e = plan->net->links[k].nedges; e-- > 0;) {
         size_t number = plan->net->links[k].first_edge + e, variable = plan->net->edges[number].lower;
         struct variable_state lower = state_variable(&work->variables[variable], at.first);
+        bool last = e == 0 && summarised(plan, k);
         struct link_ledger ledger = {.to_bias = link.to_bias,
                                      .absorbed = link.absorbed,
-                                     .summaries = step ? lower.summaries : NULL,
-                                     .h = step && lower.weighted ? lower.h : NULL,
-                                     .weighted = step ? lower.weighted : NULL};
+                                     .summaries = last ? lower.summaries : NULL,
+                                     .h = last && lower.weighted ? lower.h : NULL,
+                                     .weighted = last ? lower.weighted : NULL};
         struct link_call call = call_down(plan, k, e, at, work);
         call.r_upper = upper.r;
         call.r_lower = lower.r;
@@ -230,8 +239,8 @@ static void arrive(struct measure_result *results, const struct measure_plan *pl
 {
     struct variable_state state = state_variable(&work->variables[variable], at.first);
     struct layout layout = network_layout(plan->net, variable);
-    size_t last = plan->net->nlinks, channels = layout.shape.channels;
-    bool known = variable < last && plan->net->swept[variable + 1] && network_is_step(plan->net, variable);
+    size_t channels = layout.shape.channels;
+    bool known = summarised(plan, variable);
 
     if (!plan->net->swept[variable])
         memset(state.r, 0, at.n * layout_floats(layout) * sizeof *state.r);

@@ -114,6 +114,17 @@ struct ops_evaluate {
     bool nonnegative; /* SECOND: rounding noise of s below zero becomes zero */
 };
 
+/* Arguments of positions_sum: every tap has its first position and weights [16], those of the second sum too where
+ * there is one. Positions of a tap are x_step apart, those of a sum to_step. */
+struct ops_tap {
+    const float *x, *w, *second;
+};
+
+struct ops_taps {
+    const struct ops_tap *taps;
+    size_t count, x_step, to_step;
+};
+
 /* Shape of a dense layer for some images; lower neurons are [channels][positions]. */
 struct ops_dense {
     size_t images, upper, channels, positions;
@@ -198,12 +209,14 @@ struct ops {
      *   evaluate    z + bias and second + second_bias become y, clamped, and c = scale / stab(d), zero where stab is
      *               zero; second is not read for OPS_DENOMINATOR_Z
      *   multiply    y (+)= by m + |by| second, second NULL meaning zero
-     *   accumulate  to += w x, w [16] */
+     *   accumulate  to += w x, w [16]
+     *   sum         z = the sum over taps of w x; second, unless NULL, that with the second weights */
     void (*positions_gather)(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *gather);
     void (*positions_evaluate)(float *y, float *c, const float *z, const float *second, size_t n,
                                const struct ops_evaluate *evaluate);
     void (*positions_multiply)(float *y, const float *m, const float *second, const float *by, size_t n, bool add);
     void (*positions_accumulate)(float *to, size_t to_step, const float *x, size_t x_step, const float *w, size_t n);
+    void (*positions_sum)(float *z, float *second, const struct ops_taps *taps, size_t n);
 
     /* A row of a pool's windows of one block of channels, for the modes with winners (kernels/layer/pool.h): top and
      * bottom [2 windows][16] are its rows of the lower variable, y, r and v [windows][16] of the upper one; codes

@@ -49,8 +49,6 @@ INLINE vec denominator_of(vec z, vec second, const struct ops_evaluate *e, const
 INLINE void evaluate_positions(float *y, float *c, const float *z, const float *second, size_t n,
                                const struct ops_evaluate *e, const enum ops_denominator kind)
 {
-    const bool past = (uintptr_t)c % (LANES * sizeof(float)) == 0;
-
     for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
         const vec bias = load(e->bias + lane), scale = load(e->scale + lane);
         const vec second_bias = kind == OPS_DENOMINATOR_Z ? zeros() : load(e->second_bias + lane);
@@ -64,10 +62,7 @@ INLINE void evaluate_positions(float *y, float *c, const float *z, const float *
             factor = e->select ? keep(own > zeros(), factor) : factor;
             if (kind == OPS_DENOMINATOR_GAMMA) /* neither branch acts at zero */
                 factor = keep(own != zeros(), factor);
-            if (past)
-                store_past_caches(c + i, factor);
-            else
-                store(c + i, factor);
+            store(c + i, factor);
             store(y + i, clamped(own, e->low, e->high));
         }
     }
@@ -126,6 +121,62 @@ static void positions_accumulate(float *to, size_t to_step, const float *x, size
             store(at, load(at) + weight * load(x + i * x_step * OPS_LANES + lane));
         }
     }
+}
+
+/* ---- sums over taps ---------------------------------------------------------------------------------------------- */
+
+/* Positions whose sums, both of them, are in registers; and of a short row. */
+enum { SUMMED = LANES / 2, SUMMED_SHORT = 4 };
+
+INLINE void sum_positions(float *z, float *second, const struct ops_taps *taps, size_t first, const bool both,
+                          const size_t count)
+{
+    const size_t x_step = taps->x_step * OPS_LANES, to_step = taps->to_step * OPS_LANES;
+
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
+        vec own[SUMMED], other[SUMMED];
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < count; i++)
+            own[i] = other[i] = zeros();
+        for (const struct ops_tap *tap = taps->taps; tap < taps->taps + taps->count; tap++) {
+            const float *x = tap->x + first * x_step + lane;
+            const vec w = load(tap->w + lane), v = both ? load(tap->second + lane) : zeros();
+#pragma GCC unroll UNROLL
+            for (size_t i = 0; i < count; i++) {
+                own[i] += w * load(x + i * x_step);
+                if (both)
+                    other[i] += v * load(x + i * x_step);
+            }
+        }
+#pragma GCC unroll UNROLL
+        for (size_t i = 0; i < count; i++) {
+            store(z + (first + i) * to_step + lane, own[i]);
+            if (both)
+                store(second + (first + i) * to_step + lane, other[i]);
+        }
+    }
+}
+
+/* The last ones of a row are computed together with some before them once more. */
+INLINE void sum_run(float *z, float *second, const struct ops_taps *taps, size_t n, const bool both)
+{
+    if (n < SUMMED_SHORT)
+        for (size_t i = 0; i < n; i++)
+            sum_positions(z, second, taps, i, both, 1);
+    else if (n < SUMMED)
+        for (size_t i = 0; i < n; i += SUMMED_SHORT)
+            sum_positions(z, second, taps, smaller(i, n - SUMMED_SHORT), both, SUMMED_SHORT);
+    else
+        for (size_t i = 0; i < n; i += SUMMED)
+            sum_positions(z, second, taps, smaller(i, n - SUMMED), both, SUMMED);
+}
+
+static void positions_sum(float *z, float *second, const struct ops_taps *taps, size_t n)
+{
+    if (second)
+        sum_run(z, second, taps, n, true);
+    else
+        sum_run(z, second, taps, n, false);
 }
 
 #endif

@@ -32,6 +32,7 @@
     .dense_flow = dense_flow, .windows_forward = windows_forward, .windows_backward = windows_backward,                \
     .windows_lift = windows_lift, .positions_gather = positions_gather, .positions_evaluate = positions_evaluate,      \
     .positions_multiply = positions_multiply, .positions_accumulate = positions_accumulate,                            \
-    .window_forward = window_forward, .window_backward = window_backward, .window_lift = window_lift
+    .positions_sum = positions_sum, .window_forward = window_forward, .window_backward = window_backward,              \
+    .window_lift = window_lift
 
 #endif

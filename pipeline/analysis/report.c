@@ -149,15 +149,29 @@ done:
     return rc;
 }
 
-/* "class_depth": in which layers a comparison of classes says little, and a sentence; null if in none. */
-static enum status add_class_depth(struct report *report, const char *path, struct error *err)
+/* The first of the evaluations whose test `targets` has images enough; NULL: a rule of thumb must do. */
+static const char *choose_evaluation(const struct option_list *evaluations)
 {
+    for (size_t i = 0; i < evaluations->count; i++)
+        if (class_depth_measurable(evaluations->items[i]))
+            return evaluations->items[i];
+    return NULL;
+}
+
+/* "class_depth": in which layers a comparison of classes says little, and a sentence; null if in none. */
+static enum status add_class_depth(struct report *report, const struct report_options *options, struct error *err)
+{
+    const char *path = options->store, *evaluation = choose_evaluation(&options->evaluations);
     struct class_depth depth;
     char text[CLASS_DEPTH_TEXT];
     json_t *below = json_array();
     enum status rc = OK;
 
     TRY(class_depth_read(&depth, report->reader, path, err));
+    if (evaluation && !depth.contrast) {
+        class_depth_free(&depth);
+        TRY(class_depth_measure(&depth, report->reader, path, evaluation, err));
+    }
     class_depth_text(text, &depth, "A-B");
     for (size_t i = 0; i < depth.nbelow; i++)
         json_array_append_new(below, json_output_text(depth.below[i]));
@@ -184,7 +198,7 @@ static enum status fill(struct report *report, const struct report_options *opti
     TRY(add_network(report, options->store, err));
     TRY(add_failures(report, err));
     TRY(add_classes(report, options->store, err));
-    TRY(add_class_depth(report, options->store, err));
+    TRY(add_class_depth(report, options, err));
     TRY(report_arrays_layers(&report->arrays, &report->summary, err));
     TRY(add_flows(report, err));
     TRY(report_evaluation_add(report->json, report->reader, &options->evaluations, err));

@@ -1,6 +1,7 @@
 #include "pipeline/results/check.h"
 
 #include "pipeline/command/commands.h"
+#include "pipeline/evaluate/verdict_check.h"
 #include "pipeline/stats/weak.h"
 #include "pipeline/util/json_output.h"
 #include "pipeline/util/table.h"
@@ -137,7 +138,8 @@ static int show_result(const char *path, bool json)
     struct error err = {0};
     int status = COMMAND_OK;
 
-    if (check_store(&result, path, &err) != OK)
+    if (check_store(&result, path, &err) != OK ||
+        (result.results > 0 && verdict_check(&result.problems, path, &err) != OK))
         status = command_fail(&err);
     else if (json)
         json_output_print(json_result(&result, path));

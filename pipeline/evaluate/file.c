@@ -197,18 +197,10 @@ done:
 /* The verdicts in lines, as the command prints them. */
 static enum status put_verdicts(struct writing *w)
 {
-    const struct file_contents *contents = w->contents;
-    char sentence[VERDICT_TEXT], *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    enum status rc = OK;
+    char *text = verdict_text(w->contents->design, w->contents->gains);
+    enum status rc = text ? store_set_text(w->store, "evaluation", "verdicts", text, w->err)
+                          : error_set(w->err, FAIL_SYSTEM, "no memory for the verdicts of an evaluation");
 
-    for (size_t i = 0; out && verdict_sentence(sentence, contents->design, contents->gains, i); i++)
-        fprintf(out, "%s\n", sentence);
-    if (!out || fclose(out) != 0)
-        TRY(error_set(w->err, FAIL_SYSTEM, "no memory for the verdicts of an evaluation"));
-    TRY(store_set_text(w->store, "evaluation", "verdicts", text, w->err));
-done:
     free(text);
     return rc;
 }

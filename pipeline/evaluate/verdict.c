@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -107,4 +108,18 @@ bool verdict_sentence(char text[VERDICT_TEXT], const struct design *design, cons
         if (stands(design, r) && compare(text, design, gains, r) && i-- == 0)
             return true;
     return false;
+}
+
+char *verdict_text(const struct design *design, const struct gains *gains)
+{
+    char sentence[VERDICT_TEXT], *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    for (size_t i = 0; out && verdict_sentence(sentence, design, gains, i); i++)
+        fprintf(out, "%s\n", sentence);
+    if (out && fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
 }

@@ -9,6 +9,9 @@ enum { VERDICT_TEXT = 512 };
 /* Sentence i; false after the last. */
 bool verdict_sentence(char text[VERDICT_TEXT], const struct design *design, const struct gains *gains, size_t i);
 
+/* All of them in lines, for the caller to free; NULL without memory. */
+char *verdict_text(const struct design *design, const struct gains *gains);
+
 /* The value of a result that verdicts are about: the gain of p, |cosine| of targets, Pearson's of damage. */
 size_t verdict_value(const struct design_result *result);
 

@@ -10,14 +10,9 @@
 
 enum { VALUES = 3, HALVES = 3 };
 
-/* Which images a statistic is over: all that are ok, and the halves of them with the smaller and the larger p. */
-struct halves {
-    bool *member; /* [HALVES][images] owned; NULL: no figure has halves */
-};
-
 enum { ALL, UNSURE, SURE };
 
-static enum status find_halves(struct halves *out, struct check *c)
+enum status check_evaluation_halves(bool **out, struct check *c)
 {
     size_t n = c->images, ok = 0, *order = calloc(2 * n + 1, sizeof *order);
     bool *member = calloc(HALVES * n + 1, sizeof *member);
@@ -35,7 +30,7 @@ static enum status find_halves(struct halves *out, struct check *c)
     ranking_order(order, order + n, p, n);
     for (size_t i = 0; i < ok; i++)
         member[(i < (ok + 1) / 2 ? SURE : UNSURE) * n + order[i]] = true;
-    out->member = member;
+    *out = member;
     member = NULL;
 done:
     free(order);
@@ -72,7 +67,7 @@ static void mean_of(double mean_and_error[2], const double *values, const double
 struct figures {
     const char *group, *stem;        /* "gain" */
     const double *values, *baseline; /* NULL: none, the figures are means */
-    const struct halves *halves;
+    const bool *member;              /* check_evaluation_halves */
 };
 
 static enum status check_figures(struct check *c, const struct figures *f)
@@ -89,7 +84,7 @@ static enum status check_figures(struct check *c, const struct figures *f)
         snprintf(path, sizeof path, "%s/%s", f->group, name);
         TRY(check_read(&have, c, f->group, name, 2, dims));
         for (size_t at = 0; at < HALVES * VALUES; at++) {
-            mean_of(want, f->values, f->baseline, f->halves->member + at / VALUES * c->images, c->images, at % VALUES);
+            mean_of(want, f->values, f->baseline, f->member + at / VALUES * c->images, c->images, at % VALUES);
             check_offend(&offenders, at, !check_near(have[at], want[kind], CHECK_ROUNDING * (1 + fabs(want[kind]))));
         }
         check_report(c, path, offenders, "values",
@@ -102,15 +97,14 @@ done:
     return rc;
 }
 
-/* The group of the same place by relevance. */
-static void baseline_of(char group[CHECK_PATH], const char *own)
+void check_evaluation_baseline(char group[CHECK_PATH], const char *own)
 {
     const char *slash = strrchr(own, '/');
 
     snprintf(group, CHECK_PATH, "%.*s/relevance", (int)(slash - own), own);
 }
 
-static enum status check_means(struct check *c, const struct halves *halves, const char *group, const char *stem)
+static enum status check_means(struct check *c, const bool *member, const char *group, const char *stem)
 {
     size_t dims[] = {c->images, VALUES};
     double *values = NULL, *baseline = NULL;
@@ -118,13 +112,13 @@ static enum status check_means(struct check *c, const struct halves *halves, con
     enum status rc = OK;
 
     TRY(check_read(&values, c, group, stem, 2, dims));
-    TRY(check_figures(c, &(struct figures){group, stem, values, NULL, halves}));
+    TRY(check_figures(c, &(struct figures){group, stem, values, NULL, member}));
     snprintf(name, sizeof name, "%s_difference", stem);
     if (!check_has(c, group, name))
         goto done;
-    baseline_of(other, group);
+    check_evaluation_baseline(other, group);
     TRY(check_read(&baseline, c, other, stem, 2, dims));
-    TRY(check_figures(c, &(struct figures){group, stem, values, baseline, halves}));
+    TRY(check_figures(c, &(struct figures){group, stem, values, baseline, member}));
 done:
     free(values);
     free(baseline);
@@ -166,39 +160,39 @@ done:
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
-static enum status check_result(struct check *c, struct halves *halves, const char *group, size_t *results)
+static enum status check_result(struct check *c, bool **member, const char *group, size_t *results)
 {
     bool gain = check_has(c, group, "gain"), similarity = check_has(c, group, "similarity");
     enum status rc = OK;
 
-    if ((gain || similarity) && !halves->member)
-        TRY(find_halves(halves, c));
+    if ((gain || similarity) && !*member)
+        TRY(check_evaluation_halves(member, c));
     if (check_has(c, group, "curve_morf"))
         TRY(check_gains(c, group));
     if (gain)
-        TRY(check_means(c, halves, group, "gain"));
+        TRY(check_means(c, *member, group, "gain"));
     if (similarity)
-        TRY(check_means(c, halves, group, "similarity"));
+        TRY(check_means(c, *member, group, "similarity"));
     (*results)++;
 done:
     return rc;
 }
 
 /* All results below a group, `depth` levels down. */
-static enum status check_below(struct check *c, struct halves *halves, const char *group, int depth, size_t *results)
+static enum status check_below(struct check *c, bool **member, const char *group, int depth, size_t *results)
 {
     struct store_names names = {0};
     char path[CHECK_PATH];
     enum status rc = OK;
 
     if (depth == 0)
-        return check_result(c, halves, group, results);
+        return check_result(c, member, group, results);
     TRY(store_list(&names, c->reader, group, c->err));
     for (size_t i = 0; i < names.count; i++) {
         snprintf(path, sizeof path, "%.*s/%s", CHECK_PATH - STORE_NAME - 1, group, names.names[i]);
         if (!store_field(path) && strcmp(names.names[i], "outcome") != 0 && strcmp(names.names[i], "half") != 0 &&
             strcmp(names.names[i], "likeness") != 0)
-            TRY(check_below(c, halves, path, depth - 1, results));
+            TRY(check_below(c, member, path, depth - 1, results));
     }
 done:
     store_names_free(&names);
@@ -207,11 +201,11 @@ done:
 
 enum status check_evaluation(struct check *c, size_t *results)
 {
-    struct halves halves = {NULL};
+    bool *member = NULL; /* found for the first result that has halves */
     enum status rc;
 
     *results = 0;
-    rc = check_below(c, &halves, "evaluation", 3, results);
-    free(halves.member);
+    rc = check_below(c, &member, "evaluation", 3, results);
+    free(member);
     return rc;
 }

@@ -121,6 +121,17 @@ done:
     return rc;
 }
 
+bool class_depth_measurable(const char *evaluation)
+{
+    struct store_reader *file = NULL;
+    size_t images = 0;
+    bool measurable = store_open_read(&file, evaluation, NULL) == OK && store_has(file, "evaluation/targets") &&
+                      count_images(&images, file, NULL) == OK && images >= CLASS_DEPTH_LEAST;
+
+    store_close(file);
+    return measurable;
+}
+
 /* Mean |cosine| of two classes' relevance in a layer; NaN if the evaluation has no such layer. */
 static enum status read_cosine(double *cosine, const struct store_reader *evaluation, const char *layer,
                                struct error *err)

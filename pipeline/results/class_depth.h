@@ -38,6 +38,9 @@ enum status class_depth_read(struct class_depth *out, const struct store_reader 
 enum status class_depth_measure(struct class_depth *out, const struct store_reader *reader, const char *path,
                                 const char *evaluation, struct error *err);
 
+/* Whether a file is an evaluation with the test, of images enough. */
+bool class_depth_measurable(const char *evaluation);
+
 /* All zero is fine. */
 void class_depth_free(struct class_depth *depth);
 

@@ -14,12 +14,15 @@ def has_page():
 class Reports(RunCase):
     def reported(self, store, *files):
         """What the page of a store has of evaluations."""
+        return self.page_of(store, *files)["evaluations"]
+
+    def page_of(self, store, *files):
         page = self.path("page.html")
         done = nrmflow("report", store, "-o", page, *(word for file in files for word in ("--evaluation", file)))
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(page, encoding="utf-8") as file:
             return json.loads(re.search(r'<script id="page-json" type="[a-z/-]+">(.*?)</script>', file.read(),
-                                        re.DOTALL).group(1))["evaluations"]
+                                        re.DOTALL).group(1))
 
 
 class Case(Reports):

@@ -106,6 +106,32 @@ class Report(Case):
             self.assert_close(shown["difference_error"], group["gain_difference_error"][:], 1e-8)
             self.assert_close(shown["curve_morf"], group["curve_morf"][:, :, 0].astype("float64").mean(0), 1e-8)
 
+    def test_check_finds_a_verdict_that_the_figures_do_not_give(self):
+        self.assertTrue(json.loads(self.text)["verdicts"])
+        check(self.file)
+        copy = self.path("verdict.h5")
+        shutil.copy(self.file, copy)
+        with h5py.File(copy, "r+") as file:
+            group = file["evaluation"]
+            group.attrs.modify("verdicts", numpy.bytes_(group.attrs["verdicts"].replace(b"0.", b"1.")))
+        done = nrmflow("check", copy)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/evaluation: the attribute verdicts is not what the figures say", done.stdout)
+
+    @unittest.skipUnless(has_page(), "this nrmflow has no page")
+    def test_a_report_says_by_the_evaluation_where_classes_differ_little(self):
+        with h5py.File(self.file) as file:
+            layers, want = file["variable"].asstr()[:], 0
+            for i, layer in enumerate(layers):
+                mean = file.get(f"evaluation/targets/{layer}/relevance/similarity_mean")
+                if mean is not None and mean[0, 0] < 0.8:
+                    break
+                want = want if mean is None else i + 1
+        depth = self.page_of(self.store, self.file)["class_depth"]
+        self.assertEqual(depth["below"], list(layers[:want]))
+        self.assertIn("by the evaluation's |cosine|", depth["text"])
+        self.assertIn("a rule of thumb", self.page_of(self.store)["class_depth"]["text"])
+
     @unittest.skipUnless(has_page(), "this nrmflow has no page")
     def test_a_report_says_what_is_not_finished_and_leaves_out_errors_of_one_image(self):
         path = self.path("unfinished.h5")

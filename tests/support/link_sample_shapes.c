@@ -439,6 +439,13 @@ static const struct link_sample_shape shapes[] = {
               .upper = {18, 6, 4},
               .window = {3, 3, 2, 2, 1, 1, 1, 1}},
      .flat_lower = true},
+    {.link = {.kind = LINK_CONVOLUTION,
+              .name = "depthwise in wide rows",
+              .lower = {17, 5, 21},
+              .upper = {17, 4, 20},
+              .activation = RECTIFIED,
+              .window = {3, 5, 1, 1, 0, 2, 1, 1},
+              .groups = 17}},
 };
 
 const struct link_sample_shape *link_sample_shape(size_t i)
