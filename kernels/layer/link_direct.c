@@ -449,20 +449,34 @@ static void backward(const struct link_call *call)
     link_fill_ledger(call, NULL);
 }
 
+/* Row y of v (+)= c z; z may be v. */
+static void multiply_row(float *v, const float *c, const float *z, struct layout layout, size_t y, bool add)
+{
+    size_t floats = layout.shape.width * layout.lanes;
+
+    for (size_t k = 0; k < layout.shape.channels; k += layout.lanes) {
+        size_t at = layout_index(layout, k, y, 0);
+        for (size_t i = at; i < at + floats; i++)
+            v[i] = (add ? v[i] : 0) + c[i] * z[i];
+    }
+}
+
+/* Row by row, so that z is still in the cache when it is multiplied. */
 static void lift(const struct link_call *call)
 {
     const struct link_plan *plan = call->plan;
     const struct link_scratch *scratch = call->scratch;
-    size_t floats = link_upper_floats(plan);
 
     for (size_t t = 0; t < plan->parts.nterms; t++) {
-        const float *c = call->c + link_term(call, t);
+        float *z = t == 0 ? call->v_upper : scratch->upper;
         fill_planes(scratch->lower, plan, t, call->a, call->v_lower);
-        maps_of(plan)->forward(scratch->upper, scratch->lower, plan->packed[UP + t], plan->packed[NO_BIAS], plan->ops,
-                               term_shape(plan, t), scratch->work);
-        for (size_t i = 0; i < floats; i++)
-            call->v_upper[i] = (t ? call->v_upper[i] : 0) + c[i] * scratch->upper[i];
+        for (size_t y = 0; y < plan->link->upper.height; y++) {
+            maps_of(plan)->forward_row(z, scratch->lower, y, plan->packed[UP + t], plan->packed[NO_BIAS], plan->ops,
+                                       term_shape(plan, t), scratch->work);
+            multiply_row(call->v_upper, call->c + link_term(call, t), z, plan->upper, y, t > 0);
+        }
     }
+    layout_clear_border(call->v_upper, plan->upper);
 }
 
 static void flow(const struct link_call *call)

@@ -51,6 +51,18 @@ INLINE void store_past_caches(float *to, vec v)
 #endif
 }
 
+/* Copy a cache line of OPS_LANES floats to an address that is aligned to vectors, likewise. */
+INLINE void store_line_past_caches(float *to, const float *line)
+{
+#ifdef OPS_AVX2
+    _mm256_stream_ps(to, _mm256_loadu_ps(line));
+    _mm256_stream_ps(to + LANES, _mm256_loadu_ps(line + LANES));
+#else
+    for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+        store_past_caches(to + lane, load(line + lane));
+#endif
+}
+
 /* i, opaque to the compiler, which would otherwise keep the addresses of all planes of a loop and run out of
  * registers. */
 INLINE size_t opaque(size_t i)
@@ -141,11 +153,13 @@ INLINE void store_part(float *to, part v)
     *(unaligned_part *)to = v;
 }
 
-/* store_past_caches of a part. */
+/* store_past_caches of a part, for loops that store all parts of a cache line one after the other. */
 INLINE void store_part_past_caches(float *to, part v)
 {
-#ifdef OPS_AVX512
+#if defined(OPS_AVX512)
     store_past_caches(to, (vec)v);
+#elif defined(OPS_AVX2)
+    _mm256_stream_ps(to, (__m256)v);
 #else
     store_part(to, v);
 #endif

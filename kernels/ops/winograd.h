@@ -274,6 +274,7 @@ struct target {
     size_t rows, columns; /* that are neurons */
     size_t position;      /* y W + x of its first */
     size_t width;         /* W */
+    float *square;        /* y[1] of WINOGRAD_EVALUATE, before it is stored */
 };
 
 INLINE void put(float *to, size_t stride, const vec *t, const size_t tile, const size_t rows, const size_t columns)
@@ -301,26 +302,39 @@ INLINE void add_bias(vec *t, vec bias, const size_t tile)
         t[i] = rectified(t[i] + bias);
 }
 
-/* The second output of WINOGRAD_EVALUATE, the coefficients; `value` is the first. */
-INLINE void put_factors(const struct winograd_call *call, const vec *value, const vec *d, const struct target *to,
-                        const size_t tile, const size_t rows, const size_t columns)
-{
-    const bool past = ((uintptr_t)call->y[1] | call->stride.y * sizeof(float)) % (LANES * sizeof(float)) == 0;
-    const vec bias = load(call->bias[1] + to->channel), scale = load(call->scale + to->channel);
+/* A tile of all channels of a block, [tile tile][OPS_LANES]. */
+typedef float square_floats[16 * OPS_LANES];
 
+/* The second output of WINOGRAD_EVALUATE, the coefficients, of LANES channels; `value` is the first. */
+INLINE void put_factors(float *square, const struct winograd_call *call, const vec *value, const vec *d, size_t channel,
+                        const size_t tile)
+{
+    const vec bias = load(call->bias[1] + channel), scale = load(call->scale + channel);
+
+#pragma GCC unroll UNROLL
+    for (size_t i = 0; i < tile * tile; i++) {
+        vec second = call->nonnegative ? rectified(d[i]) : d[i];
+        second = stabilized_inverse(second + bias, call->eps, scale);
+        store(square + i * OPS_LANES, call->select ? keep(value[i] > zeros(), second) : second);
+    }
+}
+
+/* Store the neurons of a square, which are not read soon. Only whole cache lines are worth storing past the caches. */
+INLINE void put_square(float *to, size_t stride, const float *square, const bool past, const size_t tile,
+                       const size_t rows, const size_t columns)
+{
 #pragma GCC unroll UNROLL
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll UNROLL
         for (size_t j = 0; j < columns; j++) {
-            float *at = call->y[1] + to->at + i * to->stride + j * OPS_LANES;
-            vec second = d[i * tile + j];
-            second = call->nonnegative ? rectified(second) : second;
-            second = stabilized_inverse(second + bias, call->eps, scale);
-            second = call->select ? keep(value[i * tile + j] > zeros(), second) : second;
-            if (past)
-                store_past_caches(at, second);
-            else
-                store(at, second);
+            const float *line = square + (i * tile + j) * OPS_LANES;
+            float *at = to + i * stride + j * OPS_LANES;
+            if (past) {
+                store_line_past_caches(at, line);
+                continue;
+            }
+            for (size_t lane = 0; lane < OPS_LANES; lane += LANES)
+                store(at + lane, load(line + lane));
         }
 }
 
@@ -414,7 +428,7 @@ INLINE void finish_vector(const struct winograd_call *call, const struct product
     if (m.second) {
         output_tile(d, m.second, m.plane, tile);
         if (call->output == WINOGRAD_EVALUATE)
-            put_factors(call, t, d, to, tile, rows, columns);
+            put_factors(to->square, call, t, d, to->channel, tile);
         else
             put(call->y[1] + to->at, to->stride, d, tile, rows, columns);
     }
@@ -470,6 +484,7 @@ INLINE void finish_tile(const struct winograd_call *call, const struct products 
         prefetch_square(call->weight + to.at, tiles->columns, tile, tile);
     if (call->y[1] && call->output != WINOGRAD_EVALUATE)
         prefetch_square(call->y[1] + to.at, tiles->columns, tile, tile);
+    square_floats square = {0};
     for (size_t i = 0; i < OPS_LANES / LANES; i++) {
         const size_t lane = i * LANES;
         const struct products vector = {m.first + lane, m.second ? m.second + lane : NULL, m.plane};
@@ -477,6 +492,7 @@ INLINE void finish_tile(const struct winograd_call *call, const struct products 
         own.at += lane;
         own.multiplier += lane;
         own.channel += lane;
+        own.square = square + lane;
         if (branches && to.rows == tile && to.columns == tile)
             finish_branches(call, vector, &own, &sums->own[i], tile, tile, tile);
         else if (branches)
@@ -486,6 +502,13 @@ INLINE void finish_tile(const struct winograd_call *call, const struct products 
         else
             finish_vector(call, vector, &own, &sums->own[i], &sums->weighted[i], tile, to.rows, to.columns);
     }
+    if (call->output != WINOGRAD_EVALUATE || !m.second)
+        return;
+    const bool past = ((uintptr_t)call->y[1] | call->stride.y * sizeof(float)) % (LANES * sizeof(float)) == 0;
+    if (to.rows == tile && to.columns == tile)
+        put_square(call->y[1] + to.at, to.stride, square, past, tile, tile, tile);
+    else
+        put_square(call->y[1] + to.at, to.stride, square, past, tile, to.rows, to.columns);
 }
 
 INLINE void finish(const struct winograd_call *call, const float *m, size_t blocks, size_t plane,
