@@ -12,7 +12,7 @@ static const struct {
     {"image", 700},    {"variable", 4}, {"channel", 6}, {"bin", 120},     {"edge", 121},         {"class", 9},
     {"flow_class", 3}, {"y", 12},       {"x", 11},      {"rank", 3},      {"upper_channel", 40}, {"lower_channel", 30},
     {"word", 1000},    {"weighted", 5}, {"size", 2},    {"part", 3},      {"link", 7},           {"connection", 8},
-    {"outcome", 3},    {"likeness", 3}, {"half", 3},    {"fraction", 17}, {"draw", 16},
+    {"outcome", 3},    {"likeness", 3}, {"half", 3},    {"fraction", 17}, {"draw", 16},          {"answer", 13},
 };
 
 static inline size_t sample_dims(size_t *dims, const struct store_field *field)
@@ -22,9 +22,12 @@ static inline size_t sample_dims(size_t *dims, const struct store_field *field)
     for (const char *at = field->axes; *at; ndim++) {
         size_t length = strcspn(at, ",");
 
+        dims[ndim] = 0;
         for (size_t i = 0; i < sizeof sample_axes / sizeof sample_axes[0]; i++)
             if (strlen(sample_axes[i].name) == length && strncmp(sample_axes[i].name, at, length) == 0)
                 dims[ndim] = sample_axes[i].length;
+        if (dims[ndim] == 0)
+            fail_msg("the sample has no length of the axes %s", field->axes);
         at += length + (at[length] == ',');
     }
     return ndim;
