@@ -1,10 +1,12 @@
 #define _DEFAULT_SOURCE /* the types of directory entries, which save a stat for every file */
 
+#include "io/dataset/braces.h"
 #include "io/dataset/builder.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +213,25 @@ static void pass_files(struct dataset_builder *builder, struct entries *files)
         dataset_builder_pass(builder, DATASET_PASS_BESIDE, files->items[i].path);
 }
 
+/* A class without images; if it has tar files, it is no class but a folder of shards. */
+static enum status no_images(const char *root, const char *name, struct error *err)
+{
+    char folder[DATASET_PATH], pattern[DATASET_PATH];
+    glob_t found = {0};
+    bool shards = dataset_buffer_join(folder, root, name, NULL) == OK &&
+                  dataset_tar_pattern(pattern, folder, NULL) == OK &&
+                  dataset_braces_glob(&found, pattern, NULL) == OK && found.gl_pathc > 0;
+
+    globfree(&found);
+    if (shards)
+        return error_set(err, FAIL_FORMAT, "%s: has no image files, but tar files; set data.path = %s to read these",
+                         folder, folder);
+    return error_set(err, FAIL_FORMAT,
+                     "%s/%s: this class has no image files (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp); remove "
+                     "the folder or rename its images",
+                     root, name);
+}
+
 /* All images below a folder of the root, at any depth. */
 static enum status scan_class(struct dataset_builder *builder, const char *root, const struct entry *top,
                               const char *name, int label, struct error *err)
@@ -225,11 +246,7 @@ static enum status scan_class(struct dataset_builder *builder, const char *root,
     for (size_t i = 1; i < folders.count; i++)
         TRY(list_folder(builder, &folders, &files, i, root, err));
     if (files.count == 0)
-        rc = error_set(
-            err, FAIL_FORMAT,
-            "%s/%s: this class has no image files (.jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp); remove the "
-            "folder or rename its images",
-            root, name);
+        rc = no_images(root, name, err);
     else
         rc = add_files(builder, &files, label, err);
 done:

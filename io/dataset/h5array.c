@@ -93,8 +93,9 @@ static enum status check_type(struct dataset_h5array *a, hid_t type, struct erro
     if ((class != H5T_INTEGER && class != H5T_FLOAT) || a->element_bytes < 1 ||
         a->element_bytes > DATASET_H5ARRAY_ELEMENT)
         return error_set(err, FAIL_UNSUPPORTED,
-                         "%s does not hold plain numbers; write it with numpy.asarray(x).astype(\"uint8\") (pixels) or "
-                         "astype(int) (labels)",
+                         "%s does not hold plain numbers; write it with numpy.asarray(x).astype(\"uint8\") (pixels), "
+                         "numpy.asarray(x).astype(int) (labels) or numpy.unique(x, return_inverse=True)[1] (labels "
+                         "that are names)",
                          a->where);
     return OK;
 }

@@ -210,12 +210,16 @@ static enum status reply_candidates(struct sandbox_reply *reply, const struct ca
 /* The file of data.labels, which may be an array of NumPy. */
 static enum status open_labels(struct dataset_hdf5_sandboxed *reader, const char *path, struct error *err)
 {
+    static const char other[] = ": is not an HDF5 file";
     static const char advice[] = "; if it has labels of NumPy, write them as HDF5, in Python: import h5py, numpy; "
                                  "h5py.File(\"labels.h5\", \"w\")[\"labels\"] = numpy.load(\"FILE\").astype(int)";
     struct error reason = {0};
     enum status rc = h5_open(&reader->file, path, &reason);
 
-    return rc == OK ? OK : error_set(err, rc, "%s%s", reason.message, rc == FAIL_FORMAT ? advice : "");
+    size_t n = strlen(reason.message), nother = strlen(other);
+    bool is_other = n > nother && strcmp(reason.message + n - nother, other) == 0;
+
+    return rc == OK ? OK : error_set(err, rc, "%s%s", reason.message, is_other ? advice : "");
 }
 
 /* Labels of `count` images; `apart`: from another file than theirs. */

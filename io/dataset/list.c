@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_LIST_BYTES = 1 << 30 };
 
@@ -30,20 +31,40 @@ static void strip_end(char *line)
         line[--n] = '\0';
 }
 
+static bool names_file(const struct dataset_builder *builder, const char *line)
+{
+    char path[DATASET_PATH];
+    struct stat info;
+
+    return dataset_buffer_join(path, (const char *)builder->sections[DATASET_ROOT].bytes, line, NULL) == OK &&
+           stat(path, &info) == 0;
+}
+
+/* The end of a line of a table, or of a name. The table's first line is its header, unless it has a label. */
+static enum status check_comma(const struct dataset_builder *builder, const char *line, const char *end, bool first,
+                               const char *where, struct error *err)
+{
+    const char *comma = strrchr(end, ',');
+    long long label;
+
+    if (!comma || !parse_label(&label, comma + 1) || names_file(builder, line))
+        return OK;
+    return error_set(err, FAIL_FORMAT,
+                     "%s: a comma before the label; write a list with tabs, in Python: import pandas; "
+                     "pandas.read_csv(\"FILE\"%s).to_csv(\"list.txt\", sep=\"\\t\", header=False, index=False)",
+                     where, first ? ", header=None" : "");
+}
+
 /* Cut the label off the path. Text after a tab must be a label; text after a space may be part of the name. */
-static enum status split(long long *label, char *line, const char *where, struct error *err)
+static enum status split(long long *label, const struct dataset_builder *builder, char *line, bool first,
+                         const char *where, struct error *err)
 {
     char *tab = strrchr(line, '\t'), *space = strrchr(line, ' '), *at = tab ? tab : space;
 
     *label = -1;
-    char *comma = strrchr(at ? at : line, ',');
-    if (comma && parse_label(label, comma + 1))
-        return error_set(err, FAIL_FORMAT,
-                         "%s: a comma before the label; write a list with tabs, in Python: import pandas; "
-                         "pandas.read_csv(\"FILE\").to_csv(\"list.txt\", sep=\"\\t\", header=False, index=False)",
-                         where);
-    if (!at)
-        return OK;
+    enum status rc = check_comma(builder, line, at ? at : line, first, where, err);
+    if (rc != OK || !at)
+        return rc;
     if (!parse_label(label, at + 1))
         return tab ? error_set(err, FAIL_FORMAT, "%s: \"%.100s\" is not a label; it must be an integer", where, at + 1)
                    : OK;
@@ -52,7 +73,7 @@ static enum status split(long long *label, char *line, const char *where, struct
     return dataset_builder_check_label(*label, where, err);
 }
 
-static enum status add_line(struct dataset_builder *builder, char *line, size_t length, const char *where,
+static enum status add_line(struct dataset_builder *builder, char *line, size_t length, bool first, const char *where,
                             struct error *err)
 {
     long long label;
@@ -63,7 +84,7 @@ static enum status add_line(struct dataset_builder *builder, char *line, size_t 
     strip_end(line);
     if (line[0] == '\0' || line[0] == '#')
         return OK;
-    TRY(split(&label, line, where, err));
+    TRY(split(&label, builder, line, first, where, err));
     if (line[0] == '\0')
         return error_set(err, FAIL_FORMAT, "%s: has a label but no path", where);
     rc = dataset_builder_image(builder, line, (int)label, err);
@@ -86,7 +107,7 @@ enum status dataset_list_scan(struct dataset_builder *builder, const struct data
         char where[DATASET_PATH + 32], *newline = memchr(line, '\n', (size_t)(end - line));
         *newline = '\0';
         snprintf(where, sizeof where, "%s, line %zu", o->path, number);
-        TRY(add_line(builder, line, (size_t)(newline - line), where, err));
+        TRY(add_line(builder, line, (size_t)(newline - line), number == 1, where, err));
         line = newline + 1;
     }
 done:

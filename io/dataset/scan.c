@@ -125,6 +125,9 @@ static const char *lookalike(const unsigned char *head, size_t nbytes)
          "it is a pickle, which is not opened; write it as HDF5, in Python (CIFAR): import h5py, pickle; d = "
          "pickle.load(open(\"FILE\", \"rb\"), encoding=\"latin1\"); f = h5py.File(\"images.h5\", \"w\"); f[\"data\"] = "
          "d[\"data\"].reshape(-1, 3, 32, 32); f[\"labels\"] = d[\"labels\"]"},
+        {10, "MATLAB 7.3",
+         "it is a file of MATLAB 7.3, which is HDF5 with the dimensions in reverse; write it again, with h5py in "
+         "Python: images as bytes (N, H, W, C) in \"data\", labels from 0 in \"labels\""},
         {6, "MATLAB",
          "it is a file of MATLAB; write it as HDF5, with scipy.io.loadmat and h5py in Python: images as bytes (N, H, "
          "W, C) "
@@ -227,14 +230,17 @@ done:
 static enum status no_images(const struct dataset_builder *builder, const char *path, struct error *err)
 {
     static const struct {
-        const char *suffix, *advice;
+        const char *suffix, *advice, *in_tar; /* the latter, if it differs */
     } containers[] = {
-        {".tar", "; tar files within a tar file are not opened: unpack it, and each of them into a folder of its name"},
-        {".parquet", "; Parquet files are not opened: write their images as files, one folder for each class"},
-        {".tfrecord", "; TFRecord files are not opened: write their images as files, one folder for each class"},
-        {".mdb", "; LMDB is not opened: write its images as files, one folder for each class"},
-        {".zip", "; zip files are not opened: unpack them"},
-        {".gz", "; compressed tar files are not opened: decompress them with gunzip"},
+        {".tar", "; set data.format = tar to read tar files",
+         "; tar files within a tar file are not opened: unpack it, and each of them into a folder of its name"},
+        {".parquet", "; Parquet files are not opened: write their images as files, one folder for each class", NULL},
+        {".tfrecord", "; TFRecord files are not opened: write their images as files, one folder for each class", NULL},
+        {".mdb", "; LMDB is not opened: write its images as files, one folder for each class", NULL},
+        {".zip", "; zip files are not opened: unpack them", NULL},
+        {".gz", "; if this .gz file is a data set, such as images of IDX, set data.path to it", ""},
+        {".tar.gz", "; compressed tar files are not opened: decompress them with gunzip", NULL},
+        {".tgz", "; compressed tar files are not opened: decompress them with gunzip", NULL},
     };
 
     char passed[512];
@@ -244,7 +250,8 @@ static enum status no_images(const struct dataset_builder *builder, const char *
     for (size_t i = 0; i < sizeof containers / sizeof containers[0]; i++)
         for (size_t k = 0; k < DATASET_PASSED_KINDS; k++)
             if (ends_with(builder->passed[k].example, containers[i].suffix))
-                advice = containers[i].advice;
+                advice =
+                    builder->kind == DATASET_TAR && containers[i].in_tar ? containers[i].in_tar : containers[i].advice;
     return error_set(err, FAIL_FORMAT, "%s: contains no images%s%s", path, passed, advice);
 }
 

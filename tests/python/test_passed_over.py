@@ -201,12 +201,21 @@ class NotImages(DatasetCase):
         _, store = self.said(images, labels=os.path.join(self.place, "labels.h5"))
         self.assertEqual(store["images/label"].tolist(), [2, 0, 5])
 
+    def test_damaged_labels_are_not_called_numpy(self):
+        images = os.path.join(self.place, "images.h5")
+        with h5py.File(images, "w") as file:
+            file["data"] = numpy.zeros((3, 32, 32, 3), "uint8")
+        for data, words in ((b"", "is empty"), (b"\x89HDF\r\n\x1a\n" + bytes(100), "is damaged")):
+            said = self.check_refused(images, words, labels=self.write("labels.h5", data))
+            self.assertNotIn("NumPy", said)
+
     def test_labels_that_are_text(self):
         path = os.path.join(self.place, "images.h5")
         with h5py.File(path, "w") as file:
             file["data"] = numpy.zeros((3, 32, 32, 3), "uint8")
             file["labels"] = numpy.array([b"2", b"0", b"5"])
-        self.check_refused(path, "/labels does not hold plain numbers; write it with numpy.asarray(x)")
+        self.check_refused(path, "/labels does not hold plain numbers; write it with numpy.asarray(x)",
+                           "numpy.unique(x, return_inverse=True)[1] (labels that are names)")
 
     def test_a_table_with_commas(self):
         for name in "ab":
@@ -217,9 +226,25 @@ class NotImages(DatasetCase):
         _, store = self.said(os.path.join(self.place, "list.txt"))
         self.assertEqual(self.labels(store), {"a 1.png": 5, "b 1.png": 2})
 
+    def test_a_table_with_commas_and_no_header(self):
+        for name in "ab":
+            self.write(f"{name}.png", image(ord(name)))
+        path = self.write("list.csv", b"a.png,5\nb.png,2\n")
+        self.follow(self.check_refused(path, "list.csv, line 1: a comma before the label"), path)
+        _, store = self.said(os.path.join(self.place, "list.txt"))
+        self.assertEqual(self.labels(store), {"a.png": 5, "b.png": 2})
+
+    def test_names_that_end_like_a_table(self):
+        for i, name in enumerate(["x,1", "b 1,2"]):
+            self.write(f"set/{name}", image(i))
+        _, store = self.said(self.write("set/list.txt", b"x,1\nb 1,2\n"))
+        self.assertEqual(self.labels(store), {"x,1": -1, "b 1,2": -1})
+
     def test_other_files(self):
         for name, data, advice in (("train.parquet", b"PAR1\0", "Parquet file; write its images as files"),
                                    ("set.mat", b"MATLAB 5.0\0", "scipy.io.loadmat"),
+                                   ("new.mat", b"MATLAB 7.3 MAT-file\0", "with the dimensions in reverse; write it "
+                                                                         "again, with h5py"),
                                    ("list.txt", "a.png 1".encode("utf-16"), "UTF-16; save it as UTF-8"),
                                    ("a.png", image(1), "a single image; set data.path to its folder")):
             self.check_refused(self.write(name, data), name, advice)
@@ -232,6 +257,21 @@ class NotImages(DatasetCase):
                            "unpack it, and each of them into a folder of its name")
         self.write("set/data.mdb", b"")
         self.check_refused(os.path.join(self.place, "set"), "LMDB is not opened")
+
+    def test_compressed_files_in_a_folder(self):
+        for name, advice in (("images-idx3-ubyte.gz", "(images-idx3-ubyte.gz); if this .gz file is a data set"),
+                             ("a.tar.gz", "compressed tar files are not opened"),
+                             ("a.tgz", "compressed tar files are not opened")):
+            self.write(f"{name}.folder/{name}", b"")
+            self.check_refused(os.path.join(self.place, f"{name}.folder"), advice)
+
+    def test_tar_files_in_a_folder(self):
+        shards = os.path.join(self.place, "set", "shards")
+        os.makedirs(shards)
+        self.write_tar("set/shards/a.tar", [("0.png", image(0)), ("0.cls", b"3")])
+        self.check_refused(os.path.dirname(shards), f"no image files, but tar files; set data.path = {shards} to read")
+        self.check_refused(shards, "(a.tar); set data.format = tar to read tar files", format="folder")
+        self.assertEqual(self.labels(self.said(shards)[1]), {"a.tar:0.png": 3})
 
 
 class Names(DatasetCase):
