@@ -29,7 +29,8 @@ struct link_backend {
     const char *name;
     size_t tile; /* of winograd.h */
     enum link_takes takes;
-    /* forward and backward also compute the summaries and flows that a call asks for; else link.c does, afterwards. */
+    /* forward and backward also compute the summaries and flows that a call asks for; else, and where it adds for a
+     * backend that does not, link.c does, afterwards. */
     bool fused;
     bool adds; /* backward and lift follow link_call.add; else link.c adds */
 

@@ -144,6 +144,8 @@ struct bench_far {
 };
 
 /* The run's measure must keep images, and its first block must have an image that is OK. */
+/* Whether the network has both; FAIL_CONFIG names what is missing. */
+enum status bench_far_check(const struct network *net, struct error *err);
 enum status bench_far(struct bench_far *out, struct run_work *work, struct error *err);
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */

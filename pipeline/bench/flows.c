@@ -92,6 +92,18 @@ static void watch(void *context, size_t index, const struct measure_result *resu
     w->out->sweeps = w->far.cost.sweeps;
 }
 
+static const char upper[] = "conv4_2", above_lower[] = "pool5";
+
+enum status bench_far_check(const struct network *net, struct error *err)
+{
+    if (network_find(net, upper) > net->nlinks || network_find(net, above_lower) > net->nlinks)
+        return error_set(err, FAIL_CONFIG,
+                         "--flows measures %s and the last convolution of a VGG network, which "
+                         "this network does not have; leave it out",
+                         upper);
+    return OK;
+}
+
 enum status bench_far(struct bench_far *out, struct run_work *run, struct error *err)
 {
     const struct network *net = &run->plan->model.net;
@@ -101,7 +113,7 @@ enum status bench_far(struct bench_far *out, struct run_work *run, struct error 
     enum status rc = OK;
 
     *out = (struct bench_far){0};
-    work.pair = (struct far_pair){network_find(net, "conv4_2"), network_find(net, "pool5") - 1, 0};
+    work.pair = (struct far_pair){network_find(net, upper), network_find(net, above_lower) - 1, 0};
     flows_name(out->name, net, work.pair);
     place(&work, &arena);
     size_t nbytes = arena.peak;

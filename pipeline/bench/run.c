@@ -196,6 +196,8 @@ static enum status measure_images(struct bench_results *out, const struct bench_
     enum status rc = OK;
 
     TRY(begin_variant(&first, out, options, BENCH_PLAIN, folder, err));
+    if (options->flows)
+        TRY(bench_far_check(&first.plan.model.net, err)); /* before minutes of measuring; the same on all ranks */
     TRY(measure_parts(out, options, &first.work, err));
     if (options->plain)
         TRY(bench_alternate(plain, &first.work, NULL, NULL, options->repeats, err));

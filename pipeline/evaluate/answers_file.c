@@ -27,6 +27,16 @@ done:
     return rc;
 }
 
+/* Numbers that are none are said with the file and what to do. */
+static enum status read_record(struct answers_record *record, const struct store_reader *store, const char *file,
+                               const struct run_plan *plan, struct error *err)
+{
+    struct error why = {0};
+    enum status rc = answers_record_read(record, store, run_plan_classes(plan), &why);
+
+    return rc == OK ? OK : error_set(err, rc, "%s: %s; begin anew with --restart", file, why.message);
+}
+
 enum status answers_file_read(bool *complete, const char *path, const struct run_plan *plan, const char *settings,
                               struct answers_record *record, struct error *err)
 {
@@ -44,7 +54,7 @@ enum status answers_file_read(bool *complete, const char *path, const struct run
     TRY(place_compare(complete, &provenance, path, &mine, false, err));
     TRY(file_compare_settings(store, path, settings, err));
     if (!*complete)
-        TRY(answers_record_read(record, store, err));
+        TRY(read_record(record, store, path, plan, err));
 done:
     store_close(store);
     return rc;

@@ -90,16 +90,26 @@ enum status answers_record_write(struct store *store, const struct answers_recor
     return rc;
 }
 
-/* A class, or -1; false if a number in a file is neither. */
-static bool whole(int32_t *out, double value)
+/* A number from `first` up to below n; false if a number in a file is none. */
+static bool whole(int32_t *out, double value, int32_t first, size_t n)
 {
-    bool fits = value >= -1 && value <= INT32_MAX && value == (double)(int32_t)value;
+    bool fits = value >= first && value < (double)n && value == (double)(int32_t)value;
 
-    *out = fits ? (int32_t)value : -1;
+    *out = fits ? (int32_t)value : first;
     return fits;
 }
 
-enum status answers_record_read(struct answers_record *record, const struct store_reader *store, struct error *err)
+/* One row of a file. An image that cannot be read has no class. */
+static bool take_row(struct answers_row *row, const double *from, size_t nclasses)
+{
+    memcpy(row->outcome, from, sizeof row->outcome);
+    return whole(&row->read, from[CURVE_OUTCOMES + 2], 0, 2) &&
+           whole(&row->predicted, from[CURVE_OUTCOMES], row->read ? 0 : -1, nclasses) &&
+           whole(&row->target, from[CURVE_OUTCOMES + 1], row->read ? 0 : -1, nclasses);
+}
+
+enum status answers_record_read(struct answers_record *record, const struct store_reader *store, size_t nclasses,
+                                struct error *err)
 {
     size_t dims[] = {STORE_ANY, WORDS};
     double *words = NULL;
@@ -110,14 +120,10 @@ enum status answers_record_read(struct answers_record *record, const struct stor
     if (!record->rows)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for %zu answers", dims[0]));
     record->known = record->capacity = dims[0];
-    for (size_t i = 0; i < dims[0]; i++) {
-        struct answers_row *row = &record->rows[i];
-        const double *from = words + i * WORDS;
-        memcpy(row->outcome, from, sizeof row->outcome);
-        if (!whole(&row->predicted, from[CURVE_OUTCOMES]) || !whole(&row->target, from[CURVE_OUTCOMES + 1]) ||
-            !whole(&row->read, from[CURVE_OUTCOMES + 2]))
-            TRY(error_set(err, FAIL_FORMAT, "/%s: row %zu has no class", path, i));
-    }
+    for (size_t i = 0; i < dims[0]; i++)
+        if (!take_row(&record->rows[i], words + i * WORDS, nclasses))
+            TRY(error_set(err, FAIL_FORMAT, "/%s: row %zu is no answer of a network of %zu classes", path, i,
+                          nclasses));
 done:
     free(words);
     return rc;

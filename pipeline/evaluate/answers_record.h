@@ -49,9 +49,11 @@ bool answers_record_has(const struct answers_record *record, size_t n);
 enum status answers_record_add(struct answers_record *record, const struct answers_row *rows, size_t n,
                                const struct node *node, struct error *err);
 
-/* The dataset state/answers. Rank 0. Errors: as store_write and store_read_real; FAIL_FORMAT. */
+/* The dataset state/answers. Rank 0. Errors: as store_write and store_read_real; FAIL_FORMAT for numbers that are no
+ * answers of a network of so many classes. */
 enum status answers_record_write(struct store *store, const struct answers_record *record, struct error *err);
-enum status answers_record_read(struct answers_record *record, const struct store_reader *store, struct error *err);
+enum status answers_record_read(struct answers_record *record, const struct store_reader *store, size_t nclasses,
+                                struct error *err);
 
 /* All ranks know what rank 0 has read. Collective. */
 void answers_record_share(struct answers_record *record, const struct node *node);

@@ -184,9 +184,11 @@ static enum status compute_all(struct answers_row *all, struct work *w, struct a
                                const struct node *node, struct error *err)
 {
     size_t count = w->options.count, kept = w->options.nkept, chunk = OWN_CHUNK * (size_t)node->nranks;
-    size_t first = answers_record_take(all, record, count * kept) / kept;
+    size_t taken = answers_record_take(all, record, count * kept), first = taken / kept;
     enum status rc = OK;
 
+    if (taken % kept) /* on all ranks */
+        TRY(error_set(err, FAIL_FORMAT, "the file ends within the answers of an image; begin anew with --restart"));
     for (; first < count; first = smaller(first + chunk, count))
         TRY(compute_chunk(all, w, first, smaller(first + chunk, count), record, node, err));
 done:

@@ -124,12 +124,12 @@ static enum status compare_provenance(struct provenance *machine, const struct s
     enum status rc = provenance_read(&theirs, store, err);
 
     if (rc == OK && !mixed && provenance_differs(difference, sizeof difference, machine, &theirs))
-        rc = error_set(
-            err, FAIL_MISMATCH,
-            "%s: this unfinished store comes from another machine or another version of nrmflow, whose "
-            "results differ in the last bits (%s); continue it there, or here with --allow-mixed, which the store "
-            "records",
-            output, difference);
+        rc = error_set(err, FAIL_MISMATCH,
+                       "%s: this unfinished store comes from another machine or another version of nrmflow, whose "
+                       "results differ in the last bits (%s); continue it there, or begin anew with --restart; a run "
+                       "may also go on "
+                       "here with --allow-mixed, which the store records",
+                       output, difference);
     if (rc == OK) {
         provenance_join(&theirs, machine);
         *machine = theirs;

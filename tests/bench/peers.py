@@ -2,8 +2,9 @@
 
 Runs the forward pass of torchvision's networks with random weights (batch 8, one thread) and `nrmflow bench --network`
 alternately, and compares each with its neighbours; where zennit is installed, its attribution too. Where the processor has
-AVX-512, AVX2 is measured besides. Prints Markdown tables with medians, least and most. Times are processor time, which other
-programs on the core lengthen least. Not a test: it needs an idle machine, and takes several minutes a network (`--quick`: about
+AVX-512, AVX2 is measured besides. Prints Markdown tables with medians, least and most. Times of images are processor time,
+which other programs on the core lengthen least; ratios to the floor, and of flows and condition, are of the clock's times of
+neighbouring blocks. Not a test: it needs an idle machine, and takes several minutes a network (`--quick`: about
 one, for a look).
 
     NRMFLOW=build/release/nrmflow /usr/bin/python3 tests/bench/peers.py [vgg16 resnet50] [--rounds 5] [--core 1] [--quick]

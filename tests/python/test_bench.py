@@ -177,6 +177,11 @@ class BenchCommand(RunCase):
         text = nrmflow("bench", "--plain", *SMALL, environment={"NRMFLOW_ISA": "generic"}).stdout
         self.assertRegex(text, r"GFLOP at the peak of generic: ")
 
+    def test_a_far_pair_that_the_network_does_not_have_is_refused_at_once(self):
+        done = nrmflow("bench", "--network", "resnet18", "--side", "32", "--narrow", "8", "--flows")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("conv4_2 and the last convolution of a VGG network", done.stderr)
+
     def test_wrong_options_are_told(self):
         for options, words in ((("--network", "vgg17"), "vgg17"), (("--side", "31"), "--side"), (("--repeats", "0"), "--repeats"),
                                (("--side", "33"), "33"), (("--composite", "best"), "best"), (("--set", "run.blok=1"), "block")):

@@ -76,6 +76,12 @@ class Circuits(Stores):
             os.kill(rank, signal.SIGUSR1)
         self.assertIn("stopped early", process.communicate()[1])
         self.assertEqual(process.returncode, 75)
+        arguments = "--circuit", self.store, "--prune", self.store, *self.WORDS, "--set", "run.epoch=0", "--output", output
+        with h5py.File(output, "r+") as file:
+            file["state/answers"][2, -2] = 1000  # the target
+        message = self.refused(*arguments)
+        self.assertIn("stopped.h5: /state/answers: row 2 is no answer of a network of 10 classes", message)
+        self.assertIn("--restart", message)
 
     def test_a_dry_run_says_the_cost_and_writes_nothing(self):
         output = self.path("dry.h5")
