@@ -154,3 +154,18 @@ enum status dataset_braces_glob(glob_t *found, const char *pattern, struct error
         return error_set(err, FAIL_LIMIT, "%s: the braces name more than %d files", pattern, MAX_FILES);
     return add(found, pattern, err);
 }
+
+enum status dataset_braces_tars(char *out, const char *folder, struct error *err)
+{
+    size_t n = 0;
+
+    for (const char *c = folder; *c; c++) {
+        if (n + sizeof "\\x/*.tar" >= DATASET_PATH)
+            return error_set(err, FAIL_LIMIT, "%.200s...: the path is too long", folder);
+        if (strchr("*?[\\{", *c))
+            out[n++] = '\\';
+        out[n++] = *c;
+    }
+    memcpy(out + n, "/*.tar", sizeof "/*.tar");
+    return OK;
+}

@@ -15,4 +15,10 @@
  * words: the message names it; FAIL_LIMIT. */
 enum status dataset_braces_glob(glob_t *found, const char *pattern, struct error *err);
 
+/* The pattern of a folder's tar files, with special characters of its name escaped.
+ *
+ *   out  out  [DATASET_PATH]
+ * Errors: FAIL_LIMIT. */
+enum status dataset_braces_tars(char *out, const char *folder, struct error *err);
+
 #endif

@@ -130,9 +130,6 @@ bool dataset_idx_is_head(const unsigned char *head);
 /* Name of a kind, and whether it is minor. */
 const char *dataset_listing_pass_name(enum dataset_pass_kind kind, bool *minor);
 
-/* The glob pattern of a folder's shards, with special characters of its name escaped; `out` [DATASET_PATH]. */
-enum status dataset_tar_pattern(char *out, const char *folder, struct error *err);
-
 /* Split FILE:/DATASET. A path that exists, or has no ":/", is FILE alone, and `name` is then "". Both are
  * [DATASET_PATH]. */
 enum status dataset_hdf5_split(char *file, char *name, const char *path, struct error *err);

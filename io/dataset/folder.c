@@ -219,7 +219,7 @@ static enum status no_images(const char *root, const char *name, struct error *e
     char folder[DATASET_PATH], pattern[DATASET_PATH];
     glob_t found = {0};
     bool shards = dataset_buffer_join(folder, root, name, NULL) == OK &&
-                  dataset_tar_pattern(pattern, folder, NULL) == OK &&
+                  dataset_braces_tars(pattern, folder, NULL) == OK &&
                   dataset_braces_glob(&found, pattern, NULL) == OK && found.gl_pathc > 0;
 
     globfree(&found);

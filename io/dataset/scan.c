@@ -65,7 +65,7 @@ static enum status detect_folder(const struct format **format, const char *path,
     enum status rc = OK;
 
     *format = &formats[FOLDER];
-    if (dataset_tar_pattern(pattern, path, NULL) != OK || !matches(shard, pattern))
+    if (dataset_braces_tars(pattern, path, NULL) != OK || !matches(shard, pattern))
         return OK;
     *format = &formats[TAR];
     TRY(dataset_folder_has_images(&images, image, path, err));

@@ -203,21 +203,6 @@ done:
     return rc;
 }
 
-enum status dataset_tar_pattern(char *out, const char *folder, struct error *err)
-{
-    size_t n = 0;
-
-    for (const char *c = folder; *c; c++) {
-        if (n + sizeof "\\x/*.tar" >= DATASET_PATH)
-            return error_set(err, FAIL_LIMIT, "%.200s...: the path is too long", folder);
-        if (strchr("*?[\\{", *c))
-            out[n++] = '\\';
-        out[n++] = *c;
-    }
-    memcpy(out + n, "/*.tar", sizeof "/*.tar");
-    return OK;
-}
-
 /* Count what is no shard in a folder of shards. */
 static enum status pass_over_others(struct dataset_builder *builder, const char *folder, struct error *err)
 {
@@ -247,7 +232,7 @@ enum status dataset_tar_scan(struct dataset_builder *builder, const struct datas
         return scan_pattern(builder, o->path, err);
     if (S_ISDIR(info.st_mode)) {
         TRY(pass_over_others(builder, o->path, err));
-        TRY(dataset_tar_pattern(pattern, o->path, err));
+        TRY(dataset_braces_tars(pattern, o->path, err));
         return scan_pattern(builder, pattern, err);
     }
     TRY(dataset_builder_file(builder, o->path, err));
