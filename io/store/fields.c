@@ -203,6 +203,21 @@ static const struct store_field fields[] = {
      "text"},
 };
 
+static double positive_part(double relevance)
+{
+    return relevance > 0 ? relevance : 0;
+}
+
+static double negative_part(double relevance)
+{
+    return relevance < 0 ? relevance : 0;
+}
+
+static const struct store_function functions[] = {
+    {"mean_positive", positive_part},
+    {"mean_negative", negative_part},
+};
+
 /* Datasets that may be missing although their group exists: they depend on options or on the kind of flow, or belong to
  * an axis that no dataset has. */
 static const char *const optional[] = {
@@ -401,6 +416,12 @@ const struct store_field *store_fields(size_t *count)
 {
     *count = sizeof fields / sizeof fields[0];
     return fields;
+}
+
+const struct store_function *store_functions(size_t *count)
+{
+    *count = sizeof functions / sizeof functions[0];
+    return functions;
 }
 
 /* Whether a star may stand for this name. */

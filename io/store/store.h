@@ -56,6 +56,15 @@ struct store_field {
 /* All fields, in the order of the table in docs/reference/store.md. */
 const struct store_field *store_fields(size_t *count);
 
+/* Fields whose numbers are the mean over the images of a function of a channel's relevance. The program computes them
+ * from their rows alone. */
+struct store_function {
+    const char *name; /* of the dataset of a layer */
+    double (*of)(double relevance);
+};
+
+const struct store_function *store_functions(size_t *count);
+
 /* The field of a path such as "layers/conv1_1/mean"; NULL if there is none. */
 const struct store_field *store_field(const char *path);
 

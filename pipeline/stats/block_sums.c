@@ -1,5 +1,6 @@
 #include "pipeline/stats/block_sums.h"
 
+#include "io/store/store.h"
 #include "kernels/base/layout.h"
 #include "kernels/base/number.h"
 
@@ -251,14 +252,15 @@ static struct block_sums_channels kept_channels(struct block_sums *block_sums, c
 
 static void add_channels(struct block_sums *block_sums, const struct block_sums_channels *of, double given_mass)
 {
-    for (size_t id = 0; id < STATISTICS_KINDS; id++) {
-        const struct statistics_kind *kind = statistics_kind((enum statistics_id)id);
-        if (kind->scope != OF_CHANNELS)
-            continue;
-        const double *x = kind->activation ? of->activation_mean : of->relevance;
-        if (kind->of)
-            kind->of(block_sums->values, x, statistics_channels(block_sums->statistics));
-        add(block_sums, (enum statistics_id)id, 0, kind->of ? block_sums->values : x, given_mass);
+    size_t channels = statistics_channels(block_sums->statistics), functions;
+    const struct store_function *function = store_functions(&functions);
+
+    add(block_sums, STATISTICS_RELEVANCE, 0, of->relevance, given_mass);
+    add(block_sums, STATISTICS_ACTIVATION, 0, of->activation_mean, given_mass);
+    for (size_t i = 0; i < functions; i++) {
+        for (size_t c = 0; c < channels; c++)
+            block_sums->values[c] = function[i].of(of->relevance[c]);
+        add(block_sums, STATISTICS_FUNCTION, i, block_sums->values, given_mass);
     }
 }
 

@@ -145,6 +145,20 @@ done:
     return rc;
 }
 
+/* Means of functions of the relevance of a layer's channels. */
+static enum status put_functions(struct writer *w, size_t first, size_t channels)
+{
+    size_t functions;
+    const struct store_function *function = store_functions(&functions);
+    enum status rc = OK;
+
+    for (size_t i = 0; i < functions; i++)
+        TRY(put_dataset(w, (struct statistics_dataset){function[i].name, NUMBER_RATIO},
+                        statistics_moments(w->s, STATISTICS_FUNCTION, i), first, 1, &channels));
+done:
+    return rc;
+}
+
 static enum status put_extreme(struct writer *w, const char *name, size_t section, double sign, size_t first, size_t n)
 {
     const double *extremes = sums_max_data(w->sums, section) + first;
@@ -281,6 +295,8 @@ static enum status put_layer(struct writer *w, size_t variable)
         counts[c] = (uint64_t)w->given.n;
     TRY(put(w, "count", counts, 1, &n));
     TRY(put_scope(w, OF_CHANNELS, 0, first, 1, &n));
+    TRY(put_functions(w, first, n));
+    TRY(put_scope(w, OF_ACTIVATION, 0, first, 1, &n));
     TRY(put_extreme(w, "min", s->lowest, -1, first, n));
     TRY(put_extreme(w, "max", s->highest, 1, first, n));
     if (s->options.bins)

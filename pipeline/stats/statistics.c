@@ -1,5 +1,6 @@
 #include "pipeline/stats/statistics.h"
 
+#include "io/store/store.h"
 #include "kernels/base/number.h"
 
 #include <assert.h>
@@ -10,18 +11,6 @@ static const double HISTOGRAM_LOW = 1e-6, HISTOGRAM_HIGH = 10;
 
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
-static void positive_parts(double *values, const double *relevance, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        values[i] = relevance[i] > 0 ? relevance[i] : 0;
-}
-
-static void negative_parts(double *values, const double *relevance, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        values[i] = relevance[i] < 0 ? relevance[i] : 0;
-}
-
 /* Rows are in the order of their scopes; the layout of unfinished stores follows from it. */
 static const struct statistics_kind kinds[STATISTICS_KINDS] = {
     [STATISTICS_IMAGES] = {OF_RUN, SHAPE_ONE, "images", MOMENTS_X, EXACT_COUNT},
@@ -30,11 +19,8 @@ static const struct statistics_kind kinds[STATISTICS_KINDS] = {
                               .datasets = {{"mean", NUMBER_MEAN},
                                            {"std", NUMBER_STD},
                                            {"std_error", NUMBER_STD_ERROR}}},
-    [STATISTICS_POSITIVE] = {OF_CHANNELS, SHAPE_CHANNEL, "positive", MOMENTS_X, EXACT_VALUE, .of = positive_parts,
-                             .datasets = {{"mean_positive", NUMBER_RATIO}}},
-    [STATISTICS_NEGATIVE] = {OF_CHANNELS, SHAPE_CHANNEL, "negative", MOMENTS_X, EXACT_VALUE, .of = negative_parts,
-                             .datasets = {{"mean_negative", NUMBER_RATIO}}},
-    [STATISTICS_ACTIVATION] = {OF_CHANNELS, SHAPE_CHANNEL, "activation", MOMENTS_X, EXACT_VALUE, .activation = true,
+    [STATISTICS_FUNCTION] = {OF_FUNCTION, SHAPE_CHANNEL, NULL, MOMENTS_X, EXACT_VALUE},
+    [STATISTICS_ACTIVATION] = {OF_ACTIVATION, SHAPE_CHANNEL, "activation", MOMENTS_X, EXACT_VALUE,
                                .datasets = {{"activation_mean", NUMBER_AVERAGE}}},
     [STATISTICS_MAP] = {OF_VARIABLE, SHAPE_NEURON, "map", MOMENTS_X, EXACT_VALUE,
                         .datasets = {{"map_mean", NUMBER_FLOAT}}},
@@ -144,8 +130,13 @@ size_t statistics_first_of_link(const struct statistics *s, size_t i)
 static size_t instances(const struct statistics *s, enum statistics_scope scope)
 {
     const size_t adjacent = statistics_adjacent_pairs(s), far = statistics_far_pairs(s);
+    size_t functions;
+
+    store_functions(&functions);
     const size_t counts[STATISTICS_SCOPES] = {[OF_RUN] = 1,
                                               [OF_CHANNELS] = 1,
+                                              [OF_FUNCTION] = functions,
+                                              [OF_ACTIVATION] = 1,
                                               [OF_VARIABLE] = s->measure->net->nlinks + 1,
                                               [OF_ADJACENT] = adjacent,
                                               [OF_PAIR] = far,
@@ -195,6 +186,8 @@ static bool wanted(const struct statistics *s, enum statistics_scope scope, size
     switch (scope) {
     case OF_RUN:
     case OF_CHANNELS:
+    case OF_FUNCTION:
+    case OF_ACTIVATION:
         return true;
     case OF_VARIABLE:
         return s->options.maps[i] && !s->options.left_out[i];
@@ -267,6 +260,13 @@ static bool applies(const struct statistics *s, const struct statistics_kind *ki
            (!kind->of_link || statistics_first_of_link(s, i) == i);
 }
 
+static const char *section_name(const struct statistics_kind *kind, size_t i)
+{
+    size_t functions;
+
+    return kind->scope == OF_FUNCTION ? store_functions(&functions)[i].name : kind->section;
+}
+
 static void plan_moments(struct statistics *s, enum statistics_id id, size_t i)
 {
     const struct statistics_kind *kind = &kinds[id];
@@ -275,7 +275,7 @@ static void plan_moments(struct statistics *s, enum statistics_id id, size_t i)
 
     sums_plan_additions(&s->plan, statistics_in_block(s, at) ? blocks : blocks * s->options.block);
     if (applies(s, kind, i))
-        s->moments[at] = moments_plan(&s->plan, kind->section, entries_of(s, kind, i), kept, kind->bits);
+        s->moments[at] = moments_plan(&s->plan, section_name(kind, i), entries_of(s, kind, i), kept, kind->bits);
 }
 
 static void plan_scope(struct statistics *s, enum statistics_scope scope)
@@ -352,7 +352,7 @@ enum status statistics_init(struct statistics *s, const struct measure_plan *mea
     sums_plan_init(&s->plan, options->blocks);
     for (size_t scope = 0; scope < STATISTICS_SCOPES; scope++) {
         plan_scope(s, (enum statistics_scope)scope);
-        if (scope == OF_CHANNELS)
+        if (scope == OF_ACTIVATION)
             plan_channels(s);
     }
     return sums_plan_close(&s->plan, err);

@@ -48,10 +48,12 @@ struct statistics_options {
 /* What a kind of statistics is of: it has one for every variable, link or pair, or only one. */
 enum statistics_scope {
     OF_RUN,
-    OF_CHANNELS, /* of all variables, in order */
-    OF_VARIABLE, /* one with a mean map */
-    OF_ADJACENT, /* an adjacent pair */
-    OF_PAIR,     /* an exact far pair */
+    OF_CHANNELS,   /* of all variables, in order */
+    OF_FUNCTION,   /* of their relevance: one for every row of store_functions */
+    OF_ACTIVATION, /* of the channels, too */
+    OF_VARIABLE,   /* one with a mean map */
+    OF_ADJACENT,   /* an adjacent pair */
+    OF_PAIR,       /* an exact far pair */
     /* added to the node's sums at once, since sums of a block would be too large: */
     OF_CLASSES,
     STATISTICS_AT_ONCE = OF_CLASSES,
@@ -67,8 +69,7 @@ enum statistics_id {
     STATISTICS_IMAGES, /* n */
     STATISTICS_GIVEN,  /* y itself */
     STATISTICS_RELEVANCE,
-    STATISTICS_POSITIVE,
-    STATISTICS_NEGATIVE,
+    STATISTICS_FUNCTION,
     STATISTICS_ACTIVATION, /* the channel's mean activation, of all images alike: without y */
     STATISTICS_MAP,
     STATISTICS_FLOW,
@@ -126,15 +127,13 @@ enum { STATISTICS_DATASETS = 3 };
 struct statistics_kind {
     enum statistics_scope scope;
     enum statistics_shape shape;
-    const char *section; /* its name in messages */
+    const char *section; /* its name in messages; NULL: that of its function */
     enum moments_kept kept;
     int bits;         /* of sum x */
     bool conditional; /* no products without a condition, when they would be the sums */
     bool chosen;      /* only of pairs with the top rows alone */
     bool of_link;     /* only of the first of a link's pairs, for all of them */
     bool goes_around; /* only of pairs whose upper variable is no cut */
-    bool activation;  /* OF_CHANNELS: x is the activation, not the relevance */
-    void (*of)(double *values, const double *relevance, size_t n); /* OF_CHANNELS: its x; NULL: the quantity itself */
     struct statistics_dataset datasets[STATISTICS_DATASETS];
 };
 

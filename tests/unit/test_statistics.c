@@ -138,8 +138,8 @@ static const struct {
     {"x 10", false},
     {"x square 10", false},
     {"x product 10", false},
-    {"positive 10", false},
-    {"negative 10", false},
+    {"mean_positive 10", false},
+    {"mean_negative 10", false},
     {"activation 10", false},
     {"histogram 80", false},
     {"highest 10", false},
@@ -246,7 +246,7 @@ static void what_a_run_leaves_out_keeps_nothing(void **state)
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_ACTIVATION, 0)->kept, MOMENTS_X);
     statistics_forget(&f.statistics, STATISTICS_ACTIVATION);
     assert_int_equal(statistics_moments(&f.statistics, STATISTICS_ACTIVATION, 0)->kept, MOMENTS_NONE);
-    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_NEGATIVE, 0)->kept, MOMENTS_X);
+    assert_int_equal(statistics_moments(&f.statistics, STATISTICS_FUNCTION, 1)->kept, MOMENTS_X);
     statistics_free(&f.statistics);
 }
 
