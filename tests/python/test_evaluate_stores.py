@@ -11,7 +11,7 @@ import h5py
 import numpy
 from evaluations import Stores, has_page
 from kills import ranks_of
-from support import DEMO, MPIRUN, NRMFLOW, RESNET, TINY, check, nrmflow, sets, wait_for
+from support import DEMO, MPIRUN, NRMFLOW, RESNET, SANITIZED, TINY, check, nrmflow, sets, wait_for
 
 with open(os.path.join(os.environ["TEST_DATA"], "evaluation_edges.json"), encoding="utf-8") as REFERENCE_FILE:
     REFERENCE = json.load(REFERENCE_FILE)
@@ -208,6 +208,7 @@ class Circuits(Stores):
                       self.refused("--circuit", self.store, "--circuit", none, "--images", "100:104"))
 
 
+@unittest.skipIf(SANITIZED, "numbers, of code that Circuits runs, too")
 class Prune(Stores):
     """Reference: prune of the figures for evaluations in float64 (images 0 to 511, scores of 5000 to 5511)."""
 
