@@ -207,7 +207,8 @@ static enum status hash(struct dataset_listing *l, struct error *err)
 
 enum status dataset_builder_finish(struct dataset_listing **out, struct dataset_builder *builder, struct error *err)
 {
-    struct dataset_listing head = {.kind = builder->kind, .count = builder->count, .shape = builder->shape};
+    struct dataset_listing head = {
+        .kind = builder->kind, .count = builder->count, .shape = builder->shape, .by_folder = builder->by_folder};
     enum status rc = OK;
 
     if (builder->sections[DATASET_CLASSES].size == 0)

@@ -38,6 +38,7 @@ enum dataset_pass_kind {
     DATASET_PASS_IMAGES,       /* images of a sample that has one already, or with two extensions */
     DATASET_PASS_LABELS,       /* labels in a tar without an image */
     DATASET_PASS_MEMBERS,      /* other members of a tar */
+    DATASET_PASS_TAR_FOLDERS,  /* images in folders of tar files, beside images in none */
     DATASET_PASS_ARRAYS        /* arrays that may be labels */
 };
 
@@ -55,6 +56,7 @@ struct dataset_listing {
     uint64_t nbytes, kind, count, nclasses;
     struct dataset_shape shape; /* of arrays; else zero */
     uint64_t offset[DATASET_SECTIONS], size[DATASET_SECTIONS];
+    uint64_t by_folder; /* 1: classes are folders in tar files; not hashed, as the classes are */
     unsigned char sha256[DATASET_SHA256];
 };
 
@@ -67,8 +69,9 @@ const char *dataset_listing_string(const struct dataset_listing *listing, enum d
 struct dataset_builder {
     enum dataset_kind kind;
     struct dataset_shape shape;
-    size_t count; /* images */
-    int last;     /* largest label so far, -1: none */
+    size_t count;   /* images */
+    int last;       /* largest label so far, -1: none */
+    bool by_folder; /* classes are folders in tar files */
     struct dataset_pass passed[DATASET_PASSED_KINDS];
     struct dataset_buffer sections[DATASET_SECTIONS];
 };
@@ -118,11 +121,19 @@ enum status dataset_idx_scan(struct dataset_builder *builder, const struct datas
 enum status dataset_hdf5_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
 enum status dataset_tar_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
 
+/* Without any label in tar files: take the folders that images are in for their classes, below those that all of them
+ * are in. If some images are in none, count the others as DATASET_PASS_TAR_FOLDERS instead. FAIL_FORMAT if all folders
+ * are called like parts of a data set and the options do not say that it is a tar file. */
+enum status dataset_tar_classes(struct dataset_builder *builder, const struct dataset_options *o, struct error *err);
+
 /* Whether there are images in a folder or below it where a scan would find them; `example` [DATASET_EXAMPLE] is one. */
 enum status dataset_folder_has_images(bool *has, char *example, const char *folder, struct error *err);
 
 /* Whether a file's name has one of the suffixes of torchvision's ImageFolder. */
 bool dataset_folder_is_image(const char *name);
+
+/* Whether a folder is called like a part of a data set: train, val, ... */
+bool dataset_folder_is_split(const char *name);
 
 /* Whether the first four bytes of a file are those of IDX, of whatever type and shape. */
 bool dataset_idx_is_head(const unsigned char *head);

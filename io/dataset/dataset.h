@@ -9,9 +9,9 @@
  *           Symbolic links are followed. A class without a file is an error. A folder of images without subfolders is
  *           accepted; its images have no labels. Hidden files and folders, and folders that systems make, are passed
  *           over.
- *   list    a text file with one image on each line: its path, absolute or relative to the list's folder, and an
- *           optional label (an integer from 0, or -1) after a tab or the last space. Blank lines and lines that begin
- *           with # are skipped.
+ *   list    a text file with one image on each line: its path, absolute or relative to the list's folder, which may
+ *           be in double quotes, and an optional label (an integer from 0, or -1) after a tab or the last space. Blank
+ *           lines and lines that begin with # are skipped.
  *   idx     an IDX file of unsigned bytes, (N,H,W), (N,C,H,W) or (N,H,W,C) with C = 1 or 3, plain or gzipped. Labels
  *           come from the file `labels`; by default from the file in the same folder that has "labels" for "images" and
  *           "idx1" for "idx3" in its name, if it exists. The listing contains the pixels.
@@ -22,7 +22,8 @@
  *   tar     plain tar shards in WebDataset's naming: one file, a folder of *.tar, or a pattern for glob(7) with braces
  *           ({000..146}, {train,val}), sorted by name. The members of a sample share their name up to the first dot:
  *           KEY.jpg, .jpeg, .png (or another image's name) is the image, KEY.cls its label in decimal digits. They are
- *           adjacent, or all labels are elsewhere in the same shard. Links to members of the shard are followed.
+ *           adjacent, or all labels are elsewhere in the same shard. Links to members of the shard are followed. If no
+ *           shard has a label and every image is in a class folder, the folders are the classes, sorted by name.
  *
  * Whatever is passed over is counted: dataset_listing_passed. A folder that can be read in two ways is an error.
  *
@@ -71,6 +72,9 @@ size_t dataset_listing_count(const struct dataset_listing *listing);
 /* Number of classes: of the folders; for other formats the largest label plus one, zero without labels. */
 size_t dataset_listing_classes(const struct dataset_listing *listing);
 
+/* Whether the classes are folders within tar files. */
+bool dataset_listing_by_folder(const struct dataset_listing *listing);
+
 /* Name of class k: the folder's name; for other formats its number. Lives in the block. */
 const char *dataset_listing_class(const struct dataset_listing *listing, size_t k);
 
@@ -85,7 +89,7 @@ int dataset_listing_label(const struct dataset_listing *listing, size_t i);
 size_t dataset_listing_name(char *out, size_t size, const struct dataset_listing *listing, size_t i);
 
 /* What a scan has passed over, by kind. */
-enum { DATASET_PASSED_KINDS = 9, DATASET_EXAMPLE = 240 };
+enum { DATASET_PASSED_KINDS = 10, DATASET_EXAMPLE = 240 };
 
 struct dataset_passed {
     const char *what; /* "images beside the class folders" */

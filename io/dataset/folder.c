@@ -255,7 +255,7 @@ done:
     return rc;
 }
 
-static bool is_split(const char *name)
+bool dataset_folder_is_split(const char *name)
 {
     static const char *const names[] = {"train", "training", "val", "valid", "validation", "test", "testing"};
 
@@ -271,7 +271,7 @@ static enum status check_splits(const struct entries *folders, const struct data
     bool splits = folders->count > 1 && !o->format;
 
     for (size_t i = 1; i < folders->count; i++)
-        splits = splits && is_split(folders->items[i].path);
+        splits = splits && dataset_folder_is_split(folders->items[i].path);
     return splits ? error_set(err, FAIL_FORMAT,
                               "%s: its folders, such as %s, are called like parts of a data set: set data.path = %s/%s "
                               "to read one, or data.format = folder to take them for classes",

@@ -228,6 +228,7 @@ static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_
 {
     const char *path = r->texts[0], *name = r->texts[1] + strspn(r->texts[1], "/");
     struct candidates candidates = {.wanted = r->numbers[0]};
+    char advice[2 * DATASET_EXAMPLE] = "";
     struct dataset_h5array labels;
     hid_t type = H5I_INVALID_HID;
     enum status rc = OK;
@@ -241,9 +242,14 @@ static enum status read_labels(struct sandbox_reply *reply, struct dataset_hdf5_
         return reply_candidates(reply, &candidates, err);
     TRY(dataset_h5array_open(&labels, reader->file, name, path, err));
     type = H5Dget_type(labels.data);
+    if (labels.ndim == 2 && labels.dims[0] == candidates.wanted)
+        snprintf(advice, sizeof advice,
+                 "; if it is one-hot, in Python: import h5py; f = h5py.File(\"FILE\", \"r+\"); "
+                 "x = f.pop(\"%.*s\")[:]; f[\"labels\"] = x.argmax(1)",
+                 DATASET_EXAMPLE, name);
     if (count_labels(reader->file, name) != candidates.wanted)
-        rc = error_set(err, FAIL_FORMAT, "%s must have one integer for each of the %zu images", labels.where,
-                       candidates.wanted);
+        rc = error_set(err, FAIL_FORMAT, "%s must have one integer for each of the %zu images%s", labels.where,
+                       candidates.wanted, advice);
     else
         rc = convert_labels(reply, &labels, type, err);
 done:

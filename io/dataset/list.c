@@ -45,9 +45,13 @@ static enum status check_comma(const struct dataset_builder *builder, const char
                                const char *where, struct error *err)
 {
     const char *comma = strrchr(end, ',');
+    char text[24] = ""; /* without quotes */
     long long label;
 
-    if (!comma || !parse_label(&label, comma + 1) || names_file(builder, line))
+    if (comma)
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(comma + 1 + (comma[1] == '"'), "\""),
+                 comma + 1 + (comma[1] == '"'));
+    if (!parse_label(&label, text) || names_file(builder, line))
         return OK;
     return error_set(err, FAIL_FORMAT,
                      "%s: a comma before the label; write a list with tabs, in Python: import pandas; "
@@ -73,6 +77,23 @@ static enum status split(long long *label, const struct dataset_builder *builder
     return dataset_builder_check_label(*label, where, err);
 }
 
+/* Take quotes off a path. Two quoted words are a line of a table. */
+static enum status unquote(char **line, const struct dataset_builder *builder, const char *where, struct error *err)
+{
+    size_t n = strlen(*line);
+
+    if (**line != '"' || names_file(builder, *line))
+        return OK;
+    if (n < 3 || strchr(*line + 1, '"') != *line + n - 1)
+        return error_set(err, FAIL_FORMAT,
+                         "%s: quotes that do not enclose one path; write a list without them, in R: write.table(x, "
+                         "\"list.txt\", quote = FALSE, sep = \"\\t\", row.names = FALSE, col.names = FALSE)",
+                         where);
+    (*line)[n - 1] = '\0';
+    (*line)++;
+    return OK;
+}
+
 static enum status add_line(struct dataset_builder *builder, char *line, size_t length, bool first, const char *where,
                             struct error *err)
 {
@@ -87,6 +108,7 @@ static enum status add_line(struct dataset_builder *builder, char *line, size_t 
     TRY(split(&label, builder, line, first, where, err));
     if (line[0] == '\0')
         return error_set(err, FAIL_FORMAT, "%s: has a label but no path", where);
+    TRY(unquote(&line, builder, where, err));
     rc = dataset_builder_image(builder, line, (int)label, err);
 done:
     return rc;

@@ -32,6 +32,11 @@ size_t dataset_listing_classes(const struct dataset_listing *listing)
     return listing->nclasses;
 }
 
+bool dataset_listing_by_folder(const struct dataset_listing *listing)
+{
+    return listing->by_folder;
+}
+
 const char *dataset_listing_class(const struct dataset_listing *listing, size_t k)
 {
     return dataset_listing_string(listing, DATASET_CLASSES, k);
@@ -85,6 +90,7 @@ const char *dataset_listing_pass_name(enum dataset_pass_kind kind, bool *minor)
         [DATASET_PASS_IMAGES] = {"further images of a sample, or with two extensions", false},
         [DATASET_PASS_LABELS] = {"labels without an image", false},
         [DATASET_PASS_MEMBERS] = {"other members of tar files", true},
+        [DATASET_PASS_TAR_FOLDERS] = {"labels by folder in tar files, since some images are in no folder", false},
         [DATASET_PASS_ARRAYS] = {"arrays that may be labels, which data.labels would name", false},
     };
 

@@ -182,7 +182,7 @@ static enum status make_pattern(char pattern[DATASET_PATH], char folder[DATASET_
     return OK;
 }
 
-static enum status scan_pattern(struct dataset_builder *builder, const char *path, struct error *err)
+static enum status scan_shards(struct dataset_builder *builder, const char *path, struct error *err)
 {
     char pattern[DATASET_PATH] = "", folder[DATASET_PATH] = "";
     glob_t found = {0};
@@ -222,6 +222,17 @@ static enum status pass_over_others(struct dataset_builder *builder, const char 
     return OK;
 }
 
+static enum status scan_pattern(struct dataset_builder *builder, const char *path, const struct dataset_options *o,
+                                struct error *err)
+{
+    enum status rc;
+
+    TRY(scan_shards(builder, path, err));
+    rc = dataset_tar_classes(builder, o, err);
+done:
+    return rc;
+}
+
 enum status dataset_tar_scan(struct dataset_builder *builder, const struct dataset_options *o, struct error *err)
 {
     char pattern[DATASET_PATH];
@@ -229,14 +240,15 @@ enum status dataset_tar_scan(struct dataset_builder *builder, const struct datas
     enum status rc;
 
     if (stat(o->path, &info) != 0)
-        return scan_pattern(builder, o->path, err);
+        return scan_pattern(builder, o->path, o, err);
     if (S_ISDIR(info.st_mode)) {
         TRY(pass_over_others(builder, o->path, err));
         TRY(dataset_braces_tars(pattern, o->path, err));
-        return scan_pattern(builder, pattern, err);
+        return scan_pattern(builder, pattern, o, err);
     }
     TRY(dataset_builder_file(builder, o->path, err));
-    rc = scan_shard(builder, o->path, 0, err);
+    TRY(scan_shard(builder, o->path, 0, err));
+    rc = dataset_tar_classes(builder, o, err);
 done:
     return rc;
 }

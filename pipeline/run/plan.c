@@ -109,6 +109,9 @@ static void log_listing(const struct run_plan *plan, struct log *log)
         if (dataset_listing_passed(&passed, listing, i))
             (passed.minor ? log_info : log_warn)(log, "passed over %zu %s example=\"%s\"", passed.count, passed.what,
                                                  passed.example);
+    if (dataset_listing_by_folder(listing))
+        log_info(log, "labels are the folders in the tar files, sorted by name classes=%zu first=\"%s\"",
+                 dataset_listing_classes(listing), dataset_listing_class(listing, 0));
     for (size_t i = plan->images.first; i < plan->images.end; i++) {
         bool labelled = dataset_listing_label(listing, i) >= 0;
         labels += labelled;

@@ -109,6 +109,36 @@ class PassedOver(DatasetCase):
         self.assertEqual(store["images/logit"][0], store["images/logit"][1])
         self.assertRegex(self.log, r'labels are missing: labels=2 of images=3 example="set\.tar:3\.png"')
 
+    def test_class_folders_in_tar_files_are_labels(self):
+        os.makedirs(os.path.join(self.place, "set"))
+        self.write_tar("set/a.tar", [("val/dog/1.png", image(0)), ("val/cat/deep/1.png", image(1))])
+        self.write_tar("set/b.tar", [("val/cow/1.png", image(2)), ("val/dog/2.png", image(3))])
+        said, store = self.said(os.path.join(self.place, "set"))
+        self.assertEqual(said, {})
+        self.assertIn('labels are the folders in the tar files, sorted by name classes=3 first="cat"', self.log)
+        self.assertEqual(self.labels(store), {"a.tar:val/dog/1.png": 2, "a.tar:val/cat/deep/1.png": 0,
+                                              "b.tar:val/cow/1.png": 1, "b.tar:val/dog/2.png": 2})
+
+    def test_folders_in_tar_files_are_no_labels_beside_images_or_labels(self):
+        path = self.write_tar("beside.tar", [("cat/1.png", image(0)), ("dog/1.png", image(1)), ("2.png", image(2))])
+        said, store = self.said(path)
+        self.assertEqual(said, {"labels by folder in tar files, since some images are in no folder": (2, "cat/1.png")})
+        self.assertEqual(set(self.labels(store).values()), {-1})
+        for i, (members, labels) in enumerate((([("a/1.png", image(0)), ("a/2.png", image(1))], [-1, -1]),
+                                               ([("a/1.png", image(0)), ("a/1.cls", b"5"), ("b/1.png", image(1))], [5, -1]))):
+            os.remove(os.path.join(self.place, "store.h5"))
+            said, store = self.said(self.write_tar(f"{i}.tar", members))
+            self.assertEqual((said, store["images/label"].tolist()), ({}, labels))
+            self.assertNotIn("labels are the folders", self.log)
+
+    def test_parts_of_a_data_set_in_a_tar_file_are_no_classes(self):
+        path = self.write_tar("all.tar", [("all/train/cat/1.png", image(0)), ("all/val/cat/1.png", image(1))])
+        done = self.run_on(path)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"all\.tar: the folders in it, such as train, .* data\.format = tar to take them for classes")
+        _, store = self.said(path, format="tar")
+        self.assertEqual(store["images/label"].tolist(), [0, 1])
+
     def test_shards_beside_others(self):
         os.makedirs(os.path.join(self.place, "set"))
         self.write_tar("set/a.tar", [("0.png", image(0)), ("0.cls", b"3")])
@@ -233,6 +263,42 @@ class NotImages(DatasetCase):
         self.follow(self.check_refused(path, "list.csv, line 1: a comma before the label"), path)
         _, store = self.said(os.path.join(self.place, "list.txt"))
         self.assertEqual(self.labels(store), {"a.png": 5, "b.png": 2})
+
+    def test_a_table_with_quotes(self):
+        for name in "ab":
+            self.write(f"{name} 1.png", image(ord(name)))
+        for i, number in enumerate(("5", '"5"')):
+            path = self.write(f"{i}/list.csv", f'"../a 1.png",{number}\n"../b 1.png",2\n'.encode())
+            self.check_refused(path, "list.csv, line 1: a comma before the label")
+        path = self.write("r.txt", b'"path" "label"\n"1" "a 1.png" 5\n')
+        self.check_refused(path, "r.txt, line 1: quotes that do not enclose one path", "in R: write.table(x,")
+
+    def test_paths_in_quotes(self):
+        for name in "a 1.png", "b.png", '"c"', "d,e.png":
+            self.write(name, image(len(name)))
+        _, store = self.said(self.write("list.txt", b'"a 1.png" 5\n"b.png"\t2\n"c" 3\n"d,e.png"\n"a 1.png"\n'))
+        self.assertEqual(store["images/path"].tolist(), [b"a 1.png", b"b.png", b'"c"', b"d,e.png", b"a 1.png"])
+        self.assertEqual(store["images/label"].tolist(), [5, 2, 3, -1, -1])
+
+    def test_one_hot_labels(self):
+        images = os.path.join(self.place, "images.h5")
+        with h5py.File(images, "w") as file:
+            file["data"] = numpy.zeros((3, 32, 32, 3), "uint8")
+            file["label"] = numpy.eye(7)[[2, 0, 5]]
+        said, store = self.said(images)
+        self.assertEqual(said, {"arrays that may be labels, which data.labels would name": (1, "label")})
+        self.follow(self.check_refused(images, "one integer for each of the 3 images; if it is one-hot", labels="label"), images)
+        os.remove(os.path.join(self.place, "store.h5"))
+        self.assertEqual(self.said(images)[1]["images/label"].tolist(), [2, 0, 5])
+
+    def test_animated_webp(self):
+        frames = [Image.fromarray(numpy.full((32, 32, 3), value, "uint8")) for value in (0, 200)]
+        os.makedirs(os.path.join(self.place, "set"))
+        frames[0].save(os.path.join(self.place, "set", "a.webp"), save_all=True, append_images=frames[1:], duration=10)
+        self.write("set/b.png", image(0))
+        _, store = self.said(os.path.join(self.place, "set"), max_failed="50%")
+        self.assertIn("a.webp: animated WebP images are not read; extract the frames", self.log)
+        self.assertEqual(store["images/status"].tolist(), [2, 0])
 
     def test_names_that_end_like_a_table(self):
         for i, name in enumerate(["x,1", "b 1,2"]):
