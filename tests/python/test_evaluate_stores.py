@@ -11,7 +11,7 @@ import h5py
 import numpy
 from evaluations import Stores, has_page
 from kills import ranks_of
-from support import DEMO, MPIRUN, NRMFLOW, RESNET, SANITIZED, TINY, check, nrmflow, sets, wait_for
+from support import DEMO, MPIRUN, NRMFLOW, RESNET, SANITIZED, TINY, check, nrmflow, sets, sized, wait_for
 
 with open(os.path.join(os.environ["TEST_DATA"], "evaluation_edges.json"), encoding="utf-8") as REFERENCE_FILE:
     REFERENCE = json.load(REFERENCE_FILE)
@@ -26,8 +26,9 @@ class Circuits(Stores):
 
     def test_figures_do_not_depend_on_the_number_of_ranks(self):
         arguments = "--circuit", self.store, "--prune", self.store, "--rates", "0.2:0.4:0.2", "--own", "3", "--images", "101:125"
-        paths = [self.path(f"ranks{ranks}.h5") for ranks in (1, 2, 3)]
-        printed = [self.answers(*arguments, "--output", path, ranks=ranks) for ranks, path in zip((1, 2, 3), paths)]
+        numbers = sized((1, 2, 3), sanitized=(1, 2))
+        paths = [self.path(f"ranks{ranks}.h5") for ranks in numbers]
+        printed = [self.answers(*arguments, "--output", path, ranks=ranks) for ranks, path in zip(numbers, paths)]
         for got, path in zip(printed[1:], paths[1:]):
             self.assertEqual(got, printed[0])
             self.assert_same_stores(path, paths[0])
