@@ -4,6 +4,7 @@
 #include "io/image/write.h"
 #include "pipeline/analysis/picture.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/mpi/huge_pages.h"
 #include "pipeline/run/place.h"
 #include "pipeline/run/save.h"
 #include "pipeline/util/suggest.h"
@@ -97,7 +98,7 @@ static enum status prepare(struct work *w)
     TRY(plan_map(w));
     place(w, &arena);
     size_t nbytes = arena.peak;
-    w->memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    w->memory = huge_pages_alloc(nbytes);
     w->out->images = calloc(w->out->probe.count, sizeof *w->out->images);
     if (!w->memory || !w->out->images)
         TRY(error_set(w->err, FAIL_RESOURCE, "no memory for a block of maps, %zu MiB; a smaller run.block needs less",

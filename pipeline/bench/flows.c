@@ -3,6 +3,7 @@
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/mpi/huge_pages.h"
 #include "pipeline/run/dry.h"
 
 #include <math.h>
@@ -117,7 +118,7 @@ enum status bench_far(struct bench_far *out, struct run_work *run, struct error 
     flows_name(out->name, net, work.pair);
     place(&work, &arena);
     size_t nbytes = arena.peak;
-    work.memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    work.memory = huge_pages_alloc(nbytes);
     if (!work.memory)
         rc = error_set(err, FAIL_RESOURCE, "no memory for far flows, %zu MiB", nbytes >> 20);
     TRY(agree(run->node->world, rc, err));

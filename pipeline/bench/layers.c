@@ -4,6 +4,7 @@
 #include "pipeline/bench/bench.h"
 #include "pipeline/bench/timing.h"
 #include "pipeline/mpi/agree.h"
+#include "pipeline/mpi/huge_pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -228,7 +229,7 @@ static enum status time_way(double *seconds, const struct bench_link *at, size_t
 
     place_way(&own, &forms, at->link, at->n, &arena);
     size_t nbytes = arena.peak;
-    void *memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    void *memory = huge_pages_alloc(nbytes);
     if (!memory)
         return error_set(err, FAIL_SYSTEM, "no memory for %zu MiB of transformed weights", nbytes >> 20);
     memset(memory, 0, nbytes);
@@ -322,7 +323,7 @@ enum status bench_layers(struct bench_layer layers[NETWORK_MAX_LINKS], const str
     memset(layers, 0, NETWORK_MAX_LINKS * sizeof *layers);
     place(&arrays, &model->plan, &arena);
     size_t nbytes = arena.peak;
-    void *memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    void *memory = huge_pages_alloc(nbytes);
     if (!memory)
         rc = error_set(err, FAIL_SYSTEM, "no memory for %zu MiB of activations", nbytes >> 20);
     TRY(agree(node->world, rc, err));

@@ -3,6 +3,7 @@
 #include "kernels/base/number.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/gather.h"
+#include "pipeline/mpi/huge_pages.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static enum status allocate(struct answers *answers, const struct measure_plan *
 
     place(answers, measure, &arena);
     size_t nbytes = arena.peak;
-    answers->memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    answers->memory = huge_pages_alloc(nbytes);
     if (!answers->memory)
         return error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", nbytes >> 20);
     arena = arena_over(answers->memory, nbytes);

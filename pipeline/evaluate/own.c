@@ -5,6 +5,7 @@
 #include "kernels/base/number.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/gather.h"
+#include "pipeline/mpi/huge_pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ static enum status allocate(struct work *w, struct error *err)
     plan_measure(w);
     place(w, &arena);
     size_t nbytes = arena.peak;
-    w->memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    w->memory = huge_pages_alloc(nbytes);
     if (!w->memory)
         return error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that circuits of single images take",
                          nbytes >> 20);

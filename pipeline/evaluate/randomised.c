@@ -5,6 +5,7 @@
 #include "pipeline/evaluate/variant.h"
 #include "pipeline/mpi/agree.h"
 #include "pipeline/mpi/gather.h"
+#include "pipeline/mpi/huge_pages.h"
 #include "pipeline/run/block.h"
 #include "pipeline/run/reader.h"
 
@@ -114,8 +115,8 @@ static enum status allocate(struct work *w, struct error *err)
     place(w, &arena);
     permutation_place(&w->permutation, net_of(w), &permuting);
     size_t nbytes = arena.peak, also = permuting.peak;
-    w->memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
-    w->permuting = w->node->rank == 0 ? aligned_alloc(ARENA_ALIGNMENT, also) : NULL;
+    w->memory = huge_pages_alloc(nbytes);
+    w->permuting = w->node->rank == 0 ? huge_pages_alloc(also) : NULL;
     if (!w->memory || (w->node->rank == 0 && !w->permuting))
         return error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that permuted networks take",
                          (nbytes + also) >> 20);

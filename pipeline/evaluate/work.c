@@ -171,10 +171,9 @@ static enum status allocate(struct evaluate_work *work, struct error *err)
     size_t nbytes = bytes_of(work);
     enum status rc = OK;
 
-    work->memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+    work->memory = huge_pages_alloc(nbytes);
     if (!work->memory)
         return error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", nbytes >> 20);
-    huge_pages_prefer(work->memory, nbytes);
     struct arena arena = arena_over(work->memory, nbytes);
     place(work, &arena);
     rc = reader_open(&work->reader, run->listing.memory, &run->model.preprocessing, 1, work->inputs, err);

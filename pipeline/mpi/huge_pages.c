@@ -1,7 +1,10 @@
 #define _DEFAULT_SOURCE /* POSIX has no madvise */
 #include "pipeline/mpi/huge_pages.h"
 
+#include "kernels/base/arena.h"
+
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,4 +18,13 @@ void huge_pages_prefer(void *memory, size_t nbytes)
 #else
     (void)memory, (void)nbytes;
 #endif
+}
+
+void *huge_pages_alloc(size_t nbytes)
+{
+    void *memory = aligned_alloc(ARENA_ALIGNMENT, nbytes);
+
+    if (memory)
+        huge_pages_prefer(memory, nbytes);
+    return memory;
 }

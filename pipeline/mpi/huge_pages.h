@@ -8,4 +8,7 @@
  * ResNet-50 take 1.5 times as long (measured in a virtual machine). A system without huge pages is no failure. */
 void huge_pages_prefer(void *memory, size_t nbytes);
 
+/* Memory that prefers them, for an arena; to be freed by the caller. NULL if there is none. */
+void *huge_pages_alloc(size_t nbytes);
+
 #endif

@@ -48,10 +48,9 @@ enum status block_worker_init(struct block_worker *worker, const struct run_plan
 
     *worker = (struct block_worker){
         .plan = plan, .log = log, .announced = SIZE_MAX, .reports = SIZE_MAX, .nbytes = block_worker_bytes(plan)};
-    worker->memory = aligned_alloc(ARENA_ALIGNMENT, worker->nbytes);
+    worker->memory = huge_pages_alloc(worker->nbytes);
     if (!worker->memory)
         TRY(error_set(err, FAIL_SYSTEM, "no memory for the %zu MiB that a rank works in", worker->nbytes >> 20));
-    huge_pages_prefer(worker->memory, worker->nbytes);
     struct arena arena = arena_over(worker->memory, worker->nbytes);
     place(worker, plan, &arena);
     TRY(reader_open(&worker->reader, plan->listing.memory, &plan->model.preprocessing, group_size(plan), worker->inputs,
