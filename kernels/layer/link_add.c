@@ -10,7 +10,7 @@ enum { RUN = 128 /* positions at a time, unless a row is longer */ };
 
 static const float ones[LAYOUT_LANES] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 static const float zeros[LAYOUT_LANES] = {0};
-static const struct ops_gather plain = {1, 1, false};
+static const struct ops_gather plain = {.step = 1, .scale = 1};
 
 static int suits(const struct link_plan *plan)
 {

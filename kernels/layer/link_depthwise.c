@@ -17,7 +17,7 @@ enum {
     MOST_STRIDE = 4
 };
 
-static const struct ops_gather plain = {1, 1, false};
+static const struct ops_gather plain = {.step = 1, .scale = 1};
 
 static bool has_second(const struct link_plan *plan)
 {

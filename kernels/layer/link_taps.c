@@ -71,46 +71,41 @@ static size_t products(const struct link_plan *plan)
 
 static void sizes(size_t floats[LINK_PACKED], const struct link_plan *plan)
 {
-    size_t weights = taps_weights_floats(plan->link), channels = padded(plan->link->upper.channels);
+    size_t up = taps_weights_floats(plan->link, false, plan->ops);
+    size_t down = taps_weights_floats(plan->link, true, plan->ops), channels = padded(plan->link->upper.channels);
     enum way way = way_of(plan);
 
-    floats[UP_OWN] = floats[DOWN] = weights;
-    floats[UP] = way == WAY_Z ? 0 : weights;
-    floats[DOWN_MAGNITUDE] = way == WAY_PAIR ? weights : 0;
+    floats[UP_OWN] = up;
+    floats[DOWN] = down;
+    floats[UP] = way == WAY_Z ? 0 : up;
+    floats[DOWN_MAGNITUDE] = way == WAY_PAIR ? down : 0;
     floats[OWN_BIAS] = floats[BIAS] = floats[SCALE] = channels;
-}
-
-static void make_positive(float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        x[i] = fabsf(x[i]);
 }
 
 static void pack(float *const packed[LINK_PACKED], const struct link_plan *plan)
 {
     const struct link *link = plan->link;
-    size_t weights = taps_weights_floats(link), channels = link->upper.channels;
+    size_t channels = link->upper.channels;
     bool pair = way_of(plan) == WAY_PAIR;
 
-    taps_pack(packed[UP_OWN], plan->weight, false, plan->ops, link);
-    taps_pack(packed[DOWN], pair ? plan->weight : plan->forms[0], true, plan->ops, link);
+    taps_pack(packed[UP_OWN], plan->weight, TAPS_UP, plan->ops, link);
+    taps_pack(packed[DOWN], pair ? plan->weight : plan->forms[0], TAPS_DOWN, plan->ops, link);
     if (packed[UP])
-        taps_pack(packed[UP], pair ? plan->weight : plan->forms[0], false, plan->ops, link);
+        taps_pack(packed[UP], pair ? plan->weight : plan->forms[0], pair ? TAPS_UP_MAGNITUDE : TAPS_UP, plan->ops,
+                  link);
+    if (packed[DOWN_MAGNITUDE])
+        taps_pack(packed[DOWN_MAGNITUDE], plan->weight, TAPS_DOWN_MAGNITUDE, plan->ops, link);
     link_pad_bias(packed[OWN_BIAS], plan);
     memcpy(packed[BIAS], pair ? packed[OWN_BIAS] : plan->bias_forms[0], padded(channels) * sizeof(float));
-    if (pair) {
-        make_positive(packed[UP], weights);
-        memcpy(packed[DOWN_MAGNITUDE], packed[DOWN], weights * sizeof(float));
-        make_positive(packed[DOWN_MAGNITUDE], weights);
-        make_positive(packed[BIAS], padded(channels));
-    }
+    for (size_t k = 0; k < padded(channels) && pair; k++)
+        packed[BIAS][k] = fabsf(packed[BIAS][k]);
     for (size_t k = 0; k < padded(channels); k++)
         packed[SCALE][k] = k < channels ? (float)plan->parts.term[0].scale : 0;
 }
 
 static size_t shared(const struct link_plan *plan)
 {
-    return taps_weights_floats(plan->link) * (way_of(plan) == WAY_Z ? 1 : 2);
+    return taps_weights_floats(plan->link, false, plan->ops) * (way_of(plan) == WAY_Z ? 1 : 2);
 }
 
 static size_t one_term(const struct link_plan *plan)

@@ -61,16 +61,26 @@ static struct winograd shape_up(const struct link_plan *plan, size_t sets)
 {
     const struct link *link = plan->link;
 
-    return (struct winograd){link->lower.channels, link->upper.channels, sets, link->upper.height,
-                             link->upper.width,    plan->backend->tile,  false};
+    return (struct winograd){.inputs = link->lower.channels,
+                             .outputs = link->upper.channels,
+                             .sets = sets,
+                             .height = link->upper.height,
+                             .width = link->upper.width,
+                             .tile = plan->backend->tile};
 }
 
 static struct winograd shape_down(const struct link_plan *plan)
 {
     const struct link *link = plan->link;
 
-    return (struct winograd){link->upper.channels, link->lower.channels, 1, link->upper.height, link->upper.width,
-                             plan->backend->tile,  by_branches(plan)};
+    return (struct winograd){.inputs = link->upper.channels,
+                             .outputs = link->lower.channels,
+                             .sets = 1,
+                             .height = link->upper.height,
+                             .width = link->upper.width,
+                             .tile = plan->backend->tile,
+                             .branches = by_branches(plan),
+                             .adjoint = true};
 }
 
 static size_t weights(const struct link_plan *plan)
@@ -90,11 +100,11 @@ static void pack(float *const packed[LINK_PACKED], const struct link_plan *plan)
     size_t channels = plan->link->upper.channels;
     bool branches = by_branches(plan);
 
-    winograd_pack(packed[UP_OWN], branches ? plan->forms[0] : plan->weight, false, plan->ops, shape_up(plan, 1));
-    winograd_pack(packed[UP], plan->forms[branches ? 1 : 0], false, plan->ops, shape_up(plan, 1));
-    winograd_pack(packed[DOWN], plan->forms[0], true, plan->ops, shape_down(plan));
+    winograd_pack(packed[UP_OWN], branches ? plan->forms[0] : plan->weight, plan->ops, shape_up(plan, 1));
+    winograd_pack(packed[UP], plan->forms[branches ? 1 : 0], plan->ops, shape_up(plan, 1));
+    winograd_pack(packed[DOWN], plan->forms[0], plan->ops, shape_down(plan));
     if (branches)
-        winograd_pack_second(packed[DOWN], plan->forms[1], true, plan->ops, shape_down(plan));
+        winograd_pack_second(packed[DOWN], plan->forms[1], plan->ops, shape_down(plan));
     link_pad_bias(packed[OWN_BIAS], plan);
     for (size_t k = 0; k < padded(channels); k++)
         packed[SCALE][k] = k < channels ? (float)plan->parts.term[0].scale : 0;

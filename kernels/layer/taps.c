@@ -2,7 +2,9 @@
 
 #include "kernels/base/number.h"
 #include "kernels/layer/window.h"
+#include "kernels/ops/factor.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -30,24 +32,53 @@ bool taps_pointwise(const struct link *link)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-size_t taps_weights_floats(const struct link *link)
+/* Upward, the weights of all taps' inputs; as adjoint, those of one tap's upper channels. */
+static struct factor_panels panels_of(const struct link *link, bool adjoint, const struct ops *ops)
 {
-    return taps_of(link) * padded(link->lower.channels) * padded(link->upper.channels);
+    size_t upper = padded(link->upper.channels), lower = padded(link->lower.channels);
+
+    return adjoint ? factor_panels(ops, upper, lower)
+                   : factor_panels(ops, taps_of(link) * factor_depth(ops, lower), upper);
 }
 
-/* Upward: panels of all taps' inputs; as adjoint: for every tap panels of the upper channels. */
-void taps_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, const struct link *link)
+/* The table whose factors are used: for downward products, those of flows. */
+static const struct ops *ops_of(const struct ops *ops, bool adjoint)
 {
-    size_t taps = taps_of(link), upper = padded(link->upper.channels), lower = padded(link->lower.channels);
-    size_t width = ops_width(ops, adjoint ? lower : upper);
+    return adjoint ? factor_vectors(ops) : ops;
+}
 
-    memset(packed, 0, taps_weights_floats(link) * sizeof *packed);
+static struct taps downward(struct taps taps)
+{
+    taps.ops = ops_of(taps.ops, true);
+    return taps;
+}
+
+size_t taps_weights_floats(const struct link *link, bool adjoint, const struct ops *ops)
+{
+    ops = ops_of(ops, adjoint);
+    return (adjoint ? taps_of(link) : 1) * factor_panels_floats(ops, panels_of(link, adjoint, ops));
+}
+
+void taps_pack(float *packed, const float *w, enum taps_packed as, const struct ops *ops, const struct link *link)
+{
+    bool adjoint = as == TAPS_DOWN || as == TAPS_DOWN_MAGNITUDE;
+    bool magnitude = as == TAPS_UP_MAGNITUDE || as == TAPS_DOWN_MAGNITUDE;
+    size_t taps = taps_of(link), lower = factor_depth(ops, link->lower.channels);
+
+    ops = ops_of(ops, adjoint);
+
+    struct factor_panels panels = panels_of(link, adjoint, ops);
+    size_t plane = factor_panels_floats(ops, panels);
+
+    memset(packed, 0, taps_weights_floats(link, adjoint, ops) * sizeof *packed);
     for (size_t k = 0; k < link->upper.channels; k++)
         for (size_t c = 0; c < link->lower.channels; c++)
             for (size_t tap = 0; tap < taps; tap++, w++) {
-                size_t at = adjoint ? tap * lower * upper + (c / width * upper + k) * width + c % width
-                                    : (k / width * taps * lower + tap * lower + c) * width + k % width;
-                packed[at] = *w;
+                float value = magnitude ? fabsf(*w) : *w;
+                if (adjoint)
+                    factor_panels_put(packed + tap * plane, value, ops, panels, k, c);
+                else
+                    factor_panels_put(packed, value, ops, panels, tap * lower + c, k);
             }
 }
 
@@ -58,12 +89,18 @@ struct band {
     size_t first, rows;   /* among those of all images */
     size_t most;          /* rows, of any band */
     size_t height, width; /* of a map */
-    size_t stride;        /* positions from a block of channels to the next, odd */
+    size_t stride;        /* positions from a block of channels to the next, as in factors */
 };
 
 static size_t most_positions(size_t depth)
 {
     return smaller(BAND, larger(LEAST, BAND_FLOATS / depth));
+}
+
+/* Depth by which bands are cut: the same for all operations of a link. */
+static size_t depth_of(const struct link *link)
+{
+    return larger(taps_of(link) * padded(link->lower.channels), padded(link->upper.channels));
 }
 
 /* Rows of whole images, or of parts of an image that are as equal as can be. */
@@ -75,15 +112,16 @@ static size_t band_rows(const struct link *link, size_t depth)
     return parts == 1 ? most / height * height : (height + parts - 1) / parts;
 }
 
-static struct band band_of(const struct link *link, size_t depth, size_t images)
+static struct band band_of(struct taps taps, size_t images)
 {
-    size_t height = link->upper.height, most = band_rows(link, depth), rows = smaller(most, images * height);
+    const struct link *link = taps.link;
+    size_t height = link->upper.height, most = band_rows(link, depth_of(link)), rows = smaller(most, images * height);
 
     return (struct band){.rows = rows,
                          .most = most,
                          .height = height,
                          .width = link->upper.width,
-                         .stride = rows * link->upper.width | 1};
+                         .stride = factor_stride(taps.ops, rows * link->upper.width)};
 }
 
 static bool next_band(struct band *band, size_t images)
@@ -127,49 +165,91 @@ struct taps_target taps_target(const struct link *link, size_t tap, size_t row)
                                 columns.end - columns.first};
 }
 
-/* Neighbouring positions of an array from float `at` on. */
-static void gather_run(float *to, const struct taps_source *source, size_t image, size_t at, size_t n, size_t step,
-                       const struct ops *ops)
-{
-    struct ops_gather gather = {step, source->scale, source->magnitude};
+/* Where a block of channels of a band goes, with the next block if it shares the factor's rows. */
+struct target {
+    float *to; /* row 0 */
+    size_t block, stride;
+    size_t next; /* of ops_gather */
+};
 
-    ops->positions_gather(to, source->x + image * source->x_stride + at,
-                          source->factor ? source->factor + image * source->factor_stride + at : NULL, n, &gather);
+/* For one tap of an array of this layout. */
+static struct target target_of(float *v, size_t tap, size_t block, struct layout layout, const struct band *band,
+                               const struct ops *ops)
+{
+    size_t blocks = padded(layout.shape.channels) / LANES, each = factor_depth(ops, layout.shape.channels) / LANES;
+    bool two = factor_blocks(ops) > 1 && block + 1 < blocks;
+
+    return (struct target){.to = v + factor_rows_at(ops, tap * each + block, band->stride),
+                           .block = block,
+                           .stride = band->stride,
+                           .next = two ? layout.rows * layout.columns * LANES : 0};
 }
 
-/* One tap of one row of windows; zero outside of the map. */
-static void gather_row(float *to, const struct taps_source *source, size_t image, size_t block, size_t tap, size_t row,
-                       struct taps taps)
+/* Neighbouring positions of an array from float `at` on become rows from `row` on. */
+static void gather_run(const struct target *target, size_t row, const struct taps_source *source, size_t image,
+                       size_t at, size_t n, size_t step, const struct ops *ops)
+{
+    const float *x = source->x + image * source->x_stride + at;
+    const float *factor = source->factor ? source->factor + image * source->factor_stride + at : NULL;
+    struct ops_gather gather = {.step = step,
+                                .scale = source->scale,
+                                .magnitude = source->magnitude,
+                                .part = target->stride * LANES,
+                                .next = target->next};
+
+    ops->factor_rows(target->to + row * LANES, x, factor, n, &gather);
+}
+
+/* Zero rows outside of the map. */
+static void clear_run(const struct target *target, size_t row, size_t n, const struct ops *ops)
+{
+    factor_clear_rows(target->to + row * LANES, n, ops, target->stride);
+}
+
+/* One tap of one row of windows. */
+static void gather_row(const struct target *target, size_t first, const struct taps_source *source, size_t image,
+                       size_t tap, size_t row, struct taps taps)
 {
     struct taps_target from = taps_target(taps.link, tap, row);
     size_t end = from.first + from.count, width = taps.link->upper.width;
 
     if (from.count == 0) {
-        memset(to, 0, width * LANES * sizeof *to);
+        clear_run(target, first, width, taps.ops);
         return;
     }
-    memset(to, 0, from.first * LANES * sizeof *to);
-    gather_run(to + from.first * LANES, source, image, layout_index(taps.lower, block * LANES, from.row, from.column),
-               from.count, taps.link->window.across, taps.ops);
-    memset(to + end * LANES, 0, (width - end) * LANES * sizeof *to);
+    clear_run(target, first, from.first, taps.ops);
+    gather_run(target, first + from.first, source, image,
+               layout_index(taps.lower, target->block * LANES, from.row, from.column), from.count,
+               taps.link->window.across, taps.ops);
+    clear_run(target, first + end, width - end, taps.ops);
+}
+
+/* A tap of a block. */
+static void gather_tap(const struct target *target, const struct taps_source *source, const struct band *band,
+                       size_t tap, struct taps taps)
+{
+    bool whole = taps_pointwise(taps.link) && !layout_bordered(taps.lower);
+
+    for (size_t row = 0; row < band->rows;) {
+        struct piece piece = rows_from(band, row);
+        if (whole)
+            gather_run(target, piece.first, source, piece.image,
+                       layout_index(taps.lower, target->block * LANES, piece.row, 0), piece.rows * band->width, 1,
+                       taps.ops);
+        for (size_t r = 0; r < piece.rows && !whole; r++)
+            gather_row(target, piece.first + r * band->width, source, piece.image, tap, piece.row + r, taps);
+        row += piece.rows;
+    }
 }
 
 static void gather_lower(float *v, const struct taps_source *source, const struct band *band, struct taps taps)
 {
-    size_t blocks = padded(taps.link->lower.channels) / LANES, width = band->width, n = taps_of(taps.link);
-    bool whole = taps_pointwise(taps.link) && !layout_bordered(taps.lower);
+    size_t blocks = padded(taps.link->lower.channels) / LANES;
 
-    for (size_t i = 0; i < n * blocks; i++, v += band->stride * LANES)
-        for (size_t row = 0; row < band->rows;) {
-            struct piece piece = rows_from(band, row);
-            float *to = v + piece.first * LANES;
-            size_t tap = i / blocks, block = i % blocks;
-            if (whole)
-                gather_run(to, source, piece.image, layout_index(taps.lower, block * LANES, piece.row, 0),
-                           piece.rows * width, 1, taps.ops);
-            for (size_t r = 0; r < piece.rows && !whole; r++)
-                gather_row(to + r * width * LANES, source, piece.image, block, tap, piece.row + r, taps);
-            row += piece.rows;
+    for (size_t tap = 0; tap < taps_of(taps.link); tap++)
+        for (size_t block = 0; block < blocks; block += factor_blocks(taps.ops)) {
+            struct target target = target_of(v, tap, block, taps.lower, band, taps.ops);
+            gather_tap(&target, source, band, tap, taps);
         }
 }
 
@@ -177,15 +257,17 @@ static void gather_upper(float *v, const struct taps_source *source, const struc
 {
     size_t blocks = padded(taps.link->upper.channels) / LANES;
 
-    for (size_t block = 0; block < blocks; block++, v += band->stride * LANES)
+    for (size_t block = 0; block < blocks; block += factor_blocks(taps.ops)) {
+        struct target target = target_of(v, 0, block, taps.upper, band, taps.ops);
         for (size_t row = 0; row < band->rows;) {
             struct piece piece = rows_from(band, row);
             size_t step = piece_adjacent(taps.upper, piece.rows);
             for (size_t r = 0; r < piece.rows; r += step)
-                gather_run(v + (piece.first + r * band->width) * LANES, source, piece.image,
+                gather_run(&target, piece.first + r * band->width, source, piece.image,
                            layout_index(taps.upper, block * LANES, piece.row + r, 0), step * band->width, 1, taps.ops);
             row += piece.rows;
         }
+    }
 }
 
 /* ---- scratch memory ---------------------------------------------------------------------------------------------- */
@@ -196,22 +278,17 @@ struct rooms {
     float *upper[2], *lower[2], *m[2];
 };
 
-/* Depth by which bands are cut: the same for all operations of a link. */
-static size_t depth_of(const struct link *link)
-{
-    return larger(taps_of(link) * padded(link->lower.channels), padded(link->upper.channels));
-}
-
 static size_t place(struct rooms *rooms, struct taps taps, float *scratch)
 {
-    size_t upper = padded(taps.link->upper.channels), lower = taps_of(taps.link) * padded(taps.link->lower.channels);
-    size_t stride = band_of(taps.link, depth_of(taps.link), SIZE_MAX / taps.link->upper.height).stride, used = 0;
+    size_t upper = padded(taps.link->upper.channels),
+           lower = taps_of(taps.link) * factor_depth(taps.ops, taps.link->lower.channels);
+    size_t stride = band_of(taps, SIZE_MAX / taps.link->upper.height).stride, used = 0;
 
     for (size_t i = 0; i < 2; i++) {
         rooms->upper[i] = scratch + used;
-        rooms->lower[i] = rooms->upper[i] + stride * upper;
-        rooms->m[i] = rooms->lower[i] + stride * lower;
-        used += stride * (upper + lower + CHUNK * LANES);
+        rooms->lower[i] = rooms->upper[i] + factor_floats(taps.ops, upper, stride);
+        rooms->m[i] = rooms->lower[i] + factor_floats(taps.ops, lower, stride);
+        used = (size_t)(rooms->m[i] - scratch) + stride * CHUNK * LANES;
     }
     return used;
 }
@@ -220,7 +297,7 @@ size_t taps_scratch_floats(struct taps taps)
 {
     struct rooms rooms;
 
-    return place(&rooms, taps, NULL);
+    return larger(place(&rooms, taps, NULL), place(&rooms, downward(taps), NULL));
 }
 
 /* ---- prefetching ------------------------------------------------------------------------------------------------- */
@@ -296,35 +373,46 @@ static void look_ahead(struct ahead *ahead, const struct taps_call *call, struct
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
 
-/* m = v panels, part by part of the depth. */
-static void run_product(float *m, const float *v, const float *panels, struct ops_product product,
-                        struct ops_prefetch_cursor *cursor, const struct ops *ops)
+static struct ops_product product_of(const struct band *band, struct factor_panels panels)
 {
-    size_t depth = product.depth, width = product.width;
+    return (struct ops_product){.rows = band->rows * band->width,
+                                .depth = panels.depth,
+                                .outputs = panels.outputs,
+                                .width = panels.width,
+                                .from_stride = band->stride,
+                                .to_stride = band->stride};
+}
 
-    product.panel_depth = depth;
-    for (size_t first = 0; first < depth; first += DEPTH) {
-        size_t next = first + DEPTH < depth ? first + DEPTH : product.outputs * depth / width;
-        cursor->panel = panels + next * width;
-        product.depth = smaller(DEPTH, depth - first);
+/* m = v panels from column `column` on, part by part of the depth. */
+static void run_product(float *m, const float *v, const float *packed, size_t column, struct factor_panels panels,
+                        struct ops_product product, struct ops_prefetch_cursor *cursor, const struct ops *ops)
+{
+    product.panel_depth = panels.depth;
+    for (size_t first = 0; first < panels.depth; first += DEPTH) {
+        bool last = first + DEPTH >= panels.depth;
+        cursor->panel =
+            packed + factor_panels_at(ops, panels, last ? 0 : first + DEPTH, column + (last ? product.outputs : 0));
+        product.depth = smaller(DEPTH, panels.depth - first);
         product.add = first > 0;
-        ops->product(m, v + first * product.from_stride, panels + first * width, &product, cursor);
+        ops->factor_product(m, v + factor_rows_at(ops, first / LANES, product.from_stride),
+                            packed + factor_panels_at(ops, panels, first, column), &product, cursor);
     }
 }
 
 /* Of all blocks of outputs of one tap. */
 static void run_products(const struct taps_call *call, const struct band *band, float *const *v,
-                         struct ops_product product, size_t tap, struct rooms *rooms, struct ahead *ahead,
+                         struct factor_panels panels, size_t tap, struct rooms *rooms, struct ahead *ahead,
                          const struct ops *ops)
 {
-    size_t blocks = product.outputs / LANES, all = product.outputs * product.depth;
+    size_t blocks = panels.outputs / LANES, plane = factor_panels_floats(ops, panels);
+    struct ops_product product = product_of(band, panels);
 
     for (size_t first = 0; first < blocks; first += CHUNK) {
         size_t count = smaller(CHUNK, blocks - first);
         product.outputs = count * LANES;
         for (size_t i = 0; i < call->nproducts; i++)
-            run_product(rooms->m[i], v[smaller(i, call->nsources - 1)],
-                        call->packed[i] + tap * all + first * LANES * product.depth, product, &ahead->cursor, ops);
+            run_product(rooms->m[i], v[smaller(i, call->nsources - 1)], call->packed[i] + tap * plane, first * LANES,
+                        panels, product, &ahead->cursor, ops);
         for (size_t b = 0; b < count; b++)
             for (size_t row = 0; row < band->rows;) {
                 struct piece piece = rows_from(band, row);
@@ -336,20 +424,19 @@ static void run_products(const struct taps_call *call, const struct band *band, 
     }
 }
 
-static struct ops_product product_of(const struct band *band, size_t depth, size_t outputs, const struct ops *ops)
+/* Of one call of run_products. */
+static size_t steps_of(const struct taps_call *call, const struct band *band, struct factor_panels panels,
+                       const struct ops *ops)
 {
-    return (struct ops_product){.rows = band->rows * band->width,
-                                .depth = depth,
-                                .outputs = outputs,
-                                .width = ops_width(ops, outputs),
-                                .from_stride = band->stride,
-                                .to_stride = band->stride};
+    struct ops_product product = product_of(band, panels);
+
+    return call->nproducts * ops_factor_steps(ops, &product);
 }
 
 void taps_up(const struct taps_call *call, struct taps taps, float *scratch)
 {
-    const struct link *link = taps.link;
-    struct band band = band_of(link, depth_of(link), call->images);
+    struct factor_panels panels = panels_of(taps.link, false, taps.ops);
+    struct band band = band_of(taps, call->images);
     struct rooms rooms;
     struct ahead ahead;
 
@@ -357,10 +444,8 @@ void taps_up(const struct taps_call *call, struct taps taps, float *scratch)
     do {
         for (size_t i = 0; i < call->nsources; i++)
             gather_lower(rooms.lower[i], &call->source[i], &band, taps);
-        struct ops_product product =
-            product_of(&band, taps_of(link) * padded(link->lower.channels), padded(link->upper.channels), taps.ops);
-        look_ahead(&ahead, call, band, call->nproducts * ops_product_steps(taps.ops, &product), taps, true);
-        run_products(call, &band, rooms.lower, product, 0, &rooms, &ahead, taps.ops);
+        look_ahead(&ahead, call, band, steps_of(call, &band, panels, taps.ops), taps, true);
+        run_products(call, &band, rooms.lower, panels, 0, &rooms, &ahead, taps.ops);
     } while (next_band(&band, call->images));
 }
 
@@ -376,8 +461,11 @@ static void tell_gathered(const struct taps_call *call, const struct band *band,
 
 void taps_down(const struct taps_call *call, struct taps taps, float *scratch)
 {
-    const struct link *link = taps.link;
-    struct band band = band_of(link, depth_of(link), call->images);
+    taps = downward(taps);
+
+    struct factor_panels panels = panels_of(taps.link, true, taps.ops);
+    struct band band = band_of(taps, call->images);
+    size_t ntaps = taps_of(taps.link);
     struct rooms rooms;
     struct ahead ahead;
 
@@ -385,13 +473,10 @@ void taps_down(const struct taps_call *call, struct taps taps, float *scratch)
     do {
         for (size_t i = 0; i < call->nsources; i++)
             gather_upper(rooms.upper[i], &call->source[i], &band, taps);
-        tell_gathered(call, &band, link->upper.channels);
-        struct ops_product product =
-            product_of(&band, padded(link->upper.channels), padded(link->lower.channels), taps.ops);
-        look_ahead(&ahead, call, band, taps_of(link) * call->nproducts * ops_product_steps(taps.ops, &product), taps,
-                   false);
-        for (size_t tap = 0; tap < taps_of(link); tap++)
-            run_products(call, &band, rooms.upper, product, tap, &rooms, &ahead, taps.ops);
+        tell_gathered(call, &band, taps.link->upper.channels);
+        look_ahead(&ahead, call, band, ntaps * steps_of(call, &band, panels, taps.ops), taps, false);
+        for (size_t tap = 0; tap < ntaps; tap++)
+            run_products(call, &band, rooms.upper, panels, tap, &rooms, &ahead, taps.ops);
     } while (next_band(&band, call->images));
 }
 
@@ -400,20 +485,22 @@ void taps_down(const struct taps_call *call, struct taps taps, float *scratch)
 void taps_flow(float *joint, const struct taps_source *upper, const struct taps_source *lower, const float *packed,
                size_t images, struct taps taps, float *scratch)
 {
+    taps = downward(taps);
+
     const struct link *link = taps.link;
-    struct band band = band_of(link, depth_of(link), images);
-    size_t outputs = padded(link->lower.channels), depth = padded(link->upper.channels);
+    struct band band = band_of(taps, images);
+    struct factor_panels panels = panels_of(link, true, taps.ops);
     struct rooms rooms;
 
     place(&rooms, taps, scratch);
     do {
-        struct ops_product product = product_of(&band, depth, outputs, taps.ops);
+        struct ops_product product = product_of(&band, panels);
         struct ops_flow flow = {.images = 1,
                                 .inputs = link->upper.channels,
                                 .outputs = link->lower.channels,
                                 .points = taps_of(link),
-                                .lower_plane = outputs * band.stride,
-                                .panels_plane = outputs * depth};
+                                .lower_plane = panels.outputs * band.stride,
+                                .panels_plane = factor_panels_floats(taps.ops, panels)};
         gather_upper(rooms.upper[0], upper, &band, taps);
         gather_lower(rooms.lower[0], lower, &band, taps);
         for (size_t row = 0; row < band.rows;) {

@@ -25,10 +25,12 @@ struct taps {
 /* Whether a window is one position, and neighbours are read by neighbours. */
 bool taps_pointwise(const struct link *link);
 
-/* Floats of packed weights; and packing w [K][C][height][width] for upward products or, as adjoint, for downward ones
- * and flows. They serve only tables of the same width. */
-size_t taps_weights_floats(const struct link *link);
-void taps_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, const struct link *link);
+/* Weights, or their magnitudes, for upward products or, as adjoint, for downward ones and flows. */
+enum taps_packed { TAPS_UP, TAPS_UP_MAGNITUDE, TAPS_DOWN, TAPS_DOWN_MAGNITUDE };
+
+/* Floats of packed weights; and packing w [K][C][height][width]. They serve only the table that they are packed for. */
+size_t taps_weights_floats(const struct link *link, bool adjoint, const struct ops *ops);
+void taps_pack(float *packed, const float *w, enum taps_packed as, const struct ops *ops, const struct link *link);
 
 /* What is gathered: scale x factor, or scale |x| factor; factor NULL means one. Strides are floats from image to
  * image. */

@@ -2,6 +2,7 @@
 
 #include "kernels/base/layout.h"
 #include "kernels/base/number.h"
+#include "kernels/ops/factor.h"
 
 #include <assert.h>
 #include <math.h>
@@ -12,23 +13,42 @@ enum {
     MAX_POINTS = 6,
     TAPS = 3,
     LINE = 16, /* floats of a cache line */
-    CHUNK = 4  /* blocks of outputs computed together: whole panels, in the cache until they are transformed */
+    CHUNK = 4, /* blocks of outputs computed together: whole panels, in the cache until they are transformed */
+
+    /* Split factors and their results do not fit the cache, so that what counts is how often they are read. Of few
+     * inputs, or for few tiles, memory would be waited for longer than vectors take for the product. */
+    SPLIT_CHUNK = 16,
+    SPLIT_TILES = 256,
+    SPLIT_LEAST_INPUTS = 256,
+    SPLIT_LEAST_TILES = 9 /* of a map */
 };
+
+/* a / b, rounded up */
+static size_t quotient(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The table whose factors are used. */
+static const struct ops *ops_of(const struct ops *ops, struct winograd shape)
+{
+    size_t tiles = quotient(shape.width, shape.tile) * quotient(shape.height, shape.tile);
+    bool split = !shape.adjoint && shape.inputs >= SPLIT_LEAST_INPUTS && tiles >= SPLIT_LEAST_TILES;
+
+    return split ? ops : factor_vectors(ops);
+}
 
 static size_t points_of(struct winograd shape)
 {
     return (shape.tile + 2) * (shape.tile + 2);
 }
 
-/* Inputs with their padding, of both branches. */
-static size_t depth_of(struct winograd shape)
+/* The weights of one point: their depth is the inputs with their padding, of both branches. */
+static struct factor_panels panels_of(const struct ops *ops, struct winograd shape)
 {
-    return (shape.branches ? 2 : 1) * padded(shape.inputs);
-}
+    size_t depth = (shape.branches ? 2 : 1) * factor_depth(ops, shape.inputs);
 
-static size_t columns_of(struct winograd shape)
-{
-    return shape.sets * padded(shape.outputs);
+    return factor_panels(ops, depth, padded(shape.outputs));
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
@@ -68,54 +88,54 @@ static void transform_columns(square out, square in, double g[MAX_POINTS][TAPS],
 }
 
 /* Taps of the outputs first .. first + LANES - 1 at one input; those of padding are zero. */
-static void gather_taps(square taps, const float *w, size_t input, size_t first, bool adjoint, struct winograd shape)
+static void gather_taps(square taps, const float *w, size_t input, size_t first, struct winograd shape)
 {
     for (size_t lane = 0; lane < LANES; lane++) {
         size_t output = first + lane;
         bool inside = input < shape.inputs && output < shape.outputs;
-        const float *at = w + 9 * (adjoint ? input * shape.outputs + output : output * shape.inputs + input);
+        const float *at = w + 9 * (shape.adjoint ? input * shape.outputs + output : output * shape.inputs + input);
         for (size_t tap = 0; tap < 9; tap++)
-            taps[tap / 3][tap % 3][lane] = inside ? (double)at[adjoint ? 8 - tap : tap] : 0;
+            taps[tap / 3][tap % 3][lane] = inside ? (double)at[shape.adjoint ? 8 - tap : tap] : 0;
     }
 }
 
 size_t winograd_weights_floats(const struct ops *ops, struct winograd shape)
 {
-    (void)ops;
-    return points_of(shape) * depth_of(shape) * padded(shape.outputs);
+    ops = ops_of(ops, shape);
+    return points_of(shape) * factor_panels_floats(ops, panels_of(ops, shape));
 }
 
 /* The weights of the inputs that come from row `row` of the depth on. */
-static void pack_rows(float *packed, const float *w, size_t row, bool adjoint, const struct ops *ops,
-                      struct winograd shape)
+static void pack_rows(float *packed, const float *w, size_t row, const struct ops *ops, struct winograd shape)
 {
-    size_t depth = depth_of(shape), columns = padded(shape.outputs), width = ops_width(ops, columns);
-    size_t points = shape.tile + 2;
+    struct factor_panels panels = panels_of(ops, shape);
+    size_t points = shape.tile + 2, plane = factor_panels_floats(ops, panels);
     double g[MAX_POINTS][TAPS];
     square taps, half, full;
 
     assert(shape.tile == 2 || shape.tile == 4);
     weight_matrix(g, shape.tile);
     for (size_t first = 0; first < padded(shape.outputs); first += LANES)
-        for (size_t input = 0; input < padded(shape.inputs); input++) {
-            float *to = packed + (first / width * depth + row + input) * width + first % width;
-            gather_taps(taps, w, input, first, adjoint, shape);
+        for (size_t input = 0; input < factor_depth(ops, shape.inputs); input++) {
+            gather_taps(taps, w, input, first, shape);
             transform_columns(half, taps, g, points, TAPS);
             transform_columns(full, half, g, points, points);
             for (size_t xi = 0; xi < points * points; xi++)
                 for (size_t lane = 0; lane < LANES; lane++)
-                    to[xi * depth * columns + lane] = (float)full[xi / points][xi % points][lane];
+                    factor_panels_put(packed + xi * plane, (float)full[xi / points][xi % points][lane], ops, panels,
+                                      row + input, first + lane);
         }
 }
 
-void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
+void winograd_pack(float *packed, const float *w, const struct ops *ops, struct winograd shape)
 {
-    pack_rows(packed, w, 0, adjoint, ops, shape);
+    pack_rows(packed, w, 0, ops_of(ops, shape), shape);
 }
 
-void winograd_pack_second(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape)
+void winograd_pack_second(float *packed, const float *w, const struct ops *ops, struct winograd shape)
 {
-    pack_rows(packed, w, padded(shape.inputs), adjoint, ops, shape);
+    ops = ops_of(ops, shape);
+    pack_rows(packed, w, factor_depth(ops, shape.inputs), ops, shape);
 }
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
@@ -129,7 +149,7 @@ struct cut {
     size_t unit;                  /* tiles that stay together: a row, or one if rows are too long */
     size_t runs, blocks;          /* number of runs, and of blocks of each */
     size_t together;              /* runs in one block, if a block can take more than one */
-    size_t stride;                /* tiles from one block of channels to the next, odd, at least those of a block */
+    size_t stride;                /* tiles from one block of channels to the next, at least those of a block */
     size_t in_blocks, out_blocks; /* of channels; out of one set */
     size_t chunk;                 /* blocks of every set that are computed together */
     size_t in_plane, out_plane;
@@ -137,61 +157,74 @@ struct cut {
 
 /* Tiles of a block, at most: few, so that their transforms stay in the cache, but enough to reuse the weights, which
  * matter more with more channels. */
-static size_t tiles_at_once(struct winograd shape)
+static size_t tiles_at_once(const struct ops *ops, struct winograd shape)
 {
-    return depth_of(shape) * columns_of(shape) <= 128 * 256 ? 56 : 128;
+    struct factor_panels panels = panels_of(ops, shape);
+
+    return ops->parts > 1 ? SPLIT_TILES : panels.depth * shape.sets * panels.outputs <= 128 * 256 ? 56 : 128;
 }
 
 /* Floats of a plane: an odd number of cache lines, so that the points of a tile do not all map to one set of the
  * cache. */
-static size_t plane_floats(size_t blocks, size_t stride)
+static size_t plane_floats(size_t floats)
 {
-    return (blocks * stride | 1) * LINE;
+    return (floats / LINE | 1) * LINE;
 }
 
-/* a / b, rounded up */
-static size_t quotient(size_t a, size_t b)
+static size_t blocks_at_once(const struct ops *ops, struct winograd shape)
 {
-    return (a + b - 1) / b;
+    return smaller(padded(shape.outputs) / LANES, ops->parts > 1 ? SPLIT_CHUNK : CHUNK);
 }
 
-static size_t blocks_at_once(struct winograd shape)
+/* Floats of a plane of inputs; and of one of a chunk's results. */
+static size_t in_floats(const struct ops *ops, struct winograd shape, size_t stride)
 {
-    return smaller(padded(shape.outputs) / LANES, CHUNK);
+    return plane_floats(factor_floats(ops, panels_of(ops, shape).depth, stride));
 }
 
-static struct cut cut_maps(struct winograd shape, size_t images, bool flows)
+static size_t out_floats(const struct ops *ops, struct winograd shape, size_t stride)
 {
-    const size_t most = tiles_at_once(shape);
+    return plane_floats(shape.sets * blocks_at_once(ops, shape) * LANES * stride);
+}
+
+static size_t units_of(const struct cut *cut, size_t tiles)
+{
+    return quotient(tiles, cut->unit);
+}
+
+static struct cut cut_maps(const struct ops *ops, struct winograd shape, size_t images, bool flows)
+{
+    const size_t most = tiles_at_once(ops, shape);
     struct cut cut = {.across = quotient(shape.width, shape.tile),
                       .down = quotient(shape.height, shape.tile),
-                      .in_blocks = depth_of(shape) / LANES,
+                      .in_blocks = padded(shape.inputs) / LANES,
                       .out_blocks = padded(shape.outputs) / LANES,
-                      .chunk = blocks_at_once(shape)};
+                      .chunk = blocks_at_once(ops, shape)};
 
     cut.runs = flows ? images : 1;
     cut.tiles = images * cut.down * cut.across / cut.runs;
     cut.unit = cut.across <= most ? cut.across : 1;
-    cut.blocks = quotient(cut.tiles / cut.unit, most / cut.unit);
+    cut.blocks = quotient(units_of(&cut, cut.tiles), most / cut.unit);
     cut.together = cut.blocks > 1 ? 1 : smaller(smaller(most / cut.tiles, cut.runs), OPS_FLOW_IMAGES);
-    cut.stride = cut.together * cut.unit * quotient(cut.tiles / cut.unit, cut.blocks) | 1;
-    cut.in_plane = plane_floats(cut.in_blocks, cut.stride);
-    cut.out_plane = plane_floats(shape.sets * cut.chunk, cut.stride);
+    cut.stride = factor_stride(ops, cut.together * cut.unit * quotient(units_of(&cut, cut.tiles), cut.blocks));
+    cut.in_plane = in_floats(ops, shape, cut.stride);
+    cut.out_plane = out_floats(ops, shape, cut.stride);
     return cut;
 }
 
 size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape)
 {
-    size_t stride = tiles_at_once(shape) | 1;
+    ops = ops_of(ops, shape);
 
-    (void)ops;
-    return points_of(shape) *
-           (plane_floats(depth_of(shape) / LANES, stride) + plane_floats(shape.sets * blocks_at_once(shape), stride));
+    size_t stride = factor_stride(ops, tiles_at_once(ops, shape));
+
+    return points_of(shape) * (in_floats(ops, shape, stride) + out_floats(ops, shape, stride));
 }
 
 /* Arguments for the loops of ops.h: the tiles of a block, and the shape of the product of every point. */
 struct work {
     struct cut cut;
+    struct factor_panels panels; /* of one point */
     struct ops_tiles tiles;
     struct ops_product product;
 };
@@ -199,8 +232,7 @@ struct work {
 static struct work plan_work(const struct winograd_call *call, const struct ops *ops, struct winograd shape,
                              struct layout layout)
 {
-    struct work work = {.cut = cut_maps(shape, call->images, call->joint)};
-    size_t columns = padded(shape.outputs);
+    struct work work = {.cut = cut_maps(ops, shape, call->images, call->joint), .panels = panels_of(ops, shape)};
 
     assert(CHUNK * LANES % ops->width == 0);
     work.tiles = (struct ops_tiles){.tile = shape.tile,
@@ -213,9 +245,9 @@ static struct work plan_work(const struct winograd_call *call, const struct ops 
                                     .rows = layout.rows,
                                     .columns = layout.columns,
                                     .stride = work.cut.stride};
-    work.product = (struct ops_product){.depth = depth_of(shape),
-                                        .outputs = columns,
-                                        .width = ops_width(ops, columns),
+    work.product = (struct ops_product){.depth = work.panels.depth,
+                                        .outputs = work.panels.outputs,
+                                        .width = work.panels.width,
                                         .from_stride = work.cut.stride,
                                         .to_stride = work.cut.stride};
     return work;
@@ -264,8 +296,7 @@ static struct prefetch_list list_prefetches(const struct winograd_call *call, co
     const struct cut *cut = &work->cut;
     struct ops_tiles next = work->tiles;
     struct prefetch_list list = {.count = 0};
-    size_t inputs = cut->in_blocks / (call->branches ? 2 : 1);
-    size_t from = inputs * first / cut->out_blocks, to = inputs * (first + blocks) / cut->out_blocks;
+    size_t from = cut->in_blocks * first / cut->out_blocks, to = cut->in_blocks * (first + blocks) / cut->out_blocks;
     bool multiplied = call->output == WINOGRAD_MULTIPLY || call->output == WINOGRAD_CHOOSE;
 
     add_ranges(&list, (struct region){call->y[0], call->stride.y, first, blocks, 0}, &work->tiles);
@@ -281,10 +312,11 @@ static struct prefetch_list list_prefetches(const struct winograd_call *call, co
 }
 
 /* A set's weights of one point, from a block of outputs on. */
-static const float *panels_of(const struct winograd_call *call, const struct work *work, size_t xi, size_t set,
-                              size_t first)
+static const float *weights_from(const struct winograd_call *call, const struct ops *ops, const struct work *work,
+                                 size_t xi, size_t set, size_t first)
 {
-    return call->packed[set] + (xi * work->cut.out_blocks + first) * LANES * work->product.depth;
+    return call->packed[set] + xi * factor_panels_floats(ops, work->panels) +
+           factor_panels_at(ops, work->panels, 0, first * LANES);
 }
 
 /* Products and outputs of one chunk. While a product runs, the first panel of the next one is prefetched; while the
@@ -297,14 +329,15 @@ static void run_products(const struct winograd_call *call, const struct ops *ops
     size_t after = first + blocks < cut->out_blocks ? first + blocks : 0;
     size_t products = points_of(shape) * shape.sets;
     struct prefetch_list list = list_prefetches(call, work, first, blocks);
-    size_t steps = products * ops_product_steps(ops, &work->product);
+    size_t steps = products * ops_factor_steps(ops, &work->product);
     struct ops_prefetch_cursor cursor = {.ranges = list.ranges, .count = list.count, .each = list.lines / steps + 1};
 
     for (size_t i = 0; i < products; i++) {
         size_t xi = i / shape.sets, set = i % shape.sets, next = (i + 1) % products;
-        cursor.panel = panels_of(call, work, next / shape.sets, next % shape.sets, i + 1 < products ? first : after);
-        ops->product(m + xi * cut->out_plane + set * blocks * cut->stride * LANES, v + xi * cut->in_plane,
-                     panels_of(call, work, xi, set, first), &work->product, &cursor);
+        cursor.panel =
+            weights_from(call, ops, work, next / shape.sets, next % shape.sets, i + 1 < products ? first : after);
+        ops->factor_product(m + xi * cut->out_plane + set * blocks * cut->stride * LANES, v + xi * cut->in_plane,
+                            weights_from(call, ops, work, xi, set, first), &work->product, &cursor);
     }
     ops->winograd_output(call, m, blocks, cut->out_plane, &work->tiles);
 }
@@ -323,14 +356,14 @@ static void run_flows(const struct winograd_call *call, const struct ops *ops, s
                             .points = points_of(shape),
                             .from_plane = cut->in_plane,
                             .lower_plane = cut->out_plane,
-                            .panels_plane = product.depth * cut->out_blocks * LANES};
+                            .panels_plane = factor_panels_floats(ops, work->panels)};
 
     product.rows /= flow.images;
     ops->winograd_lower(m, call, product.outputs / LANES, cut->out_plane, &work->tiles);
     for (size_t branch = 0; branch < (call->branches ? 2 : 1); branch++) {
-        size_t row = branch * padded(shape.inputs);
-        ops->flow(call->joint + first * shape.inputs * shape.outputs, v + row * cut->stride, m,
-                  call->packed[0] + flow.first * product.depth + row * product.width, &flow, &product);
+        size_t row = branch * factor_depth(ops, shape.inputs);
+        ops->flow(call->joint + first * shape.inputs * shape.outputs, v + factor_rows_at(ops, row / LANES, cut->stride),
+                  m, call->packed[0] + factor_panels_at(ops, work->panels, row, flow.first), &flow, &product);
     }
 }
 
@@ -341,10 +374,10 @@ static void run_block(const struct winograd_call *call, const struct ops *ops, s
     const struct cut *cut = &work->cut;
     float *v = scratch, *m = scratch + points_of(shape) * cut->in_plane;
     size_t tiles = cut->tiles * smaller(cut->together, cut->runs - first);
-    size_t units = tiles / cut->unit, begin = units * block / cut->blocks, end = units * (block + 1) / cut->blocks;
+    size_t units = units_of(cut, tiles), begin = units * block / cut->blocks * cut->unit;
 
-    work->tiles.first = first * cut->tiles + begin * cut->unit;
-    work->tiles.count = (end - begin) * cut->unit;
+    work->tiles.first = first * cut->tiles + begin;
+    work->tiles.count = smaller(tiles, units * (block + 1) / cut->blocks * cut->unit) - begin;
     work->product.rows = work->tiles.count;
     ops->winograd_input(v, call, cut->in_blocks, cut->in_plane, &work->tiles);
     for (size_t chunk = 0; chunk < cut->out_blocks; chunk += cut->chunk) {
@@ -370,10 +403,14 @@ static void start_sums(const struct winograd_call *call, struct winograd shape)
 void winograd_run(const struct winograd_call *call, const struct ops *ops, struct winograd shape, float *scratch)
 {
     struct layout layout = layout_blocked((struct shape){shape.outputs, shape.height, shape.width});
+
+    ops = ops_of(ops, shape);
+
     struct work work = plan_work(call, ops, shape, layout);
 
     assert(call->images > 0 && shape.sets == (call->packed[1] ? 2 : 1) && shape.branches == call->branches &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
+    assert(shape.adjoint || !call->joint);
     assert((!call->ledger || call->factor) && (!(call->summaries || call->weighted) || call->y[0]));
     start_sums(call, shape);
     if (call->joint && !call->accumulate_joint)

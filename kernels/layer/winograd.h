@@ -5,8 +5,8 @@
  *   t[k,p] = sum_{c,dy,dx} w[k,c,dy,dx] (x factor)[c, p + (dy-1, dx-1)]
  *
  * for one or two sets of weights on the same inputs, fused with the elementwise operations that follow (enum
- * winograd_output). With weights packed as adjoint it is the input gradient, and one more product gives the flow
- * between the channels too.
+ * winograd_output). As adjoint it is the input gradient, and one more product gives the flow between the
+ * channels too.
  *
  * Arrays of variables are in the blocked layout (layout_blocked); floats that belong to no neuron must be zero in
  * inputs and are zero in outputs. F(4x4) needs 4 times fewer multiplications than direct convolution, and its rounding
@@ -25,17 +25,18 @@ struct winograd {
     size_t sets;            /* of weights: 1 or 2 */
     size_t height, width;
     size_t tile;   /* 4 or 2 */
+    bool adjoint;  /* downward: weights are [inputs][outputs][3][3], and flows can be computed */
     bool branches; /* inputs are twice those: of both branches of gamma (winograd_call) */
 };
 
-/* Floats of the packed weights of one set. They serve only tables of the same width. */
+/* Floats of the packed weights of one set. They serve only the table that they are packed for. */
 size_t winograd_weights_floats(const struct ops *ops, struct winograd shape);
 
 /* Transform, in double, and pack one set: w [outputs][inputs][3][3], or for the adjoint [inputs][outputs][3][3]. */
-void winograd_pack(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape);
+void winograd_pack(float *packed, const float *w, const struct ops *ops, struct winograd shape);
 
 /* The weights of the second branch's inputs, in the same array. */
-void winograd_pack_second(float *packed, const float *w, bool adjoint, const struct ops *ops, struct winograd shape);
+void winograd_pack_second(float *packed, const float *w, const struct ops *ops, struct winograd shape);
 
 size_t winograd_scratch_floats(const struct ops *ops, struct winograd shape);
 

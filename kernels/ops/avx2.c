@@ -10,4 +10,4 @@ static bool available(void)
 }
 
 extern const struct ops ops_avx2;
-const struct ops ops_avx2 = {.name = "avx2", .available = available, OPS_MEMBERS};
+const struct ops ops_avx2 = {.name = "avx2", .peak = "avx2", .available = available, OPS_MEMBERS};

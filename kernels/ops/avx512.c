@@ -11,4 +11,4 @@ static bool available(void)
 }
 
 extern const struct ops ops_avx512;
-const struct ops ops_avx512 = {.name = "avx512", .available = available, OPS_MEMBERS};
+const struct ops ops_avx512 = {.name = "avx512", .peak = "avx512", .available = available, OPS_MEMBERS};

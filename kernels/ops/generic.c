@@ -9,4 +9,4 @@ static bool available(void)
 }
 
 extern const struct ops ops_generic;
-const struct ops ops_generic = {.name = "generic", .available = available, OPS_MEMBERS};
+const struct ops ops_generic = {.name = "generic", .peak = "generic", .available = available, OPS_MEMBERS};

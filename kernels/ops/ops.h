@@ -12,7 +12,8 @@
  *              not its border; flow matrices have no padding
  *   alignment  results do not depend on it; some stores are faster into arrays aligned to vectors
  *   tiles      a call gets a run of tiles (struct ops_tiles), in the order of images, rows, columns. Their transforms
- *              lie at [xi][channels / 16][stride][16], points xi `plane` floats apart
+ *              are factors (factor.h) with tiles as rows, points xi `plane` floats apart; products lie at
+ *              [xi][channels / 16][stride][16]
  *   overlap    outputs must not overlap inputs
  *   failure    none, and no allocation; all functions are thread-safe
  *
@@ -90,11 +91,14 @@ struct ops_block {
     size_t position; /* y W + x of the first neuron */
 };
 
-/* Arguments of positions_gather: positions are `step` apart. */
+/* Arguments of positions_gather: positions are `step` apart. Of factor_rows also floats from a part of the factor to
+ * the next, and floats of x from the first to the second of the blocks that share the rows (factor_blocks), 0 where
+ * there is no second. */
 struct ops_gather {
     size_t step;
     float scale;
     bool magnitude; /* |x| instead of x */
+    size_t part, next;
 };
 
 /* The denominator d of a coefficient, from z and a second sum s:
@@ -139,12 +143,15 @@ struct ops_window {
 
 struct ops {
     const char *name;
+    const char *peak; /* the loop of peak.h that benchmarks compare this variant with: multiply-adds of floats */
     bool (*available)(void);
-    size_t width; /* the widest panel: 16, 32 or 64 */
-    size_t rows;  /* of a left factor in one step of a product */
+    size_t width;              /* the widest panel: 16, 32 or 64 */
+    size_t rows;               /* of a left factor in one step of a product */
+    size_t parts;              /* of a float in a factor (factor.h): 1 or 3 */
+    const struct ops *vectors; /* the same with factors in floats, for flows and small products; NULL: this one */
 
-    /* v = B' (x * factor) B of every tile and its border of one; factor NULL means one. With call->ledger, also the
-     * sums of the ledger. */
+    /* v = B' (x * factor) B of every tile and its border of one, as rows of a factor, for `blocks` blocks of channels
+     * of x; factor NULL means one. With call->branches, twice as many. With call->ledger, also the ledger's sums. */
     void (*winograd_input)(float *v, const struct winograd_call *call, size_t blocks, size_t plane,
                            const struct ops_tiles *tiles);
 
@@ -170,6 +177,14 @@ struct ops {
      *   shape          as in the product, whose depth may be more than the inputs; to_stride is lower's */
     void (*flow)(float *joint, const float *from, const float *lower, const float *panels, const struct ops_flow *flow,
                  const struct ops_product *shape);
+
+    /* The product with factors in the table's own format (factor.h). It writes whole tiles: to_stride is from
+     * factor_stride. */
+    void (*factor_product)(float *to, const float *from, const float *panels, const struct ops_product *shape,
+                           struct ops_prefetch_cursor *cursor);
+
+    /* positions_gather into rows of a factor. */
+    void (*factor_rows)(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *gather);
 
     /* Add to the summaries or the ledger's sums of a block's channels, see kernels/layer/channels.h. */
     void (*channels_summary)(struct channels_summary *out, const float *v, const float *w,
@@ -248,7 +263,8 @@ const char *ops_name(size_t i);
 /* Width of the panels of a product with so many outputs. */
 size_t ops_width(const struct ops *ops, size_t outputs);
 
-/* Number of steps of a product, each of which prefetches `each` lines of the cursor. */
+/* Number of steps of a product, or of a factor_product, each of which prefetches `each` lines of the cursor. */
 size_t ops_product_steps(const struct ops *ops, const struct ops_product *shape);
+size_t ops_factor_steps(const struct ops *ops, const struct ops_product *shape);
 
 #endif

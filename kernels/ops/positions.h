@@ -5,25 +5,56 @@
 
 #include "kernels/ops/winograd.h"
 
+/* What is gathered becomes floats, or a factor's rows of one or two blocks. */
+enum gathered { GATHERED_FLOATS, GATHERED_ROW, GATHERED_ROWS };
+
+INLINE vec gathered_at(const float *x, const float *factor, mask bits, float scale)
+{
+    vec v = (vec)((mask)load(x) & bits) * scale;
+
+    return factor ? v * load(factor) : v;
+}
+
 INLINE void gather_positions(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *g,
-                             const bool weighted)
+                             const enum gathered as)
 {
     const size_t step = g->step * OPS_LANES;
     const mask bits = g->magnitude ? (mask){0} + INT32_MAX : ~(mask){0};
 
     for (size_t i = 0; i < n; i++)
         for (size_t lane = 0; lane < OPS_LANES; lane += LANES) {
-            vec v = (vec)((mask)load(x + i * step + lane) & bits) * g->scale;
-            store(to + i * OPS_LANES + lane, weighted ? v * load(factor + i * step + lane) : v);
+            const size_t at = i * step + lane;
+            const vec even = gathered_at(x + at, factor ? factor + at : NULL, bits, g->scale);
+            const vec odd = as == GATHERED_ROWS
+                                ? gathered_at(x + at + g->next, factor ? factor + at + g->next : NULL, bits, g->scale)
+                                : zeros();
+            if (as == GATHERED_ROW || as == GATHERED_ROWS)
+                put_rows(to + i * OPS_LANES + lane, even, odd, g->part);
+            else
+                store(to + i * OPS_LANES + lane, even);
         }
+}
+
+INLINE void gather_as(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *g,
+                      const enum gathered as)
+{
+    if (factor)
+        gather_positions(to, x, factor, n, g, as);
+    else
+        gather_positions(to, x, NULL, n, g, as);
 }
 
 static void positions_gather(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *g)
 {
-    if (factor)
-        gather_positions(to, x, factor, n, g, true);
+    gather_as(to, x, factor, n, g, GATHERED_FLOATS);
+}
+
+static void factor_rows(float *to, const float *x, const float *factor, size_t n, const struct ops_gather *g)
+{
+    if (g->next)
+        gather_as(to, x, factor, n, g, GATHERED_ROWS);
     else
-        gather_positions(to, x, factor, n, g, false);
+        gather_as(to, x, factor, n, g, GATHERED_ROW);
 }
 
 /* v within low .. high, NaN kept */

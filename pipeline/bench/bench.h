@@ -49,13 +49,13 @@ struct bench_product {
 struct bench_machine {
     size_t npeaks;
     struct bench_peak peaks[BENCH_MAX_PEAKS];
-    double peak; /* of the instruction set in force */
+    double peak; /* of the instruction set that counts */
     size_t nproducts;
     struct bench_product products[NETWORK_MAX_LINKS];
     double product; /* a second, over all products */
 };
 
-/*   isa  in  the instruction set in force */
+/*   isa  in  the instruction set whose peak counts */
 enum status bench_machine(struct bench_machine *out, const struct network *net, const char *isa, size_t repeats,
                           const struct node *node, struct error *err);
 
@@ -155,7 +155,7 @@ struct bench_results {
     char composite[BENCH_NAME];
     double floor; /* floating-point operations of one image by direct convolution */
     size_t ranks, block;
-    const char *blas_core, *isa;
+    const char *blas_core, *isa, *peak_isa; /* peak_isa: whose peak the floor is at */
     struct bench_machine machine;
     struct bench_layer layers[NETWORK_MAX_LINKS];
     size_t variants; /* the first of enum bench_variant */

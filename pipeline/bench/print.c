@@ -143,8 +143,8 @@ void bench_print(const struct bench_results *results)
     if (results->variants == BENCH_VARIANTS)
         printf("\nan epoch's store          %.2f s, %.1f MiB; every %.0f s\n", results->store.seconds,
                results->store.bytes / 0x1p20, results->epoch);
-    printf("\nfloor                     %.1f GFLOP at the peak of %s: %.2f ms\n", results->floor * GIGA, results->isa,
-           results->floor / results->images[BENCH_PLAIN].median.peak * MILLI);
+    printf("\nfloor                     %.1f GFLOP at the peak of %s: %.2f ms\n", results->floor * GIGA,
+           results->peak_isa, results->floor / results->images[BENCH_PLAIN].median.peak * MILLI);
     printf("floor / own time          %.2f (%.2f to %.2f)\n", results->floor_ratio.median, results->floor_ratio.least,
            results->floor_ratio.most);
 }
@@ -274,11 +274,11 @@ static json_t *json_overhead(const struct bench_results *results, enum bench_var
 bool bench_print_json(const struct bench_results *results)
 {
     json_t *root = json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:f, s:o, s:o, "
-        "s:o}",
+        "{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:f, s:o, s:f, s:o, s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:f, "
+        "s:o, s:o, s:o}",
         "network", results->net.name, "composite", results->composite, "ranks", integer(results->ranks), "block",
-        integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_gflops",
-        results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
+        integer(results->block), "isa", results->isa, "blas_core", results->blas_core, "peak_isa", results->peak_isa,
+        "peak_gflops", results->machine.peak * GIGA, "peaks", json_peaks(&results->machine), "sgemm_gflops",
         results->machine.product * GIGA, "sgemm", json_products(&results->machine), "floor_gflop",
         results->floor * GIGA, "floor_ratio", results->floor_ratio.median, "floor_ratio_spread",
         json_spread(&results->floor_ratio), "image_seconds", results->images[BENCH_PLAIN].median.total,

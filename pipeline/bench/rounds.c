@@ -55,9 +55,9 @@ static void set_ratios(struct bench_image *other, const struct bench_image *firs
 enum status bench_alternate(struct bench_image *first, struct run_work *first_work, struct bench_image *other,
                             struct run_work *other_work, size_t repeats, struct error *err)
 {
-    const char *isa = first_work->plan->model.plan.options.ops->name;
+    const char *peak_isa = first_work->plan->model.plan.options.ops->peak;
     const struct node *node = first_work->node;
-    double begun = log_seconds(), before = bench_peak(isa, node), after;
+    double begun = log_seconds(), before = bench_peak(peak_isa, node), after;
     size_t rounds = other ? 2 * repeats + 1 : repeats;
     enum status rc = OK;
 
@@ -66,7 +66,7 @@ enum status bench_alternate(struct bench_image *first, struct run_work *first_wo
         struct bench_image *image = is_other ? other : first;
         struct bench_round *round = &image->rounds[image->nrounds];
         TRY(time_round(round, is_other ? other_work : first_work, err));
-        after = bench_peak(isa, node);
+        after = bench_peak(peak_isa, node);
         round->peak = (before + after) / 2;
         before = after;
         image->nrounds++;

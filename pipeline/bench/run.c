@@ -92,8 +92,9 @@ static enum status measure_parts(struct bench_results *out, const struct bench_o
     out->block = plan->config->run.block;
     out->blas_core = blas_core();
     out->isa = plan->model.plan.options.ops->name;
+    out->peak_isa = plan->model.plan.options.ops->peak;
     snprintf(out->composite, sizeof out->composite, "%s", plan->config->measure.composite);
-    TRY(bench_machine(&out->machine, &out->net, out->isa, options->repeats, work->node, err));
+    TRY(bench_machine(&out->machine, &out->net, out->peak_isa, options->repeats, work->node, err));
     image = reader_take(work->worker.reader, plan->images.first, plan->images.first + 1);
     TRY(bench_layers(out->layers, &plan->model, image->inputs, options, work->node, err));
 done:

@@ -17,7 +17,7 @@ const char *version_sanitizers(void);
 /* The name of library i, and its version as loaded into `out`; returns NULL after the last. */
 const char *version_library(char out[VERSION_TEXT], size_t i);
 
-/* The instruction set that the kernels use on this processor: "generic", "avx2", "avx512". */
+/* The instruction set that the kernels use on this processor: "generic", "avx2", "avx512" or "amx". */
 const char *version_instructions(void);
 
 #endif

@@ -25,7 +25,8 @@ import torchvision
 NETWORKS = "vgg16", "resnet18", "resnet50", "mobilenet_v2"
 BATCH = 8
 UNTUNED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # all programs choose their kernels themselves
-ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2"}
+ISA_NAMES = {"amx": "AMX", "avx512": "AVX-512", "avx2": "AVX2"}
+NEXT = {"amx": ("avx512", "avx2"), "avx512": ("avx2",)}  # those that are measured beside the best one
 
 
 def processor():
@@ -101,8 +102,9 @@ def measure(name, arguments):
         ratios.append(2 * own / (forward[-2] + forward[-1]))
         zennit = zennit_seconds(model, images)
         theirs += [] if zennit is None else [zennit / own]
-        if run["isa"] == "avx512":
-            runs.setdefault("avx2", []).append(bench(name, arguments.repeats, "--plain", isa="avx2"))
+        for isa in NEXT.get(run["isa"], ()):
+            runs.setdefault(isa, []).append(bench(name, arguments.repeats, "--plain", isa=isa))
+        if run["isa"] in NEXT:
             forward.append(forward_seconds(model, images))
         print(f"{name}: {own:.4f} s, forward {forward[-1]:.4f} s", file=sys.stderr, flush=True)
     peers = {"Network": name, "PyTorch's forward, ms": spread([1e3 * one for one in forward], "{:.0f}"),

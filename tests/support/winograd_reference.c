@@ -40,7 +40,7 @@ static double at(const float *plane, struct winograd s, size_t y, size_t x)
 
 static double weight(struct planes p, struct winograd s, size_t k, size_t c, size_t tap)
 {
-    return (double)(p.adjoint ? p.w[(c * s.outputs + k) * 9 + 8 - tap] : p.w[(k * s.inputs + c) * 9 + tap]);
+    return (double)(s.adjoint ? p.w[(c * s.outputs + k) * 9 + 8 - tap] : p.w[(k * s.inputs + c) * 9 + tap]);
 }
 
 static double term(struct planes p, struct winograd s, size_t k, size_t c, size_t y, size_t x)

@@ -5,13 +5,10 @@
 
 #include "kernels/layer/winograd.h"
 
-#include <stdbool.h>
-
 /* One image: everything planar, x and lower with their factors multiplied in. */
 struct planes {
     const float *x, *lower; /* [inputs][H][W], [outputs][H][W] */
-    const float *w;         /* [outputs][inputs][9], or [inputs][outputs][9] if adjoint */
-    bool adjoint;
+    const float *w;         /* [outputs][inputs][9], or [inputs][outputs][9] of an adjoint */
 };
 
 /* What one set of weights gives, planar, with bounds of the rounding errors. */

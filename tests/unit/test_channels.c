@@ -91,7 +91,8 @@ static void the_first_of_equal_largest_values_counts(void **state)
 static void check_convolution(struct random *random, struct shape shape, size_t tile)
 {
     const struct ops *ops = isa_under_test();
-    struct winograd s = {1, shape.channels, 1, shape.height, shape.width, tile, false};
+    struct winograd s = {
+        .inputs = 1, .outputs = shape.channels, .sets = 1, .height = shape.height, .width = shape.width, .tile = tile};
     struct layout in = layout_blocked((struct shape){1, shape.height, shape.width}), out = layout_blocked(shape);
     struct guarded x = guarded_alloc(layout_floats(in)), neurons = numbers(random, shape_positions(shape));
     struct guarded w = numbers(random, shape.channels * 9), packed = guarded_alloc(winograd_weights_floats(ops, s));
@@ -110,7 +111,7 @@ static void check_convolution(struct random *random, struct shape shape, size_t 
 
     assert_non_null(sums);
     layout_from_planar(x.values, neurons.values, in);
-    winograd_pack(packed.values, w.values, false, ops, s);
+    winograd_pack(packed.values, w.values, ops, s);
     winograd_run(&call, ops, s, scratch.values);
     assert_largest(call.summaries, y.values, NULL, out);
     assert_largest(call.weighted, y.values, share.values, out);

@@ -27,7 +27,6 @@ struct arrays {
     struct guarded x, factor, lower, lower_factor, multiplier, y[2], joint, packed[2], scratch, bias[2], scale;
     float *planar_x, *planar_lower; /* with their factors */
     float *w[2];
-    bool adjoint;
 };
 
 static float *random_floats(struct random *random, size_t n)
@@ -72,9 +71,9 @@ static float *ones(size_t n)
     return p;
 }
 
-static struct arrays arrays_alloc(struct random *random, struct winograd s, bool adjoint, size_t shift)
+static struct arrays arrays_alloc(struct random *random, struct winograd s, size_t shift)
 {
-    struct arrays a = {.shape = s, .adjoint = adjoint};
+    struct arrays a = {.shape = s};
 
     a.in = layout_blocked((struct shape){s.inputs, s.height, s.width});
     a.out = layout_blocked((struct shape){s.outputs, s.height, s.width});
@@ -101,7 +100,7 @@ static void arrays_pack(struct arrays *a, const struct ops *ops, size_t shift)
     a->scratch = guarded_alloc(winograd_scratch_floats(ops, a->shape) + shift);
     for (size_t set = 0; set < a->shape.sets; set++) {
         a->packed[set] = guarded_alloc(winograd_weights_floats(ops, a->shape) + shift);
-        winograd_pack(a->packed[set].values, a->w[set], a->adjoint, ops, a->shape);
+        winograd_pack(a->packed[set].values, a->w[set], ops, a->shape);
     }
 }
 
@@ -252,10 +251,10 @@ static void check_variant(struct arrays *a, const struct ops *ops, const struct 
         assert_non_null(t[set]);
         memcpy(t[set], a->y[set].values, layout_floats(a->out) * sizeof(float));
     }
-    if (a->shape.sets == 1) {
+    if (a->shape.sets == 1)
         check_multiplied(a, ops, t[0]);
+    if (a->shape.adjoint)
         check_joint(a, ops, e);
-    }
     for (unsigned options = 0; options < 8; options++)
         check_evaluated(a, ops, t, options);
     free(t[0]);
@@ -277,33 +276,35 @@ static void for_each_variant(void (*check)(const struct ops *ops))
 /* ---- tests
  * --------------------------------------------------------------------------------------------------------- */
 
-static const struct {
-    struct winograd shape;
-    bool adjoint;
-} cases[] = {
-    {{1, 1, 1, 1, 1, 4, false}, false},
-    {{4, 8, 2, 2, 2, 4, false}, false},
-    {{8, 4, 1, 3, 5, 4, false}, true},
-    {{16, 16, 2, 4, 4, 4, false}, false},
-    {{17, 33, 1, 7, 9, 4, false}, true},
-    {{20, 35, 2, 14, 14, 4, false}, false},
-    {{35, 64, 1, 14, 6, 4, false}, true},
-    {{3, 130, 1, 4, 4, 4, false}, false},
-    {{1, 1, 2, 1, 1, 2, false}, false},
-    {{4, 8, 2, 2, 2, 2, false}, false},
-    {{8, 4, 1, 3, 5, 2, false}, true},
-    {{17, 33, 2, 7, 9, 2, false}, false},
-    {{35, 20, 1, 14, 14, 2, false}, true},
-    {{2, 3, 1, 30, 57, 4, false}, true},
-    {{2, 3, 2, 31, 22, 2, false}, false},
+static const struct winograd cases[] = {
+    {1, 1, 1, 1, 1, 4, false, false},
+    {4, 8, 2, 2, 2, 4, false, false},
+    {8, 4, 1, 3, 5, 4, true, false},
+    {16, 16, 2, 4, 4, 4, false, false},
+    {17, 33, 1, 7, 9, 4, true, false},
+    {20, 35, 2, 14, 14, 4, false, false},
+    {35, 64, 1, 14, 6, 4, true, false},
+    {3, 130, 1, 4, 4, 4, false, false},
+    {1, 1, 2, 1, 1, 2, false, false},
+    {4, 8, 2, 2, 2, 2, false, false},
+    {8, 4, 1, 3, 5, 2, true, false},
+    {17, 33, 2, 7, 9, 2, false, false},
+    {35, 20, 1, 14, 14, 2, true, false},
+    {2, 3, 1, 30, 57, 4, true, false},
+    {2, 3, 2, 31, 22, 2, false, false},
     /* outputs in several chunks, whose last one can be smaller */
-    {{5, 80, 2, 5, 5, 4, false}, false},
-    {{3, 160, 2, 5, 5, 2, false}, false},
-    {{3, 128, 1, 4, 4, 4, false}, true},
+    {5, 80, 2, 5, 5, 4, false, false},
+    {3, 160, 2, 5, 5, 2, false, false},
+    {3, 128, 1, 4, 4, 4, true, false},
+    /* upward and wide, in tiles of AMX where there are any: odd numbers of blocks of inputs, several chunks, several
+     * blocks */
+    {273, 20, 2, 9, 10, 4, false, false},
+    {257, 260, 1, 5, 6, 2, false, false},
+    {256, 5, 1, 33, 32, 2, false, false},
     /* rows of more tiles than a block has */
-    {{2, 3, 1, 5, 230, 4, false}, true},
-    {{2, 3, 2, 3, 300, 2, false}, false},
-    {{2, 3, 1, 9, 513, 4, false}, false},
+    {2, 3, 1, 5, 230, 4, true, false},
+    {2, 3, 2, 3, 300, 2, false, false},
+    {2, 3, 1, 9, 513, 4, false, false},
 };
 
 static void check_case(const struct ops *ops)
@@ -311,11 +312,11 @@ static void check_case(const struct ops *ops)
     struct random random = random_seed(ops->name);
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct arrays a = arrays_alloc(&random, cases[i].shape, cases[i].adjoint, 0);
+        struct arrays a = arrays_alloc(&random, cases[i], 0);
         struct expected e[2];
         arrays_pack(&a, ops, 0);
         for (size_t set = 0; set < a.shape.sets; set++)
-            e[set] = expected_of((struct planes){a.planar_x, a.planar_lower, a.w[set], a.adjoint}, a.shape);
+            e[set] = expected_of((struct planes){a.planar_x, a.planar_lower, a.w[set]}, a.shape);
         check_variant(&a, ops, e);
         for (size_t set = 0; set < a.shape.sets; set++)
             expected_free(&e[set]);
@@ -331,11 +332,11 @@ static void every_output_equals_plain_loops(void **state)
 }
 
 /* Two sets at once are the same bits as each alone, wherever the arrays lie. */
-static void check_bits(const struct ops *ops)
+static void check_sets(const struct ops *ops, struct winograd s)
 {
     struct random random = random_seed("bits"), copy = random;
-    struct winograd s = {19, 37, 2, 9, 10, 4, false}, one = s;
-    struct arrays a = arrays_alloc(&random, s, false, 0), b = arrays_alloc(&copy, s, false, 1);
+    struct winograd one = s;
+    struct arrays a = arrays_alloc(&random, s, 0), b = arrays_alloc(&copy, s, 1);
 
     one.sets = 1;
     arrays_pack(&a, ops, 0);
@@ -344,7 +345,7 @@ static void check_bits(const struct ops *ops)
     b.shape = one;
     for (size_t set = 0; set < 2; set++) {
         arrays_pack(&b, ops, 1);
-        winograd_pack(b.packed[0].values, b.w[set], false, ops, one);
+        winograd_pack(b.packed[0].values, b.w[set], ops, one);
         struct winograd_call alone = stored(&b);
         winograd_run(&alone, ops, one, b.scratch.values);
         assert_memory_equal(alone.y[0], both.y[set], layout_floats(a.out) * sizeof(float));
@@ -353,6 +354,12 @@ static void check_bits(const struct ops *ops)
     arrays_unpack(&a);
     arrays_free(&a);
     arrays_free(&b);
+}
+
+static void check_bits(const struct ops *ops)
+{
+    check_sets(ops, (struct winograd){19, 37, 2, 9, 10, 4, false, false});
+    check_sets(ops, (struct winograd){256, 40, 2, 9, 10, 4, false, false});
 }
 
 static void bits_depend_on_values_only(void **state)
@@ -368,7 +375,7 @@ enum { IMAGES = 11 };
  */
 static void check_images(const struct ops *ops, struct winograd s, struct random *random)
 {
-    struct arrays a = arrays_alloc(random, s, true, 0);
+    struct arrays a = arrays_alloc(random, s, 0);
     size_t in = layout_floats(a.in), out = layout_floats(a.out), pairs = s.inputs * s.outputs;
     struct guarded x = guarded_alloc(IMAGES * in), y = guarded_alloc(IMAGES * out);
     struct guarded joint = guarded_alloc(IMAGES * pairs);
@@ -382,7 +389,7 @@ static void check_images(const struct ops *ops, struct winograd s, struct random
     struct winograd_call call = stored(&a);
     call.output = WINOGRAD_MULTIPLY;
     call.multiplier = a.multiplier.values;
-    call.joint = a.joint.values;
+    call.joint = s.adjoint ? a.joint.values : NULL;
     call.lower = a.lower.values;
     struct winograd_call all = call;
     all.images = IMAGES;
@@ -390,13 +397,14 @@ static void check_images(const struct ops *ops, struct winograd s, struct random
     all.stride.y = out;
     all.x = x.values;
     all.y[0] = y.values;
-    all.joint = joint.values;
+    all.joint = s.adjoint ? joint.values : NULL;
     winograd_run(&all, ops, s, a.scratch.values);
     for (size_t i = 0; i < IMAGES; i++) {
         call.x = x.values + i * in;
         winograd_run(&call, ops, s, a.scratch.values);
         assert_memory_equal(y.values + i * out, call.y[0], out * sizeof(float));
-        assert_memory_equal(joint.values + i * pairs, call.joint, pairs * sizeof(float));
+        if (s.adjoint)
+            assert_memory_equal(joint.values + i * pairs, call.joint, pairs * sizeof(float));
     }
     arrays_unpack(&a);
     arrays_free(&a);
@@ -408,11 +416,9 @@ static void check_images(const struct ops *ops, struct winograd s, struct random
 /* An image has several blocks of tiles, or a block has several images, the last one fewer. */
 static void check_groups(const struct ops *ops)
 {
-    static const struct winograd shapes[] = {{19, 37, 1, 14, 13, 4, false},
-                                             {5, 20, 1, 4, 4, 4, false},
-                                             {33, 70, 1, 8, 7, 4, false},
-                                             {5, 20, 1, 5, 4, 2, false},
-                                             {3, 5, 1, 60, 57, 4, false}};
+    static const struct winograd shapes[] = {{19, 37, 1, 14, 13, 4, true, false}, {5, 20, 1, 4, 4, 4, true, false},
+                                             {33, 70, 1, 8, 7, 4, true, false},   {5, 20, 1, 5, 4, 2, true, false},
+                                             {3, 5, 1, 60, 57, 4, true, false},   {260, 3, 1, 10, 9, 4, false, false}};
     struct random random = random_seed("images");
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
@@ -426,11 +432,10 @@ static void images_at_once_equal_one_by_one(void **state)
 }
 
 /* F(2x2) of an input that is zero except at one position: exactly zero where that is not among the 3x3 inputs. */
-static void check_zeros(const struct ops *ops)
+static void check_zeros_of(const struct ops *ops, struct winograd s)
 {
     struct random random = random_seed("zeros");
-    struct winograd s = {5, 18, 1, 8, 7, 2, false};
-    struct arrays a = arrays_alloc(&random, s, false, 0);
+    struct arrays a = arrays_alloc(&random, s, 0);
     size_t py = 3, px = 4, nonzero = 0;
 
     arrays_pack(&a, ops, 0);
@@ -454,6 +459,12 @@ static void check_zeros(const struct ops *ops)
     arrays_free(&a);
 }
 
+static void check_zeros(const struct ops *ops)
+{
+    check_zeros_of(ops, (struct winograd){5, 18, 1, 8, 7, 2, false, false});
+    check_zeros_of(ops, (struct winograd){256, 18, 1, 8, 7, 2, false, false});
+}
+
 static void small_tiles_keep_exact_zeros(void **state)
 {
     (void)state;
@@ -461,11 +472,10 @@ static void small_tiles_keep_exact_zeros(void **state)
 }
 
 /* What is not a number stays visible, within its tiles. */
-static void check_nan(const struct ops *ops)
+static void check_nan_of(const struct ops *ops, struct winograd s)
 {
     struct random random = random_seed("nan");
-    struct winograd s = {3, 20, 2, 13, 13, 4, false};
-    struct arrays a = arrays_alloc(&random, s, false, 0);
+    struct arrays a = arrays_alloc(&random, s, 0);
 
     arrays_pack(&a, ops, 0);
     a.x.values[layout_index(a.in, 1, 2, 2)] = NAN;
@@ -483,6 +493,12 @@ static void check_nan(const struct ops *ops)
         }
     arrays_unpack(&a);
     arrays_free(&a);
+}
+
+static void check_nan(const struct ops *ops)
+{
+    check_nan_of(ops, (struct winograd){3, 20, 2, 13, 13, 4, false, false});
+    check_nan_of(ops, (struct winograd){256, 20, 2, 13, 13, 4, false, false});
 }
 
 static void nan_stays_nan(void **state)
