@@ -13,7 +13,7 @@
 static struct measure_plan plan_of(const struct network *net, const char *composite)
 {
     static const float model[1]; /* never looked at */
-    struct measure_options options = {.variation_limit = 1000, .group = 1};
+    struct measure_options options = {.variation_limit = 1000, .group = 1, .ops = ops_select("generic")};
     struct measure_plan plan;
 
     assert_true(rule_composite(options.rules, composite, net));

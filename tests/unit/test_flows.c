@@ -244,7 +244,7 @@ static void cost_is_that_of_the_sweeps(void **state)
 {
     struct flows flows;
     struct network net;
-    struct measure_options options = {.given = GIVEN_INPUT, .group = 1};
+    struct measure_options options = {.given = GIVEN_INPUT, .group = 1, .ops = ops_select("generic")};
     struct measure_plan plan;
 
     (void)state;
