@@ -63,11 +63,11 @@ void taps_pack(float *packed, const float *w, enum taps_packed as, const struct 
 {
     bool adjoint = as == TAPS_DOWN || as == TAPS_DOWN_MAGNITUDE;
     bool magnitude = as == TAPS_UP_MAGNITUDE || as == TAPS_DOWN_MAGNITUDE;
-    size_t taps = taps_of(link), lower = factor_depth(ops, link->lower.channels);
 
     ops = ops_of(ops, adjoint);
 
     struct factor_panels panels = panels_of(link, adjoint, ops);
+    size_t taps = taps_of(link), lower = factor_depth(ops, link->lower.channels);
     size_t plane = factor_panels_floats(ops, panels);
 
     memset(packed, 0, taps_weights_floats(link, adjoint, ops) * sizeof *packed);

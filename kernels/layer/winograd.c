@@ -410,7 +410,7 @@ void winograd_run(const struct winograd_call *call, const struct ops *ops, struc
 
     assert(call->images > 0 && shape.sets == (call->packed[1] ? 2 : 1) && shape.branches == call->branches &&
            (shape.sets == 1 || (call->output != WINOGRAD_MULTIPLY && !call->joint)));
-    assert(shape.adjoint || !call->joint);
+    assert(shape.adjoint || !(call->joint || shape.branches)); /* their factors are floats */
     assert((!call->ledger || call->factor) && (!(call->summaries || call->weighted) || call->y[0]));
     start_sums(call, shape);
     if (call->joint && !call->accumulate_joint)

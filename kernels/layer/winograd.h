@@ -26,7 +26,7 @@ struct winograd {
     size_t height, width;
     size_t tile;   /* 4 or 2 */
     bool adjoint;  /* downward: weights are [inputs][outputs][3][3], and flows can be computed */
-    bool branches; /* inputs are twice those: of both branches of gamma (winograd_call) */
+    bool branches; /* downward: inputs are twice those, of both branches of gamma (winograd_call) */
 };
 
 /* Floats of the packed weights of one set. They serve only the table that they are packed for. */

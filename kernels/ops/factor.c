@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { LANES = OPS_LANES, TILE = 16, TILE_DEPTH = 32, TILE_FLOATS = TILE * TILE_DEPTH / 2 };
+enum { LANES = OPS_LANES, TILE = 16, TILE_DEPTH = 32, TILE_FLOATS = TILE * TILE_DEPTH / 2 /* as in tiles.h */ };
 
 static bool split(const struct ops *ops)
 {
@@ -67,14 +67,15 @@ size_t factor_panels_at(const struct ops *ops, struct factor_panels panels, size
     return (column / panels.width * panels.depth + row) * panels.width;
 }
 
-/* The nearest number of 8 bits: the upper half of a float's bits; and the rest. */
-static uint16_t upper_half(float *rest)
+/* The nearest number of 8 bits, the upper half of a float's bits, and the rest; not rounded for the last part, as in
+ * split.h. */
+static uint16_t upper_half(float *rest, bool last)
 {
     uint32_t bits;
     float part;
 
     memcpy(&bits, rest, sizeof bits);
-    bits = (bits + 0x8000) & 0xffff0000;
+    bits = (last ? bits : bits + 0x8000) & 0xffff0000;
     memcpy(&part, &bits, sizeof part);
     *rest -= part;
     return (uint16_t)(bits >> 16);
@@ -91,7 +92,7 @@ void factor_panels_put(float *to, float value, const struct ops *ops, struct fac
     size_t half = (row % LANES * TILE + column % TILE) * 2 + row % TILE_DEPTH / LANES;
 
     for (size_t p = 0; p < ops->parts; p++, tile += TILE_FLOATS * sizeof *to) {
-        uint16_t part = upper_half(&value);
+        uint16_t part = upper_half(&value, p + 1 == ops->parts);
         memcpy(tile + half * sizeof part, &part, sizeof part);
     }
 }

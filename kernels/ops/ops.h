@@ -12,8 +12,8 @@
  *              not its border; flow matrices have no padding
  *   alignment  results do not depend on it; some stores are faster into arrays aligned to vectors
  *   tiles      a call gets a run of tiles (struct ops_tiles), in the order of images, rows, columns. Their transforms
- *              are factors (factor.h) with tiles as rows, points xi `plane` floats apart; products lie at
- *              [xi][channels / 16][stride][16]
+ *              are factors (factor.h) with tiles as rows, points xi `plane` floats apart; products, and the lower
+ *              variable of flows, lie at [xi][channels / 16][stride][16]
  *   overlap    outputs must not overlap inputs
  *   failure    none, and no allocation; all functions are thread-safe
  *
@@ -45,7 +45,7 @@ struct ops_tiles {
 
 struct ops_product {
     size_t rows;    /* of the left factor and of the result */
-    size_t depth;   /* inner dimension, a multiple of OPS_LANES */
+    size_t depth;   /* inner dimension, a multiple of OPS_LANES; for factors of factor_depth's unit */
     size_t outputs; /* columns, a multiple of width */
     size_t width;   /* of a panel, from ops_width */
     size_t from_stride, to_stride;
@@ -148,7 +148,8 @@ struct ops {
     size_t width;              /* the widest panel: 16, 32 or 64 */
     size_t rows;               /* of a left factor in one step of a product */
     size_t parts;              /* of a float in a factor (factor.h): 1 or 3 */
-    const struct ops *vectors; /* the same with factors in floats, for flows and small products; NULL: this one */
+    const struct ops *vectors; /* the same with factors in floats, for what goes down, flows and small products;
+                                * NULL: this one */
 
     /* v = B' (x * factor) B of every tile and its border of one, as rows of a factor, for `blocks` blocks of channels
      * of x; factor NULL means one. With call->branches, twice as many. With call->ledger, also the ledger's sums. */
@@ -178,8 +179,8 @@ struct ops {
     void (*flow)(float *joint, const float *from, const float *lower, const float *panels, const struct ops_flow *flow,
                  const struct ops_product *shape);
 
-    /* The product with factors in the table's own format (factor.h). It writes whole tiles: to_stride is from
-     * factor_stride. */
+    /* The product with factors in the table's own format, shaped by factor.h: depth and panel_depth are whole units of
+     * factor_depth, strides are from factor_stride, since it may write some rows more than there are. */
     void (*factor_product)(float *to, const float *from, const float *panels, const struct ops_product *shape,
                            struct ops_prefetch_cursor *cursor);
 

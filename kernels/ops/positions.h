@@ -110,16 +110,6 @@ static void positions_evaluate(float *y, float *c, const float *z, const float *
         evaluate_positions(y, c, z, second, n, e, OPS_DENOMINATOR_GAMMA);
 }
 
-/* v, opaque to the compiler, which may else fuse its product with a sum, so that adding would not give the bits of a
- * sum of results. */
-INLINE vec rounded(vec v)
-{
-#if defined(OPS_AVX512) || defined(OPS_AVX2)
-    __asm__("" : "+v"(v));
-#endif
-    return v;
-}
-
 INLINE void multiply_positions(float *y, const float *m, const float *second, const float *by, size_t n,
                                const bool both, const bool add)
 {

@@ -1,5 +1,5 @@
-/* The loops of ops.h for one instruction set. A variant (generic.c, avx2.c, avx512.c) includes this file after it has
- * defined
+/* The loops of ops.h for one instruction set. A variant (generic.c, avx2.c, avx512.c, amx.c) includes this file after
+ * it has defined
  *
  *   LANES      floats of a vector: 8 or 16
  *   PANEL      floats of the widest panel: 16 or 64, a multiple of LANES

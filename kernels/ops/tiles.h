@@ -1,9 +1,10 @@
 /* Products of factors in tiles of AMX, which multiplies numbers of 8 bits of significand (bfloat16) and sums in
  * float32. A float of 24 bits is exactly the sum of three such parts, x = x0 + x1 + x2, each at most 2^-8 of the one
- * before. Of the nine products of two numbers the six largest are summed, the smallest first; the three others are
- * below the rounding of one float32 operation: x1 y2, x2 y1 (2^-24 of x y) and x2 y2. Numbers below 2^-110 lose parts,
- * infinities become NaN, and a NaN whose bits are 0x7fff8000 or above becomes zero: no arithmetic makes one, and files
- * are refused that hold one. */
+ * before. Of the nine products of two numbers the six largest are summed, the largest last; the three others are below
+ * the rounding of one float32 operation: x1 y2, x2 y1 (2^-24 of x y) and x2 y2.
+ *
+ * The unit takes subnormal numbers for zero, so that numbers below 2^-103 lose their last parts and results below
+ * 2^-126 are zero. Infinities, and finite numbers that round to one (from 3.395e38 on), become NaN; NaN stays NaN. */
 #ifndef NRMFLOW_KERNELS_OPS_TILES_H
 #define NRMFLOW_KERNELS_OPS_TILES_H
 
@@ -15,7 +16,7 @@ enum {
     TILE_DEPTH = 2 * OPS_LANES,      /* of a tile of parts */
     TILE_FLOATS = TILE * TILE,       /* of memory of a tile of either kind */
     TILE_STEP = PARTS * TILE_FLOATS, /* floats of a column's panels of one step of the depth */
-    TILE_AHEAD = 2 * TILE_STEP / 16, /* cache lines of two columns' panels of one step */
+    TILE_LINES = TILE_STEP / 16,     /* cache lines of a column's panels of one step */
 };
 
 /* What LDTILECFG reads: eight tiles of 16 rows of 64 bytes. */
@@ -32,11 +33,12 @@ INLINE void open_tiles(void)
                                               .rows = {TILE, TILE, TILE, TILE, TILE, TILE, TILE, TILE}};
 
     _tile_loadconfig(&shapes);
+    __asm__ volatile("" ::: "memory"); /* the loads that follow are not known to the compiler as such */
 }
 
 /* ---- to = from panels -------------------------------------------------------------------------------------------- */
 
-/* Two tiles of rows and two of columns: their first parts, floats from a part to the next, and bytes of a row. */
+/* Two tiles of rows, or of columns: their first parts, and floats from a part to the next. */
 struct tile_pair {
     const float *first, *second;
     size_t part;
@@ -181,7 +183,7 @@ static void tile_product(float *to, const float *from, const float *panels, cons
     open_tiles();
     for (size_t o = 0; o < s->outputs; o += 2 * TILE, to += 2 * block, panels += 2 * column) {
         const float *next = o + 2 * TILE < s->outputs ? panels + 2 * column : cursor->panel;
-        struct tile_ahead ahead = {next, next + column, (TILE_AHEAD / 2 + row_pairs - 1) / row_pairs, cursor};
+        struct tile_ahead ahead = {next, next + column, (TILE_LINES + row_pairs - 1) / row_pairs, cursor};
         struct tile_pair columns = {panels, panels + column, TILE_FLOATS};
         struct tile_sums_at at = {to, to + block, TILE};
         if (o + TILE < s->outputs)

@@ -170,4 +170,14 @@ INLINE part keep_part(part_bits m, part v)
     return (part)(m & (part_bits)v);
 }
 
+/* v, opaque to the compiler, which may else fuse its product with a sum, so that adding would not give the bits of a
+ * sum of results. */
+INLINE vec rounded(vec v)
+{
+#if defined(OPS_AVX512) || defined(OPS_AVX2)
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
+
 #endif

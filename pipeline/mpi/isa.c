@@ -19,7 +19,7 @@ static enum status unknown(const char *wanted, struct error *err)
 {
     for (size_t i = 0; ops_name(i); i++)
         if (strcmp(ops_name(i), wanted) == 0)
-            return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: this processor does not support it", wanted);
+            return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: this machine does not support it", wanted);
     return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: unknown instruction set; generic always works", wanted);
 }
 

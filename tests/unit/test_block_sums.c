@@ -85,23 +85,26 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Image `image` with class image % 3: its relevance is x times 1, -2, 3, -4, 5, its condition 1 + image / 8. */
+/* Image `image` with class image % 3: its relevance is x times 1, -2, 3, -4, 5, at position `image`, its condition
+ * 1 + image / 8; activations are as large, at position 10 + `image`. */
 static void add_image(struct fixture *f, size_t image, double x)
 {
     double relevance[CHANNELS], mean[CHANNELS], to_bias[3], absorbed[3];
-    uint32_t positions[CHANNELS] = {0};
+    uint32_t positions[CHANNELS], active[CHANNELS];
     float activation[CHANNELS], joint[ENTRIES], neurons[NEURONS];
     struct measure_result result = {.given_mass = 1 + (double)image / 8,
                                     .relevance = relevance,
                                     .relevance_position = positions,
                                     .activation = activation,
-                                    .activation_position = positions,
+                                    .activation_position = active,
                                     .activation_mean = mean};
     size_t class = image % CLASSES;
 
     for (size_t c = 0; c < CHANNELS; c++) {
         relevance[c] = x * (double)(c + 1) * (c % 2 ? -1 : 1);
         activation[c] = (float)relevance[c];
+        positions[c] = (uint32_t)image;
+        active[c] = (uint32_t)(10 + image);
         mean[c] = (double)c + x;
     }
     for (size_t i = 0; i < ENTRIES; i++)
@@ -253,6 +256,16 @@ static void every_statistic_gets_its_own_sums(void **state)
     assert_sum(f, STATISTICS_ABSORBED, 0, 2, sum - 2 * IMAGES);
 }
 
+/* The first entry of a list. */
+static void assert_first(const struct fixture *f, size_t section, double value, size_t image, size_t position)
+{
+    struct toplist_entry e = sums_top_data(&f->sums, section)[0];
+
+    if (e.value != value || e.image != (int64_t)image || e.position != (int64_t)position)
+        fail_msg("%g of image %lld at %lld, expected %g of %zu at %zu", e.value, (long long)e.image,
+                 (long long)e.position, value, image, position);
+}
+
 static void highest_lowest_and_lists_are_of_all_blocks(void **state)
 {
     struct fixture *f = *state;
@@ -265,9 +278,10 @@ static void highest_lowest_and_lists_are_of_all_blocks(void **state)
     const struct toplist_entry *top = sums_top_data(&f->sums, s->top);
     if (highest != 3 || lowest != 1)
         fail_msg("highest %g, lowest -%g, expected 3 and -1", highest, lowest);
-    if (top[0].value != 3 || top[0].image != 2 || top[1].value != 2 || top[1].image != 3)
-        fail_msg("top: %g of image %lld, %g of image %lld", top[0].value, (long long)top[0].image, top[1].value,
-                 (long long)top[1].image);
+    if (top[1].value != 2 || top[1].image != 3)
+        fail_msg("second of the list: %g of image %lld", top[1].value, (long long)top[1].image);
+    assert_first(f, s->top, 3, 2, 2);
+    assert_first(f, s->active, 3, 2, 12);
     double negative = sums_value(&f->sums, s->histogram, 0), others = sums_value(&f->sums, s->histogram, 1);
     if (negative != 2 || others != 6)
         fail_msg("histogram %g, %g, expected 2, 6", negative, others);

@@ -232,6 +232,22 @@ static void only_blocks_add_to_what_has_sums_of_a_block(void **state)
     statistics_free(&f.statistics);
 }
 
+static void the_first_moments_of_a_kind_have_its_scope(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f, GIVEN_INPUT);
+    const struct statistics *s = &f.statistics;
+    for (size_t id = 0; id < STATISTICS_KINDS; id++) {
+        bool in_block = statistics_kind((enum statistics_id)id)->scope < STATISTICS_AT_ONCE;
+        bool any = s->first[id] < (id + 1 < STATISTICS_KINDS ? s->first[id + 1] : s->first[id] + 1);
+        if (any && statistics_in_block(s, s->first[id]) != in_block)
+            fail_msg("%s: %d, expected %d", statistics_kind((enum statistics_id)id)->section, !in_block, in_block);
+    }
+    statistics_free(&f.statistics);
+}
+
 static void what_a_run_leaves_out_keeps_nothing(void **state)
 {
     struct fixture f;
@@ -260,6 +276,7 @@ int main(void)
         cmocka_unit_test(sections_lie_in_the_order_of_the_format),
         cmocka_unit_test(products_are_left_out_without_a_condition),
         cmocka_unit_test(only_blocks_add_to_what_has_sums_of_a_block),
+        cmocka_unit_test(the_first_moments_of_a_kind_have_its_scope),
         cmocka_unit_test(what_a_run_leaves_out_keeps_nothing),
     };
 
