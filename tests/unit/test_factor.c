@@ -216,6 +216,48 @@ static void products_are_sums_of_products(void **state)
     for_each(check_sums, "sums");
 }
 
+/* The root mean square error of a product of random factors, rows of them positive as activations are. */
+static double typical_error(const struct ops *ops, size_t depth)
+{
+    struct random random = random_seed("error");
+    struct factors f = factors_alloc(ops, (struct shape_of_product){48, depth, 64});
+    size_t n = f.shape.outputs;
+    float *w = malloc(depth * n * sizeof *w);
+    double squares = 0;
+
+    assert_non_null(w);
+    random_fill(&random, w, depth * n);
+    for (size_t i = 0; i < depth * n; i++)
+        put(&f, w[i], i / n, i % n);
+    for (size_t i = 0; i < f.shape.rows * depth; i++)
+        *x_at(&f, i / depth, i % depth) = fabsf((float)random_uniform(&random));
+    gather(&f);
+    multiply(&f, 0, f.layout.depth, false);
+    for (size_t r = 0; r < f.shape.rows; r++)
+        for (size_t o = 0; o < n; o++) {
+            double off = (double)result(&f, r, o);
+            for (size_t c = 0; c < depth; c++)
+                off -= (double)*x_at(&f, r, c) * (double)w[c * n + o];
+            squares += off * off;
+        }
+    free(w);
+    factors_free(&f);
+    return sqrt(squares / (double)(48 * n));
+}
+
+/* Where sums nearly cancel, every rounding counts. */
+static void parts_lose_no_more_digits_than_floats(void **state)
+{
+    static const size_t depths[] = {64, 512, 2048};
+
+    (void)state;
+    for (size_t i = 0; ops_name(i); i++) {
+        const struct ops *ops = ops_select(ops_name(i));
+        for (size_t k = 0; ops && ops->parts > 1 && k < sizeof depths / sizeof depths[0]; k++)
+            assert_at_most(typical_error(ops, depths[k]), typical_error(factor_vectors(ops), depths[k]));
+    }
+}
+
 /* What is not a number, or infinite, shows in its row, and in no other. */
 static void check_not_numbers(struct factors *f, struct random *random)
 {
@@ -271,6 +313,7 @@ int main(void)
         cmocka_unit_test(rows_times_the_identity_are_the_rows),
         cmocka_unit_test(the_identity_times_panels_are_the_panels),
         cmocka_unit_test(products_are_sums_of_products),
+        cmocka_unit_test(parts_lose_no_more_digits_than_floats),
         cmocka_unit_test(what_is_not_a_number_shows_in_its_row),
         cmocka_unit_test(rows_can_be_cleared),
     };
