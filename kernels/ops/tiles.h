@@ -92,37 +92,25 @@ struct tile_sums_at {
     size_t line;
 };
 
-INLINE void tile_start(struct tile_sums_at at, const bool add, const size_t nrows, const size_t ncolumns)
+/* Load or store the sums. */
+#define TILE_SUMS(operation)                                                                                           \
+    do {                                                                                                               \
+        const size_t next = TILE * at.line, bytes = at.line * sizeof(float);                                           \
+        operation(0, at.first, bytes);                                                                                 \
+        if (ncolumns == 2)                                                                                             \
+            operation(1, at.second, bytes);                                                                            \
+        if (nrows == 2)                                                                                                \
+            operation(2, at.first + next, bytes);                                                                      \
+        if (nrows == 2 && ncolumns == 2)                                                                               \
+            operation(3, at.second + next, bytes);                                                                     \
+    } while (0)
+
+INLINE void zero_sums(void)
 {
-    const size_t next = TILE * at.line, bytes = at.line * sizeof(float);
-
-    if (!add) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-        return;
-    }
-    _tile_loadd(0, at.first, bytes);
-    if (ncolumns == 2)
-        _tile_loadd(1, at.second, bytes);
-    if (nrows == 2)
-        _tile_loadd(2, at.first + next, bytes);
-    if (nrows == 2 && ncolumns == 2)
-        _tile_loadd(3, at.second + next, bytes);
-}
-
-INLINE void tile_finish(struct tile_sums_at at, const size_t nrows, const size_t ncolumns)
-{
-    const size_t next = TILE * at.line, bytes = at.line * sizeof(float);
-
-    _tile_stored(0, at.first, bytes);
-    if (ncolumns == 2)
-        _tile_stored(1, at.second, bytes);
-    if (nrows == 2)
-        _tile_stored(2, at.first + next, bytes);
-    if (nrows == 2 && ncolumns == 2)
-        _tile_stored(3, at.second + next, bytes);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
 }
 
 /* What is prefetched meanwhile: `lines` of each of the next two columns at every step, and the caller's. */
@@ -146,18 +134,21 @@ INLINE void tile_products(struct tile_sums_at at, struct tile_pair rows, struct 
                           const struct ops_product *s, struct tile_ahead *ahead, const size_t nrows,
                           const size_t ncolumns)
 {
-    const size_t steps = s->depth / TILE_DEPTH, next = PARTS * rows.part;
+    const size_t steps = s->depth / TILE_DEPTH, step_floats = PARTS * rows.part;
 
-    tile_start(at, s->add, nrows, ncolumns);
+    if (s->add)
+        TILE_SUMS(_tile_loadd);
+    else
+        zero_sums();
     for (size_t step = 0; step < steps; step++) {
         tile_step(rows, columns, nrows, ncolumns);
-        rows.first += next;
-        rows.second += next;
+        rows.first += step_floats;
+        rows.second += step_floats;
         columns.first += TILE_STEP;
         columns.second += TILE_STEP;
         prefetch_ahead(ahead);
     }
-    tile_finish(at, nrows, ncolumns);
+    TILE_SUMS(_tile_stored);
 }
 
 INLINE void tile_columns(struct tile_sums_at at, const float *from, struct tile_pair columns,
