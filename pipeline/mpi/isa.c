@@ -2,6 +2,7 @@
 
 #include "pipeline/mpi/agree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +18,16 @@ static int index_of(const char *name)
 
 static enum status unknown(const char *wanted, struct error *err)
 {
-    for (size_t i = 0; ops_name(i); i++)
+    char names[64] = "";
+
+    for (size_t i = 0; ops_name(i); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", ops_name(i));
         if (strcmp(ops_name(i), wanted) == 0)
             return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: this machine does not support it", wanted);
-    return error_set(err, FAIL_CONFIG, "NRMFLOW_ISA=%s: unknown instruction set; generic always works", wanted);
+    }
+    return error_set(err, FAIL_CONFIG,
+                     "NRMFLOW_ISA=%s: unknown instruction set; choose one of %s; generic always works", wanted, names);
 }
 
 enum status isa_choose(const struct ops **ops, const struct node *node, struct error *err)
